@@ -1,0 +1,7 @@
+"""The outside world for demo and tests: HTTP processes of their own, seeded, with bad days.
+
+carrier    parcels that live for some seconds, with missing and late scans
+provider   refunds that may be made, refused, or made without an answer
+ledger     the provider's memory
+process    what both share: arguments, the port, mishaps
+"""

@@ -1,0 +1,20 @@
+"""What an order *is*: values, four state machines as tables, apply, reactions.
+
+Pure: no I/O, no clock but the one passed in. The same events, in the same order, with the same
+clock and policy, end in the same state to the last id.
+
+machine      builds a `transitions` machine from a table, and reads it back as a dict
+order        the order, its items, and its lifecycle
+transaction  a payment record and its lifecycle
+fulfillment  items that ship together and their lifecycle
+returns      items that come back and their lifecycle
+policy       the settings that decide: currency, periods, who starts a return
+outcome      what became of an event
+apply        one event through the machines: `apply(order, event, context)`
+parcels      apply's part for fulfillments and tracking
+refunds      what is due back, and on which payment
+reactions    what follows from a state: follow-up events, timers, effects
+fold         one order's events in arrival order: parks, retries, reacts
+ids          ids that follow from the event that made them
+diagrams     draws docs/lifecycle.md from the tables
+"""

@@ -1,0 +1,408 @@
+"""One event through the machines: `apply(order, event, context)` changes the order and says what became of it.
+
+The one path that changes an order. A fact (a payment, a parcel) is recorded on its own part and
+never refused, at most flagged. A decision (cancel, confirm, a return's steps) has a precondition:
+it is parked until that is true, and settled once it cannot become true. Parked and dead change
+nothing; applied and ignored take the order's next apply number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from domain import fulfillment, returns, transaction
+from domain.ids import derived
+from domain.machine import advance, fire
+from domain.order import STEPS, Order, OrderItem, Status
+from domain.outcome import APPLIED, DONE, IGNORED, Outcome, dead, ignored, parked
+from domain.parcels import match_items, named, parcel_step, recount, tracking_updated
+from domain.parts import FILLED, NEW, drop, touch
+from domain.policy import Context
+from domain.refunds import raise_targets, settle_return_amounts
+from domain.returns import Return, ReturnItem
+from domain.transaction import Transaction
+from events.catalogue import Event
+from events.money import MoneyError, check
+
+Handler = Callable[[Order, Event, Context, Sequence[Event]], Outcome]
+
+# Set once and kept: what the parts do not tell. All other flags follow from the parts.
+_STICKY = frozenset(("cancel_too_late", "return_contradicted", "expired", "amounts_differ"))
+_NO_FLAGS: list[str] = []
+
+
+def apply(order: Order, event: Event, context: Context, waiting: Sequence[Event] = ()) -> Outcome:
+    """Apply one event to one order; `waiting` are the order's parked events.
+
+    An outcome of applied or ignored has changed the order (at least its `version`); parked and dead
+    leave it as it was. An exception is a bug of ours: the order may be half changed, throw it away.
+    """
+    if order.status == Status.NEW and event.type != "OrderCreated":
+        return parked("order_unknown")
+    outcome = _HANDLERS[event.type](order, event, context, waiting)
+    if outcome.kind not in (APPLIED, IGNORED):
+        return outcome
+    if event.type in _MOVES_ITEMS:
+        recount(order, event, context)
+    if event.type in _MOVES_MONEY:
+        settle_return_amounts(order)
+        raise_targets(order)
+    advance(STEPS, order)
+    flags = flags_of(order)
+    if flags != order.flags:
+        order.flags = flags
+    order.version += 1
+    touch(order)
+    return outcome
+
+
+def flags_of(order: Order) -> list[str]:
+    """What a person should know about the order, sorted."""
+    flags = {flag for flag in order.flags if flag in _STICKY} if order.flags else set()
+    if order.status in (Status.PENDING, Status.FAILED) and 0 < order.captured() < order.total_amount:
+        flags.add("underpaid")
+    if order.canceled_at is not None and any(f.has_left() for f in order.fulfillments):
+        flags.add("shipped_after_cancel")
+    if any(t.dispute not in (None, "won") for t in order.transactions):
+        flags.add("disputed")
+    if order.fulfillments and _over_fulfilled(order):
+        flags.add("over_fulfilled")
+    return sorted(flags) if flags else _NO_FLAGS
+
+
+def earliest(known: datetime | None, told: datetime) -> datetime:
+    """The earlier of what we knew and what we are told."""
+    return told if known is None or told < known else known
+
+
+def agreed(known: str | None, told: str | None) -> str | None:
+    """One of two texts, the same one in either order of arrival: nothing says which is better."""
+    return known if told is None or (known is not None and known >= told) else told
+
+
+# -- orders -----------------------------------------------------------------------------------------
+
+
+def _order_created(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+    data = event.data
+    if order.status != Status.NEW:
+        return dead("order_number_taken", f"order {order.order_number} was created before, by another event")
+    currency = data.currency or context.policy.currency
+    try:
+        for name in ("totalAmount", "discountAmount", "shippingAmount"):
+            check(getattr(data, name), currency)
+        for line in data.items:
+            check(line.unitPrice, currency)
+    except MoneyError as error:
+        return dead("malformed", str(error))
+    if order.mark != NEW:
+        order.mark = FILLED
+    order.placed_at, order.currency, order.customer = event.time, currency, data.customer
+    order.total_amount, order.personal_id = data.totalAmount, data.personal
+    order.discount_code, order.discount_amount = data.discountCode, data.discountAmount
+    order.shipping_amount = data.shippingAmount
+    for position, line in enumerate(data.items):
+        order.items.append(
+            OrderItem(
+                derived(context.now, event.source, event.id, f"item{position}"),
+                order.id,
+                position,
+                line.item,
+                line.product,
+                line.variant,
+                line.option,
+                line.quantity,
+                line.unitPrice,
+                line.unitPrice * line.quantity,
+                mark=NEW,
+            )
+        )
+    goods = sum((item.total_price for item in order.items), Decimal(0))
+    if goods + order.shipping_amount - order.discount_amount != order.total_amount:
+        order.flags = ["amounts_differ"]
+    for payment_id in dict.fromkeys(data.paymentIds):
+        expected = data.totalAmount if len(data.paymentIds) == 1 else Decimal(0)
+        order.transactions.append(_new_transaction(order, event, context, payment_id, expected))
+    return DONE
+
+
+def _order_canceled(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+    if order.canceled_at is not None:
+        order.canceled_at = earliest(order.canceled_at, event.time)
+        return ignored("repeated")
+    if any(f.status == fulfillment.Status.DELIVERED for f in order.fulfillments):
+        _flag(order, "cancel_too_late")
+        return ignored("already_delivered")
+    if any(f.is_out() for f in order.fulfillments):
+        return parked("parcel_out")
+    _cancel(order, event)
+    return DONE
+
+
+def _order_expired(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+    if order.canceled_at is not None:
+        return ignored("repeated")
+    if order.captured() > 0 or order.is_covered():
+        return ignored("already_paid")
+    _cancel(order, event)
+    _flag(order, "expired")
+    return DONE
+
+
+def _cancel(order: Order, event: Event) -> None:
+    order.canceled_at = event.time
+    for parcel in list(order.fulfillments):
+        if parcel.planned:
+            _drop_plan(order, parcel)
+        elif fire(fulfillment.STEPS, parcel, "OrderCanceled"):
+            touch(parcel)
+
+
+def _drop_plan(order: Order, plan: fulfillment.Fulfillment) -> None:
+    for share in [s for s in order.fulfillment_items if s.fulfillment_id == plan.id]:
+        drop(order.fulfillment_items, share, order.gone)
+    drop(order.fulfillments, plan, order.gone)
+
+
+def _order_confirmed(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+    if order.canceled_at is not None:
+        return ignored("order_canceled")
+    if order.confirmed_at is not None:
+        order.confirmed_at = earliest(order.confirmed_at, event.time)
+        return ignored("repeated")
+    if not order.is_delivered():
+        return parked("not_delivered")
+    order.confirmed_at = event.time
+    return DONE
+
+
+def _flag(order: Order, flag: str) -> None:
+    order.flags = sorted({*order.flags, flag})
+
+
+# -- payments ---------------------------------------------------------------------------------------
+
+
+def _new_transaction(
+    order: Order, event: Event, context: Context, payment_id: str, amount: Decimal = Decimal(0)
+) -> Transaction:
+    return Transaction(
+        derived(context.now, event.source, event.id, "transaction", payment_id),
+        order.id,
+        payment_id,
+        order.currency or context.policy.currency,
+        amount=amount,
+        created_at=context.now,
+        mark=NEW,
+    )
+
+
+def _transaction(order: Order, event: Event, context: Context) -> Transaction:
+    for found in order.transactions:
+        if found.payment_id == event.data.paymentId:
+            touch(found)
+            return found
+    made = _new_transaction(order, event, context, event.data.paymentId)
+    order.transactions.append(made)
+    return made
+
+
+def _payment_succeeded(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+    data = event.data
+    currency = data.currency or context.policy.currency
+    if currency != order.currency:
+        return dead(
+            "currency_mismatch",
+            f"received {data.amount} {currency}, "
+            f"order {order.order_number} expects {order.total_amount} {order.currency}",
+        )
+    try:
+        check(data.amount, currency)
+    except MoneyError as error:
+        return dead("malformed", f"amount: {error}")
+    paid = _transaction(order, event, context)
+    paid.amount = data.amount if paid.paid_at is None else max(paid.amount, data.amount)
+    paid.paid_at = earliest(paid.paid_at, event.time)
+    paid.provider = agreed(paid.provider, data.provider)
+    paid.payment_method = agreed(paid.payment_method, data.paymentMethod)
+    paid.receipt_url = agreed(paid.receipt_url, data.receiptUrl)
+    fire(transaction.STEPS, paid, "PaymentSucceeded")
+    fire(transaction.STEPS, paid, "PaymentRefunded")  # a refund may have been reported before
+    return ignored("paid_after_expiry") if "expired" in order.flags else DONE
+
+
+def _payment_ended(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+    """PaymentFailed and PaymentCanceled."""
+    ended = _transaction(order, event, context)
+    if ended.paid_at is not None or not fire(transaction.STEPS, ended, event.type):
+        return ignored("overtaken")
+    return DONE
+
+
+def _payment_refunded(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+    try:
+        check(event.data.refundedAmount, order.currency or context.policy.currency)
+    except MoneyError as error:
+        return dead("malformed", f"refundedAmount: {error}")
+    back = _transaction(order, event, context)
+    if event.data.refundedAmount <= back.refunded_amount:
+        return ignored("overtaken")
+    back.refunded_amount = event.data.refundedAmount
+    fire(transaction.STEPS, back, "PaymentRefunded")
+    return DONE
+
+
+def _payment_disputed(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+    disputed = _transaction(order, event, context)
+    told = event.data.outcome or "open"
+    if disputed.dispute not in (None, "open") and told == "open":
+        return ignored("overtaken")
+    disputed.dispute = told if disputed.dispute in (None, "open") else agreed(disputed.dispute, told)
+    return DONE
+
+
+# -- returns ----------------------------------------------------------------------------------------
+
+
+def _return_requested(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+    data = event.data
+    if find_return(order, data.return_) is not None:
+        return ignored("repeated")
+    shares = match_items(order, data.items)
+    if isinstance(shares, Outcome):
+        return shares
+    for item, quantity in shares:
+        if quantity > item.quantity:
+            return dead(
+                "too_many_items",
+                f"{quantity} of {item.reference or item.id}, ordered {item.quantity}",
+            )
+    status, outcome = returns.Status.REQUESTED, DONE
+    if reason := _not_returnable(order, shares):
+        if not any(e.type == "ReturnRejected" and e.data.return_ == data.return_ for e in waiting):
+            return parked(reason)
+        status, outcome = returns.Status.REJECTED, Outcome(APPLIED, "rejected_already")
+    made = Return(
+        derived(context.now, event.source, event.id, "return"),
+        order.id,
+        data.return_,
+        data.reason,
+        status,
+        for_staff=context.policy.returns != "auto" or not _in_window(order, shares, event.time, context),
+        personal_id=data.personal,
+        requested_at=event.time,
+        created_at=context.now,
+        mark=NEW,
+    )
+    order.returns.append(made)
+    for item, quantity in shares:
+        share_id = derived(context.now, event.source, event.id, "return", item.id)
+        order.return_items.append(ReturnItem(share_id, order.id, made.id, item.id, quantity, NEW))
+    return outcome
+
+
+def _not_returnable(order: Order, shares: list[tuple[OrderItem, int]]) -> str | None:
+    """Why these items cannot be returned yet, or None."""
+    holding = {r.id for r in order.returns if r.holds_items()}
+    for item, quantity in shares:
+        if quantity > item.delivered_quantity:
+            return "not_delivered"
+        held = sum(s.quantity for s in order.return_items if s.order_item_id == item.id and s.return_id in holding)
+        if quantity > item.delivered_quantity - held:
+            return "items_held"
+    return None
+
+
+def _in_window(order: Order, shares: list[tuple[OrderItem, int]], asked: datetime, context: Context) -> bool:
+    """Whether `asked` lies within the return window of the last parcel that brought any of these items."""
+    if context.policy.return_window is None:
+        return True
+    wanted = {item.id for item, _ in shares}
+    brought = {s.fulfillment_id for s in order.fulfillment_items if s.order_item_id in wanted}
+    arrived = [f.delivered_at for f in order.fulfillments if f.delivered_at and f.id in brought]
+    return not arrived or asked <= max(arrived) + context.policy.return_window
+
+
+def find_return(order: Order, name: str) -> Return | None:
+    """A return by its reference, else by our id."""
+    found: Return | None = named(order.returns, name)
+    return found
+
+
+def _return_step(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+    """ReturnApproved, ReturnProcessingStarted and ReturnRejected."""
+    found = find_return(order, event.data.return_)
+    if found is None:
+        return parked("return_unknown")
+    if fire(returns.STEPS, found, event.type):
+        touch(found)
+        return DONE
+    if event.type == "ReturnRejected" and found.status == returns.Status.COMPLETED:
+        _flag(order, "return_contradicted")
+        return ignored("return_completed")
+    return ignored("overtaken")
+
+
+def _return_completed(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+    found = find_return(order, event.data.return_)
+    if found is None:
+        return parked("return_unknown")
+    stated = event.data.refundAmount
+    if stated is not None:
+        try:
+            check(stated, order.currency or context.policy.currency)
+        except MoneyError as error:
+            return dead("malformed", f"refundAmount: {error}")
+    if found.status == returns.Status.REJECTED:
+        _flag(order, "return_contradicted")
+        return ignored("return_rejected")
+    if found.status in (returns.Status.REQUESTED, returns.Status.APPROVED):
+        return parked("return_not_processing")
+    if not fire(returns.STEPS, found, event.type):
+        return ignored("repeated")
+    found.completed_at, found.refund_amount, found.refund_stated = (
+        event.time,
+        stated,
+        stated is not None,
+    )
+    touch(found)
+    return DONE
+
+
+# -- shared -----------------------------------------------------------------------------------------
+
+
+def _over_fulfilled(order: Order) -> bool:
+    taken = order.taken()
+    return any(taken.get(item.id, 0) > item.quantity for item in order.items)
+
+
+_HANDLERS: dict[str, Handler] = {
+    "OrderCreated": _order_created,
+    "OrderCanceled": _order_canceled,
+    "OrderExpired": _order_expired,
+    "OrderConfirmed": _order_confirmed,
+    "PaymentSucceeded": _payment_succeeded,
+    "PaymentFailed": _payment_ended,
+    "PaymentCanceled": _payment_ended,
+    "PaymentRefunded": _payment_refunded,
+    "PaymentDisputed": _payment_disputed,
+    "FulfillmentCreated": parcel_step,
+    "FulfillmentPacked": parcel_step,
+    "FulfillmentShipped": parcel_step,
+    "FulfillmentDelivered": parcel_step,
+    "FulfillmentFailed": parcel_step,
+    "TrackingUpdated": tracking_updated,
+    "ReturnRequested": _return_requested,
+    "ReturnApproved": _return_step,
+    "ReturnRejected": _return_step,
+    "ReturnProcessingStarted": _return_step,
+    "ReturnCompleted": _return_completed,
+}
+_MOVES_ITEMS = frozenset(
+    ("FulfillmentCreated", "FulfillmentPacked", "FulfillmentShipped", "FulfillmentDelivered", "FulfillmentFailed",
+     "TrackingUpdated", "ReturnCompleted", "OrderCanceled")
+)  # fmt: skip
+_MOVES_MONEY = frozenset(("PaymentSucceeded", "ReturnCompleted", "OrderCanceled"))

@@ -1,0 +1,149 @@
+"""One order's events in arrival order: apply, retry what waits, fold what follows.
+
+The drain folds each order of a batch through this class; tests fold whole lives with it in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from domain.apply import apply
+from domain.order import Order
+from domain.outcome import APPLIED, DEAD, IGNORED, PARKED, Outcome, dead, parked
+from domain.policy import Context
+from domain.reactions import Timer, follow_up_id, react
+from domain.transaction import Transaction
+from events.catalogue import Event, decode
+
+
+class Poisoned(Exception):
+    """Our own code failed on an event; the order may be half changed and must be loaded anew."""
+
+    def __init__(self, event: Event, cause: Exception) -> None:
+        super().__init__(f"{event.type} {event.source}/{event.id}: {type(cause).__name__}: {cause}")
+        self.key = (event.source, event.id)
+        self.detail = f"{type(cause).__name__}: {cause}"
+
+
+@dataclass(slots=True)
+class Settled:
+    """What became of one event, with the order's apply number and its status before and after."""
+
+    event: Event
+    outcome: Outcome
+    order: Order
+    apply_number: int | None  # None: parked or dead
+    step_from: str
+    step_to: str
+    version: int  # of the order when this was decided
+
+
+@dataclass(slots=True)
+class FollowUp:
+    """A follow-up event with its body as JSON objects, to be journaled."""
+
+    event: Event
+    data: dict[str, Any]
+    order: Order
+
+
+@dataclass(slots=True)
+class Fold:
+    """An order, what waits for it, and what its events led to.
+
+    `known_poison` maps (source, id) to a detail: events that failed in an earlier try of the same
+    batch end dead without being applied.
+    """
+
+    order: Order
+    context: Context
+    waiting: list[Event] = field(default_factory=list)  # in journal order
+    known_poison: dict[tuple[str, str], str] = field(default_factory=dict)
+    reacting: bool = True
+    settled: list[Settled] = field(default_factory=list)
+    follow_ups: list[FollowUp] = field(default_factory=list)
+    timers: list[Timer] = field(default_factory=list)
+    refunds: dict[str, Transaction] = field(default_factory=dict)  # by transaction id
+    reasons: dict[int, str] = field(default_factory=dict)  # seq → why it waits, as of the last try
+
+    def take(self, event: Event) -> Outcome:
+        """Apply one event that arrived, then whatever it makes applicable."""
+        outcome = self._one(event)
+        if outcome.kind == PARKED:
+            self.waiting.append(event)
+            self.waiting.sort(key=_seq)
+            if event.type == "ReturnRejected":  # it settles its own request, should that wait
+                self._retry()
+        elif outcome.kind != DEAD and self.waiting:
+            self._retry()
+        return outcome
+
+    def retry(self) -> None:
+        """Try what waits, as the sweep does."""
+        self._retry()
+
+    def say_why_parked(self) -> None:
+        """Let each event parked here tell what it waits for as of its last try."""
+        for each in self.settled:
+            if each.outcome.kind == PARKED:
+                each.outcome = parked(self.reasons[each.event.seq])
+
+    def _retry(self) -> None:
+        progress = True
+        while progress and self.waiting:
+            progress = False
+            for event in list(self.waiting):
+                others = [e for e in self.waiting if e is not event]
+                if self._one(event, others, again=True).kind != PARKED:
+                    self.waiting = others
+                    progress = True
+
+    def _one(self, event: Event, waiting: list[Event] | None = None, again: bool = False) -> Outcome:
+        order, before = self.order, self.order.status
+        detail = self.known_poison.get((event.source, event.id))
+        try:
+            if detail is not None:
+                outcome = dead("bug", detail)
+            else:
+                outcome = apply(order, event, self.context, self.waiting if waiting is None else waiting)
+            decided = outcome.kind in (APPLIED, IGNORED)
+            if outcome.kind == PARKED:
+                self.reasons[event.seq] = outcome.reason or ""
+            if not (again and outcome.kind == PARKED):
+                number = order.version if decided else None
+                self.settled.append(Settled(event, outcome, order, number, before, order.status, order.version))
+            if decided and self.reacting:
+                self._react(before, event)
+        except Poisoned:
+            raise
+        except Exception as error:
+            raise Poisoned(event, error) from error
+        return outcome
+
+    def _react(self, before: str, event: Event) -> None:
+        made = react(self.order, before, event, self.context)
+        if made is None:
+            return
+        self.timers += made.timers
+        for transaction in made.refunds:
+            self.refunds[transaction.id] = transaction
+        for number, (kind, data) in enumerate(made.follow_ups):
+            source, name = follow_up_id(self.order, event, number, kind)
+            body = decode(kind, 1, self.order.order_number, data)
+            follow = Event(0, source, name, kind, event.time, self.order.order_number, body)
+            self.follow_ups.append(FollowUp(follow, data, self.order))
+            self._one(follow)
+
+
+def fold(order: Order, events: Iterable[Event], context: Context) -> Fold:
+    """Fold `events`, in arrival order, into `order` (a new one, or one as loaded)."""
+    made = Fold(order, context)
+    for event in events:
+        made.take(event)
+    return made
+
+
+def _seq(event: Event) -> int:
+    return event.seq

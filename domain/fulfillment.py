@@ -1,0 +1,99 @@
+"""Items that ship together, and their lifecycle.
+
+Facts are recorded in whatever order they come; the status is the furthest step they imply, and
+delivered beats failed. A *plan* is the fulfillment that a paid order starts by itself: it holds
+whatever no other living fulfillment has, shrinks as parcels are reported, and disappears when empty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from domain.machine import build, steps
+from domain.parts import CLEAN
+
+
+class Status(StrEnum):
+    """Stages of a fulfillment."""
+
+    PENDING = "pending"  # known; nothing happened yet
+    PACKED = "packed"
+    SHIPPED = "shipped"  # on its way
+    DELIVERED = "delivered"  # final
+    FAILED = "failed"  # will not arrive, or its order was canceled; its items are open again
+
+
+S = Status
+LIFECYCLE = (
+    # event                    from                                          to            guard on Fulfillment
+    ("FulfillmentPacked", (S.PENDING,), S.PACKED),
+    ("FulfillmentShipped", (S.PENDING, S.PACKED), S.SHIPPED),
+    ("FulfillmentShipped", (S.FAILED,), S.SHIPPED, "never_reported_failed"),  # after a cancel
+    ("FulfillmentDelivered", (S.PENDING, S.PACKED, S.SHIPPED, S.FAILED), S.DELIVERED),
+    ("FulfillmentFailed", (S.PENDING, S.PACKED, S.SHIPPED), S.FAILED),
+    ("OrderCanceled", (S.PENDING, S.PACKED), S.FAILED),
+)
+MACHINE = build(Status, LIFECYCLE)
+
+# How far along a step is: what a later step says about items and parcel counts more.
+RANK = {
+    "FulfillmentCreated": 1,
+    "FulfillmentPacked": 2,
+    "FulfillmentShipped": 3,
+    "FulfillmentDelivered": 4,
+}
+
+
+@dataclass(slots=True, eq=False)
+class Fulfillment:
+    """One parcel or plan of an order. The `*_step` fields are RANKs; 0 is not said yet."""
+
+    id: str
+    order_id: str
+    reference: str | None
+    status: str = S.PENDING
+    planned: bool = False
+    carrier: str | None = None
+    carrier_step: int = 0
+    tracking_number: str | None = None
+    tracking_step: int = 0
+    parcels: list[str] = field(default_factory=list)  # every tracking key ever named for it
+    items_step: int = 0
+    shipped_at: datetime | None = None  # the earliest that was reported, not implied
+    delivered_at: datetime | None = None
+    failed_at: datetime | None = None
+    created_at: datetime | None = None
+    mark: int = CLEAN
+
+    def never_reported_failed(self) -> bool:
+        """Guard: it failed only because its order was canceled."""
+        return self.failed_at is None
+
+    def lives(self) -> bool:
+        """Whether it holds its items."""
+        return self.status != S.FAILED
+
+    def is_out(self) -> bool:
+        """On its way: neither arrived nor failed."""
+        return self.status == S.SHIPPED
+
+    def has_left(self) -> bool:
+        """On its way, or arrived."""
+        return self.status in (S.SHIPPED, S.DELIVERED)
+
+
+@dataclass(slots=True, eq=False)
+class FulfillmentItem:
+    """So many of one order item in one fulfillment."""
+
+    id: str
+    order_id: str
+    fulfillment_id: str
+    order_item_id: str
+    quantity: int
+    mark: int = CLEAN
+
+
+STEPS = steps(MACHINE, Fulfillment)

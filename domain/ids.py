@@ -1,0 +1,52 @@
+"""Ids: UUIDv7 whose random part follows from the event that made them, so that a fold repeats them.
+
+Inside they are plain UUID texts; at the rim they carry a readable prefix (`ord_…`).
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from hashlib import blake2b
+
+PREFIXES = {
+    "orders": "ord",
+    "order-items": "itm",
+    "transactions": "txn",
+    "fulfillments": "ful",
+    "fulfillment-items": "fit",
+    "returns": "ret",
+    "return-items": "rit",
+    "effects": "eff",
+    "personal": "per",
+}
+
+
+def _compose(millis: int, rest: str) -> str:
+    """UUIDv7 from 48 bits of Unix milliseconds and 20 hex digits, of which two bits give way."""
+    at = f"{millis & 0xFFFFFFFFFFFF:012x}"
+    return f"{at[:8]}-{at[8:]}-7{rest[:3]}-{'89ab'[int(rest[3], 16) & 3]}{rest[4:7]}-{rest[7:19]}"
+
+
+def derived(now: datetime, *names: str) -> str:
+    """The id of what came to be at `now` because of `names` (an event's source and id, and a part)."""
+    digest = blake2b("\x1f".join(names).encode(), digest_size=10).hexdigest()
+    return _compose(int(now.timestamp() * 1000), digest)
+
+
+def fresh(now: datetime) -> str:
+    """A new random id, for rows that no event made."""
+    return _compose(int(now.timestamp() * 1000), os.urandom(10).hex())
+
+
+def shown(collection: str, uuid: str) -> str:
+    """`0192…` of orders as `ord_0192…`, without dashes: what the outside sees."""
+    return f"{PREFIXES[collection]}_{uuid.replace('-', '')}"
+
+
+def bare(name: str) -> str | None:
+    """The UUID text in `name` (`ord_…`, with or without dashes), or None where there is none."""
+    digits = name.rpartition("_")[2].replace("-", "").lower()
+    if len(digits) != 32 or any(c not in "0123456789abcdef" for c in digits):
+        return None
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

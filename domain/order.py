@@ -1,0 +1,208 @@
+"""The order and its lifecycle as a table: change a row here and nothing else.
+
+After each event the machine advances until no guard lets it further, so that the status follows
+from the order's parts and decisions, whatever order they came in. Among the rows of one state the
+first whose guards hold is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from domain.fulfillment import Fulfillment, FulfillmentItem
+from domain.machine import build, steps
+from domain.parts import CLEAN
+from domain.returns import Return, ReturnItem
+from domain.returns import Status as ReturnStatus
+from domain.transaction import Transaction
+
+
+class Status(StrEnum):
+    """Stages of an order."""
+
+    NEW = "new"  # named by an event, not created yet: hidden from everyone
+    PENDING = "pending"  # placed, not paid
+    PAID = "paid"  # captured money covers the total
+    FAILED = "failed"  # every payment failed; a later success revives it
+    PREPARING = "preparing"  # a fulfillment exists
+    SHIPPED = "shipped"  # every item has left
+    DELIVERED = "delivered"  # every item has arrived
+    CONFIRMED = "confirmed"  # by the customer, or by the timer
+    CANCELED = "canceled"  # final; captured money goes back
+    RETURN_REQUESTED = "return_requested"
+    RETURN_PROCESSING = "return_processing"
+    RETURNED = "returned"  # final; every item came back
+
+
+S = Status
+LIFECYCLE = (
+    # event                      from                                       to                   guards on Order
+    ("OrderCreated", (S.NEW,), S.PENDING, "is_created"),
+    ("OrderCanceled", (S.PENDING, S.FAILED, S.PAID, S.PREPARING), S.CANCELED, "is_canceled"),
+    ("PaymentSucceeded", (S.PENDING, S.FAILED), S.PAID, "is_covered"),
+    ("PaymentSucceeded", (S.FAILED,), S.PENDING, "payment_lives"),
+    ("PaymentFailed", (S.PENDING,), S.FAILED, "every_payment_failed"),
+    ("FulfillmentCreated", (S.PAID,), S.PREPARING, "has_fulfillment"),
+    ("FulfillmentDelivered", (S.PREPARING, S.SHIPPED), S.DELIVERED, "is_delivered"),
+    ("FulfillmentShipped", (S.PREPARING,), S.SHIPPED, "is_shipped"),
+    ("FulfillmentFailed", (S.SHIPPED,), S.PREPARING, "has_items_to_ship"),
+    ("ReturnRequested", (S.DELIVERED, S.CONFIRMED), S.RETURN_REQUESTED, "has_open_return"),
+    ("ReturnProcessingStarted", (S.RETURN_REQUESTED,), S.RETURN_PROCESSING, "processes_return"),
+    ("ReturnRejected", (S.RETURN_PROCESSING,), S.RETURN_REQUESTED, "only_requests_returns"),
+    ("ReturnCompleted", (S.RETURN_REQUESTED, S.RETURN_PROCESSING), S.RETURNED, "is_returned"),
+    ("ReturnCompleted", (S.DELIVERED, S.CONFIRMED), S.RETURNED, "is_returned"),
+    (
+        "ReturnRejected",
+        (S.RETURN_REQUESTED, S.RETURN_PROCESSING),
+        S.CONFIRMED,
+        "no_open_return",
+        "is_confirmed",
+    ),
+    ("ReturnRejected", (S.RETURN_REQUESTED, S.RETURN_PROCESSING), S.DELIVERED, "no_open_return"),
+    ("OrderConfirmed", (S.DELIVERED,), S.CONFIRMED, "is_confirmed"),
+)
+MACHINE = build(Status, LIFECYCLE)
+
+AFTER_DELIVERY = frozenset((S.DELIVERED, S.CONFIRMED, S.RETURN_REQUESTED, S.RETURN_PROCESSING, S.RETURNED))
+
+
+@dataclass(slots=True, eq=False)
+class OrderItem:
+    """A line of an order. The three counted quantities follow from fulfillments and returns."""
+
+    id: str
+    order_id: str
+    position: int
+    reference: str | None
+    product: str
+    variant: str | None
+    option: str | None
+    quantity: int
+    unit_price: Decimal
+    total_price: Decimal
+    shipped_quantity: int = 0
+    delivered_quantity: int = 0
+    returned_quantity: int = 0
+    mark: int = CLEAN
+
+
+@dataclass(slots=True, eq=False)
+class Order:
+    """An order with all its parts: what one event is applied to. Money in `currency`, major units."""
+
+    id: str
+    order_number: str
+    shard: int
+    status: str = S.NEW
+    version: int = 0  # how many events were applied or settled: the last apply number
+    held: bool = False  # history: no timer runs and no effect goes out
+    customer: str | None = None
+    personal_id: str | None = None
+    currency: str | None = None
+    total_amount: Decimal = Decimal(0)
+    discount_code: str | None = None
+    discount_amount: Decimal = Decimal(0)
+    shipping_amount: Decimal = Decimal(0)
+    flags: list[str] = field(default_factory=list)  # sorted
+    placed_at: datetime | None = None
+    canceled_at: datetime | None = None
+    confirmed_at: datetime | None = None
+    mark: int = CLEAN
+    items: list[OrderItem] = field(default_factory=list)
+    transactions: list[Transaction] = field(default_factory=list)
+    fulfillments: list[Fulfillment] = field(default_factory=list)
+    fulfillment_items: list[FulfillmentItem] = field(default_factory=list)
+    returns: list[Return] = field(default_factory=list)
+    return_items: list[ReturnItem] = field(default_factory=list)
+    gone: list[Any] = field(default_factory=list)  # stored parts to delete
+
+    def captured(self) -> Decimal:
+        """Money captured, refunded or not."""
+        return sum((t.amount for t in self.transactions if t.paid_at is not None), Decimal(0))
+
+    def is_created(self) -> bool:
+        """Guard: OrderCreated was applied."""
+        return self.placed_at is not None
+
+    def is_covered(self) -> bool:
+        """Guard: captured money, refunded or not, reaches the total."""
+        return self.captured() >= self.total_amount
+
+    def payment_lives(self) -> bool:
+        """Guard: a payment is pending, or was captured."""
+        return any(t.lives() for t in self.transactions)
+
+    def every_payment_failed(self) -> bool:
+        """Guard: there were payments, and none of them lives."""
+        return bool(self.transactions) and not self.payment_lives()
+
+    def is_canceled(self) -> bool:
+        """Guard: somebody, or the unpaid timer, canceled it."""
+        return self.canceled_at is not None
+
+    def has_fulfillment(self) -> bool:
+        """Guard: a plan or a parcel exists."""
+        return bool(self.fulfillments)
+
+    def is_shipped(self) -> bool:
+        """Guard: every item to ship has left."""
+        return bool(self.items) and all(i.shipped_quantity >= i.quantity for i in self.items)
+
+    def has_items_to_ship(self) -> bool:
+        """Guard: an item has yet to leave."""
+        return not self.is_shipped()
+
+    def is_delivered(self) -> bool:
+        """Guard: every item has arrived."""
+        return bool(self.items) and all(i.delivered_quantity >= i.quantity for i in self.items)
+
+    def is_confirmed(self) -> bool:
+        """Guard: the delivery was confirmed."""
+        return self.confirmed_at is not None
+
+    def has_open_return(self) -> bool:
+        """Guard: a return is neither rejected nor completed."""
+        return any(r.is_open() for r in self.returns)
+
+    def no_open_return(self) -> bool:
+        """Guard: every return is rejected or completed."""
+        return not self.has_open_return()
+
+    def processes_return(self) -> bool:
+        """Guard: an open return is being processed."""
+        return any(r.status == ReturnStatus.PROCESSING for r in self.returns)
+
+    def only_requests_returns(self) -> bool:
+        """Guard: returns are open, and none is being processed yet."""
+        return self.has_open_return() and not self.processes_return()
+
+    def is_returned(self) -> bool:
+        """Guard: no return is open and every item came back."""
+        everything = bool(self.items) and all(i.returned_quantity >= i.quantity for i in self.items)
+        return everything and not self.has_open_return()
+
+    def last_delivery(self) -> datetime | None:
+        """When the last parcel arrived, as far as we know."""
+        return max((f.delivered_at for f in self.fulfillments if f.delivered_at), default=None)
+
+    def taken(self) -> dict[str, int]:
+        """item id → how many of it are in living fulfillments, the plan aside."""
+        living = {f.id for f in self.fulfillments if f.lives() and not f.planned}
+        found: dict[str, int] = {}
+        for share in self.fulfillment_items:
+            if share.fulfillment_id in living:
+                found[share.order_item_id] = found.get(share.order_item_id, 0) + share.quantity
+        return found
+
+    def open_shares(self) -> list[tuple[OrderItem, int]]:
+        """What no living fulfillment has, the plan aside: (item, quantity), empty ones left out."""
+        taken = self.taken()
+        left = ((item, item.quantity - taken.get(item.id, 0)) for item in self.items)
+        return [(item, quantity) for item, quantity in left if quantity > 0]
+
+
+STEPS = steps(MACHINE, Order)

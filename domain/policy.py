@@ -1,0 +1,42 @@
+"""The settings that decide an outcome. Each result records which policy it was reached under."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a shop decides about its orders; a period of None is switched off."""
+
+    currency: str = "KRW"  # where an event or order names none
+    returns: str = "auto"  # or "staff": each request waits for a person
+    refunds: str = "auto"  # or "staff"
+    unpaid_after: timedelta | None = timedelta(hours=24)
+    confirm_after: timedelta | None = timedelta(days=7)
+    return_window: timedelta | None = timedelta(days=30)
+    parked_for: timedelta | None = timedelta(hours=72)
+    grace: timedelta = timedelta(hours=1)
+
+    def as_document(self) -> dict[str, Any]:
+        """JSON; periods in seconds."""
+        return {k: v.total_seconds() if isinstance(v, timedelta) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def parse(cls, document: dict[str, Any]) -> Policy:
+        """What `as_document` wrote; fields that did not exist then take their defaults."""
+        known: dict[str, Any] = {f.name: document[f.name] for f in fields(cls) if f.name in document}
+        for name, value in known.items():
+            if isinstance(value, int | float):
+                known[name] = timedelta(seconds=value)
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The clock (UTC) and the policy that one event is applied with."""
+
+    now: datetime
+    policy: Policy

@@ -1,0 +1,80 @@
+"""What follows from an order's state: follow-up events, timers and effects, as data.
+
+Follow-ups are journaled in the transaction that caused them. Verify folds without this module:
+what it once made stands in the journal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from domain.ids import derived, shown
+from domain.order import AFTER_DELIVERY, Order, Status
+from domain.parcels import OWN_SOURCE
+from domain.policy import Context
+from domain.returns import Status as ReturnStatus
+from domain.transaction import Transaction
+from events.catalogue import Event
+
+UNPAID, CONFIRM = "unpaid", "confirm"  # the kinds of timer
+
+
+@dataclass(slots=True)
+class Timer:
+    """A row that becomes an event when due: OrderExpired (unpaid) or OrderConfirmed (confirm)."""
+
+    order_id: str
+    kind: str
+    due: datetime
+    held: bool
+
+
+@dataclass(slots=True)
+class Reactions:
+    """What an event led to. `refunds` are transactions whose target rose."""
+
+    follow_ups: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    timers: list[Timer] = field(default_factory=list)
+    refunds: list[Transaction] = field(default_factory=list)
+
+
+def react(order: Order, before: str, event: Event, context: Context) -> Reactions | None:
+    """What follows from `event`, which brought the order from status `before` to where it is."""
+    made = Reactions()
+    status = order.status
+    if status in _SHIPPABLE and not any(f.planned for f in order.fulfillments) and (shares := order.open_shares()):
+        name = shown("fulfillments", derived(context.now, event.source, event.id, "plan"))
+        items = [{"item": item.reference or shown("order-items", item.id), "quantity": n} for item, n in shares]
+        made.follow_ups.append(("FulfillmentCreated", {"fulfillment": name, "items": items}))
+    for back in order.returns:
+        name = back.reference or shown("returns", back.id)
+        if back.status == ReturnStatus.REQUESTED and not back.for_staff:
+            made.follow_ups.append(("ReturnApproved", {"return": name, "by": "policy"}))
+        elif back.status == ReturnStatus.APPROVED:
+            made.follow_ups.append(("ReturnProcessingStarted", {"return": name, "by": "policy"}))
+    policy = context.policy
+    if before == Status.NEW and status in (Status.PENDING, Status.FAILED) and policy.unpaid_after:
+        made.timers.append(_timer(order, UNPAID, event.time + policy.unpaid_after, context))
+    if before not in AFTER_DELIVERY and status in AFTER_DELIVERY and policy.confirm_after and not order.confirmed_at:
+        arrived = order.last_delivery() or event.time
+        made.timers.append(_timer(order, CONFIRM, arrived + policy.confirm_after, context))
+    for transaction in order.transactions:
+        if transaction.target_raised:
+            transaction.target_raised = False
+            made.refunds.append(transaction)
+    return made if made.follow_ups or made.timers or made.refunds else None
+
+
+def follow_up_id(order: Order, cause: Event, number: int, kind: str) -> tuple[str, str]:
+    """(source, id) of a follow-up: the same for the same cause, so that it is journaled once."""
+    return OWN_SOURCE, derived(cause.time, order.id, cause.source, cause.id, kind, str(number))
+
+
+def _timer(order: Order, kind: str, due: datetime, context: Context) -> Timer:
+    """Due no sooner than a grace after we learned of it: a backfill expires nobody before its own events came."""
+    return Timer(order.id, kind, max(due, context.now + context.policy.grace), order.held)
+
+
+_SHIPPABLE = frozenset((Status.PAID, Status.PREPARING, Status.SHIPPED))

@@ -1,0 +1,92 @@
+"""What is due back to the payer, and on which payment: a cumulative target a transaction.
+
+The targets follow from the order's state alone, so they do not depend on the order of arrival, and
+a refund that staff made at the provider by hand counts toward the same target.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from domain.order import Order
+from domain.parts import touch
+from domain.returns import Return, Status
+from domain.transaction import Transaction
+from events.money import round_down
+
+_FIRST = ""  # sorts before any reference
+
+
+def settle_return_amounts(order: Order) -> None:
+    """Give completed returns without a stated amount theirs.
+
+    The returned lines' price less their share of the discount, no shipping, rounded down to the
+    currency's exponent. Once everything is back, what rounding left over goes with the return that was
+    completed last (by the time it happened, then by name).
+    """
+    completed = [r for r in order.returns if r.status == Status.COMPLETED]
+    unstated = [r for r in completed if not r.refund_stated]
+    if not unstated:
+        return
+    goods = sum((item.total_price for item in order.items), Decimal(0))
+    paid_for_goods = max(goods - order.discount_amount, Decimal(0))
+    shares = {r.id: _share(order, r, goods, paid_for_goods) for r in completed}
+    amounts = {r.id: shares[r.id] for r in unstated}
+    if all(item.returned_quantity >= item.quantity for item in order.items):
+        last = max(unstated, key=lambda r: (r.completed_at, r.reference or _FIRST))
+        amounts[last.id] += paid_for_goods - sum(shares.values(), Decimal(0))
+    for r in unstated:
+        if r.refund_amount != amounts[r.id]:
+            r.refund_amount = amounts[r.id]
+            touch(r)
+
+
+def _share(order: Order, back: Return, goods: Decimal, paid_for_goods: Decimal) -> Decimal:
+    prices = {item.id: item.unit_price for item in order.items}
+    price = sum(
+        (prices[s.order_item_id] * s.quantity for s in order.return_items if s.return_id == back.id),
+        Decimal(0),
+    )
+    return round_down(price * paid_for_goods / goods, order.currency or "") if goods else Decimal(0)
+
+
+def raise_targets(order: Order) -> None:
+    """Raise each transaction's `refund_target` to what is due, and mark those that rose."""
+    for transaction, due in zip(captured(order), targets(order), strict=True):
+        if due > transaction.refund_target:
+            transaction.refund_target = due
+            transaction.target_raised = True
+            touch(transaction)
+
+
+def captured(order: Order) -> list[Transaction]:
+    """Transactions that captured money, by the time it happened, then by paymentId."""
+    return sorted(
+        (t for t in order.transactions if t.paid_at is not None),
+        key=lambda t: (t.paid_at, t.payment_id),
+    )
+
+
+def targets(order: Order) -> list[Decimal]:
+    """What is due back on each of `captured(order)`, cumulative.
+
+    All of it on a canceled order. Else what the earlier payments left over beyond the total, and the
+    completed returns' amounts, latest payment first, never above what was captured.
+    """
+    payments = captured(order)
+    if order.canceled_at is not None:
+        return [t.amount for t in payments]
+    owed = order.total_amount
+    kept = []
+    for t in payments:
+        kept.append(min(t.amount, owed))
+        owed -= kept[-1]
+    back = sum(
+        (r.refund_amount or Decimal(0) for r in order.returns if r.status == Status.COMPLETED),
+        Decimal(0),
+    )
+    for i in reversed(range(len(kept))):
+        given = min(kept[i], back)
+        kept[i] -= given
+        back -= given
+    return [t.amount - k for t, k in zip(payments, kept, strict=True)]

@@ -1,0 +1,78 @@
+"""Items that come back, and their lifecycle: requested < approved < processing < rejected.
+
+Completed and rejected contradict each other; the first to commit wins and the other is flagged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from domain.machine import build, steps
+from domain.parts import CLEAN
+
+
+class Status(StrEnum):
+    """Stages of a return."""
+
+    REQUESTED = "requested"
+    APPROVED = "approved"
+    PROCESSING = "processing"
+    REJECTED = "rejected"  # final; holds nothing
+    COMPLETED = "completed"  # final; its items are returned
+
+
+S = Status
+LIFECYCLE = (
+    # event                      from                                       to
+    ("ReturnApproved", (S.REQUESTED,), S.APPROVED),
+    ("ReturnProcessingStarted", (S.REQUESTED, S.APPROVED), S.PROCESSING),
+    ("ReturnRejected", (S.REQUESTED, S.APPROVED, S.PROCESSING), S.REJECTED),
+    ("ReturnCompleted", (S.PROCESSING,), S.COMPLETED),
+)
+MACHINE = build(Status, LIFECYCLE)
+OPEN = (S.REQUESTED, S.APPROVED, S.PROCESSING)
+
+
+@dataclass(slots=True, eq=False)
+class Return:
+    """One return of an order; money in the order's currency, major units."""
+
+    id: str
+    order_id: str
+    reference: str | None
+    reason: str
+    status: str = S.REQUESTED
+    for_staff: bool = False  # outside the window, or the policy says so: no step starts by itself
+    refund_amount: Decimal | None = None
+    refund_stated: bool = False  # somebody said the amount; else it follows from the lines
+    personal_id: str | None = None
+    requested_at: datetime | None = None
+    completed_at: datetime | None = None
+    created_at: datetime | None = None
+    mark: int = CLEAN
+
+    def is_open(self) -> bool:
+        """Neither rejected nor completed."""
+        return self.status in OPEN
+
+    def holds_items(self) -> bool:
+        """Whether its items are taken from other returns."""
+        return self.status != S.REJECTED
+
+
+@dataclass(slots=True, eq=False)
+class ReturnItem:
+    """So many of one order item in one return."""
+
+    id: str
+    order_id: str
+    return_id: str
+    order_item_id: str
+    quantity: int
+    mark: int = CLEAN
+
+
+STEPS = steps(MACHINE, Return)

@@ -1,0 +1,52 @@
+"""What we ask of the machine: private files, locks that outlive nobody, free ports."""
+
+import os
+import socket
+from pathlib import Path
+from typing import IO
+
+try:
+    import fcntl
+except ImportError:  # Windows: it has no Valkey wheel either, and `servers` looks for that first
+    fcntl = None  # type: ignore[assignment]
+
+
+def hold(file: IO[str]) -> bool:
+    """Lock an open file unless another process has it; the kernel unlocks it on any death."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def private(path: str, flags: int) -> int:
+    """An `opener` for files that nobody else may read."""
+    return os.open(path, flags, 0o600)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a private file in one step, surely on disk."""
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    with open(new, "x", opener=private) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+def free_port(wish: int | None) -> int:
+    """The wished port if it is free, else one that is. It may be taken before we use it."""
+    if wish and free(wish):
+        return wish
+    with socket.create_server(("127.0.0.1", 0)) as any_free:
+        return int(any_free.getsockname()[1])
+
+
+def free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,368 @@
+"""Every event there is: one class a type, a version each, and upcasters from older versions.
+
+A body is read with `decode`, which raises `UnknownType` (the event is kept and ignored),
+`UnknownVersion` or `Malformed` (both end in the dead letters with the reason).
+Money is in major units; texts are bounded so that one hostile field cannot fill an index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Union, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
+
+from events.money import MoneyError, exponent
+
+
+def _no_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("holds a NUL character")
+    return text
+
+
+def _currency(code: str) -> str:
+    try:
+        exponent(code)
+    except MoneyError as error:
+        raise ValueError(str(error)) from None
+    return code
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a number or a decimal string")
+    return value
+
+
+Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_no_nul)]
+Text = Annotated[str, Field(max_length=10_000), AfterValidator(_no_nul)]
+Amount = Annotated[Decimal, BeforeValidator(_no_bool), Field(ge=0, max_digits=18, decimal_places=4)]
+Currency = Annotated[str, AfterValidator(_currency)]
+Quantity = Annotated[int, Field(ge=1, le=1_000_000)]
+TrackingStatus = Literal[
+    "pending", "picked_up", "in_transit", "out_for_delivery", "ready_for_pickup",
+    "delivery_delayed", "on_hold", "delivery_failed", "return_to_sender", "cancelled",
+    "delivered", "unknown",
+]  # fmt: skip
+Reason = Literal["change_of_mind", "defective", "wrong_delivery", "damaged", "other"]
+
+
+class Body(BaseModel):
+    """What all bodies share: fields that a type does not know are kept in the journal, unread."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+
+class OrderLine(Body):
+    """A line of a new order; `item` is the outside's name for it, unique in the order."""
+
+    item: Name | None = None
+    product: Name
+    variant: Name | None = None
+    option: Name | None = None
+    quantity: Quantity
+    unitPrice: Amount
+
+
+class Share(Body):
+    """So many of one item."""
+
+    item: Name
+    quantity: Quantity
+
+
+Shares = Annotated[list[Share], Field(min_length=1, max_length=1000)]
+
+
+def _names_once(lines: list[OrderLine]) -> list[OrderLine]:
+    names = [line.item for line in lines if line.item is not None]
+    if len(names) != len(set(names)):
+        raise ValueError("two lines have the same item; name each once")
+    return lines
+
+
+class OrderCreated(Body):
+    """An order was placed. `personal` names the side row that holds its personal fields."""
+
+    type: Literal["OrderCreated"] = "OrderCreated"
+    items: Annotated[list[OrderLine], Field(max_length=1000), AfterValidator(_names_once)]
+    totalAmount: Amount
+    currency: Currency | None = None
+    discountCode: Name | None = None
+    discountAmount: Amount = Decimal(0)
+    shippingAmount: Amount = Decimal(0)
+    customer: Name | None = None
+    paymentIds: Annotated[list[Name], Field(max_length=100)] = []
+    personal: Name | None = None
+
+
+class PaymentSucceeded(Body):
+    """Money was captured."""
+
+    type: Literal["PaymentSucceeded"] = "PaymentSucceeded"
+    paymentId: Name
+    amount: Amount
+    currency: Currency | None = None
+    provider: Name | None = None
+    paymentMethod: Name | None = None
+    receiptUrl: Annotated[str, Field(max_length=2000), AfterValidator(_no_nul)] | None = None
+
+
+class _PaymentEnded(Body):
+    paymentId: Name
+    code: Text | None = None
+    message: Text | None = None
+
+
+class PaymentFailed(_PaymentEnded):
+    """An attempt to pay failed; a later success beats it."""
+
+    type: Literal["PaymentFailed"] = "PaymentFailed"
+
+
+class PaymentCanceled(_PaymentEnded):
+    """A payment was given up before any capture."""
+
+    type: Literal["PaymentCanceled"] = "PaymentCanceled"
+
+
+class PaymentRefunded(Body):
+    """Money went back; `refundedAmount` is the provider's cumulative figure."""
+
+    type: Literal["PaymentRefunded"] = "PaymentRefunded"
+    paymentId: Name
+    refundedAmount: Amount
+
+
+class PaymentDisputed(Body):
+    """The payer's bank asks; `outcome` once it is decided (`won` takes the flag away)."""
+
+    type: Literal["PaymentDisputed"] = "PaymentDisputed"
+    paymentId: Name
+    reason: Text | None = None
+    outcome: Name | None = None
+
+
+class _Decision(Body):
+    by: Name | None = None
+    reason: Text | None = None
+
+
+class OrderCanceled(_Decision):
+    """Somebody wants the order canceled; possible while nothing is out or delivered."""
+
+    type: Literal["OrderCanceled"] = "OrderCanceled"
+
+
+class OrderConfirmed(_Decision):
+    """The customer, or the timer, confirms what was delivered."""
+
+    type: Literal["OrderConfirmed"] = "OrderConfirmed"
+
+
+class OrderExpired(_Decision):
+    """The unpaid timer ran out."""
+
+    type: Literal["OrderExpired"] = "OrderExpired"
+
+
+class _Parcel(Body):
+    fulfillment: Name
+    items: Shares | None = None
+    carrier: Name | None = None
+    trackingNumber: Name | None = None
+
+
+class FulfillmentCreated(_Parcel):
+    """Items that will ship together; without `items`, all of the order's."""
+
+    type: Literal["FulfillmentCreated"] = "FulfillmentCreated"
+
+
+class FulfillmentPacked(_Parcel):
+    """The parcel is packed."""
+
+    type: Literal["FulfillmentPacked"] = "FulfillmentPacked"
+
+
+class FulfillmentShipped(_Parcel):
+    """The parcel left; creates the fulfillment where nobody did."""
+
+    type: Literal["FulfillmentShipped"] = "FulfillmentShipped"
+
+
+class FulfillmentDelivered(_Parcel):
+    """The parcel arrived."""
+
+    type: Literal["FulfillmentDelivered"] = "FulfillmentDelivered"
+
+
+class FulfillmentFailed(Body):
+    """The parcel will not arrive; its items are open again."""
+
+    type: Literal["FulfillmentFailed"] = "FulfillmentFailed"
+    fulfillment: Name
+    reason: Text | None = None
+
+
+class TrackingUpdated(Body):
+    """A carrier's scan, in the unified statuses."""
+
+    type: Literal["TrackingUpdated"] = "TrackingUpdated"
+    carrier: Name
+    trackingNumber: Name
+    status: TrackingStatus
+    description: Text | None = None
+    location: Text | None = None
+
+
+class ReturnRequested(Body):
+    """The customer wants to send items back; without `items`, all of the order's."""
+
+    type: Literal["ReturnRequested"] = "ReturnRequested"
+    return_: Annotated[Name, Field(alias="return")]
+    reason: Reason
+    items: Shares | None = None
+    personal: Name | None = None
+
+
+class _ReturnStep(Body):
+    return_: Annotated[Name, Field(alias="return")]
+    by: Name | None = None
+
+
+class ReturnApproved(_ReturnStep):
+    """Staff, or the policy, accepts the return."""
+
+    type: Literal["ReturnApproved"] = "ReturnApproved"
+
+
+class ReturnRejected(_ReturnStep):
+    """Staff refuses the return; its items are free again."""
+
+    type: Literal["ReturnRejected"] = "ReturnRejected"
+
+
+class ReturnProcessingStarted(_ReturnStep):
+    """The return is being worked on."""
+
+    type: Literal["ReturnProcessingStarted"] = "ReturnProcessingStarted"
+
+
+class ReturnCompleted(Body):
+    """The items came back; without `refundAmount` it follows from the lines' prices."""
+
+    type: Literal["ReturnCompleted"] = "ReturnCompleted"
+    return_: Annotated[Name, Field(alias="return")]
+    refundAmount: Amount | None = None
+
+
+AnyBody = Annotated[
+    Union[
+        OrderCreated, PaymentSucceeded, PaymentFailed, PaymentCanceled, PaymentRefunded,
+        PaymentDisputed, OrderCanceled, OrderConfirmed, OrderExpired, FulfillmentCreated,
+        FulfillmentPacked, FulfillmentShipped, FulfillmentDelivered, FulfillmentFailed,
+        TrackingUpdated, ReturnRequested, ReturnApproved, ReturnRejected,
+        ReturnProcessingStarted, ReturnCompleted,
+    ],
+    Field(discriminator="type"),
+]  # fmt: skip
+
+CATALOGUE: dict[str, type[Body]] = {body.__name__: body for body in get_args(get_args(AnyBody)[0])}
+_READ: TypeAdapter[Any] = TypeAdapter(AnyBody)
+
+# The newest version of each type's data; 1 where nothing else is said.
+NEWEST: dict[str, int] = {}
+# (type, version) → how that version's data becomes the next one's. Never removed: old events stay readable.
+UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+# Types that name no order of their own accord: a payment or a parcel leads to it.
+_WITHOUT_SUBJECT = {
+    "PaymentSucceeded", "PaymentFailed", "PaymentCanceled", "PaymentRefunded", "PaymentDisputed",
+    "TrackingUpdated",
+}  # fmt: skip
+# Fields that tell who a customer is. They live in a side table, never in the journal's bodies.
+PERSONAL_FIELDS = ("customerSnapshot", "shippingAddress", "notes", "note")
+
+
+class UnknownType(ValueError):
+    """No such event in the catalogue: kept, and ignored."""
+
+
+class UnknownVersion(ValueError):
+    """A version newer than this catalogue; upgrade, then replay."""
+
+
+class Malformed(ValueError):
+    """The body does not fit its type; the message names each field at fault."""
+
+
+@dataclass(slots=True)
+class Event:
+    """A decoded event, ready for the state machines. `seq` is its place in the journal."""
+
+    seq: int
+    source: str
+    id: str
+    type: str
+    time: datetime
+    subject: str | None
+    data: Any
+
+
+def decode(kind: str, version: int, subject: str | None, data: dict[str, Any]) -> Any:
+    """The body of one event as its class; see the module for what it raises."""
+    if kind not in CATALOGUE:
+        raise UnknownType(f"{kind} is not in the catalogue")
+    newest = NEWEST.get(kind, 1)
+    if not 1 <= version <= newest:
+        raise UnknownVersion(f"{kind} has versions 1 to {newest}, not {version}")
+    if subject is None and kind not in _WITHOUT_SUBJECT:
+        raise Malformed("subject: is missing; it must be the order's number")
+    for step in range(version, newest):
+        data = UPCASTERS[kind, step](data)
+    try:
+        return _READ.validate_python({**data, "type": kind})
+    except ValidationError as error:
+        faults = [
+            f"{'.'.join(map(str, fault['loc'][1:])) or 'data'}: {fault['msg']}"
+            for fault in error.errors(include_url=False, include_input=False)[:5]
+        ]
+        raise Malformed("; ".join(faults)) from None
+
+
+def payment_key(payment_id: str) -> str:
+    """The correlation key of a payment."""
+    return f"payment:{payment_id}"
+
+
+def tracking_key(carrier: str, number: str) -> str:
+    """The correlation key of a parcel; carriers' names differ in case and blanks only by accident."""
+    return f"tracking:{' '.join(carrier.casefold().split())}:{number.strip()}"
+
+
+def route_of(envelope_id: str, kind: str, subject: str | None, data: dict[str, Any]) -> str:
+    """What an event's shard follows from: the order's number, else its payment or parcel, else its id.
+
+    Works on any body, also one that `decode` would refuse.
+    """
+    if kind in CATALOGUE and subject is not None:
+        return subject
+    payment, carrier, number = (data.get(n) for n in ("paymentId", "carrier", "trackingNumber"))
+    if isinstance(payment, str):
+        return payment_key(payment)
+    if isinstance(carrier, str) and isinstance(number, str):
+        return tracking_key(carrier, number)
+    return envelope_id

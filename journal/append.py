@@ -1,0 +1,135 @@
+"""Accept envelopes: each is journaled once, and a repeated delivery is counted at this door and only here.
+
+Runs in the caller's transaction, together with whatever caused the event; publish after its commit.
+Names, addresses and notes are taken out of the body into a row of `personal` that the body refers to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import orjson
+from sqlalchemy import Connection, text
+
+from domain.ids import fresh
+from events.catalogue import PERSONAL_FIELDS, route_of
+from events.envelope import Envelope
+from journal.entries import Entry, shard_of
+from storage.literals import cast, columns, unnest
+
+_NAMES = (
+    "source",
+    "event_id",
+    "type",
+    "version",
+    "time",
+    "subject",
+    "shard",
+    "held",
+    "data",
+    "digest",
+)
+_KINDS = (
+    "text",
+    "text",
+    "text",
+    "integer",
+    "timestamptz",
+    "text",
+    "smallint",
+    "boolean",
+    "jsonb",
+    "bytea",
+)
+_INSERT = text(
+    f"insert into journal ({', '.join(_NAMES)}) "
+    f"select {', '.join(cast(n, k) for n, k in zip(_NAMES, _KINDS, strict=True))} "
+    f"from {unnest(_NAMES, _KINDS)} order by v.ordinal "
+    "on conflict (source, event_id) do nothing returning seq, source, event_id"
+)
+_KNOWN = text(
+    "select j.seq, j.source, j.event_id, j.digest from journal j join "
+    f"{unnest(('source', 'event_id'), ('text', 'text'))} using (source, event_id)"
+)
+_COUNT_DUPLICATES = text(
+    "insert into duplicates (seq, body_differs) select v.seq, v.body_differs "
+    f"from {unnest(('seq', 'body_differs'), ('bigint', 'boolean'))}"
+)
+_KEEP_PERSONAL = text(
+    f"insert into personal (id, fields) select v.id, cast(v.fields as jsonb) from {unnest(('id', 'fields'), ('uuid', 'jsonb'))}"
+)
+
+
+@dataclass(slots=True)
+class Appended:
+    """What became of a delivery of envelopes: the new entries in journal order, and the repeated ones."""
+
+    new: list[Entry] = field(default_factory=list)
+    duplicates: list[Envelope] = field(default_factory=list)
+    body_differs: list[Envelope] = field(default_factory=list)  # those of `duplicates` with another body
+
+
+def append(conn: Connection, envelopes: Sequence[Envelope], shards: int, *, held: bool = False) -> Appended:
+    """Journal `envelopes`, in their order, in at most four statements for any number.
+
+    `held` marks history: its orders' timers do not run and no effect of theirs goes out.
+    Errors: OperationalError when PostgreSQL is away: nothing was accepted, tell the sender so.
+    """
+    first: dict[tuple[str, str], Envelope] = {}
+    again: list[Envelope] = []
+    for envelope in envelopes:
+        key = (envelope.source, envelope.id)
+        if key in first:
+            again.append(envelope)
+        else:
+            first[key] = envelope
+    now = datetime.now(UTC)
+    rows, entries, personal = [], {}, {}
+    for key, envelope in first.items():
+        data, fields = _without_personal(envelope.data)
+        if fields:
+            data["personal"] = fresh(now)
+            personal[key] = (data["personal"], orjson.dumps(fields).decode())
+        body = orjson.dumps(data).decode()
+        shard = shard_of(route_of(envelope.id, envelope.type, envelope.subject, data), shards)
+        e = envelope
+        rows.append((e.source, e.id, e.type, e.version, e.time, e.subject, shard, held, body, e.digest()))
+        size = len(body.encode())
+        entries[key] = Entry(0, e.source, e.id, e.type, e.version, e.time, e.subject, shard, held, data, size)
+    appended = Appended()
+    if rows:
+        for seq, source, event_id in conn.execute(_INSERT, columns(_NAMES, _KINDS, rows)):
+            entry = entries.pop((source, event_id))
+            entry.seq = seq
+            appended.new.append(entry)
+    appended.new.sort(key=lambda entry: entry.seq)
+    kept = [personal[key] for e in appended.new if (key := (e.source, e.event_id)) in personal]
+    if kept:
+        conn.execute(_KEEP_PERSONAL, columns(("id", "fields"), ("uuid", "jsonb"), kept))
+    again += [first[key] for key in entries]
+    if again:
+        _count(conn, again, appended)
+    return appended
+
+
+def _count(conn: Connection, again: list[Envelope], appended: Appended) -> None:
+    keys = sorted({(e.source, e.id) for e in again})
+    found = conn.execute(_KNOWN, columns(("source", "event_id"), ("text", "text"), keys))
+    known = {(source, event_id): (seq, bytes(digest)) for seq, source, event_id, digest in found}
+    rows = []
+    for envelope in again:
+        seq, digest = known[envelope.source, envelope.id]
+        differs = digest != envelope.digest()
+        rows.append((seq, differs))
+        appended.duplicates.append(envelope)
+        if differs:
+            appended.body_differs.append(envelope)
+    conn.execute(_COUNT_DUPLICATES, columns(("seq", "body_differs"), ("bigint", "boolean"), rows))
+
+
+def _without_personal(data: dict[str, object]) -> tuple[dict[str, object], dict[str, object]]:
+    """(the body without personal fields and without a `personal` of the sender's, the personal fields)."""
+    fields = {name: data[name] for name in PERSONAL_FIELDS if data.get(name) is not None}
+    return {k: v for k, v in data.items() if k not in PERSONAL_FIELDS and k != "personal"}, fields

@@ -1,0 +1,159 @@
+"""What answers a doorbell: batches of the ringing shards, each shard under its lock, until the slice ends.
+
+1. delete the doorbell's key: a ring from here on rings again
+2. lock the shard (PostgreSQL's advisory lock: it dies with the connection); not ours → leave
+3. read what is pending (a predecessor died between commit and acknowledgement), then what is new
+4. settle the batch in one transaction; acknowledge and delete its entries
+5. repeat until the shard is empty or the slice ends; after letting go, ring every shard that has entries
+
+The lock only keeps a shard's events in order and workers out of each other's way; row locks and the
+results' key are what promise 2 rests on. A batch takes what is waiting, so it grows with the backlog
+and shrinks when idle; it is filled from several shards, since one seldom has a full batch waiting.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
+
+from domain.policy import Context, Policy
+from journal.batch import Clash, Report, Shop, clock, settle, settle_carefully
+from journal.entries import Entry, decode, number_of, read
+from journal.streams import Streams
+from storage.literals import array
+
+SLICE_S = 2.0  # then the other shards' doorbells have their turn
+BATCH = 512  # entries of one commit at most
+PER_SHARD = 16  # a batch is spread over BATCH / PER_SHARD shards at most
+BATCH_BYTES = 8_000_000  # of bodies, so that large ones do not fill the memory
+TRIES = 5  # of one batch, against deadlocks and rivals, before it is left to the next ring
+LOCK_SPACE = 77_001  # first key of the shards' advisory locks
+
+log = logging.getLogger(__name__)
+_LOCKS = text("select s from unnest(cast(:shards as integer[])) s where pg_try_advisory_xact_lock(:space, s)")
+
+Names = dict[int, list[bytes]]  # shard → the stream's names of entries
+
+
+@dataclass(slots=True)
+class Drain:
+    """One worker's way to answer doorbells."""
+
+    engine: Engine
+    streams: Streams
+    policy: Policy
+    shop: Shop
+    batch: int = BATCH
+
+    def answer(self, shard: int, slice_s: float = SLICE_S) -> Report:
+        """Drain `shard`, and others that ring beside it, until it is empty or the slice ends.
+
+        May be lost, doubled or killed at any line: entries leave the stream only after their results commit.
+        """
+        self.streams.answer(shard)
+        until = monotonic() + slice_s
+        total = Report()
+        touched = {shard}
+        while True:
+            window = self._window(shard)
+            touched.update(window)
+            report = self._batch(shard, window)
+            if report is None:  # empty, or another worker holds it
+                break
+            total.known += report.known
+            for outcome, count in report.outcomes.items():
+                total.outcomes[outcome] = total.outcomes.get(outcome, 0) + count
+            if monotonic() > until:
+                break
+        lengths = self.streams.lengths()
+        for each in sorted(touched):
+            if lengths[each]:
+                self.streams.ring(each)
+        return total
+
+    def _window(self, shard: int) -> list[int]:
+        """The shard, then others with entries, in turn, as many as fill a batch."""
+        lengths = self.streams.lengths()
+        order = [(shard + i) % len(lengths) for i in range(1, len(lengths))]
+        window, waiting = [shard], lengths[shard]
+        for other in order:
+            if waiting >= self.batch or len(window) * PER_SHARD >= self.batch:
+                break
+            if lengths[other]:
+                window.append(other)
+                waiting += lengths[other]
+        return window
+
+    def _batch(self, shard: int, window: Sequence[int]) -> Report | None:
+        """Settle one batch. None: nothing was there, or the shard is another worker's."""
+        careful = False
+        for attempt in range(TRIES):
+            try:
+                with self.engine.begin() as conn:
+                    found = self._read(conn, shard, window)
+                    if found is None:
+                        return None
+                    entries, names = found
+                    way = settle_carefully if careful else settle
+                    report = way(conn, entries, Context(clock(), self.policy), self.shop)
+            except (DataError, IntegrityError) as error:
+                log.info("the database refuses a value of the batch, looking for it: %s", error.orig)
+                careful = True
+            except (Clash, OperationalError) as error:
+                if isinstance(error, DBAPIError) and error.connection_invalidated and attempt == TRIES - 1:
+                    raise
+                log.info("drain again: %s", error)
+            else:
+                self.streams.finish(names)
+                return report
+        log.warning("shard %d: %d tries failed; the next doorbell tries again", shard, TRIES)
+        return None
+
+    def _read(self, conn: Connection, shard: int, window: Sequence[int]) -> tuple[list[Entry], Names] | None:
+        """Entries of the shards that we could lock, and their names in the streams."""
+        held = [row[0] for row in conn.execute(_LOCKS, {"shards": array(window, "integer"), "space": LOCK_SPACE})]
+        if shard not in held:
+            return None
+        count = max(1, self.batch // len(held))
+        found = self.streams.read(held, count, pending=True)
+        empty = [s for s in held if s not in found]
+        if empty:
+            found |= self.streams.read(empty, count, pending=False)
+        if not found:
+            return None
+        entries: list[Entry] = []
+        large: list[int] = []
+        names: Names = {s: [] for s in found}
+        room = BATCH_BYTES
+        for each, waiting in found.items():
+            for name, fields in waiting:
+                if not fields:  # deleted before it was acknowledged
+                    names[each].append(name)
+                    continue
+                seq, size = number_of(fields)
+                if room <= 0:
+                    break
+                room -= size
+                names[each].append(name)
+                entry = decode(fields, each)
+                if entry is None:
+                    large.append(seq)
+                else:
+                    entries.append(entry)
+        entries += read(conn, large)
+        entries.sort(key=_seq)
+        return _once(entries), names
+
+
+def _once(entries: list[Entry]) -> list[Entry]:
+    """An entry that stands in the stream twice is read once."""
+    return [entry for i, entry in enumerate(entries) if i == 0 or entries[i - 1].seq != entry.seq]
+
+
+def _seq(entry: Entry) -> int:
+    return entry.seq

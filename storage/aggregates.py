@@ -1,0 +1,190 @@
+"""Many orders with all their parts: locked in one statement, loaded in the next, saved in one a table and kind.
+
+A single statement that locks and loads must not be: having waited for the lock it returns the new
+order with its old children (reproduced). Field for column: the dataclasses of `domain` are the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import fields
+from datetime import datetime
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import Connection, Table, TextClause, text
+from sqlalchemy.dialects import postgresql
+
+from domain.fulfillment import Fulfillment, FulfillmentItem
+from domain.order import Order, OrderItem
+from domain.parts import DIRTY, FILLED, NEW
+from domain.returns import Return, ReturnItem
+from domain.transaction import Transaction
+from storage import tables
+from storage.literals import array, cast, columns, unnest
+
+# An order's parts: the attribute that holds them, their class, their table, and what an update may change.
+_PARTS: tuple[tuple[str, type[Any], Table, str], ...] = (
+    ("items", OrderItem, tables.order_items, "shipped_quantity delivered_quantity returned_quantity"),
+    (
+        "transactions", Transaction, tables.transactions,
+        "status amount refunded_amount refund_target payment_method receipt_url provider paid_at dispute",
+    ),
+    (
+        "fulfillments", Fulfillment, tables.fulfillments,
+        "status planned carrier carrier_step tracking_number tracking_step parcels items_step "
+        "shipped_at delivered_at failed_at",
+    ),
+    ("fulfillment_items", FulfillmentItem, tables.fulfillment_items, "quantity"),
+    (
+        "returns", Return, tables.returns_,
+        "status for_staff refund_amount refund_stated personal_id requested_at completed_at",
+    ),
+    ("return_items", ReturnItem, tables.return_items, ""),
+)  # fmt: skip
+_ORDER_CHANGES = "status version held flags canceled_at confirmed_at"
+_ORDER_FILLS = f"{_ORDER_CHANGES} customer personal_id currency total_amount discount_code discount_amount shipping_amount placed_at"
+_NOT_STORED = frozenset(("mark", "target_raised", "gone", "created_at", *(name for name, *_ in _PARTS)))
+
+
+class _Rows:
+    """How one class's objects become rows: its columns, and the statements that write them."""
+
+    def __init__(self, model: type[Any], table: Table, changes: str) -> None:
+        self.names = [f.name for f in fields(model) if f.name not in _NOT_STORED]
+        self.kinds: list[str] = [_KINDS[table.name, name] for name in self.names]
+        self.read = attrgetter(*self.names)
+        picked = ", ".join(cast(n, k) for n, k in zip(self.names, self.kinds, strict=True))
+        self.insert_sql = text(
+            f"insert into {table.name} ({', '.join(_q(n) for n in self.names)}) "
+            f"select {picked} from {unnest(self.names, self.kinds)} order by v.ordinal"
+        )
+        self.delete_sql = text(f"delete from {table.name} where id = any(cast(:ids as uuid[]))")
+        self.update = _Update(table, changes) if changes else None
+
+    def insert(self, conn: Connection, rows: Sequence[Any]) -> None:
+        if rows:
+            conn.execute(self.insert_sql, columns(self.names, self.kinds, [self.read(row) for row in rows]))
+
+    def delete(self, conn: Connection, rows: Sequence[Any]) -> None:
+        if rows:
+            conn.execute(self.delete_sql, {"ids": array([row.id for row in rows], "uuid")})
+
+
+class _Update:
+    """One statement that changes any number of rows of a table by id."""
+
+    def __init__(self, table: Table, changes: str) -> None:
+        self.names = ["id", *changes.split()]
+        self.kinds: list[str] = [_KINDS[table.name, name] for name in self.names]
+        self.read = attrgetter(*self.names)
+        changed = ", ".join(f"{_q(n)} = {cast(n, k)}" for n, k in zip(self.names[1:], self.kinds[1:], strict=True))
+        self.sql: TextClause = text(
+            f"update {table.name} t set {changed}, updated_at = now() from {unnest(self.names, self.kinds)} where t.id = v.id"
+        )
+
+    def run(self, conn: Connection, rows: Sequence[Any]) -> None:
+        if rows:
+            conn.execute(self.sql, columns(self.names, self.kinds, [self.read(row) for row in rows]))
+
+
+def _q(name: str) -> str:
+    return f'"{name}"'
+
+
+def _kinds() -> dict[tuple[str, str], str]:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    found = {}
+    for table in tables.METADATA.tables.values():
+        for column in table.c:
+            kind = column.type.compile(dialect=dialect).lower()
+            found[table.name, column.name] = "timestamptz" if kind.startswith("timestamp") else kind
+    return found
+
+
+_KINDS = _kinds()
+_ORDERS = _Rows(Order, tables.orders, _ORDER_CHANGES)
+_FILL = _Update(tables.orders, _ORDER_FILLS)
+_TABLES = {name: _Rows(model, table, changes) for name, model, table, changes in _PARTS}
+_MODELS = {name: model for name, model, *_ in _PARTS}
+_REVIVE: dict[str, Callable[[Any], Any]] = {
+    "numeric": Decimal,
+    "timestamptz": datetime.fromisoformat,
+}
+
+
+def _part_sql(name: str, table: Table) -> str:
+    """All rows of one part table as one JSON array of arrays; money travels as text (JSON has no decimals)."""
+    rows = _TABLES[name]
+    picked = ", ".join(
+        f"cast({_q(n)} as text)" if k == "numeric" else _q(n) for n, k in zip(rows.names, rows.kinds, strict=True)
+    )
+    return (
+        f"(select coalesce(json_agg(json_build_array({picked}) order by id), '[]') "
+        f"from {table.name} where order_id = any(cast(:ids as uuid[])))"
+    )
+
+
+_SELECT = (
+    f"select {', '.join(_q(n) for n in _ORDERS.names)} from orders where id = any(cast(:ids as uuid[])) order by id"
+)
+_LOCK = text(_SELECT + " for update")
+_PEEK = text(_SELECT)
+_PARTS_SQL = text(f"select {', '.join(_part_sql(name, table) for name, _, table, _ in _PARTS)}")
+_REVIVALS = {
+    name: [(i, _REVIVE[k]) for i, k in enumerate(rows.kinds) if k in _REVIVE] for name, rows in _TABLES.items()
+}
+_OWNER = {name: rows.names.index("order_id") for name, rows in _TABLES.items()}
+
+
+def load(conn: Connection, ids: Collection[str], *, lock: bool = True) -> dict[str, Order]:
+    """Orders by id with all their parts; with `lock`, their rows are locked in id order until the commit.
+
+    Shape:  two statements for any number of orders. An id that no order has is left out.
+    Errors: OperationalError on deadlock or lost connection: roll back, drain again.
+    """
+    if not ids:
+        return {}
+    wanted = array(sorted(ids), "uuid")
+    found: dict[str, Order] = {}
+    for row in conn.execute(_LOCK if lock else _PEEK, {"ids": wanted}):
+        order = Order(*row)
+        found[order.id] = order
+    if found:
+        parts = conn.execute(_PARTS_SQL, {"ids": array(list(found), "uuid")}).one()
+        for (name, *_), rows in zip(_PARTS, parts, strict=True):
+            model, revivals, owner = _MODELS[name], _REVIVALS[name], _OWNER[name]
+            for row in rows:
+                for i, revive in revivals:
+                    if row[i] is not None:
+                        row[i] = revive(row[i])
+                getattr(found[row[owner]], name).append(_make(model, name, row))
+    for order in found.values():
+        order.items.sort(key=attrgetter("position"))
+    return found
+
+
+def _make(model: type[Any], name: str, row: list[Any]) -> Any:
+    return model(**dict(zip(_TABLES[name].names, row, strict=True)))
+
+
+def save(conn: Connection, orders: Iterable[Order]) -> None:
+    """Write what changed: at most an insert, an update and a delete a table, for any number of orders.
+
+    Errors: IntegrityError and DataError name the constraint; the caller bisects its batch.
+    """
+    changed = list(orders)
+    _ORDERS.insert(conn, [o for o in changed if o.mark == NEW])
+    _FILL.run(conn, [o for o in changed if o.mark == FILLED])
+    if _ORDERS.update:
+        _ORDERS.update.run(conn, [o for o in changed if o.mark == DIRTY])
+    gone = [part for o in changed for part in o.gone]
+    for name, model, *_ in reversed(_PARTS):  # children first
+        _TABLES[name].delete(conn, [part for part in gone if type(part) is model])
+    for name, *_ in _PARTS:
+        rows = _TABLES[name]
+        parts = [part for o in changed for part in getattr(o, name)]
+        rows.insert(conn, [part for part in parts if part.mark == NEW])
+        if rows.update:
+            rows.update.run(conn, [part for part in parts if part.mark == DIRTY])

@@ -1,0 +1,39 @@
+"""Connections to PostgreSQL: pooled engines, with what the drain's plans need pinned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import psycopg
+from psycopg.types.json import set_json_loads
+from psycopg.types.string import TextLoader
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+
+# Plans made while tables are small or not analyzed scan them whole, and stay: +20 % events/s without.
+_PINNED = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
+
+
+def connect(database_url: str, *, pinned: bool = False, pool: int = 5, application: str = "orders") -> Engine:
+    """An engine on `database_url` (postgresql://…); ids come as text, times are UTC.
+
+    `pinned` is for statements that touch rows by key only (the drain, the relay): it keeps
+    PostgreSQL from planning sequential scans over tables that were small once.
+    """
+    url = make_url(database_url).set(drivername="postgresql+psycopg")
+    options = "-c timezone=UTC" + (f" {_PINNED}" if pinned else "")
+    engine = create_engine(
+        url,
+        pool_size=pool,
+        max_overflow=pool,
+        pool_pre_ping=True,
+        connect_args={"options": options, "application_name": application, "connect_timeout": 10},
+    )
+    event.listen(engine, "connect", _prepare)
+    return engine
+
+
+def _prepare(connection: psycopg.Connection[Any], _record: object) -> None:
+    connection.adapters.register_loader("uuid", TextLoader)
+    set_json_loads(orjson.loads, connection)

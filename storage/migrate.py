@@ -1,0 +1,134 @@
+"""The schema, brought to this version of the code; and what is missing of it, or too much.
+
+    SchemaError          the database and the code do not fit; nothing was changed
+    ├── SchemaAbsent     it was never migrated
+    └── SchemaNewer      a newer version of the code migrated it
+
+Rivals wait for each other, so every process may call `upgrade` as it starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import sleep
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from storage.engine import connect
+
+LOCK = 7_061_989_204_713  # any number; one bigint cannot meet the shards' locks, which are pairs
+POLL_S = 0.05
+
+
+class StorageError(Exception):
+    """What is stored, and how, is not as this version needs it."""
+
+    code = "storage"
+
+
+class SchemaError(StorageError):
+    """The database and the code do not fit; nothing was changed."""
+
+    code = "schema"
+
+
+class SchemaAbsent(SchemaError):
+    """Our tables are not there."""
+
+    code = "schema_absent"
+
+    def __init__(self, database: str) -> None:
+        super().__init__(f"database {database} holds no orders schema; run `orders migrate`")
+        self.database = database
+
+
+class SchemaNewer(SchemaError):
+    """A newer version of the code was here."""
+
+    code = "schema_newer"
+
+    def __init__(self, database: str, found: str, newest: str) -> None:
+        super().__init__(
+            f"database {database} stands at migration {found}, and the newest that this version "
+            f"knows is {newest}; nothing was changed. Install the version that made {found}, "
+            f"or name another database in DATABASE_URL"
+        )
+        self.database, self.found, self.newest = database, found, newest
+
+
+def upgrade(database_url: str, shards: int) -> list[str]:
+    """Run what is pending, each migration in its own transaction; return their names.
+
+    `shards` counts at the first migration only, which fixes it for good: see `shards_fixed`.
+    Errors: SchemaNewer. Any error of PostgreSQL undoes the migration it came from, none before it.
+    """
+    if shards < 1:
+        raise ValueError(f"shards={shards} must be at least 1")
+    with _connected(database_url) as conn:
+        _wait_alone(conn)
+        waiting = _pending(conn)
+        if waiting:
+            command.upgrade(config(conn, shards), "head")
+        return waiting
+
+
+def pending(database_url: str) -> list[str]:
+    """Names of the migrations that `upgrade` would run, in their order. Errors: SchemaNewer."""
+    with _connected(database_url) as conn:
+        return _pending(conn)
+
+
+def shards_fixed(conn: Connection) -> int:
+    """The number of shards that the first migration fixed. Errors: SchemaAbsent."""
+    if conn.scalar(text("select to_regclass('fixed')")) is None:
+        raise SchemaAbsent(conn.engine.url.database or "")
+    return int(conn.execute(text("select value from fixed where name = 'shards'")).scalar_one())
+
+
+def config(conn: Connection | None = None, shards: int | None = None) -> Config:
+    """Alembic's configuration, for its commands: `command.downgrade(config(conn), "base")`."""
+    made = Config()
+    made.set_main_option("script_location", "storage:migrations")
+    if conn is not None:
+        made.attributes["connection"] = conn
+    if shards is not None:
+        made.attributes["shards"] = shards
+    return made
+
+
+@contextmanager
+def _connected(database_url: str) -> Iterator[Connection]:
+    engine = connect(database_url, pool=1, application="orders migrate")
+    try:
+        with engine.connect() as conn:
+            yield conn
+    finally:
+        engine.dispose()  # ends the session, and with it the lock
+
+
+def _wait_alone(conn: Connection) -> None:
+    """Until no rival migrates this database.
+
+    Asks again and again: one who waits inside PostgreSQL holds a snapshot, and `create index
+    concurrently` in the migration that he waits for would wait for him.
+    """
+    while not conn.scalar(text("select pg_try_advisory_lock(:lock)"), {"lock": LOCK}):
+        conn.commit()
+        sleep(POLL_S)
+    conn.commit()
+
+
+def _pending(conn: Connection) -> list[str]:
+    scripts = ScriptDirectory.from_config(config())
+    newest = scripts.get_current_head() or ""
+    found = MigrationContext.configure(conn).get_current_revision()
+    conn.commit()
+    if found and found not in {script.revision for script in scripts.walk_revisions()}:
+        raise SchemaNewer(conn.engine.url.database or "", found, newest)
+    missing = scripts.iterate_revisions(newest, found or "base")
+    return [script.revision for script in missing][::-1]

@@ -1,0 +1,1 @@
+"""Tests that mirror the rooms; what several of them share stands beside this file."""

@@ -1,0 +1,147 @@
+"""Real servers: started at most once a run, with a database and a Redis of its own for every test.
+
+    database_url         a fresh, migrated database; `module_database_url` lives for a whole module,
+                         as tests by Hypothesis need
+    empty_database_url   a fresh database without our schema
+    redis_url            a logical database with nothing in it
+    servers              where both servers answer
+
+The embedded servers, unless DATABASE_URL or REDIS_URL names one of your own. There we make and drop
+databases called orders_test_…, and write to (and flush) only such of the Redis databases 1–15 as we
+found empty. What needs PostgreSQL alone never asks for Redis.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from embedded import Addresses
+
+SHARDS = 64  # of every migrated database here
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Addresses]:
+    """Both servers: yours where you name them, else embedded, which end with the run."""
+    from embedded import Addresses
+    from embedded import servers as embedded_servers
+
+    own = os.environ.get("DATABASE_URL"), os.environ.get("REDIS_URL")
+    if own[0] and own[1]:
+        yield Addresses(own[0], own[1], owner=False)
+        return
+    # In no folder of pytest's: those are closed to the user that root's PostgreSQL may have to be.
+    with (
+        tempfile.TemporaryDirectory(prefix="orders-tests-") as data,
+        _exit_on_sigterm(),
+        embedded_servers(Path(data)) as at,
+    ):
+        yield Addresses(own[0] or at.database_url, own[1] or at.redis_url, at.owner)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(request: pytest.FixtureRequest) -> str:
+    """The PostgreSQL server, by a database to connect to while others are made and dropped."""
+    own = os.environ.get("DATABASE_URL")
+    return own or request.getfixturevalue("servers").database_url
+
+
+@pytest.fixture(scope="session")
+def template(postgres_url: str) -> Iterator[str]:
+    """The name of a migrated database that nobody is connected to."""
+    from sqlalchemy.engine import make_url
+
+    from storage.migrate import upgrade
+
+    with _made(postgres_url) as url:
+        upgrade(url, SHARDS)
+        yield make_url(url).database or ""
+
+
+@pytest.fixture
+def database_url(postgres_url: str, template: str) -> Iterator[str]:
+    """A migrated database for one test."""
+    with _made(postgres_url, template) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database_url(postgres_url: str, template: str) -> Iterator[str]:
+    """A migrated database for one module."""
+    with _made(postgres_url, template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(postgres_url: str) -> Iterator[str]:
+    """A database without our schema, for one test."""
+    with _made(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty logical database for one test."""
+    import redis
+
+    own = os.environ.get("REDIS_URL")
+    server = own or request.getfixturevalue("servers").redis_url
+    first = next(_numbers)
+    for number in range(first, first + 15):
+        url = _with_database(server, str(number % 15 + 1))
+        with redis.Redis.from_url(url) as client:
+            if not own:
+                client.flushdb()
+            elif client.dbsize():
+                continue  # somebody's: leave it alone
+            yield url
+            client.flushdb()
+        return
+    pytest.fail("REDIS_URL: each of the databases 1–15 holds something; flush one, or unset it")
+
+
+@contextmanager
+def _made(server: str, template: str = "template1") -> Iterator[str]:
+    """A database copied from `template`, dropped afterwards whoever is connected still."""
+    import psycopg
+    from psycopg.sql import SQL, Identifier
+
+    name = f"orders_test_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(SQL("create database {} template {}").format(*map(Identifier, (name, template))))
+    try:
+        yield _with_database(server, name)
+    finally:
+        with psycopg.connect(server, autocommit=True) as admin:
+            admin.execute(SQL("drop database {} with (force)").format(Identifier(name)))
+
+
+def _with_database(server: str, name: str) -> str:
+    from sqlalchemy.engine import make_url
+
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+@contextmanager
+def _exit_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the run as Ctrl-C does: fixtures are torn down, and the servers with them."""
+
+    def leave(_number: int, _frame: object) -> None:
+        pytest.exit("SIGTERM", returncode=128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,126 @@
+"""Folds a life in memory, as the drain folds one order, and tells the state as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from domain.fold import Fold
+from domain.order import Order
+from domain.outcome import PARKED
+from domain.policy import Context, Policy
+from events.catalogue import Event, decode, payment_key, tracking_key
+from events.envelope import Envelope
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def an_event(envelope: Envelope, seq: int = 0) -> Event:
+    """An envelope, decoded."""
+    body = decode(envelope.type, envelope.version, envelope.subject, envelope.data)
+    return Event(seq, envelope.source, envelope.id, envelope.type, envelope.time, envelope.subject, body)
+
+
+def fold_events(arrivals: Sequence[Envelope], returns: str = "auto") -> Fold:
+    """Fold deliveries of one order: repeated ids are dropped at the door, as the journal does.
+
+    An event without a subject waits until some event of the order names its payment or parcel.
+    """
+    order = Order("00000000-0000-7000-8000-000000000000", "", 0)
+    made = Fold(order, Context(NOW, Policy(returns=returns)))
+    known: set[str] = set()
+    early: list[Event] = []
+    seen: set[tuple[str, str]] = set()
+    for seq, envelope in enumerate(arrivals):
+        if (envelope.source, envelope.id) in seen:
+            continue
+        seen.add((envelope.source, envelope.id))
+        event = an_event(envelope, seq)
+        keys = keys_of(event)
+        if event.subject is None and not keys & known:
+            early.append(event)
+            continue
+        order.order_number = event.subject or order.order_number
+        if event.subject is not None and keys - known:
+            known |= keys
+            made.waiting += [e for e in early if keys_of(e) & known]
+            early = [e for e in early if not keys_of(e) & known]
+        made.take(event)
+        made.retry()
+    made.waiting += early
+    return made
+
+
+def keys_of(event: Event) -> set[str]:
+    """The correlation keys an event names."""
+    data = event.data
+    keys = {payment_key(p) for p in getattr(data, "paymentIds", ())}
+    if hasattr(data, "paymentId"):
+        keys.add(payment_key(data.paymentId))
+    if getattr(data, "carrier", None) and getattr(data, "trackingNumber", None):
+        keys.add(tracking_key(data.carrier, data.trackingNumber))
+    return keys
+
+
+def state_of(order: Order) -> dict[str, Any]:
+    """Statuses, quantities, amounts and times, by the outside's names; no ids of ours."""
+    names = {item.id: item.reference for item in order.items}
+
+    def shares(parts: list[Any], field: str, owner: str) -> dict[Any, int]:
+        return {names[s.order_item_id]: s.quantity for s in parts if getattr(s, field) == owner}
+
+    plan = next((f for f in order.fulfillments if f.planned), None)
+    return {
+        "status": str(order.status),
+        "flags": list(order.flags),
+        "items": {
+            i.reference: {
+                "shipped": i.shipped_quantity,
+                "delivered": i.delivered_quantity,
+                "returned": i.returned_quantity,
+            }
+            for i in order.items
+        },
+        "transactions": {
+            t.payment_id: {
+                "status": str(t.status),
+                "amount": t.amount if t.paid_at else None,
+                "refundedAmount": t.refunded_amount,
+                "paidAt": t.paid_at,
+                "refundTarget": t.refund_target,
+            }
+            for t in order.transactions
+        },
+        "fulfillments": {
+            f.reference: {
+                "status": str(f.status),
+                "items": shares(order.fulfillment_items, "fulfillment_id", f.id),
+                "shippedAt": f.shipped_at,
+                "deliveredAt": f.delivered_at,
+                "carrier": f.carrier,
+                "trackingNumber": f.tracking_number,
+            }
+            for f in order.fulfillments
+            if not f.planned
+        },
+        "returns": {
+            r.reference: {
+                "status": str(r.status),
+                "items": shares(order.return_items, "return_id", r.id),
+                "refundAmount": r.refund_amount,
+            }
+            for r in order.returns
+        },
+        "plan": shares(order.fulfillment_items, "fulfillment_id", plan.id) if plan else {},
+        "confirmedAt": order.confirmed_at,
+    }
+
+
+def fold(arrivals: Sequence[Envelope], returns: str = "auto") -> dict[str, Any]:
+    """The state that `arrivals` end in, with the last outcome of each event and what still waits."""
+    made = fold_events(arrivals, returns)
+    outcomes = {s.event.id: (s.outcome.kind, s.outcome.reason) for s in made.settled}
+    waiting = [e.id for e in made.waiting]
+    assert all(outcomes.get(name, (PARKED,))[0] == PARKED for name in waiting)
+    return {**state_of(made.order), "outcomes": outcomes, "waiting": waiting}

@@ -1,0 +1,151 @@
+"""Promise 3: whatever the order of arrival, one outcome.
+
+The lives and their ends come from `tests.lives`, which knows nothing of the code under test. A
+failure prints what differs, the life in a shrunken order of arrival, and the seed that makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from events.envelope import Envelope
+from tests.folding import fold
+from tests.lives import (
+    UNSTATED,
+    Life,
+    RandomChoices,
+    a_life,
+    arrivals,
+    describe,
+    differences,
+    lives,
+    lives_and_arrivals,
+    smallest_failing,
+)
+
+POLICIES = ("auto", "staff")
+BY_EITHER_POLICY = st.sampled_from(POLICIES)
+Look = Callable[[Life, list[Envelope]], list[str]]
+LIVES, STEP, ARRIVALS = 2000, 250, 3
+MANY = settings(
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+# Decisions have a precondition, and in the life's own order it is true. A step of a return is none
+# of these: the policy may have taken it already.
+DECISIONS = (
+    "OrderCanceled", "OrderExpired", "OrderConfirmed",
+    "ReturnRequested", "ReturnRejected", "ReturnCompleted",
+)  # fmt: skip
+
+
+@MANY
+@given(life=BY_EITHER_POLICY.flatmap(lives))
+def test_a_life_in_its_own_order_ends_as_it_must(life: Life):
+    assert not faults(life, life.events), report(life, life.events, faults)
+
+
+@MANY
+@given(life=BY_EITHER_POLICY.flatmap(lives))
+def test_every_decision_of_a_life_in_its_own_order_is_applied(life: Life):
+    assert not refused(life), "\n".join([*refused(life), describe(life, life.events)])
+
+
+@MANY
+@given(made=BY_EITHER_POLICY.flatmap(lives_and_arrivals))
+def test_every_arrival_order_ends_as_the_life_must(made: tuple[Life, list[Envelope]]):
+    life, coming = made
+    assert not faults(life, coming), report(life, coming, faults)
+
+
+@MANY
+@given(made=BY_EITHER_POLICY.flatmap(lives_and_arrivals))
+def test_every_arrival_order_ends_alike_where_the_oracle_is_silent(made: tuple[Life, list[Envelope]]):
+    life, coming = made
+    assert not disagreements(life, coming), report(life, coming, disagreements)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("base", range(0, LIVES, STEP))
+def test_two_thousand_lives_end_as_they_must_in_any_arrival_order(base: int):
+    for seed in range(base, base + STEP):
+        life = a_life(Random(seed), POLICIES[seed % 2])
+        made = f"life = a_life(Random({seed}), {life.policy!r})"
+        assert not refused(life), "\n".join([made, *refused(life), describe(life, life.events)])
+        assert not faults(life, life.events), report(life, life.events, faults, made)
+        for turn in range(seed * ARRIVALS, seed * ARRIVALS + ARRIVALS):
+            coming = arrivals(life, RandomChoices(Random(turn)))
+            again = f"{made}; coming = arrivals(life, RandomChoices(Random({turn})))"
+            for look in (faults, disagreements):
+                assert not look(life, coming), report(life, coming, look, again)
+
+
+def faults(life: Life, coming: list[Envelope]) -> list[str]:
+    """What is not as it must be after these deliveries: state, money due, events left unsettled."""
+    found = fold(coming, returns=life.policy)
+    return differences(life.expected, found) + given_back(life, found) + unsettled(life, found)
+
+
+def given_back(life: Life, found: dict[str, Any]) -> list[str]:
+    """Money that goes back although it pays for the order, or stays although it must go back."""
+    due = sum((one["refundTarget"] or 0 for one in found["transactions"].values()), Decimal(0))
+    right = life.due_back is UNSTATED or due == life.due_back
+    return [] if right else [f"Σ refundTarget: expected {life.due_back}, found {due}"]
+
+
+def unsettled(life: Life, found: dict[str, Any]) -> list[str]:
+    """Events that are parked, dead, without outcome, or ignored without a reason."""
+    lines = [f"waiting: {event_id} is still parked" for event_id in found["waiting"]]
+    for event in life.events:
+        outcome, reason = found["outcomes"].get(event.id, ("nothing", None))
+        if outcome != "applied" and not (outcome == "ignored" and reason):
+            lines.append(f"outcomes: {event.type} {event.id} ended as {outcome} ({reason})")
+    return lines
+
+
+def refused(life: Life) -> list[str]:
+    """Decisions that were not applied, although the life comes in its own order."""
+    outcomes = fold(life.events, returns=life.policy)["outcomes"]
+    return [
+        f"outcomes: {event.type} {event.id} ended as {outcomes.get(event.id)}"
+        for event in life.events
+        if event.type in DECISIONS and outcomes.get(event.id, ("nothing",))[0] != "applied"
+    ]
+
+
+def disagreements(life: Life, coming: list[Envelope]) -> list[str]:
+    """Where the state differs from that of the life's own order, to the last field.
+
+    Which payment gives back, and what each return gives back where nobody states it, follow from
+    what was known when; what all of them give back together does not.
+    """
+    own, other = fold(life.events, returns=life.policy), fold(coming, returns=life.policy)
+    sums = []
+    for found in (own, other):
+        refunds = [one["refundAmount"] or Decimal(0) for one in found["returns"].values()]
+        sums.append({"returns": {"Σ refundAmount": sum(refunds, Decimal(0))}})
+        for name in ("outcomes", "waiting"):
+            del found[name]
+    for one in own["transactions"].values():
+        one["refundTarget"] = UNSTATED
+    for ref, one in life.expected["returns"].items():
+        if one["refundAmount"] is UNSTATED:
+            own["returns"][ref]["refundAmount"] = UNSTATED
+    own["flags"] = {name: name in own["flags"] for name in [*own["flags"], *other["flags"]]}
+    return differences(own, other) + differences(*sums)
+
+
+def report(life: Life, coming: list[Envelope], look: Look, made: str = "") -> str:
+    """All there is to know about a failure, in the calmest order of arrival that still fails."""
+    small = smallest_failing(life, coming, lambda calmer: bool(look(life, calmer)))
+    traits = f"traits: {', '.join(sorted(life.traits))}"
+    return "\n".join(["", made, *look(life, small), traits, describe(life, small)])

@@ -1,0 +1,35 @@
+from datetime import UTC, datetime, timedelta
+
+from adapters.carriers import Scan, envelope_of, plain_name
+from events.catalogue import decode, tracking_key
+from events.envelope import Envelope
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def test_a_scan_becomes_one_event_however_the_carrier_is_spelled():
+    first, again = (
+        envelope_of(name, number, Scan("s1", NOON, "in_transit", None, "Seoul"))
+        for name, number in [("CJ Logistics", "123"), (" cj  LOGISTICS", " 123 ")]
+    )
+    assert (first.source, first.id) == ("carrier:cj logistics", "123:s1")
+    assert (again.source, again.id) == (first.source, first.id)
+
+
+def test_a_scan_s_event_is_one_that_the_catalogue_reads():
+    event = envelope_of("CJ", "123", Scan("s1", NOON, "delivered"))
+    assert Envelope.parse(event.as_document()) == event
+    body = decode(event.type, event.version, event.subject, event.data)
+    assert (body.carrier, body.trackingNumber, body.status) == ("CJ", "123", "delivered")
+    assert body.description is None
+    assert event.time == NOON
+
+
+def test_carriers_names_compare_as_in_the_correlation_key():
+    for name in ("CJ Logistics", " cj\tlogistics ", "ÉPOST", "우체국  택배"):
+        assert tracking_key(name, "1") == f"tracking:{plain_name(name)}:1"
+
+
+def test_a_scan_s_time_is_when_it_happened_not_when_it_was_polled():
+    late = Scan("s2", NOON - timedelta(hours=5), "picked_up")
+    assert envelope_of("CJ", "1", late).time == NOON - timedelta(hours=5)

@@ -1,0 +1,71 @@
+"""The simulated carrier's pure part: what happens to a parcel, and when it is told."""
+
+from datetime import UTC, datetime
+from typing import get_args
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.simulators.carrier import LIFE, life, scan_document, scans_so_far
+from events.catalogue import TrackingStatus
+
+SEEDS = st.integers(0, 10**9)
+NUMBERS = st.text(min_size=1, max_size=40)
+SHARES = st.floats(0, 1)
+FLEET = [str(number) for number in range(1000)]
+
+
+@given(seed=SEEDS, number=NUMBERS, missing=SHARES)
+def test_every_parcel_is_delivered_within_its_life(seed, number, missing):
+    steps = life(seed, number, missing)
+    assert steps[-1].status == "delivered"
+    assert all(0 < step.happened <= step.reported <= LIFE for step in steps)
+    assert [step.happened for step in steps] == sorted(step.happened for step in steps)
+    assert {step.status for step in steps} <= set(get_args(TrackingStatus))
+
+
+@given(seed=SEEDS, number=NUMBERS, missing=SHARES)
+def test_a_life_follows_from_seed_and_number_and_missing_only_takes_away(seed, number, missing):
+    whole = life(seed, number)
+    assert life(seed, number) == whole
+    assert set(life(seed, number, missing)) <= set(whole)
+    assert len({step.id for step in whole}) == len(whole)
+
+
+@given(seed=SEEDS, number=NUMBERS, moments=st.tuples(st.floats(0, 20), st.floats(0, 20)))
+def test_what_was_told_once_is_told_in_every_later_poll(seed, number, moments):
+    steps = life(seed, number)
+    early, late = (scans_so_far(steps, moment, pace=2.0) for moment in sorted(moments))
+    assert set(early) <= set(late)
+    assert scans_so_far(steps, LIFE * 2.0, pace=2.0) == steps
+
+
+def test_of_a_fleet_about_the_asked_share_lacks_scans_and_some_come_unannounced():
+    whole = {number: life(7, number) for number in FLEET}
+    gappy = {number: life(7, number, 0.1) for number in FLEET}
+    assert 70 <= sum(gappy[number] != whole[number] for number in FLEET) <= 130
+    assert any(len(steps) == 1 for steps in gappy.values())
+    assert all(life(7, number, 0.0) == whole[number] for number in FLEET)
+    assert all(life(7, number, 1.0) != whole[number] for number in FLEET)
+
+
+def test_in_a_fleet_some_scans_are_told_after_later_ones():
+    fleet = [life(7, number) for number in FLEET]
+    overtaken = [steps for steps in fleet if sorted(steps, key=lambda step: step.reported) != steps]
+    after_delivery = [
+        steps for steps in fleet if max(s.reported for s in steps[:-1]) > steps[-1].reported
+    ]
+    delayed = [steps for steps in fleet if any(step.status == "delivery_delayed" for step in steps)]
+    assert 100 < len(overtaken) < 700
+    assert after_delivery
+    assert 150 < len(delayed) < 250
+
+
+def test_a_scan_reads_the_same_in_every_answer_and_tells_when_it_happened():
+    step = life(7, "1")[0]
+    noon = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    document = scan_document(step, noon, pace=10.0)
+    assert document == scan_document(step, noon, pace=10.0)
+    assert document["id"] == "scan-1"
+    assert document["time"].startswith("2026-11-01T12:00:0")
+    assert document["time"].endswith("Z")
