@@ -50,6 +50,9 @@ LIFECYCLE = (
     ("FulfillmentDelivered", (S.PREPARING, S.SHIPPED), S.DELIVERED, "is_delivered"),
     ("FulfillmentShipped", (S.PREPARING,), S.SHIPPED, "is_shipped"),
     ("FulfillmentFailed", (S.SHIPPED,), S.PREPARING, "has_items_to_ship"),
+    # A step that arrived late lists fewer items than we took the parcel to hold.
+    ("FulfillmentCreated", (S.DELIVERED, S.CONFIRMED), S.PREPARING, "awaits_items"),
+    ("FulfillmentCreated", (S.RETURN_REQUESTED, S.RETURN_PROCESSING), S.PREPARING, "awaits_items"),
     ("ReturnRequested", (S.DELIVERED, S.CONFIRMED), S.RETURN_REQUESTED, "has_open_return"),
     ("ReturnProcessingStarted", (S.RETURN_REQUESTED,), S.RETURN_PROCESSING, "processes_return"),
     ("ReturnRejected", (S.RETURN_PROCESSING,), S.RETURN_REQUESTED, "only_requests_returns"),
@@ -159,6 +162,10 @@ class Order:
     def is_delivered(self) -> bool:
         """Guard: every item has arrived."""
         return bool(self.items) and all(i.delivered_quantity >= i.quantity for i in self.items)
+
+    def awaits_items(self) -> bool:
+        """Guard: an item has yet to arrive."""
+        return not self.is_delivered()
 
     def is_confirmed(self) -> bool:
         """Guard: the delivery was confirmed."""

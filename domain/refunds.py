@@ -51,11 +51,19 @@ def _share(order: Order, back: Return, goods: Decimal, paid_for_goods: Decimal) 
 
 
 def raise_targets(order: Order) -> None:
-    """Raise each transaction's `refund_target` to what is due, and mark those that rose."""
-    for transaction, due in zip(captured(order), targets(order), strict=True):
-        if due > transaction.refund_target:
-            transaction.refund_target = due
+    """Raise each transaction's `refund_target` toward what is due, and mark those that rose.
+
+    A target never falls, since its refund may have gone out: where a later event shows that another
+    payment should have borne it, the sum over all payments still never exceeds what is due.
+    """
+    payments, due = captured(order), targets(order)
+    left = sum(due, Decimal(0)) - sum((t.refund_target for t in payments), Decimal(0))
+    for transaction, target in zip(payments, due, strict=True):
+        rise = min(target - transaction.refund_target, left)
+        if rise > 0:
+            transaction.refund_target += rise
             transaction.target_raised = True
+            left -= rise
             touch(transaction)
 
 
