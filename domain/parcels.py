@@ -179,7 +179,7 @@ def _move(order: Order, event: Event, parcel: Fulfillment, trigger: str) -> Outc
         return ignored("order_canceled") if trigger != "FulfillmentFailed" else DONE
     if trigger == "FulfillmentDelivered" and before in (Status.PENDING, Status.PACKED):
         return Outcome(APPLIED, implied="FulfillmentShipped")
-    if moved or trigger == "FulfillmentCreated" and before == Status.PENDING:
+    if moved or (trigger == "FulfillmentCreated" and before == Status.PENDING):
         return DONE
     return ignored("overtaken")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Union, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -270,15 +270,28 @@ class ReturnCompleted(Body):
 
 
 AnyBody = Annotated[
-    Union[
-        OrderCreated, PaymentSucceeded, PaymentFailed, PaymentCanceled, PaymentRefunded,
-        PaymentDisputed, OrderCanceled, OrderConfirmed, OrderExpired, FulfillmentCreated,
-        FulfillmentPacked, FulfillmentShipped, FulfillmentDelivered, FulfillmentFailed,
-        TrackingUpdated, ReturnRequested, ReturnApproved, ReturnRejected,
-        ReturnProcessingStarted, ReturnCompleted,
-    ],
+    OrderCreated
+    | PaymentSucceeded
+    | PaymentFailed
+    | PaymentCanceled
+    | PaymentRefunded
+    | PaymentDisputed
+    | OrderCanceled
+    | OrderConfirmed
+    | OrderExpired
+    | FulfillmentCreated
+    | FulfillmentPacked
+    | FulfillmentShipped
+    | FulfillmentDelivered
+    | FulfillmentFailed
+    | TrackingUpdated
+    | ReturnRequested
+    | ReturnApproved
+    | ReturnRejected
+    | ReturnProcessingStarted
+    | ReturnCompleted,
     Field(discriminator="type"),
-]  # fmt: skip
+]
 
 CATALOGUE: dict[str, type[Body]] = {body.__name__: body for body in get_args(get_args(AnyBody)[0])}
 _READ: TypeAdapter[Any] = TypeAdapter(AnyBody)

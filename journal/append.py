@@ -58,7 +58,8 @@ _COUNT_DUPLICATES = text(
     f"from {unnest(('seq', 'body_differs'), ('bigint', 'boolean'))}"
 )
 _KEEP_PERSONAL = text(
-    f"insert into personal (id, fields) select v.id, cast(v.fields as jsonb) from {unnest(('id', 'fields'), ('uuid', 'jsonb'))}"
+    "insert into personal (id, fields) select v.id, cast(v.fields as jsonb) "
+    f"from {unnest(('id', 'fields'), ('uuid', 'jsonb'))}"
 )
 
 

@@ -85,9 +85,12 @@ def settle(
     shop: Shop,
     *,
     retry: Collection[str] = (),
+    retry_keys: Collection[str] = (),
     refused: dict[int, Outcome] | None = None,
 ) -> Report:
-    """Apply `entries` and write what became of them; also try again what waits for the orders `retry`.
+    """Apply `entries` and write what became of them.
+
+    Also try again what waits for the orders `retry`, and under `retry_keys` that those have claimed.
 
     Errors: Clash and OperationalError: roll back, drain again. DataError, IntegrityError: bisect.
     """
@@ -96,7 +99,7 @@ def settle(
     while True:
         batch = Batch(list(entries), context, shop, poison, dict(refused or {}))
         try:
-            _fold_all(conn, batch, retry, unclaiming)
+            _fold_all(conn, batch, retry, retry_keys, unclaiming)
         except Poisoned as found:
             poison[found.key] = found.detail
             continue
@@ -152,12 +155,14 @@ _SEEN = text("select seq, outcome from results where seq = any(cast(:seqs as big
 _BY_NUMBER = text("select order_number, id from orders where order_number = any(cast(:numbers as text[]))")
 _CLAIMED = text("select key, order_id from correlations where key = any(cast(:keys as text[]))")
 _CLAIM = text(
-    f"insert into correlations (key, order_id) select v.key, v.order_id from {unnest(('key', 'order_id'), ('text', 'uuid'))} "
+    "insert into correlations (key, order_id) select v.key, v.order_id "
+    f"from {unnest(('key', 'order_id'), ('text', 'uuid'))} "
     "order by v.key on conflict (key) do update set order_id = coalesce(correlations.order_id, excluded.order_id) "
     "returning key, order_id"
 )
 _UNCLAIM = text(
-    "update correlations set order_id = null where key = any(cast(:keys as text[])) and order_id = any(cast(:ids as uuid[]))"
+    "update correlations set order_id = null "
+    "where key = any(cast(:keys as text[])) and order_id = any(cast(:ids as uuid[]))"
 )
 _WAITING = text(
     "select seq, order_id, key, reason from parked where order_id = any(cast(:ids as uuid[])) "
@@ -165,7 +170,9 @@ _WAITING = text(
 )
 
 
-def _fold_all(conn: Connection, batch: Batch, retry: Collection[str], unclaiming: set[int]) -> None:
+def _fold_all(
+    conn: Connection, batch: Batch, retry: Collection[str], retry_keys: Collection[str], unclaiming: set[int]
+) -> None:
     numbers: set[str] = set()
     named: dict[int, set[str]] = {}  # seq → correlation keys
     for entry in batch.entries:
@@ -185,7 +192,7 @@ def _fold_all(conn: Connection, batch: Batch, retry: Collection[str], unclaiming
     for number, new_id in made.items():
         orders[new_id] = Order(new_id, number, shard_of(number, batch.shop.shards), mark=NEW)
     _drop_known(conn, batch)
-    waiting = _load_waiting(conn, batch, orders, claims)
+    waiting = _load_waiting(conn, batch, orders, claims | set(retry_keys))
     for order in orders.values():
         batch.folds[order.id] = Fold(order, batch.context, waiting.get(order.id, []), batch.poison)
     by_number = {**ids, **made}

@@ -248,9 +248,10 @@ _PARK_NAMES, _PARK_KINDS = (
     ("bigint", "uuid", "text", "text", "timestamptz"),
 )
 _PARK = _insert("parked", _PARK_NAMES, _PARK_KINDS)
+_MOVE_NAMES, _MOVE_KINDS = ("seq", "order_id", "reason"), ("bigint", "uuid", "text")
 _MOVE = text(
     "with moved as (update parked p set order_id = v.order_id, reason = v.reason "
-    f"from {unnest(('seq', 'order_id', 'reason'), ('bigint', 'uuid', 'text'))} where p.seq = v.seq returning p.seq, p.order_id, p.reason) "
+    f"from {unnest(_MOVE_NAMES, _MOVE_KINDS)} where p.seq = v.seq returning p.seq, p.order_id, p.reason) "
     "update results r set order_id = m.order_id, reason = m.reason from moved m where r.seq = m.seq"
 )
 _UNPARK = text("delete from parked where seq = any(cast(:seqs as bigint[]))")
@@ -290,7 +291,7 @@ def record(conn: Connection, rows: Sequence[Result], context: Context, policy_id
 def still_parked(conn: Connection, moved: Sequence[tuple[int, str, str]]) -> None:
     """Note for what, and for which order, parked events wait now: (seq, order id, reason)."""
     if moved:
-        conn.execute(_MOVE, columns(("seq", "order_id", "reason"), ("bigint", "uuid", "text"), moved))
+        conn.execute(_MOVE, columns(_MOVE_NAMES, _MOVE_KINDS, moved))
 
 
 def _columns(rows: Sequence[Result], now: datetime, policy_id: int) -> dict[str, str]:

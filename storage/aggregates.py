@@ -44,7 +44,10 @@ _PARTS: tuple[tuple[str, type[Any], Table, str], ...] = (
     ("return_items", ReturnItem, tables.return_items, ""),
 )  # fmt: skip
 _ORDER_CHANGES = "status version held flags canceled_at confirmed_at"
-_ORDER_FILLS = f"{_ORDER_CHANGES} customer personal_id currency total_amount discount_code discount_amount shipping_amount placed_at"
+_ORDER_FILLS = (
+    f"{_ORDER_CHANGES} customer personal_id currency total_amount discount_code discount_amount "
+    "shipping_amount placed_at"
+)
 _NOT_STORED = frozenset(("mark", "target_raised", "gone", "created_at", *(name for name, *_ in _PARTS)))
 
 
@@ -81,7 +84,8 @@ class _Update:
         self.read = attrgetter(*self.names)
         changed = ", ".join(f"{_q(n)} = {cast(n, k)}" for n, k in zip(self.names[1:], self.kinds[1:], strict=True))
         self.sql: TextClause = text(
-            f"update {table.name} t set {changed}, updated_at = now() from {unnest(self.names, self.kinds)} where t.id = v.id"
+            f"update {table.name} t set {changed}, updated_at = now() "
+            f"from {unnest(self.names, self.kinds)} where t.id = v.id"
         )
 
     def run(self, conn: Connection, rows: Sequence[Any]) -> None:

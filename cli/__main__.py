@@ -1,0 +1,5 @@
+"""`python -m cli` is `orders`."""
+
+from cli.main import main
+
+main()

@@ -1,0 +1,179 @@
+"""`orders ingest`: events from a file or a folder into the journal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy import text
+
+from adapters import arrivals, ndjson, olist
+from adapters.lines import BadLine
+from cli.opening import open_shop, workers_alive
+from cli.options import Data, Json, Problem, err, out, print_json
+from cli.processes import Processes, start_workers
+from events.envelope import Envelope
+from journal.account import account
+from journal.append import append
+from journal.relay import undecided
+from workers.parts import Parts
+
+CHUNK = 1000  # envelopes a transaction
+SHOWN = 20  # bad lines that are printed; all are counted
+
+_OPEN_EFFECTS = text("select count(*) from effects where state in ('due', 'in_flight', 'unknown')")
+
+
+def ingest(
+    path: Annotated[str, typer.Argument(help="NDJSON events (also .gz, or - for stdin), or a folder of Olist CSVs.")],
+    format: Annotated[
+        Literal["events", "olist"] | None, typer.Option("--format", help="events (NDJSON) or olist (a folder).")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Until every event has a result; starts workers if none run.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Let timers run and refunds go out; history acts on nobody else.")] = False,
+    disorder: Annotated[int | None, typer.Option("--disorder", metavar="SEED", help="Shuffle the events first.")] = None,
+    duplicate: Annotated[
+        float, typer.Option("--duplicate", metavar="SHARE", min=0, max=1, help="Deliver this share of them twice.")
+    ] = 0.0,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="With --wait: processes to start.")] = 2,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Put events into the journal; a bad line is reported with its number, and the rest goes on.
+
+    Examples: orders ingest events.ndjson --wait   ·   orders ingest olist/ --disorder 7 --duplicate 0.2 --wait
+    """
+    source = _read(path, format)
+    bad: list[BadLine] = []
+    events: Iterable[Envelope] = _good(source, bad)
+    if disorder is not None or duplicate:
+        err.print("reading …")
+        listed = list(events)
+        if duplicate:
+            listed = arrivals.duplicate(listed, duplicate, disorder or 0)
+        events = arrivals.disorder(listed, disorder) if disorder is not None else listed
+    total = len(events) if isinstance(events, list) else None
+    with ExitStack() as stack:
+        opened, found = stack.enter_context(open_shop(data))
+        if wait and (found.whose == "started" or not workers_alive(opened)):
+            err.print(f"no workers run here: starting {workers} for this run")
+            processes = stack.enter_context(Processes(found.settings.data / "logs"))
+            start_workers(processes, workers)
+        begun = time.monotonic()
+        counts = _append_all(opened, events, total, held=not live)
+        read_s = time.monotonic() - begun
+        if wait:
+            _wait(opened)
+        seconds = time.monotonic() - begun
+        with opened.engine.connect() as conn:
+            state = account(conn)
+    document: dict[str, Any] = {
+        **counts,
+        "bad": len(bad),
+        "bad_lines": [{"file": b.file, "line": b.number, "reason": b.reason} for b in bad[:1000]],
+        "held": not live,
+        "append_seconds": round(read_s, 3),
+        "seconds": round(seconds, 3),
+        "account": state,
+    }
+    if json:
+        print_json(document)
+    else:
+        _tell(document, bad, wait)
+    if bad:
+        raise typer.Exit(1)
+
+
+def _read(path: str, form: str | None) -> Iterator[Envelope | BadLine]:
+    if path == "-":
+        if form == "olist":
+            raise Problem("--format olist wants a folder, not stdin", 2)
+        return ndjson.read_stream(sys.stdin.buffer)
+    where = Path(path)
+    if not where.exists():
+        raise Problem(f"{where} does not exist", 2)
+    if (form or ("olist" if where.is_dir() else "events")) == "olist":
+        if not where.is_dir():
+            raise Problem(f"--format olist wants a folder of CSVs; {where} is a file", 2)
+        return olist.read(where)
+    if where.is_dir():
+        raise Problem(f"{where} is a folder; give a file, or --format olist for Olist's CSVs", 2)
+    return ndjson.read(where)
+
+
+def _good(source: Iterator[Envelope | BadLine], bad: list[BadLine]) -> Iterator[Envelope]:
+    try:
+        for each in source:
+            if isinstance(each, BadLine):
+                bad.append(each)
+                if len(bad) <= SHOWN:
+                    err.print(f"[yellow]{each.file}:{each.number}:[/] {each.reason}", soft_wrap=True)
+            else:
+                yield each
+    except olist.OlistError as error:
+        raise Problem(str(error)) from error
+
+
+def _bar() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=err, transient=True)
+
+
+def _append_all(opened: Parts, events: Iterable[Envelope], total: int | None, *, held: bool) -> dict[str, int]:
+    counts = {"accepted": 0, "new": 0, "duplicates": 0, "body_differs": 0}
+    source = iter(events)
+    with _bar() as bar:
+        task = bar.add_task("journaling", total=total)
+        while chunk := list(islice(source, CHUNK)):
+            with opened.engine.begin() as conn:
+                done = append(conn, chunk, opened.shop.shards, held=held)
+            opened.streams.publish(done.new)
+            counts["accepted"] += len(chunk)
+            counts["new"] += len(done.new)
+            counts["duplicates"] += len(done.duplicates)
+            counts["body_differs"] += len(done.body_differs)
+            bar.advance(task, len(chunk))
+    return counts
+
+
+def _wait(opened: Parts) -> None:
+    """Until every event has a result, and every effect that is not held is done."""
+    with opened.engine.connect() as conn:
+        first = undecided(conn)
+    provider = opened.settings.refund_url is not None
+    with _bar() as bar:
+        task = bar.add_task("applying", total=first)
+        while True:
+            with opened.engine.connect() as conn:
+                left = undecided(conn)
+                refunds = int(conn.execute(_OPEN_EFFECTS).scalar_one())
+            first = max(first, left)
+            bar.update(task, total=first, completed=first - left)
+            if not left and (not refunds or not provider):
+                break
+            if not left:
+                bar.update(task, description=f"{refunds} refunds on their way")
+            time.sleep(0.1)
+    if refunds and not provider:
+        err.print(f"[yellow]{refunds} refunds are due and stay so:[/] no refund API is set (ORDERS_REFUND_URL)")
+
+
+def _tell(document: dict[str, Any], bad: list[BadLine], waited: bool) -> None:
+    rate = document["accepted"] / document["append_seconds"] if document["append_seconds"] else 0
+    out.print(
+        f"accepted {document['accepted']:,} deliveries ({document['new']:,} new, {document['duplicates']:,} duplicates, "
+        f"{document['body_differs']:,} of them with another body) in {document['append_seconds']:.1f} s, {rate:,.0f}/s"
+    )
+    if waited:
+        out.print(f"every event has its result after {document['seconds']:.1f} s; see `orders account`")
+    elif document["new"]:
+        out.print("workers apply them as they come; `orders account` tells how far they are")
+    if bad:
+        out.print(f"[yellow]{len(bad)} bad lines[/] were left out" + (", see above" if len(bad) <= SHOWN else ""))

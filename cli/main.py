@@ -1,0 +1,51 @@
+"""The command line. An error that a person can mend is one sentence on stderr, never a traceback."""
+
+from __future__ import annotations
+
+import sys
+
+import redis
+import typer
+from embedded import ServerError
+from sqlalchemy.exc import OperationalError
+
+from cli import ingest, running
+from cli.options import Problem, err
+from storage.migrate import StorageError
+from storage.settings import SettingsError
+
+cli = typer.Typer(
+    name="orders",
+    help="Order lifecycle workers: events in, state out, nothing lost, nothing applied twice.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+cli.command()(running.up)
+cli.command()(ingest.ingest)
+cli.command()(running.migrate)
+cli.command()(running.worker)
+cli.command()(running.beat)
+
+
+def main() -> None:
+    """Entry point of `orders`."""
+    try:
+        cli()
+    except Problem as problem:
+        _fail(str(problem), problem.code)
+    except SettingsError as error:
+        _fail(str(error), 2)
+    except (ServerError, StorageError) as error:
+        _fail(str(error), 1)
+    except OperationalError as error:
+        _fail(f"PostgreSQL does not answer: {str(error.orig).strip()}; check DATABASE_URL and the server", 1)
+    except redis.RedisError as error:
+        _fail(f"Redis does not answer: {error}; check REDIS_URL and the server", 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _fail(message: str, code: int) -> None:
+    err.print(f"[red]orders:[/] {message}", soft_wrap=True)
+    sys.exit(code)

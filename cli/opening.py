@@ -1,0 +1,91 @@
+"""Finds the servers, or starts them for the command's own run, and opens what the command needs.
+
+DATABASE_URL and REDIS_URL name yours; else the servers that `orders up` started in the data folder are
+found; else they are started here and stopped at the end. What is found stands in this process's
+environment from then on, so that workers started below find it too.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+
+from embedded import running, servers
+from sqlalchemy import text
+
+from cli.options import Problem
+from storage import migrate
+from storage.settings import Settings, read
+from workers.app import app, ring
+from workers.parts import Parts, parts
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """The two servers of a command, and whose they are: "yours", "found" or "started"."""
+
+    settings: Settings
+    whose: str
+
+
+def stop_at_sigterm() -> None:
+    """SIGTERM ends a command as Ctrl-C does: what it started is stopped."""
+
+    def leave(_signal: int, _frame: FrameType | None) -> None:
+        raise SystemExit(143)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+@contextmanager
+def find_servers(data: Path | None) -> Iterator[Servers]:
+    """Servers for the length of the command; see the module."""
+    if data is not None:
+        os.environ["ORDERS_DATA"] = str(data)
+    settings = read()
+    named = (settings.database_url is not None) + (settings.redis_url is not None)
+    if named == 1:
+        raise Problem("set both DATABASE_URL and REDIS_URL to use yours, or neither for the embedded servers", 2)
+    with ExitStack() as stack:
+        if named == 2:
+            whose, database_url, redis_url = "yours", settings.database_url, settings.redis_url
+        else:
+            found = running(settings.data)
+            whose = "found" if found else "started"
+            addresses = found or stack.enter_context(servers(settings.data))
+            database_url, redis_url = addresses.database_url, addresses.redis_url
+        os.environ["DATABASE_URL"], os.environ["REDIS_URL"] = database_url or "", redis_url or ""
+        app.conf.broker_url = redis_url
+        yield Servers(replace(settings, database_url=database_url, redis_url=redis_url), whose)
+
+
+@contextmanager
+def open_shop(data: Path | None) -> Iterator[tuple[Parts, Servers]]:
+    """Servers with the schema in place, and this process's connections to them."""
+    stop_at_sigterm()
+    with find_servers(data) as found:
+        url = found.settings.database_url or ""
+        if found.whose == "yours":
+            if waiting := migrate.pending(url):
+                raise Problem(f"the schema lacks {', '.join(waiting)}; run `orders migrate`")
+        else:
+            migrate.upgrade(url, found.settings.shards)
+        with parts(found.settings, ring) as opened:
+            if opened.shop.shards != found.settings.shards:
+                raise Problem(
+                    f"ORDERS_SHARDS={found.settings.shards}, but this database was made with {opened.shop.shards}; "
+                    f"set it to {opened.shop.shards} (shards are fixed at the first migration)"
+                )
+            yield opened, found
+
+
+def workers_alive(opened: Parts, within_s: float = 20) -> bool:
+    """Whether workers serve these servers: their timers' heartbeat is young."""
+    statement = text("select max(at) > now() - make_interval(secs => :s) from heartbeats where name = 'timers'")
+    with opened.engine.connect() as conn:
+        return bool(conn.execute(statement, {"s": within_s}).scalar_one_or_none())

@@ -1,0 +1,48 @@
+"""What every command takes, and how every command answers.
+
+Exit codes: 0 done, 1 found a problem, 2 wrong use. With --json one document goes to stdout and nothing
+else; progress and remarks go to stderr always.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Where the embedded servers keep their files (ORDERS_DATA, else .orders)."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON document on stdout.")]
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class Problem(Exception):
+    """Something a person must know or do; ends the command with `code`."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def print_json(document: Any) -> None:
+    """One document on stdout. Money is a number as it stands; times are RFC 3339 in UTC."""
+    text = orjson.dumps(document, default=_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)
+    sys.stdout.write(text.decode() + "\n")
+
+
+def _plain(value: Any) -> Any:
+    from decimal import Decimal
+
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

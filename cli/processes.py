@@ -1,0 +1,137 @@
+"""Processes of our own: started, watched, restarted when they die, stopped together.
+
+A child gets SIGTERM when this process ends in whatever way (on Linux), so that a killed `orders up`
+leaves no worker behind.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import IO
+
+RESTART_S = 0.5  # between a death and the next start
+STOP_S = 10.0  # then a child that does not stop is killed
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(slots=True)
+class Child:
+    """One process that should run until it is stopped."""
+
+    name: str
+    command: list[str]
+    environment: Mapping[str, str]
+    process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
+    started_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Processes:
+    """A set of children; a watching thread restarts those that die."""
+
+    logs: Path
+    on_restart: Callable[[str, int], None] = lambda name, code: None
+    children: dict[str, Child] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _watcher: threading.Thread | None = None
+    _files: list[IO[bytes]] = field(default_factory=list)
+
+    def __enter__(self) -> Processes:
+        self.logs.mkdir(0o700, parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self, name: str, module: str, *arguments: str, **environment: str) -> Child:
+        """Run `python -m module arguments` under `name`; its output goes to NAME.log."""
+        child = Child(name, [sys.executable, "-m", module, *arguments], {**os.environ, **environment})
+        with self._lock:
+            self.children[name] = child
+            self._spawn(child)
+            if self._watcher is None:
+                self._watcher = threading.Thread(target=self._watch, daemon=True)
+                self._watcher.start()
+        return child
+
+    def log(self, name: str) -> Path:
+        """Where a child writes."""
+        return self.logs / f"{name}.log"
+
+    def kill(self, name: str) -> int | None:
+        """SIGKILL, as the out-of-memory killer would: the watcher starts it again. Its pid, if it ran."""
+        with self._lock:
+            process = self.children[name].process
+        if process is None or process.poll() is not None:
+            return None
+        process.kill()
+        return process.pid
+
+    def stop(self) -> None:
+        """Ask every child to stop; after STOP_S kill those that did not."""
+        self._stopping.set()
+        if self._watcher is not None:
+            self._watcher.join()
+        running = [c.process for c in self.children.values() if c.process and c.process.poll() is None]
+        for process in running:
+            process.terminate()
+        until = monotonic() + STOP_S
+        for process in running:
+            try:
+                process.wait(max(0.1, until - monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for file in self._files:
+            file.close()
+        self._files.clear()
+
+    def _spawn(self, child: Child) -> None:
+        file = self.log(child.name).open("ab")
+        self._files.append(file)
+        child.process = subprocess.Popen(
+            child.command,
+            env=dict(child.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is ours; children are stopped in order
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        )
+        child.starts += 1
+        child.started_at = monotonic()
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(RESTART_S):
+            with self._lock:
+                for child in self.children.values():
+                    code = child.process.poll() if child.process else None
+                    if code is not None and not self._stopping.is_set():
+                        self.on_restart(child.name, code)
+                        self._spawn(child)
+
+
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def _die_with_parent() -> None:
+    """In the child, before exec: SIGTERM when the parent's thread ends."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def start_workers(processes: Processes, count: int) -> None:
+    """A Celery worker with `count` drain processes, and the beat."""
+    processes.start("worker", "cli", "worker", "--concurrency", str(count))
+    processes.start("beat", "cli", "beat")

@@ -1,0 +1,104 @@
+"""`orders worker`, `orders beat`, `orders up`, `orders migrate`: processes, alone or together."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from typing import Annotated
+
+import typer
+
+from cli.opening import find_servers, open_shop, stop_at_sigterm
+from cli.options import Data, Json, Problem, err, out, print_json
+from cli.processes import Processes, start_workers
+from storage import migrate as schema
+from storage.settings import read
+from workers.app import CHORES, DRAIN, app
+
+Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes that apply events.")]
+
+
+def worker(
+    concurrency: Annotated[int, typer.Option(min=1, max=64, help="Processes that apply events.")] = 2,
+    loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Run one Celery worker: it answers doorbells and does the beat's chores. For a Procfile.
+
+    Needs DATABASE_URL and REDIS_URL; `orders up` runs workers, beat and servers together.
+    """
+    _needs_urls()
+    logging.basicConfig(level=loglevel.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if loglevel.upper() != "DEBUG":  # a line a doorbell says nothing that the account does not
+        for name in ("celery.worker.strategy", "celery.app.trace"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+    app.conf.broker_url = os.environ["REDIS_URL"]
+    app.Worker(
+        concurrency=concurrency,
+        queues=[DRAIN, CHORES],
+        loglevel=loglevel.upper(),
+        pool="prefork",
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        optimization="fair",
+    ).start()
+
+
+def beat(loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info") -> None:
+    """Run the beat: it sends the chores (relay, timers, sweep, refunds, tracking). One is enough, two do no harm."""
+    _needs_urls()
+    logging.basicConfig(level=loglevel.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    app.conf.broker_url = os.environ["REDIS_URL"]
+    app.Beat(loglevel=loglevel.upper(), schedule=None, pidfile=None).run()
+
+
+def migrate(data: Data = None, json: Json = False) -> None:
+    """Bring the database's schema to this version (Alembic). Safe to run twice, and by several at once."""
+    stop_at_sigterm()
+    with find_servers(data) as found:
+        done = schema.upgrade(found.settings.database_url or "", found.settings.shards)
+    if json:
+        print_json({"applied": done})
+    else:
+        out.print(f"applied {', '.join(done)}" if done else "the schema is up to date")
+
+
+def up(workers: Workers = 2, data: Data = None) -> None:
+    """Run everything for your own use until Ctrl-C: servers, workers, beat.
+
+    Other `orders` commands with the same --data find what runs here. A process that dies is started again.
+    """
+    stop_at_sigterm()
+    if read().database_url is None:
+        err.print("starting PostgreSQL and Valkey …")
+    with find_servers(data) as found:
+        if found.whose == "found":
+            raise Problem(f"`orders up` runs already in {found.settings.data}; stop it first, or give another --data")
+        applied = schema.upgrade(found.settings.database_url or "", found.settings.shards)
+        if applied:
+            err.print(f"schema: applied {', '.join(applied)}")
+    with open_shop(data) as (opened, found), Processes(found.settings.data / "logs", _say_restart) as processes:
+        start_workers(processes, workers)
+        values = opened.settings.values
+        out.print(f"[bold]orders is up[/] with {workers} drain processes; logs in {processes.logs}")
+        if found.whose == "started":
+            out.print(f"  servers   embedded, in {found.settings.data}")
+        else:
+            out.print(f"  servers   {values['DATABASE_URL']}  {values['REDIS_URL']}")
+        out.print("  try       orders ingest FILE.ndjson --wait   ·   orders list   ·   orders account")
+        out.print("  stop      Ctrl-C")
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            err.print("stopping …")
+
+
+def _say_restart(name: str, code: int) -> None:
+    err.print(f"{name} ended ({'signal ' + str(-code) if code < 0 else 'exit ' + str(code)}); started again")
+
+
+def _needs_urls() -> None:
+    settings = read()
+    if settings.database_url is None or settings.redis_url is None:
+        raise Problem("set DATABASE_URL and REDIS_URL; to run everything on embedded servers use `orders up`", 2)

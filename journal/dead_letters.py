@@ -1,0 +1,450 @@
+"""What was given up, and what an operator does about it: list, show, edit, replay, discard.
+
+    DeadLetterError
+    ├── LetterUnknown      nothing in the dead letters has this name
+    ├── NameAmbiguous      several have it
+    ├── LetterClosed       it was replayed or discarded already: nothing to edit
+    └── EditRefused        what the edit makes of it would die again
+
+An event keeps its id, its place in the journal and its original body; an edit is laid over it. A replay
+takes its result away, so that it is undecided as on its first day: the caller publishes the entries after
+the commit, and should that fail the relay does. Every operation may be repeated: what is not open any more
+stays as it is, and is named as unchanged. Whatever changes something leaves a row of `audit`.
+
+Locks are taken in one order: effects, dead letters, relay marks, results, each sorted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, text
+
+from domain.ids import bare, fresh, shown
+from domain.outcome import REASONS
+from events.catalogue import PERSONAL_FIELDS, decode
+from events.envelope import Envelope
+from journal.effects import release
+from journal.entries import Entry, read
+from storage.literals import array, columns, unnest
+
+SHOWN = 100  # how many a list has, unless told otherwise
+
+
+class DeadLetterError(Exception):
+    """What was asked of the dead letters cannot be; nothing was changed."""
+
+    code = "dead_letters"
+
+
+class LetterUnknown(DeadLetterError):
+    """Nothing in the dead letters has this name."""
+
+    code = "dead_letter_unknown"
+
+    def __init__(self, ref: str) -> None:
+        super().__init__(
+            f"{ref}: no dead letter has this name; give its number, its id, or the event's id "
+            f"(`orders dlq list` shows them). Nothing was changed"
+        )
+        self.ref = ref
+
+
+class NameAmbiguous(DeadLetterError):
+    """Several dead letters have this name."""
+
+    code = "dead_letter_ambiguous"
+
+    def __init__(self, ref: str, matches: Sequence[Letter]) -> None:
+        names = "; ".join(f"{match.seq or match.id} is {match.name}" for match in matches)
+        super().__init__(f"{ref} may be each of {len(matches)}: {names}. Give the number. Nothing was changed")
+        self.ref, self.matches = ref, list(matches)
+
+
+class LetterClosed(DeadLetterError):
+    """It was replayed or discarded already: its event is decided elsewhere, and an edit would falsify that."""
+
+    code = "dead_letter_closed"
+
+    def __init__(self, letter: Letter) -> None:
+        super().__init__(
+            f"{letter.name} was {letter.state} on {letter.died_at:%Y-%m-%d %H:%M} UTC; nothing was changed"
+        )
+        self.letter = letter
+
+
+class EditRefused(DeadLetterError):
+    """What the edit makes of the event would die again."""
+
+    code = "edit_refused"
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"{name}: with this edit it would die again ({why}); nothing was changed")
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter: of an event (`seq` and what follows), or of an effect (`effect_id`, `payment_id`)."""
+
+    id: str
+    seq: int | None
+    effect_id: str | None
+    source: str | None
+    event_id: str | None
+    type: str  # an effect's is "Refund"
+    subject: str | None  # the order's number, as corrected
+    payment_id: str | None
+    reason: str
+    detail: str | None
+    state: str  # open, replayed or discarded
+    deaths: int
+    created_at: datetime  # it died first
+    died_at: datetime  # it died last; of one that is closed, when that was
+    corrected: bool
+
+    @property
+    def name(self) -> str:
+        """What a person calls it, and a reference that every operation takes."""
+        return f"{self.source}/{self.event_id}" if self.effect_id is None else shown("effects", self.effect_id)
+
+    @property
+    def text(self) -> str:
+        """The reason in words, with what to do about it."""
+        return REASONS.get(self.reason, self.detail or self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A letter with all there is to know. `original` is None for an effect; `corrected` unless it was edited."""
+
+    letter: Letter
+    original: dict[str, Any] | None  # subject and data, as they were accepted
+    corrected: dict[str, Any] | None  # subject, data, by, at
+    history: list[dict[str, Any]]  # what operators did: at, actor, action, detail
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """An event that waits, and for what."""
+
+    seq: int
+    source: str
+    event_id: str
+    type: str
+    subject: str | None
+    order_number: str | None
+    key: str | None  # the payment or parcel, where no order is known
+    reason: str
+    since: datetime
+    until: datetime | None  # then it goes to the dead letters; None: never
+
+    @property
+    def text(self) -> str:
+        """The reason in words."""
+        return REASONS.get(self.reason, self.reason)
+
+
+@dataclass(slots=True)
+class Done:
+    """What an operation came to. Publish `entries` after the commit."""
+
+    changed: list[Letter] = field(default_factory=list)  # as they were before
+    unchanged: list[tuple[Letter, str]] = field(default_factory=list)  # with the reason
+    entries: list[Entry] = field(default_factory=list)
+
+
+# -- looking -----------------------------------------------------------------------------------------------
+
+_LETTER = """
+    select d.id, d.seq, d.effect_id, j.source, j.event_id, coalesce(j.type, 'Refund'),
+           case when d.seq is null then o.order_number when c.seq is not null then c.subject else j.subject end,
+           e.payment_id, d.reason, d.detail, d.state, d.deaths, d.created_at, d.updated_at, c.seq is not null
+    from dead_letters d left join journal j on j.seq = d.seq left join corrections c on c.seq = d.seq
+    left join effects e on e.id = d.effect_id left join orders o on o.id = e.order_id
+"""
+_OPEN = """
+    where d.state = 'open' and (cast(:type as text) is null or coalesce(j.type, 'Refund') = :type)
+    and (cast(:reason as text) is null or d.reason = :reason)
+    and (cast(:since as timestamptz) is null or d.updated_at >= :since)
+"""
+_LIST = text(_LETTER + _OPEN + " order by d.updated_at desc, d.id limit :most")
+_OPEN_IDS = text(f"select d.id from dead_letters d left join journal j on j.seq = d.seq {_OPEN}")
+_BY_ID = text(_LETTER + " where d.id = any(cast(:ids as uuid[])) order by d.id")
+_LOCK_EFFECTS = text(
+    "select from effects where id in (select effect_id from dead_letters where id = any(cast(:ids as uuid[]))) "
+    "order by id for update"
+)
+_LOCK = text("select from dead_letters where id = any(cast(:ids as uuid[])) order by id for update")
+_BY_NAME = text(f"""
+    with v as (select * from {unnest(("ref", "uuid"), ("text", "uuid"))}),
+    named as (select d.id, cast(d.seq as text) as seq, j.event_id, j.source || '/' || j.event_id as full_name
+              from dead_letters d join journal j on j.seq = d.seq)
+    select v.ref, n.id from v join named n on n.seq = v.ref
+    union select v.ref, n.id from v join named n on n.event_id = v.ref
+    union select v.ref, n.id from v join named n on n.full_name = v.ref
+    union select v.ref, d.id from v join dead_letters d on d.id = v.uuid
+    union select v.ref, d.id from v join dead_letters d on d.effect_id = v.uuid
+""")
+_BODIES = text(
+    "select j.subject, j.data, c.seq, c.subject, c.data, c.by, c.at from journal j left join corrections c "
+    "using (seq) where j.seq = :seq"
+)
+_HISTORY = text("select at, actor, action, detail from audit where target = :target order by id")
+_PARKED = text("""
+    select p.seq, j.source, j.event_id, j.type, j.subject, o.order_number, p.key, p.reason, r.decided_at, p.until
+    from parked p join results r using (seq) join journal j using (seq) left join orders o on o.id = p.order_id
+    order by p.seq limit :most
+""")
+
+
+def list_open(
+    conn: Connection,
+    *,
+    type: str | None = None,
+    reason: str | None = None,
+    since: datetime | None = None,
+    limit: int = SHOWN,
+) -> list[Letter]:
+    """What waits for an operator, the last to die first; `since` is when it died."""
+    found = conn.execute(_LIST, {"type": type, "reason": reason, "since": since, "most": limit})
+    return [Letter(*row) for row in found]
+
+
+def list_parked(conn: Connection, limit: int = SHOWN) -> list[Parked]:
+    """Events that wait, the first accepted first."""
+    return [Parked(*row) for row in conn.execute(_PARKED, {"most": limit})]
+
+
+def find(conn: Connection, refs: Sequence[str]) -> list[Letter]:
+    """The letters of these names, closed ones too: journal number, id, effect's id, source/id or event id.
+
+    Errors: LetterUnknown, NameAmbiguous.
+    """
+    wanted = list(dict.fromkeys(refs))
+    if not wanted:
+        return []
+    named = conn.execute(_BY_NAME, columns(("ref", "uuid"), ("text", "uuid"), [(ref, bare(ref)) for ref in wanted]))
+    matches: dict[str, list[str]] = {}
+    for ref, id in named:
+        matches.setdefault(ref, []).append(id)
+    letters = _letters(conn, {id for ids in matches.values() for id in ids})
+    for ref in wanted:
+        if ref not in matches:
+            raise LetterUnknown(ref)
+        if len(matches[ref]) > 1:
+            raise NameAmbiguous(ref, sorted((letters[id] for id in matches[ref]), key=lambda one: one.seq or 0))
+    return list({id: letters[id] for ref in wanted for id in matches[ref]}.values())
+
+
+def show(conn: Connection, ref: str) -> Shown:
+    """One letter with its event's body, its correction and what operators did. Errors: as `find`."""
+    [letter] = find(conn, [ref])
+    history = [dict(row._mapping) for row in conn.execute(_HISTORY, {"target": _target(letter)})]
+    if letter.seq is None:
+        return Shown(letter, None, None, history)
+    row = conn.execute(_BODIES, {"seq": letter.seq}).one()
+    corrected = {"subject": row[3], "data": row[4], "by": row[5], "at": row[6]} if letter.corrected else None
+    return Shown(letter, {"subject": row[0], "data": row[1]}, corrected, history)
+
+
+# -- changing ----------------------------------------------------------------------------------------------
+
+_CORRECT = text(
+    "insert into corrections (seq, subject, data, by) values (:seq, :subject, cast(:data as jsonb), :by) "
+    "on conflict (seq) do update set subject = excluded.subject, data = excluded.data, by = excluded.by, at = now()"
+)
+_KEEP_PERSONAL = text(
+    "insert into personal (id, fields) values (:id, cast(:fields as jsonb)) "
+    "on conflict (id) do update set fields = personal.fields || excluded.fields"
+)
+_LOCK_MARKS = text(
+    "select from relay_marks where shard in (select shard from journal where seq = any(cast(:seqs as bigint[]))) "
+    "order by shard for update"
+)
+# Below the oldest event that is undecided again; and below where it stood in any case, so that a relay that
+# looked before we commit, and saw all decided, finds another mark than it read and leaves it alone.
+_LOWER_MARKS = text(
+    "update relay_marks m set seq = least(m.seq, v.seq) - 1 from "
+    "(select shard, min(seq) as seq from journal where seq = any(cast(:seqs as bigint[])) group by shard) v "
+    "where m.shard = v.shard"
+)
+_UNDECIDE = text("delete from results where seq = any(cast(:seqs as bigint[])) and outcome = 'dead' returning seq")
+_DISCARD = text(
+    "update results set outcome = 'ignored', reason = 'discarded', detail = :why, decided_at = clock_timestamp() "
+    "where seq = any(cast(:seqs as bigint[])) and outcome = 'dead' returning seq"
+)
+_CLOSE = text(
+    "update dead_letters set state = :state, updated_at = clock_timestamp() where id = any(cast(:ids as uuid[]))"
+)
+_AUDIT_NAMES, _AUDIT_KINDS = ("actor", "action", "target", "detail"), ("text", "text", "text", "jsonb")
+_AUDIT = text(
+    f"insert into audit ({', '.join(_AUDIT_NAMES)}) select v.actor, v.action, v.target, cast(v.detail as jsonb) "
+    f"from {unnest(_AUDIT_NAMES, _AUDIT_KINDS)} order by v.ordinal"
+)
+
+
+def edit(conn: Connection, ref: str, data: Mapping[str, Any] | None, subject: str | None, actor: str) -> Shown:
+    """Lay another body, or another order number, over a dead event; None leaves that part as it is.
+
+    The journal keeps the original. The event stays dead until it is replayed. Names, addresses and notes go to the
+    side table, as when an event is accepted.
+    Errors: EditRefused where it would die again, LetterClosed, and those of `find`.
+    """
+    [found] = find(conn, [ref])
+    [letter] = _locked(conn, [found])
+    if letter.state != "open":
+        raise LetterClosed(letter)
+    if letter.seq is None:
+        raise EditRefused(letter.name, "it is no event; replay or discard it")
+    [before] = read(conn, [letter.seq])
+    own, personal = _without_personal(before.data if data is None else dict(data), before.data.get("personal"))
+    if personal:
+        own.setdefault("personal", fresh(datetime.now(UTC)))
+    after = _checked(before, own, before.subject if subject is None else subject)
+    if personal:
+        conn.execute(_KEEP_PERSONAL, {"id": own["personal"], "fields": orjson.dumps(personal).decode()})
+    changes = _changes(before, after)
+    if changes:
+        body = orjson.dumps(after.data).decode()
+        conn.execute(_CORRECT, {"seq": letter.seq, "subject": after.subject, "data": body, "by": actor})
+    if changes or personal:
+        _note(conn, actor, "edit", [(letter, {"changed": changes, "personal": sorted(personal)})])
+    return show(conn, letter.id)
+
+
+def replay(conn: Connection, refs: Sequence[str], actor: str) -> Done:
+    """Give dead letters another chance: events become undecided, effects due. Publish `entries` after the commit.
+
+    Errors: as `find`; then nothing was changed.
+    """
+    return _replay(conn, find(conn, refs), actor)
+
+
+def replay_where(
+    conn: Connection,
+    actor: str,
+    *,
+    since: datetime | None = None,
+    type: str | None = None,
+    reason: str | None = None,
+) -> Done:
+    """Replay all that is open and fits: died since, of that type, for that reason."""
+    ids = conn.execute(_OPEN_IDS, {"type": type, "reason": reason, "since": since}).scalars()
+    return _replay(conn, list(_letters(conn, set(ids)).values()), actor)
+
+
+def discard(conn: Connection, refs: Sequence[str], actor: str, why: str) -> Done:
+    """Give dead letters up for good: their events count as ignored (discarded). Errors: as `find`."""
+    done, seqs = _begin(conn, find(conn, refs))
+    if seqs:
+        settled = set(conn.execute(_DISCARD, {"seqs": array(seqs, "bigint"), "why": why}).scalars())
+        _leave_out(done, settled)
+    _close(conn, done.changed, "discarded")
+    _note(conn, actor, "discard", [(letter, {"reason": letter.reason, "why": why}) for letter in done.changed])
+    return done
+
+
+def _replay(conn: Connection, letters: Sequence[Letter], actor: str) -> Done:
+    done, seqs = _begin(conn, letters)
+    if seqs:
+        wanted = {"seqs": array(seqs, "bigint")}
+        conn.execute(_LOCK_MARKS, wanted)
+        _leave_out(done, set(conn.execute(_UNDECIDE, wanted).scalars()))
+        conn.execute(_LOWER_MARKS, wanted)
+    for letter in done.changed:
+        if letter.effect_id is not None:
+            release(conn, letter.effect_id, actor)  # closes its letter and leaves the row of `audit` by itself
+    events = [letter for letter in done.changed if letter.seq is not None]
+    _close(conn, events, "replayed")
+    _note(conn, actor, "replay", [(each, {"reason": each.reason, "deaths": each.deaths}) for each in events])
+    done.entries = read(conn, [each.seq for each in events if each.seq is not None])
+    return done
+
+
+def _begin(conn: Connection, letters: Sequence[Letter]) -> tuple[Done, list[int]]:
+    """Lock them, and part those that are open from those that are not; (both, the open events' numbers)."""
+    done = Done()
+    for letter in _locked(conn, letters):
+        if letter.state == "open":
+            done.changed.append(letter)
+        else:
+            done.unchanged.append((letter, f"it was {letter.state} before"))
+    return done, sorted(letter.seq for letter in done.changed if letter.seq is not None)
+
+
+def _leave_out(done: Done, settled: set[int]) -> None:
+    """An open letter without a dead result is not ours to touch; there should be none."""
+    lost = [letter for letter in done.changed if letter.seq is not None and letter.seq not in settled]
+    for letter in lost:
+        done.changed.remove(letter)
+        done.unchanged.append((letter, "its event has no dead result; see `orders verify`"))
+
+
+def _close(conn: Connection, letters: Sequence[Letter], state: str) -> None:
+    if letters:
+        conn.execute(_CLOSE, {"state": state, "ids": array([letter.id for letter in letters], "uuid")})
+
+
+def _locked(conn: Connection, letters: Sequence[Letter]) -> list[Letter]:
+    """The same letters, locked, as they are now."""
+    if not letters:
+        return []
+    wanted = {"ids": array([letter.id for letter in letters], "uuid")}
+    if any(letter.effect_id is not None for letter in letters):
+        conn.execute(_LOCK_EFFECTS, wanted)
+    conn.execute(_LOCK, wanted)
+    return list(_letters(conn, {letter.id for letter in letters}).values())
+
+
+def _letters(conn: Connection, ids: set[str]) -> dict[str, Letter]:
+    if not ids:
+        return {}
+    rows = conn.execute(_BY_ID, {"ids": array(sorted(ids), "uuid")})
+    return {row[0]: Letter(*row) for row in rows}
+
+
+def _without_personal(data: dict[str, Any], kept: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(the body without personal fields, which refers to the side row it always had, the personal fields)."""
+    fields = {name: data[name] for name in PERSONAL_FIELDS if data.get(name) is not None}
+    own = {name: value for name, value in data.items() if name not in PERSONAL_FIELDS and name != "personal"}
+    if kept is not None:
+        own["personal"] = kept
+    return own, fields
+
+
+def _checked(before: Entry, data: dict[str, Any], subject: str | None) -> Envelope:
+    """The corrected event, as it would be accepted and read. Errors: EditRefused."""
+    corrected = Envelope(before.event_id, before.source, before.type, before.time, subject, data, before.version)
+    try:
+        envelope = Envelope.parse(corrected.as_document())
+        decode(envelope.type, envelope.version, envelope.subject, envelope.data)
+    except ValueError as error:  # EnvelopeError, Malformed, UnknownVersion, UnknownType
+        raise EditRefused(f"{before.source}/{before.event_id}", str(error)) from error
+    return envelope
+
+
+def _changes(before: Entry, after: Envelope) -> dict[str, list[Any]]:
+    """field → what it was and what it is now."""
+    one = {**before.data, "subject": before.subject}
+    other = {**after.data, "subject": after.subject}
+    names = [name for name in {**one, **other} if one.get(name) != other.get(name)]
+    return {name: [one.get(name), other.get(name)] for name in sorted(names)}
+
+
+def _target(letter: Letter) -> str:
+    return f"dead-letters/{letter.id}" if letter.effect_id is None else letter.name  # as `release` names it
+
+
+def _note(conn: Connection, actor: str, action: str, done: Sequence[tuple[Letter, dict[str, Any]]]) -> None:
+    """A row of `audit` for each letter that was changed."""
+    if done:
+        rows = [
+            (actor, f"dlq {action}", _target(letter), orjson.dumps({"name": letter.name, **detail}).decode())
+            for letter, detail in done
+        ]
+        conn.execute(_AUDIT, columns(_AUDIT_NAMES, _AUDIT_KINDS, rows))

@@ -1,0 +1,366 @@
+"""Refunds: recorded before they are made, one in flight a transaction, toward a cumulative target. Promise 9.
+
+    due ── claimed ──▶ in_flight ── made ──────────────────────▶ done (due again if the target rose meanwhile)
+                           ├────── surely not made ────────────▶ due, after a wait
+                           ├────── no answer, or lease over ───▶ unknown, after a wait
+                           └────── refused, or tried too often ▶ dead, with a dead letter
+    unknown ── claimed ──▶ in_flight, which first asks what was refunded, then asks again: same key, same amount
+    staff, dead ── released by a person ──▶ due (unknown where the last attempt may have happened)
+    held: history of a backfill; nobody claims it
+
+A key in the row names an attempt whose end we do not know, so that `due` never has one. `made` is what had
+gone back before that attempt, `made + asked` what will have afterwards. The provider is called between two
+short transactions and under neither. Whoever was too slow, or died, loses the effect with its lease.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Protocol
+
+import orjson
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DataError, IntegrityError
+
+from domain.ids import bare, fresh, shown
+from events.catalogue import PaymentRefunded
+from events.envelope import Envelope
+from events.money import Money, MoneyError
+from journal import backoff
+from journal.append import append
+from journal.entries import Entry
+from journal.streams import Streams
+from storage.tables import EFFECT_STATES
+
+LEASE_S = 30  # longer than a question and a refund together may take
+AT_ONCE = 8  # calls side by side; each needs a connection for a moment
+DETAIL = 2000  # characters of an error that are kept
+
+DUE, IN_FLIGHT, UNKNOWN, DONE, DEAD = "due", "in_flight", "unknown", "done", "dead"
+REFUSED, GAVE_UP, IN_DOUBT = "refund_refused", "refund_gave_up", "refund_in_doubt"  # why effects die
+
+log = logging.getLogger(__name__)
+
+
+class Made(Protocol):
+    """A refund that the provider made; `refunded_amount` is its cumulative figure after it."""
+
+    @property
+    def refund_id(self) -> str: ...
+    @property
+    def refunded_amount(self) -> Decimal: ...
+    @property
+    def time(self) -> datetime: ...
+
+
+class Provider(Protocol):
+    """Who gives money back. `refund` raises Refused, NotMade or Unknown; `refunded` only Unknown."""
+
+    @property
+    def name(self) -> str: ...
+
+    def refund(self, payment_id: str, amount: Money, idempotency_key: str) -> Made:
+        """Give `amount` back, once a key."""
+        ...
+
+    def refunded(self, payment_id: str) -> Made | None:
+        """The latest refund, with what went back in all; None if nothing did."""
+        ...
+
+
+class Refused(Exception):
+    """Final: the provider said no."""
+
+
+class NotMade(Exception):
+    """Temporary, and surely nothing happened."""
+
+
+class Unknown(Exception):
+    """No answer: it may have happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An effect that is ours until `lease`, and the one attempt that may be made of it."""
+
+    id: str
+    order_number: str
+    payment_id: str
+    currency: str
+    made: Decimal  # before the attempt
+    asked: Decimal
+    key: str
+    attempts: int  # this one included
+    lease: datetime
+    in_doubt: bool  # an attempt under this key was made, and its end is not known
+
+    @property
+    def wanted(self) -> Decimal:
+        """What will have gone back in all after the attempt."""
+        return self.made + self.asked
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of an attempt: the effect's next state, what the provider told, what went wrong."""
+
+    state: str
+    told: Made | None = None
+    error: str | None = None
+    reason: str | None = None  # of the death
+
+
+def run_due(
+    engine: Engine,
+    streams: Streams,
+    shards: int,
+    provider: Provider,
+    now: datetime,
+    limit: int = 100,
+    *,
+    raised: str = DUE,
+) -> int:
+    """Take up the effects that are due, at most `limit`, several at a time; how many were taken up.
+
+    `raised` is the state of one whose target rose while it was in flight: `staff` where each refund waits for a
+    person. May be doubled or killed at any line. Errors: OperationalError when PostgreSQL is away; what was in
+    flight is then unknown once its lease is over.
+    """
+    clock = backoff.ticking(now)
+    taken = 0
+    pool = ThreadPoolExecutor(AT_ONCE, "refunds")
+    try:
+        while taken < limit:
+            with engine.begin() as conn:
+                claims, closed = _claim(conn, clock(), min(AT_ONCE, limit - taken))
+            taken += len(claims) + closed
+            if not claims and not closed:
+                break
+            jobs = [pool.submit(_attempt, engine, shards, provider, claim, clock, raised) for claim in claims]
+            done, late = wait(jobs, LEASE_S)
+            if late:
+                log.warning("%s: %d refunds without an answer in %d s", provider.name, len(late), LEASE_S)
+            failed = [error for job in done if (error := job.exception())]
+            streams.publish(entry for job in done if not job.exception() for entry in job.result())
+            if failed:
+                raise failed[0]
+            if late:
+                break
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    return taken
+
+
+def release(conn: Connection, effect_id: str, actor: str) -> bool:
+    """Let a refund go that waits for staff or is dead; false where it is neither."""
+    found = conn.execute(_WAITS_FOR_A_PERSON, {"id": bare(effect_id)}).one_or_none()
+    if found is None:
+        return False
+    conn.execute(_RELEASE, {"id": found.id})
+    conn.execute(_REPLAYED, {"id": found.id})
+    detail = orjson.dumps({"from": found.state, "payment": found.payment_id, "order": found.order_number}).decode()
+    target = shown("effects", found.id)
+    conn.execute(_AUDIT, {"actor": actor, "target": target, "detail": detail})
+    return True
+
+
+def counts(conn: Connection) -> dict[str, int]:
+    """How many effects are in each state."""
+    return dict.fromkeys(EFFECT_STATES, 0) | {row.state: row.n for row in conn.execute(_COUNTS)}
+
+
+# -- claim ---------------------------------------------------------------------------------------------------
+
+# A refund that staff made by hand, and that was reported, counts toward the target.
+_DUE = text("""
+    select e.id, e.transaction_id, o.order_number, e.payment_id, e.currency, e.target, e.made, e.asked,
+           e.idempotency_key, e.attempts, greatest(e.made, t.refunded_amount) as gone
+    from effects e join transactions t on t.id = e.transaction_id join orders o on o.id = e.order_id
+    where e.state in ('due', 'in_flight', 'unknown') and e.next_at <= :now
+    order by e.next_at limit :most for update of e skip locked
+""")
+_TAKE = text("""
+    update effects set state = 'in_flight', made = :made, asked = :asked, idempotency_key = :key,
+        attempts = :attempts, next_at = :lease, updated_at = now()
+    where id = :id
+""")
+_NOTHING_LEFT = text("""
+    update effects set state = 'done', made = :made, attempts = 0, last_error = null, updated_at = now()
+    where id = :id
+""")
+
+
+def _claim(conn: Connection, now: datetime, most: int) -> tuple[list[Claim], int]:
+    """Effects that are ours for LEASE_S, and how many had nothing left to give back."""
+    lease = now + timedelta(seconds=LEASE_S)
+    claims, closed = [], 0
+    for row in conn.execute(_DUE, {"now": now, "most": most}).all():
+        made, asked, key = row.made, row.asked, row.idempotency_key
+        if key is None:
+            made, asked = row.gone, row.target - row.gone
+            # The same step has the same key, also after a backup was restored.
+            key = f"refund:{row.transaction_id}:{made:f}-{row.target:f}"
+            if asked <= 0:
+                conn.execute(_NOTHING_LEFT, {"id": row.id, "made": made})
+                closed += 1
+                continue
+        claim = Claim(
+            row.id,
+            row.order_number,
+            row.payment_id,
+            row.currency,
+            made,
+            asked,
+            key,
+            row.attempts + 1,
+            lease,
+            row.idempotency_key is not None,
+        )
+        values = {"made": made, "asked": asked, "key": key, "attempts": claim.attempts, "lease": lease}
+        conn.execute(_TAKE, {"id": row.id, **values})
+        claims.append(claim)
+    return claims, closed
+
+
+# -- attempt and settle --------------------------------------------------------------------------------------
+
+
+def _attempt(
+    engine: Engine,
+    shards: int,
+    provider: Provider,
+    claim: Claim,
+    clock: Callable[[], datetime],
+    raised: str,
+) -> list[Entry]:
+    """One attempt, and what became of it in one transaction; the events to publish."""
+    answer = _ask(provider, claim)
+    try:
+        with engine.begin() as conn:
+            return _settle(conn, shards, provider.name, claim, answer, clock(), raised)
+    except (DataError, IntegrityError) as error:
+        answer = Answer(UNKNOWN, error=f"the database refuses the answer: {error.orig}")
+        with engine.begin() as conn:
+            return _settle(conn, shards, provider.name, claim, answer, clock(), raised)
+
+
+def _ask(provider: Provider, claim: Claim) -> Answer:
+    try:
+        if claim.in_doubt:
+            told = provider.refunded(claim.payment_id)
+            if told is not None and told.refunded_amount >= claim.wanted:
+                return Answer(DONE, told)
+            if told is not None and told.refunded_amount > claim.made:
+                return Answer(DEAD, told, _doubt(claim, told), IN_DOUBT)
+        money = Money(claim.asked, claim.currency)
+        return Answer(DONE, provider.refund(claim.payment_id, money, claim.key))
+    except (Refused, MoneyError) as error:
+        return Answer(DEAD, error=str(error), reason=REFUSED)
+    except NotMade as error:  # nor does it tell what an earlier attempt under this key came to
+        return Answer(UNKNOWN if claim.in_doubt else DUE, error=str(error))
+    except Unknown as error:
+        return Answer(UNKNOWN, error=str(error))
+    except Exception as error:
+        log.exception("%s: the adapter failed on payment %s", provider.name, claim.payment_id)
+        return Answer(UNKNOWN, error=f"{type(error).__name__}: {error}")
+
+
+def _doubt(claim: Claim, told: Made) -> str:
+    return (
+        f"{told.refunded_amount} went back in all, between the {claim.made} before our refund {claim.key} and the "
+        f"{claim.wanted} after it: somebody else refunds this payment, and ours may be under way still"
+    )
+
+
+_OURS = text("select target from effects where id = :id and state = 'in_flight' and next_at = :lease for update")
+_SETTLE = text("""
+    update effects set state = :state, made = greatest(made, :made), attempts = :attempts, next_at = :next_at,
+        idempotency_key = case when cast(:in_doubt as boolean) then idempotency_key end,
+        asked = case when cast(:in_doubt as boolean) then asked end,
+        last_error = :error, updated_at = now()
+    where id = :id
+""")
+_BURY = text("""
+    insert into dead_letters (id, effect_id, reason, detail) values (:letter, :id, :reason, :detail)
+    on conflict (effect_id) do update set reason = excluded.reason, detail = excluded.detail, state = 'open',
+        deaths = dead_letters.deaths + 1, updated_at = now()
+""")
+
+
+def _settle(
+    conn: Connection, shards: int, provider: str, claim: Claim, answer: Answer, now: datetime, raised: str
+) -> list[Entry]:
+    """Record what became of the attempt, with its event and its dead letter."""
+    target = conn.execute(_OURS, {"id": claim.id, "lease": claim.lease}).scalar_one_or_none()
+    if target is None:  # the next to claim it asks the provider
+        log.warning("refund %s: the answer came after its lease: %s", claim.key, answer.state)
+        return []
+    state, reason, made, attempts, next_at = answer.state, answer.reason, claim.made, claim.attempts, now
+    in_doubt = state == UNKNOWN
+    if answer.told is not None:
+        made = max(made, answer.told.refunded_amount)
+    if state == DONE:
+        made, attempts = max(made, claim.wanted), 0
+        state = raised if target > made else DONE
+    elif state in (DUE, UNKNOWN):
+        next_at = now + backoff.wait(attempts, random.random())
+        if backoff.gives_up(attempts):
+            state, reason = DEAD, GAVE_UP
+    error = answer.error.replace("\x00", "")[:DETAIL] if answer.error else None
+    values = {"state": state, "made": made, "attempts": attempts, "next_at": next_at, "error": error}
+    conn.execute(_SETTLE, {"id": claim.id, "in_doubt": in_doubt, **values})
+    if state == DEAD:
+        detail = _remedy(provider, claim, error)
+        conn.execute(_BURY, {"letter": fresh(now), "id": claim.id, "reason": reason, "detail": detail})
+        log.warning("%s: %s", reason, detail)
+    if answer.told is None:
+        return []
+    return append(conn, [_event(provider, claim, answer.told)], shards).new
+
+
+def _event(provider: str, claim: Claim, told: Made) -> Envelope:
+    """What the provider told, as its one event: asked again, it tells the same."""
+    amount = Money(told.refunded_amount, claim.currency).as_data()["amount"]
+    return Envelope(
+        id=f"{told.refund_id}:{amount}",
+        source=f"refunds:{provider}",
+        type=PaymentRefunded.__name__,
+        time=told.time,
+        subject=claim.order_number,
+        data={"paymentId": claim.payment_id, "refundedAmount": amount},
+    )
+
+
+def _remedy(provider: str, claim: Claim, error: str | None) -> str:
+    return (
+        f"{provider}: {claim.asked} {claim.currency} of payment {claim.payment_id} did not go back to order "
+        f"{claim.order_number}'s payer, attempt {claim.attempts}: {error}. Once that is mended, "
+        f"`orders dlq replay {shown('effects', claim.id)}`; if you refund by hand, the provider's report closes it."
+    )
+
+
+# -- operators -----------------------------------------------------------------------------------------------
+
+_WAITS_FOR_A_PERSON = text("""
+    select e.id, e.state, e.payment_id, o.order_number from effects e join orders o on o.id = e.order_id
+    where e.id = cast(:id as uuid) and e.state in ('staff', 'dead') for update of e
+""")
+_RELEASE = text("""
+    update effects set state = case when idempotency_key is null then 'due' else 'unknown' end, attempts = 0,
+        next_at = now(), last_error = null, updated_at = now()
+    where id = :id
+""")
+_REPLAYED = text(
+    "update dead_letters set state = 'replayed', updated_at = now() where effect_id = :id and state = 'open'"
+)
+_AUDIT = text(
+    "insert into audit (actor, action, target, detail) values (:actor, 'release', :target, cast(:detail as jsonb))"
+)
+_COUNTS = text("select state, count(*) as n from effects group by state")

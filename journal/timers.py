@@ -1,0 +1,134 @@
+"""Timers: rows that become events when due.
+
+A timer first applies every undecided event of its order, under the row lock, and then looks again: a
+payment that waits in a stream while we were away must not find its order expired. After a gap of our
+own (a heartbeat older than GAP_S) no timer runs until a grace has passed, for the same reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, text
+
+from domain.order import AFTER_DELIVERY, Status
+from domain.policy import Context, Policy
+from domain.reactions import CONFIRM, UNPAID
+from events.catalogue import payment_key
+from events.envelope import Envelope
+from journal.append import append
+from journal.batch import Clash, Shop, clock, settle_carefully
+from journal.entries import read, shard_of
+from storage.literals import array
+
+SOURCE = "timers"
+GAP_S = 300
+AT_ONCE = 100
+TRIES = 5
+
+_BEAT = text("""
+    insert into heartbeats (name, at) values ('timers', :now)
+    on conflict (name) do update set at = :now,
+        gap_end = case when heartbeats.at < :now - make_interval(secs => :gap) then :now else heartbeats.gap_end end
+    returning gap_end
+""")
+_DUE = text("""
+    select t.order_id, t.kind, t.due, o.order_number, o.shard from timers t join orders o on o.id = t.order_id
+    where t.due <= :now and not t.held order by t.due limit :most
+""")
+_NAMES = text("""
+    select t.payment_id, null from transactions t where t.order_id = any(cast(:ids as uuid[]))
+    union all
+    select null, unnest(f.parcels) from fulfillments f where f.order_id = any(cast(:ids as uuid[]))
+""")
+# By shard and number only, so that it looks at what is open and not at the whole journal.
+_UNDECIDED = text("""
+    select j.seq from relay_marks m join journal j on j.shard = m.shard and j.seq > m.seq
+    where m.shard = any(cast(:shards as smallint[]))
+      and not exists (select from results r where r.seq = j.seq)
+      and (j.subject = any(cast(:numbers as text[])) or j.data->>'paymentId' = any(cast(:payments as text[]))
+           or j.type = 'TrackingUpdated' and j.subject is null)
+    order by j.seq
+""")
+_STATE = text("""
+    select o.id, o.order_number, o.status, o.confirmed_at is not null,
+           exists (select from transactions t where t.order_id = o.id and t.paid_at is not null)
+    from orders o where o.id = any(cast(:ids as uuid[])) order by o.id for update
+""")
+_DONE = text(
+    "delete from timers t using unnest(cast(:ids as uuid[]), cast(:kinds as text[])) v(id, kind) "
+    "where t.order_id = v.id and t.kind = v.kind and t.due <= :now"
+)
+
+
+def run_due(engine: Engine, policy: Policy, shop: Shop, now: datetime | None = None) -> int:
+    """Fire what is due at `now`; how many events that made. Nothing fires within a grace of a gap of ours."""
+    made = 0
+    while True:
+        for _ in range(TRIES):
+            try:
+                with engine.begin() as conn:
+                    found = _fire(conn, policy, shop, now or clock())
+                break
+            except Clash:
+                continue
+        else:
+            return made
+        if found is None:
+            return made
+        made += found
+
+
+def _fire(conn: Connection, policy: Policy, shop: Shop, now: datetime) -> int | None:
+    gap_end = conn.execute(_BEAT, {"now": now, "gap": GAP_S}).scalar_one()
+    if gap_end is not None and now < gap_end + policy.grace:
+        return None
+    due = conn.execute(_DUE, {"now": now, "most": AT_ONCE}).all()
+    if not due:
+        return None
+    ids = sorted({row.order_id for row in due})
+    context = Context(now, policy)
+    settle_carefully(conn, read(conn, _undecided(conn, due, ids, shop.shards)), context, shop)
+    states = {row[0]: row for row in conn.execute(_STATE, {"ids": array(ids, "uuid")})}
+    envelopes = [
+        Envelope(f"{row.order_id}:{kind}:{row.due.isoformat()}", SOURCE, kind, now, row.order_number, {"by": "timer"})
+        for row in due
+        if (kind := _event_of(row.kind, *states[row.order_id][2:]))
+    ]
+    appended = append(conn, envelopes, shop.shards)
+    settle_carefully(conn, appended.new, context, shop)
+    kinds = array([row.kind for row in due], "text")
+    conn.execute(_DONE, {"ids": array([row.order_id for row in due], "uuid"), "kinds": kinds, "now": now})
+    return len(appended.new)
+
+
+def _event_of(kind: str, status: str, confirmed: bool, captured: bool) -> str | None:
+    """The event that a due timer becomes, or None where it is no longer wanted."""
+    if kind == UNPAID and status in (Status.PENDING, Status.FAILED) and not captured:
+        return "OrderExpired"
+    if kind == CONFIRM and status in AFTER_DELIVERY and status != Status.RETURNED and not confirmed:
+        return "OrderConfirmed"
+    return None
+
+
+def _undecided(conn: Connection, due: Sequence[Any], ids: list[str], shards: int) -> list[int]:
+    """Numbers of undecided events that may be about these orders."""
+    payments, routes = [], {row.order_number for row in due}
+    for payment_id, parcel in conn.execute(_NAMES, {"ids": array(ids, "uuid")}):
+        if payment_id is not None:
+            payments.append(payment_id)
+            routes.add(payment_key(payment_id))
+        else:
+            routes.add(parcel)
+    looked_at = sorted({shard_of(route, shards) for route in routes})
+    found = conn.execute(
+        _UNDECIDED,
+        {
+            "shards": array(looked_at, "smallint"),
+            "numbers": array(sorted({row.order_number for row in due}), "text"),
+            "payments": array(sorted(payments), "text"),
+        },
+    )
+    return list(found.scalars())

@@ -1,0 +1,280 @@
+"""Polls carriers for the parcels on their way: each new scan becomes one event of its order.
+
+A due tracker is claimed by pushing its next poll forward, so that a killed poller costs the lease and
+nothing else. Carriers are asked outside any transaction, several at once. The scans, and that they were
+taken, are written in one transaction. Errors only slow a tracker down; one that fails GIVE_UP_AFTER times
+in a row is finished with its `last_error`, which is what `orders doctor` looks for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DataError, IntegrityError
+
+from events.catalogue import TrackingUpdated
+from events.envelope import Envelope
+from journal import backoff
+from journal.append import append
+from journal.entries import Entry
+from journal.streams import Streams
+from storage.literals import array, cast, columns, unnest
+
+LEASE_S = 60  # longer than a round may take
+ANSWER_S = 45  # of a round: four turns of carriers that answer within ten seconds or never
+AT_ONCE = 16  # questions side by side
+ROUND = 4 * AT_ONCE  # trackers of one claim
+GIVE_UP_AFTER = 50  # failures in a row: days, at the default pace
+UNKNOWN_SLOWS = 3  # a parcel that the carrier does not know yet counts as at most so many failures
+ERROR = 500  # characters of an error that are kept
+
+log = logging.getLogger(__name__)
+
+
+class Scan(Protocol):
+    """What a carrier noted about a parcel; `id` is the same in every poll."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def time(self) -> datetime: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def description(self) -> str | None: ...
+    @property
+    def location(self) -> str | None: ...
+
+
+class Carrier(Protocol):
+    """Whom we ask, and how often: that is each carrier's own affair."""
+
+    def track(self, number: str) -> Sequence[Scan]:
+        """All scans known of a parcel, or NoAnswer."""
+        ...
+
+    def ended(self, status: str) -> bool:
+        """Whether nothing more is to be expected after this status."""
+        ...
+
+    def wait(self, failures: int, status: str | None, pace: timedelta, retry_after: float | None) -> timedelta:
+        """How long until the next poll, after so many failures in a row and with this newest status."""
+        ...
+
+
+class NoAnswer(Exception):
+    """No usable answer; ask later. `unknown`: the carrier does not know the parcel, or not yet."""
+
+    def __init__(self, message: str, retry_after: float | None = None, *, unknown: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after, self.unknown = retry_after, unknown
+
+
+@dataclass(slots=True)
+class Poll:
+    """A tracker that is ours until its lease is over, and what its carrier said."""
+
+    id: str
+    key: str
+    carrier: str
+    number: str
+    status: str | None
+    failures: int
+    scans: Sequence[Scan] = ()
+    problem: NoAnswer | None = field(default_factory=lambda: NoAnswer("no answer in time"))
+
+
+def run_due(
+    engine: Engine,
+    streams: Streams,
+    shards: int,
+    carriers: Mapping[str, Carrier],
+    pace: timedelta,
+    now: datetime,
+    limit: int = 512,
+) -> int:
+    """Ask `carriers` (by their normalized names) for the parcels that are due, at most `limit`; how many that were.
+
+    May be doubled or killed at any line. Errors: OperationalError when PostgreSQL is away.
+    """
+    clock = backoff.ticking(now)
+    asked = 0
+    pool = ThreadPoolExecutor(AT_ONCE, "tracking")
+    try:
+        while asked < limit:
+            at = clock()
+            lease = at + timedelta(seconds=LEASE_S)
+            with engine.begin() as conn:
+                polls = _claim(conn, carriers, at, lease, min(ROUND, limit - asked))
+            if not polls:
+                break
+            asked += len(polls)
+            jobs: list[Future[None]] = [pool.submit(_ask, carriers[poll.carrier], poll) for poll in polls]
+            _, late = wait(jobs, ANSWER_S)
+            answered = [
+                _overdue(poll) if job in late else poll
+                for poll, job in zip(polls, jobs, strict=True)
+                if job not in late or not job.cancel()  # one that nobody has asked for yet keeps its lease
+            ]
+            streams.publish(_settle_all(engine, shards, carriers, answered, pace, clock(), lease))
+            if late:
+                break
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    return asked
+
+
+def counts(conn: Connection) -> dict[str, int]:
+    """How many parcels are `watched`, how many of those are `failing`, and how many we `gave_up` on."""
+    return dict(conn.execute(_COUNTS).mappings().one())
+
+
+# -- claim and ask -------------------------------------------------------------------------------------------
+
+_CLAIM = text("""
+    with due as materialized (
+        select id from trackers where not finished and next_at <= :now and carrier = any(cast(:names as text[]))
+        order by next_at limit :most for update skip locked
+    )
+    update trackers t set next_at = :lease from due where t.id = due.id
+    returning t.id, t.key, t.carrier, t.tracking_number, t.status, t.failures
+""")
+
+
+def _claim(conn: Connection, carriers: Mapping[str, Carrier], now: datetime, lease: datetime, most: int) -> list[Poll]:
+    names = array(sorted(carriers), "text")
+    return [Poll(*row) for row in conn.execute(_CLAIM, {"now": now, "lease": lease, "names": names, "most": most})]
+
+
+def _ask(carrier: Carrier, poll: Poll) -> None:
+    try:
+        poll.scans, poll.problem = carrier.track(poll.number), None
+    except NoAnswer as problem:
+        poll.problem = problem
+    except Exception as error:
+        log.exception("the adapter of %s failed on parcel %s", poll.carrier, poll.number)
+        poll.problem = NoAnswer(f"{type(error).__name__}: {error}")
+
+
+def _overdue(poll: Poll) -> Poll:
+    """The poll as it was claimed: its thread may still write to the other one."""
+    return Poll(poll.id, poll.key, poll.carrier, poll.number, poll.status, poll.failures)
+
+
+# -- settle --------------------------------------------------------------------------------------------------
+
+# Of orders that share a parcel, the one that its correlation names has the scans under their plain ids.
+_OURS = text("""
+    select t.id, t.order_id, t.scans, o.order_number, c.order_id as owner
+    from trackers t join orders o on o.id = t.order_id left join correlations c on c.key = t.key
+    where t.id = any(cast(:ids as uuid[])) and t.next_at = :lease and not t.finished
+    order by t.id for update of t
+""")
+_NAMES = ("id", "status", "scans", "failures", "last_error", "finished", "next_at")
+_KINDS = ("uuid", "text", "text[]", "integer", "text", "boolean", "timestamptz")
+_UPDATE = text(
+    "update trackers t set "
+    + ", ".join(f"{n} = {cast(n, k)}" for n, k in zip(_NAMES[1:], _KINDS[1:], strict=True))
+    + f", updated_at = now() from {unnest(_NAMES, _KINDS)} where t.id = v.id"
+)
+_COUNTS = text("""
+    select count(*) filter (where not finished) as watched,
+           count(*) filter (where not finished and failures > 0) as failing,
+           count(*) filter (where finished and last_error is not null) as gave_up
+    from trackers
+""")
+
+
+def _settle_all(
+    engine: Engine,
+    shards: int,
+    carriers: Mapping[str, Carrier],
+    polls: Sequence[Poll],
+    pace: timedelta,
+    now: datetime,
+    lease: datetime,
+) -> list[Entry]:
+    """What the polls came to, in one transaction; where the database refuses a value, in one a parcel."""
+    try:
+        with engine.begin() as conn:
+            return _settle(conn, shards, carriers, polls, pace, now, lease)
+    except (DataError, IntegrityError) as error:
+        if len(polls) > 1:
+            each = [_settle_all(engine, shards, carriers, [poll], pace, now, lease) for poll in polls]
+            return [entry for entries in each for entry in entries]
+        if polls[0].problem is not None:
+            raise
+        polls[0].problem = NoAnswer(f"the database refuses a scan: {error.orig}")
+        return _settle_all(engine, shards, carriers, polls, pace, now, lease)
+
+
+def _settle(
+    conn: Connection,
+    shards: int,
+    carriers: Mapping[str, Carrier],
+    polls: Sequence[Poll],
+    pace: timedelta,
+    now: datetime,
+    lease: datetime,
+) -> list[Entry]:
+    by_id = {poll.id: poll for poll in polls}
+    rows: list[tuple[object, ...]] = []
+    envelopes: list[Envelope] = []
+    for row in conn.execute(_OURS, {"ids": array(sorted(by_id), "uuid"), "lease": lease}).all():
+        poll = by_id[row.id]
+        carrier = carriers[poll.carrier]
+        if poll.problem is not None:
+            rows.append((row.id, poll.status, row.scans, *_failed(carrier, poll, poll.problem, pace, now)))
+            continue
+        known = set(row.scans)
+        scans = sorted({scan.id: scan for scan in poll.scans}.values(), key=lambda scan: (scan.time, scan.id))
+        new = [scan for scan in scans if scan.id not in known]
+        envelopes += [_event(poll, row, scan) for scan in new]
+        end = next((scan.status for scan in reversed(scans) if carrier.ended(scan.status)), None)
+        status = end or (scans[-1].status if scans else poll.status)
+        next_at = now + carrier.wait(0, status, pace, None)
+        taken = [*row.scans, *(scan.id for scan in new)]
+        rows.append((row.id, status, taken, 0, None, end is not None, next_at))
+    if rows:
+        conn.execute(_UPDATE, columns(_NAMES, _KINDS, rows))
+    return append(conn, envelopes, shards).new if envelopes else []
+
+
+def _failed(
+    carrier: Carrier, poll: Poll, problem: NoAnswer, pace: timedelta, now: datetime
+) -> tuple[int, str, bool, datetime]:
+    """(failures, last_error, finished, next_at) after a poll without an answer."""
+    failures = poll.failures + 1
+    slowed = min(failures, UNKNOWN_SLOWS) if problem.unknown else failures
+    error = str(problem).replace("\x00", "")[:ERROR]
+    given_up = failures >= GIVE_UP_AFTER
+    if given_up:
+        log.warning("parcel %s of %s: given up after %d failures: %s", poll.number, poll.carrier, failures, error)
+    next_at = now + carrier.wait(slowed, poll.status, pace, problem.retry_after)
+    return failures, error, given_up, next_at
+
+
+def _event(poll: Poll, row: Any, scan: Scan) -> Envelope:
+    """A scan as its order's one event."""
+    own = "" if row.owner == row.order_id else f":{row.order_id}"
+    data = {
+        "carrier": poll.carrier,
+        "trackingNumber": poll.number,
+        "status": scan.status,
+        "description": scan.description,
+        "location": scan.location,
+    }
+    return Envelope(
+        id=f"{poll.number}:{scan.id}{own}",
+        source=f"carrier:{poll.carrier}",
+        type=TrackingUpdated.__name__,
+        time=scan.time,
+        subject=row.order_number,
+        data={name: value for name, value in data.items() if value is not None},
+    )

@@ -1,0 +1,58 @@
+"""What a process needs open: the engine, the streams, the policy. The composition root of workers and tools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from journal.batch import Shop
+from journal.drain import Drain
+from journal.policies import policy_id
+from journal.streams import Ring, Streams, connect
+from storage import engine as engines
+from storage.migrate import shards_fixed
+from storage.settings import Settings, SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Open connections and what was decided when they were opened."""
+
+    settings: Settings
+    engine: Engine
+    streams: Streams
+    shop: Shop
+
+    def drain(self) -> Drain:
+        """What answers doorbells here."""
+        return Drain(self.engine, self.streams, self.settings.policy, self.shop)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.engine.dispose()
+        self.streams.client.close()
+
+
+def open_parts(settings: Settings, ring: Ring) -> Parts:
+    """Open what `settings` name; both URLs must be known by now, and the schema must be there."""
+    if settings.database_url is None or settings.redis_url is None:
+        raise SettingsError("DATABASE_URL and REDIS_URL must be set here; `orders up` starts servers and sets both")
+    engine = engines.connect(settings.database_url, pinned=True)
+    with engine.begin() as conn:
+        shards = shards_fixed(conn)
+        policy = policy_id(conn, settings.policy)
+    tracked = frozenset(settings.carriers)
+    return Parts(settings, engine, Streams(connect(settings.redis_url), shards, ring), Shop(policy, shards, tracked))
+
+
+@contextmanager
+def parts(settings: Settings, ring: Ring) -> Iterator[Parts]:
+    """`open_parts`, closed at the end."""
+    opened = open_parts(settings, ring)
+    try:
+        yield opened
+    finally:
+        opened.close()
