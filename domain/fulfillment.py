@@ -19,7 +19,7 @@ class Status(StrEnum):
     """Stages of a fulfillment."""
 
     PENDING = "pending"  # known; nothing happened yet
-    PACKED = "packed"
+    PACKED = "packed"  # ready to leave
     SHIPPED = "shipped"  # on its way
     DELIVERED = "delivered"  # final
     FAILED = "failed"  # will not arrive, or its order was canceled; its items are open again

@@ -33,8 +33,8 @@ class Status(StrEnum):
     DELIVERED = "delivered"  # every item has arrived
     CONFIRMED = "confirmed"  # by the customer, or by the timer
     CANCELED = "canceled"  # final; captured money goes back
-    RETURN_REQUESTED = "return_requested"
-    RETURN_PROCESSING = "return_processing"
+    RETURN_REQUESTED = "return_requested"  # everything arrived, and a return is open
+    RETURN_PROCESSING = "return_processing"  # an open return is being worked on
     RETURNED = "returned"  # final; every item came back
 
 

@@ -17,9 +17,9 @@ from domain.parts import CLEAN
 class Status(StrEnum):
     """Stages of a return."""
 
-    REQUESTED = "requested"
-    APPROVED = "approved"
-    PROCESSING = "processing"
+    REQUESTED = "requested"  # asked for; holds its items
+    APPROVED = "approved"  # accepted by staff or the policy
+    PROCESSING = "processing"  # on its way back, or being checked
     REJECTED = "rejected"  # final; holds nothing
     COMPLETED = "completed"  # final; its items are returned
 

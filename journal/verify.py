@@ -83,6 +83,7 @@ class Report:
 class Decided:
     """An event that took an apply number of its order, with its result."""
 
+    entry: Entry
     seq: int
     order_id: str
     outcome: str
@@ -94,7 +95,6 @@ class Decided:
     decided_at: datetime
     step_from: str | None
     step_to: str | None
-    entry: Entry
 
 
 def verify(engine: Engine, order_number: str | None = None, progress: Progress | None = None) -> Report:
@@ -254,11 +254,11 @@ def _verify_chunk(conn: Connection, ids: list[str], shards: int, report: Report)
 
 def _decided(conn: Connection, ids: Sequence[str]) -> dict[str, list[Decided]]:
     """order id → its numbered events, in the order of their numbers."""
-    rows: Sequence[Any] = conn.execute(_DECIDED, {"ids": array(ids, "uuid")}).all()
+    rows = conn.execute(_DECIDED, {"ids": array(ids, "uuid")}).all()
     entries = {entry.seq: entry for entry in read(conn, [row.seq for row in rows])}
     found: dict[str, list[Decided]] = {}
     for row in rows:
-        found.setdefault(row.order_id, []).append(Decided(*row, entries[row.seq]))
+        found.setdefault(row.order_id, []).append(Decided(entries[row.seq], *row))
     return found
 
 

@@ -1,0 +1,126 @@
+"""Draws docs/lifecycle.md from the tables themselves: `python -m domain.diagrams` prints the page.
+
+What a status means is the comment beside it in its `Status`; what a guard asks is the first line of
+its docstring; which outcome a reason belongs to is the comment above it in `domain.outcome`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from inspect import getsource
+from types import ModuleType
+from typing import Any
+
+from domain import fulfillment, order, outcome, returns, transaction
+
+# Title, where its table stands, and the class whose methods are the guards.
+KINDS: tuple[tuple[str, ModuleType, type], ...] = (
+    ("Order", order, order.Order),
+    ("Transaction", transaction, transaction.Transaction),
+    ("Fulfillment", fulfillment, fulfillment.Fulfillment),
+    ("Return", returns, returns.Return),
+)
+
+_HEAD = """\
+# Lifecycles
+
+Written by `make docs` from the tables in `domain/`; do not edit this page.
+
+An event moves its own transaction, fulfillment or return. Then the order advances, without any
+further event, until no guard lets it further: so its rows name the event that usually makes them
+true, whatever order the events came in. Among the rows of one status the first whose guards hold
+is taken. A row without a guard is always open to its event.
+"""
+_REASONS = """\
+## Reasons
+
+Each event ends as `applied`, `ignored`, `parked` or `dead` (or is a `duplicate`, dropped at the
+door). These are the reasons that such an outcome may carry.
+"""
+
+_MEMBER = re.compile(r"^ +(\w+) = .*?  # (.+)$", re.MULTILINE)
+_REASON = re.compile(r'^    (?:# (\w+)[:,].*|"(\w+)": ".*",)$', re.MULTILINE)
+
+
+def page() -> str:
+    """All of docs/lifecycle.md."""
+    parts = [_HEAD, *(_kind(*kind) for kind in KINDS), _REASONS]
+    for kind, names in reasons().items():
+        rows = ((f"`{name}`", outcome.REASONS[name]) for name in names)
+        parts.append("\n".join([f"### {kind.capitalize()}", "", *_table(("reason", "means"), rows), ""]))
+    return "\n".join(parts)
+
+
+def meanings(statuses: type[StrEnum]) -> dict[str, str]:
+    """status → the comment beside it."""
+    return {str(statuses[name]): text for name, text in _MEMBER.findall(getsource(statuses))}
+
+
+def reasons() -> dict[str, list[str]]:
+    """outcome → its reasons, in the order of `domain.outcome.REASONS`."""
+    found: dict[str, list[str]] = {}
+    for heading, reason in _REASON.findall(getsource(outcome)):
+        if heading:
+            names = found.setdefault(heading, [])
+        else:
+            names.append(reason)
+    return found
+
+
+def asks(model: type, guard: str) -> str:
+    """What a guard asks: the first line of its docstring."""
+    return (getattr(model, guard).__doc__ or "").partition("\n")[0].removeprefix("Guard: ").rstrip(".")
+
+
+def _kind(title: str, where: ModuleType, model: type) -> str:
+    said, rows = meanings(where.Status), where.LIFECYCLE
+    steps = ((f"`{e}`", _names(sources), f"`{to}`", _asked(model, guards)) for e, sources, to, *guards in rows)
+    return "\n".join(
+        [
+            f"## {title}",
+            "",
+            f"The table stands in `{where.__name__.replace('.', '/')}.py`.",
+            "",
+            (where.__doc__ or "").strip(),
+            "",
+            *_table(("status", "means"), ((f"`{status}`", said[status]) for status in where.Status)),
+            "",
+            "```mermaid",
+            "stateDiagram-v2",
+            *(f"    {edge}" for edge in _edges(where)),
+            "```",
+            "",
+            *_table(("event", "from", "to", "if"), steps),
+            "",
+        ]
+    )
+
+
+def _edges(where: ModuleType) -> Iterator[str]:
+    """The diagram's arrows; a status that no row leaves is final."""
+    yield f"[*] --> {next(iter(where.Status))}"
+    left = set()
+    for event, sources, dest, *_ in where.LIFECYCLE:
+        for source in sources:
+            left.add(source)
+            yield f"{source} --> {dest} : {event}"
+    yield from (f"{status} --> [*]" for status in where.Status if status not in left)
+
+
+def _names(statuses: tuple[str, ...]) -> str:
+    return ", ".join(f"`{status}`" for status in statuses)
+
+
+def _asked(model: type, guards: list[str]) -> str:
+    return "; ".join(f"`{guard}`: {asks(model, guard)}" for guard in guards)
+
+
+def _table(head: tuple[str, ...], rows: Any) -> Iterator[str]:
+    for row in (head, ("---",) * len(head), *rows):
+        yield f"| {' | '.join(row)} |"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
