@@ -36,9 +36,15 @@ def ingest(
     format: Annotated[
         Literal["events", "olist"] | None, typer.Option("--format", help="events (NDJSON) or olist (a folder).")
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Until every event has a result; starts workers if none run.")] = False,
-    live: Annotated[bool, typer.Option("--live", help="Let timers run and refunds go out; history acts on nobody else.")] = False,
-    disorder: Annotated[int | None, typer.Option("--disorder", metavar="SEED", help="Shuffle the events first.")] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Until every event has a result; starts workers if none run.")
+    ] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Let timers run and refunds go out; history acts on nobody else.")
+    ] = False,
+    disorder: Annotated[
+        int | None, typer.Option("--disorder", metavar="SEED", help="Shuffle the events first.")
+    ] = None,
     duplicate: Annotated[
         float, typer.Option("--duplicate", metavar="SHARE", min=0, max=1, help="Deliver this share of them twice.")
     ] = 0.0,

@@ -6,11 +6,11 @@ import sys
 
 import redis
 import typer
-from embedded import ServerError
 from sqlalchemy.exc import OperationalError
 
 from cli import ingest, running
 from cli.options import Problem, err
+from embedded import ServerError
 from storage.migrate import StorageError
 from storage.settings import SettingsError
 

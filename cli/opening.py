@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
-from embedded import running, servers
 from sqlalchemy import text
 
 from cli.options import Problem
+from embedded import running, servers
 from storage import migrate
 from storage.settings import Settings, read
 from workers.app import app, ring

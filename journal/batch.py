@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from domain.fold import Fold, Poisoned, Settled
 from domain.ids import fresh
@@ -92,7 +92,7 @@ def settle(
 
     Also try again what waits for the orders `retry`, and under `retry_keys` that those have claimed.
 
-    Errors: Clash and OperationalError: roll back, drain again. DataError, IntegrityError: bisect.
+    Errors: one `is_of_the_moment`: roll back, drain again. Any other: `settle_carefully`.
     """
     poison: dict[tuple[str, str], str] = {}
     unclaiming: set[int] = set()
@@ -118,35 +118,49 @@ def settle(
 
 
 def settle_carefully(conn: Connection, entries: Sequence[Entry], context: Context, shop: Shop) -> Report:
-    """`settle` with savepoints: what the database refuses is halved until the poison stands alone, dead.
+    """`settle` with savepoints: what fails is halved until the poison stands alone, dead.
 
-    Call it after `settle` raised DataError or IntegrityError and the transaction was begun anew.
+    Call it after `settle` failed on its values and the transaction was begun anew. What is of the
+    moment (`is_of_the_moment`) is raised: nobody is dead-lettered for a deadlock.
     """
     total = Report()
     todo: list[list[Entry]] = [list(entries)]
     while todo:
         part = todo.pop(0)
-        refused: dict[int, Outcome] = {}
         try:
             with conn.begin_nested():
                 report = settle(conn, part, context, shop)
-        except (DataError, IntegrityError) as error:
+        except Exception as error:
+            if is_of_the_moment(error):
+                raise
             if len(part) > 1:
                 middle = len(part) // 2
                 todo[:0] = [part[:middle], part[middle:]]
                 continue
-            refused[part[0].seq] = dead("database_refused", str(error.orig).strip().splitlines()[0])
             with conn.begin_nested():
-                report = settle(conn, part, context, shop, refused=refused)
+                report = settle(conn, part, context, shop, refused={part[0].seq: _verdict(error)})
         total.known += report.known
         for outcome, count in report.outcomes.items():
             total.outcomes[outcome] = total.outcomes.get(outcome, 0) + count
     return total
 
 
-def is_poison(error: DBAPIError) -> bool:
-    """Whether the values are at fault (SQLSTATE 22, 23), and not the moment."""
-    return isinstance(error, DataError | IntegrityError)
+def is_of_the_moment(error: Exception) -> bool:
+    """Whether trying again may help: a rival, a deadlock, a timeout, a lost connection; no value is at fault."""
+    if isinstance(error, Clash):
+        return True
+    state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    return isinstance(error, OperationalError | InterfaceError) and not state.startswith(_AT_FAULT)
+
+
+# SQLSTATE classes: data exception, integrity constraint violation, program limit exceeded.
+_AT_FAULT = ("22", "23", "54")
+
+
+def _verdict(error: Exception) -> Outcome:
+    if isinstance(error, DBAPIError):
+        return dead("database_refused", str(error.orig).strip().splitlines()[0])
+    return dead("bug", f"{type(error).__name__}: {error}")
 
 
 # -- steps -------------------------------------------------------------------------------------------------
@@ -222,14 +236,15 @@ def _fold_all(
         batch.settled += fold.settled
 
 
-def _decoded(batch: Batch, entry: Entry) -> Event | None:
+def _decoded(batch: Batch, entry: Entry, *, parked_before: bool = False) -> Event | None:
     """The entry as an event, or None with its outcome noted."""
     outcome = batch.refused.get(entry.seq)
     if outcome is None:
         try:
             body = decode(entry.type, entry.version, entry.subject, entry.data)
             event = Event(entry.seq, entry.source, entry.event_id, entry.type, entry.time, entry.subject, body)
-            batch.events[entry.seq] = event
+            if not parked_before:
+                batch.events[entry.seq] = event
             return event
         except UnknownType:
             outcome = ignored("unknown_type")
@@ -342,13 +357,13 @@ def _load_waiting(conn: Connection, batch: Batch, orders: dict[str, Order], clai
     found: dict[str, list[Event]] = defaultdict(list)
     entries = {entry.seq: entry for entry in read(conn, [row.seq for row in rows])}
     for row in sorted(rows, key=lambda r: r.seq):
-        entry = entries[row.seq]
-        body = decode(entry.type, entry.version, entry.subject, entry.data)
-        event = Event(entry.seq, entry.source, entry.event_id, entry.type, entry.time, entry.subject, body)
         order_id = row.order_id or owner[row.key]
-        if order_id in orders:
+        if order_id not in orders:
+            continue
+        batch.was_parked[row.seq] = (row.order_id, row.reason)
+        event = _decoded(batch, entries[row.seq], parked_before=True)
+        if event is not None:
             found[order_id].append(event)
-            batch.was_parked[row.seq] = (row.order_id, row.reason)
     return found
 
 

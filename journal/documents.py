@@ -143,8 +143,8 @@ _TIMELINE = text("""
         where not exists (select from results r where r.seq = j.seq)
     )
     select j.seq, j.source, j.event_id, j.type, j.time, j.accepted_at, r.decided_at, r.outcome, r.reason, r.detail,
-           r.apply_number, r.parked_number, r.step_from, r.step_to, r.implied, p.until, coalesce(c.data, j.data) as data,
-           c.seq is not null as corrected, d.deliveries
+           r.apply_number, r.parked_number, r.step_from, r.step_to, r.implied, p.until,
+           coalesce(c.data, j.data) as data, c.seq is not null as corrected, d.deliveries
     from seqs join journal j using (seq) left join results r using (seq) left join parked p using (seq)
     left join corrections c using (seq)
     cross join lateral (select 1 + count(*) as deliveries from duplicates where duplicates.seq = j.seq) d

@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 
+import redis
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 
 from domain.policy import Context, Policy
-from journal.batch import Clash, Report, Shop, clock, settle, settle_carefully
+from journal.batch import Report, Shop, clock, is_of_the_moment, settle, settle_carefully
 from journal.entries import Entry, decode, number_of, read
 from journal.streams import Streams
 from storage.literals import array
@@ -92,7 +92,7 @@ class Drain:
     def _batch(self, shard: int, window: Sequence[int]) -> Report | None:
         """Settle one batch. None: nothing was there, or the shard is another worker's."""
         careful = False
-        for attempt in range(TRIES):
+        for attempt in range(1, TRIES + 1):
             try:
                 with self.engine.begin() as conn:
                     found = self._read(conn, shard, window)
@@ -101,17 +101,17 @@ class Drain:
                     entries, names = found
                     way = settle_carefully if careful else settle
                     report = way(conn, entries, Context(clock(), self.policy), self.shop)
-            except (DataError, IntegrityError) as error:
-                log.info("the database refuses a value of the batch, looking for it: %s", error.orig)
-                careful = True
-            except (Clash, OperationalError) as error:
-                if isinstance(error, DBAPIError) and error.connection_invalidated and attempt == TRIES - 1:
+            except redis.RedisError:
+                raise
+            except Exception as error:
+                passing = is_of_the_moment(error)
+                if (careful and not passing) or (passing and attempt == TRIES):
                     raise
-                log.info("drain again: %s", error)
+                careful = careful or not passing
+                log.info("drain again, %s: %s", "batch in parts" if careful else "the same batch", error)
             else:
                 self.streams.finish(names)
                 return report
-        log.warning("shard %d: %d tries failed; the next doorbell tries again", shard, TRIES)
         return None
 
     def _read(self, conn: Connection, shard: int, window: Sequence[int]) -> tuple[list[Entry], Names] | None:

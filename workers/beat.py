@@ -38,7 +38,7 @@ def schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     return {name: {"task": name, "schedule": pace} for name, pace in paces.items()}
 
 
-class Coalescing(Scheduler):  # type: ignore[misc]  # celery has no types
+class Coalescing(Scheduler):
     """Celery's in-memory scheduler, with a key a chore."""
 
     def setup_schedule(self) -> None:

@@ -9,10 +9,10 @@ from functools import wraps
 from typing import Any
 
 import redis
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from journal import effects, relay, sweep, timers, tracking
-from journal.batch import clock
+from journal.batch import Clash, clock
 from storage.settings import Settings
 from workers import outside
 from workers import parts as opening
@@ -51,8 +51,8 @@ def _calm(task: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any) -> None:
         try:
             task(*args)
-        except (OperationalError, redis.RedisError) as error:
-            log.warning("%s: a server is away, trying again at the next ring: %s", task.__name__, error)
+        except (Clash, OperationalError, InterfaceError, redis.RedisError) as error:
+            log.warning("%s: a server is away or busy; the next ring tries again: %s", task.__name__, error)
 
     return run
 

@@ -71,10 +71,7 @@ def migrated(database_url):
 
 def catalog(engine):
     with engine.connect() as conn:
-        return {
-            part: sorted(map(tuple, conn.execute(text(sql))), key=repr)
-            for part, sql in CATALOG.items()
-        }
+        return {part: sorted(map(tuple, conn.execute(text(sql))), key=repr) for part, sql in CATALOG.items()}
 
 
 def test_autogenerate_finds_nothing_to_do(migrated):

@@ -148,6 +148,7 @@ def test_what_waits_and_what_is_dead_and_what_is_unknown_is_no_difference(place:
         ]
     )
     place.work()
+    print(place.do("select event_id, outcome, reason, detail, r.order_id from results r right join journal using (seq)"))
     assert sorted(place.do("select outcome, count(*) from results group by 1 order by 1"))[1:] == [
         ("dead", 2), ("ignored", 1), ("parked", 3),
     ]  # fmt: skip

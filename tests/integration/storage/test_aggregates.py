@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from operator import attrgetter
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -78,9 +79,7 @@ class Maker:
     def time(self) -> datetime:
         """Any time, to the microsecond."""
         years = (1, 1969, 2026, 9999)
-        return NOW.replace(
-            year=self.random.choice(years), microsecond=self.random.choice((0, 1, 100_000, 999_999))
-        )
+        return NOW.replace(year=self.random.choice(years), microsecond=self.random.choice((0, 1, 100_000, 999_999)))
 
     def word(self) -> str:
         """A text like those of others."""
@@ -115,14 +114,13 @@ class Maker:
         some = self.random.randrange
         made.items += [self.item(made, len(made.items) + i) for i in range(some(parts + 1))]
         made.transactions += [self.transaction(made) for _ in range(some(parts + 1))]
-        for made_of, shares, make in (
-            (made.fulfillments, made.fulfillment_items, self.parcel),
-            (made.returns, made.return_items, self.back),
-        ):
+        wholes: tuple[Any, ...] = (
+            (made.fulfillments, self.parcel, made.fulfillment_items, FulfillmentItem),
+            (made.returns, self.back, made.return_items, ReturnItem),
+        )
+        for known, make, shares, model in wholes:
             for _ in range(some(parts + 1)):
-                whole = make(made)
-                made_of.append(whole)
-                model = FulfillmentItem if isinstance(whole, Fulfillment) else ReturnItem
+                known.append(whole := make(made))
                 for item in self.random.sample(made.items, some(len(made.items) + 1)):
                     shares.append(model(self.id(), made.id, whole.id, item.id, some(1, 9), NEW))
 
@@ -191,23 +189,24 @@ class Maker:
         """A batch's work on a stored order: some parts changed, some gone, some new."""
         touch(made)
         self.live(made)
-        for part in [*made.fulfillment_items, *made.return_items]:
-            if self.random.random() < 0.3:
-                lists = made.fulfillment_items, made.return_items
-                drop(lists[isinstance(part, ReturnItem)], part, made.gone)
-        for part in made.fulfillment_items:
+        shares: tuple[list[Any], ...] = (made.fulfillment_items, made.return_items)
+        for listed in shares:
+            for share in [share for share in listed if self.random.random() < 0.3]:
+                drop(listed, share, made.gone)
+        for share in made.fulfillment_items:
             if self.random.random() < 0.5:
-                part.quantity = self.random.randrange(1, 9)
-                touch(part)
+                share.quantity = self.random.randrange(1, 9)
+                touch(share)
         for parcel in list(made.fulfillments):
             if not any(share.fulfillment_id == parcel.id for share in made.fulfillment_items):
                 drop(made.fulfillments, parcel, made.gone)
-        for parts, change in (
+        changes: tuple[Any, ...] = (
             (made.items, self.change_item),
             (made.transactions, self.change_transaction),
             (made.fulfillments, self.change_parcel),
             (made.returns, self.change_back),
-        ):
+        )
+        for parts, change in changes:
             for part in parts:
                 if self.random.random() < 0.5:
                     change(part)

@@ -17,8 +17,17 @@ from storage.literals import array, cast, columns, unnest
 # Everything that PostgreSQL can keep, and more often than by chance what its array syntax minds.
 CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
 AWKWARD = st.sampled_from(
-    ['"', "\\", ",", "{", "}", "'", ":", "%", "$1", "\n", "\r", "\t", "\x7f", " ", "\u00a0", "\ufeff"]
-    + ["NULL", "null", '","', '"}', '{""}', "\\x00", "\\000", "\\N", "e\u0301", "👩‍👩‍👧", "𝄞", "한글"]
+    [
+        *""" " \\ , { } ' : % $1 NULL null "," "} {""} \\x00 \\000 \\N 한글 𝄞 👩‍👩‍👧 """.split(),
+        "\n",
+        "\r",
+        "\t",
+        "\x7f",
+        " ",
+        "\u00a0",
+        "\ufeff",
+        "e\u0301",
+    ]
 )
 texts = st.lists(CHARACTERS | AWKWARD, max_size=8).map("".join)
 json_values = st.recursive(
@@ -27,7 +36,8 @@ json_values = st.recursive(
     max_leaves=6,
 )
 offsets = st.integers(-15 * 60 - 59, 15 * 60 + 59).map(lambda m: timezone(timedelta(minutes=m)))
-times = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=offsets | st.just(UTC))
+years = datetime(1, 1, 3), datetime(9999, 12, 29)  # noqa: DTZ001 - in UTC too, whatever the offset
+times = st.datetimes(*years, timezones=offsets | st.just(UTC))
 
 
 def whole(bits):
@@ -48,9 +58,7 @@ VALUES = {
     "bigint": whole(64),
     "boolean": st.booleans(),
 }
-fuzz = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+fuzz = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,116 @@
+"""The outside world as real processes, and a shop that meets it: for tests on real servers."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+
+from domain.policy import Policy
+from events.envelope import Envelope
+from journal.append import append
+from journal.batch import Shop
+from journal.drain import Drain
+from journal.policies import policy_id
+from journal.streams import Streams, connect
+from storage import engine as engines
+
+ROOT = Path(__file__).parents[1]
+READY_S = 20
+SHARDS = 64
+_ids = itertools.count(1)
+
+
+@contextlib.contextmanager
+def running(module: str, *arguments: object) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """`with running("carrier", "--errors", 0.5) as (process, url)`: ended afterwards, and only this one."""
+    command = [sys.executable, "-m", f"adapters.simulators.{module}", *map(str, arguments)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        try:
+            yield process, _url(process)
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _url(process: subprocess.Popen[bytes]) -> str:
+    assert process.stdout
+    ready, _, _ = select.select([process.stdout], [], [], READY_S)
+    line = process.stdout.readline().decode() if ready else ""
+    found = re.fullmatch(r"listening on (http://127\.0\.0\.1:\d+)\n", line)
+    assert found, f"the simulator said {line!r}"
+    return found.group(1)
+
+
+def an_event(kind: str, subject: str | None = None, **data: Any) -> Envelope:
+    """An event of the shop's, told now under an id of its own."""
+    return Envelope(f"event-{next(_ids)}", "test", kind, datetime.now(UTC), subject, data)
+
+
+class AShop:
+    """A shop on real servers, whose one worker answers when we say so."""
+
+    def __init__(self, database_url: str, redis_url: str, policy: Policy, tracked: frozenset[str]) -> None:
+        self.engine = engines.connect(database_url, pinned=True)
+        self.streams = Streams(connect(redis_url), SHARDS, lambda shard: None)
+        with self.engine.begin() as conn:
+            known = Shop(policy_id(conn, policy), SHARDS, tracked)
+        self._drain = Drain(self.engine, self.streams, policy, known)
+
+    def tell(self, *envelopes: Envelope, held: bool = False) -> None:
+        """Accept events and apply them."""
+        with self.engine.begin() as conn:
+            appended = append(conn, envelopes, SHARDS, held=held)
+        self.streams.publish(appended.new)
+        self.work()
+
+    def work(self) -> None:
+        """Apply all that waits in the streams."""
+        for shard, length in enumerate(self.streams.lengths()):
+            if length:
+                self._drain.answer(shard)
+
+    def rows(self, query: str, **values: Any) -> list[Any]:
+        """What a query answers."""
+        with self.engine.connect() as conn:
+            return list(conn.execute(text(query), values).all())
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.engine.dispose()
+        self.streams.client.close()
+
+
+@contextlib.contextmanager
+def a_shop(
+    database_url: str, redis_url: str, tracked: frozenset[str] = frozenset(), **decisions: Any
+) -> Iterator[AShop]:
+    """A shop with the default policy, but for `decisions`."""
+    shop = AShop(database_url, redis_url, replace(Policy(), **decisions), tracked)
+    try:
+        yield shop
+    finally:
+        shop.close()
+
+
+def a_paid_order(number: str, paid: int, *, total: int | None = None, payment: str | None = None) -> list[Envelope]:
+    """An order of one item, and its payment."""
+    item = {"item": "a", "product": "tea", "quantity": 1, "unitPrice": str(total or paid)}
+    name = payment or f"pay-{number}"
+    return [
+        an_event("OrderCreated", number, items=[item], totalAmount=str(total or paid), paymentIds=[name]),
+        an_event("PaymentSucceeded", None, paymentId=name, amount=str(paid), currency="KRW"),
+    ]
