@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -23,6 +24,7 @@ from journal.account import account as take_account
 from journal.verify import as_known_at
 from journal.verify import verify as verify_orders
 
+WIDE = 240  # columns, where there is no terminal
 SHOWN = 50  # differences that are printed; --json has them all
 COLORS = {
     "applied": "green",
@@ -231,6 +233,12 @@ def table(*headings: str, title: str | None = None) -> Table:
     return made
 
 
+def put(rows: Table) -> None:
+    """Print a table, unless it is empty; into a file or a pipe it goes as wide as it wants."""
+    if rows.row_count:
+        (out if out.is_terminal else Console(highlight=False, width=WIDE)).print(rows)
+
+
 def time_of(moment: datetime | None) -> str:
     """A time in UTC, to the second, or a dash."""
     return _time(moment) if moment else "–"
@@ -288,7 +296,7 @@ def _print_items(order: dict[str, Any]) -> None:
             _money(item["totalPrice"], order["currency"]),
             *(_progress(item[f"{step}Quantity"], item["quantity"]) for step in ("shipped", "delivered", "returned")),
         )
-    _print(rows)
+    put(rows)
 
 
 def _progress(done: int, of: int) -> str:
@@ -308,7 +316,7 @@ def _print_money(order: dict[str, Any]) -> None:
             _text(t["provider"]),
             time_of(t["paidAt"]),
         )
-    _print(rows)
+    put(rows)
     rows = table("payment", "state", ">to go back", ">went back", "what happens", title="\nrefunds")
     for effect in order["refunds"]:
         words = EFFECTS[effect["state"]].format(id=effect["id"])
@@ -320,7 +328,7 @@ def _print_money(order: dict[str, Any]) -> None:
             _money(effect["made"], effect["currency"]),
             escape(words + error),
         )
-    _print(rows)
+    put(rows)
 
 
 def _print_parcels(order: dict[str, Any]) -> None:
@@ -336,7 +344,7 @@ def _print_parcels(order: dict[str, Any]) -> None:
             time_of(parcel["shippedAt"]),
             time_of(parcel["deliveredAt"]),
         )
-    _print(rows)
+    put(rows)
 
 
 def _print_returns(order: dict[str, Any]) -> None:
@@ -350,7 +358,7 @@ def _print_returns(order: dict[str, Any]) -> None:
             _shares(each, names),
             _money(each["refundAmount"], order["currency"]),
         )
-    _print(rows)
+    put(rows)
 
 
 def _item_names(order: dict[str, Any]) -> dict[str, str]:
@@ -374,7 +382,7 @@ def _print_timeline(entries: Iterable[dict[str, Any]]) -> None:
             escape(_why(entry)),
             f"[dim]{escape(entry['source'])}[/]",
         )
-    _print(rows)
+    put(rows)
 
 
 def _why(entry: dict[str, Any]) -> str:
@@ -408,7 +416,7 @@ def _print_list(found: dict[str, Any]) -> None:
             time_of(order["createdAt"]),
             time_of(order["updatedAt"]),
         )
-    out.print(rows)
+    put(rows)
     if found["totalPages"] > 1:
         more = f"; more: --page {found['nextPage']}" if found["hasNextPage"] else ""
         out.print(f"[dim]page {found['page']} of {found['totalPages']}, {found['totalDocs']:,} orders{more}[/]")
@@ -419,14 +427,14 @@ def _print_account(found: dict[str, Any]) -> None:
     rows.add_row("[bold]accepted[/]", f"[bold]{found['accepted']:,}[/]")
     for kind in OUTCOMES:
         rows.add_row(f"  {outcome(kind)}", f"{found[kind]:,}")
-    out.print(rows)
+    put(rows)
     total = sum(found[kind] for kind in OUTCOMES)
     verdict = "[green]they add up[/]" if total == found["accepted"] else "[red]they do not add up[/]"
     out.print(f"{' + '.join(f'{found[kind]:,}' for kind in OUTCOMES)} = {total:,}: {verdict}")
-    _print(_by_type(found, "\nby type"))
-    _print(_by_reason(found, "\nby reason"))
-    _print(_by_type(found["own"], "\nour own follow-ups and timers, counted apart"))
-    _print(_by_reason(found["own"], "\ntheir reasons"))
+    put(_by_type(found, "\nby type"))
+    put(_by_reason(found, "\nby reason"))
+    put(_by_type(found["own"], "\nour own follow-ups and timers, counted apart"))
+    put(_by_reason(found["own"], "\ntheir reasons"))
     out.print(f"\ntimers   {found['timers']['set']:,} set, {found['timers']['held']:,} of them held as history")
     effects = ", ".join(f"{count:,} {state}" for state, count in found["effects"].items() if count)
     out.print(f"refunds  {effects or 'none'}")
@@ -445,9 +453,3 @@ def _by_reason(counts: dict[str, Any], title: str) -> Table:
     for each in counts["by_reason"]:
         rows.add_row(outcome(each["outcome"]), each["reason"], f"{each['count']:,}", escape(each["text"]))
     return rows
-
-
-def _print(rows: Table) -> None:
-    """A table, unless it is empty."""
-    if rows.row_count:
-        out.print(rows)

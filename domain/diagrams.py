@@ -28,10 +28,9 @@ _HEAD = """\
 
 Written by `make docs` from the tables in `domain/`; do not edit this page.
 
-An event moves its own transaction, fulfillment or return. Then the order advances, without any
-further event, until no guard lets it further: so its rows name the event that usually makes them
-true, whatever order the events came in. Among the rows of one status the first whose guards hold
-is taken. A row without a guard is always open to its event.
+An event moves its own transaction, fulfillment or return; the order then advances by itself, and
+its rows name the event that usually makes their guards hold. A row without a guard is always open
+to its event.
 """
 _REASONS = """\
 ## Reasons
@@ -114,7 +113,7 @@ def _names(statuses: tuple[str, ...]) -> str:
 
 
 def _asked(model: type, guards: list[str]) -> str:
-    return "; ".join(f"`{guard}`: {asks(model, guard)}" for guard in guards)
+    return "; ".join(f"`{guard}`: {asks(model, guard)}" for guard in guards) or "–"
 
 
 def _table(head: tuple[str, ...], rows: Any) -> Iterator[str]:

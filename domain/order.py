@@ -55,9 +55,9 @@ LIFECYCLE = (
     ("FulfillmentCreated", (S.RETURN_REQUESTED, S.RETURN_PROCESSING), S.PREPARING, "awaits_items"),
     ("ReturnRequested", (S.DELIVERED, S.CONFIRMED), S.RETURN_REQUESTED, "has_open_return"),
     ("ReturnProcessingStarted", (S.RETURN_REQUESTED,), S.RETURN_PROCESSING, "processes_return"),
-    ("ReturnRejected", (S.RETURN_PROCESSING,), S.RETURN_REQUESTED, "only_requests_returns"),
     ("ReturnCompleted", (S.RETURN_REQUESTED, S.RETURN_PROCESSING), S.RETURNED, "is_returned"),
     ("ReturnCompleted", (S.DELIVERED, S.CONFIRMED), S.RETURNED, "is_returned"),
+    ("ReturnRejected", (S.RETURN_PROCESSING,), S.RETURN_REQUESTED, "only_requests_returns"),
     (
         "ReturnRejected",
         (S.RETURN_REQUESTED, S.RETURN_PROCESSING),

@@ -56,6 +56,7 @@ class Valkey(Server):
             with redis.Redis.from_url(
                 url, socket_timeout=2, decode_responses=True, retry=Retry(NoBackoff(), 0)
             ) as client:
+                client.ping()  # refused while it reads its file
                 # Another folder's answer if ours was copied from there.
                 if client.config_get("dir") == {"dir": str(self.home)}:
                     return int(client.info("server")["process_id"])

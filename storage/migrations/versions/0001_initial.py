@@ -86,10 +86,7 @@ def _orders() -> None:
             "orders_status_check",
             "status in ('new', 'pending', 'paid', 'failed', 'preparing', 'shipped', 'delivered', 'confirmed', 'canceled', 'return_requested', 'return_processing', 'returned')",
         ),
-        _check(
-            "orders_amounts_check",
-            "total_amount >= 0 and discount_amount >= 0 and shipping_amount >= 0",
-        ),
+        _check("orders_amounts_check", "total_amount >= 0 and discount_amount >= 0 and shipping_amount >= 0"),
         _check("orders_created_check", "(status = 'new') = (placed_at is null)"),
         _check("orders_currency_check", "placed_at is null or currency is not null"),
         postgresql_with=HOT,
@@ -112,17 +109,10 @@ def _orders() -> None:
         sa.Column("returned_quantity", sa.Integer, nullable=False, server_default="0"),
         *_stamps(),
         sa.UniqueConstraint("order_id", "reference"),
+        _check("order_items_line_check", "quantity > 0 and unit_price >= 0 and total_price = unit_price * quantity"),
+        _check("order_items_delivered_check", "0 <= delivered_quantity and delivered_quantity <= shipped_quantity"),
         _check(
-            "order_items_line_check",
-            "quantity > 0 and unit_price >= 0 and total_price = unit_price * quantity",
-        ),
-        _check(
-            "order_items_delivered_check",
-            "0 <= delivered_quantity and delivered_quantity <= shipped_quantity",
-        ),
-        _check(
-            "order_items_quantities_check",
-            "shipped_quantity <= quantity and returned_quantity between 0 and quantity",
+            "order_items_quantities_check", "shipped_quantity <= quantity and returned_quantity between 0 and quantity"
         ),
         postgresql_with=HOT,
     )
@@ -168,10 +158,7 @@ def _orders() -> None:
         _at("failed_at"),
         *_stamps(),
         sa.UniqueConstraint("order_id", "reference"),
-        _check(
-            "fulfillments_status_check",
-            "status in ('pending', 'packed', 'shipped', 'delivered', 'failed')",
-        ),
+        _check("fulfillments_status_check", "status in ('pending', 'packed', 'shipped', 'delivered', 'failed')"),
         _check("fulfillments_delivered_check", "status <> 'delivered' or delivered_at is not null"),
         _check("fulfillments_planned_check", "not planned or status = 'pending'"),
         postgresql_with=HOT,
@@ -205,13 +192,9 @@ def _orders() -> None:
         _at("completed_at"),
         *_stamps(),
         sa.UniqueConstraint("order_id", "reference"),
+        _check("returns_status_check", "status in ('requested', 'approved', 'processing', 'rejected', 'completed')"),
         _check(
-            "returns_status_check",
-            "status in ('requested', 'approved', 'processing', 'rejected', 'completed')",
-        ),
-        _check(
-            "returns_reason_check",
-            "reason in ('change_of_mind', 'defective', 'wrong_delivery', 'damaged', 'other')",
+            "returns_reason_check", "reason in ('change_of_mind', 'defective', 'wrong_delivery', 'damaged', 'other')"
         ),
         _check("returns_refund_amount_check", "refund_amount >= 0"),
         _check("returns_completed_check", "(status = 'completed') = (completed_at is not null)"),
@@ -321,21 +304,13 @@ def _happened() -> None:
     )
     op.create_table(
         "results",
-        sa.Column(
-            "seq",
-            sa.BigInteger,
-            sa.ForeignKey("journal.seq"),
-            primary_key=True,
-            autoincrement=False,
-        ),
+        sa.Column("seq", sa.BigInteger, sa.ForeignKey("journal.seq"), primary_key=True, autoincrement=False),
         _uuid("order_id"),
         sa.Column("outcome", sa.Text, nullable=False),
         sa.Column("reason", sa.Text),
         sa.Column("detail", sa.Text),
         sa.Column(
-            "apply_number",
-            sa.Integer,
-            comment="the order's, given under its row lock; null: parked, dead, or no order",
+            "apply_number", sa.Integer, comment="the order's, given under its row lock; null: parked, dead, or no order"
         ),
         sa.Column("parked_number", sa.Integer, comment="the order's version when the event was parked"),
         sa.Column("policy_id", sa.SmallInteger, sa.ForeignKey("policies.id"), nullable=False),
@@ -367,13 +342,7 @@ def _waiting() -> None:
     )
     op.create_table(
         "parked",
-        sa.Column(
-            "seq",
-            sa.BigInteger,
-            sa.ForeignKey("results.seq"),
-            primary_key=True,
-            autoincrement=False,
-        ),
+        sa.Column("seq", sa.BigInteger, sa.ForeignKey("results.seq"), primary_key=True, autoincrement=False),
         _uuid("order_id"),
         sa.Column("key", sa.Text, comment="the payment or parcel it waits for, where no order is known"),
         sa.Column("reason", sa.Text, nullable=False),
@@ -397,28 +366,16 @@ def _waiting() -> None:
         _uuid("transaction_id", sa.ForeignKey("transactions.id"), nullable=False, unique=True),
         sa.Column("payment_id", sa.Text, nullable=False),
         sa.Column("currency", sa.Text, nullable=False),
-        sa.Column(
-            "target",
-            sa.Numeric,
-            nullable=False,
-            comment="cumulative: what is to have gone back in all",
-        ),
+        sa.Column("target", sa.Numeric, nullable=False, comment="cumulative: what is to have gone back in all"),
         _money("made", comment="cumulative: what the provider told it has given back"),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
-        sa.Column(
-            "idempotency_key",
-            sa.Text,
-            comment="of the attempt in flight, or whose answer is unknown",
-        ),
+        sa.Column("idempotency_key", sa.Text, comment="of the attempt in flight, or whose answer is unknown"),
         sa.Column("asked", sa.Numeric, comment="the amount of that attempt"),
         _at("next_at", nullable=False, server_default=sa.func.now()),
         sa.Column("last_error", sa.Text),
         *_stamps(),
-        _check(
-            "effects_state_check",
-            "state in ('due', 'in_flight', 'unknown', 'done', 'held', 'staff', 'dead')",
-        ),
+        _check("effects_state_check", "state in ('due', 'in_flight', 'unknown', 'done', 'held', 'staff', 'dead')"),
         _check("effects_amounts_check", "target >= 0 and made >= 0"),
         comment="Refunds: one row a transaction, toward a cumulative target; recorded before they are made.",
     )
@@ -437,13 +394,7 @@ def _waiting() -> None:
         sa.Column("carrier", sa.Text, nullable=False, comment="normalized as in the correlation key"),
         sa.Column("tracking_number", sa.Text, nullable=False),
         sa.Column("status", sa.Text, comment="the last scan's, unified"),
-        sa.Column(
-            "scans",
-            ARRAY(sa.Text),
-            nullable=False,
-            server_default="{}",
-            comment="ids of scans taken already",
-        ),
+        sa.Column("scans", ARRAY(sa.Text), nullable=False, server_default="{}", comment="ids of scans taken already"),
         sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
         sa.Column("last_error", sa.Text),
         sa.Column("finished", sa.Boolean, nullable=False, server_default="false"),
@@ -471,13 +422,7 @@ def _given_up() -> None:
     )
     op.create_table(
         "corrections",
-        sa.Column(
-            "seq",
-            sa.BigInteger,
-            sa.ForeignKey("journal.seq"),
-            primary_key=True,
-            autoincrement=False,
-        ),
+        sa.Column("seq", sa.BigInteger, sa.ForeignKey("journal.seq"), primary_key=True, autoincrement=False),
         sa.Column("subject", sa.Text),
         sa.Column("data", JSONB, nullable=False),
         sa.Column("by", sa.Text, nullable=False),
@@ -501,22 +446,13 @@ def _housekeeping() -> None:
         "relay_marks",
         sa.Column("shard", sa.SmallInteger, primary_key=True, autoincrement=False),
         sa.Column(
-            "seq",
-            sa.BigInteger,
-            nullable=False,
-            server_default="0",
-            comment="all of the shard up to here is decided",
+            "seq", sa.BigInteger, nullable=False, server_default="0", comment="all of the shard up to here is decided"
         ),
     )
     op.create_table(
         "relay_horizon",
         sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
-        sa.Column(
-            "safe_seq",
-            sa.BigInteger,
-            nullable=False,
-            comment="every journal row up to here is visible",
-        ),
+        sa.Column("safe_seq", sa.BigInteger, nullable=False, comment="every journal row up to here is visible"),
         sa.Column(
             "next_seq",
             sa.BigInteger,

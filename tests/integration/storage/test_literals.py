@@ -19,13 +19,7 @@ CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
 AWKWARD = st.sampled_from(
     [
         *""" " \\ , { } ' : % $1 NULL null "," "} {""} \\x00 \\000 \\N 한글 𝄞 👩‍👩‍👧 """.split(),
-        "\n",
-        "\r",
-        "\t",
-        "\x7f",
-        " ",
-        "\u00a0",
-        "\ufeff",
+        *"\n\r\t\x7f \u00a0\ufeff",
         "e\u0301",
     ]
 )

@@ -1,0 +1,370 @@
+"""What the demo plays: orders' whole lives, as a shop's many systems would report them. Pure and seeded.
+
+Each life knows where it ends and how much money goes back, so that what the workers made of it can be
+checked. Parcels have no end here: the carrier is polled, and what it says is not ours to tell. Nothing
+else is spared: events come twice, in another order than they happened, and some are poison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from random import Random
+from typing import Any, Literal
+
+from domain.order import Status
+from events.envelope import Envelope
+
+CARRIER = "simulated"
+CURRENCY = "KRW"
+PAYMENT_PREFIX = "demo-"  # of every payment id here: how money of a demo is told from a shop's
+DUPLICATES = 0.10  # share of events that are delivered again
+OTHER_BODY = 0.03  # share of those that come with another body
+LATE = 0.25  # share of events that come after what happened next
+MIN_ORDERS = 20  # so that every plot is played
+
+# What happens before a parcel arrives, with its weight.
+PLOTS = {
+    "plain": 54,
+    "early_payment": 12,  # the payment's webhook comes before the order
+    "second_try": 8,  # a payment fails, the next succeeds
+    "two_payments": 5,  # that pay the order together
+    "paid_twice": 4,  # the later payment goes back
+    "split": 8,  # two parcels
+    "shipped_first": 4,  # the warehouse is faster than the payment's webhook
+    "canceled": 2,
+    "canceled_unpaid": 1,
+    "late_payment": 1,  # for an order that was canceled meanwhile
+    "underpaid": 1,  # stays pending
+    "wrong_currency": 0.5,  # stays pending; a dead letter
+}
+# What happens once everything has arrived, with its weight.
+ENDINGS = {"kept": 49, "confirmed": 36, "confirmed_early": 4, "returned": 7, "returned_partly": 2, "return_rejected": 1}
+# Events that cannot be applied, with how many of a thousand orders get one.
+POISON = {"malformed": 3, "unknown_item": 3, "unknown_version": 2, "unknown_type": 8}
+UNSHIPPED = frozenset(("canceled", "canceled_unpaid", "late_payment", "underpaid", "wrong_currency"))
+
+PRODUCTS = (
+    ("mug-stoneware", 14_000),
+    ("tea-hwangcha", 23_500),
+    ("scarf-linen", 41_000),
+    ("lamp-paper", 68_000),
+    ("notebook-hanji", 9_800),
+    ("chopsticks-brass", 32_000),
+)
+NAMES = ("Kim Haneul", "Lee Dasom", "Park Sora", "Choi Narae", "Jung Garam", "Ada Byron", "Joana Prado")
+REASONS = ("change_of_mind", "defective", "wrong_delivery", "damaged", "other")
+
+Cue = Literal["delivered", "return_processing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One event that the outside reports. `happens` is in seconds after the demo's beginning."""
+
+    source: str
+    id: str
+    type: str
+    subject: str | None
+    data: dict[str, Any]
+    happens: float = 0.0
+    version: int = 1
+
+    def envelope(self, beginning: datetime) -> Envelope:
+        """As it travels."""
+        from datetime import timedelta
+
+        time = beginning + timedelta(seconds=round(self.happens, 3))
+        return Envelope(self.id, self.source, self.type, time, self.subject, self.data, self.version)
+
+
+@dataclass(slots=True)
+class Life:
+    """One order from its creation to its end."""
+
+    number: str
+    plot: str
+    ending: str  # "" where nothing ships
+    ends: str = Status.PENDING  # the status it must stand at
+    total: int = 0
+    refunded: int = 0  # what must have gone back in all
+    parcels: int = 0
+    dead: int = 0  # events that must end in the dead letters
+    opening: list[tuple[float, Act]] = field(default_factory=list)  # (arrives, act), repeated ones included
+    cued: dict[Cue, list[Act]] = field(default_factory=dict)  # sent once the order stands there
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of an order."""
+
+    item: str
+    product: str
+    quantity: int
+    price: int
+
+
+def lives(count: int, seed: int, tag: str, span: float) -> list[Life]:
+    """`count` lives that begin within `span` seconds. `tag` begins every name, so that demos do not meet."""
+    chance = Random(f"lives:{seed}")
+    cast = _cast(count, chance)
+    poisoned = _poisoned(cast, chance)
+    made = []
+    for n, (plot, ending) in enumerate(cast):
+        begins = span * n / count
+        writer = _Writer(f"{tag}-{n + 1:05d}", plot, ending, begins, Random(f"{seed}:{n}"))
+        made.append(writer.write(poisoned.get(n, ())))
+    return made
+
+
+def deliveries(played: Sequence[Life]) -> list[tuple[float, Act]]:
+    """What arrives without waiting for anything, in the order in which it arrives."""
+    return sorted((each for life in played for each in life.opening), key=lambda each: (each[0], each[1].id))
+
+
+def again(act: Act, chance: Random) -> Act | None:
+    """The act as it is delivered a second time, or None where it comes once."""
+    if chance.random() >= DUPLICATES:
+        return None
+    if chance.random() < OTHER_BODY:
+        return replace(act, data={**act.data, "resent": True})
+    return act
+
+
+def _cast(count: int, chance: Random) -> list[tuple[str, str]]:
+    """(plot, ending) of each order: everything once, the rest by weight, well mixed."""
+    cast = [("plain", ending) for ending in ENDINGS] + [(plot, "") for plot in PLOTS if plot != "plain"]
+    while len(cast) < count:
+        cast.append((_pick(PLOTS, chance), ""))
+    cast = [
+        (plot, "" if plot in UNSHIPPED else ending or (_pick(ENDINGS, chance) if n >= len(PLOTS) else "kept"))
+        for n, (plot, ending) in enumerate(cast[:count])
+    ]
+    chance.shuffle(cast)
+    return cast
+
+
+def _pick(weights: dict[str, Any], chance: Random) -> str:
+    return chance.choices(list(weights), list(weights.values()))[0]
+
+
+def _poisoned(cast: Sequence[tuple[str, str]], chance: Random) -> dict[int, tuple[str, ...]]:
+    """Which orders get which poison. Plain ones only: their own events must go on all the same."""
+    plain = [n for n, (plot, _) in enumerate(cast) if plot == "plain"]
+    wanted = [kind for kind, share in POISON.items() for _ in range(max(1, round(share * len(cast) / 1000)))]
+    taken = chance.sample(plain, min(len(plain), len(wanted)))
+    found: dict[int, tuple[str, ...]] = {}
+    for place, kind in enumerate(wanted):
+        n = taken[place % len(taken)]
+        found[n] = (*found.get(n, ()), kind)
+    return found
+
+
+class _Writer:
+    """Writes one life. Every random choice is of its own seed."""
+
+    def __init__(self, number: str, plot: str, ending: str, begins: float, chance: Random) -> None:
+        self.life = Life(number, plot, ending)
+        self.number, self.begins, self.chance = number, begins, chance
+        count = chance.choices((1, 2, 3), (5, 3, 2))[0] if plot != "split" and ending != "returned_partly" else 3
+        goods = chance.sample(PRODUCTS, count)
+        self.lines = [Line(f"{number}/{n}", p, chance.randint(1, 3), price) for n, (p, price) in enumerate(goods, 1)]
+        self.goods = sum(line.quantity * line.price for line in self.lines)
+        self.discount = 5_000 if chance.random() < 0.25 and self.goods > 10_000 else 0
+        self.shipping = 0 if self.goods > 50_000 else 3_000
+        self.life.total = self.total = self.goods + self.shipping - self.discount
+        self.arrivals: dict[str, float] = {}  # act id → when it arrives
+
+    def write(self, poison: Sequence[str]) -> Life:
+        """The whole life."""
+        life, plot = self.life, self.life.plot
+        paid_at = self._pay()
+        if plot in ("canceled", "canceled_unpaid", "late_payment"):
+            life.ends = Status.CANCELED
+            data = {"by": "customer", "reason": "ordered by mistake"}
+            self._act("shop", "cancel", "OrderCanceled", data, 0.7)
+        elif plot not in UNSHIPPED:
+            self._ship(paid_at)
+            self._end()
+        for kind in poison:
+            self._poison(kind)
+        for arrives, act in list(life.opening):
+            repeated = again(act, self.chance)
+            if repeated is not None:
+                life.opening.append((arrives + self.chance.uniform(0.05, 4.0), repeated))
+        return life
+
+    # -- the order and its money ---------------------------------------------------------------------------
+
+    def _pay(self) -> str:
+        """The order and its payments; the name of the payment that completes it, "" where none does."""
+        plot, total, life = self.life.plot, self.total, self.life
+        first, second = (f"{PAYMENT_PREFIX}{self.number}-{letter}" for letter in "ab")
+        named = [first, second] if plot in ("two_payments", "paid_twice") else [first]
+        self._act("shop", "created", "OrderCreated", self._order(named), 0.0)
+        if plot == "early_payment":
+            self._paid("paid-1", first, total, 0.1)
+            self._arrives_after("created", "paid-1")
+        elif plot == "second_try":
+            data = {"paymentId": first, "code": "card_declined", "message": "The card was declined"}
+            self._act("payments", "failed", "PaymentFailed", data, 0.2, subject=None)
+            self._paid("paid-2", second, total, 0.5, subject=self.number)  # no order could name it yet
+        elif plot == "two_payments":
+            part = total // 3
+            self._paid("paid-1", first, part, 0.2)
+            self._paid("paid-2", second, total - part, 0.4)
+        elif plot == "paid_twice":
+            self._paid("paid-1", first, total, 0.2)
+            self._paid("paid-2", second, total, 0.5)
+            life.refunded = total
+        elif plot == "underpaid":
+            self._paid("paid-1", first, total * 3 // 5, 0.2)
+        elif plot == "wrong_currency":
+            self._paid("paid-1", first, f"{total / 1400:.2f}", 0.2, currency="USD")
+            life.dead += 1
+        elif plot == "late_payment":
+            self._paid("paid-1", first, total, 1.5)
+            life.refunded = total
+        elif plot != "canceled_unpaid":
+            self._paid("paid-1", first, total, 0.3)
+            life.refunded = total if plot == "canceled" else 0
+        return next((name for name in ("paid-2", "paid-1") if self._id(name) in self.arrivals), "")
+
+    def _order(self, payment_ids: list[str]) -> dict[str, Any]:
+        name = self.chance.choice(NAMES)
+        data: dict[str, Any] = {
+            "items": [
+                {"item": x.item, "product": x.product, "quantity": x.quantity, "unitPrice": str(x.price)}
+                for x in self.lines
+            ],
+            "totalAmount": str(self.total),
+            "currency": CURRENCY,
+            "shippingAmount": str(self.shipping),
+            "customer": f"customer-{self.chance.randint(1, 400)}",
+            "customerSnapshot": {"name": name, "email": f"{name.split()[-1].lower()}@shop.example"},
+            "paymentIds": payment_ids,
+        }
+        if self.discount:
+            data |= {"discountCode": "WELCOME", "discountAmount": str(self.discount)}
+        return data
+
+    def _paid(
+        self,
+        name: str,
+        payment_id: str,
+        amount: object,
+        after: float,
+        *,
+        currency: str = CURRENCY,
+        subject: str | None = None,
+    ) -> None:
+        data = {"paymentId": payment_id, "amount": str(amount), "currency": currency, "provider": "simulated"}
+        self._act("payments", name, "PaymentSucceeded", data, after, subject=subject)
+
+    # -- parcels -------------------------------------------------------------------------------------------
+
+    def _ship(self, paid: str) -> None:
+        """What the warehouse reports; the rest of a parcel's life is the carrier's."""
+        life = self.life
+        shares: list[list[Line] | None] = [self.lines[:1], self.lines[1:]] if life.plot == "split" else [None]
+        life.parcels = len(shares)
+        thorough = self.chance.random() < 0.3  # some warehouses report every step
+        for n, lines in enumerate(shares, 1):
+            parcel: dict[str, Any] = {"fulfillment": f"{self.number}/F{n}"}
+            if lines is not None:
+                parcel["items"] = [{"item": line.item, "quantity": line.quantity} for line in lines]
+            if thorough:
+                self._act("warehouse", f"made-{n}", "FulfillmentCreated", parcel, 0.7)
+                self._act("warehouse", f"packed-{n}", "FulfillmentPacked", parcel, 0.9)
+            sent = {**parcel, "carrier": CARRIER, "trackingNumber": f"SIM-{self.number}-{n}"}
+            self._act("warehouse", f"shipped-{n}", "FulfillmentShipped", sent, self.chance.uniform(1.1, 2.2))
+        if life.plot == "shipped_first":
+            self._arrives_after(paid, "shipped-1")
+
+    def _end(self) -> None:
+        """What happens once everything has arrived."""
+        life, ending = self.life, self.life.ending
+        life.ends = Status.DELIVERED
+        if ending in ("confirmed", "confirmed_early"):
+            life.ends = Status.CONFIRMED
+            data = {"by": "customer"}
+            if ending == "confirmed_early":  # waits, parked, until the carrier tells of the delivery
+                self._act("shop", "confirm", "OrderConfirmed", data, 2.5)
+            else:
+                self._cue("delivered", "shop", "confirm", "OrderConfirmed", data)
+        elif ending != "kept":
+            self._return()
+
+    def _return(self) -> None:
+        life, ending = self.life, self.life.ending
+        name = {"return": f"{self.number}/R1"}
+        asked: dict[str, Any] = {**name, "reason": self.chance.choice(REASONS), "note": "Please collect it on Friday"}
+        if ending == "returned_partly":
+            line = self.lines[0]
+            asked["items"] = [{"item": line.item, "quantity": 1}]
+            life.refunded += line.price * (self.goods - self.discount) // self.goods
+        elif ending == "returned":
+            life.ends = Status.RETURNED
+            life.refunded += self.goods - self.discount
+        self._cue("delivered", "shop", "return", "ReturnRequested", asked)
+        if ending == "return_rejected":
+            self._cue("return_processing", "warehouse", "rejected", "ReturnRejected", {**name, "by": "staff"})
+        else:
+            self._cue("return_processing", "warehouse", "completed", "ReturnCompleted", name)
+
+    # -- poison --------------------------------------------------------------------------------------------
+
+    def _poison(self, kind: str) -> None:
+        life = self.life
+        if kind == "malformed":
+            data: dict[str, Any] = {"paymentId": f"{PAYMENT_PREFIX}{self.number}-a", "amount": "a lot of money"}
+            self._act("payments", "garbled", "PaymentSucceeded", data, 0.6)
+        elif kind == "unknown_item":
+            data = {"fulfillment": f"{self.number}/F9", "items": [{"item": "no-such-item", "quantity": 1}]}
+            self._act("warehouse", "stray", "FulfillmentCreated", data, 1.0)
+        elif kind == "unknown_version":
+            self._act("shop", "from-tomorrow", "OrderConfirmed", {"by": "customer"}, 0.8, version=9)
+        else:
+            self._act("shop", "points", "LoyaltyPointsEarned", {"points": self.total // 100}, 0.9)
+            return  # ignored, not dead
+        life.dead += 1
+
+    # -- acts ----------------------------------------------------------------------------------------------
+
+    _OWN = "own"  # the order itself is the subject
+
+    def _id(self, name: str) -> str:
+        return f"{self.number}:{name}"
+
+    def _act(
+        self,
+        source: str,
+        name: str,
+        kind: str,
+        data: dict[str, Any],
+        after: float,
+        *,
+        subject: str | None = _OWN,
+        version: int = 1,
+    ) -> None:
+        """Report something that happens `after` seconds after the life's beginning, now and then late."""
+        happens = self.begins + after
+        late = self.chance.random() < LATE
+        lag = self.chance.uniform(0.3, 2.0) if late else self.chance.uniform(0.0, 0.3)
+        number = self.number if subject == self._OWN else subject
+        act = Act(f"demo/{source}", self._id(name), kind, number, data, happens, version)
+        self.arrivals[act.id] = happens + lag
+        self.life.opening.append((happens + lag, act))
+
+    def _cue(self, cue: Cue, source: str, name: str, kind: str, data: dict[str, Any]) -> None:
+        act = Act(f"demo/{source}", self._id(name), kind, self.number, data)
+        self.life.cued.setdefault(cue, []).append(act)
+
+    def _arrives_after(self, later: str, sooner: str) -> None:
+        """Delay one act until another has arrived."""
+        arrives = self.arrivals[self._id(sooner)] + self.chance.uniform(0.3, 1.5)
+        self.life.opening = [
+            (max(at, arrives) if act.id == self._id(later) else at, act) for at, act in self.life.opening
+        ]
+        self.arrivals[self._id(later)] = max(arrives, self.arrivals[self._id(later)])

@@ -1,0 +1,462 @@
+"""`orders dlq …`, `orders parked list`, `orders replay`: dead letters and what waits, and the way back for them.
+
+Whatever is changed here leaves a row of `audit` with the actor `cli:USER`. Replayed events are published
+after the commit; should Redis be away, the relay does it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.markup import escape
+from rich.syntax import Syntax
+from sqlalchemy import Connection, text
+
+from cli.looking import put, table, time_of
+from cli.opening import open_shop, workers_alive
+from cli.options import Data, Json, Problem, err, out, print_json
+from domain.ids import bare, shown
+from journal import dead_letters, effects
+from journal.dead_letters import DeadLetterError, Done, Letter
+from workers.parts import Parts
+
+ASK_FROM = 100  # a replay of more than so many asks first
+STAFF = "staff"  # the state of a refund that waits for a person
+
+dlq = typer.Typer(help="Dead letters: why each was given up, and the way back.", no_args_is_help=True)
+parked = typer.Typer(help="Events that came too early, and what each waits for.", no_args_is_help=True)
+
+Ref = Annotated[str, typer.Argument(help="Its number, the event's id, or a refund's id (eff_…), as `dlq list` shows.")]
+Refs = Annotated[list[str], typer.Argument(help="Numbers, events' ids, or refunds' ids (eff_…).")]
+Type = Annotated[str | None, typer.Option("--type", help="Only this event type (Refund: refunds).")]
+Reason = Annotated[str | None, typer.Option("--reason", help="Only this reason, such as currency_mismatch.")]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="Only what died since: 2h, 3d, or 2026-11-01T12:00Z.")
+]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="How many at most.")]
+
+_WAITING_EFFECTS = text("""
+    select e.id, e.payment_id, e.currency, e.target, e.made, e.updated_at, o.order_number
+    from effects e join orders o on o.id = e.order_id where e.state = 'staff' order by e.updated_at desc limit :most
+""")
+_WAITS_FOR_STAFF = text("select id from effects where state = 'staff' and id = any(cast(:ids as uuid[]))")
+
+
+# -- looking -----------------------------------------------------------------------------------------------
+
+
+@dlq.command("list")
+def list_(
+    type: Type = None,
+    reason: Reason = None,
+    since: Since = None,
+    limit: Limit = dead_letters.SHOWN,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """List what was given up, the last to die first, and refunds that wait for a person."""
+    moment = _since(since)
+    with _letters(data) as (_, conn):
+        letters = dead_letters.list_open(conn, type=type, reason=reason, since=moment, limit=limit)
+        waiting = []
+        if type in (None, "Refund") and reason is None and since is None:
+            waiting = [row._asdict() for row in conn.execute(_WAITING_EFFECTS, {"most": limit})]
+    if json:
+        print_json({"letters": [_as_document(each) for each in letters], "waiting": [_waiting(row) for row in waiting]})
+        return
+    rows = table("ref", "event", "order", "why", "died (UTC)", ">deaths")
+    for letter in letters:
+        name = f"{escape(letter.type)}{' [dim](edited)[/]' if letter.corrected else ''}"
+        why = f"[red]{letter.reason}[/] {escape(letter.detail or letter.text)}"
+        order = escape(letter.subject or "–")
+        rows.add_row(f"[bold]{_ref(letter)}[/]", name, order, why, time_of(letter.died_at), str(letter.deaths))
+    put(rows)
+    rows = table("ref", "order", "payment", ">to go back", title="\nrefunds that wait for a person")
+    for row in waiting:
+        amount = f"{row['target'] - row['made']:,} {row['currency']}"
+        rows.add_row(shown("effects", row["id"]), escape(row["order_number"]), escape(row["payment_id"]), amount)
+    put(rows)
+    narrowed = any(each is not None for each in (type, reason, since))
+    if not letters and not waiting:
+        out.print("nothing there fits" if narrowed else "the dead letters are empty")
+    elif letters:
+        out.print("[dim]orders dlq show REF tells all about one; edit it, then replay it, or discard it[/]")
+    if len(letters) == limit:
+        out.print(f"[dim]only the last {limit} are shown; more: --limit[/]")
+
+
+@dlq.command()
+def show(ref: Ref, data: Data = None, json: Json = False) -> None:
+    """Show a dead letter: the event's body, why it died, what was edited, what operators did."""
+    with _letters(data) as (_, conn):
+        found = dead_letters.show(conn, ref)
+    if json:
+        print_json(_shown(found))
+    else:
+        _print_letter(found)
+
+
+@parked.command("list")
+def list_parked(limit: Limit = dead_letters.SHOWN, data: Data = None, json: Json = False) -> None:
+    """List events that wait, what each waits for, and until when."""
+    with _letters(data) as (_, conn):
+        found = dead_letters.list_parked(conn, limit)
+    if json:
+        print_json({"parked": [{**asdict(each), "text": each.text} for each in found]})
+        return
+    rows = table("seq", "event", "order", "why", "since (UTC)", "until (UTC)", "id")
+    for each in found:
+        order = each.order_number or each.subject or each.key or "–"
+        rows.add_row(
+            str(each.seq),
+            escape(each.type),
+            escape(order),
+            f"[yellow]{each.reason}[/] {each.text}",
+            time_of(each.since),
+            time_of(each.until) if each.until else "for ever",
+            f"[dim]{escape(each.source)}/{escape(each.event_id)}[/]",
+        )
+    put(rows)
+    if not found:
+        out.print("nothing is parked")
+    elif len(found) == limit:
+        out.print(f"[dim]only the first {limit} are shown; more: --limit[/]")
+
+
+# -- changing ----------------------------------------------------------------------------------------------
+
+
+@dlq.command()
+def edit(
+    ref: Ref,
+    set: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="data.amount=12000, data.items.0.quantity=2; JSON or text."),
+    ] = None,
+    data_file: Annotated[
+        str | None, typer.Option("--data-file", metavar="FILE", help="The whole body as JSON; - is stdin.")
+    ] = None,
+    subject: Annotated[str | None, typer.Option("--subject", help="The order's number.")] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Lay another body or order number over a dead event; the journal keeps the original. Then replay it.
+
+    With no option, on a terminal, it opens the body in $EDITOR.
+    Examples: orders dlq edit 4711 --set data.currency=KRW   ·   orders dlq edit 4711 --subject 261101123456
+    """
+    if set and data_file:
+        raise Problem("give --set or --data-file, not both", 2)
+    by_hand = not set and data_file is None and subject is None
+    if by_hand and not sys.stdin.isatty():
+        raise Problem("say what to change: --set data.amount=12000, --data-file FILE, or --subject ORDER", 2)
+    told = _read_body(data_file) if data_file is not None else None
+    with _letters(data) as (opened, conn):
+        found = dead_letters.show(conn, ref)
+        before = (found.corrected or found.original or {}).get("data") or {}
+        conn.rollback()  # nobody waits while a person types
+        body = told
+        if set:
+            body = orjson.loads(orjson.dumps(before))
+            for each in set:
+                _set(body, each)
+        elif by_hand:
+            body = _edited(before)
+            if body is None:
+                raise Problem("nothing was changed")
+        with opened.engine.begin() as writing:
+            after = dead_letters.edit(writing, found.letter.id, body, subject, _actor())
+    if json:
+        print_json(_shown(after))
+    else:
+        _print_letter(after)
+        out.print(f"\nnow `orders dlq replay {_ref(after.letter)}`")
+
+
+@dlq.command()
+def replay(refs: Refs, data: Data = None, json: Json = False) -> None:
+    """Give dead letters another chance: events are decided again, refunds go out again."""
+    with _letters(data) as (opened, _):
+        released: list[str] = []
+        with opened.engine.begin() as conn:
+            staff = _staff(conn, refs)
+            done = dead_letters.replay(conn, [ref for ref in refs if bare(ref) not in staff], _actor())
+            for effect_id in staff:
+                if effects.release(conn, effect_id, _actor()):
+                    released.append(shown("effects", effect_id))
+        opened.streams.publish(done.entries)
+        _say_if_nobody_works(opened)
+    _tell_done(done, "replayed", json, released)
+
+
+@dlq.command()
+def discard(
+    refs: Refs,
+    why: Annotated[str, typer.Option("--why", help="Why, for those who read the timeline later.")] = "",
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Give dead letters up for good: their events end as ignored, with the reason `discarded`."""
+    with _letters(data) as (opened, _), opened.engine.begin() as conn:
+        staff = _staff(conn, refs)
+        if staff:
+            raise Problem(
+                f"{shown('effects', min(staff))} waits for a person and is no dead letter: replay it to let it go, or "
+                "refund at the provider, whose report closes it. Nothing was changed"
+            )
+        done = dead_letters.discard(conn, refs, _actor(), why or f"discarded by {_actor()}")
+    _tell_done(done, "discarded", json)
+
+
+def replay_where(
+    since: Since = None,
+    type: Type = None,
+    reason: Reason = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be replayed.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help=f"Do not ask, however many there are (else from {ASK_FROM}).")
+    ] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Replay all dead letters that died since, of a type, for a reason: at least one must be said.
+
+    Examples: orders replay --since 2h   ·   orders replay --type PaymentSucceeded --reason bug --dry-run
+    """
+    moment = _since(since)
+    if since is None and type is None and reason is None:
+        raise Problem("say which: --since 2h, --type PaymentSucceeded, --reason bug", 2)
+    with _letters(data) as (opened, looking):
+        fits = dead_letters.list_open(looking, type=type, reason=reason, since=moment, limit=1_000_000)
+        looking.rollback()
+        if dry_run:
+            _tell_dry(fits, json)
+            return
+        if len(fits) > ASK_FROM and not yes:
+            _ask(len(fits))
+        with opened.engine.begin() as conn:
+            done = dead_letters.replay_where(conn, _actor(), since=moment, type=type, reason=reason)
+        opened.streams.publish(done.entries)
+        _say_if_nobody_works(opened)
+    _tell_done(done, "replayed", json)
+
+
+# -- steps -------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _letters(data: Path | None) -> Iterator[tuple[Parts, Connection]]:
+    """An open shop and a connection to look with; what the dead letters refuse is a Problem."""
+    with open_shop(data) as (opened, _):
+        try:
+            with opened.engine.connect() as conn:
+                yield opened, conn
+        except DeadLetterError as error:
+            raise Problem(str(error)) from error
+
+
+def _actor() -> str:
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (OSError, KeyError):  # a container's user without a name
+        return "cli:unknown"
+
+
+_AGO = re.compile(r"([0-9]+)\s*(s|m|h|d)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def _since(told: str | None) -> datetime | None:
+    """`2h` ago, or a time, in UTC where it says nothing else."""
+    if told is None:
+        return None
+    try:
+        if ago := _AGO.fullmatch(told.strip()):
+            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        moment = datetime.fromisoformat(told.strip())
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise Problem(f"--since {told} is no time; write 2h, 3d, 2026-11-01T12:00Z or 2026-11-01 (UTC)", 2) from None
+
+
+def _staff(conn: Connection, refs: list[str]) -> list[str]:
+    """Those of the names that are refunds which wait for a person."""
+    ids = sorted({id for ref in refs if (id := bare(ref))})
+    return list(conn.execute(_WAITS_FOR_STAFF, {"ids": ids}).scalars()) if ids else []
+
+
+def _read_body(where: str) -> dict[str, Any]:
+    try:
+        body = orjson.loads(sys.stdin.buffer.read() if where == "-" else Path(where).read_bytes())
+    except OSError as error:
+        raise Problem(f"--data-file {where}: {error.strerror}", 2) from error
+    except orjson.JSONDecodeError as error:
+        raise Problem(f"--data-file {where} is no JSON: {error}", 2) from error
+    return _object(body, f"--data-file {where}")
+
+
+def _object(body: Any, where: str) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise Problem(f"{where} must hold a JSON object: the event's data", 2)
+    return body
+
+
+def _set(body: dict[str, Any], told: str) -> None:
+    """`data.items.0.quantity=2`: the path into the body, and JSON or else text. An empty value takes the field out."""
+    path, equals, value = told.partition("=")
+    root, *steps = path.strip().split(".")
+    if not equals or root != "data" or not steps or not all(steps):
+        hint = "the order's number is --subject" if root == "subject" else "write data.amount=12000"
+        raise Problem(f"--set {told} is no PATH=VALUE into the body; {hint}", 2)
+    place: Any = body
+    for step in steps[:-1]:
+        try:
+            place = place[int(step)] if isinstance(place, list) else place.setdefault(step, {})
+        except (IndexError, ValueError, AttributeError):
+            raise Problem(f"--set {told}: there is nothing at {step}", 2) from None
+    last = steps[-1]
+    try:
+        if isinstance(place, list):
+            place[int(last)] = _value(value)
+        elif not isinstance(place, dict):
+            raise Problem(f"--set {told}: what stands before {last} has no fields", 2)
+        elif value:
+            place[last] = _value(value)
+        else:
+            place.pop(last, None)
+    except (IndexError, ValueError):
+        raise Problem(f"--set {told}: there is no element {last}", 2) from None
+
+
+def _value(told: str) -> Any:
+    try:
+        return orjson.loads(told)
+    except orjson.JSONDecodeError:
+        return told
+
+
+def _edited(before: dict[str, Any]) -> dict[str, Any] | None:
+    """What a person makes of it in an editor; None where that is what it was."""
+    with tempfile.TemporaryDirectory(prefix="orders-") as folder:
+        file = Path(folder) / "data.json"
+        file.write_bytes(orjson.dumps(before, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+        try:
+            subprocess.run([*shlex.split(editor), str(file)], check=True)
+        except (OSError, ValueError, subprocess.CalledProcessError) as error:
+            raise Problem(f"the editor {editor} failed: {error}; set EDITOR, or use --set or --data-file") from error
+        written = file.read_bytes()
+    try:
+        after = _object(orjson.loads(written), "what you wrote")
+    except orjson.JSONDecodeError as error:
+        raise Problem(f"what you wrote is no JSON: {error}; nothing was changed") from error
+    return None if after == before else after
+
+
+def _ask(count: int) -> None:
+    if not sys.stdin.isatty():
+        raise Problem(f"{count:,} dead letters fit; look at them with --dry-run, then say --yes", 2)
+    if not typer.confirm(f"{count:,} dead letters fit. Replay them?", err=True):
+        raise Problem("nothing was changed")
+
+
+def _say_if_nobody_works(opened: Parts) -> None:
+    if not workers_alive(opened):
+        err.print(
+            "no workers run here; what was replayed waits for them: `orders up`, or `orders worker` and `orders beat`"
+        )
+
+
+# -- telling -----------------------------------------------------------------------------------------------
+
+
+def _ref(letter: Letter) -> str:
+    """The shortest name of a letter."""
+    return str(letter.seq) if letter.seq is not None else shown("effects", letter.effect_id or letter.id)
+
+
+def _as_document(letter: Letter) -> dict[str, Any]:
+    effect = shown("effects", letter.effect_id) if letter.effect_id else None
+    return {"ref": _ref(letter), **asdict(letter), "effect_id": effect, "text": letter.text}
+
+
+def _shown(found: dead_letters.Shown) -> dict[str, Any]:
+    return {
+        **_as_document(found.letter),
+        "original": found.original,
+        "correction": found.corrected,
+        "history": found.history,
+    }
+
+
+def _waiting(row: dict[str, Any]) -> dict[str, Any]:
+    ref = shown("effects", row["id"])
+    return {**row, "ref": ref, "id": ref, "state": STAFF}
+
+
+def _print_letter(found: dead_letters.Shown) -> None:
+    letter = found.letter
+    state = "" if letter.state == "open" else f"  ({letter.state} {time_of(letter.died_at)} UTC)"
+    out.print(f"[bold]{escape(letter.type)} {escape(letter.name)}[/]  ref {_ref(letter)}{state}")
+    out.print(f"  order {escape(letter.subject or '–')}  ·  died {time_of(letter.died_at)} UTC, {letter.deaths} times")
+    out.print(f"  [red]{letter.reason}[/]: {escape(letter.text)}", soft_wrap=True)
+    if letter.detail and letter.detail != letter.text:
+        out.print(f"  {escape(letter.detail)}", soft_wrap=True)
+    for title, body in (("as it came", found.original), ("as it is now", found.corrected)):
+        if body is not None:
+            by = f", by {body['by']} {time_of(body['at'])} UTC" if "by" in body else ""
+            out.print(f"\n[bold]{title}[/]{escape(by)}; subject {escape(str(body['subject'] or '–'))}")
+            written = orjson.dumps(body["data"], option=orjson.OPT_INDENT_2).decode()
+            out.print(Syntax(written, "json", background_color="default", word_wrap=True))
+    rows = table("at (UTC)", "who", "did", title="\nwhat operators did")
+    for row in found.history:
+        rows.add_row(time_of(row["at"]), escape(row["actor"]), escape(row["action"]))
+    put(rows)
+
+
+def _tell_dry(fits: list[Letter], json: bool) -> None:
+    if json:
+        print_json({"would_replay": [_as_document(letter) for letter in fits]})
+        return
+    counts: dict[tuple[str, str], int] = {}
+    for letter in fits:
+        counts[letter.type, letter.reason] = counts.get((letter.type, letter.reason), 0) + 1
+    rows = table("type", "reason", ">dead letters")
+    for (kind, reason), count in sorted(counts.items(), key=lambda found: -found[1]):
+        rows.add_row(escape(kind), reason, f"{count:,}")
+    put(rows)
+    out.print(f"{len(fits):,} would be replayed; nothing was changed")
+
+
+def _tell_done(done: Done, what: str, json: bool, released: list[str] | None = None) -> None:
+    if json:
+        print_json(
+            {
+                what: [_as_document(letter) for letter in done.changed],
+                "released": released or [],
+                "unchanged": [{**_as_document(letter), "why": why} for letter, why in done.unchanged],
+            }
+        )
+        return
+    for letter, why in done.unchanged:
+        err.print(f"[yellow]unchanged:[/] {escape(letter.name)}: {why}", soft_wrap=True)
+    for name in released or ():
+        out.print(f"{name} is released: it goes out next")
+    if done.changed or not released:
+        out.print(
+            f"{len(done.changed):,} {what}" + ("; `orders account` tells what becomes of them" if done.entries else "")
+        )
