@@ -360,11 +360,15 @@ def _print(settings: Settings | None, whose: str | None, checks: list[Check]) ->
     if settings is not None and whose in ("found", "started"):
         state = "which `orders up` runs" if whose == "found" else "started for this command alone"
         out.print(f"\nembedded servers in {escape(str(settings.data))}, {state}")
-    rows = table("check", "", "says", "what to do", title="\nchecks")
+    rows = table("check", "", "says", "what to do", title="checks")
     for check in checks:
         color = _COLORS[check.level]
         rows.add_row(check.name, f"[{color}]{check.level}[/]", escape(check.says), escape(check.remedy or ""))
     put(rows)
     problems, warnings = (sum(check.level == level for check in checks) for level in (PROBLEM, WARNING))
-    verdict = f"[red]{problems} problems[/]" if problems else "[green]no problem[/]"
-    out.print(f"\n{verdict}" + (f", {warnings} warnings" if warnings else ""))
+    verdict = f"[red]{_some(problems, 'problem')}[/]" if problems else "[green]no problem[/]"
+    out.print(f"\n{verdict}" + (f", {_some(warnings, 'warning')}" if warnings else ""))
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

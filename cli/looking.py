@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 from cli.opening import open_shop
 from cli.options import Data, Json, Problem, err, out, print_json
 from domain.ids import shown
-from domain.order import Status
+from domain.order import AFTER_DELIVERY, Status
 from journal import documents
 from journal.account import OUTCOMES
 from journal.account import account as take_account
@@ -55,13 +55,18 @@ EFFECTS = {
     "dead": "given up: orders dlq show {id}",
 }
 
+TIMERS = {"unpaid": "unless it is paid, it expires", "confirm": "unless somebody does, it confirms itself"}
+
 _EFFECTS = text("""
     select id, payment_id, currency, target, made, state, attempts, next_at, last_error
     from effects where order_id = (select id from orders where order_number = :number) order by id
 """)
+# Only those that will do something: a timer is left to run out where it has nothing to do any more.
 _TIMERS = text("""
-    select kind, due, held from timers
-    where order_id = (select id from orders where order_number = :number) order by due
+    select t.kind, t.due, t.held from timers t join orders o on o.id = t.order_id where o.order_number = :number
+    and case t.kind when 'unpaid' then o.status = any(cast(:unpaid as text[]))
+        else o.confirmed_at is null and o.status = any(cast(:delivered as text[])) end
+    order by t.due
 """)
 
 Order = Annotated[str, typer.Argument(help="The order's number, or its id (ord_…).")]
@@ -92,7 +97,7 @@ def show(
         with opened.engine.connect() as conn:
             document["timeline"] = documents.timeline(conn, document["id"], moment)
             document["refunds"] = _refunds(conn, number) if moment is None else []
-            document["timers"] = [row._asdict() for row in conn.execute(_TIMERS, {"number": number})] if not at else []
+            document["timers"] = _timers(conn, number) if moment is None else []
     if moment is not None:
         document["knownAt"] = moment
     if json:
@@ -220,22 +225,31 @@ def _refunds(conn: Connection, number: str) -> list[dict[str, Any]]:
     ]
 
 
+def _timers(conn: Connection, number: str) -> list[dict[str, Any]]:
+    """What will happen to the order by itself, and when."""
+    unpaid = [str(Status.PENDING), str(Status.FAILED)]
+    delivered = [str(status) for status in AFTER_DELIVERY - {Status.RETURNED}]
+    found = conn.execute(_TIMERS, {"number": number, "unpaid": unpaid, "delivered": delivered})
+    return [row._asdict() for row in found]
+
+
 # -- printing ----------------------------------------------------------------------------------------------
 
 
 def table(*headings: str, title: str | None = None) -> Table:
     """A plain table; a heading that begins with > is of numbers. For every command here and its neighbours."""
-    made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    made = Table(title=title, box=None, pad_edge=False, header_style="dim")
     for heading in headings:
-        made.add_column(
-            heading.lstrip(">"), justify="right" if heading.startswith(">") else "left", overflow="fold", min_width=4
-        )
+        made.add_column(heading.lstrip(">"), justify="right" if heading.startswith(">") else "left", overflow="fold")
     return made
 
 
 def put(rows: Table) -> None:
     """Print a table, unless it is empty; into a file or a pipe it goes as wide as it wants."""
     if rows.row_count:
+        if rows.title:
+            out.print(f"\n[bold]{rows.title}[/]")
+            rows.title = None
         (out if out.is_terminal else Console(highlight=False, width=WIDE)).print(rows)
 
 
@@ -268,24 +282,22 @@ def _print_order(order: dict[str, Any], moment: datetime | None) -> None:
         facts.append(f"shipping {_money(order['shippingAmount'], currency)}")
     if order["customer"]:
         facts.append(f"customer {escape(order['customer'])}")
-    out.print("  " + "  ·  ".join(facts))
+    out.print("  " + "  ·  ".join(facts), soft_wrap=True)
     for flag in order["flags"]:
-        out.print(f"  [yellow]{escape(flag)}[/]: {FLAGS.get(flag, 'see its timeline')}")
+        out.print(f"  [yellow]{escape(flag)}[/]: {FLAGS.get(flag, 'see its timeline')}", soft_wrap=True)
     _print_items(order)
     _print_money(order)
     _print_parcels(order)
     _print_returns(order)
     for timer in order["timers"]:
-        what = {"unpaid": "expires", "confirm": "is confirmed by itself"}[timer["kind"]]
-        held = "; held: it came as history" if timer["held"] else ""
-        out.print(f"\n{what} {_time(timer['due'])} UTC{held}")
+        what = TIMERS[timer["kind"]]
+        held = "; held back: the order came as history" if timer["held"] else ""
+        out.print(f"\n{what} {_time(timer['due'])} UTC{held}", soft_wrap=True)
     _print_timeline(order["timeline"])
 
 
 def _print_items(order: dict[str, Any]) -> None:
-    rows = table(
-        "product", ">quantity", ">unit price", ">price", ">shipped", ">delivered", ">returned", title="\nitems"
-    )
+    rows = table("product", ">quantity", ">unit price", ">price", ">shipped", ">delivered", ">returned", title="items")
     for item in order["products"]["docs"]:
         name = "/".join(filter(None, (item["product"], item["variant"], item["option"])))
         reference = f" [dim]{escape(item['reference'])}[/]" if item["reference"] else ""
@@ -305,7 +317,7 @@ def _progress(done: int, of: int) -> str:
 
 
 def _print_money(order: dict[str, Any]) -> None:
-    rows = table("payment", "status", ">amount", ">refunded", "method", "provider", "paid", title="\npayments")
+    rows = table("payment", "status", ">amount", ">refunded", "method", "provider", "paid", title="payments")
     for t in order["transactions"]["docs"]:
         rows.add_row(
             _text(t["paymentId"]),
@@ -317,7 +329,7 @@ def _print_money(order: dict[str, Any]) -> None:
             time_of(t["paidAt"]),
         )
     put(rows)
-    rows = table("payment", "state", ">to go back", ">went back", "what happens", title="\nrefunds")
+    rows = table("payment", "state", ">to go back", ">went back", "what happens", title="refunds")
     for effect in order["refunds"]:
         words = EFFECTS[effect["state"]].format(id=effect["id"])
         error = f"; last: {effect['lastError']}" if effect["lastError"] else ""
@@ -333,7 +345,7 @@ def _print_money(order: dict[str, Any]) -> None:
 
 def _print_parcels(order: dict[str, Any]) -> None:
     names = _item_names(order)
-    rows = table("parcel", "status", "items", "carrier", "tracking", "shipped", "delivered", title="\nparcels")
+    rows = table("parcel", "status", "items", "carrier", "tracking", "shipped", "delivered", title="parcels")
     for parcel in order["fulfillments"]["docs"]:
         rows.add_row(
             _text(parcel["reference"]) if parcel["reference"] else "[dim]planned[/]",
@@ -349,7 +361,7 @@ def _print_parcels(order: dict[str, Any]) -> None:
 
 def _print_returns(order: dict[str, Any]) -> None:
     names = _item_names(order)
-    rows = table("return", "status", "reason", "items", ">refund", title="\nreturns")
+    rows = table("return", "status", "reason", "items", ">refund", title="returns")
     for each in order["returns"]["docs"]:
         rows.add_row(
             _text(each["reference"]),
@@ -370,7 +382,7 @@ def _shares(owner: dict[str, Any], names: dict[str, str]) -> str:
 
 
 def _print_timeline(entries: Iterable[dict[str, Any]]) -> None:
-    rows = table("happened (UTC)", "event", "outcome", "status", "why", "from", title="\ntimeline")
+    rows = table("happened (UTC)", "event", "outcome", "status", "why", "from", title="timeline")
     for entry in entries:
         before, after = entry["stepFrom"], entry["stepTo"]
         again = f" [dim]×{entry['deliveries']}[/]" if entry["deliveries"] > 1 else ""
@@ -431,10 +443,10 @@ def _print_account(found: dict[str, Any]) -> None:
     total = sum(found[kind] for kind in OUTCOMES)
     verdict = "[green]they add up[/]" if total == found["accepted"] else "[red]they do not add up[/]"
     out.print(f"{' + '.join(f'{found[kind]:,}' for kind in OUTCOMES)} = {total:,}: {verdict}")
-    put(_by_type(found, "\nby type"))
-    put(_by_reason(found, "\nby reason"))
-    put(_by_type(found["own"], "\nour own follow-ups and timers, counted apart"))
-    put(_by_reason(found["own"], "\ntheir reasons"))
+    put(_by_type(found, "by type"))
+    put(_by_reason(found, "by reason"))
+    put(_by_type(found["own"], "our own follow-ups and timers, counted apart"))
+    put(_by_reason(found["own"], "their reasons"))
     out.print(f"\ntimers   {found['timers']['set']:,} set, {found['timers']['held']:,} of them held as history")
     effects = ", ".join(f"{count:,} {state}" for state, count in found["effects"].items() if count)
     out.print(f"refunds  {effects or 'none'}")

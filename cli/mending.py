@@ -85,7 +85,7 @@ def list_(
         order = escape(letter.subject or "–")
         rows.add_row(f"[bold]{_ref(letter)}[/]", name, order, why, time_of(letter.died_at), str(letter.deaths))
     put(rows)
-    rows = table("ref", "order", "payment", ">to go back", title="\nrefunds that wait for a person")
+    rows = table("ref", "order", "payment", ">to go back", title="refunds that wait for a person")
     for row in waiting:
         amount = f"{row['target'] - row['made']:,} {row['currency']}"
         rows.add_row(shown("effects", row["id"]), escape(row["order_number"]), escape(row["payment_id"]), amount)
@@ -422,7 +422,7 @@ def _print_letter(found: dead_letters.Shown) -> None:
             out.print(f"\n[bold]{title}[/]{escape(by)}; subject {escape(str(body['subject'] or '–'))}")
             written = orjson.dumps(body["data"], option=orjson.OPT_INDENT_2).decode()
             out.print(Syntax(written, "json", background_color="default", word_wrap=True))
-    rows = table("at (UTC)", "who", "did", title="\nwhat operators did")
+    rows = table("at (UTC)", "who", "did", title="what operators did")
     for row in found.history:
         rows.add_row(time_of(row["at"]), escape(row["actor"]), escape(row["action"]))
     put(rows)

@@ -55,9 +55,10 @@ def react(order: Order, before: str, event: Event, context: Context) -> Reaction
         elif back.status == ReturnStatus.APPROVED:
             made.follow_ups.append(("ReturnProcessingStarted", {"return": name, "by": "policy"}))
     policy = context.policy
-    if before == Status.NEW and status in (Status.PENDING, Status.FAILED) and policy.unpaid_after:
+    if before == Status.NEW and status in (Status.PENDING, Status.FAILED) and policy.unpaid_after is not None:
         made.timers.append(_timer(order, UNPAID, event.time + policy.unpaid_after, context))
-    if before not in AFTER_DELIVERY and status in AFTER_DELIVERY and policy.confirm_after and not order.confirmed_at:
+    arriving = before not in AFTER_DELIVERY and status in AFTER_DELIVERY
+    if arriving and policy.confirm_after is not None and not order.confirmed_at:
         arrived = order.last_delivery() or event.time
         made.timers.append(_timer(order, CONFIRM, arrived + policy.confirm_after, context))
     for transaction in order.transactions:

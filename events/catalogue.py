@@ -42,7 +42,7 @@ def _currency(code: str) -> str:
 
 def _no_bool(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError("must be a number or a decimal string")
+        raise ValueError("must be a number, or one as a string")
     return value
 
 
@@ -50,7 +50,7 @@ Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_no_nu
 Text = Annotated[str, Field(max_length=10_000), AfterValidator(_no_nul)]
 Amount = Annotated[Decimal, BeforeValidator(_no_bool), Field(ge=0, max_digits=18, decimal_places=4)]
 Currency = Annotated[str, AfterValidator(_currency)]
-Quantity = Annotated[int, Field(ge=1, le=1_000_000)]
+Quantity = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=1_000_000)]
 TrackingStatus = Literal[
     "pending", "picked_up", "in_transit", "out_for_delivery", "ready_for_pickup",
     "delivery_delayed", "on_hold", "delivery_failed", "return_to_sender", "cancelled",

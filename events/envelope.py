@@ -11,6 +11,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 import orjson
@@ -48,7 +49,7 @@ class Envelope:
         if not isinstance(document, dict):
             raise EnvelopeError("event", "must be a JSON object (a CloudEvent 1.0)")
         if document.get("specversion", "1.0") != "1.0":
-            raise EnvelopeError("specversion", f"{document['specversion']!r} is unknown; send '1.0'")
+            raise EnvelopeError("specversion", f"{_shown(document['specversion'])} is unknown; send '1.0'")
         own_id, source, kind = (_name(document, name) for name in ("id", "source", "type"))
         subject = None if document.get("subject") in (None, "") else _name(document, "subject")
         data = document.get("data", {})
@@ -68,6 +69,8 @@ class Envelope:
             raise EnvelopeError("data", f"{len(body)} bytes; at most {MAX_BODY_BYTES} are accepted")
         if b"\\u0000" in body and _has_nul(self.data):
             raise EnvelopeError("data", "holds a NUL character (\\u0000); remove it")
+        if b"null" in body and _has_nan(self.data):  # orjson writes null for them
+            raise EnvelopeError("data", "holds NaN or an infinity, which JSON cannot tell; send null or a text")
         return body
 
     def digest(self) -> bytes:
@@ -106,12 +109,12 @@ def _time(value: Any) -> datetime:
     try:
         time = datetime.fromisoformat(value)
         if time.tzinfo is None:
-            raise EnvelopeError("time", f"{value!r} has no offset; end it with Z or +09:00")
+            raise EnvelopeError("time", f"{_shown(value)} has no offset; end it with Z or +09:00")
         return time.astimezone(UTC)
     except (TypeError, ValueError, OverflowError) as error:
         if isinstance(error, EnvelopeError):
             raise
-        raise EnvelopeError("time", f"{value!r} is no RFC 3339 time such as 2026-11-01T09:30:00Z") from None
+        raise EnvelopeError("time", f"{_shown(value)} is no RFC 3339 time such as 2026-11-01T09:30:00Z") from None
 
 
 def _version(document: dict[str, Any]) -> int:
@@ -120,8 +123,21 @@ def _version(document: dict[str, Any]) -> int:
         return 1
     found = _VERSION.search(schema) if isinstance(schema, str) else None
     if not found:
-        raise EnvelopeError("dataschema", f"{schema!r} must end in /TYPE/VERSION, such as /OrderCreated/1")
+        raise EnvelopeError("dataschema", f"{_shown(schema)} must end in /TYPE/VERSION, such as /OrderCreated/1")
     return int(found.group(1))
+
+
+def _shown(value: Any) -> str:
+    """What was sent, for a message: texts cut short, all else by its kind, since its repr may be endless."""
+    return repr(value[:60]) if isinstance(value, str) else f"a value of type {type(value).__name__}"
+
+
+def _has_nan(value: Any) -> bool:
+    if isinstance(value, float):
+        return not isfinite(value)
+    if isinstance(value, dict):
+        return any(map(_has_nan, value.values()))
+    return isinstance(value, list) and any(map(_has_nan, value))
 
 
 def _has_nul(value: Any) -> bool:

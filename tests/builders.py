@@ -43,6 +43,11 @@ def told(kind: str, *, at: datetime = NOW, subject: str | None = ORDER, source: 
     return Envelope(f"evt-{next(_ids)}", source, kind, at, subject, body)
 
 
+def any_order_of(*things: Any) -> list[tuple]:
+    """All orders in which these may arrive."""
+    return list(itertools.permutations(things))
+
+
 # -- orders ------------------------------------------------------------------------------------------
 
 

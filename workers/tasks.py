@@ -106,7 +106,8 @@ def make_refunds(here: opening.Parts) -> None:
     """Make the refunds that are due, where a provider is set."""
     provider = outside.refund_provider(here.settings)
     if provider is not None:
-        effects.run_due(here.engine, here.streams, here.shop.shards, provider, clock())
+        raised = "staff" if here.settings.policy.refunds == "staff" else "due"
+        effects.run_due(here.engine, here.streams, here.shop.shards, provider, clock(), raised=raised)
 
 
 @chore("orders.tracking")

@@ -1,9 +1,9 @@
 """The schedule: SIGKILLs and FLUSHALLs, drawn from a seed, that fall while events wait.
 
-A blow falls right after a part of the input was published, a random moment later. A FLUSHALL that
-found nothing waiting proves nothing: it is not counted, and falls again after the next part; where the
-input has ended, more of it is asked for. The last blow of all is a SIGKILL of the whole worker after
-the last event: from then on nobody helps.
+A blow falls after a part of the input was published, once the workers are seen at work on it, a random
+moment later. A FLUSHALL that found nothing waiting proves nothing: it is not counted, and falls again
+after the next part; where the input has ended, more of it is asked for. The last blow of all is a
+SIGKILL of the whole worker after the last event: from then on nobody helps.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ DRAIN, WORKER, BEAT, FLUSH = "kill a drain process", "kill the worker", "kill th
 KINDS = (DRAIN, DRAIN, DRAIN, WORKER, BEAT, FLUSH, FLUSH)  # and a last WORKER
 FLUSHES = KINDS.count(FLUSH)
 PARTS = 16  # that an input is published in
-LATEST_S = 0.05  # from publication to a blow; a part is drained in about 0.2 s
+LATEST_S = 0.05  # from seeing the workers at work to a blow; a part takes them about 0.2 s
+PATIENCE_S = 20  # for the workers to start on what waits; after a flush the relay is first
 
 Waves = Iterator[list[Envelope]]  # the input, then the same kind again with new ids
 
@@ -80,7 +81,7 @@ def disturb(shop: Shop, workers: Workers, waves: Waves, seed: int, *, held: bool
             plan = _schedule(random, len(delivered))
         for part in delivered:
             due = plan.pop(here := next(number), [])
-            if DRAIN in due or WORKER in due:
+            if due:  # what is to be disturbed must be there
                 workers.ready()
             shop.deliver(part, held=held)
             run.delivered.append(part)
@@ -109,18 +110,17 @@ def _parts(events: Sequence[Envelope], parts: int) -> list[list[Envelope]]:
 
 def _strike(shop: Shop, workers: Workers, run: Run, kind: str, random: Random, begun: float) -> bool:
     """One blow; false for a FLUSHALL that found nothing waiting."""
-    streamed = shop.streamed()
+    _at_work(shop)
+    sleep(LATEST_S * random.random())
+    waiting, streamed = shop.waiting(), shop.streamed()
     pid = None
     if kind == FLUSH:
-        waiting = shop.waiting()
         shop.parts.streams.client.flushall()
         run.last_at = monotonic()
         waiting = min(waiting, shop.waiting())
         if not waiting:
             return False
     else:
-        waiting = shop.waiting()
-        sleep(LATEST_S * random.random())
         if kind == DRAIN:
             pid = random.choice(workers.pids())
             psutil.Process(pid).kill()
@@ -129,3 +129,11 @@ def _strike(shop: Shop, workers: Workers, run: Run, kind: str, random: Random, b
         run.last_at = monotonic()
     run.struck.append(Struck(kind, run.last_at - begun, waiting, streamed, pid))
     return True
+
+
+def _at_work(shop: Shop) -> None:
+    """Returns once results are seen to come in, or nothing is left to wait for."""
+    first = shop.waiting()
+    until = monotonic() + PATIENCE_S
+    while shop.waiting() >= first > 0 and monotonic() < until:
+        sleep(0.005)

@@ -28,7 +28,7 @@ from tests.chaos.harness import (
 )
 from tests.lives import UNSTATED, Life, RandomChoices, a_life, arrivals, differences
 
-LIVES = 600  # a wave; about 15,000 deliveries
+LIVES = 600  # a wave; about 9,000 deliveries
 DRAINS = 4
 WITHIN_S = 30  # from the last kill to the last result
 

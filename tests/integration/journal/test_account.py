@@ -96,7 +96,10 @@ def reasons(counts) -> dict[tuple[str, str], int]:
 
 def test_an_empty_shop_has_an_account_too(place: Place):
     counts = place.account()
-    zeros = dict.fromkeys(("accepted", *OUTCOMES, "body_differs"), 0) | {"by_type": {}, "by_reason": []}
+    zeros: dict[str, object] = dict.fromkeys(("accepted", *OUTCOMES, "body_differs"), 0) | {
+        "by_type": {},
+        "by_reason": [],
+    }
     assert counts == {
         **zeros,
         "own": zeros,
@@ -107,7 +110,9 @@ def test_an_empty_shop_has_an_account_too(place: Place):
 
 
 def test_each_outcome_is_counted_with_its_reason(place: Place):
-    place.take([created("n1"), created("n1"), created("n1", customer="another")])  # 1 new, 2 repeated, 1 of them differs
+    place.take(
+        [created("n1"), created("n1"), created("n1", customer="another")]
+    )  # 1 new, 2 repeated, 1 of them differs
     place.take([created("n1")])  # repeated in a delivery of its own
     place.work()
     place.take(
@@ -156,6 +161,12 @@ def test_what_the_timers_make_is_our_own(place: Place):
     assert counts["accepted"] == counts["applied"] == 1
     assert counts["own"]["by_type"]["OrderExpired"]["applied"] == 1
     assert counts["timers"] == {"set": 0, "held": 0}
+
+
+def test_an_outside_scheduler_may_call_itself_timers(place: Place):
+    place.take([created("n1"), replace(told("exp-1", "OrderExpired"), source="timers")])
+    counts = place.account()
+    assert (counts["accepted"], counts["own"]["accepted"]) == (2, 0)
 
 
 def test_refunds_are_counted_by_state_and_history_holds_them_back(place: Place):

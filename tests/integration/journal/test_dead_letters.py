@@ -370,7 +370,10 @@ def test_a_replay_in_bulk_takes_what_fits_and_is_open(died: Place):
     died.take(NO_AMOUNT, told("bad", "OrderCanceled", {"by": 7}), replace(USD, id="usd2"), replace(USD, id="usd3"))
     died.discard("usd3")
     long_ago = NOW - timedelta(days=9)
-    died.do("update dead_letters set updated_at = :at where seq = (select seq from journal where event_id = 'usd2')", at=long_ago)
+    died.do(
+        "update dead_letters set updated_at = :at where seq = (select seq from journal where event_id = 'usd2')",
+        at=long_ago,
+    )
 
     def replay(**which: Any) -> list[str]:
         with died.engine.begin() as conn:
@@ -423,7 +426,7 @@ def test_a_name_of_several_is_refused_with_all_of_them(died: Place):
     died.take(replace(USD, source="stripe"))
     seq = died.one("select min(seq) from dead_letters")
     died.take(replace(USD, id=str(seq)))
-    with pytest.raises(NameAmbiguous, match="shop/usd.*stripe/usd"):
+    with pytest.raises(NameAmbiguous, match=r"shop/usd.*stripe/usd"):
         died.replay("usd")
     with pytest.raises(NameAmbiguous):
         died.show(str(seq))

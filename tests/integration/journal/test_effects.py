@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import subprocess
 import sys
 from collections import Counter
@@ -392,6 +393,12 @@ def test_one_that_is_tried_too_often_is_dead_and_still_in_doubt(shop, provider, 
     assert away.calls[-2] == "refunded"
     assert len({call[2] for call in away.calls if call != "refunded"}) == 1
     assert amounts(calm, name) == [12_000]
+
+
+def test_the_waits_are_as_their_examples_say():
+    found = doctest.testmod(backoff)
+    assert found.attempted
+    assert not found.failed
 
 
 def test_a_provider_that_is_away_is_tried_again_then_given_up(shop, provider, calm, name):

@@ -159,7 +159,9 @@ def test_what_waits_and_what_is_dead_and_what_is_unknown_is_no_difference(place:
 
 def test_progress_is_told_in_chunks(place: Place, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "CHUNK", 2)
-    place.take([replace(CREATED, id=f"c{n}", subject=f"n{n}", data={**CREATED.data, "paymentIds": []}) for n in range(5)])
+    place.take(
+        [replace(CREATED, id=f"c{n}", subject=f"n{n}", data={**CREATED.data, "paymentIds": []}) for n in range(5)]
+    )
     place.work()
     heard: list[tuple[int, int]] = []
     report = verify(place.engine, progress=lambda done, total: heard.append((done, total)))

