@@ -18,8 +18,9 @@ from domain.order import Status
 
 LINE_S = 2.0  # between two plain lines
 RATE_S = 3.0  # events a second are a mean over this
-SHOWN = 9  # incidents in the picture; in plain lines all
-BAR = 34  # columns of the longest bar
+SHOWN = 8  # incidents in the picture; in plain lines all
+BESIDE = 68  # columns that the picture needs beside its bars
+BAR = 8, 40  # columns of the longest bar, at least and at most
 COLORS = {
     Status.PENDING: "yellow",
     Status.FAILED: "red",
@@ -78,6 +79,8 @@ class Display:
 
     def say(self, phase: str) -> None:
         """What is being done now."""
+        if phase == self._phase:
+            return
         self._phase = phase
         if not self._live:
             self._line(escape(phase))
@@ -138,11 +141,13 @@ class Display:
         rows = Table.grid(padding=(0, 1))
         rows.add_column(min_width=17)
         rows.add_column(justify="right", min_width=6)
-        rows.add_column(min_width=BAR)
+        least, most = BAR
+        widest = max(least, min(most, self._console.width - BESIDE))
+        rows.add_column(min_width=widest)
         longest = max((*counted.values(), self._orders // 3, 1))
         for status, color in COLORS.items():
             count = counted[status]
-            length = -(-count * BAR // longest)  # one that is there is seen
+            length = -(-count * widest // longest)  # one that is there is seen
             style = color if count else "dim"
             rows.add_row(Text(status, style), Text(f"{count:,}", style), Text("━" * length, color))
         return rows

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Literal
 
@@ -41,6 +41,8 @@ PLOTS = {
 }
 # What happens once everything has arrived, with its weight.
 ENDINGS = {"kept": 49, "confirmed": 36, "confirmed_early": 4, "returned": 7, "returned_partly": 2, "return_rejected": 1}
+# What a warehouse reports, with its weight: the last leaves it to the carrier's scans to imply the rest.
+WAREHOUSES = {"shipped": 55, "every_step": 25, "packed": 20}
 # Events that cannot be applied, with how many of a thousand orders get one.
 POISON = {"malformed": 3, "unknown_item": 3, "unknown_version": 2, "unknown_type": 8}
 UNSHIPPED = frozenset(("canceled", "canceled_unpaid", "late_payment", "underpaid", "wrong_currency"))
@@ -73,8 +75,6 @@ class Act:
 
     def envelope(self, beginning: datetime) -> Envelope:
         """As it travels."""
-        from datetime import timedelta
-
         time = beginning + timedelta(seconds=round(self.happens, 3))
         return Envelope(self.id, self.source, self.type, time, self.subject, self.data, self.version)
 
@@ -269,16 +269,18 @@ class _Writer:
         life = self.life
         shares: list[list[Line] | None] = [self.lines[:1], self.lines[1:]] if life.plot == "split" else [None]
         life.parcels = len(shares)
-        thorough = self.chance.random() < 0.3  # some warehouses report every step
+        steps = "shipped" if life.plot == "shipped_first" else _pick(WAREHOUSES, self.chance)
         for n, lines in enumerate(shares, 1):
             parcel: dict[str, Any] = {"fulfillment": f"{self.number}/F{n}"}
             if lines is not None:
                 parcel["items"] = [{"item": line.item, "quantity": line.quantity} for line in lines]
-            if thorough:
-                self._act("warehouse", f"made-{n}", "FulfillmentCreated", parcel, 0.7)
-                self._act("warehouse", f"packed-{n}", "FulfillmentPacked", parcel, 0.9)
             sent = {**parcel, "carrier": CARRIER, "trackingNumber": f"SIM-{self.number}-{n}"}
-            self._act("warehouse", f"shipped-{n}", "FulfillmentShipped", sent, self.chance.uniform(1.1, 2.2))
+            leaves = self.chance.uniform(1.1, 2.2)
+            if steps != "shipped":
+                self._act("warehouse", f"made-{n}", "FulfillmentCreated", parcel, 0.7)
+                self._act("warehouse", f"packed-{n}", "FulfillmentPacked", sent if steps == "packed" else parcel, 0.9)
+            if steps != "packed":
+                self._act("warehouse", f"shipped-{n}", "FulfillmentShipped", sent, leaves)
         if life.plot == "shipped_first":
             self._arrives_after(paid, "shipped-1")
 

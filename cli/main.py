@@ -6,9 +6,10 @@ import sys
 
 import redis
 import typer
+from rich.markup import escape
 from sqlalchemy.exc import OperationalError
 
-from cli import ingest, running
+from cli import demo, doctor, ingest, looking, mending, running
 from cli.options import Problem, err
 from embedded import ServerError
 from storage.migrate import StorageError
@@ -21,8 +22,17 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+cli.command()(demo.demo)
 cli.command()(running.up)
 cli.command()(ingest.ingest)
+cli.command()(looking.account)
+cli.command()(looking.show)
+cli.command("list")(looking.list_)
+cli.command()(looking.verify)
+cli.add_typer(mending.dlq, name="dlq")
+cli.add_typer(mending.parked, name="parked")
+cli.command("replay")(mending.replay_where)
+cli.command()(doctor.doctor)
 cli.command()(running.migrate)
 cli.command()(running.worker)
 cli.command()(running.beat)
@@ -47,5 +57,5 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    err.print(f"[red]orders:[/] {message}", soft_wrap=True)
+    err.print(f"[red]orders:[/] {escape(message)}", soft_wrap=True)
     sys.exit(code)

@@ -129,7 +129,7 @@ def _version(document: dict[str, Any]) -> int:
 
 def _shown(value: Any) -> str:
     """What was sent, for a message: texts cut short, all else by its kind, since its repr may be endless."""
-    return repr(value[:60]) if isinstance(value, str) else f"a value of type {type(value).__name__}"
+    return repr(value[:MAX_NAME])[:MAX_NAME] if isinstance(value, str) else f"a value of type {type(value).__name__}"
 
 
 def _has_nan(value: Any) -> bool:

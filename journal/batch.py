@@ -75,6 +75,7 @@ class Batch:
     settled: list[Settled] = field(default_factory=list)
     without_order: list[tuple[int, Outcome, str | None]] = field(default_factory=list)  # seq, outcome, key
     folds: dict[str, Fold] = field(default_factory=dict)  # by order id
+    new_ids: dict[str, str] = field(default_factory=dict)  # order number → id, kept over the batch's tries
     was_parked: dict[int, tuple[str | None, str]] = field(default_factory=dict)  # seq → order, reason as stored
 
 
@@ -96,8 +97,9 @@ def settle(
     """
     poison: dict[tuple[str, str], str] = {}
     unclaiming: set[int] = set()
+    new_ids: dict[str, str] = {}
     while True:
-        batch = Batch(list(entries), context, shop, poison, dict(refused or {}))
+        batch = Batch(list(entries), context, shop, poison, dict(refused or {}), new_ids=new_ids)
         try:
             _fold_all(conn, batch, retry, retry_keys, unclaiming)
         except Poisoned as found:
@@ -199,7 +201,7 @@ def _fold_all(
     ids: dict[str, str] = {}
     if numbers:
         ids = _pairs(conn, _BY_NUMBER, {"numbers": array(sorted(numbers), "text")})
-    made = {number: fresh(batch.context.now) for number in numbers if number not in ids}
+    made = {n: batch.new_ids.setdefault(n, fresh(batch.context.now)) for n in numbers if n not in ids}
     owner, claims = _claim(conn, batch, named, {**ids, **made}, unclaiming)
     wanted = {*ids.values(), *(o for o in owner.values() if o is not None), *retry} - set(made.values())
     orders = load(conn, wanted)

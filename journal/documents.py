@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -41,9 +42,11 @@ _NUMBER = text(
     "select order_number from orders where order_number = :name or id = cast(:id as uuid) "
     "order by order_number = :name desc"
 )
-_ALIKE = text(
-    f"select order_number from orders where starts_with(order_number, :start) and status <> '{Status.NEW}' "
-    "order by order_number limit :most"
+_BESIDE = text(
+    f"(select order_number from orders where order_number >= :name and status <> '{Status.NEW}' "
+    "order by order_number limit :most) union all "
+    f"(select order_number from orders where order_number < :name and status <> '{Status.NEW}' "
+    "order by order_number desc limit :most)"
 )
 _PERSONAL = text("select id, fields from personal where id = any(cast(:ids as uuid[]))")
 
@@ -118,12 +121,16 @@ def number_of(conn: Connection, name: str) -> str | None:
 
 
 def alike(conn: Connection, name: str, most: int = 5) -> list[str]:
-    """Numbers of orders that begin as `name` does, as far as any do."""
-    for length in range(len(name), 0, -1):
-        found = list(conn.execute(_ALIKE, {"start": name[:length], "most": most}).scalars())
-        if found:
-            return found
-    return []
+    """Numbers of orders that begin as `name` does, as far as any do: they stand beside it in the index."""
+    beside = conn.execute(_BESIDE, {"name": name, "most": most}).scalars()
+    shared = {number: _shared(name, number) for number in beside}
+    longest = max(shared.values(), default=0)
+    return sorted(number for number, length in shared.items() if length == longest)[:most] if longest else []
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters two names begin with alike."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 # -- timeline ----------------------------------------------------------------------------------------------

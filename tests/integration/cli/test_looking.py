@@ -6,6 +6,7 @@ import pytest
 
 from tests.builders import (
     ORDER,
+    approved,
     asked_back,
     canceled,
     created,
@@ -104,7 +105,7 @@ def test_an_order_that_was_not_created_is_hidden(shop, orders):
 def test_the_timeline_has_what_waits_what_died_and_what_came_twice(shop, orders):
     shop.tell(created(), created())  # another event of the same number: dead
     again = paid(4_000)
-    shop.tell(again, again, told("ReturnApproved", **{"return": "none"}), told("OrderCanceled", by={}))
+    shop.tell(again, again, approved("none"), told("OrderCanceled", by={}))
     shop.take(canceled())
     found = orders("show", ORDER, "--json").json
     outcomes = [(entry["type"], entry["outcome"], entry["reason"]) for entry in found["timeline"]]

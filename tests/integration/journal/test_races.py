@@ -147,8 +147,9 @@ def test_two_transactions_at_one_instant_never_miss_each_other(rig, races, tries
         clocked.note(list(marks))
     print(f"\n{match.__name__}, {tries} tries, {sum(n for _, n in runs)} done again: {dict(clocked.counts)}")
     assert_all_applied(rig, made)
-    assert len({kind.split()[0] for kind in clocked.counts}) == 2, "the race never ended both ways"
-    assert any("waited" in kind for kind in clocked.counts), "the commits never overlapped"
+    if tries >= 100:  # fewer may be all alike by chance
+        assert len({kind.split()[0] for kind in clocked.counts}) == 2, "the race never ended both ways"
+        assert any("waited" in kind for kind in clocked.counts), "the commits never overlapped"
 
 
 @pytest.mark.timeout(600)
@@ -182,19 +183,19 @@ def test_two_workers_at_one_instant_never_miss_each_other(rig, races, tries, mat
 
 
 @pytest.mark.parametrize("match", MATCHES, ids=lambda match: match.__name__)
-@pytest.mark.parametrize("backwards", [False, True], ids=["order first", "event first"])
-def test_who_comes_second_waits_for_the_commit_and_sees_it(rig, races, match, backwards):
-    """Not by chance: the second begins while the first is not committed yet."""
-    made = races(match, 1)
-    _, events, _ = made[0]
-    entries = rig.entries(*events)
-    first, *others = entries[::-1] if backwards else entries
-    with rig.engine.connect() as conn, ThreadPoolExecutor(len(others)) as pool:
-        rig.settle_in(conn, [first])
-        late = [pool.submit(rig.settle, [entry]) for entry in others]
-        rig.wait_until_blocked()
-        conn.commit()
-        assert [one.result(30) is not None for one in late] == [True] * len(late)
+def test_who_comes_second_waits_for_the_commit_and_sees_it(rig, races, match):
+    """Not by chance: the others begin while the first is not committed yet; each comes first once."""
+    made = races(match, len(match(0)[1]))
+    for turn, (_, events, _) in enumerate(made):
+        entries = rig.entries(*events)
+        first = entries.pop(turn)
+        with rig.engine.connect() as conn, ThreadPoolExecutor(len(entries)) as pool:
+            rig.settle_in(conn, [first])
+            late = [pool.submit(rig.settle, [entry]) for entry in entries]
+            rig.wait_until_blocked()
+            conn.commit()
+            for one in late:
+                one.result(30)
     assert_all_applied(rig, made)
 
 

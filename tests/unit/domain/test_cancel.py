@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from events.envelope import Envelope
 from tests.builders import (
-    Story, boxed, canceled, created, delivered, later, line, lost, packed, paid, scan, shipped, tracked, won,
-)  # fmt: skip
+    Story,
+    boxed,
+    canceled,
+    created,
+    delivered,
+    later,
+    line,
+    lost,
+    packed,
+    paid,
+    scan,
+    shipped,
+    tracked,
+    won,
+)
 
 PAID = (created(), paid())
 
@@ -45,7 +60,9 @@ def test_a_cancel_waits_for_the_last_parcel_that_is_out():
 
 
 @pytest.mark.parametrize("cancel_first", [True, False])
-def test_a_cancel_racing_a_shipment_whichever_commits_first_wins_and_the_other_is_settled_and_flagged(cancel_first: bool):
+def test_a_cancel_racing_a_shipment_whichever_commits_first_wins_and_the_other_is_settled_and_flagged(
+    cancel_first: bool,
+):
     wish, parcel = canceled(), shipped()
     story = Story(*PAID, boxed(), *((wish, parcel) if cancel_first else (parcel, wish)), delivered())
     if cancel_first:
@@ -72,7 +89,7 @@ def test_a_cancel_drops_the_plan_and_nobody_plans_again():
 def test_a_plan_that_was_stored_is_kept_for_storage_to_delete():
     story = Story(*PAID)
     plan = story.order.fulfillments[0]
-    stored = [plan, *story.order.fulfillment_items]
+    stored: list[Any] = [plan, *story.order.fulfillment_items]
     for part in stored:
         part.mark = 0  # as loaded
     story.tell(canceled())

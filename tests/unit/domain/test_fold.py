@@ -7,9 +7,22 @@ import pytest
 from domain import apply as applying
 from domain.fold import Poisoned, fold
 from domain.policy import Context, Policy
+from events.catalogue import CATALOGUE
 from tests.builders import (
-    Story, an_order, approved, asked_back, boxed, canceled, confirmed, created, delivered, lost, paid, rejected, shipped,
-)  # fmt: skip
+    Story,
+    an_order,
+    approved,
+    asked_back,
+    boxed,
+    canceled,
+    confirmed,
+    created,
+    delivered,
+    lost,
+    paid,
+    rejected,
+    shipped,
+)
 from tests.folding import NOW, an_event
 
 
@@ -40,6 +53,10 @@ def test_a_parked_event_tells_what_it_waits_for_as_of_its_last_try():
     assert story.outcome(early) == "parked: not_paid"
 
 
+def test_every_type_of_the_catalogue_can_be_applied():
+    assert set(applying._HANDLERS) == set(CATALOGUE)
+
+
 def test_a_refusal_settles_its_own_waiting_request_at_once():
     asked, refusal = asked_back(), rejected()
     story = Story(created(), paid(), asked)
@@ -57,7 +74,8 @@ def test_each_settled_event_tells_the_step_that_the_order_took():
 
 
 def test_the_same_events_with_the_same_clock_end_in_the_same_state_to_the_last_id():
-    events = [an_event(e, n) for n, e in enumerate([created(), paid(), shipped(), delivered(), asked_back(), approved()])]
+    told = [created(), paid(), shipped(), delivered(), asked_back(), approved()]
+    events = [an_event(event, seq) for seq, event in enumerate(told)]
     context = Context(NOW, Policy())
     one, two = (Story() for _ in range(2))
     for story in (one, two):
@@ -76,7 +94,7 @@ def _bug(*_: object) -> None:
 def test_an_event_on_which_our_code_fails_is_named_so_that_it_can_be_isolated(monkeypatch):
     money = paid()
     monkeypatch.setitem(applying._HANDLERS, "PaymentSucceeded", _bug)
-    with pytest.raises(Poisoned, match="PaymentSucceeded shop/evt-.*by our own hand") as caught:
+    with pytest.raises(Poisoned, match=r"PaymentSucceeded shop/evt-.*by our own hand") as caught:
         Story(created(), money)
     assert caught.value.key == (money.source, money.id)
     assert caught.value.detail == "ZeroDivisionError: by our own hand"

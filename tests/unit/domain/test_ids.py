@@ -56,7 +56,7 @@ def test_an_id_is_read_with_and_without_prefix_dashes_and_capitals():
 @given(st.text())
 def test_whatever_is_asked_for_bare_answers_a_uuid_or_none(text: str):
     found = bare(text)
-    assert found is None or UUID(found)
+    assert found is None or str(UUID(found)) == found
 
 
 @pytest.mark.parametrize("name", ["", "ord_", "ord_1", "box", "ord_" + "g" * 32, "٣" * 32, "0" * 33])

@@ -75,7 +75,7 @@ def test_a_table_is_sound(where: ModuleType, model: type):
 
 
 @MACHINES
-def test_a_new_one_stands_at_the_first_status(where: ModuleType, model: type):
+def test_a_new_one_stands_at_the_first_status(where: ModuleType, model: Any):
     assert model.__dataclass_fields__["status"].default == next(iter(where.Status))
 
 

@@ -6,9 +6,29 @@ import pytest
 
 from domain.order import LIFECYCLE, Order, Status
 from tests.builders import (
-    Story, an_order, approved, asked_back, boxed, came_back, canceled, confirmed, created, delivered, expired, failed,
-    later, line, lost, packed, paid, processing, rejected, shipped, told, won,
-)  # fmt: skip
+    Story,
+    an_order,
+    approved,
+    asked_back,
+    boxed,
+    came_back,
+    canceled,
+    confirmed,
+    created,
+    delivered,
+    expired,
+    failed,
+    later,
+    line,
+    lost,
+    packed,
+    paid,
+    processing,
+    rejected,
+    shipped,
+    told,
+    won,
+)
 
 PAID = (created(), paid())
 ARRIVED = (*PAID, shipped(), delivered())
@@ -174,7 +194,7 @@ def test_amounts_that_do_not_add_up_are_flagged_for_good():
 def test_the_one_payment_that_an_order_names_is_expected_to_bring_its_total():
     assert Story(created()).payment().amount == won(10_000)
     two = Story(created(payments=("one", "two", "one")))
-    assert [(t.payment_id, t.amount) for t in two.order.transactions] == [("one", 0), ("two", 0)]
+    assert [(t.payment_id, t.amount) for t in two.order.transactions] == [("one", won(0)), ("two", won(0))]
 
 
 # -- guards ------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from domain.outcome import DEAD, IGNORED, PARKED, REASONS, dead, ignored, parked
@@ -48,7 +50,8 @@ def test_dropping_keeps_a_stored_part_for_storage_and_forgets_a_new_one():
 @pytest.mark.parametrize("event", [paid(), canceled()])
 def test_whatever_an_event_changes_is_marked_for_storage(event):
     story = Story(created())
-    for part in (story.order, *story.order.items, *story.order.transactions):
+    stored: list[Any] = [story.order, *story.order.items, *story.order.transactions]
+    for part in stored:
         part.mark = CLEAN
     story.tell(event)
     assert story.order.mark == DIRTY

@@ -6,8 +6,21 @@ import pytest
 
 from events.envelope import Envelope
 from tests.builders import (
-    Story, any_order_of, boxed, canceled, created, delivered, later, line, lost, packed, paid, scan, shipped, tracked,
-)  # fmt: skip
+    Story,
+    any_order_of,
+    boxed,
+    canceled,
+    created,
+    delivered,
+    later,
+    line,
+    lost,
+    packed,
+    paid,
+    scan,
+    shipped,
+    tracked,
+)
 
 PAID = (created(), paid())
 TWO = (created(line("mug", 2), line("cup")), paid(15_000))
@@ -117,7 +130,8 @@ def test_a_split_shipment_is_preparing_until_the_last_item_has_left():
     story = Story(*TWO, shipped("one", {"mug": 1}))
     assert (story.status, story.item("mug").shipped_quantity) == ("preparing", 1)
     story.tell(delivered("one"), shipped("two", {"mug": 1}))
-    assert (story.status, story.item("mug").shipped_quantity, story.item("mug").delivered_quantity) == ("preparing", 2, 1)
+    mug = story.item("mug")
+    assert (story.status, mug.shipped_quantity, mug.delivered_quantity) == ("preparing", 2, 1)
     assert story.tell(shipped("three", {"cup": 1})).status == "shipped"
     assert story.tell(delivered("two")).status == "shipped"
     assert story.tell(delivered("three")).status == "delivered"
@@ -160,7 +174,8 @@ def test_a_parcel_reported_before_the_payment_leaves_nothing_to_plan():
 
 
 @pytest.mark.parametrize(
-    "arrival", any_order_of(boxed(carrier="Hanjin", trackingNumber="A"), shipped(carrier="CJ", trackingNumber="B"), packed())
+    "arrival",
+    any_order_of(boxed(carrier="Hanjin", trackingNumber="A"), shipped(carrier="CJ", trackingNumber="B"), packed()),
 )
 def test_the_furthest_step_tells_who_carries_it_and_every_number_finds_it(arrival: tuple[Envelope, ...]):
     story = Story(*PAID, *arrival)
@@ -168,7 +183,9 @@ def test_the_furthest_step_tells_who_carries_it_and_every_number_finds_it(arriva
     assert story.parcel().parcels == ["tracking:cj:B", "tracking:hanjin:A"]
 
 
-@pytest.mark.parametrize("arrival", any_order_of(shipped(trackingNumber="A", carrier="CJ"), shipped(trackingNumber="B", carrier="CJ")))
+@pytest.mark.parametrize(
+    "arrival", any_order_of(shipped(trackingNumber="A", carrier="CJ"), shipped(trackingNumber="B", carrier="CJ"))
+)
 def test_of_two_numbers_in_one_step_the_same_one_is_shown_in_either_order(arrival: tuple[Envelope, ...]):
     assert Story(*PAID, *arrival).parcel().tracking_number == "B"
 
@@ -176,7 +193,9 @@ def test_of_two_numbers_in_one_step_the_same_one_is_shown_in_either_order(arriva
 # -- scans -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", ["picked_up", "in_transit", "out_for_delivery", "ready_for_pickup", "delivery_failed"])
+@pytest.mark.parametrize(
+    "status", ["picked_up", "in_transit", "out_for_delivery", "ready_for_pickup", "delivery_failed"]
+)
 def test_movement_implies_shipped(status: str):
     moved = scan(status, at=later(hours=1))
     story = Story(*PAID, boxed(**tracked()), moved)

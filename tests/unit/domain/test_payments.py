@@ -6,9 +6,22 @@ import pytest
 
 from events.envelope import Envelope
 from tests.builders import (
-    Story, any_order_of, boxed, canceled, created, disputed, expired, failed, given_up, later, line, paid, refunded,
-    shipped, won,
-)  # fmt: skip
+    Story,
+    any_order_of,
+    boxed,
+    canceled,
+    created,
+    disputed,
+    expired,
+    failed,
+    given_up,
+    later,
+    line,
+    paid,
+    refunded,
+    shipped,
+    won,
+)
 from tests.folding import fold, fold_events, state_of
 
 # -- a payment: success beats failed and canceled, whenever it comes ---------------------------------
@@ -44,9 +57,7 @@ def test_of_failed_and_canceled_it_is_canceled_that_stays(arrival: tuple[Envelop
 
 @pytest.mark.parametrize(
     "arrival",
-    any_order_of(
-        paid(4_000, at=later(hours=2)), paid(10_000, at=later(hours=3)), paid(9_000, at=later(hours=1))
-    ),
+    any_order_of(paid(4_000, at=later(hours=2)), paid(10_000, at=later(hours=3)), paid(9_000, at=later(hours=1))),
 )
 def test_a_payment_told_several_times_stands_at_its_highest_amount_and_earliest_time(arrival: tuple[Envelope, ...]):
     story = Story(created(), *arrival)
@@ -56,9 +67,8 @@ def test_a_payment_told_several_times_stands_at_its_highest_amount_and_earliest_
 
 @pytest.mark.parametrize("method", any_order_of("card", "transfer"))
 def test_of_two_methods_the_same_one_stays_in_either_order(method: tuple[str, str]):
-    story = Story(created(), *(paid(paymentMethod=one, receiptUrl=f"https://{one}", provider=one) for one in method))
-    payment = story.payment()
-    assert (payment.payment_method, payment.provider, payment.receipt_url) == ("transfer", "transfer", "https://transfer")
+    payment = Story(created(), *(paid(paymentMethod=one, receiptUrl=one, provider=one) for one in method)).payment()
+    assert payment.payment_method == payment.provider == payment.receipt_url == "transfer"
 
 
 def test_the_first_capture_takes_the_place_of_what_was_expected():
@@ -78,7 +88,7 @@ def test_the_refunded_amount_is_the_highest_figure_that_was_reported(arrival: tu
 def test_what_is_merely_due_back_is_not_shown_as_refunded():
     story = Story(created(), paid(), canceled())
     assert story.due == {"pay": won(10_000)}
-    assert (story.payment().refunded_amount, story.payment().status) == (0, "paid")
+    assert (story.payment().refunded_amount, story.payment().status) == (won(0), "paid")
 
 
 def test_a_refund_that_was_made_comes_back_as_an_event_and_the_transaction_shows_it():

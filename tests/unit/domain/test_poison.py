@@ -10,9 +10,22 @@ from domain.apply import apply
 from domain.policy import Context, Policy
 from events.envelope import Envelope
 from tests.builders import (
-    Story, asked_back, boxed, came_back, canceled, confirmed, created, delivered, line, packed, paid, processing,
-    refunded, scan, shipped,
-)  # fmt: skip
+    Story,
+    asked_back,
+    boxed,
+    came_back,
+    canceled,
+    confirmed,
+    created,
+    delivered,
+    line,
+    packed,
+    paid,
+    processing,
+    refunded,
+    scan,
+    shipped,
+)
 from tests.folding import NOW, an_event
 
 HALFWAY = (created(line("mug", 2), line("cup")), paid(15_000), shipped("out", {"mug": 1}),

@@ -6,9 +6,23 @@ import pytest
 
 from events.envelope import Envelope
 from tests.builders import (
-    Story, any_order_of, approved, asked_back, came_back, canceled, confirmed, created, delivered, later, line, paid,
-    processing, rejected, shipped, won,
-)  # fmt: skip
+    Story,
+    any_order_of,
+    approved,
+    asked_back,
+    came_back,
+    canceled,
+    confirmed,
+    created,
+    delivered,
+    later,
+    line,
+    paid,
+    processing,
+    rejected,
+    shipped,
+    won,
+)
 
 ARRIVED = (created(), paid(), shipped(), delivered())
 ONE = {"mug": 1}

@@ -30,6 +30,13 @@ def deep(levels: int) -> Any:
     return value
 
 
+def parsed(document: Any) -> Envelope | EnvelopeError:
+    try:
+        return Envelope.parse(document)
+    except EnvelopeError as error:
+        return error
+
+
 def refusal(document: Any) -> EnvelopeError:
     with pytest.raises(EnvelopeError) as caught:
         Envelope.parse(document)
@@ -80,22 +87,29 @@ def test_a_text_that_spells_a_nul_out_holds_none():
 
 # -- what is refused ---------------------------------------------------------------------------------
 
-BAD = [
-    *(("id", value) for value in (None, "", " ", 5, True, ["evt"], {}, "x" * 256, "a\x00b", "a\nb", f"a{LONE}", "a\u202eb")),
-    *(("source", value) for value in (None, "", "\t", 5, "x" * 256, "a\x00b")),
-    *(("type", value) for value in (None, "", 5, "x" * 256, "a\x7fb")),
-    *(("subject", value) for value in (" ", 5, False, [], {}, "x" * 256, "26\x001", LONE)),
-    *(("time", value) for value in (None, "", "yesterday", 5, 10**5_000, True, [], {}, math.nan, LONE,
-                                    "2026-11-01T09:30:00", "2026-11-01", "2026-02-30T00:00:00Z",
-                                    "0001-01-01T00:00:00+09:00", "9999-12-31T23:59:59-09:00", "10000-01-01T00:00:00Z")),
-    *(("specversion", value) for value in ("0.3", "1.1", None, 1.0, {}, deep(5_000))),
-    *(("dataschema", value) for value in ("", "OrderCanceled", "/OrderCanceled/one", "/OrderCanceled/1/",
-                                          "/OrderCanceled/-1", "/OrderCanceled/1234567", 1, [], "/X/१")),
-    *(("data", value) for value in (None, "{}", [], 5, True)),
-    *(("data", {"x": value}) for value in (2**64, -(2**63) - 1, 10**5_000, math.nan, math.inf, -math.inf, LONE, "a\x00b",
-                                           ["a\x00b"], {"a\x00b": 1}, [{"in": [math.nan]}], deep(300), deep(5_000),
-                                           "x" * MAX_BODY_BYTES, object(), b"bytes", {1: 2})),
-]  # fmt: skip
+BAD_VALUES: dict[str, tuple[Any, ...]] = {
+    "id": (None, "", " ", 5, True, [], {}, "x" * 256, "a\x00b", "a\nb", LONE, "a\u202eb"),
+    "source": (None, "", "\t", 5, "x" * 256, "a\x00b"),
+    "type": (None, "", 5, "x" * 256, "a\x7fb"),
+    "subject": (" ", 5, False, [], {}, "x" * 256, "26\x001", LONE),
+    "time": (
+        None, "", "yesterday", 5, 10**5_000, True, [], {}, deep(5_000), math.nan, LONE, "2026-11-01T09:30:00",
+        "2026-11-01", "2026-02-30T00:00:00Z", "0001-01-01T00:00:00+09:00", "9999-12-31T23:59:59-09:00",
+        "10000-01-01T00:00:00Z",
+    ),
+    "specversion": ("0.3", "1.1", None, 1.0, {}, deep(5_000), 10**5_000, "x" * 10_000),
+    "dataschema": (
+        "", "OrderCanceled", "/OrderCanceled/one", "/OrderCanceled/1/", "/OrderCanceled/-1", "/OrderCanceled/1234567",
+        "/X/१", 1, [], deep(5_000),
+    ),
+    "data": (None, "{}", [], 5, True),
+}  # fmt: skip
+BAD_WITHIN_DATA: tuple[Any, ...] = (
+    2**64, -(2**63) - 1, 10**5_000, math.nan, math.inf, -math.inf, [{"in": [math.nan]}], LONE, "a\x00b", ["a\x00b"],
+    {"a\x00b": 1}, deep(300), deep(5_000), "x" * MAX_BODY_BYTES, object(), b"bytes", {1: 2},
+)  # fmt: skip
+BAD = [(field, value) for field, values in BAD_VALUES.items() for value in values]
+BAD += [("data", {"x": value}) for value in BAD_WITHIN_DATA]
 
 
 @pytest.mark.parametrize(("field", "value"), BAD, ids=[f"{n}-{field}" for n, (field, _) in enumerate(BAD)])
@@ -149,8 +163,9 @@ def test_a_body_of_just_the_most_bytes_comes_in():
 
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=255).filter(lambda s: s.strip() and s.isprintable())
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"))
+NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    st.none() | st.booleans() | NUMBERS | TEXTS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
     max_leaves=12,
 )
@@ -175,20 +190,18 @@ def test_an_envelope_survives_its_travel(envelope: Envelope):
 
 @given(st.dictionaries(st.sampled_from(FIELDS), ANYTHING) | ANYTHING)
 def test_whatever_comes_is_kept_or_refused_by_a_field(thing: Any):
-    try:
-        envelope = Envelope.parse(document(**thing) if isinstance(thing, dict) and set(thing) <= set(FIELDS) else thing)
-    except EnvelopeError as error:
-        assert error.field in (*FIELDS, "event")
+    partly = isinstance(thing, dict) and set(thing) <= set(FIELDS)
+    envelope = parsed(document(**thing) if partly else thing)
+    if isinstance(envelope, EnvelopeError):
+        assert envelope.field in (*FIELDS, "event")
     else:
         assert orjson.loads(envelope.body()) == envelope.data
 
 
 @given(st.text(st.characters()))
 def test_whatever_time_is_told_is_kept_in_utc_or_refused(text: str):
-    try:
-        assert Envelope.parse(document(time=text)).time.tzinfo is UTC
-    except EnvelopeError as error:
-        assert error.field == "time"
+    envelope = parsed(document(time=text))
+    assert envelope.field == "time" if isinstance(envelope, EnvelopeError) else envelope.time.tzinfo is UTC
 
 
 # -- telling deliveries apart ------------------------------------------------------------------------
@@ -207,4 +220,5 @@ def test_the_digest_of_a_repeated_delivery_is_the_same_whatever_the_order_of_its
      {"dataschema": "/OrderCanceled/2"}],
 )  # fmt: skip
 def test_another_body_under_the_same_id_has_another_digest(other: dict[str, Any]):
-    assert Envelope.parse(document(**{"data": {"a": 1}, **other})).digest() != Envelope.parse(document(data={"a": 1})).digest()
+    first = document(data={"a": 1})
+    assert Envelope.parse({**first, **other}).digest() != Envelope.parse(first).digest()
