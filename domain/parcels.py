@@ -111,6 +111,8 @@ def tracking_updated(order: Order, event: Event, context: Context, waiting: Sequ
         outcome = _move(order, event, parcel, trigger)
     if outcome is DONE:
         return Outcome(APPLIED, implied=trigger)
+    if outcome.reason == "overtaken" and trigger == "FulfillmentShipped" and parcel.is_out():
+        return DONE  # one more scan of a parcel on its way
     return outcome
 
 

@@ -132,8 +132,10 @@ def _strike(shop: Shop, workers: Workers, run: Run, kind: str, random: Random, b
 
 
 def _at_work(shop: Shop) -> None:
-    """Returns once results are seen to come in, or nothing is left to wait for."""
-    first = shop.waiting()
-    until = monotonic() + PATIENCE_S
-    while shop.waiting() >= first > 0 and monotonic() < until:
-        sleep(0.005)
+    """Returns once entries are seen to leave the streams, or nothing is left to wait for."""
+    most, until = 0, monotonic() + PATIENCE_S
+    while (now := shop.streamed()) >= most and monotonic() < until:
+        most = max(most, now)
+        if not now and not shop.waiting():
+            return
+        sleep(0.01)

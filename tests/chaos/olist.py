@@ -135,7 +135,7 @@ def a_round(shop: Shop, events: list[Envelope], baseline: Ended, seed: int, devi
 def _line(run: Run, seconds: float, baseline: Ended, found: Ended) -> str:
     flushes = " and ".join(f"{flush.waiting:,}" for flush in run.flushes)
     others = [number for number in found.states if baseline.status(_first_name(number)) != found.status(number)]
-    return f"{run.seed:>4}  {run.kills:>8}  {len(run.flushes)} ({flushes}){'':<8}\t{seconds:>20.2f} s  {len(others):>10}"
+    return f"{run.seed:>4}  {run.kills:>8}  {f'{len(run.flushes)} ({flushes})':<32} {seconds:>20.2f} s  {len(others):>22}"
 
 
 # -- runs --------------------------------------------------------------------------------------------------

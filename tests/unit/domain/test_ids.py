@@ -6,16 +6,19 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.ids import PREFIXES, bare, derived, fresh, shown
 from tests.folding import NOW
 
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 NAMES = st.lists(st.text(), min_size=1, max_size=3)
 TIMES = st.datetimes(timezones=st.just(UTC))
 
 
+@UNHURRIED
 @given(now=TIMES, names=NAMES)
 def test_a_derived_id_is_a_uuid_7_and_the_same_for_the_same_cause(now: datetime, names: list[str]):
     made = UUID(derived(now, *names))
@@ -23,6 +26,7 @@ def test_a_derived_id_is_a_uuid_7_and_the_same_for_the_same_cause(now: datetime,
     assert str(made) == derived(now, *names)
 
 
+@UNHURRIED
 @given(names=NAMES, others=NAMES)
 def test_other_causes_have_other_ids(names: list[str], others: list[str]):
     if "\x1f".join(names) != "\x1f".join(others):
@@ -53,6 +57,7 @@ def test_an_id_is_read_with_and_without_prefix_dashes_and_capitals():
         assert bare(written) == uuid
 
 
+@UNHURRIED
 @given(st.text())
 def test_whatever_is_asked_for_bare_answers_a_uuid_or_none(text: str):
     found = bare(text)

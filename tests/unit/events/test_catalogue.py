@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from events import catalogue
@@ -23,6 +23,8 @@ from events.catalogue import (
     route_of,
     tracking_key,
 )
+
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 LINE = {"product": "p", "quantity": 1, "unitPrice": "5"}
 SHARE = {"item": "mug", "quantity": 1}
@@ -170,6 +172,7 @@ def test_two_lines_of_one_name_are_refused():
     assert len(read("OrderCreated", items=[LINE, LINE]).items) == 2  # without names they are two
 
 
+@UNHURRIED
 @given(
     kind=st.sampled_from(sorted(CATALOGUE)),
     fields=st.dictionaries(
