@@ -129,7 +129,7 @@ def _open_stage(stack: ExitStack, display: Display, orders: int, seed: int, work
     servers = stack.enter_context(find_servers(data))
     folder = servers.settings.data
     if servers.whose == "found":
-        raise Problem(f"`orders up` runs already in {folder}; stop it first, or give the demo another --data")
+        raise Problem(f"`orders up`, or a demo, runs already in {folder}; stop it first, or give this one another --data")
     if servers.whose == "started":
         migrate.upgrade(servers.settings.database_url or "", servers.settings.shards)
     opened, _ = stack.enter_context(open_shop(data))
@@ -378,7 +378,7 @@ class _Player:
         return True
 
 
-_OUR_KEYS = ("orders:*", f"{DRAIN}*", f"{CHORES}*", f"_kombu.binding.{DRAIN}*", f"_kombu.binding.{CHORES}*")
+_OUR_KEYS = ("orders:*", f"{DRAIN}*", f"{CHORES}*", f"_kombu.binding*.{DRAIN}*", f"_kombu.binding*.{CHORES}*")
 
 
 def _stands(life: Life, found: Figures) -> bool:
@@ -516,6 +516,8 @@ def _tell(document: dict[str, Any], stage: _Stage, problems: list[str]) -> None:
     )
     for problem in problems:
         out.print(f"[red]not well:[/] {escape(problem)}", soft_wrap=True)
+    if problems:
+        out.print(f"[red]what the processes wrote:[/] {stage.processes.logs}", soft_wrap=True)
     _tell_what_next(document, stage)
 
 

@@ -82,12 +82,14 @@ def parcel_step(order: Order, event: Event, context: Context, waiting: Sequence[
         order.fulfillments.append(parcel)
         _list_items(order, parcel, shares, event, context)
     parcel.planned = False  # somebody drives it by its name: what it holds now is its own
+    relisted = False
     if data.items is not None and rank > parcel.items_step:
         parcel.items_step = rank
-        _list_items(order, parcel, shares, event, context)
+        relisted = _list_items(order, parcel, shares, event, context)
     _name_parcel(parcel, data.carrier, data.trackingNumber, rank)
     touch(parcel)
-    return _move(order, event, parcel, event.type)
+    outcome = _move(order, event, parcel, event.type)
+    return DONE if relisted and outcome.reason == "overtaken" else outcome
 
 
 def tracking_updated(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
@@ -204,16 +206,21 @@ def _list_items(
     shares: list[tuple[OrderItem, int]],
     event: Event,
     context: Context,
-) -> None:
-    """Make the parcel hold exactly `shares`."""
+) -> bool:
+    """Make the parcel hold exactly `shares`; whether that changed anything."""
+    changed = False
     wanted = {item.id: quantity for item, quantity in shares}
     for share in [s for s in order.fulfillment_items if s.fulfillment_id == parcel.id]:
         quantity = wanted.pop(share.order_item_id, None)
         if quantity is None:
             drop(order.fulfillment_items, share, order.gone)
+            changed = True
         elif quantity != share.quantity:
             share.quantity = quantity
             touch(share)
+            changed = True
     for item_id, quantity in wanted.items():
         share_id = derived(context.now, event.source, event.id, parcel.id, item_id)
         order.fulfillment_items.append(FulfillmentItem(share_id, order.id, parcel.id, item_id, quantity, NEW))
+        changed = True
+    return changed

@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 MAX_BODY_BYTES = 1_048_576
+MAX_YEAR = 9000  # so that a period can be added to any time
 MAX_NAME = 255  # characters of id, source, type and subject
 SCHEMA_ROOT = "https://orders.example/events"  # `dataschema` ends in /TYPE/VERSION
 
@@ -110,6 +111,8 @@ def _time(value: Any) -> datetime:
         time = datetime.fromisoformat(value)
         if time.tzinfo is None:
             raise EnvelopeError("time", f"{_shown(value)} has no offset; end it with Z or +09:00")
+        if time.year > MAX_YEAR:
+            raise EnvelopeError("time", f"{_shown(value)} lies after the year {MAX_YEAR}; correct it")
         return time.astimezone(UTC)
     except (TypeError, ValueError, OverflowError) as error:
         if isinstance(error, EnvelopeError):

@@ -279,7 +279,7 @@ def record(conn: Connection, rows: Sequence[Result], context: Context, policy_id
         conn.execute(_RECORD, _columns(new, now, policy_id))
     waiting = [r for r in new if r.outcome.kind == PARKED]
     if waiting:
-        until = now + context.policy.parked_for if context.policy.parked_for else None
+        until = now + context.policy.parked_for if context.policy.parked_for is not None else None
         parking = [(r.seq, r.order_id, r.key, r.outcome.reason, until) for r in waiting]
         conn.execute(_PARK, columns(_PARK_NAMES, _PARK_KINDS, parking))
     died = [r for r in rows if r.outcome.kind == DEAD]

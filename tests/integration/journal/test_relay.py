@@ -1,4 +1,7 @@
-"""Promise 7 on real servers: Redis may forget everything; the relay knows what is undecided, and how far all is decided."""
+"""Promise 7 on real servers: Redis may forget everything; the relay knows what is undecided.
+
+And how far everything is decided, whatever order transactions draw numbers and commit in.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import redis
 
 from journal import dead_letters
 from journal import relay as module
+from journal.entries import read
 from journal.relay import relay, undecided
 from journal.streams import Streams
 from tests.builders import created, paid, told
@@ -119,7 +123,8 @@ def test_flushes_while_workers_publishers_and_relay_are_at_work_lose_nothing_and
     events = []
     for n in range(orders):
         events += [created(subject=f"N{n}", payments=(f"p{n}",)), paid(payment=f"p{n}", subject=None)]
-    ended, published, flushes = threading.Event(), threading.Event(), []
+    ended, published = threading.Event(), threading.Event()
+    flushes: list[object] = []
 
     def publish():
         for at in range(0, len(events), 10):
@@ -163,7 +168,7 @@ def test_flushes_while_workers_publishers_and_relay_are_at_work_lose_nothing_and
 def test_a_mark_moves_up_to_what_is_decided_and_no_further(rig, one_shard):
     seqs = one_shard(6, publish=False)
     with rig.engine.connect() as conn:
-        entries = module.read(conn, seqs)
+        entries = read(conn, seqs)
     rig.settle(entries[:2] + entries[3:])  # the third is undecided, the later ones are not
     for _ in range(3):
         relay(rig.engine, rig.streams)
@@ -210,7 +215,7 @@ def test_marks_are_right_while_transactions_of_all_lengths_come_and_go(rig, numb
     """Writers that draw numbers and commit at random, a relay all the time: nothing is ever passed over."""
     names = numbers(3 * tries)
     ended = threading.Event()
-    passed = []
+    passed: list[object] = []
 
     def write(writer):
         random, engine = Random(writer), rig.own_engine()

@@ -6,10 +6,11 @@ That nothing waits for it is tested in `test_races.py`, where no sweep runs at a
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from random import Random
 from time import sleep
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -65,9 +66,7 @@ def test_what_waited_too_long_is_dead_and_visible_with_what_it_waited_for(rig, s
     assert swept() == (0, 4)
     assert rig.outcomes(*early) == ["dead: parked_too_long"] * 4
     letters = dict(map(tuple, rig.do("select event_id, detail from dead_letters join journal using (seq)")))
-    assert letters == {
-        one.id: f"it waited for: {reason}" for one, reason in zip(early, reasons, strict=True)
-    }
+    assert letters == {one.id: f"it waited for: {reason}" for one, reason in zip(early, reasons, strict=True)}
     account = rig.account()
     assert (account["dead"], account["parked"], account["applied"]) == (4, 0, 1)
     assert swept() == (0, 0)
@@ -155,7 +154,7 @@ def test_more_orders_than_one_transaction_takes_are_examined(rig, swept, monkeyp
 
 
 def test_a_parked_event_that_our_code_fails_on_does_not_stop_it(rig, swept, monkeypatch, time_is_over):
-    bad, other = confirmed(subject="N1"), paid(subject="N2")
+    bad, other = confirmed(subject="N1"), paid(payment="q", subject="N2")
     rig.tell(created(subject="N1", payments=()), bad, other)
 
     def fails(order, event, context, waiting):
@@ -170,7 +169,7 @@ def test_a_parked_event_that_our_code_fails_on_does_not_stop_it(rig, swept, monk
 
 def test_a_parked_event_that_the_database_refuses_does_not_stop_it(rig, swept, time_is_over):
     """It became applicable, by hand; what others wait for is examined and given up all the same."""
-    bad, other = scan("delivered", "T1"), paid(subject="N2")
+    bad, other = scan("delivered", "T1"), paid(payment="q", subject="N2")
     rig.tell(created(subject="N1"), paid(subject="N1"), shipped(subject="N1"), bad, other)
     order = rig.order("N1")
     [key] = rig.do("select key from parked where key is not null")[0]
@@ -189,7 +188,7 @@ def test_a_parked_event_that_the_database_refuses_does_not_stop_it(rig, swept, t
 
 def pairs(n):
     """(what is parked, what makes it applicable): by order number, by payment, by parcel, by its order's state."""
-    carrier = {"carrier": "CJ Logistics", "trackingNumber": f"T{n}"}
+    carrier: dict[str, Any] = {"carrier": "CJ Logistics", "trackingNumber": f"T{n}"}
     return [
         ([], paid(payment=f"a{n}", subject=f"A{n}"), created(subject=f"A{n}", payments=(f"a{n}",))),
         ([], paid(payment=f"b{n}", subject=None), created(subject=f"B{n}", payments=(f"b{n}",))),
@@ -238,7 +237,7 @@ def test_what_the_sweep_just_gives_up_is_not_applied(rig, waiting):
     early, causes = waiting(1)
     engine = rig.own_engine()
     with ThreadPoolExecutor(1) as pool:
-        late = []
+        late: list[Future[int]] = []
 
         def drain_meanwhile(_conn, _cursor, statement, *_rest):
             if "with gone as" in statement and not late:
@@ -258,7 +257,7 @@ def test_a_sweep_and_a_drain_at_one_instant_never_both_have_their_way(rig, waiti
     rounds = max(tries // 5, 6)
     early, causes = waiting(rounds)
     order = dict(zip((one.id for one in early), causes, strict=True))
-    random, found = Random(20261101), Counter()
+    random, found = Random(20261101), Counter[str]()
     mine = [rig.own_engine(), rig.own_engine()]
     rig.do("update parked set until = now() + interval '1 day'")
     for turn in range(rounds):

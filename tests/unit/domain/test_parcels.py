@@ -64,6 +64,10 @@ def test_a_parcel_of_which_no_step_lists_items_holds_all_of_the_orders(arrival: 
     assert (story.inside(), story.plan, story.status) == ({"mug": 2, "cup": 1}, {}, "delivered")
 
 
+def test_of_two_lists_in_one_step_the_first_to_commit_stays():
+    assert Story(*PAID, shipped("box", {"mug": 1}), shipped("box", {"mug": 2})).inside() == {"mug": 1}
+
+
 def test_an_item_listed_twice_counts_together():
     twice = shipped()
     twice.data["items"] = [{"item": "mug", "quantity": 1}, {"item": "mug", "quantity": 1}]
@@ -252,6 +256,11 @@ def test_a_fulfillment_created_on_a_canceled_order_is_recorded_as_failed():
     story = Story(*PAID, canceled(), late)
     assert (story.outcome(late), story.parcel().status) == ("ignored: order_canceled", "failed")
     assert (story.status, story.flags) == ("canceled", [])
+
+
+def test_a_parcel_of_an_unpaid_order_that_was_canceled_waits_for_no_money():
+    late = boxed()
+    assert Story(created(), late, canceled()).outcome(late) == "ignored: order_canceled"
 
 
 @pytest.mark.parametrize("known", [(), (boxed(),)])

@@ -254,6 +254,12 @@ def test_a_dispute_flags_the_order_until_it_is_won_and_moves_no_status(told: tup
     assert (story.flags, story.status, story.payment().status) == (flags, "preparing", "paid")
 
 
+def test_a_dispute_that_is_decided_is_not_opened_again():
+    opened = disputed()
+    story = Story(created(), paid(), disputed("lost"), opened)
+    assert (story.outcome(opened), story.payment().dispute) == ("ignored: overtaken", "lost")
+
+
 # -- what waits for money ----------------------------------------------------------------------------
 
 

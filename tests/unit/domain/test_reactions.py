@@ -144,6 +144,13 @@ def test_an_order_that_was_confirmed_before_it_arrived_has_no_confirm_timer():
     assert Story(*events).status == "confirmed"
 
 
+def test_an_order_that_was_confirmed_is_not_timed_again():
+    story = Story(created(), paid(), shipped(), delivered(), confirmed(), shipped("box", {"mug": 1}))
+    assert story.status == "preparing"
+    story.tell(delivered("rest", {"mug": 1}))
+    assert (story.status, len(story.fold.timers)) == ("confirmed", 2)
+
+
 def test_a_return_sets_no_second_confirm_timer():
     events = (created(), paid(), delivered("box", {"mug": 2}), asked_back(), rejected())
     assert [kind for kind, _ in timers(*events)] == [UNPAID, CONFIRM]

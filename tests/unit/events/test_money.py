@@ -25,7 +25,7 @@ def test_a_currency_has_its_exponent_by_iso_4217(currency: str, places: int):
 
 def test_a_currency_that_is_not_listed_has_two_decimals():
     assert exponent("XYZ") == 2
-    assert set(EXPONENTS.values()) == {0, 3}
+    assert set(EXPONENTS.values()) == {0, 3, 4}
 
 
 @pytest.mark.parametrize("currency", ["", "krw", "KR", "KRWW", "K W", "КРВ", "KRW\n", "\x00\x00\x00", "123", "ＫＲＷ"])

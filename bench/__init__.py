@@ -1,0 +1,18 @@
+"""`orders bench`: our drain against the ways that most teams take, on the same servers and the same events.
+
+lives         the events: whole lives of orders, and the state that each must end in
+naive         (a) a Celery task an event, SQLAlchemy's ORM
+psycopg_task  (b) the same with psycopg and hand-tuned SQL
+noop          (c) Celery tasks that do nothing
+ours          (d) our drain alone, and the full path from the journal to the result
+ceiling       (e) our statements replayed: how fast PostgreSQL could be
+hand          a process of its own that drains, or replays, at a word
+rivals        the Celery app that (a), (b) and (c) share
+latency       from handed in to committed, at a steady rate
+measure       CPU, WAL, statements and memory, of servers and workers apart
+sampling      where the drain's time goes
+servers       PostgreSQL and Valkey for the run, and fresh databases in them
+standing      workers that stand still until it is their turn
+run           everything in alternating rounds
+report        the table, the chart, JSON and Markdown
+"""
