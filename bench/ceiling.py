@@ -27,9 +27,9 @@ class Recording:
     def plan(self) -> list[dict[str, Any]]:
         """Read what was recorded, write a plan for each hand; what the batches were."""
         recorded = [_read(Path(self.pattern.format(number=n))) for n in range(self._hands)]
-        for batches in recorded:
-            for batch in batches:
-                batch.after = tuple(_followed(batch, others) for others in recorded)
+        for mine in recorded:
+            for batch in mine:
+                batch.after = tuple(0 if others is mine else _followed(batch, others) for others in recorded)
         for number, batches in enumerate(recorded):
             self._plan(number).write_bytes(pickle.dumps(batches))
         return [{"entries": b.entries, "statements": len(b.statements)} for batches in recorded for b in batches]
@@ -60,8 +60,6 @@ def _read(path: Path) -> list[Batch]:
 
 def _followed(batch: Batch, others: list[Batch]) -> int:
     """How many of another hand's batches to wait for: the last that shared a shard and ended before this began."""
-    if batch in others:
-        return 0
     before = bisect_right([other.ended for other in others], batch.began)
     mine = set(batch.shards)
     return next((n for n in range(before, 0, -1) if mine.intersection(others[n - 1].shards)), 0)

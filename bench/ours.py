@@ -16,8 +16,10 @@ from sqlalchemy import Connection, Engine, text
 from bench.hand import Hand
 from bench.lives import Play, State, gathered
 from bench.servers import BenchError
+from domain.policy import Policy
 from journal.append import append
 from journal.entries import Entry
+from journal.policies import policy_id
 from journal.streams import Streams, connect
 from storage import engine as engines
 from workers.app import CHORES, DRAIN, app, ring
@@ -34,6 +36,7 @@ def filled(database_url: str, play: Play) -> dict[int, list[Entry]]:
     engine = engines.connect(database_url)
     entries: dict[tuple[str, str], Entry] = {}
     with engine.begin() as conn:
+        policy_id(conn, Policy())  # results refer to it, those that are replayed too
         for start in range(0, len(play.deliveries), CHUNK):
             done = append(conn, play.deliveries[start : start + CHUNK], SHARDS)
             entries |= {(e.source, e.event_id): e for e in done.new}

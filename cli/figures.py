@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from domain.parcels import OWN_SOURCE
+from events.envelope import OWN_SOURCE
 from journal.account import OUTCOMES
 from storage.literals import array
 

@@ -19,8 +19,7 @@ from domain.parts import NEW, drop, touch
 from domain.policy import Context
 from domain.returns import Status as ReturnStatus
 from events.catalogue import Event, Share, tracking_key
-
-OWN_SOURCE = "order-lifecycle"  # the source of follow-up events
+from events.envelope import OWN_SOURCE
 
 # Scans that only a parcel on the move can have.
 MOVEMENT = frozenset(("picked_up", "in_transit", "out_for_delivery", "ready_for_pickup", "delivery_failed"))
@@ -96,7 +95,8 @@ def tracking_updated(order: Order, event: Event, context: Context, waiting: Sequ
     """A carrier's scan: movement implies shipped, delivered implies all before it; the rest is timeline."""
     data = event.data
     key = tracking_key(data.carrier, data.trackingNumber)
-    tracked = [f for f in order.fulfillments if key in f.parcels]
+    # By id: the last one's outcome is the event's, and a loaded order lists them in another sequence.
+    tracked = sorted((f for f in order.fulfillments if key in f.parcels), key=lambda f: f.id)
     if not tracked:
         return parked("parcel_unknown")
     if data.status == "delivered":

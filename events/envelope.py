@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 MAX_BODY_BYTES = 1_048_576
+OWN_SOURCE = "order-lifecycle"  # of follow-up events; ours with a suffix are other events that we make
 MAX_YEAR = 9000  # so that a period can be added to any time
 MAX_NAME = 255  # characters of id, source, type and subject
 SCHEMA_ROOT = "https://orders.example/events"  # `dataschema` ends in /TYPE/VERSION
@@ -52,6 +53,10 @@ class Envelope:
         if document.get("specversion", "1.0") != "1.0":
             raise EnvelopeError("specversion", f"{_shown(document['specversion'])} is unknown; send '1.0'")
         own_id, source, kind = (_name(document, name) for name in ("id", "source", "type"))
+        if source == OWN_SOURCE or source.startswith(f"{OWN_SOURCE}/"):
+            raise EnvelopeError(
+                "source", f"{OWN_SOURCE!r} is for events of our own; give your sender a name of its own"
+            )
         subject = None if document.get("subject") in (None, "") else _name(document, "subject")
         data = document.get("data", {})
         if not isinstance(data, dict):

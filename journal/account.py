@@ -12,19 +12,17 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from domain.outcome import REASONS
-from domain.parcels import OWN_SOURCE
-from journal.timers import SOURCE as TIMERS_SOURCE
+from events.envelope import OWN_SOURCE
 from storage.tables import EFFECT_STATES
 
 OUTCOMES = ("applied", "duplicate", "ignored", "parked", "dead", "waiting")
-TIMERS_IDS = "^[0-9a-f-]{36}:"  # an outside scheduler may call itself `timers`; ids of ours begin with the order's
 BODY_DIFFERS = "body_differs"
 _TEXTS = {**REASONS, BODY_DIFFERS: "delivered again under the same id with another body; the first one counts"}
 
 # One statement is one snapshot: what is accepted or decided meanwhile is in all of its numbers or in none.
 _COUNT = text("""
     with ours as (
-        select seq, type, source = :own or source = :timers and event_id ~ :timers_ids as own from journal
+        select seq, type, source = :own or source like :own || '/%' as own from journal
     ), counted as (
         select o.own, o.type, coalesce(r.outcome, 'waiting') as outcome, r.reason, count(*) as n
         from ours o left join results r using (seq) group by 1, 2, 3, 4
@@ -45,7 +43,7 @@ def account(conn: Connection) -> dict[str, Any]:
     `by_type`: type → the same seven; `by_reason`: outcome, reason, count and the reason's text;
     `own`: the same of our own events; `timers`; `effects`, by state; `held`: what history holds back.
     """
-    names = {"own": OWN_SOURCE, "timers": TIMERS_SOURCE, "timers_ids": TIMERS_IDS, "body_differs": BODY_DIFFERS}
+    names = {"own": OWN_SOURCE, "body_differs": BODY_DIFFERS}
     rows, (timers, held_timers), effects = conn.execute(_COUNT, names).one()
     by_state = {state: int(effects.get(state, 0)) for state in EFFECT_STATES}
     return {

@@ -45,6 +45,14 @@ class Clash(Exception):
     """Another transaction did the same work at the same time: roll back and drain again."""
 
 
+class _Stale(Exception):
+    """Entries that an operator edited after they went into a stream."""
+
+    def __init__(self, seqs: list[int]) -> None:
+        super().__init__(seqs)
+        self.seqs = seqs
+
+
 @dataclass(slots=True)
 class Shop:
     """What a batch needs to know besides its entries."""
@@ -76,6 +84,7 @@ class Batch:
     without_order: list[tuple[int, Outcome, str | None]] = field(default_factory=list)  # seq, outcome, key
     folds: dict[str, Fold] = field(default_factory=dict)  # by order id
     new_ids: dict[str, str] = field(default_factory=dict)  # order number → id, kept over the batch's tries
+    claimed: set[str] = field(default_factory=set)  # keys, likewise: what waits for them comes with them
     was_parked: dict[int, tuple[str | None, str]] = field(default_factory=dict)  # seq → order, reason as stored
 
 
@@ -98,12 +107,18 @@ def settle(
     poison: dict[tuple[str, str], str] = {}
     unclaiming: set[int] = set()
     new_ids: dict[str, str] = {}
+    claimed: set[str] = set()
+    corrected: dict[int, Entry] = {}
     while True:
-        batch = Batch(list(entries), context, shop, poison, dict(refused or {}), new_ids=new_ids)
+        mine = [corrected.get(entry.seq, entry) for entry in entries]
+        batch = Batch(mine, context, shop, poison, dict(refused or {}), new_ids=new_ids, claimed=claimed)
         try:
-            _fold_all(conn, batch, retry, retry_keys, unclaiming)
+            _fold_all(conn, batch, retry, retry_keys, unclaiming, corrected)
         except Poisoned as found:
             poison[found.key] = found.detail
+            continue
+        except _Stale as found:
+            corrected.update({entry.seq: entry for entry in read(conn, found.seqs)})
             continue
         wrong = _claimed_by_the_dead(batch) - unclaiming
         if wrong:  # a dead event must not bind a payment or a parcel to its order
@@ -168,7 +183,12 @@ def _verdict(error: Exception) -> Outcome:
 # -- steps -------------------------------------------------------------------------------------------------
 
 _SEEN = text("select seq, outcome from results where seq = any(cast(:seqs as bigint[]))")
-_BY_NUMBER = text("select order_number, id from orders where order_number = any(cast(:numbers as text[]))")
+# Orders by number, claimed keys, and entries that an operator edited since they went into a stream.
+_LOOK = text("""
+    select 'order' as kind, order_number as name, id from orders where order_number = any(cast(:numbers as text[]))
+    union all select 'key', key, order_id from correlations where key = any(cast(:keys as text[]))
+    union all select 'edited', cast(seq as text), null from corrections where seq = any(cast(:seqs as bigint[]))
+""")
 _CLAIMED = text("select key, order_id from correlations where key = any(cast(:keys as text[]))")
 _CLAIM = text(
     "insert into correlations (key, order_id) select v.key, v.order_id "
@@ -187,7 +207,12 @@ _WAITING = text(
 
 
 def _fold_all(
-    conn: Connection, batch: Batch, retry: Collection[str], retry_keys: Collection[str], unclaiming: set[int]
+    conn: Connection,
+    batch: Batch,
+    retry: Collection[str],
+    retry_keys: Collection[str],
+    unclaiming: set[int],
+    corrected: dict[int, Entry],
 ) -> None:
     numbers: set[str] = set()
     named: dict[int, set[str]] = {}  # seq → correlation keys
@@ -198,17 +223,18 @@ def _fold_all(
         if event.subject is not None:
             numbers.add(event.subject)
         named[entry.seq] = keys_of(event)
-    ids: dict[str, str] = {}
-    if numbers:
-        ids = _pairs(conn, _BY_NUMBER, {"numbers": array(sorted(numbers), "text")})
+    ids, owner = _look(conn, batch, numbers, named, corrected)
+    if not ids.keys().isdisjoint(batch.new_ids):
+        raise Clash("a rival made an order whose new id this batch has claimed keys with")
     made = {n: batch.new_ids.setdefault(n, fresh(batch.context.now)) for n in numbers if n not in ids}
-    owner, claims = _claim(conn, batch, named, {**ids, **made}, unclaiming)
+    claims = _claim(conn, batch, named, owner, {**ids, **made}, unclaiming)
     wanted = {*ids.values(), *(o for o in owner.values() if o is not None), *retry} - set(made.values())
     orders = load(conn, wanted)
     for number, new_id in made.items():
         orders[new_id] = Order(new_id, number, shard_of(number, batch.shop.shards), mark=NEW)
     _drop_known(conn, batch)
-    waiting = _load_waiting(conn, batch, orders, claims | set(retry_keys))
+    batch.claimed |= claims
+    waiting = _load_waiting(conn, batch, orders, batch.claimed | set(retry_keys))
     for order in orders.values():
         batch.folds[order.id] = Fold(order, batch.context, waiting.get(order.id, []), batch.poison)
     by_number = {**ids, **made}
@@ -270,18 +296,34 @@ def keys_of(event: Event) -> set[str]:
     return set()
 
 
+def _look(
+    conn: Connection, batch: Batch, numbers: set[str], named: dict[int, set[str]], corrected: dict[int, Entry]
+) -> tuple[dict[str, str], dict[str, str | None]]:
+    """(order number → id, key → its order) of what exists. _Stale where an entry was edited since it was published."""
+    if not batch.entries:
+        return {}, {}
+    parameters = {
+        "numbers": array(sorted(numbers), "text"),
+        "keys": array(sorted({key for keys in named.values() for key in keys}), "text"),
+        "seqs": array([entry.seq for entry in batch.entries], "bigint"),
+    }
+    found: dict[str, dict[str, Any]] = {"order": {}, "key": {}, "edited": {}}
+    for kind, name, order_id in conn.execute(_LOOK, parameters):
+        found[kind][name] = order_id
+    if stale := [int(seq) for seq in found["edited"] if int(seq) not in corrected]:
+        raise _Stale(stale)
+    return found["order"], found["key"]
+
+
 def _claim(
     conn: Connection,
     batch: Batch,
     named: dict[int, set[str]],
+    owner: dict[str, str | None],
     ids: dict[str, str],
     unclaiming: set[int],
-) -> tuple[dict[str, str | None], set[str]]:
-    """(key → its order, the keys that were claimed just now). A claimed key never changes: no lock is taken on it."""
-    keys = {key for found in named.values() for key in found}
-    if not keys:
-        return {}, set()
-    owner: dict[str, str | None] = _pairs(conn, _CLAIMED, {"keys": array(sorted(keys), "text")})
+) -> set[str]:
+    """Claim the batch's keys that nobody has, in `owner` too; those it got. A claimed key never changes: no lock."""
     wants: dict[str, str | None] = {}
     for seq, found in named.items():
         subject = batch.events[seq].subject
@@ -290,11 +332,10 @@ def _claim(
                 claim = ids[subject] if subject is not None and seq not in unclaiming else None
                 wants[key] = wants.get(key) or claim
     if not wants:
-        return owner, set()
-    rows = sorted(wants.items())
-    answer: dict[str, str | None] = _pairs(conn, _CLAIM, columns(("key", "order_id"), ("text", "uuid"), rows))
+        return set()
+    answer = _pairs(conn, _CLAIM, columns(("key", "order_id"), ("text", "uuid"), sorted(wants.items())))
     owner.update(answer)
-    return owner, {key for key, order_id in answer.items() if order_id is not None}
+    return {key for key, order_id in answer.items() if order_id is not None}
 
 
 def _pairs(conn: Connection, statement: TextClause, parameters: dict[str, str]) -> dict[str, Any]:

@@ -17,13 +17,13 @@ from domain.order import AFTER_DELIVERY, Status
 from domain.policy import Context, Policy
 from domain.reactions import CONFIRM, UNPAID
 from events.catalogue import payment_key
-from events.envelope import Envelope
+from events.envelope import OWN_SOURCE, Envelope
 from journal.append import append
 from journal.batch import Clash, Shop, clock, settle_carefully
 from journal.entries import read, shard_of
 from storage.literals import array
 
-SOURCE = "timers"
+SOURCE = f"{OWN_SOURCE}/timers"
 GAP_S = 300
 AT_ONCE = 100
 TRIES = 5

@@ -191,7 +191,7 @@ class Rig:
         return found
 
     def wait_until_blocked(self, count: int = 1) -> None:
-        """Until so many sessions of this database wait for a lock."""
+        """Until so many connections to this database wait for a lock."""
         sql = (
             "select count(*) from pg_stat_activity, pg_sleep(0.002) "
             "where datname = current_database() and wait_event_type = 'Lock'"

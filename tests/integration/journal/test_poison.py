@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import event, text
 
 from domain import apply as domain
-from domain.parcels import OWN_SOURCE
 from events.catalogue import Malformed, decode
+from events.envelope import OWN_SOURCE
 from journal import batch, dead_letters
 from tests.builders import created, delivered, disputed, failed, paid, shipped, told
 

@@ -173,7 +173,7 @@ JSON = st.recursive(
 )
 ENVELOPES = st.builds(
     Envelope,
-    id=NAMES, source=NAMES, type=NAMES, time=st.datetimes(timezones=st.just(UTC)), subject=st.none() | NAMES,
+    id=NAMES, source=NAMES, type=NAMES, time=st.datetimes(max_value=datetime(9000, 12, 31), timezones=st.just(UTC)), subject=st.none() | NAMES,
     data=st.dictionaries(TEXTS, JSON, max_size=5), version=st.integers(0, 999_999),
 )  # fmt: skip
 ANYTHING = st.recursive(
@@ -227,3 +227,9 @@ def test_the_digest_of_a_repeated_delivery_is_the_same_whatever_the_order_of_its
 def test_another_body_under_the_same_id_has_another_digest(other: dict[str, Any]):
     first = document(data={"a": 1})
     assert Envelope.parse({**first, **other}).digest() != Envelope.parse(first).digest()
+
+
+@pytest.mark.parametrize("source", ["order-lifecycle", "order-lifecycle/timers"])
+def test_nobody_outside_speaks_in_our_name(source):
+    with pytest.raises(EnvelopeError, match="source"):
+        Envelope.parse({"id": "a", "source": source, "type": "X", "time": "2026-11-01T09:30:00Z"})

@@ -1,0 +1,217 @@
+"""What the bench answers: one document, and the table, the chart and the Markdown page made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import log10
+from statistics import median
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+
+from bench.run import SYSTEMS, Measured, Plan, typical
+
+TITLES = {
+    "naive": "(a) Celery, a task an event, ORM",
+    "psycopg": "(b) Celery, a task an event, psycopg",
+    "noop": "(c) Celery, tasks that do nothing",
+    "drain": "(d) ours, drain only",
+    "full": "(d) ours, full path",
+    "ceiling": "(e) PostgreSQL's ceiling",
+}
+# (what, over what, at least so many times)
+RATIOS = (
+    ("drain", "naive", 40.0),
+    ("drain", "psycopg", 18.0),
+    ("drain", "ceiling", 0.45),
+    ("ceiling", "naive", 100.0),
+    ("full", "naive", 25.0),
+    ("full", "noop", 10.0),
+)
+MOST_STATEMENTS = 20  # a batch
+P99_TIMES, P99_MS = 1.5, 100  # at 50 events/s over (a)'s; at 500
+BAR = 44
+
+
+def document(measured: Measured, plan: Plan, machine: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """All of it as JSON."""
+    rates = {name: round(median(measured.rates[name]), 1) for name in SYSTEMS}
+    ratios = {f"{one}/{other}": round(rates[one] / rates[other], 2) for one, other, _ in RATIOS}
+    found = {
+        "events_per_second": rates,
+        "range": {n: [round(min(measured.rates[n]), 1), round(max(measured.rates[n]), 1)] for n in SYSTEMS},
+        "rounds": {name: [round(rate, 1) for rate in measured.rates[name]] for name in SYSTEMS},
+        "ratios": ratios,
+        "latency_ms": measured.latencies,
+        "per_event": {name: typical(measured.costs[name]) for name in SYSTEMS},
+        "memory_mb": measured.memory,
+        "batches": measured.batches,
+        "batch": plan.batch,
+        "orders": {"ours": plan.orders, "rivals": plan.rival_orders},
+        "events_a_round": measured.deliveries,
+        "follow_ups_a_round": measured.follow_ups,
+        "orders_checked": measured.checked,
+        "machine": machine,
+        "seconds": round(seconds, 1),
+    }
+    found["targets"] = list(_targets(found))
+    return found
+
+
+def _targets(found: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    for one, other, times in RATIOS:
+        has = found["ratios"][f"{one}/{other}"]
+        yield {"what": f"{one} ≥ {times:g} × {other}", "found": has, "met": has >= times}
+    most = max(batch["statements"]["max"] for batch in found["batches"].values())
+    yield {"what": f"statements a batch ≤ {MOST_STATEMENTS}", "found": most, "met": most <= MOST_STATEMENTS}
+    slow, fast = (found["latency_ms"].get(rate, {}) for rate in ("50", "500"))
+    if slow:
+        ours, naive = slow["ours"], slow["naive"]
+        told = None not in (ours["p50"], naive["p50"])
+        yield {
+            "what": "p50 at 50 events/s ≤ (a)'s",
+            "found": [ours["p50"], naive["p50"]],
+            "met": told and ours["p50"] <= naive["p50"],
+        }
+        yield {
+            "what": f"p99 at 50 events/s ≤ {P99_TIMES} × (a)'s",
+            "found": [ours["p99"], naive["p99"]],
+            "met": told and ours["p99"] <= P99_TIMES * naive["p99"],
+        }
+    if fast:
+        p99 = fast["ours"]["p99"]
+        yield {
+            "what": f"p99 at 500 events/s ≤ {P99_MS} ms",
+            "found": p99,
+            "met": p99 is not None and p99 <= P99_MS,
+        }
+
+
+# -- for people ------------------------------------------------------------------------------------------------
+
+
+def chart(rates: dict[str, float]) -> list[str]:
+    """A bar a system, each ten times as long as the last at ten times the rate."""
+    top, bottom = max(rates.values()), min(rates.values()) / 3
+    lines = []
+    for name in SYSTEMS:
+        length = BAR * log10(rates[name] / bottom) / log10(top / bottom)
+        whole, eighths = int(length), int(length % 1 * 8)
+        bar = "█" * whole + (" ▏▎▍▌▋▊▉"[eighths] if eighths else "")
+        lines.append(f"{TITLES[name]:38} {bar:<{BAR + 1}} {rates[name]:>8,.0f}")
+    return lines
+
+
+def _rows(found: dict[str, Any]) -> Iterable[tuple[str, ...]]:
+    for name in SYSTEMS:
+        cost, (least, most) = found["per_event"][name], found["range"][name]
+        rate = found["events_per_second"][name]
+        yield (
+            TITLES[name],
+            f"{rate:,.0f}",
+            f"{least:,.0f}–{most:,.0f}",
+            f"{rate / found['events_per_second']['naive']:.1f} ×",
+            _number(cost["statements"], 2),
+            _number(cost["wal_bytes"]),
+            _number(cost["cpu_us"]["server"]),
+            _number(cost["cpu_us"]["workers"]),
+            _number(found["memory_mb"].get(name)),
+        )
+
+
+HEADS = ("", "events/s", "range", "of (a)", "statements", "WAL bytes", "server µs", "workers µs", "MB a process")
+
+
+def _latency_rows(found: dict[str, Any]) -> Iterable[tuple[str, ...]]:
+    for rate, systems in found["latency_ms"].items():
+        for name, title in (("naive", "(a) Celery, ORM"), ("ours", "(d) ours")):
+            one = systems[name]
+            told = ("saturated", "saturated") if one.get("saturated") else (f"{one['p50']} ms", f"{one['p99']} ms")
+            yield (f"{rate} events/s", title, *told, str(one["samples"]))
+
+
+LATENCY_HEADS = ("rate", "", "p50", "p99", "samples")
+
+
+def _batch_rows(found: dict[str, Any]) -> Iterable[tuple[str, ...]]:
+    for size, batch in found["batches"].items():
+        yield (
+            size,
+            f"{batch['entries']['median']:g}, at most {batch['entries']['max']}",
+            f"{batch['statements']['median']:g}, at most {batch['statements']['max']}",
+        )
+
+
+BATCH_HEADS = ("batch", "entries", "statements a batch")
+
+
+def _target_rows(found: dict[str, Any]) -> Iterable[tuple[str, ...]]:
+    for target in found["targets"]:
+        has = target["found"]
+        shown = " against ".join(map(str, has)) if isinstance(has, list) else str(has)
+        yield (target["what"], shown, "yes" if target["met"] else "NO")
+
+
+TARGET_HEADS = ("should be", "is", "met")
+
+
+def printed(found: dict[str, Any]) -> RenderableType:
+    """For a terminal."""
+    parts: list[RenderableType] = [_rich(HEADS, _rows(found)), "\n".join(chart(found["events_per_second"])), ""]
+    if found["latency_ms"]:
+        parts += [_rich(LATENCY_HEADS, _latency_rows(found))]
+    parts += [_rich(BATCH_HEADS, _batch_rows(found)), _rich(TARGET_HEADS, _target_rows(found)), _where(found)]
+    return Group(*parts)
+
+
+def show(console: Console, found: dict[str, Any]) -> None:
+    """Print it."""
+    console.print(printed(found))
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """The part of docs/benchmark.md that a run writes."""
+    parts = [
+        _markdown(HEADS, _rows(found)),
+        "```text\n" + "\n".join(line.rstrip() for line in chart(found["events_per_second"])) + "\n```",
+        "Bars are logarithmic. Statements, WAL, and CPU (of all server and of all worker processes) are an event.",
+    ]
+    if found["latency_ms"]:
+        parts.append(_markdown(LATENCY_HEADS, _latency_rows(found)))
+    parts += [_markdown(BATCH_HEADS, _batch_rows(found)), _markdown(TARGET_HEADS, _target_rows(found)), _where(found)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _where(found: dict[str, Any]) -> str:
+    m = found["machine"]
+    servers = ", ".join(f"{name} {m[name]}" for name in ("postgresql", "valkey", "redis") if name in m)
+    counts = found["events_a_round"]
+    checked = sum(found["orders_checked"].values())
+    return (
+        f"{m['cpu']}, {m['cores']} cores, {m['memory_gb']} GB, {m['system']}; Python {m['python']}, {servers} "
+        f"({'embedded' if m['embedded'] else 'yours'}, fsync {m['fsync']}, synchronous_commit "
+        f"{m['synchronous_commit']}), Celery {m['celery']}, SQLAlchemy {m['SQLAlchemy']}, psycopg {m['psycopg']}; "
+        f"load before: {m['load_before']}. {len(found['rounds']['naive'])} rounds of {counts['drain']:,} events "
+        f"(ours, ceiling) and {counts['naive']:,} (rivals); our {found['follow_ups_a_round']:,} follow-up events a "
+        f"round are work and not counted. The final states of {checked:,} orders were compared. "
+        f"Took {found['seconds']:.0f} s."
+    )
+
+
+def _rich(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for place, head in enumerate(heads):
+        table.add_column(head, justify="left" if place == 0 else "right", no_wrap=place == 0)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _markdown(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def _number(value: float | None, digits: int = 0) -> str:
+    return "–" if value is None else f"{value:,.{digits}f}"

@@ -1,0 +1,399 @@
+"""Everything in alternating rounds: one after the other on the same servers, whoever has no turn stands still.
+
+Each round plays the same lives anew: the drain and the ceiling in a fresh copy of one database, the others under
+new order numbers. Rivals play fewer of them (they would take minutes): rates do not depend on it. After every
+play each order's state is compared with the one that its life must end in; one that differs ends the bench.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psutil
+import redis
+from celery import Celery
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.orm import DeclarativeBase
+
+from bench import ceiling, latency, lives, measure, naive, noop, ours, psycopg_task, rivals, standing
+from bench.hand import Hand
+from bench.lives import Play, State
+from bench.measure import Meter
+from bench.servers import BenchError, Servers
+from bench.standing import Worker
+from events.envelope import Envelope
+from storage import engine as engines
+from storage.migrate import upgrade
+
+SYSTEMS = ("naive", "psycopg", "noop", "drain", "full", "ceiling")
+RATES = (50, 500)  # events a second, for latency
+PROCESSES = 2
+POLL_S = 0.005
+PATIENCE_S = 120.0
+WARM_ORDERS = 40
+OTHER_BATCHES = (16, 1024)  # whose statements are counted too, where there is time
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much of everything."""
+
+    rounds: int = 5
+    orders: int = 4000  # the drain's, the full path's and the ceiling's
+    rival_orders: int = 200
+    batch: int = 256
+    samples: tuple[tuple[int, int], ...] = ((50, 1000), (500, 2000))  # rate → samples
+    other_batches: tuple[int, ...] = OTHER_BATCHES
+    profile: Path | None = None
+
+
+@dataclass(slots=True)
+class Measured:
+    """What came out, system by system."""
+
+    rates: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in SYSTEMS})
+    costs: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {name: [] for name in SYSTEMS})
+    latencies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    memory: dict[str, float | None] = field(default_factory=dict)
+    batches: dict[str, Any] = field(default_factory=dict)
+    checked: dict[str, int] = field(default_factory=dict)  # orders whose state was compared
+    deliveries: dict[str, int] = field(default_factory=dict)  # a round
+    follow_ups: int = 0  # of ours, a round: not counted as events
+
+
+def run(servers: Servers, plan: Plan, say: Say) -> Measured:
+    """All of it."""
+    with ExitStack() as stack:
+        stage = _Stage(servers, plan, say, stack)
+        stage.warm_up()
+        stage.record()
+        for number in range(plan.rounds):
+            turn = number % len(SYSTEMS)
+            for name in SYSTEMS[turn:] + SYSTEMS[:turn]:
+                stage.round(name, number)
+        if servers.setting("track_commit_timestamp") == "on":
+            for rate, samples in plan.samples:
+                stage.latency(rate, samples)
+        else:
+            say("latency: left out, since PostgreSQL runs without track_commit_timestamp")
+        stage.remember_memory()
+        return stage.measured
+
+
+@dataclass(slots=True)
+class _Rival:
+    """(a), (b) or (c) at work: its app, its task, its database and its worker."""
+
+    name: str
+    app: Celery
+    task: Any
+    database_url: str
+    worker: Worker
+    states: bool
+
+    def publish(self, envelopes: Sequence[Envelope]) -> None:
+        with self.app.producer_or_acquire() as producer:
+            for envelope in envelopes:
+                self.task.apply_async((rivals.message(envelope),), producer=producer)
+
+
+class _Stage:
+    """Servers, databases, workers and hands, and one method a thing to measure."""
+
+    def __init__(self, servers: Servers, plan: Plan, say: Say, stack: ExitStack) -> None:
+        self.servers, self.plan, self.say = servers, plan, say
+        self.measured = Measured()
+        say("databases and workers")
+        self.queue_url, self.drain_redis, full_redis = (servers.redis_database() for _ in range(3))
+        self.queue = stack.enter_context(redis.Redis.from_url(self.queue_url))
+        self.template = servers.database("template")
+        upgrade(self.template, ours.SHARDS)
+        full_url = servers.database("full", self.template)
+        self.rivals = {
+            name: stack.enter_context(self._rival(name, module.app, module.apply, checked))
+            for name, module, checked in (
+                ("naive", naive, True),
+                ("psycopg", psycopg_task, True),
+                ("noop", noop, False),
+            )
+        }
+        told = {"DATABASE_URL": full_url, "REDIS_URL": full_redis, "ORDERS_SHARDS": str(ours.SHARDS)}
+        self.full_worker = stack.enter_context(
+            standing.celery("full", *ours.WORKER[:1], servers.folder, told, *ours.WORKER[1:], beat=True)
+        )
+        self.full = ours.FullPath(full_url, full_redis)
+        stack.callback(self.full.close)
+        self.hands = [Hand(number, servers.folder) for number in range(PROCESSES)]
+        for hand in self.hands:
+            stack.callback(hand.close)
+        self.play = lives.play(plan.orders, "d")
+        self.filled = servers.database("filled", self.template)
+        self.entries = ours.filled(self.filled, self.play)
+        self.recording = ceiling.Recording(servers.folder, PROCESSES)
+
+    def _rival(self, name: str, app: Celery, task: Any, checked: bool) -> Any:
+        return _rival(self.servers, self.queue_url, name, app, task, checked)
+
+    # -- rounds ------------------------------------------------------------------------------------------------
+
+    def warm_up(self) -> None:
+        """Everyone plays a few lives unmeasured: imports, caches and prepared statements are there."""
+        for name in self.rivals:
+            self._rival_round(name, lives.play(WARM_ORDERS, f"{name}-w"), measured=False)
+        self._full_round(lives.play(WARM_ORDERS * 5, "w"), measured=False)
+
+    def round(self, name: str, number: int) -> None:
+        """One system, one round."""
+        if name == "drain":
+            self._drain_round()
+        elif name == "ceiling":
+            self._ceiling_round()
+        elif name == "full":
+            self._full_round(lives.play(self.plan.orders, f"f{number}"))
+        else:
+            self._rival_round(name, lives.play(self.plan.rival_orders, f"{name}-{number}"))
+        self.say(f"round {number + 1}/{self.plan.rounds}  {name:8} {self.measured.rates[name][-1]:>9,.0f} events/s")
+
+    def _rival_round(self, name: str, play: Play, *, measured: bool = True) -> None:
+        rival = self.rivals[name]
+        rival.publish(play.deliveries)
+        meter = Meter(self.servers, rival.database_url, rival.worker.tree())
+        with rival.worker.moving():
+            began = time.monotonic()
+            self._wait_for(rival)
+            seconds = time.monotonic() - began
+            cost = meter.cost(seconds)
+        if rival.states:
+            self._compare(name, play.states, _rival_states(rival.database_url, _tag(play)))
+        if measured:
+            self._note(name, len(play.deliveries), cost)
+
+    def _wait_for(self, rival: _Rival) -> None:
+        """Until the queue is empty and every task acknowledged."""
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            pipe = self.queue.pipeline(transaction=False)
+            pipe.llen(f"bench.{rival.name}")
+            pipe.hlen("unacked")
+            if not any(pipe.execute()):
+                return
+            rival.worker.check()
+            time.sleep(POLL_S)
+        raise BenchError(f"{rival.name} is not done after {PATIENCE_S:.0f} s; see {rival.worker.log}")
+
+    def _full_round(self, play: Play, *, measured: bool = True) -> None:
+        meter = Meter(self.servers, self.full.database_url, self.full_worker.tree())
+        with self.full_worker.moving():
+            seconds = self.full.run(play)
+            cost = meter.cost(seconds)
+        self.full_worker.check()
+        self._check_ours("full", self.full.database_url, play)
+        if measured:
+            self._note("full", len(play.deliveries), cost)
+
+    def _drain_round(self) -> None:
+        url = self._fresh_for_drain()
+        commands = ours.drain_commands(self.hands, url, self.drain_redis, self.plan.batch)
+        cost = self._work(url, commands)
+        self._check_ours("drain", url, self.play)
+        self._note("drain", len(self.play.deliveries), cost)
+
+    def _ceiling_round(self) -> None:
+        url = self.servers.database("drained", self.filled)
+        cost = self._work(url, self.recording.commands(self.hands, url))
+        self._check_ours("ceiling", url, self.play)
+        self._note("ceiling", len(self.play.deliveries), cost)
+
+    def _work(self, url: str, commands: Sequence[dict[str, Any]]) -> measure.Cost:
+        meter = Meter(self.servers, url, [hand.psutil for hand in self.hands])
+        seconds, _ = ours.work(self.hands, commands)
+        return meter.cost(seconds)
+
+    def _fresh_for_drain(self) -> str:
+        url = self.servers.database("drained", self.filled)
+        ours.pour(self.drain_redis, self.entries)
+        return url
+
+    def _note(self, name: str, deliveries: int, cost: measure.Cost) -> None:
+        self.measured.rates[name].append(deliveries / cost.seconds)
+        self.measured.costs[name].append(cost.per_event(deliveries))
+        self.measured.deliveries[name] = deliveries
+
+    # -- recordings --------------------------------------------------------------------------------------------
+
+    def record(self) -> None:
+        """Drain with every statement noted: for the ceiling, and to count statements a batch; then to profile."""
+        for batch in (*self.plan.other_batches, self.plan.batch):  # the plan's last: the ceiling replays it
+            url = self._fresh_for_drain()
+            record = {"record": self.recording.pattern}
+            ours.work(self.hands, ours.drain_commands(self.hands, url, self.drain_redis, batch, **record))
+            self.measured.batches[str(batch)] = ceiling.summary(self.recording.plan())
+            self.say(f"recorded at batch {batch}: {self.measured.batches[str(batch)]['statements']} statements a batch")
+        if self.plan.profile is not None:
+            url = self._fresh_for_drain()
+            one = self.hands[:1]  # alone, so that it is seen waiting for the servers and not for its rival
+            told = {"profile": str(self.plan.profile.resolve())}
+            ours.work(one, ours.drain_commands(one, url, self.drain_redis, self.plan.batch, **told))
+            self.say(f"profile: {self.plan.profile}")
+
+    # -- latency -----------------------------------------------------------------------------------------------
+
+    def latency(self, rate: int, samples: int) -> None:
+        """(a) and ours at a steady rate."""
+        found = self.measured.latencies.setdefault(str(rate), {})
+        for name, measure_one in (("naive", self._naive_latency), ("ours", self._our_latency)):
+            tag = f"{name[0]}{rate}"
+            play = lives.play(samples // 5 + 1, tag, duplicates=0)
+            cut = list(islice(play.deliveries, samples))
+            found[name] = measure_one(rate, cut, tag)
+            shown = "saturated" if found[name].get("saturated") else f"{found[name]['p50']} / {found[name]['p99']} ms"
+            self.say(f"latency at {rate} events/s  {name:6} {shown}")
+
+    def _naive_latency(self, rate: int, envelopes: list[Envelope], tag: str) -> dict[str, Any]:
+        rival = self.rivals["naive"]
+        with rival.worker.moving():
+            sent = latency.hand_in_steadily(envelopes, rate, lambda e: rival.task.apply_async((rivals.message(e),)))
+            self._wait_for(rival)
+        return latency.figures(sent, latency.applied(rival.database_url, latency.NAIVE, tag), rate)
+
+    def _our_latency(self, rate: int, envelopes: list[Envelope], tag: str) -> dict[str, Any]:
+        with self.full_worker.moving():
+            sent = latency.hand_in_steadily(envelopes, rate, lambda e: self.full.hand_in([e]))
+            self.full.wait()
+        return latency.figures(sent, latency.applied(self.full.database_url, latency.OURS, tag), rate)
+
+    def remember_memory(self) -> None:
+        """What a process that applies events holds by now."""
+        for name, rival in self.rivals.items():
+            self.measured.memory[name] = measure.memory_mb(rival.worker.tree(), pool=True)
+        self.measured.memory["full"] = measure.memory_mb(self.full_worker.tree()[:1], pool=True)
+        self.measured.memory["drain"] = measure.memory_mb([hand.psutil for hand in self.hands], pool=False)
+
+    # -- checks ------------------------------------------------------------------------------------------------
+
+    def _check_ours(self, name: str, url: str, play: Play) -> None:
+        engine = engines.connect(url, pool=1)
+        with engine.connect() as conn:
+            found, outcomes = ours.states(conn, _tag(play)), ours.outcomes(conn)
+        engine.dispose()
+        self._compare(name, play.states, found)
+        if odd := {k: v for k, v in outcomes.items() if k != "applied"}:
+            raise BenchError(f"{name}: every event of these lives applies, but some ended as {odd}")
+        if name == "drain":
+            self.measured.follow_ups = outcomes["applied"] - play.events
+
+    def _compare(self, name: str, expected: dict[str, State], found: dict[str, State]) -> None:
+        wrong = list(islice(lives.differences(expected, found), 3))
+        if wrong:
+            raise BenchError(f"{name}: orders do not stand where their lives end:\n  " + "\n  ".join(wrong))
+        self.measured.checked[name] = self.measured.checked.get(name, 0) + len(expected)
+
+
+# -- the rivals' databases -------------------------------------------------------------------------------------
+
+
+class _rival(ExitStack):  # noqa: N801 -- read as a function
+    """A rival with its tables and its worker, until the block ends."""
+
+    def __init__(self, servers: Servers, queue_url: str, name: str, app: Celery, task: Any, checked: bool) -> None:
+        super().__init__()
+        self._servers, self._arguments = servers, (queue_url, name, app, task, checked)
+
+    def __enter__(self) -> Any:
+        super().__enter__()
+        queue_url, name, app, task, checked = self._arguments
+        url = self._servers.database(name)
+        _make_tables(url, naive.Base)
+        app.conf.broker_url = queue_url
+        told = {"BENCH_DATABASE_URL": url, "BENCH_REDIS_URL": queue_url}
+        module = "psycopg_task" if name == "psycopg" else name
+        worker = self.enter_context(
+            standing.celery(name, f"bench.{module}", self._servers.folder, told, "-Q", f"bench.{name}")
+        )
+        return _Rival(name, app, task, url, worker, checked)
+
+
+def _make_tables(url: str, base: type[DeclarativeBase]) -> None:
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+    base.metadata.create_all(engine)
+    engine.dispose()
+
+
+_LIKE = "where starts_with(o.number, :tag)"
+_STATES = (
+    f"select o.number, o.status from orders o {_LIKE}",
+    "select o.number, p.name, p.quantity, p.shipped_quantity, p.delivered_quantity, p.returned_quantity "
+    f"from orders o join items p on p.order_id = o.id {_LIKE}",
+    "select o.number, p.payment_id, p.status, p.amount, p.refund_target "
+    f"from orders o join transactions p on p.order_id = o.id {_LIKE}",
+    "select o.number, coalesce(p.name, 'plan'), p.status "
+    f"from orders o join fulfillments p on p.order_id = o.id {_LIKE}",
+    f"select o.number, p.name, p.status from orders o join returns p on p.order_id = o.id {_LIKE}",
+)
+
+
+def _rival_states(url: str, tag: str) -> dict[str, State]:
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+    with engine.connect() as conn:
+        rows: list[Any] = [conn.execute(text(statement), {"tag": f"{tag}-"}).all() for statement in _STATES]
+    engine.dispose()
+    return lives.gathered(*rows)
+
+
+def _tag(play: Play) -> str:
+    """What begins every order number of a play."""
+    return next(iter(play.states)).rpartition("-")[0]
+
+
+def typical(costs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The medians of several rounds' costs an event."""
+
+    def middle(values: list[Any]) -> Any:
+        told = [value for value in values if value is not None]
+        return round(median(told), 3) if told else None
+
+    return {
+        "statements": middle([c["statements"] for c in costs]),
+        "wal_bytes": middle([c["wal_bytes"] for c in costs]),
+        "cpu_us": {whose: middle([c["cpu_us"][whose] for c in costs]) for whose in ("server", "workers")},
+    }
+
+
+def machine(servers: Servers) -> dict[str, Any]:
+    """What it ran on."""
+    import platform
+    from importlib.metadata import version
+
+    return {
+        "cpu": _cpu_name(),
+        "cores": psutil.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        **servers.versions(),
+        **{name: version(name) for name in ("celery", "SQLAlchemy", "psycopg", "redis")},
+        "synchronous_commit": servers.setting("synchronous_commit"),
+        "fsync": servers.setting("fsync"),
+        "embedded": servers.embedded,
+        "load_before": round(psutil.getloadavg()[0], 1),
+    }
+
+
+def _cpu_name() -> str:
+    import platform
+
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

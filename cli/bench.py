@@ -1,0 +1,74 @@
+"""`orders bench`: how fast this is on your machine, against the ways that most teams take."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from time import monotonic
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from cli.opening import stop_at_sigterm
+from cli.options import Json, Problem, err, out, print_json
+
+
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="Under a minute, on fewer events: a first look.")] = False,
+    rounds: Annotated[
+        int | None, typer.Option("--rounds", min=1, max=100, help="Of everything; 5, with --quick 2.")
+    ] = None,
+    orders: Annotated[
+        int | None,
+        typer.Option("--orders", min=20, max=100_000, help="Lives a round; 4000, with --quick 1500. Rivals: a 20th."),
+    ] = None,
+    batch: Annotated[int, typer.Option("--batch", min=1, max=10_000, help="Entries of one commit at most.")] = 256,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Answer with the tables of docs/benchmark.md.")] = False,
+    profile: Annotated[
+        Path | None, typer.Option("--profile", help="Write to this file where the drain's time goes.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Measure events a second, latency and costs, beside Celery with a task an event and PostgreSQL's ceiling.
+
+    Runs on its own embedded servers in a temporary folder, or in fresh databases on DATABASE_URL and REDIS_URL.
+    Every system plays the same lives of orders, and ends in the same states, or the bench fails.
+
+    Examples: orders bench --quick   ·   orders bench --json > bench.json   ·   orders bench --profile drain.txt
+    """
+    from bench import report
+    from bench import run as running
+    from bench.servers import BenchError, opened
+
+    stop_at_sigterm()
+    began = monotonic()
+
+    def say(what: str) -> None:
+        err.print(f"[dim]{monotonic() - began:6.1f} s[/]  {escape(what)}")
+
+    played = orders or (1500 if quick else 4000)
+    plan = running.Plan(
+        rounds=rounds or (2 if quick else 5),
+        orders=played,
+        rival_orders=max(20, played // 20),
+        batch=batch,
+        samples=((50, 300), (500, 600)) if quick else ((50, 1000), (500, 2000)),
+        other_batches=() if quick else running.OTHER_BATCHES,
+        profile=profile,
+    )
+    try:
+        say("starting servers")
+        with opened() as servers:
+            machine = running.machine(servers)
+            measured = running.run(servers, plan, say)
+    except BenchError as error:
+        raise Problem(str(error)) from error
+    found = report.document(measured, plan, machine, monotonic() - began)
+    if json:
+        print_json(found)
+    elif markdown:
+        sys.stdout.write(report.markdown(found))
+    else:
+        report.show(out, found)
+
