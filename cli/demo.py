@@ -129,7 +129,9 @@ def _open_stage(stack: ExitStack, display: Display, orders: int, seed: int, work
     servers = stack.enter_context(find_servers(data))
     folder = servers.settings.data
     if servers.whose == "found":
-        raise Problem(f"`orders up`, or a demo, runs already in {folder}; stop it first, or give this one another --data")
+        raise Problem(
+            f"`orders up`, or a demo, runs already in {folder}; stop it first, or give this one another --data"
+        )
     if servers.whose == "started":
         migrate.upgrade(servers.settings.database_url or "", servers.settings.shards)
     opened, _ = stack.enter_context(open_shop(data))

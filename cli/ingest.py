@@ -172,10 +172,10 @@ def _wait(opened: Parts) -> None:
 
 
 def _tell(document: dict[str, Any], bad: list[BadLine], waited: bool) -> None:
-    rate = document["accepted"] / document["append_seconds"] if document["append_seconds"] else 0
+    took = document["append_seconds"]
     out.print(
-        f"accepted {document['accepted']:,} deliveries ({document['new']:,} new, {document['duplicates']:,} "
-        f"duplicates, {document['body_differs']:,} of them with another body) in {document['append_seconds']:.1f} s, {rate:,.0f}/s"
+        f"accepted {document['accepted']:,} deliveries ({document['new']:,} new, {document['duplicates']:,} duplicates, "
+        f"{document['body_differs']:,} with another body) in {took:.1f} s, {document['accepted'] / max(took, 0.001):,.0f}/s"
     )
     if waited:
         out.print(f"every event has its result after {document['seconds']:.1f} s; see `orders account`")

@@ -94,7 +94,7 @@ class Processes:
             try:
                 process.wait(max(0.1, until - monotonic()))
             except subprocess.TimeoutExpired:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # with the processes of its pool
                 process.wait()
         for file in self._files:
             file.close()

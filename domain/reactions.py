@@ -12,11 +12,11 @@ from typing import Any
 
 from domain.ids import derived, shown
 from domain.order import AFTER_DELIVERY, Order, Status
-from domain.parcels import OWN_SOURCE
 from domain.policy import Context
 from domain.returns import Status as ReturnStatus
 from domain.transaction import Transaction
 from events.catalogue import Event
+from events.envelope import OWN_SOURCE
 
 UNPAID, CONFIRM = "unpaid", "confirm"  # the kinds of timer
 

@@ -151,7 +151,7 @@ def work_off(shop: Shop, watch: Watch, count: int, within_s: float) -> tuple[flo
         while shop.waiting():
             if monotonic() - begun > within_s:
                 raise TimeoutError(f"{shop.waiting()} events have no result after {within_s} s")
-            sleep(1 if first > 20_000 else 0.1)  # looking costs a few milliseconds a thousand of what waits
+            sleep(1 if first > 20_000 else 0.1)  # looking costs 1 ms a thousand of what waits
         worked = monotonic() - begun
         watch.workers = None
     watch.phase = "empty"
@@ -180,18 +180,16 @@ def main() -> int:
     numbers = (f"B{number:09}".ljust(options.names, "가") for number in range(options.events))
     with tempfile.TemporaryDirectory(prefix="orders-chaos-") as data, a_shop(Path(data)) as shop, Watch(shop) as watch:
         seconds = pile_up(shop, watch, numbers, options.events, options.large)
-        say(
-            f"appended  {shop.events:,} events, {options.large} of 1 MB, in {seconds:.1f} s ({shop.events / seconds:,.0f}/s)"
-        )
+        rate = shop.events / seconds
+        say(f"appended  {shop.events:,} events, {options.large} of 1 MB, in {seconds:.1f} s ({rate:,.0f}/s)")
         say(
             f"Redis     {watch.redis['appending'] / MB:.1f} MB above empty while appending, {shop.streamed():,} entries"
         )
         started, worked = work_off(shop, watch, options.workers, within_s=1800)
         say(f"applied   in {worked:.1f} s ({shop.events / worked:,.0f}/s), the first {started:.1f} s after the start")
-        say(
-            f"Redis     {watch.redis['draining'] / MB:.1f} MB above empty while draining, at most {watch.entries:,} entries;"
-        )
-        say(f"          {watch.now_mb():.1f} MB when all is done")
+        most = watch.redis["draining"] / MB
+        say(f"Redis     {most:.1f} MB above empty while draining, {watch.now_mb():.1f} MB at the end,")
+        say(f"          at most {watch.entries:,} entries")
         most = max(watch.resident.values(), default=0)
         say(f"workers   {options.workers} drain processes, at most {most / MB:.0f} MB resident each")
         found = faults(shop)

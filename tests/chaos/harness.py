@@ -17,12 +17,12 @@ from typing import Any
 
 import psutil
 from celery import Celery
-from embedded import servers
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
 from cli.processes import Processes, start_workers
 from domain.policy import Context
+from embedded import servers
 from events.envelope import Envelope
 from journal import account as accounts
 from journal.append import append
@@ -85,7 +85,7 @@ class Shop:
         while left := self.waiting():
             if monotonic() - begun > within_s:
                 raise TimeoutError(f"{left} events have no result after {within_s} s")
-            sleep(0.2)  # looking costs a few milliseconds a thousand of what waits
+            sleep(0.2)  # looking costs 1 ms a thousand of what waits
         return monotonic() - begun
 
 
@@ -150,8 +150,8 @@ class Workers:
         until = monotonic() + READY_S
         while len(self.pids()) < self.count:
             if monotonic() > until:
-                log = self.processes.log("worker").read_text(errors="replace")
-                raise TimeoutError(f"{len(self.pids())} of {self.count} drain processes after {READY_S} s\n{log[-2000:]}")
+                log = self.processes.log("worker").read_text(errors="replace")[-2000:]
+                raise TimeoutError(f"{len(self.pids())} of {self.count} drain processes after {READY_S} s\n{log}")
             sleep(0.02)
 
 
@@ -241,7 +241,7 @@ def _settled(state: State) -> State:
     given = sum((one["refundAmount"] or Decimal(0) for one in state["returns"].values()), Decimal(0))
     return {
         **state,
-        "flags": {name: True for name in state["flags"]},
+        "flags": dict.fromkeys(state["flags"], True),
         "transactions": {k: {**t, "refundTarget": None} for k, t in state["transactions"].items()},
         "returns": {
             **{k: {**r, "refundAmount": None} for k, r in state["returns"].items()},
@@ -282,7 +282,9 @@ def account_faults(shop: Shop, document: dict[str, Any]) -> list[str]:
 def verify_faults(engine: Engine) -> list[str]:
     """What is stored otherwise than the journal tells."""
     report = verify(engine)
-    return [] if not report.differences and report.orders else [f"verify: {d}" for d in report.differences or ["no order"]]
+    if not report.orders:
+        return ["verify: no order"]
+    return [f"verify: {difference}" for difference in report.differences]
 
 
 def rows_of(table: str, engine: Engine) -> int:

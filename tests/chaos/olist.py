@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
@@ -33,6 +33,7 @@ from events.envelope import Envelope
 from storage.settings import read
 from tests.chaos.blows import FLUSHES, Run, disturb
 from tests.chaos.harness import (
+    OUTCOMES,
     Shop,
     State,
     a_shop,
@@ -135,7 +136,8 @@ def a_round(shop: Shop, events: list[Envelope], baseline: Ended, seed: int, devi
 def _line(run: Run, seconds: float, baseline: Ended, found: Ended) -> str:
     flushes = " and ".join(f"{flush.waiting:,}" for flush in run.flushes)
     others = [number for number in found.states if baseline.status(_first_name(number)) != found.status(number)]
-    return f"{run.seed:>4}  {run.kills:>8}  {f'{len(run.flushes)} ({flushes})':<32} {seconds:>20.2f} s  {len(others):>22}"
+    counts = f"{len(run.flushes)} ({flushes})"
+    return f"{run.seed:>4}  {run.kills:>8}  {counts:<32} {seconds:>20.2f} s  {len(others):>22}"
 
 
 # -- runs --------------------------------------------------------------------------------------------------
@@ -150,7 +152,8 @@ def shop_of_its_own() -> Iterator[Shop]:
 
 def ingest(shop: Shop, deviations: list[str], *arguments: object, **environment: str) -> dict[str, Any]:
     """`orders ingest … --wait`, as one calls it; its JSON document."""
-    command = [sys.executable, "-m", "cli", "ingest", *map(str, arguments), "--wait", "--workers", str(DRAINS), "--json"]
+    command = [sys.executable, "-m", "cli", "ingest", *map(str, arguments)]
+    command += ["--wait", "--workers", str(DRAINS), "--json"]
     done = subprocess.run(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, check=False)
     if done.returncode:
         deviations.append(f"orders ingest {' '.join(map(str, arguments[1:]))}: exit {done.returncode}")
@@ -216,24 +219,24 @@ def compared(name: str, baseline: Ended, found: Ended) -> list[str]:
     numbers = {*found.states, *(n for n in baseline.states if n not in found.states)}
     for number in sorted(numbers):
         first = _first_name(number)
-        if baseline.status(first) == found.status(number):
+        now, then = found.status(number), baseline.status(first)
+        if now == then:
             continue
         here, there = found.settled.get(number, []), baseline.settled.get(first, [])
         if not here and not there:
-            deviations.append(f"{name}: order {number} is {found.status(number)}, at the baseline {baseline.status(first)}")
+            deviations.append(f"{name}: order {number} is {now}, at the baseline {then}")
             continue
         excused.add(number)
-        say(f"  {name}: order {number} is {found.status(number)}, at the baseline {baseline.status(first)}:")
+        say(f"  {name}: order {number} is {now}, at the baseline {then}:")
         for when, rows in (("here", here), ("baseline", there)):
             for kind, outcome, reason in rows:
                 say(f"      {when}: {kind} {outcome}: {REASONS[reason]}")
     same = {n: s for n, s in found.states.items() if n not in excused}
     wholes = otherwise({n: baseline.states[_first_name(n)] for n in same if _first_name(n) in baseline.states}, same)
     orders = sorted({line.split(":")[0] for line in wholes})
-    say(f"{name}: {len(same):,} of {len(numbers):,} orders have the baseline's status, {len(excused)} are excused; ", end="")
-    say(f"{len(orders)} of the same status differ elsewhere")
-    for line in wholes[:10]:
-        say(f"      {line}")
+    say(f"{name}: {len(same):,} of {len(numbers):,} orders have the baseline's status, {len(excused)} are excused")
+    if orders:
+        deviations.append(f"{name}: {len(orders)} orders of the baseline's status differ elsewhere, as {wholes[0]}")
     return deviations
 
 
@@ -253,7 +256,7 @@ def anomalies(document: dict[str, Any]) -> None:
 def told(document: dict[str, Any]) -> str:
     """The counts of an ingest in a line."""
     rate = document["accepted"] / document["seconds"]
-    counts = " ".join(f"{document['account'][name]:,} {name}" for name in ("applied", "duplicate", "ignored", "parked", "dead"))
+    counts = " ".join(f"{document['account'][name]:,} {name}" for name in OUTCOMES)
     return f"{document['accepted']:,} deliveries in {document['seconds']:.1f} s ({rate:,.0f}/s): {counts}"
 
 
@@ -265,8 +268,8 @@ def statuses(found: Ended) -> str:
     return ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items(), key=lambda c: -c[1]))
 
 
-def say(line: str, end: str = "\n") -> None:
-    print(line, end=end, flush=True)
+def say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _options() -> argparse.Namespace:

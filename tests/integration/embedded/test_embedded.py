@@ -11,12 +11,14 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 import redis
 
 import embedded
+import embedded.host
 import embedded.postgres
 import embedded.server
 from embedded import ServerError, running, servers
@@ -63,6 +65,7 @@ class Holder:
         )
 
     def at(self) -> embedded.Addresses:
+        assert self.process.stdout is not None
         return embedded.Addresses(*json.loads(self.process.stdout.readline()))
 
     def end(self, how: signal.Signals | None = None) -> int:
@@ -107,7 +110,9 @@ def write(at, text):
 
 def read(at):
     with psycopg.connect(at.database_url) as conn:
-        (from_sql,) = conn.execute("SELECT text FROM kept").fetchone()
+        row = conn.execute("SELECT text FROM kept").fetchone()
+        assert row is not None
+        (from_sql,) = row
     with redis.Redis.from_url(at.redis_url, decode_responses=True) as client:
         assert client.get("kept") == from_sql
     return from_sql
@@ -134,6 +139,7 @@ def test_nothing_runs_before_or_after(data):
     assert not data.exists(), "looking made something"
     with servers(data) as at:
         found = running(data)
+        assert found is not None
         assert (found.database_url, found.redis_url) == (at.database_url, at.redis_url)
         assert not found.owner
     assert running(data) is None
@@ -171,7 +177,9 @@ def test_two_folders_run_at_once(data, tmp_path):
 def test_the_settings_keep_what_was_accepted(data):
     with servers(data) as at, psycopg.connect(at.database_url) as conn:
         for name, value in embedded.postgres.SETTINGS.items():
-            (now,) = conn.execute(f"SHOW {name}").fetchone()
+            row = conn.execute(f"SHOW {name}").fetchone()
+            assert row is not None
+            (now,) = row
             assert now == value or (name, now) == ("wal_compression", "pglz")
         conn.execute("CREATE EXTENSION pg_stat_statements")
         conn.execute("SELECT * FROM pg_stat_statements").fetchall()
@@ -229,7 +237,7 @@ def test_a_port_taken_at_the_last_moment_is_exchanged(data, monkeypatch):
     with socket.socket() as rival:  # bound, and deaf: nobody waits for its answer
         rival.bind(("127.0.0.1", 0))
         rivals = [rival.getsockname()[1]] * 2
-        real = embedded.server.free_port
+        real = embedded.host.free_port
         monkeypatch.setattr(
             "embedded.server.free_port", lambda wish: rivals.pop() if rivals else real(wish)
         )
@@ -365,7 +373,7 @@ def test_start_and_stop_work_beside_other_threads(data):
         with servers(data) as at:
             seen.append(at.database_url)
 
-    seen = []
+    seen: list[Any] = []
     threads = [threading.Thread(target=one, args=[seen]) for _ in range(3)]
     for thread in threads:
         thread.start()

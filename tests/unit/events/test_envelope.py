@@ -173,7 +173,9 @@ JSON = st.recursive(
 )
 ENVELOPES = st.builds(
     Envelope,
-    id=NAMES, source=NAMES, type=NAMES, time=st.datetimes(max_value=datetime(9000, 12, 31), timezones=st.just(UTC)), subject=st.none() | NAMES,
+    id=NAMES, source=NAMES, type=NAMES,
+    time=st.datetimes(max_value=datetime(9000, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001
+    subject=st.none() | NAMES,
     data=st.dictionaries(TEXTS, JSON, max_size=5), version=st.integers(0, 999_999),
 )  # fmt: skip
 ANYTHING = st.recursive(
