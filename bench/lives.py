@@ -113,9 +113,7 @@ def _life(number: str, n: int, chance: Random) -> tuple[list[tuple[str, str, dic
     return steps, state
 
 
-def _carried(
-    parcel: str, n: int, shares: list[dict[str, Any]] | None = None
-) -> list[tuple[str, str, dict[str, Any]]]:
+def _carried(parcel: str, n: int, shares: list[dict[str, Any]] | None = None) -> list[tuple[str, str, dict[str, Any]]]:
     left: dict[str, Any] = {"fulfillment": parcel, "carrier": "CJ Logistics", "trackingNumber": f"6{n:07d}-{parcel}"}
     if shares is not None:
         left["items"] = shares

@@ -1,6 +1,6 @@
 """(c) Celery alone: tasks that take an event and do nothing with it.
 
-    celery -A bench.noop worker
+celery -A bench.noop worker
 """
 
 from __future__ import annotations

@@ -201,9 +201,7 @@ MOVE = """
         select from items i left join moved m on m.id = i.id
         where i.order_id = %(order)s and coalesce(m.{to}_quantity, i.{to}_quantity) < i.quantity)
 """
-SHIP = MOVE.format(
-    to="shipped", since="pending", names=", carrier = %(carrier)s, tracking_number = %(trackingNumber)s"
-)
+SHIP = MOVE.format(to="shipped", since="pending", names=", carrier = %(carrier)s, tracking_number = %(trackingNumber)s")
 DELIVER = MOVE.format(to="delivered", since="shipped", names="")
 
 

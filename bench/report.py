@@ -13,9 +13,9 @@ from rich.table import Table
 from bench.run import SYSTEMS, Measured, Plan, typical
 
 TITLES = {
-    "naive": "(a) Celery, a task an event, ORM",
-    "psycopg": "(b) Celery, a task an event, psycopg",
-    "noop": "(c) Celery, tasks that do nothing",
+    "naive": "(a) a task an event, ORM",
+    "psycopg": "(b) the same, psycopg",
+    "noop": "(c) tasks of nothing",
     "drain": "(d) ours, drain only",
     "full": "(d) ours, full path",
     "ceiling": "(e) PostgreSQL's ceiling",
@@ -31,7 +31,7 @@ RATIOS = (
 )
 MOST_STATEMENTS = 20  # a batch
 P99_TIMES, P99_MS = 1.5, 100  # at 50 events/s over (a)'s; at 500
-BAR = 44
+BAR = 36
 
 
 def document(measured: Measured, plan: Plan, machine: dict[str, Any], seconds: float) -> dict[str, Any]:
@@ -99,19 +99,25 @@ def chart(rates: dict[str, float]) -> list[str]:
         length = BAR * log10(rates[name] / bottom) / log10(top / bottom)
         whole, eighths = int(length), int(length % 1 * 8)
         bar = "█" * whole + (" ▏▎▍▌▋▊▉"[eighths] if eighths else "")
-        lines.append(f"{TITLES[name]:38} {bar:<{BAR + 1}} {rates[name]:>8,.0f}")
+        lines.append(f"{TITLES[name]:25} {bar:<{BAR + 1}} {rates[name]:>8,.0f}")
     return lines
 
 
-def _rows(found: dict[str, Any]) -> Iterable[tuple[str, ...]]:
+def _rate_rows(found: dict[str, Any]) -> Iterable[tuple[str, ...]]:
     for name in SYSTEMS:
-        cost, (least, most) = found["per_event"][name], found["range"][name]
-        rate = found["events_per_second"][name]
+        rate, (least, most) = found["events_per_second"][name], found["range"][name]
+        times = rate / found["events_per_second"]["naive"]
+        yield TITLES[name], f"{rate:,.0f}", f"{least:,.0f}–{most:,.0f}", f"{times:.1f} ×"
+
+
+RATE_HEADS = ("", "events/s", "range", "of (a)")
+
+
+def _cost_rows(found: dict[str, Any]) -> Iterable[tuple[str, ...]]:
+    for name in SYSTEMS:
+        cost = found["per_event"][name]
         yield (
             TITLES[name],
-            f"{rate:,.0f}",
-            f"{least:,.0f}–{most:,.0f}",
-            f"{rate / found['events_per_second']['naive']:.1f} ×",
             _number(cost["statements"], 2),
             _number(cost["wal_bytes"]),
             _number(cost["cpu_us"]["server"]),
@@ -120,7 +126,7 @@ def _rows(found: dict[str, Any]) -> Iterable[tuple[str, ...]]:
         )
 
 
-HEADS = ("", "events/s", "range", "of (a)", "statements", "WAL bytes", "server µs", "workers µs", "MB a process")
+COST_HEADS = ("an event costs", "statements", "WAL bytes", "server µs", "workers µs", "MB a process")
 
 
 def _latency_rows(found: dict[str, Any]) -> Iterable[tuple[str, ...]]:
@@ -158,11 +164,13 @@ TARGET_HEADS = ("should be", "is", "met")
 
 def printed(found: dict[str, Any]) -> RenderableType:
     """For a terminal."""
-    parts: list[RenderableType] = [_rich(HEADS, _rows(found)), "\n".join(chart(found["events_per_second"])), ""]
+    drawn = "\n".join(chart(found["events_per_second"]))
+    parts: list[RenderableType] = [_rich(RATE_HEADS, _rate_rows(found)), "", drawn, ""]
+    parts += [_rich(COST_HEADS, _cost_rows(found)), ""]
     if found["latency_ms"]:
-        parts += [_rich(LATENCY_HEADS, _latency_rows(found))]
-    parts += [_rich(BATCH_HEADS, _batch_rows(found)), _rich(TARGET_HEADS, _target_rows(found)), _where(found)]
-    return Group(*parts)
+        parts += [_rich(LATENCY_HEADS, _latency_rows(found)), ""]
+    parts += [_rich(BATCH_HEADS, _batch_rows(found)), "", _rich(TARGET_HEADS, _target_rows(found)), ""]
+    return Group(*parts, _where(found))
 
 
 def show(console: Console, found: dict[str, Any]) -> None:
@@ -173,9 +181,9 @@ def show(console: Console, found: dict[str, Any]) -> None:
 def markdown(found: dict[str, Any]) -> str:
     """The part of docs/benchmark.md that a run writes."""
     parts = [
-        _markdown(HEADS, _rows(found)),
+        _markdown(RATE_HEADS, _rate_rows(found)),
         "```text\n" + "\n".join(line.rstrip() for line in chart(found["events_per_second"])) + "\n```",
-        "Bars are logarithmic. Statements, WAL, and CPU (of all server and of all worker processes) are an event.",
+        _markdown(COST_HEADS, _cost_rows(found)),
     ]
     if found["latency_ms"]:
         parts.append(_markdown(LATENCY_HEADS, _latency_rows(found)))

@@ -17,6 +17,7 @@ from statistics import median
 from typing import Any
 
 import psutil
+import psycopg
 import redis
 from celery import Celery
 from sqlalchemy import create_engine, make_url, text
@@ -33,10 +34,12 @@ from storage import engine as engines
 from storage.migrate import upgrade
 
 SYSTEMS = ("naive", "psycopg", "noop", "drain", "full", "ceiling")
-RATES = (50, 500)  # events a second, for latency
+RIVALS = {"naive": naive, "psycopg": psycopg_task, "noop": noop}
+RATES = {50: 1, 500: 2}  # events a second → how many times the samples
 PROCESSES = 2
 POLL_S = 0.005
 PATIENCE_S = 120.0
+QUIET = 10  # looks in a row at an empty queue
 WARM_ORDERS = 40
 OTHER_BATCHES = (16, 1024)  # whose statements are counted too, where there is time
 
@@ -51,7 +54,7 @@ class Plan:
     orders: int = 4000  # the drain's, the full path's and the ceiling's
     rival_orders: int = 200
     batch: int = 256
-    samples: tuple[tuple[int, int], ...] = ((50, 1000), (500, 2000))  # rate → samples
+    samples: int = 1000  # of latency, at the lowest rate
     other_batches: tuple[int, ...] = OTHER_BATCHES
     profile: Path | None = None
 
@@ -81,8 +84,8 @@ def run(servers: Servers, plan: Plan, say: Say) -> Measured:
             for name in SYSTEMS[turn:] + SYSTEMS[:turn]:
                 stage.round(name, number)
         if servers.setting("track_commit_timestamp") == "on":
-            for rate, samples in plan.samples:
-                stage.latency(rate, samples)
+            for rate, times in RATES.items():
+                stage.latency(rate, plan.samples * times)
         else:
             say("latency: left out, since PostgreSQL runs without track_commit_timestamp")
         stage.remember_memory()
@@ -118,14 +121,10 @@ class _Stage:
         self.template = servers.database("template")
         upgrade(self.template, ours.SHARDS)
         full_url = servers.database("full", self.template)
-        self.rivals = {
-            name: stack.enter_context(self._rival(name, module.app, module.apply, checked))
-            for name, module, checked in (
-                ("naive", naive, True),
-                ("psycopg", psycopg_task, True),
-                ("noop", noop, False),
-            )
-        }
+        self.rivals: dict[str, _Rival] = {}
+        for name, module in RIVALS.items():
+            self.rivals[name] = _open(servers, self.queue_url, name, module)
+            stack.enter_context(self.rivals[name].worker)
         told = {"DATABASE_URL": full_url, "REDIS_URL": full_redis, "ORDERS_SHARDS": str(ours.SHARDS)}
         self.full_worker = stack.enter_context(
             standing.celery("full", *ours.WORKER[:1], servers.folder, told, *ours.WORKER[1:], beat=True)
@@ -139,9 +138,6 @@ class _Stage:
         self.filled = servers.database("filled", self.template)
         self.entries = ours.filled(self.filled, self.play)
         self.recording = ceiling.Recording(servers.folder, PROCESSES)
-
-    def _rival(self, name: str, app: Celery, task: Any, checked: bool) -> Any:
-        return _rival(self.servers, self.queue_url, name, app, task, checked)
 
     # -- rounds ------------------------------------------------------------------------------------------------
 
@@ -164,28 +160,40 @@ class _Stage:
         self.say(f"round {number + 1}/{self.plan.rounds}  {name:8} {self.measured.rates[name][-1]:>9,.0f} events/s")
 
     def _rival_round(self, name: str, play: Play, *, measured: bool = True) -> None:
+        """(a) and (b) find their queue filled, as the drain does; (c) is what our full path is held against."""
         rival = self.rivals[name]
-        rival.publish(play.deliveries)
+        if rival.states:
+            rival.publish(play.deliveries)
         meter = Meter(self.servers, rival.database_url, rival.worker.tree())
         with rival.worker.moving():
             began = time.monotonic()
-            self._wait_for(rival)
-            seconds = time.monotonic() - began
+            if not rival.states:
+                rival.publish(play.deliveries)
+            seconds = self._wait_for(rival, _tag(play), play.events) - began
             cost = meter.cost(seconds)
         if rival.states:
             self._compare(name, play.states, _rival_states(rival.database_url, _tag(play)))
         if measured:
             self._note(name, len(play.deliveries), cost)
 
-    def _wait_for(self, rival: _Rival) -> None:
-        """Until the queue is empty and every task acknowledged."""
+    def _wait_for(self, rival: _Rival, play_tag: str, events: int) -> float:
+        """Until the queue is empty and all is done; when that was. A message on its way is in no list for a moment."""
         until = time.monotonic() + PATIENCE_S
+        quiet, since = 0, 0.0
         while time.monotonic() < until:
             pipe = self.queue.pipeline(transaction=False)
             pipe.llen(f"bench.{rival.name}")
             pipe.hlen("unacked")
-            if not any(pipe.execute()):
-                return
+            now = time.monotonic()
+            if any(pipe.execute()):
+                quiet = 0
+            else:
+                since = now if not quiet else since
+                quiet += 1
+                if rival.states and _applied(rival.database_url, play_tag) == events:
+                    return now
+                if not rival.states and quiet == QUIET:
+                    return since
             rival.worker.check()
             time.sleep(POLL_S)
         raise BenchError(f"{rival.name} is not done after {PATIENCE_S:.0f} s; see {rival.worker.log}")
@@ -262,7 +270,7 @@ class _Stage:
         rival = self.rivals["naive"]
         with rival.worker.moving():
             sent = latency.hand_in_steadily(envelopes, rate, lambda e: rival.task.apply_async((rivals.message(e),)))
-            self._wait_for(rival)
+            self._wait_for(rival, tag, len(envelopes))
         return latency.figures(sent, latency.applied(rival.database_url, latency.NAIVE, tag), rate)
 
     def _our_latency(self, rate: int, envelopes: list[Envelope], tag: str) -> dict[str, Any]:
@@ -301,25 +309,14 @@ class _Stage:
 # -- the rivals' databases -------------------------------------------------------------------------------------
 
 
-class _rival(ExitStack):  # noqa: N801 -- read as a function
-    """A rival with its tables and its worker, until the block ends."""
-
-    def __init__(self, servers: Servers, queue_url: str, name: str, app: Celery, task: Any, checked: bool) -> None:
-        super().__init__()
-        self._servers, self._arguments = servers, (queue_url, name, app, task, checked)
-
-    def __enter__(self) -> Any:
-        super().__enter__()
-        queue_url, name, app, task, checked = self._arguments
-        url = self._servers.database(name)
-        _make_tables(url, naive.Base)
-        app.conf.broker_url = queue_url
-        told = {"BENCH_DATABASE_URL": url, "BENCH_REDIS_URL": queue_url}
-        module = "psycopg_task" if name == "psycopg" else name
-        worker = self.enter_context(
-            standing.celery(name, f"bench.{module}", self._servers.folder, told, "-Q", f"bench.{name}")
-        )
-        return _Rival(name, app, task, url, worker, checked)
+def _open(servers: Servers, queue_url: str, name: str, module: Any) -> _Rival:
+    """A rival with its tables and its worker."""
+    url = servers.database(name)
+    _make_tables(url, naive.Base)
+    module.app.conf.broker_url = queue_url
+    told = {"BENCH_DATABASE_URL": url, "BENCH_REDIS_URL": queue_url}
+    worker = standing.celery(name, module.__name__, servers.folder, told, "-Q", f"bench.{name}")
+    return _Rival(name, module.app, module.apply, url, worker, states=module is not noop)
 
 
 def _make_tables(url: str, base: type[DeclarativeBase]) -> None:
@@ -339,6 +336,12 @@ _STATES = (
     f"from orders o join fulfillments p on p.order_id = o.id {_LIKE}",
     f"select o.number, p.name, p.status from orders o join returns p on p.order_id = o.id {_LIKE}",
 )
+
+
+def _applied(url: str, tag: str) -> int:
+    with psycopg.connect(url) as conn:
+        row = conn.execute("select count(*) from events where starts_with(id, %s)", (f"{tag}-",)).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _rival_states(url: str, tag: str) -> dict[str, State]:

@@ -23,6 +23,9 @@ def bench(
         int | None,
         typer.Option("--orders", min=20, max=100_000, help="Lives a round; 4000, with --quick 1500. Rivals: a 20th."),
     ] = None,
+    samples: Annotated[
+        int | None, typer.Option("--samples", min=40, max=100_000, help="Of latency; 1000, with --quick 300.")
+    ] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, max=10_000, help="Entries of one commit at most.")] = 256,
     markdown: Annotated[bool, typer.Option("--markdown", help="Answer with the tables of docs/benchmark.md.")] = False,
     profile: Annotated[
@@ -53,7 +56,7 @@ def bench(
         orders=played,
         rival_orders=max(20, played // 20),
         batch=batch,
-        samples=((50, 300), (500, 600)) if quick else ((50, 1000), (500, 2000)),
+        samples=samples or (300 if quick else 1000),
         other_batches=() if quick else running.OTHER_BATCHES,
         profile=profile,
     )
@@ -71,4 +74,3 @@ def bench(
         sys.stdout.write(report.markdown(found))
     else:
         report.show(out, found)
-

@@ -17,7 +17,8 @@ _FIGURES = text(f"""
     with chosen as (
         select id, order_number, status from orders where order_number = any(cast(:numbers as text[]))
     ), mine as (
-        select j.seq, j.source = :own or starts_with(j.source, :own || '/') as own, coalesce(r.outcome, 'waiting') as outcome
+        select j.seq, j.source = :own or starts_with(j.source, :own || '/') as own,
+               coalesce(r.outcome, 'waiting') as outcome
         from journal j left join results r using (seq)
         where j.seq > :since and (starts_with(j.subject, :tag) or starts_with(j.event_id, :tag))
     ), refunds as (

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from adapters import arrivals, ndjson, olist
 from adapters.lines import BadLine
-from cli.opening import open_shop, workers_alive
+from cli.opening import await_workers, open_shop
 from cli.options import Data, Json, Problem, err, out, print_json
 from cli.processes import Processes, start_workers
 from events.envelope import Envelope
@@ -68,7 +68,7 @@ def ingest(
     total = len(events) if isinstance(events, list) else None
     with ExitStack() as stack:
         opened, found = stack.enter_context(open_shop(data))
-        if wait and (found.whose == "started" or not workers_alive(opened)):
+        if wait and (found.whose == "started" or not await_workers(opened, found.whose)):
             err.print(f"no workers run here: starting {workers} for this run")
             processes = stack.enter_context(Processes(found.settings.data / "logs"))
             start_workers(processes, workers)

@@ -1,7 +1,7 @@
 """Finds the servers, or starts them for the command's own run, and opens what the command needs.
 
-DATABASE_URL and REDIS_URL name yours; else the servers that `orders up` started in the data folder are
-found; else they are started here and stopped at the end. What is found stands in this process's
+DATABASE_URL and REDIS_URL name yours; else the servers that `orders up` runs in the data folder are
+found; else they are started here (or taken over from a killed owner) and stopped at the end. What is found stands in this process's
 environment from then on, so that workers started below find it too.
 """
 
@@ -13,16 +13,20 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic, sleep
 from types import FrameType
 
 from sqlalchemy import text
 
 from cli.options import Problem
-from embedded import running, servers
+from embedded import servers
 from storage import migrate
 from storage.settings import Settings, read
 from workers.app import app, ring
 from workers.parts import Parts, parts
+
+
+FIRST_BEAT_S = 12  # workers start in two or three seconds, and beat every five
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,8 @@ def find_servers(data: Path | None) -> Iterator[Servers]:
         if named == 2:
             whose, database_url, redis_url = "yours", settings.database_url, settings.redis_url
         else:
-            found = running(settings.data)
-            whose = "found" if found else "started"
-            addresses = found or stack.enter_context(servers(settings.data))
+            addresses = stack.enter_context(servers(settings.data))  # those of a killed owner are taken over
+            whose = "started" if addresses.owner else "found"
             database_url, redis_url = addresses.database_url, addresses.redis_url
         os.environ["DATABASE_URL"], os.environ["REDIS_URL"] = database_url or "", redis_url or ""
         app.conf.broker_url = redis_url
@@ -65,12 +68,15 @@ def find_servers(data: Path | None) -> Iterator[Servers]:
 
 
 @contextmanager
-def open_shop(data: Path | None) -> Iterator[tuple[Parts, Servers]]:
-    """Servers with the schema in place, and this process's connections to them."""
+def open_shop(data: Path | None, *, upgrade: bool = False) -> Iterator[tuple[Parts, Servers]]:
+    """Servers with the schema in place, and this process's connections to them.
+
+    The embedded servers' schema is brought to this version; yours only where `upgrade` says so.
+    """
     stop_at_sigterm()
     with find_servers(data) as found:
         url = found.settings.database_url or ""
-        if found.whose == "yours":
+        if found.whose == "yours" and not upgrade:
             if waiting := migrate.pending(url):
                 raise Problem(f"the schema lacks {', '.join(waiting)}; run `orders migrate`")
         else:
@@ -82,6 +88,14 @@ def open_shop(data: Path | None) -> Iterator[tuple[Parts, Servers]]:
                     f"set it to {opened.shop.shards} (shards are fixed at the first migration)"
                 )
             yield opened, found
+
+
+def await_workers(opened: Parts, whose: str) -> bool:
+    """Whether workers serve these servers; where an `orders up` just began, their first heartbeat is awaited."""
+    until = monotonic() + (FIRST_BEAT_S if whose == "found" else 0)
+    while not (alive := workers_alive(opened)) and monotonic() < until:
+        sleep(0.2)
+    return alive
 
 
 def workers_alive(opened: Parts, within_s: float = 20) -> bool:

@@ -18,8 +18,6 @@ from pathlib import Path
 from time import monotonic
 from typing import IO
 
-from workers.app import CHORES, DRAIN
-
 RESTART_S = 0.5  # between a death and the next start
 STOP_S = 10.0  # then a child that does not stop is killed
 OUTSIDE_PROCESSES = 4  # for the chores, of which two may wait for the outside for seconds
@@ -137,20 +135,12 @@ def _die_with_parent() -> None:
 def start_workers(processes: Processes, count: int, **environment: str) -> None:
     """A Celery worker with `count` drain processes, and the beat; `environment` goes to all of them.
 
-    Where carriers or a refund provider are outside, the chores have a worker of their own: a carrier that
-    never answers would else hold the drains up, and a killed drain would keep parcels leased.
+    Where carriers or a refund provider are set, what waits for them has a worker of its own.
     """
     told = {**os.environ, **environment}
-    if told.get("ORDERS_CARRIERS") or told.get("ORDERS_REFUND_URL"):
-        _start_celery(processes, "worker", DRAIN, count, environment)
-        _start_celery(processes, "chores", CHORES, OUTSIDE_PROCESSES, environment)
-    else:
-        processes.start("worker", "cli", "worker", "--concurrency", str(count), **environment)
+    outside = bool(told.get("ORDERS_CARRIERS") or told.get("ORDERS_REFUND_URL"))
+    processes.start("worker", "cli", "worker", "--concurrency", str(count), "--queues", "drain,chores", **environment)
+    if outside:
+        count = OUTSIDE_PROCESSES
+        processes.start("outside", "cli", "worker", "--concurrency", str(count), "--queues", "outside", **environment)
     processes.start("beat", "cli", "beat", **environment)
-
-
-def _start_celery(processes: Processes, name: str, queue: str, count: int, environment: Mapping[str, str]) -> None:
-    """A Celery worker that answers one queue only."""
-    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-O", "fair")
-    which = ("-A", "workers.app", "worker", "-n", f"{name}@%h", "-Q", queue, "-c", str(count), "-l", "WARNING")
-    processes.start(name, "celery", *which, *quiet, **environment)

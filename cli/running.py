@@ -14,20 +14,26 @@ from cli.options import Data, Json, Problem, err, out, print_json
 from cli.processes import Processes, start_workers
 from storage import migrate as schema
 from storage.settings import read
-from workers.app import CHORES, DRAIN, app
+from workers.app import CHORES, DRAIN, OUTSIDE, app
 
 Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes that apply events.")]
 
 
 def worker(
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="Processes that apply events.")] = 2,
+    queues: Annotated[
+        str, typer.Option(help="Which to answer: drain, chores, outside (carriers and refunds), comma-separated.")
+    ] = "drain,chores,outside",
     loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Run one Celery worker: it answers doorbells and does the beat's chores. For a Procfile.
 
-    Needs DATABASE_URL and REDIS_URL; `orders up` runs workers, beat and servers together.
+    With slow carriers give them a worker of their own: `--queues drain,chores` and `--queues outside`. Needs DATABASE_URL and REDIS_URL; `orders up` runs workers, beat and servers together.
     """
     _needs_urls()
+    names = {"drain": DRAIN, "chores": CHORES, "outside": OUTSIDE}
+    if unknown := [name for name in queues.split(",") if name not in names]:
+        raise Problem(f"--queues: {unknown[0]!r} is none of {', '.join(names)}", 2)
     logging.basicConfig(level=loglevel.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if loglevel.upper() != "DEBUG":  # a line a doorbell says nothing that the account does not
         for name in ("celery.worker.strategy", "celery.app.trace"):
@@ -35,7 +41,8 @@ def worker(
     app.conf.broker_url = os.environ["REDIS_URL"]
     app.Worker(
         concurrency=concurrency,
-        queues=[DRAIN, CHORES],
+        queues=[names[name] for name in queues.split(",")],
+        hostname=f"{queues.replace(',', '-')}-{os.getpid()}@%h",
         loglevel=loglevel.upper(),
         pool="prefork",
         without_gossip=True,
@@ -72,13 +79,12 @@ def up(workers: Workers = 2, data: Data = None) -> None:
     stop_at_sigterm()
     if read().database_url is None:
         err.print("starting PostgreSQL and Valkey …")
-    with find_servers(data) as found:
+    with (
+        open_shop(data, upgrade=True) as (opened, found),
+        Processes(found.settings.data / "logs", _say_restart) as processes,
+    ):
         if found.whose == "found":
             raise Problem(f"`orders up` runs already in {found.settings.data}; stop it first, or give another --data")
-        applied = schema.upgrade(found.settings.database_url or "", found.settings.shards)
-        if applied:
-            err.print(f"schema: applied {', '.join(applied)}")
-    with open_shop(data) as (opened, found), Processes(found.settings.data / "logs", _say_restart) as processes:
         start_workers(processes, workers)
         values = opened.settings.values
         out.print(f"[bold]orders is up[/] with {workers} drain processes; logs in {processes.logs}")

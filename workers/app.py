@@ -14,7 +14,9 @@ from celery.signals import worker_process_init, worker_process_shutdown
 
 from storage.settings import read
 
-DRAIN, CHORES = "orders.drain", "orders.chores"  # queues
+# Queues. What waits for carriers and providers has one of its own: a carrier that never answers must not
+# hold up a drain.
+DRAIN, CHORES, OUTSIDE = "orders.drain", "orders.chores", "orders.outside"
 
 app = Celery("orders", include=["workers.tasks"])
 app.conf.update(
@@ -28,7 +30,11 @@ app.conf.update(
         "health_check_interval": 10,
     },
     task_default_queue=CHORES,
-    task_routes={"orders.drain": {"queue": DRAIN}},
+    task_routes={
+        "orders.drain": {"queue": DRAIN},
+        "orders.effects": {"queue": OUTSIDE},
+        "orders.tracking": {"queue": OUTSIDE},
+    },
     task_serializer="json",
     accept_content=["json"],
     result_backend=None,
