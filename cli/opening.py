@@ -25,7 +25,6 @@ from storage.settings import Settings, read
 from workers.app import app, ring
 from workers.parts import Parts, parts
 
-
 FIRST_BEAT_S = 12  # workers start in two or three seconds, and beat every five
 
 
