@@ -71,9 +71,7 @@ class OlistError(Exception):
 
     code = "olist_unreadable"
 
-    def __init__(
-        self, file: str, message: str, line: int | None = None, column: str | None = None
-    ) -> None:
+    def __init__(self, file: str, message: str, line: int | None = None, column: str | None = None) -> None:
         self.reason = f"{column}: {message}" if column else message
         super().__init__(f"{file}{'' if line is None else f', line {line}'}: {self.reason}")
         self.file, self.line, self.column = file, line, column
@@ -188,9 +186,7 @@ def _event(order: _Order, moment: Moment) -> Envelope:
     return _envelope(order, f"{order.id}:{kind}:{seller}", kind, time, data)
 
 
-def _envelope(
-    order: _Order, event_id: str, kind: str, time: datetime, data: dict[str, Any]
-) -> Envelope:
+def _envelope(order: _Order, event_id: str, kind: str, time: datetime, data: dict[str, Any]) -> Envelope:
     return Envelope(id=event_id, source=SOURCE, type=kind, time=time, subject=order.id, data=data)
 
 
@@ -355,9 +351,7 @@ class _Loader:
         number, column = row.number("payment_sequential"), "payment_sequential"
         if number in order.payments:
             raise row.error(column, f"{number} stands twice in {order.id}; keep one row")
-        order.payments[number] = _Payment(
-            number, row.text("payment_type"), row.amount("payment_value")
-        )
+        order.payments[number] = _Payment(number, row.text("payment_type"), row.amount("payment_value"))
 
     def _owner(self, row: _Row) -> _Order | None:
         """The row's order; None where that is left out already, and told."""

@@ -118,9 +118,7 @@ class Server(ABC):
             f"{self.setting} to a server of your own"
         )
 
-    def spawn(
-        self, command: Sequence[str | Path], cwd: Path, alive: IO[str]
-    ) -> subprocess.Popen[bytes]:
+    def spawn(self, command: Sequence[str | Path], cwd: Path, alive: IO[str]) -> subprocess.Popen[bytes]:
         """Run a program of the wheel, out of reach of the terminal's Ctrl-C.
 
         Of our open files it gets `alive` alone.

@@ -45,6 +45,10 @@ class Clash(Exception):
     """Another transaction did the same work at the same time: roll back and drain again."""
 
 
+class _Again(Exception):
+    """Some events are poison; fold the batch anew without them."""
+
+
 class _Stale(Exception):
     """Entries that an operator edited after they went into a stream."""
 
@@ -86,6 +90,8 @@ class Batch:
     new_ids: dict[str, str] = field(default_factory=dict)  # order number → id, kept over the batch's tries
     claimed: set[str] = field(default_factory=set)  # keys, likewise: what waits for them comes with them
     was_parked: dict[int, tuple[str | None, str]] = field(default_factory=dict)  # seq → order, reason as stored
+    only: Collection[int] | None = None  # of what is parked, try these again; None: all
+    known: int = 0  # entries that had a result already
 
 
 def settle(
@@ -97,6 +103,7 @@ def settle(
     retry: Collection[str] = (),
     retry_keys: Collection[str] = (),
     refused: dict[int, Outcome] | None = None,
+    only: Collection[int] | None = None,
 ) -> Report:
     """Apply `entries` and write what became of them.
 
@@ -111,11 +118,10 @@ def settle(
     corrected: dict[int, Entry] = {}
     while True:
         mine = [corrected.get(entry.seq, entry) for entry in entries]
-        batch = Batch(mine, context, shop, poison, dict(refused or {}), new_ids=new_ids, claimed=claimed)
+        batch = Batch(mine, context, shop, poison, dict(refused or {}), new_ids=new_ids, claimed=claimed, only=only)
         try:
             _fold_all(conn, batch, retry, retry_keys, unclaiming, corrected)
-        except Poisoned as found:
-            poison[found.key] = found.detail
+        except _Again:
             continue
         except _Stale as found:
             corrected.update({entry.seq: entry for entry in read(conn, found.seqs)})
@@ -154,11 +160,36 @@ def settle_carefully(conn: Connection, entries: Sequence[Entry], context: Contex
                 middle = len(part) // 2
                 todo[:0] = [part[:middle], part[middle:]]
                 continue
-            with conn.begin_nested():
-                report = settle(conn, part, context, shop, refused={part[0].seq: _verdict(error)})
+            report = _alone(conn, part[0], context, shop)
         total.known += report.known
         for outcome, count in report.outcomes.items():
             total.outcomes[outcome] = total.outcomes.get(outcome, 0) + count
+    return total
+
+
+def _alone(conn: Connection, entry: Entry, context: Context, shop: Shop) -> Report:
+    """One entry that failed: is it the poison, or something parked that it made applicable? Each is tried alone."""
+
+    def attempt(entries: Sequence[Entry], seq: int, **waits: Any) -> Report:
+        try:
+            with conn.begin_nested():
+                return settle(conn, entries, context, shop, **waits)
+        except Exception as error:
+            if is_of_the_moment(error):
+                raise
+            verdict = _verdict(error)
+        with conn.begin_nested():
+            return settle(conn, entries, context, shop, refused={seq: verdict}, **waits)
+
+    total = attempt([entry], entry.seq, only=())
+    progress = True
+    while progress:
+        progress = False
+        for seq, order_id, key in conn.execute(_WAITING_WITH, {"seq": entry.seq}).all():
+            report = attempt([], seq, only=(seq,), retry=(order_id,), retry_keys=(key,) if key else ())
+            for outcome, count in report.outcomes.items():
+                total.outcomes[outcome] = total.outcomes.get(outcome, 0) + count
+                progress = True
     return total
 
 
@@ -206,6 +237,12 @@ _WAITING = text(
 )
 
 
+_WAITING_WITH = text(
+    "select p.seq, r.order_id, p.key from results r join parked p on p.order_id = r.order_id or p.order_id is null "
+    "and p.key in (select c.key from correlations c where c.order_id = r.order_id) where r.seq = :seq order by p.seq"
+)
+
+
 def _fold_all(
     conn: Connection,
     batch: Batch,
@@ -226,7 +263,7 @@ def _fold_all(
     ids, owner = _look(conn, batch, numbers, named, corrected)
     if not ids.keys().isdisjoint(batch.new_ids):
         raise Clash("a rival made an order whose new id this batch has claimed keys with")
-    made = {n: batch.new_ids.setdefault(n, fresh(batch.context.now)) for n in numbers if n not in ids}
+    made = {n: batch.new_ids.setdefault(n, fresh(batch.context.now)) for n in sorted(numbers) if n not in ids}
     claims = _claim(conn, batch, named, owner, {**ids, **made}, unclaiming)
     wanted = {*ids.values(), *(o for o in owner.values() if o is not None), *retry} - set(made.values())
     orders = load(conn, wanted)
@@ -239,6 +276,7 @@ def _fold_all(
         batch.folds[order.id] = Fold(order, batch.context, waiting.get(order.id, []), batch.poison)
     by_number = {**ids, **made}
     held = {entry.seq for entry in batch.entries if entry.held}
+    spoilt: set[str] = set()  # orders that an event of theirs left half changed: fold all anew without it
     for seq in sorted(batch.events):
         event = batch.events[seq]
         own = event.subject
@@ -253,15 +291,30 @@ def _fold_all(
             fold.order.held = True
             touch(fold.order)
         taken = _taken(event, named[seq], owner, order_id)
+        if order_id in spoilt:
+            continue
         if taken is not None:
             fold.settled.append(Settled(event, taken, fold.order, None, fold.order.status, fold.order.status, 0))
         else:
-            fold.take(event)
+            try:
+                fold.take(event)
+            except Poisoned as found:
+                batch.poison[found.key] = found.detail
+                spoilt.add(order_id)
     for fold in batch.folds.values():
+        if fold.order.id in spoilt:
+            continue
         if fold.order.id in retry or waiting.get(fold.order.id):
-            fold.retry()
+            try:
+                fold.retry()
+            except Poisoned as found:
+                batch.poison[found.key] = found.detail
+                spoilt.add(fold.order.id)
+                continue
         fold.say_why_parked()
         batch.settled += fold.settled
+    if spoilt:
+        raise _Again
 
 
 def _decoded(batch: Batch, entry: Entry, *, parked_before: bool = False) -> Event | None:
@@ -383,6 +436,7 @@ def _drop_known(conn: Connection, batch: Batch) -> None:
     if not seqs:
         return
     known = {row.seq for row in conn.execute(_SEEN, {"seqs": array(seqs, "bigint")})}
+    batch.known = len(known)
     for seq in known:
         batch.events.pop(seq, None)
     batch.without_order = [row for row in batch.without_order if row[0] not in known]
@@ -394,6 +448,8 @@ def _load_waiting(conn: Connection, batch: Batch, orders: dict[str, Order], clai
     if not orders:
         return {}
     rows = conn.execute(_WAITING, {"ids": array(sorted(orders), "uuid"), "keys": array(sorted(claims), "text")}).all()
+    if batch.only is not None:
+        rows = [row for row in rows if row.seq in batch.only]
     if not rows:
         return {}
     owner: dict[str, str] = _pairs(conn, _CLAIMED, {"keys": array(sorted({r.key for r in rows if r.key}), "text")})
@@ -422,7 +478,7 @@ def _write(conn: Connection, batch: Batch) -> Report:
     rows = writing.results(batch.settled, batch.without_order, batch.was_parked)
     writing.still_parked(conn, _moved(batch, folds))
     writing.record(conn, rows, batch.context, shop.policy_id)
-    report = Report(known=0)
+    report = Report(known=batch.known)
     for row in rows:
         report.outcomes[row.outcome.kind] = report.outcomes.get(row.outcome.kind, 0) + 1
     return report

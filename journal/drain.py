@@ -58,11 +58,9 @@ class Drain:
         self.streams.answer(shard)
         until = monotonic() + slice_s
         total = Report()
-        touched = {shard}
+        held: set[int] = set()  # shards that we locked at any time: whoever found one taken leaves it to us
         while True:
-            window = self._window(shard)
-            touched.update(window)
-            report = self._batch(shard, window)
+            report = self._batch(shard, self._window(shard), held)
             if report is None:  # empty, or another worker holds it
                 break
             total.known += report.known
@@ -71,7 +69,7 @@ class Drain:
             if monotonic() > until:
                 break
         lengths = self.streams.lengths()
-        for each in sorted(touched):
+        for each in sorted(held):
             if lengths[each]:
                 self.streams.ring(each)
         return total
@@ -89,13 +87,13 @@ class Drain:
                 waiting += lengths[other]
         return window
 
-    def _batch(self, shard: int, window: Sequence[int]) -> Report | None:
+    def _batch(self, shard: int, window: Sequence[int], held: set[int]) -> Report | None:
         """Settle one batch. None: nothing was there, or the shard is another worker's."""
         careful = False
         for attempt in range(1, TRIES + 1):
             try:
                 with self.engine.begin() as conn:
-                    found = self._read(conn, shard, window)
+                    found = self._read(conn, shard, window, held)
                     if found is None:
                         return None
                     entries, names = found
@@ -114,9 +112,12 @@ class Drain:
                 return report
         return None
 
-    def _read(self, conn: Connection, shard: int, window: Sequence[int]) -> tuple[list[Entry], Names] | None:
+    def _read(
+        self, conn: Connection, shard: int, window: Sequence[int], touched: set[int]
+    ) -> tuple[list[Entry], Names] | None:
         """Entries of the shards that we could lock, and their names in the streams."""
         held = [row[0] for row in conn.execute(_LOCKS, {"shards": array(window, "integer"), "space": LOCK_SPACE})]
+        touched.update(held)
         if shard not in held:
             return None
         count = max(1, self.batch // len(held))

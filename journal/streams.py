@@ -45,7 +45,7 @@ for i = 4, #ARGV, 3 do
   end
   added = added + 1
 end
-local ring = redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[2])
+local ring = ARGV[3] == '0' and redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[2])
 return {added, ring and 1 or 0}
 """
 

@@ -5,12 +5,15 @@ Nothing should wait for the sweep: what makes an event applicable retries it in 
 
 from __future__ import annotations
 
+import logging
+
 from sqlalchemy import Engine, text
 
 from domain.policy import Context, Policy
-from journal.batch import Clash, Shop, clock, settle
+from journal.batch import Clash, Shop, clock, is_of_the_moment, settle
 from storage.literals import array
 
+log = logging.getLogger(__name__)
 AT_ONCE = 200  # orders a transaction
 
 # Orders that events wait for, with the key where an event still waits under one that was claimed.
@@ -41,11 +44,11 @@ _GIVE_UP = text("""
 
 def sweep(engine: Engine, policy: Policy, shop: Shop) -> tuple[int, int]:
     """(events that applied after all, events given up). The first should be zero."""
-    applied, after = 0, "00000000-0000-0000-0000-000000000000"
+    applied, after, most = 0, "00000000-0000-0000-0000-000000000000", AT_ONCE
     while True:
         try:
             with engine.begin() as conn:
-                rows = conn.execute(_ORDERS, {"after": after, "most": AT_ONCE}).all()
+                rows = conn.execute(_ORDERS, {"after": after, "most": most}).all()
                 if not rows:
                     break
                 ids, keys = [row[0] for row in rows], {key for row in rows for key in row[1]}
@@ -54,6 +57,14 @@ def sweep(engine: Engine, policy: Policy, shop: Shop) -> tuple[int, int]:
                 after = ids[-1]
         except Clash:
             continue
+        except Exception as error:
+            if is_of_the_moment(error):
+                raise
+            if most > 1:  # one of these orders is at fault: one by one from here on
+                most = 1
+                continue
+            log.error("order %s: what waits for it is refused: %s", ids[0], error)
+            after = ids[-1]
     return applied, _give_up(engine)
 
 

@@ -90,7 +90,8 @@ def _fire(conn: Connection, policy: Policy, shop: Shop, now: datetime) -> int | 
         return None
     ids = sorted({row.order_id for row in due})
     context = Context(now, policy)
-    settle_carefully(conn, read(conn, _undecided(conn, due, ids, shop.shards)), context, shop)
+    while seqs := _undecided(conn, due, ids, shop.shards):  # one may name a payment that another one tells of
+        settle_carefully(conn, read(conn, seqs), context, shop)
     states = {row[0]: row for row in conn.execute(_STATE, {"ids": array(ids, "uuid")})}
     envelopes = [
         Envelope(f"{row.order_id}:{kind}:{row.due.isoformat()}", SOURCE, kind, now, row.order_number, {"by": "timer"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -209,7 +209,7 @@ class Result:
 def results(
     settled: Iterable[Settled],
     without_order: Iterable[tuple[int, Outcome, str | None]],
-    was_parked: Container[int],
+    was_parked: Mapping[int, tuple[str | None, str]],
 ) -> list[Result]:
     """One result an event: one that was parked and then settled in this batch counts as settled."""
     found: dict[int, Result] = {}
@@ -226,7 +226,8 @@ def results(
             was_parked=s.event.seq in was_parked,
         )
     for seq, outcome, key in without_order:
-        found[seq] = Result(seq, None, outcome, key=key)
+        order_id, _ = was_parked.get(seq, (None, ""))
+        found[seq] = Result(seq, order_id, outcome, key=key, was_parked=seq in was_parked)
     return [found[seq] for seq in sorted(found)]
 
 

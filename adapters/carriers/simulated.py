@@ -53,9 +53,7 @@ class SimulatedCarrier:
         self.name = name
         self._timeout = timeout
         # Without the environment: a proxy that is set there cannot reach this machine's own ports.
-        self._client = httpx.Client(
-            base_url=base_url, timeout=timeout, transport=transport, trust_env=False
-        )
+        self._client = httpx.Client(base_url=base_url, timeout=timeout, transport=transport, trust_env=False)
 
     def track(self, number: str) -> list[Scan]:
         """All scans known, oldest first; CarrierError says what happened instead."""
@@ -68,10 +66,7 @@ class SimulatedCarrier:
             raise self._failed(number, f"answered {_first_fault(error)}") from error
         if answer.number != number:
             raise self._failed(number, f"answered about another parcel, {answer.number[:80]!r}")
-        scans = [
-            Scan(s.id, s.time.astimezone(UTC), s.status, s.description, s.location)
-            for s in answer.scans
-        ]
+        scans = [Scan(s.id, s.time.astimezone(UTC), s.status, s.description, s.location) for s in answer.scans]
         return sorted(scans, key=lambda scan: (scan.time, scan.id))
 
     def close(self) -> None:
@@ -95,9 +90,7 @@ class SimulatedCarrier:
         if status == httpx.codes.NOT_FOUND:
             try:
                 if _Fault.model_validate_json(response.content).error == "parcel_unknown":
-                    return ParcelUnknown(
-                        f"{self.name}: parcel {number} is unknown, or not known yet"
-                    )
+                    return ParcelUnknown(f"{self.name}: parcel {number} is unknown, or not known yet")
             except ValidationError:
                 pass
             return self._failed(number, "answered 404, but not about the parcel; check its URL")

@@ -61,9 +61,7 @@ class SimulatedProvider:
     ) -> None:
         self.name = name
         # Without the environment: a proxy that is set there cannot reach this machine's own ports.
-        self._client = httpx.Client(
-            base_url=base_url, timeout=timeout, transport=transport, trust_env=False
-        )
+        self._client = httpx.Client(base_url=base_url, timeout=timeout, transport=transport, trust_env=False)
 
     def refund(self, payment_id: str, amount: Money, idempotency_key: str) -> Refunded:
         """Give `amount` back, once a key; see the interface for what each failure means."""
@@ -121,9 +119,7 @@ class SimulatedProvider:
         return RefundRefused(code, _Fault.model_validate_json(response.content).message)
 
     def _unknown(self, payment_id: str, got: str) -> RefundUnknown:
-        return RefundUnknown(
-            f"{self.name}: {got} for payment {payment_id}; ask what was refunded, then try again"
-        )
+        return RefundUnknown(f"{self.name}: {got} for payment {payment_id}; ask what was refunded, then try again")
 
 
 def _fault(response: httpx.Response) -> str | None:

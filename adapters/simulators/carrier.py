@@ -128,9 +128,7 @@ def main() -> None:
     """Read the arguments and answer until a signal ends it."""
     parser = arguments("adapters.simulators.carrier", "A carrier with missing and late scans.")
     parser.add_argument("--pace", type=float, default=1.0, help="seconds; six are a parcel's life")
-    parser.add_argument(
-        "--missing", type=share, default=0.0, help="share of parcels that lack scans"
-    )
+    parser.add_argument("--missing", type=share, default=0.0, help="share of parcels that lack scans")
     given = parser.parse_args()
     if not 0 < given.pace < math.inf:
         parser.error(f"argument --pace: {given.pace} is not above 0")

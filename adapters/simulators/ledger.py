@@ -53,9 +53,7 @@ class Ledger:
                     Decimal(again[0]["amount"]),
                     again[0]["currency"],
                 ):
-                    raise Refusal(
-                        422, "idempotency_key_reused", f"{key} was used for another refund"
-                    )
+                    raise Refusal(422, "idempotency_key_reused", f"{key} was used for another refund")
                 return again[0]
             if payment_id.startswith("REFUSE"):
                 raise Refusal(409, "refused", f"{payment_id} is never refunded")
@@ -97,9 +95,7 @@ class Ledger:
         before = self._rows("WHERE payment_id = ?", payment_id)
         known = captured.currency if captured else before[0]["currency"] if before else currency
         if currency != known:
-            raise Refusal(
-                409, "currency_mismatch", f"{payment_id} is in {known}, not in {currency}"
-            )
+            raise Refusal(409, "currency_mismatch", f"{payment_id} is in {known}, not in {currency}")
         if captured and total > captured.amount:
             message = f"{payment_id}: {total} refunded would exceed the {captured} captured"
             raise Refusal(409, "exceeds_captured", message)
@@ -110,9 +106,7 @@ class Ledger:
         return None if row is None else Money(Decimal(row["amount"]), row["currency"])
 
     def _refunded(self, payment_id: str) -> Decimal:
-        amounts = [
-            Decimal(made["amount"]) for made in self._rows("WHERE payment_id = ?", payment_id)
-        ]
+        amounts = [Decimal(made["amount"]) for made in self._rows("WHERE payment_id = ?", payment_id)]
         return sum(amounts, Decimal(0))
 
     def _rows(self, where: str, *values: str) -> list[dict[str, Any]]:

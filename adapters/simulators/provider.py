@@ -123,9 +123,7 @@ def application(desk: Desk) -> Starlette:
 def main() -> None:
     """Read the arguments and answer until a signal ends it."""
     parser = arguments("adapters.simulators.provider", "A payment provider that gives money back.")
-    parser.add_argument(
-        "--state", default=":memory:", metavar="FILE", help="SQLite; default memory"
-    )
+    parser.add_argument("--state", default=":memory:", metavar="FILE", help="SQLite; default memory")
     given = parser.parse_args()
     try:
         ledger = Ledger(given.state)

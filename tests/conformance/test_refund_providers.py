@@ -41,9 +41,7 @@ def all_refunds(url):
 
 
 def capture(url, payment, amount):
-    answer = httpx.put(
-        f"{url}/v1/payments/{payment}", json=dollars(amount).as_data(), trust_env=False
-    )
+    answer = httpx.put(f"{url}/v1/payments/{payment}", json=dollars(amount).as_data(), trust_env=False)
     assert answer.status_code == 200
 
 

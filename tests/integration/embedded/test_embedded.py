@@ -238,9 +238,7 @@ def test_a_port_taken_at_the_last_moment_is_exchanged(data, monkeypatch):
         rival.bind(("127.0.0.1", 0))
         rivals = [rival.getsockname()[1]] * 2
         real = embedded.host.free_port
-        monkeypatch.setattr(
-            "embedded.server.free_port", lambda wish: rivals.pop() if rivals else real(wish)
-        )
+        monkeypatch.setattr("embedded.server.free_port", lambda wish: rivals.pop() if rivals else real(wish))
         with servers(data) as at:
             write(at, "elsewhere")
         assert not rivals
@@ -452,9 +450,7 @@ def test_an_ordinary_user_runs_them(open_folder, a_python_for, hold, uid):
 
 
 @as_root
-def test_root_without_user_namespaces_runs_postgresql_as_nobody(
-    open_folder, a_python_for, monkeypatch
-):
+def test_root_without_user_namespaces_runs_postgresql_as_nobody(open_folder, a_python_for, monkeypatch):
     a_python_for(STRANGER)  # who can then run the wheel, too
     data = open_folder / "data"
     with servers(data) as at:  # made in a namespace if there is one

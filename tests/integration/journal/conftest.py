@@ -1,7 +1,7 @@
 """A shop on real servers whose doorbells, drains and clocks a test holds in its hands.
 
 rig    the shop; `rig.at_once(…)` runs things at one instant, each with an engine of its own
-tries  how often each race is run: ORDERS_RACE_TRIES, else 30
+tries  how often each race is run: RACE_TRIES, else 30
 """
 
 from __future__ import annotations
@@ -231,4 +231,4 @@ def numbers() -> Callable[..., list[str]]:
 
 @pytest.fixture(scope="session")
 def tries() -> int:
-    return int(os.environ.get("ORDERS_RACE_TRIES") or TRIES)
+    return int(os.environ.get("RACE_TRIES") or TRIES)

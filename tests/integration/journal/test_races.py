@@ -1,6 +1,6 @@
 """Races on real servers, with nobody sweeping up: whoever commits first, everything applies.
 
-Each try has a random start and a random pause before each commit. `ORDERS_RACE_TRIES=1000` runs each
+Each try has a random start and a random pause before each commit. `RACE_TRIES=1000` runs each
 race so often; `-s` shows how often which commit came first, and how often one waited for another's.
 """
 

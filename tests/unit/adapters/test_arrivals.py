@@ -54,9 +54,7 @@ def test_the_events_that_come_once_keep_their_order():
 def test_a_second_delivery_may_be_the_earlier_one_and_far_away():
     arrivals = duplicate(range(1000), 0.2, seed=3)
     twice = [event for event, count in Counter(arrivals).items() if count == 2]
-    gaps = [
-        len(arrivals) - 1 - arrivals[::-1].index(event) - arrivals.index(event) for event in twice
-    ]
+    gaps = [len(arrivals) - 1 - arrivals[::-1].index(event) - arrivals.index(event) for event in twice]
     assert max(gaps) > 500
     early = [event for event in twice if arrivals.index(event) < event * 0.5]
     assert early

@@ -31,10 +31,7 @@ def as_line(event):
 
 def outcome(content):
     """What a stream gives: events as their ids, bad lines as their numbers."""
-    return [
-        item.number if isinstance(item, BadLine) else item.id
-        for item in read_stream(io.BytesIO(content))
-    ]
+    return [item.number if isinstance(item, BadLine) else item.id for item in read_stream(io.BytesIO(content))]
 
 
 def only_reason(content):
@@ -182,8 +179,6 @@ def test_bounded_gives_each_line_or_none_where_it_is_longer_than_the_limit(lines
     ends_and_mark = str.maketrans("", "", "\r\n\xef")  # a byte order mark has a test of its own
     lines = [line.decode("latin-1").translate(ends_and_mark).encode("latin-1") for line in lines]
     content = b"".join(line + b"\n" for line in lines)
-    expected = [
-        (number, (line if len(line) <= limit else None)) for number, line in enumerate(lines, 1)
-    ]
+    expected = [(number, (line if len(line) <= limit else None)) for number, line in enumerate(lines, 1)]
     assert list(bounded(io.BytesIO(content), limit)) == expected
     assert list(bounded(io.BytesIO(content.replace(b"\n", b"\r\n")), limit)) == expected

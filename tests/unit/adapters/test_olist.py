@@ -21,9 +21,7 @@ ORDER_HEADER = (
     "order_delivered_carrier_date,order_delivered_customer_date,order_estimated_delivery_date"
 )
 HEADERS = {
-    CUSTOMERS: (
-        "customer_id,customer_unique_id,customer_zip_code_prefix,customer_city,customer_state"
-    ),
+    CUSTOMERS: ("customer_id,customer_unique_id,customer_zip_code_prefix,customer_city,customer_state"),
     ORDERS: ORDER_HEADER,
     ITEMS: "order_id,order_item_id,product_id,seller_id,shipping_limit_date,price,freight_value",
     PAYMENTS: "order_id,payment_sequential,payment_type,payment_installments,payment_value",
@@ -133,9 +131,7 @@ def test_each_seller_ships_and_delivers_a_fulfillment_of_its_own_items(tmp_path)
     ],
 )
 def test_times_are_of_sao_paulo_and_become_utc(tmp_path, local, utc):
-    (event,) = events_of(
-        a_folder(tmp_path, orders=[an_order(purchase=local)], items=[], payments=[])
-    )
+    (event,) = events_of(a_folder(tmp_path, orders=[an_order(purchase=local)], items=[], payments=[]))
     assert event.time == datetime.fromisoformat(utc).replace(tzinfo=UTC)
 
 
@@ -164,9 +160,7 @@ def test_events_are_sorted_by_time_and_within_a_second_by_life(tmp_path):
         ({"approved": "2018-06-12 20:30:00", "carrier": "2018-06-12 20:10:00"}, "20:30:00"),
     ],
 )
-def test_an_order_called_off_is_canceled_a_second_after_the_last_that_is_known(
-    tmp_path, status, times, last
-):
+def test_an_order_called_off_is_canceled_a_second_after_the_last_that_is_known(tmp_path, status, times, last):
     *_, event = events_of(a_folder(tmp_path, orders=[an_order(status=status, **times)]))
     known = datetime.fromisoformat(f"2018-06-12 {last}-03:00")
     assert (event.type, event.data) == ("OrderCanceled", {"reason": status})
@@ -275,9 +269,7 @@ def test_a_python_without_the_time_zone_is_told_what_to_install(tmp_path, monkey
         ({"orders": [an_order(), an_order()]}, f"{ORDERS}:3", "o1 stands twice; keep one row"),
     ],
 )
-def test_a_bad_row_is_told_with_its_place_and_leaves_its_order_out(
-    tmp_path, changes, where, reason
-):
+def test_a_bad_row_is_told_with_its_place_and_leaves_its_order_out(tmp_path, changes, where, reason):
     other = an_order("o2", approved="2018-06-12 20:30:00")
     changes["orders"] = [*changes.get("orders", [an_order()]), other]
     bad, orders = told(a_folder(tmp_path, **changes))
@@ -375,10 +367,7 @@ def differences(lives) -> Iterator[tuple[str, Decimal]]:
 
 def before(lives, early, late) -> int:
     """Orders where `early` is told to have happened before `late`."""
-    return sum(
-        early in life and late in life and life[early][0].time < life[late][0].time
-        for life in lives.values()
-    )
+    return sum(early in life and late in life and life[early][0].time < life[late][0].time for life in lives.values())
 
 
 @pytest.mark.shared_data
@@ -413,8 +402,7 @@ def test_real_orders_end_as_the_data_says(lives):
     under_way = [
         life
         for life in lives.values()
-        if "FulfillmentShipped" in life
-        and not {"FulfillmentDelivered", "OrderCanceled"} & set(life)
+        if "FulfillmentShipped" in life and not {"FulfillmentDelivered", "OrderCanceled"} & set(life)
     ]
     assert len(under_way) == 80
     assert len(lives) - len(canceled) - 7773 - 80 == 25 + 15  # invoiced, processing
@@ -442,9 +430,7 @@ def test_real_orders_of_several_sellers_ship_in_several_fulfillments(lives):
     assert (several, max(parcels)) == (77, 3)
     for life in lives.values():
         if "FulfillmentShipped" in life:
-            shipped = [
-                item["item"] for event in life["FulfillmentShipped"] for item in event.data["items"]
-            ]
+            shipped = [item["item"] for event in life["FulfillmentShipped"] for item in event.data["items"]]
             ordered = [item["item"] for item in life["OrderCreated"][0].data["items"]]
             assert sorted(shipped) == sorted(ordered)
 

@@ -52,9 +52,7 @@ def test_of_a_fleet_about_the_asked_share_lacks_scans_and_some_come_unannounced(
 def test_in_a_fleet_some_scans_are_told_after_later_ones():
     fleet = [life(7, number) for number in FLEET]
     overtaken = [steps for steps in fleet if sorted(steps, key=lambda step: step.reported) != steps]
-    after_delivery = [
-        steps for steps in fleet if max(s.reported for s in steps[:-1]) > steps[-1].reported
-    ]
+    after_delivery = [steps for steps in fleet if max(s.reported for s in steps[:-1]) > steps[-1].reported]
     delayed = [steps for steps in fleet if any(step.status == "delivery_delayed" for step in steps)]
     assert 100 < len(overtaken) < 700
     assert after_delivery

@@ -71,9 +71,7 @@ def test_any_number_reaches_the_carrier_as_it_is(number):
         (httpx.Response(200, content=b"\xff\xfe"), "no JSON"),
         (httpx.Response(200, content=b""), "no JSON"),
         (
-            httpx.Response(
-                200, stream=httpx.ByteStream(b"<html>"), headers={"content-encoding": "gzip"}
-            ),
+            httpx.Response(200, stream=httpx.ByteStream(b"<html>"), headers={"content-encoding": "gzip"}),
             "broke off",
         ),
         (httpx.Response(200, json=[]), "in another shape: body"),

@@ -147,9 +147,7 @@ def test_nothing_refunded_is_none(answer):
         httpx.Response(404, text="nginx"),
         httpx.Response(200, text="<html>"),
         httpx.Response(200, json={"payment_id": "pay_2", "refunds": []}),
-        httpx.Response(
-            200, json={"payment_id": "pay_1", "refunds": [{**MADE, "payment_id": "pay_2"}]}
-        ),
+        httpx.Response(200, json={"payment_id": "pay_1", "refunds": [{**MADE, "payment_id": "pay_2"}]}),
     ],
 )
 def test_a_question_without_a_clear_answer_leaves_it_unknown(answer):
