@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,7 +17,7 @@ from sqlalchemy import text
 
 from adapters import arrivals, ndjson, olist
 from adapters.lines import BadLine
-from cli.opening import await_workers, open_shop
+from cli.opening import heartbeat, open_shop
 from cli.options import Data, Json, Problem, err, out, print_json
 from cli.processes import Processes, start_workers
 from events.envelope import Envelope
@@ -26,6 +27,7 @@ from journal.relay import undecided
 from workers.parts import Parts
 
 CHUNK = 1000  # envelopes a transaction
+BEAT_S = 12  # workers that run, or just start, beat within this
 SHOWN = 20  # bad lines that are printed; all are counted
 
 _OPEN_EFFECTS = text("select count(*) from effects where state in ('due', 'in_flight', 'unknown')")
@@ -68,15 +70,19 @@ def ingest(
     total = len(events) if isinstance(events, list) else None
     with ExitStack() as stack:
         opened, found = stack.enter_context(open_shop(data))
-        if wait and (found.whose == "started" or not await_workers(opened, found.whose)):
+
+        def start() -> None:
             err.print(f"no workers run here: starting {workers} for this run")
-            processes = stack.enter_context(Processes(found.settings.data / "logs"))
-            start_workers(processes, workers)
+            start_workers(stack.enter_context(Processes(found.settings.data / "logs")), workers)
+
+        served = None if found.whose == "started" else heartbeat(opened)
+        if wait and served is None:
+            start()
         begun = time.monotonic()
         counts = _append_all(opened, events, total, held=not live)
         read_s = time.monotonic() - begun
         if wait:
-            _wait(opened)
+            _wait(opened, start if served else None, served)
         seconds = time.monotonic() - begun
         with opened.engine.connect() as conn:
             state = account(conn)
@@ -149,8 +155,12 @@ def _append_all(opened: Parts, events: Iterable[Envelope], total: int | None, *,
     return counts
 
 
-def _wait(opened: Parts) -> None:
-    """Until every event has a result, and every effect that is not held is done."""
+def _wait(opened: Parts, start: Callable[[], None] | None, served: datetime | None) -> None:
+    """Until every event has a result, and every effect that is not held is done.
+
+    Workers that were there before may be gone: unless their heartbeat goes on from `served`, `start` ours.
+    """
+    until = time.monotonic() + BEAT_S
     with opened.engine.connect() as conn:
         first = undecided(conn)
     provider = opened.settings.refund_url is not None
@@ -164,6 +174,10 @@ def _wait(opened: Parts) -> None:
             bar.update(task, total=first, completed=first - left)
             if not left and (not refunds or not provider):
                 break
+            if start is not None and time.monotonic() > until:
+                if heartbeat(opened) == served:
+                    start()
+                start = None
             if not left:
                 bar.update(task, description=f"{refunds} refunds on their way")
             time.sleep(0.1)

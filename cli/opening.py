@@ -12,8 +12,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from time import monotonic, sleep
 from types import FrameType
 
 from sqlalchemy import text
@@ -24,8 +24,6 @@ from storage import migrate
 from storage.settings import Settings, read
 from workers.app import app, ring
 from workers.parts import Parts, parts
-
-FIRST_BEAT_S = 12  # workers start in two or three seconds, and beat every five
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +87,11 @@ def open_shop(data: Path | None, *, upgrade: bool = False) -> Iterator[tuple[Par
             yield opened, found
 
 
-def await_workers(opened: Parts, whose: str) -> bool:
-    """Whether workers serve these servers; where an `orders up` just began, their first heartbeat is awaited."""
-    until = monotonic() + (FIRST_BEAT_S if whose == "found" else 0)
-    while not (alive := workers_alive(opened)) and monotonic() < until:
-        sleep(0.2)
-    return alive
+def heartbeat(opened: Parts) -> datetime | None:
+    """When workers last served these servers, by the database's clock: every five seconds where some run."""
+    with opened.engine.connect() as conn:
+        statement = text("select max(at) from heartbeats where name = 'timers'")
+        return conn.execute(statement).scalar_one_or_none()
 
 
 def workers_alive(opened: Parts, within_s: float = 20) -> bool:
