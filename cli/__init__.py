@@ -8,6 +8,7 @@ ingest     events from files into the journal
 looking    show, list, account, verify
 mending    dead letters, parked events, replay
 doctor     settings with their sources, and what is wrong
+bench      how fast, against what one would write otherwise
 demo       whole lives of orders, with everything that goes wrong; lives, figures and display are its parts
 processes  workers, beat and simulators: started, watched, restarted, stopped
 """

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from sqlalchemy.exc import OperationalError
 
-from cli import demo, doctor, ingest, looking, mending, running
+from cli import bench, demo, doctor, ingest, looking, mending, running
 from cli.options import Problem, err
 from embedded import ServerError
 from storage.migrate import StorageError
@@ -33,6 +33,7 @@ cli.add_typer(mending.dlq, name="dlq")
 cli.add_typer(mending.parked, name="parked")
 cli.command("replay")(mending.replay_where)
 cli.command()(doctor.doctor)
+cli.command()(bench.bench)
 cli.command()(running.migrate)
 cli.command()(running.worker)
 cli.command()(running.beat)

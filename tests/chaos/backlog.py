@@ -23,6 +23,7 @@ from typing import Any
 import orjson
 import psutil
 
+from cli.opening import stop_at_sigterm
 from events.envelope import MAX_BODY_BYTES, Envelope
 from journal.entries import INLINE_BYTES
 from tests.chaos.harness import Shop, Workers, a_shop, account, account_faults, verify_faults, workers
@@ -177,6 +178,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="drain processes")
     parser.add_argument("--names", type=int, default=10, help="characters of an order number, 10 to 250")
     options = parser.parse_args()
+    stop_at_sigterm()
     numbers = (f"B{number:09}".ljust(options.names, "가") for number in range(options.events))
     with tempfile.TemporaryDirectory(prefix="orders-chaos-") as data, a_shop(Path(data)) as shop, Watch(shop) as watch:
         seconds = pile_up(shop, watch, numbers, options.events, options.large)

@@ -28,6 +28,7 @@ from typing import Any
 import orjson
 
 from adapters import arrivals, olist
+from cli.opening import stop_at_sigterm
 from domain.outcome import REASONS
 from events.envelope import Envelope
 from storage.settings import read
@@ -53,6 +54,7 @@ from tests.lives import a_life
 DISORDER, DUPLICATE = 7, 0.2
 DRAINS = 4
 WITHIN_S = 30  # from the last kill to the last result
+INGEST_S = 300  # for `orders ingest … --wait`
 LIVES = 100  # that come under the other settings
 OTHER_SETTINGS = {"ORDERS_RETURNS": "staff", "ORDERS_CURRENCY": "BRL", "ORDERS_RETURN_WINDOW": "1d"}
 
@@ -78,6 +80,7 @@ class Ended:
 def main() -> int:
     """0 where everything is as promised."""
     options = _options()
+    stop_at_sigterm()
     deviations: list[str] = []
     say(f"Olist's orders in {options.data.name}/, seed {options.seed}")
     with shop_of_its_own() as shop:
@@ -154,7 +157,11 @@ def ingest(shop: Shop, deviations: list[str], *arguments: object, **environment:
     """`orders ingest … --wait`, as one calls it; its JSON document."""
     command = [sys.executable, "-m", "cli", "ingest", *map(str, arguments)]
     command += ["--wait", "--workers", str(DRAINS), "--json"]
-    done = subprocess.run(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, check=False)
+    told_all = {**os.environ, **environment}
+    try:
+        done = subprocess.run(command, env=told_all, stdout=subprocess.PIPE, check=False, timeout=INGEST_S)
+    except subprocess.TimeoutExpired:
+        raise SystemExit(f"DEVIATION {' '.join(command[2:])} did not end within {INGEST_S} s") from None
     if done.returncode:
         deviations.append(f"orders ingest {' '.join(map(str, arguments[1:]))}: exit {done.returncode}")
     document: dict[str, Any] = orjson.loads(done.stdout)
