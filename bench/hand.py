@@ -27,6 +27,7 @@ from bench.standing import start
 
 SLOT = struct.Struct("=q")  # of a replaying hand: how many of its batches are committed
 WAIT_S = 0.0002
+PATIENCE_S = 30.0  # of one that replays with another, which may have died
 PINNED = "-c timezone=UTC -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
 
 
@@ -34,8 +35,8 @@ PINNED = "-c timezone=UTC -c enable_seqscan=off -c enable_hashjoin=off -c enable
 class Batch:
     """One recorded transaction: its statements with their parameters, its shards, and when it ran."""
 
-    began: float
-    ended: float = 0.0
+    began: float  # when it had its shards' locks
+    ended: float = 0.0  # when it let go of them, at the earliest
     shards: tuple[int, ...] = ()
     statements: list[tuple[str, Any]] = field(default_factory=list)
     entries: int = 0
@@ -62,6 +63,7 @@ class Hand:
         assert self._process.stdout is not None  # noqa: S101
         line = self._process.stdout.readline()
         if not line:
+            self._process.wait()
             raise BenchError(f"hand {self.number} died:\n{self._log.read_text(errors='replace')[-3000:]}")
         answer: dict[str, Any] = orjson.loads(line)
         return answer
@@ -158,20 +160,29 @@ class _Recorder:
         self._now = Batch(0.0)
         finish = streams.finish
 
+        # Who got a shard's lock (the first statement) before another's commit cannot have followed it.
         def begin(conn: Any) -> None:
-            self._now = Batch(monotonic())
+            self._now = Batch(0.0)
 
         def note(conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
             self._now.statements.append((statement, parameters))
 
+        def answered(*_: Any) -> None:
+            self._now.began = self._now.began or monotonic()
+
+        def commit(conn: Any) -> None:
+            self._now.ended = monotonic()
+
         def finished(done: Mapping[int, list[bytes]]) -> None:  # after the commit
-            self._now.ended, self._now.shards = monotonic(), tuple(done)
+            self._now.shards = tuple(done)
             self._now.entries = sum(map(len, done.values()))
             self.batches.append(self._now)
             finish(done)
 
         event.listen(engine, "begin", begin)
         event.listen(engine, "before_cursor_execute", note)
+        event.listen(engine, "after_cursor_execute", answered)
+        event.listen(engine, "commit", commit)
         streams.finish = finished
 
 
@@ -192,8 +203,7 @@ def _replay(command: Mapping[str, Any], answers: TextIO) -> None:
         began = _ready(answers)
         for done, batch in enumerate(batches, 1):
             for other, wanted in enumerate(batch.after):
-                while SLOT.unpack_from(progress, other * SLOT.size)[0] < wanted:
-                    sleep(WAIT_S)
+                _wait_for(progress, other, wanted)
             for statement, parameters in batch.statements:
                 cur.execute(statement, parameters)
             conn.commit()
@@ -201,6 +211,14 @@ def _replay(command: Mapping[str, Any], answers: TextIO) -> None:
         ended = monotonic()
         gc.unfreeze()
     _say(answers, began=began, ended=ended)
+
+
+def _wait_for(progress: mmap.mmap, other: int, wanted: int) -> None:
+    until = monotonic() + PATIENCE_S
+    while SLOT.unpack_from(progress, other * SLOT.size)[0] < wanted:
+        if monotonic() > until:
+            raise BenchError(f"hand {other} does not come to its batch {wanted}")
+        sleep(WAIT_S)
 
 
 if __name__ == "__main__":
