@@ -176,7 +176,9 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--large", type=int, default=40, help="of them, with a body of a megabyte")
     parser.add_argument("--workers", type=int, default=2, help="drain processes")
-    parser.add_argument("--names", type=int, default=10, help="characters of an order number, 10 to 250")
+    parser.add_argument(
+        "--names", type=int, default=10, help="characters of an order number, 10 to 250; above 10 of three bytes each"
+    )
     options = parser.parse_args()
     stop_at_sigterm()
     numbers = (f"B{number:09}".ljust(options.names, "가") for number in range(options.events))
