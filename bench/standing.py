@@ -23,7 +23,6 @@ import bench
 from bench.servers import BenchError
 
 ROOT = Path(bench.__file__).parents[1]  # where the rooms are, installed or not
-STOP_S = 5.0
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "WARNING")
 _PR_SET_PDEATHSIG = 1
 
@@ -38,7 +37,7 @@ class Worker:
 
     def tree(self) -> list[psutil.Process]:
         """The processes that were started; their children hang on them."""
-        return [psutil.Process(process.pid) for process in self.processes]
+        return [psutil.Process(process.pid) for process in self.processes if process.returncode is None]
 
     @contextmanager
     def moving(self) -> Iterator[None]:
@@ -60,24 +59,16 @@ class Worker:
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
-        self._signal(signal.SIGCONT)
+        self._signal(signal.SIGKILL)  # nothing of theirs is needed any more
         for process in self.processes:
-            process.terminate()
-        for process in self.processes:
-            try:
-                process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                with suppress(psutil.Error):
-                    for child in psutil.Process(process.pid).children(recursive=True):
-                        child.kill()
-                process.kill()
-                process.wait()
+            process.wait()
 
     def _signal(self, number: signal.Signals) -> None:
         for process in self.tree():
             with suppress(psutil.Error):
                 for each in (process, *process.children(recursive=True)):
-                    each.send_signal(number)
+                    with suppress(psutil.NoSuchProcess):
+                        each.send_signal(number)
 
 
 def celery(

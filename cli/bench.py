@@ -21,7 +21,7 @@ def bench(
     ] = None,
     orders: Annotated[
         int | None,
-        typer.Option("--orders", min=20, max=100_000, help="Lives a round; 4000, with --quick 1500. Rivals: a 20th."),
+        typer.Option("--orders", min=20, max=100_000, help="Lives a round; 4000, with --quick 1000. Rivals: a 20th."),
     ] = None,
     samples: Annotated[
         int | None, typer.Option("--samples", min=40, max=100_000, help="Of latency; 1000, with --quick 300.")
@@ -50,7 +50,7 @@ def bench(
     def say(what: str) -> None:
         err.print(f"[dim]{monotonic() - began:6.1f} s[/]  {escape(what)}")
 
-    played = orders or (1500 if quick else 4000)
+    played = orders or (1000 if quick else 4000)
     plan = running.Plan(
         rounds=rounds or (2 if quick else 5),
         orders=played,

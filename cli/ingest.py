@@ -167,6 +167,7 @@ def _wait(opened: Parts, start: Callable[[], None] | None, served: datetime | No
     with _bar() as bar:
         task = bar.add_task("applying", total=first)
         while True:
+            looked = time.monotonic()
             with opened.engine.connect() as conn:
                 left = undecided(conn)
                 refunds = int(conn.execute(_OPEN_EFFECTS).scalar_one())
@@ -180,7 +181,7 @@ def _wait(opened: Parts, start: Callable[[], None] | None, served: datetime | No
                 start = None
             if not left:
                 bar.update(task, description=f"{refunds} refunds on their way")
-            time.sleep(0.1)
+            time.sleep(max(0.1, 2 * (time.monotonic() - looked)))  # a long backlog takes a while to count
     if refunds and not provider:
         err.print(f"[yellow]{refunds} refunds are due and stay so:[/] no refund API is set (ORDERS_REFUND_URL)")
 

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, text
 from storage.literals import array
 
 INLINE_BYTES = 640  # a longer body travels by its number
+NAMES_BYTES = 320  # and so does an event whose names (id, source, subject …) are longer than this
 
 
 @dataclass(slots=True)
@@ -44,19 +45,12 @@ def shard_of(route: str, shards: int) -> int:
 
 def encode(entry: Entry) -> dict[str, bytes | int]:
     """The fields of a stream entry: s its number, n its body's size, and e the event unless it is large."""
-    if entry.size > INLINE_BYTES:
-        return {"s": entry.seq, "n": entry.size}
-    event = [
-        entry.source,
-        entry.event_id,
-        entry.type,
-        entry.version,
-        entry.time,
-        entry.subject,
-        entry.held,
-        entry.data,
-    ]
-    return {"s": entry.seq, "n": entry.size, "e": orjson.dumps(event)}
+    if entry.size <= INLINE_BYTES:
+        names = [entry.source, entry.event_id, entry.type, entry.version, entry.time, entry.subject, entry.held]
+        event = orjson.dumps([*names, entry.data])
+        if len(event) <= INLINE_BYTES + NAMES_BYTES:
+            return {"s": entry.seq, "n": entry.size, "e": event}
+    return {"s": entry.seq, "n": entry.size}
 
 
 def number_of(fields: Mapping[bytes, bytes]) -> tuple[int, int]:

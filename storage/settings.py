@@ -11,7 +11,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -80,8 +80,8 @@ _NAMES = {setting.name for setting in KNOWN}
 class Settings:
     """What the environment says. `database_url` and `redis_url` are None for the embedded servers."""
 
-    database_url: str | None
-    redis_url: str | None
+    database_url: str | None = field(repr=False)  # they carry passwords
+    redis_url: str | None = field(repr=False)
     data: Path
     shared_data: Path | None
     shards: int

@@ -17,7 +17,7 @@ from celery.beat import ScheduleEntry, Scheduler
 from journal.streams import connect
 from storage.settings import Settings, read
 
-KEY_S = 15  # a message that nobody took may be followed by another after this
+KEY_S = 5  # a message that nobody took, or that died with its worker, may be followed by another after this
 log = logging.getLogger(__name__)
 
 

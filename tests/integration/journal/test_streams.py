@@ -40,6 +40,12 @@ def test_a_large_body_travels_by_its_number():
     assert number_of(fields)[0] == 7
 
 
+def test_long_names_travel_by_number_too():
+    entry = an_entry(7)
+    entry.event_id = entry.subject = "이" * 255
+    assert "e" not in encode(entry)
+
+
 def test_publishing_rings_once_until_somebody_answers(streams, rung):
     streams.publish([an_entry(1)])
     streams.publish([an_entry(2)])
