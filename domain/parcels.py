@@ -25,16 +25,13 @@ from events.envelope import OWN_SOURCE
 MOVEMENT = frozenset(("picked_up", "in_transit", "out_for_delivery", "ready_for_pickup", "delivery_failed"))
 
 
-def named(parts: Iterable[Any], name: str) -> Any:
+def named(parts: Sequence[Any], name: str) -> Any:
     """The part whose `reference` is `name`, else the one whose id it is, else None."""
-    own = bare(name)
-    found = None
     for part in parts:
         if part.reference == name:
             return part
-        if part.id == own:
-            found = part
-    return found
+    own = bare(name)
+    return next((part for part in parts if part.id == own), None) if own else None
 
 
 def match_items(order: Order, shares: Sequence[Share] | None) -> list[tuple[OrderItem, int]] | Outcome:
@@ -123,12 +120,14 @@ def recount(order: Order, event: Event, context: Context) -> None:
     left = {f.id for f in order.fulfillments if f.has_left()}
     arrived = {f.id for f in order.fulfillments if f.status == Status.DELIVERED}
     back = {r.id for r in order.returns if r.status == ReturnStatus.COMPLETED}
+    shipped = _added((s.order_item_id, s.quantity) for s in order.fulfillment_items if s.fulfillment_id in left)
+    delivered = _added((s.order_item_id, s.quantity) for s in order.fulfillment_items if s.fulfillment_id in arrived)
+    returned = _added((s.order_item_id, s.quantity) for s in order.return_items if s.return_id in back)
     for item in order.items:
-        parcels = [s for s in order.fulfillment_items if s.order_item_id == item.id]
         counted = (
-            min(item.quantity, sum(s.quantity for s in parcels if s.fulfillment_id in left)),
-            min(item.quantity, sum(s.quantity for s in parcels if s.fulfillment_id in arrived)),
-            sum(s.quantity for s in order.return_items if s.order_item_id == item.id and s.return_id in back),
+            min(item.quantity, shipped.get(item.id, 0)),
+            min(item.quantity, delivered.get(item.id, 0)),
+            returned.get(item.id, 0),
         )
         if counted != (item.shipped_quantity, item.delivered_quantity, item.returned_quantity):
             item.shipped_quantity, item.delivered_quantity, item.returned_quantity = counted
@@ -139,6 +138,13 @@ def recount(order: Order, event: Event, context: Context) -> None:
         _list_items(order, plan, shares, event, context)
         if not shares:
             drop(order.fulfillments, plan, order.gone)
+
+
+def _added(shares: Iterable[tuple[str, int]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for item_id, quantity in shares:
+        found[item_id] = found.get(item_id, 0) + quantity
+    return found
 
 
 def _planned(order: Order, event: Event, context: Context) -> Outcome:

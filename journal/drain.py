@@ -14,7 +14,7 @@ and shrinks when idle; it is filled from several shards, since one seldom has a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
@@ -74,20 +74,19 @@ class Drain:
                 self.streams.ring(each)
         return total
 
-    def _window(self, shard: int) -> list[int]:
-        """The shard, then others with entries, in turn, as many as fill a batch."""
+    def _window(self, shard: int) -> dict[int, int]:
+        """The shard, then others with entries, in turn, as many as fill a batch: shard → entries in its stream."""
         lengths = self.streams.lengths()
-        order = [(shard + i) % len(lengths) for i in range(1, len(lengths))]
-        window, waiting = [shard], lengths[shard]
-        for other in order:
+        window, waiting = {shard: lengths[shard]}, lengths[shard]
+        for other in ((shard + i) % len(lengths) for i in range(1, len(lengths))):
             if waiting >= self.batch or len(window) * PER_SHARD >= self.batch:
                 break
             if lengths[other]:
-                window.append(other)
+                window[other] = lengths[other]
                 waiting += lengths[other]
         return window
 
-    def _batch(self, shard: int, window: Sequence[int], held: set[int]) -> Report | None:
+    def _batch(self, shard: int, window: Mapping[int, int], held: set[int]) -> Report | None:
         """Settle one batch. None: nothing was there, or the shard is another worker's."""
         careful = False
         for attempt in range(1, TRIES + 1):
@@ -113,14 +112,14 @@ class Drain:
         return None
 
     def _read(
-        self, conn: Connection, shard: int, window: Sequence[int], touched: set[int]
+        self, conn: Connection, shard: int, window: Mapping[int, int], touched: set[int]
     ) -> tuple[list[Entry], Names] | None:
         """Entries of the shards that we could lock, and their names in the streams."""
-        held = [row[0] for row in conn.execute(_LOCKS, {"shards": array(window, "integer"), "space": LOCK_SPACE})]
+        held = [row[0] for row in conn.execute(_LOCKS, {"shards": array(list(window), "integer"), "space": LOCK_SPACE})]
         touched.update(held)
         if shard not in held:
             return None
-        count = max(1, self.batch // len(held))
+        count = _share([window[each] for each in held], self.batch)
         found = self.streams.read(held, count, pending=True)
         empty = [s for s in held if s not in found]
         if empty:
@@ -149,6 +148,17 @@ class Drain:
         entries += read(conn, large)
         entries.sort(key=_seq)
         return _once(entries), names
+
+
+def _share(lengths: Sequence[int], room: int) -> int:
+    """How many entries of each stream fill `room`: short streams leave theirs to long ones."""
+    left, streams = room, len(lengths)
+    for length in sorted(lengths):
+        if length * streams >= left:
+            break
+        left -= length
+        streams -= 1
+    return max(1, left // max(1, streams))
 
 
 def _once(entries: list[Entry]) -> list[Entry]:

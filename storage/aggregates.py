@@ -55,7 +55,10 @@ class _Rows:
     """How one class's objects become rows: its columns, and the statements that write them."""
 
     def __init__(self, model: type[Any], table: Table, changes: str) -> None:
-        self.names = [f.name for f in fields(model) if f.name not in _NOT_STORED]
+        every = [f.name for f in fields(model)]
+        self.names = [name for name in every if name not in _NOT_STORED]
+        if self.names != every[: len(self.names)]:
+            raise TypeError(f"{model.__name__}: fields that are stored must come first; rows become objects by place")
         self.kinds: list[str] = [_KINDS[table.name, name] for name in self.names]
         self.read = attrgetter(*self.names)
         picked = ", ".join(cast(n, k) for n, k in zip(self.names, self.kinds, strict=True))
@@ -163,14 +166,10 @@ def load(conn: Connection, ids: Collection[str], *, lock: bool = True) -> dict[s
                 for i, revive in revivals:
                     if row[i] is not None:
                         row[i] = revive(row[i])
-                getattr(found[row[owner]], name).append(_make(model, name, row))
+                getattr(found[row[owner]], name).append(model(*row))  # the fields that are stored come first
     for order in found.values():
         order.items.sort(key=attrgetter("position"))
     return found
-
-
-def _make(model: type[Any], name: str, row: list[Any]) -> Any:
-    return model(**dict(zip(_TABLES[name].names, row, strict=True)))
 
 
 def save(conn: Connection, orders: Iterable[Order]) -> None:
