@@ -11,7 +11,7 @@ from sqlalchemy import event, text
 from domain import apply as domain
 from events.catalogue import Malformed, decode
 from events.envelope import OWN_SOURCE
-from journal import batch, dead_letters
+from journal import dead_letters, matching
 from tests.builders import created, delivered, disputed, failed, paid, shipped, told
 
 
@@ -221,7 +221,7 @@ def test_a_parked_event_that_cannot_be_read_any_more_dies_alone(rig, monkeypatch
             raise Malformed("code: is missing")
         return decode(kind, version, subject, data)
 
-    monkeypatch.setattr(batch, "decode", stricter)
+    monkeypatch.setattr(matching, "decode", stricter)
     rig.tell(order, after)
     assert rig.outcomes(waiting, order, after) == ["dead: malformed", "applied", "applied"]
     assert rig.one("select count(*) from parked") == 0
