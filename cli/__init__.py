@@ -9,6 +9,11 @@ looking    show, list, account, verify
 mending    dead letters, parked events, replay
 doctor     settings with their sources, and what is wrong
 bench      how fast, against what one would write otherwise
-demo       whole lives of orders, with everything that goes wrong; lives, figures and display are its parts
+demo       whole lives of orders, with everything that goes wrong; its parts are
+lives      what is played
+stage      what it is played on
+player     plays it, and lets the bad moments happen
+figures    one look at how far it is; display shows it
+examining  what is asked at the end
 processes  workers, beat and simulators: started, watched, restarted, stopped
 """

@@ -1,0 +1,172 @@
+"""Plays the demo's lives into the journal, and lets the bad moments happen in the middle of it."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from random import Random
+
+import psutil
+
+from cli import figures, lives
+from cli.display import Display
+from cli.figures import Figures
+from cli.lives import Act, Cue, Life
+from cli.stage import Stage
+from journal.append import append
+from workers.app import CHORES, DRAIN, OUTSIDE
+
+GRACE_S, GRACE_ORDER_S = 45.0, 0.03  # the deadline: so long, and so long an order
+TICK_S, LOOK_S = 0.05, 0.4
+
+
+@dataclass(slots=True)
+class Player:
+    """Sends what is due, answers cues, makes trouble, and looks how far the orders are."""
+
+    stage: Stage
+    display: Display
+    seed: int
+    sent: int = 0  # deliveries
+    _arriving: list[tuple[float, int, Act]] = field(default_factory=list)  # a heap
+    _uncued: dict[Cue, dict[str, Life]] = field(default_factory=dict)
+    _trouble: list[tuple[float, Callable[[], bool]]] = field(default_factory=list)
+    _trouble_after: float = 0.0
+
+    def play(self) -> float:
+        """Until every life stands where it ends, or the deadline; how many seconds that took."""
+        stage = self.stage
+        began = time.monotonic()
+        deadline = GRACE_S + GRACE_ORDER_S * len(stage.played)
+        for arrives, act in lives.deliveries(stage.played):
+            self._push(arrives, act)
+        for life in stage.played:
+            for cue in life.cued:
+                self._uncued.setdefault(cue, {})[life.number] = life
+        span = stage.span
+        self._trouble = [
+            (0.30 * span, self._kill_a_worker_process),
+            (0.45 * span, self._flush_redis),
+            (0.60 * span, self._kill_the_beat),
+            (0.75 * span, self._kill_the_worker),
+        ]
+        self.display.say("playing: events come twice, late and garbled")
+        next_look = 0.0
+        while (now := time.monotonic() - began) < deadline:
+            self._deliver(now)
+            self._make_trouble(now)
+            if now >= next_look:
+                found = self.look()
+                self._answer_cues(found, now)
+                if not self._arriving and not self._trouble:
+                    self.display.say("playing: parcels are polled, returns and refunds follow")
+                    if self._ended(found):
+                        break
+                took = time.monotonic() - began - now
+                next_look = now + max(LOOK_S, 5 * took)  # looking is not what the machine is for
+            time.sleep(TICK_S)
+        return time.monotonic() - began
+
+    def look(self) -> Figures:
+        """How far it is, on the display too."""
+        with self.stage.opened.engine.connect() as conn:
+            found = figures.take(conn, self.stage.run)
+        self.display.show(found)
+        return found
+
+    def _push(self, arrives: float, act: Act) -> None:
+        heapq.heappush(self._arriving, (arrives, len(self._arriving) + self.sent, act))
+
+    def _deliver(self, now: float) -> None:
+        due = []
+        while self._arriving and self._arriving[0][0] <= now:
+            due.append(heapq.heappop(self._arriving)[2])
+        if not due:
+            return
+        stage = self.stage
+        with stage.opened.engine.begin() as conn:
+            envelopes = [act.envelope(stage.beginning) for act in due]
+            done = append(conn, envelopes, stage.opened.shop.shards)
+        stage.opened.streams.publish(done.new)
+        self.sent += len(due)
+
+    def _answer_cues(self, found: Figures, now: float) -> None:
+        """Some customers send back what has arrived, some confirm it; the warehouse ends returns."""
+        for cue, waiting in self._uncued.items():
+            for number in [n for n in waiting if found.statuses.get(n) == cue]:
+                for act in waiting.pop(number).cued[cue]:
+                    cued = replace(act, happens=now)
+                    chance = Random(f"again:{self.seed}:{act.type}:{number[-5:]}")
+                    self._push(now, cued)
+                    repeated = lives.again(cued, chance)
+                    if repeated is not None:
+                        self._push(now + chance.uniform(0.05, 2.0), repeated)
+
+    def _ended(self, found: Figures) -> bool:
+        nothing_waits = not (found.outcome("waiting") or found.outcome("parked") or found.own.get("waiting"))
+        settled = not found.refunds_due and not found.on_their_way
+        return nothing_waits and settled and all(stands(life, found) for life in self.stage.played)
+
+    # -- trouble ---------------------------------------------------------------------------------------------
+
+    def _make_trouble(self, now: float) -> None:
+        """The next thing that goes wrong, once workers are at it."""
+        if not self._trouble or now < max(self._trouble[0][0], self._trouble_after):
+            return
+        if not self.display.figures.outcome("applied"):
+            return
+        if self._trouble[0][1]():
+            self._trouble.pop(0)
+            self._trouble_after = now + 1.5
+
+    def _kill_a_worker_process(self) -> bool:
+        worker = self.stage.processes.children["worker"].process
+        try:
+            children = psutil.Process(worker.pid).children() if worker else []
+            victim = children[0]
+            victim.kill()
+        except (psutil.Error, IndexError):
+            return False
+        self.display.tell(f"a worker's process killed in the middle of its work (SIGKILL, pid {victim.pid})")
+        return True
+
+    def _flush_redis(self) -> bool:
+        streams = self.stage.opened.streams
+        entries = sum(streams.lengths())
+        if self.stage.servers.whose == "started":
+            streams.client.flushall()
+            self.display.tell(f"Redis emptied (FLUSHALL): {entries:,} entries, every doorbell and every group are gone")
+            return True
+        # On a server of yours: what is ours, and nothing else.
+        keys = [key for pattern in _OUR_KEYS for key in streams.client.scan_iter(pattern, count=1000)]
+        if keys:
+            streams.client.delete(*keys)
+        self.display.tell(
+            f"our {len(keys):,} keys in Redis deleted: {entries:,} entries, doorbells and groups are gone"
+        )
+        return True
+
+    def _kill_the_beat(self) -> bool:
+        return self._kill("beat", "the beat killed (SIGKILL)")
+
+    def _kill_the_worker(self) -> bool:
+        return self._kill("worker", "the whole worker killed (SIGKILL)")
+
+    def _kill(self, name: str, what: str) -> bool:
+        pid = self.stage.processes.kill(name)
+        if pid is None:
+            return False
+        self.display.tell(f"{what[:-1]}, pid {pid})")
+        return True
+
+
+_OUR_KEYS = (
+    "orders:*",
+    *(key for queue in (DRAIN, CHORES, OUTSIDE) for key in (f"{queue}*", f"_kombu.binding*.{queue}*")),
+)
+
+
+def stands(life: Life, found: Figures) -> bool:
+    return found.statuses.get(life.number) == life.ends and found.refunded.get(life.number, 0) == life.refunded

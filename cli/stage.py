@@ -1,0 +1,167 @@
+"""What the demo plays on: servers, workers, a carrier and a payment provider that err, all started and stopped together."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import text
+
+from cli import lives
+from cli.display import Display
+from cli.figures import Run
+from cli.lives import PAYMENT_PREFIX, Life
+from cli.opening import Servers, find_servers, open_shop
+from cli.options import Problem
+from cli.processes import Processes, start_workers
+from embedded.host import free_port
+from storage import migrate
+from storage.settings import read
+from workers.parts import Parts
+
+ARRIVAL_RATE = 70  # orders a second, so that the picture can be followed
+SPAN_S = 4.0  # that a few orders take at least
+READY_S = 20.0  # for a simulator to answer
+PARCEL_PACE_S = 0.5  # a parcel's life is six of these
+MISSING = "0.1"  # share of parcels that lack scans
+ERRORS = "0.05"  # share of the outside's answers that go wrong
+CARRIER, PROVIDER = "carrier", "provider"  # names of processes
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What the play needs: connections, processes, the orders' lives."""
+
+    opened: Parts
+    servers: Servers
+    processes: Processes
+    provider_url: str
+    run: Run
+    played: list[Life]
+    span: float
+    beginning: datetime
+    data: Path | None
+
+
+_LAST_SEQ = text("select coalesce(max(seq), 0) from journal")
+_HEARTBEAT = text("select max(at), now() - max(at) < interval '20 s' from heartbeats where name = 'timers'")
+_OTHERS_REFUNDS = text(
+    "select count(*) from effects where state in ('due', 'in_flight', 'unknown') and not starts_with(payment_id, :ours)"
+)
+
+
+def open_stage(stack: ExitStack, display: Display, orders: int, seed: int, workers: int, data: Path | None) -> Stage:
+    display.say("starting PostgreSQL and Valkey" if read().database_url is None else "connecting to your servers")
+    servers = stack.enter_context(find_servers(data))
+    folder = servers.settings.data
+    if servers.whose == "found":
+        raise Problem(
+            f"`orders up`, or a demo, runs already in {folder}; stop it first, or give this one another --data"
+        )
+    if servers.whose == "started":
+        migrate.upgrade(servers.settings.database_url or "", servers.settings.shards)
+    opened, _ = stack.enter_context(open_shop(data))
+    _refuse_a_live_shop(opened, servers, display)
+    beginning = datetime.now(UTC)
+    span = max(SPAN_S, orders / ARRIVAL_RATE)
+    tag = _tag(beginning)
+    played = lives.lives(orders, seed, tag, span)
+    with opened.engine.connect() as conn:
+        since = int(conn.execute(_LAST_SEQ).scalar_one())
+    run = Run(tag, [life.number for life in played], since)
+    restarts = Restarts(display)
+    processes = stack.enter_context(Processes(folder / "logs", restarts.note))
+    display.say("starting a carrier, a payment provider, workers and the beat")
+    ports = {name: free_port(None) for name in (CARRIER, PROVIDER)}
+    carrier_url, provider_url = (f"http://127.0.0.1:{ports[name]}" for name in (CARRIER, PROVIDER))
+    common = ("--seed", str(seed), "--errors", ERRORS, "--port")
+    pace = ("--pace", str(PARCEL_PACE_S), "--missing", MISSING)
+    processes.start(CARRIER, "adapters.simulators.carrier", *common, str(ports[CARRIER]), *pace)
+    state = str(folder.resolve() / "demo-refunds.sqlite")
+    processes.start(PROVIDER, "adapters.simulators.provider", *common, str(ports[PROVIDER]), "--state", state)
+    start_workers(processes, workers, **_shop(carrier_url, provider_url))
+    for name, port in ports.items():
+        _await_answer(processes, name, port)
+    return Stage(opened, servers, processes, provider_url, run, played, span, datetime.now(UTC), data)
+
+
+def _shop(carrier_url: str, provider_url: str) -> dict[str, str]:
+    """The workers' settings: who is outside, and the policy that the lives' ends follow from."""
+    return {
+        "ORDERS_CARRIERS": f"{lives.CARRIER}={carrier_url}",
+        "ORDERS_REFUND_URL": provider_url,
+        "ORDERS_TRACKING_PACE": "1s",
+        "ORDERS_RETURNS": "auto",
+        "ORDERS_REFUNDS": "auto",
+        "ORDERS_UNPAID_AFTER": "24h",
+        "ORDERS_CONFIRM_AFTER": "7d",
+        "ORDERS_RETURN_WINDOW": "30d",
+        "ORDERS_PARKED_FOR": "72h",
+        "ORDERS_GRACE": "1h",
+    }
+
+
+def _refuse_a_live_shop(opened: Parts, servers: Servers, display: Display) -> None:
+    """No demo where workers of a shop run, or where its refunds would go to a provider that only pretends."""
+    with opened.engine.connect() as conn:
+        others = int(conn.execute(_OTHERS_REFUNDS, {"ours": PAYMENT_PREFIX}).scalar_one())
+    if others:
+        raise Problem(
+            f"{others} refunds of real orders are due in this database, and the demo's provider only pretends to make "
+            "them: give the demo a database of its own (another --data, or no DATABASE_URL)"
+        )
+    if servers.whose == "yours" and _beats(opened, display):
+        raise Problem("workers serve these servers already: stop them first, or give the demo others")
+
+
+def _beats(opened: Parts, display: Display) -> bool:
+    """Whether workers' heartbeat moves: one that is merely young may be a demo's that has just ended."""
+    with opened.engine.connect() as conn:
+        first, young = conn.execute(_HEARTBEAT).one()
+    if not young:
+        return False
+    display.say("looking whether other workers serve these servers")
+    until = time.monotonic() + 7
+    while time.monotonic() < until:
+        time.sleep(0.5)
+        with opened.engine.connect() as conn:
+            if conn.execute(_HEARTBEAT).one()[0] != first:
+                return True
+    return False
+
+
+def _await_answer(processes: Processes, name: str, port: int) -> None:
+    until = time.monotonic() + READY_S
+    while time.monotonic() < until:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise Problem(f"the simulated {name} does not answer after {READY_S:.0f} s; see {processes.log(name)}")
+
+
+def _tag(now: datetime) -> str:
+    """A short name of this demo: its second, in base 36."""
+    digits, number = "", int(now.timestamp())
+    while number:
+        number, digit = divmod(number, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
+    return digits
+
+
+class Restarts:
+    """Tells of children that ended and were started again."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+
+    def note(self, name: str, code: int) -> None:
+        """A child ended; the watcher starts it again now."""
+        why = f"signal {-code}" if code < 0 else f"exit {code}"
+        self._display.tell(f"{name} ended ({why}); started again")
