@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from psycopg.errors import DeadlockDetected
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from adapters import arrivals, ndjson, olist
 from adapters.lines import BadLine
@@ -22,7 +24,7 @@ from cli.options import Data, Json, Problem, err, out, print_json
 from cli.processes import Processes, start_workers
 from events.envelope import Envelope
 from journal.account import account
-from journal.append import append
+from journal.append import Appended, append
 from journal.relay import undecided
 from workers.parts import Parts
 
@@ -144,8 +146,7 @@ def _append_all(opened: Parts, events: Iterable[Envelope], total: int | None, *,
     with _bar() as bar:
         task = bar.add_task("journaling", total=total)
         while chunk := list(islice(source, CHUNK)):
-            with opened.engine.begin() as conn:
-                done = append(conn, chunk, opened.shop.shards, held=held)
+            done = _append(opened, chunk, held)
             opened.streams.publish(done.new)
             counts["accepted"] += len(chunk)
             counts["new"] += len(done.new)
@@ -153,6 +154,17 @@ def _append_all(opened: Parts, events: Iterable[Envelope], total: int | None, *,
             counts["body_differs"] += len(done.body_differs)
             bar.advance(task, len(chunk))
     return counts
+
+
+def _append(opened: Parts, chunk: list[Envelope], held: bool) -> Appended:
+    """One transaction. Two that bring the same events in opposite orders may deadlock: one of them tries again."""
+    while True:
+        try:
+            with opened.engine.begin() as conn:
+                return append(conn, chunk, opened.shop.shards, held=held)
+        except OperationalError as error:
+            if not isinstance(error.orig, DeadlockDetected):
+                raise
 
 
 def _wait(opened: Parts, start: Callable[[], None] | None, served: datetime | None) -> None:
