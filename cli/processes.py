@@ -32,8 +32,6 @@ class Child:
     command: list[str]
     environment: Mapping[str, str]
     process: subprocess.Popen[bytes] | None = None
-    starts: int = 0
-    started_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -110,8 +108,6 @@ class Processes:
             start_new_session=True,  # Ctrl-C is ours; children are stopped in order
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
-        child.starts += 1
-        child.started_at = monotonic()
 
     def _watch(self) -> None:
         while not self._stopping.wait(RESTART_S):

@@ -19,34 +19,13 @@ from events.envelope import Envelope
 from journal.entries import Entry, shard_of
 from storage.literals import cast, columns, unnest
 
-_NAMES = (
-    "source",
-    "event_id",
-    "type",
-    "version",
-    "time",
-    "subject",
-    "shard",
-    "held",
-    "data",
-    "digest",
-)
-_KINDS = (
-    "text",
-    "text",
-    "text",
-    "integer",
-    "timestamptz",
-    "text",
-    "smallint",
-    "boolean",
-    "jsonb",
-    "bytea",
-)
+# The journal's columns but its number, and their types.
+NAMES = ("source", "event_id", "type", "version", "time", "subject", "shard", "held", "data", "digest")
+KINDS = ("text", "text", "text", "integer", "timestamptz", "text", "smallint", "boolean", "jsonb", "bytea")
 _INSERT = text(
-    f"insert into journal ({', '.join(_NAMES)}) "
-    f"select {', '.join(cast(n, k) for n, k in zip(_NAMES, _KINDS, strict=True))} "
-    f"from {unnest(_NAMES, _KINDS)} order by v.ordinal "
+    f"insert into journal ({', '.join(NAMES)}) "
+    f"select {', '.join(cast(n, k) for n, k in zip(NAMES, KINDS, strict=True))} "
+    f"from {unnest(NAMES, KINDS)} order by v.ordinal "
     "on conflict (source, event_id) do nothing returning seq, source, event_id"
 )
 _KNOWN = text(
@@ -101,7 +80,7 @@ def append(conn: Connection, envelopes: Sequence[Envelope], shards: int, *, held
         entries[key] = Entry(0, e.source, e.id, e.type, e.version, e.time, e.subject, shard, held, data, size)
     appended = Appended()
     if rows:
-        for seq, source, event_id in conn.execute(_INSERT, columns(_NAMES, _KINDS, rows)):
+        for seq, source, event_id in conn.execute(_INSERT, columns(NAMES, KINDS, rows)):
             entry = entries.pop((source, event_id))
             entry.seq = seq
             appended.new.append(entry)

@@ -30,11 +30,6 @@ def policy_id(conn: Connection, policy: Policy) -> int:
     return int(conn.execute(_FIND, body).scalar_one())  # the rival's, committed since we looked
 
 
-def policy_of(conn: Connection, id: int) -> Policy:
-    """The policy of that number. Errors: NoResultFound."""
-    return Policy.parse(conn.execute(_ONE, {"id": id}).scalar_one())
-
-
 def all_policies(conn: Connection) -> dict[int, Policy]:
     """number → policy; there is one for each time that the settings changed."""
     return {number: Policy.parse(body) for number, body in conn.execute(_ALL)}

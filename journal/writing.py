@@ -17,6 +17,7 @@ from domain.outcome import DEAD, PARKED, Outcome
 from domain.parts import CLEAN
 from domain.policy import Context
 from events.envelope import Envelope
+from journal.append import KINDS, NAMES
 from journal.entries import shard_of
 from storage.literals import array, cast, columns, unnest
 
@@ -29,22 +30,7 @@ def _insert(table: str, names: Sequence[str], kinds: Sequence[str], tail: str = 
 # -- follow-ups --------------------------------------------------------------------------------------------
 
 _SEQS = text("select nextval('journal_seq') from generate_series(1, :n)")
-_JOURNAL_NAMES = (
-    "seq",
-    "source",
-    "event_id",
-    "type",
-    "version",
-    "time",
-    "subject",
-    "shard",
-    "held",
-    "data",
-    "digest",
-)
-_JOURNAL_KINDS = (
-    "bigint", "text", "text", "text", "integer", "timestamptz", "text", "smallint", "boolean", "jsonb", "bytea",
-)  # fmt: skip
+_JOURNAL_NAMES, _JOURNAL_KINDS = ("seq", *NAMES), ("bigint", *KINDS)
 _JOURNAL = _insert("journal", _JOURNAL_NAMES, _JOURNAL_KINDS, "order by v.ordinal")
 
 

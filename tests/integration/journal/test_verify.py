@@ -17,7 +17,7 @@ from journal import verify as module
 from journal.append import append
 from journal.batch import Shop
 from journal.drain import Drain
-from journal.policies import all_policies, policy_id, policy_of
+from journal.policies import all_policies, policy_id
 from journal.streams import Streams
 from journal.streams import connect as connect_redis
 from journal.verify import as_known_at, verify
@@ -339,7 +339,7 @@ def test_a_policy_is_kept_once(place: Place):
     with place.engine.begin() as conn:
         ids = [policy_id(conn, policy) for policy in (AUTO, STAFF, AUTO, STAFF, AUTO)]
         assert len(set(ids)) == 2
-        assert policy_of(conn, ids[1]) == STAFF
+        assert all_policies(conn)[ids[1]] == STAFF
         assert all_policies(conn) == {ids[0]: AUTO, ids[1]: STAFF}
         numbers = conn.execute(text("select last_value from policies_id_seq")).scalar_one()
     assert numbers == ids[1]  # asking uses up none
