@@ -19,6 +19,11 @@ PREFIXES = {
     "return-items": "rit",
     "effects": "eff",
     "personal": "per",
+    "carts": "crt",
+    "cart-items": "cit",
+    "api-keys": "key",
+    "subscriptions": "sub",
+    "deliveries": "msg",
 }
 
 
