@@ -28,7 +28,6 @@ from bench.standing import start
 SLOT = struct.Struct("=q")  # of a replaying hand: how many of its batches are committed
 WAIT_S = 0.0002
 PATIENCE_S = 30.0  # of one that replays with another, which may have died
-PINNED = "-c timezone=UTC -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
 
 
 @dataclass(slots=True)
@@ -189,6 +188,8 @@ class _Recorder:
 def _replay(command: Mapping[str, Any], answers: TextIO) -> None:
     import psycopg
 
+    from storage.engine import PINNED
+
     number = int(command["number"])
     batches: list[Batch] = pickle.loads(Path(command["plan"]).read_bytes())  # noqa: S301 -- our own
     # Results stay as the server sent them; nothing is decoded.
@@ -197,7 +198,7 @@ def _replay(command: Mapping[str, Any], answers: TextIO) -> None:
         Path(command["progress"]).open("r+b") as file,
         mmap.mmap(file.fileno(), 0) as progress,
     ):
-        cur = conn.cursor()
+        cur, raw = conn.cursor(), psycopg.RawCursor(conn)
         gc.collect()
         gc.freeze()
         began = _ready(answers)
@@ -205,7 +206,7 @@ def _replay(command: Mapping[str, Any], answers: TextIO) -> None:
             for other, wanted in enumerate(batch.after):
                 _wait_for(progress, other, wanted)
             for statement, parameters in batch.statements:
-                cur.execute(statement, parameters)
+                (raw if isinstance(parameters, tuple) else cur).execute(statement, parameters)
             conn.commit()
             SLOT.pack_into(progress, number * SLOT.size, done)
         ended = monotonic()

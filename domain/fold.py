@@ -62,6 +62,7 @@ class Fold:
     waiting: list[Event] = field(default_factory=list)  # in journal order
     known_poison: dict[tuple[str, str], str] = field(default_factory=dict)
     reacting: bool = True
+    deferring: bool = False  # follow-ups are only made; whoever drains their shard folds them
     settled: list[Settled] = field(default_factory=list)
     follow_ups: list[FollowUp] = field(default_factory=list)
     timers: list[Timer] = field(default_factory=list)
@@ -134,7 +135,8 @@ class Fold:
             body = decode(kind, 1, self.order.order_number, data)
             follow = Event(0, source, name, kind, event.time, self.order.order_number, body)
             self.follow_ups.append(FollowUp(follow, data, self.order))
-            self._one(follow)
+            if not self.deferring:
+                self._one(follow)
 
 
 def fold(order: Order, events: Iterable[Event], context: Context) -> Fold:

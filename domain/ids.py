@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 
 PREFIXES = {
@@ -27,21 +28,29 @@ PREFIXES = {
 }
 
 
-def _compose(millis: int, rest: str) -> str:
-    """UUIDv7 from 48 bits of Unix milliseconds and 20 hex digits, of which two bits give way."""
-    at = f"{millis & 0xFFFFFFFFFFFF:012x}"
-    return f"{at[:8]}-{at[8:]}-7{rest[:3]}-{'89ab'[int(rest[3], 16) & 3]}{rest[4:7]}-{rest[7:19]}"
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+@lru_cache(maxsize=8)
+def _moment(now: datetime) -> str:
+    """The first half of an id: Unix milliseconds in 48 bits, and the version."""
+    at = f"{int(now.timestamp() * 1000) & 0xFFFFFFFFFFFF:012x}"
+    return f"{at[:8]}-{at[8:]}-7"
+
+
+def _compose(now: datetime, rest: str) -> str:
+    """UUIDv7 of a moment and 20 hex digits, of which two bits give way."""
+    return f"{_moment(now)}{rest[:3]}-{_VARIANT[rest[3]]}{rest[4:7]}-{rest[7:19]}"
 
 
 def derived(now: datetime, *names: str) -> str:
     """The id of what came to be at `now` because of `names` (an event's source and id, and a part)."""
-    digest = blake2b("\x1f".join(names).encode(), digest_size=10).hexdigest()
-    return _compose(int(now.timestamp() * 1000), digest)
+    return _compose(now, blake2b("\x1f".join(names).encode(), digest_size=10).hexdigest())
 
 
 def fresh(now: datetime) -> str:
     """A new random id, for rows that no event made."""
-    return _compose(int(now.timestamp() * 1000), os.urandom(10).hex())
+    return _compose(now, os.urandom(10).hex())
 
 
 def shown(collection: str, uuid: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -48,9 +48,10 @@ def _no_bool(value: Any) -> Any:
 
 Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_no_nul)]
 Text = Annotated[str, Field(max_length=10_000), AfterValidator(_no_nul)]
-Amount = Annotated[Decimal, BeforeValidator(_no_bool), Field(ge=0, max_digits=18, decimal_places=4)]
+# Constraints first: after a validator they would be checked by Python, one by one.
+Amount = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=4), BeforeValidator(_no_bool)]
 Currency = Annotated[str, AfterValidator(_currency)]
-Quantity = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=1_000_000)]
+Quantity = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_no_bool)]
 TrackingStatus = Literal[
     "pending", "picked_up", "in_transit", "out_for_delivery", "ready_for_pickup",
     "delivery_delayed", "on_hold", "delivery_failed", "return_to_sender", "cancelled",
@@ -96,7 +97,6 @@ def _names_once(lines: list[OrderLine]) -> list[OrderLine]:
 class OrderCreated(Body):
     """An order was placed. `personal` names the side row that holds its personal fields."""
 
-    type: Literal["OrderCreated"] = "OrderCreated"
     items: Annotated[list[OrderLine], Field(max_length=1000), AfterValidator(_names_once)]
     totalAmount: Amount
     currency: Currency | None = None
@@ -111,7 +111,6 @@ class OrderCreated(Body):
 class PaymentSucceeded(Body):
     """Money was captured."""
 
-    type: Literal["PaymentSucceeded"] = "PaymentSucceeded"
     paymentId: Name
     amount: Amount
     currency: Currency | None = None
@@ -129,19 +128,14 @@ class _PaymentEnded(Body):
 class PaymentFailed(_PaymentEnded):
     """An attempt to pay failed; a later success beats it."""
 
-    type: Literal["PaymentFailed"] = "PaymentFailed"
-
 
 class PaymentCanceled(_PaymentEnded):
     """A payment was given up before any capture."""
-
-    type: Literal["PaymentCanceled"] = "PaymentCanceled"
 
 
 class PaymentRefunded(Body):
     """Money went back; `refundedAmount` is the provider's cumulative figure."""
 
-    type: Literal["PaymentRefunded"] = "PaymentRefunded"
     paymentId: Name
     refundedAmount: Amount
 
@@ -149,7 +143,6 @@ class PaymentRefunded(Body):
 class PaymentDisputed(Body):
     """The payer's bank asks; `outcome` once it is decided (`won` takes the flag away)."""
 
-    type: Literal["PaymentDisputed"] = "PaymentDisputed"
     paymentId: Name
     reason: Text | None = None
     outcome: Name | None = None
@@ -163,19 +156,13 @@ class _Decision(Body):
 class OrderCanceled(_Decision):
     """Somebody wants the order canceled; possible while nothing is out or delivered."""
 
-    type: Literal["OrderCanceled"] = "OrderCanceled"
-
 
 class OrderConfirmed(_Decision):
     """The customer, or the timer, confirms what was delivered."""
 
-    type: Literal["OrderConfirmed"] = "OrderConfirmed"
-
 
 class OrderExpired(_Decision):
     """The unpaid timer ran out."""
-
-    type: Literal["OrderExpired"] = "OrderExpired"
 
 
 class _Parcel(Body):
@@ -188,31 +175,22 @@ class _Parcel(Body):
 class FulfillmentCreated(_Parcel):
     """Items that will ship together; without `items`, all of the order's."""
 
-    type: Literal["FulfillmentCreated"] = "FulfillmentCreated"
-
 
 class FulfillmentPacked(_Parcel):
     """The parcel is packed."""
-
-    type: Literal["FulfillmentPacked"] = "FulfillmentPacked"
 
 
 class FulfillmentShipped(_Parcel):
     """The parcel left; creates the fulfillment where nobody did."""
 
-    type: Literal["FulfillmentShipped"] = "FulfillmentShipped"
-
 
 class FulfillmentDelivered(_Parcel):
     """The parcel arrived."""
-
-    type: Literal["FulfillmentDelivered"] = "FulfillmentDelivered"
 
 
 class FulfillmentFailed(Body):
     """The parcel will not arrive; its items are open again."""
 
-    type: Literal["FulfillmentFailed"] = "FulfillmentFailed"
     fulfillment: Name
     reason: Text | None = None
 
@@ -220,7 +198,6 @@ class FulfillmentFailed(Body):
 class TrackingUpdated(Body):
     """A carrier's scan, in the unified statuses."""
 
-    type: Literal["TrackingUpdated"] = "TrackingUpdated"
     carrier: Name
     trackingNumber: Name
     status: TrackingStatus
@@ -231,7 +208,6 @@ class TrackingUpdated(Body):
 class ReturnRequested(Body):
     """The customer wants to send items back; without `items`, all of the order's."""
 
-    type: Literal["ReturnRequested"] = "ReturnRequested"
     return_: Annotated[Name, Field(alias="return")]
     reason: Reason
     items: Shares | None = None
@@ -246,55 +222,48 @@ class _ReturnStep(Body):
 class ReturnApproved(_ReturnStep):
     """Staff, or the policy, accepts the return."""
 
-    type: Literal["ReturnApproved"] = "ReturnApproved"
-
 
 class ReturnRejected(_ReturnStep):
     """Staff refuses the return; its items are free again."""
-
-    type: Literal["ReturnRejected"] = "ReturnRejected"
 
 
 class ReturnProcessingStarted(_ReturnStep):
     """The return is being worked on."""
 
-    type: Literal["ReturnProcessingStarted"] = "ReturnProcessingStarted"
-
 
 class ReturnCompleted(Body):
     """The items came back; without `refundAmount` it follows from the lines' prices."""
 
-    type: Literal["ReturnCompleted"] = "ReturnCompleted"
     return_: Annotated[Name, Field(alias="return")]
     refundAmount: Amount | None = None
 
 
-AnyBody = Annotated[
-    OrderCreated
-    | PaymentSucceeded
-    | PaymentFailed
-    | PaymentCanceled
-    | PaymentRefunded
-    | PaymentDisputed
-    | OrderCanceled
-    | OrderConfirmed
-    | OrderExpired
-    | FulfillmentCreated
-    | FulfillmentPacked
-    | FulfillmentShipped
-    | FulfillmentDelivered
-    | FulfillmentFailed
-    | TrackingUpdated
-    | ReturnRequested
-    | ReturnApproved
-    | ReturnRejected
-    | ReturnProcessingStarted
-    | ReturnCompleted,
-    Field(discriminator="type"),
-]
-
-CATALOGUE: dict[str, type[Body]] = {body.__name__: body for body in get_args(get_args(AnyBody)[0])}
-_READ: TypeAdapter[Any] = TypeAdapter(AnyBody)
+_BODIES: tuple[type[Body], ...] = (
+    OrderCreated,
+    PaymentSucceeded,
+    PaymentFailed,
+    PaymentCanceled,
+    PaymentRefunded,
+    PaymentDisputed,
+    OrderCanceled,
+    OrderConfirmed,
+    OrderExpired,
+    FulfillmentCreated,
+    FulfillmentPacked,
+    FulfillmentShipped,
+    FulfillmentDelivered,
+    FulfillmentFailed,
+    TrackingUpdated,
+    ReturnRequested,
+    ReturnApproved,
+    ReturnRejected,
+    ReturnProcessingStarted,
+    ReturnCompleted,
+)
+CATALOGUE: dict[str, type[Body]] = {body.__name__: body for body in _BODIES}
+_READERS: dict[str, Callable[[Any], Any]] = {
+    name: TypeAdapter(body).validate_python for name, body in CATALOGUE.items()
+}
 
 # The newest version of each type's data; 1 where nothing else is said.
 NEWEST: dict[str, int] = {}
@@ -347,10 +316,10 @@ def decode(kind: str, version: int, subject: str | None, data: dict[str, Any]) -
     for step in range(version, newest):
         data = UPCASTERS[kind, step](data)
     try:
-        return _READ.validate_python({**data, "type": kind})
+        return _READERS[kind](data)
     except ValidationError as error:
         faults = [
-            f"{'.'.join(map(str, fault['loc'][1:])) or 'data'}: {fault['msg']}"
+            f"{'.'.join(map(str, fault['loc'])) or 'data'}: {fault['msg']}"
             for fault in error.errors(include_url=False, include_input=False)[:5]
         ]
         raise Malformed("; ".join(faults)) from None

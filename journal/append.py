@@ -111,5 +111,10 @@ def _count(conn: Connection, again: list[Envelope], appended: Appended) -> None:
 
 def _without_personal(data: dict[str, object]) -> tuple[dict[str, object], dict[str, object]]:
     """(the body without personal fields and without a `personal` of the sender's, the personal fields)."""
+    if data.keys().isdisjoint(_TAKEN_OUT):
+        return data, {}
     fields = {name: data[name] for name in PERSONAL_FIELDS if data.get(name) is not None}
-    return {k: v for k, v in data.items() if k not in PERSONAL_FIELDS and k != "personal"}, fields
+    return {k: v for k, v in data.items() if k not in _TAKEN_OUT}, fields
+
+
+_TAKEN_OUT = frozenset((*PERSONAL_FIELDS, "personal"))

@@ -37,15 +37,15 @@ from journal.matching import (
     claim,
     claimed_by_the_dead,
     decoded,
-    drop_known,
     keys_of,
-    load_waiting,
     look,
+    look_beside,
     owner_of,
     taken_by_another,
     unclaim,
 )
 from storage.aggregates import load, save
+from storage.hot import Writes
 
 __all__ = ["Clash", "Report", "Shop", "clock", "is_of_the_moment", "settle", "settle_carefully"]
 
@@ -72,17 +72,19 @@ def settle(
     retry_keys: Collection[str] = (),
     refused: dict[int, Outcome] | None = None,
     only: Collection[int] | None = None,
+    defer: list[Entry] | None = None,
 ) -> Report:
     """Apply `entries` and write what became of them.
 
-    Also try again what waits for the orders `retry`, and under `retry_keys` that those have claimed.
+    With `defer`, what follows from them is journaled and added to that list, to be published once this is
+    committed; else it is applied here and now. Also try again what waits for the orders `retry`, and under `retry_keys` that those have claimed.
 
     Errors: one `is_of_the_moment`: roll back, drain again. Any other: `settle_carefully`.
     """
     kept = Kept()
     while True:
         mine = [kept.corrected.get(entry.seq, entry) for entry in entries]
-        batch = Batch(mine, context, shop, kept, dict(refused or {}), retry, retry_keys, only)
+        batch = Batch(mine, context, shop, kept, dict(refused or {}), retry, retry_keys, only, defer is not None)
         try:
             _fold_all(conn, batch)
         except _Again:
@@ -96,11 +98,14 @@ def settle(
         kept.unclaiming |= wrong  # a dead event must not bind a payment or a parcel to its order
         unclaim(conn, batch, wrong)
     try:
-        return _write(conn, batch)
+        report, follow_ups = _write(conn, batch)
     except IntegrityError as error:
         if _constraint(error) in _CLASHES:
             raise Clash(str(error.orig)) from error
         raise
+    if defer is not None:
+        defer += follow_ups
+    return report
 
 
 def settle_carefully(conn: Connection, entries: Sequence[Entry], context: Context, shop: Shop) -> Report:
@@ -199,10 +204,11 @@ def _fold_all(conn: Connection, batch: Batch) -> None:
     orders = load(conn, known)
     for number, new_id in made.items():
         orders[new_id] = Order(new_id, number, shard_of(number, batch.shop.shards), mark=NEW)
-    drop_known(conn, batch)
-    waiting = load_waiting(conn, batch, orders)
+    waiting = look_beside(conn, batch, orders)
     for order in orders.values():
-        batch.folds[order.id] = Fold(order, batch.context, waiting.get(order.id, []), batch.kept.poison)
+        batch.folds[order.id] = Fold(
+            order, batch.context, waiting.get(order.id, []), batch.kept.poison, deferring=batch.deferring
+        )
     spoilt = _fold_each(batch, {**ids, **made}, owner)
     for fold in batch.folds.values():
         if fold.order.id in batch.retry or waiting.get(fold.order.id):
@@ -249,22 +255,24 @@ def _unless_poison(batch: Batch, fold: Fold, spoilt: set[str], step: Callable[[]
         spoilt.add(fold.order.id)
 
 
-def _write(conn: Connection, batch: Batch) -> Report:
-    """State, follow-ups, timers, effects, trackers, parked, dead letters; results last."""
+def _write(conn: Connection, batch: Batch) -> tuple[Report, list[Entry]]:
+    """(what it came to, the follow-ups as journaled.) State, follow-ups, timers, effects, trackers, parked, dead letters, results: all in one statement."""
     now, shop = batch.context.now, batch.shop
     folds = list(batch.folds.values())
-    writing.number_follow_ups(conn, folds, shop.shards)
-    save(conn, [fold.order for fold in folds])
-    writing.timers(conn, folds)
-    writing.effects(conn, folds, batch.context)
-    writing.trackers(conn, folds, shop.tracked, now)
+    writes = Writes()
+    follow_ups = writing.follow_ups(conn, writes, folds, shop.shards)
+    save(conn, [fold.order for fold in folds], writes)
+    writing.timers(writes, folds)
+    writing.effects(writes, folds, batch.context)
+    writing.trackers(writes, folds, shop.tracked, now)
     rows = writing.results(batch.settled, batch.without_order, batch.was_parked)
-    writing.still_parked(conn, _moved(batch, folds))
-    writing.record(conn, rows, batch.context, shop.policy_id)
+    writing.still_parked(writes, _moved(batch, folds))
+    writing.record(writes, rows, batch.context, shop.policy_id)
+    writes.run(conn)
     report = Report(known=batch.known)
     for row in rows:
         report.outcomes[row.outcome.kind] = report.outcomes.get(row.outcome.kind, 0) + 1
-    return report
+    return report, follow_ups
 
 
 def _moved(batch: Batch, folds: list[Fold]) -> list[tuple[int, str, str]]:

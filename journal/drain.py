@@ -1,10 +1,10 @@
 """What answers a doorbell: batches of the ringing shards, each shard under its lock, until the slice ends.
 
-1. delete the doorbell's key: a ring from here on rings again
+1. delete the doorbell's key: a ring from here on rings again; look how many entries each shard has
 2. lock the shard (PostgreSQL's advisory lock: it dies with the connection); not ours → leave
-3. read what is pending (a predecessor died between commit and acknowledgement), then what is new
+3. read what is pending (a predecessor died between commit and acknowledgement), and what is new
 4. settle the batch in one transaction; acknowledge and delete its entries
-5. repeat until the shard is empty or the slice ends; after letting go, ring every shard that has entries
+5. after letting go, look again: go on until the shard is empty or the slice ends; ring the others that have entries
 
 The lock only keeps a shard's events in order and workers out of each other's way; row locks and the
 results' key are what promise 2 rests on. A batch takes what is waiting, so it grows with the backlog
@@ -14,17 +14,18 @@ and shrinks when idle; it is filled from several shards, since one seldom has a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
 import redis
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 
 from domain.policy import Context, Policy
 from journal.batch import Report, Shop, clock, is_of_the_moment, settle, settle_carefully
 from journal.entries import Entry, decode, number_of, read
 from journal.streams import Streams
+from storage.hot import Statement
 from storage.literals import array
 
 SLICE_S = 2.0  # then the other shards' doorbells have their turn
@@ -35,7 +36,9 @@ TRIES = 5  # of one batch, against deadlocks and rivals, before it is left to th
 LOCK_SPACE = 77_001  # first key of the shards' advisory locks
 
 log = logging.getLogger(__name__)
-_LOCKS = text("select s from unnest(cast(:shards as integer[])) s where pg_try_advisory_xact_lock(:space, s)")
+_LOCKS = Statement(
+    f"select s from unnest(cast(:shards as integer[])) s where pg_try_advisory_xact_lock({LOCK_SPACE}, s)"
+)
 
 Names = dict[int, list[bytes]]  # shard → the stream's names of entries
 
@@ -55,28 +58,27 @@ class Drain:
 
         May be lost, doubled or killed at any line: entries leave the stream only after their results commit.
         """
-        self.streams.answer(shard)
+        lengths = self.streams.answer(shard)
         until = monotonic() + slice_s
         total = Report()
         held: set[int] = set()  # shards that we locked at any time: whoever found one taken leaves it to us
-        while True:
-            report = self._batch(shard, self._window(shard), held)
-            if report is None:  # empty, or another worker holds it
+        while lengths[shard]:
+            report = self._batch(shard, self._window(shard, lengths), held)
+            lengths = self.streams.lengths()  # after letting go: what came meanwhile is ours to see
+            if report is None:  # another worker holds it
                 break
             total.known += report.known
             for outcome, count in report.outcomes.items():
                 total.outcomes[outcome] = total.outcomes.get(outcome, 0) + count
             if monotonic() > until:
                 break
-        lengths = self.streams.lengths()
         for each in sorted(held):
             if lengths[each]:
                 self.streams.ring(each)
         return total
 
-    def _window(self, shard: int) -> dict[int, int]:
+    def _window(self, shard: int, lengths: Sequence[int]) -> dict[int, int]:
         """The shard, then others with entries, in turn, as many as fill a batch: shard → entries in its stream."""
-        lengths = self.streams.lengths()
         window, waiting = {shard: lengths[shard]}, lengths[shard]
         for other in ((shard + i) % len(lengths) for i in range(1, len(lengths))):
             if waiting >= self.batch or len(window) * PER_SHARD >= self.batch:
@@ -88,11 +90,11 @@ class Drain:
 
     def _batch(self, shard: int, window: Mapping[int, int], held: set[int]) -> Report | None:
         """Settle one batch. None: nothing was there, or the shard is another worker's."""
-        careful = False
+        careful, seen = False, frozenset(held)
         for attempt in range(1, TRIES + 1):
             try:
                 with self.engine.begin() as conn:
-                    found = self._read(conn, shard, window, held)
+                    found = self._read(conn, shard, window, held, seen)
                     if found is None:
                         return None
                     entries, names = found
@@ -101,7 +103,7 @@ class Drain:
             except redis.RedisError:
                 raise
             except Exception as error:
-                passing = is_of_the_moment(error)
+                passing, seen = is_of_the_moment(error), frozenset()
                 if (careful and not passing) or (passing and attempt == TRIES):
                     raise
                 careful = careful or not passing
@@ -112,18 +114,18 @@ class Drain:
         return None
 
     def _read(
-        self, conn: Connection, shard: int, window: Mapping[int, int], touched: set[int]
+        self, conn: Connection, shard: int, window: Mapping[int, int], touched: set[int], seen: Collection[int]
     ) -> tuple[list[Entry], Names] | None:
-        """Entries of the shards that we could lock, and their names in the streams."""
-        held = [row[0] for row in conn.execute(_LOCKS, {"shards": array(list(window), "integer"), "space": LOCK_SPACE})]
+        """Entries of the shards that we could lock, and their names in the streams.
+
+        What a predecessor read and did not finish is read again, but in shards whose entries we have `seen`.
+        """
+        held = [row[0] for row in _LOCKS.run(conn, {"shards": array(list(window), "integer")})]
         touched.update(held)
         if shard not in held:
             return None
         count = _share([window[each] for each in held], self.batch)
-        found = self.streams.read(held, count, pending=True)
-        empty = [s for s in held if s not in found]
-        if empty:
-            found |= self.streams.read(empty, count, pending=False)
+        found = self.streams.read(held, count, again=[s for s in held if s not in seen])
         if not found:
             return None
         entries: list[Entry] = []

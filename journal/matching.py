@@ -8,18 +8,19 @@ commit order loses a match. Claims are kept over the tries of a batch; a claimed
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection
 
 from domain.fold import Fold, Settled
 from domain.order import Order
 from domain.outcome import DEAD, Outcome, dead, ignored
 from domain.policy import Context
-from events.catalogue import Event, Malformed, UnknownType, UnknownVersion, decode, payment_key, tracking_key
+from events.catalogue import CATALOGUE, Event, Malformed, UnknownType, UnknownVersion, decode, payment_key, tracking_key
 from journal.entries import Entry, read
+from storage.hot import Statement
 from storage.literals import array, columns, unnest
 
 
@@ -67,6 +68,7 @@ class Batch:
     retry: Collection[str] = ()  # orders whose parked events are tried again, too
     retry_keys: Collection[str] = ()  # and keys that those have claimed
     only: Collection[int] | None = None  # of what is parked, try these again; None: all
+    deferring: bool = False  # follow-ups are journaled, and folded by whoever drains their shard
     events: dict[int, Event] = field(default_factory=dict)
     named: dict[int, set[str]] = field(default_factory=dict)  # seq → the correlation keys that its event names
     settled: list[Settled] = field(default_factory=list)
@@ -74,29 +76,35 @@ class Batch:
     folds: dict[str, Fold] = field(default_factory=dict)  # by order id
     was_parked: dict[int, tuple[str | None, str]] = field(default_factory=dict)  # seq → order, reason as stored
     known: int = 0  # entries that had a result already
+    told: frozenset[str] = frozenset()  # collections whose changes somebody has subscribed to
 
 
-_SEEN = text("select seq, outcome from results where seq = any(cast(:seqs as bigint[]))")
 # Orders by number, claimed keys, and entries that an operator edited since they went into a stream.
-_LOOK = text("""
+_LOOK = Statement("""
     select 'order' as kind, order_number as name, id from orders where order_number = any(cast(:numbers as text[]))
     union all select 'key', key, order_id from correlations where key = any(cast(:keys as text[]))
     union all select 'edited', cast(seq as text), null from corrections where seq = any(cast(:seqs as bigint[]))
 """)
-_CLAIMED = text("select key, order_id from correlations where key = any(cast(:keys as text[]))")
-_CLAIM = text(
+_CLAIMED = Statement("select key, order_id from correlations where key = any(cast(:keys as text[]))")
+_CLAIM = Statement(
     "insert into correlations (key, order_id) select v.key, v.order_id "
     f"from {unnest(('key', 'order_id'), ('text', 'uuid'))} "
     "order by v.key on conflict (key) do update set order_id = coalesce(correlations.order_id, excluded.order_id) "
     "returning key, order_id"
 )
-_UNCLAIM = text(
+_UNCLAIM = Statement(
     "update correlations set order_id = null "
     "where key = any(cast(:keys as text[])) and order_id = any(cast(:ids as uuid[]))"
 )
-_WAITING = text(
-    "select seq, order_id, key, reason from parked where order_id = any(cast(:ids as uuid[])) "
-    "union select seq, order_id, key, reason from parked where key = any(cast(:keys as text[])) and order_id is null"
+# In one: which entries have results, what is parked for the orders or the keys, and which collections' changes
+# somebody has subscribed to.
+_BESIDE = Statement(
+    "select 'seen' as kind, seq, null as order_id, null as key, null as reason from results "
+    "where seq = any(cast(:seqs as bigint[])) "
+    "union all select 'parked', seq, order_id, key, reason from parked where order_id = any(cast(:ids as uuid[])) "
+    "union all select 'parked', seq, order_id, key, reason from parked "
+    "where key = any(cast(:keys as text[])) and order_id is null "
+    "union all select 'told', null, null, unnest(collections), null from subscriptions where state = 'active'"
 )
 
 
@@ -125,11 +133,15 @@ def keys_of(event: Event) -> set[str]:
     data = event.data
     if event.type == "OrderCreated":
         return {payment_key(p) for p in data.paymentIds}
-    if hasattr(data, "paymentId"):
+    if event.type in _OF_PAYMENT:
         return {payment_key(data.paymentId)}
-    if getattr(data, "carrier", None) and getattr(data, "trackingNumber", None):
+    if event.type in _OF_PARCEL and data.carrier and data.trackingNumber:
         return {tracking_key(data.carrier, data.trackingNumber)}
     return set()
+
+
+_OF_PAYMENT = frozenset(name for name, body in CATALOGUE.items() if "paymentId" in body.model_fields)
+_OF_PARCEL = frozenset(name for name, body in CATALOGUE.items() if "trackingNumber" in body.model_fields)
 
 
 def look(conn: Connection, batch: Batch, numbers: set[str]) -> tuple[dict[str, str], dict[str, str | None]]:
@@ -142,7 +154,7 @@ def look(conn: Connection, batch: Batch, numbers: set[str]) -> tuple[dict[str, s
         "seqs": array([entry.seq for entry in batch.entries], "bigint"),
     }
     found: dict[str, dict[str, Any]] = {"order": {}, "key": {}, "edited": {}}
-    for kind, name, order_id in conn.execute(_LOOK, parameters):
+    for kind, name, order_id in _LOOK.run(conn, parameters):
         found[kind][name] = order_id
     if stale := [int(seq) for seq in found["edited"] if int(seq) not in batch.kept.corrected]:
         raise Stale(stale)
@@ -188,28 +200,36 @@ def unclaim(conn: Connection, batch: Batch, seqs: set[int]) -> None:
     kept = {key_of_part for fold in batch.folds.values() for key_of_part in _keys_held(fold.order)}
     free = sorted(keys - kept)
     if free:
-        conn.execute(_UNCLAIM, {"keys": array(free, "text"), "ids": array(sorted(ids), "uuid")})
+        _UNCLAIM.run(conn, {"keys": array(free, "text"), "ids": array(sorted(ids), "uuid")})
 
 
-def drop_known(conn: Connection, batch: Batch) -> None:
-    """Leave out entries that have a result: Redis handed them over twice, or a rival was faster."""
-    seqs = [entry.seq for entry in batch.entries]
-    if not seqs:
-        return
-    known = {row.seq for row in conn.execute(_SEEN, {"seqs": array(seqs, "bigint")})}
+def look_beside(conn: Connection, batch: Batch, orders: dict[str, Order]) -> dict[str, list[Event]]:
+    """Once the orders are locked: leave out entries that have a result, and find what waits for these orders.
+
+    An entry has one where Redis handed it over twice, or a rival was faster. → order id → its parked events
+    in journal order; those that waited for a key come with its claim.
+    """
+    parameters = {
+        "seqs": array([entry.seq for entry in batch.entries], "bigint"),
+        "ids": array(sorted(orders), "uuid"),
+        "keys": array(sorted(batch.kept.claimed.union(batch.retry_keys)) if orders else [], "text"),
+    }
+    rows = _BESIDE.run(conn, parameters).all()
+    _drop_known(batch, {row.seq for row in rows if row.kind == "seen"})
+    batch.told = frozenset(row.key for row in rows if row.kind == "told")
+    return _waiting(conn, batch, orders, [row for row in rows if row.kind == "parked"])
+
+
+def _drop_known(batch: Batch, known: set[int]) -> None:
     batch.known = len(known)
-    for seq in known:
-        batch.events.pop(seq, None)
-    batch.without_order = [row for row in batch.without_order if row[0] not in known]
-    batch.entries = [entry for entry in batch.entries if entry.seq not in known]
+    if known:
+        for seq in known:
+            batch.events.pop(seq, None)
+        batch.without_order = [row for row in batch.without_order if row[0] not in known]
+        batch.entries = [entry for entry in batch.entries if entry.seq not in known]
 
 
-def load_waiting(conn: Connection, batch: Batch, orders: dict[str, Order]) -> dict[str, list[Event]]:
-    """order id → its parked events in journal order; those that waited for a key come with its claim."""
-    if not orders:
-        return {}
-    keys = sorted(batch.kept.claimed.union(batch.retry_keys))
-    rows = conn.execute(_WAITING, {"ids": array(sorted(orders), "uuid"), "keys": array(keys, "text")}).all()
+def _waiting(conn: Connection, batch: Batch, orders: dict[str, Order], rows: Sequence[Any]) -> dict[str, list[Event]]:
     if batch.only is not None:
         rows = [row for row in rows if row.seq in batch.only]
     if not rows:
@@ -228,9 +248,9 @@ def load_waiting(conn: Connection, batch: Batch, orders: dict[str, Order]) -> di
     return found
 
 
-def _pairs(conn: Connection, statement: TextClause, parameters: dict[str, str]) -> dict[str, Any]:
+def _pairs(conn: Connection, statement: Statement, parameters: dict[str, str]) -> dict[str, Any]:
     """A statement's two columns as a dict."""
-    return {row[0]: row[1] for row in conn.execute(statement, parameters)}
+    return {row[0]: row[1] for row in statement.run(conn, parameters)}
 
 
 def _keys_held(order: Order) -> Iterable[str]:

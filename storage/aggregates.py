@@ -1,4 +1,4 @@
-"""Many orders with all their parts: locked in one statement, loaded in the next, saved in one a table and kind.
+"""Many orders with all their parts: locked in one statement, loaded in the next, saved with all else in one.
 
 A single statement that locks and loads must not be: having waited for the lock it returns the new
 order with its old children (reproduced). Field for column: the dataclasses of `domain` are the rows.
@@ -6,14 +6,14 @@ order with its old children (reproduced). Field for column: the dataclasses of `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Table, TextClause, text
+from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql
 
 from domain.fulfillment import Fulfillment, FulfillmentItem
@@ -22,7 +22,8 @@ from domain.parts import DIRTY, FILLED, NEW
 from domain.returns import Return, ReturnItem
 from domain.transaction import Transaction
 from storage import tables
-from storage.literals import array, cast, columns, unnest
+from storage.hot import Statement, Write, Writes
+from storage.literals import array, cast, unnest
 
 # An order's parts: the attribute that holds them, their class, their table, and what an update may change.
 _PARTS: tuple[tuple[str, type[Any], Table, str], ...] = (
@@ -52,7 +53,7 @@ _NOT_STORED = frozenset(("mark", "target_raised", "gone", "created_at", *(name f
 
 
 class _Rows:
-    """How one class's objects become rows: its columns, and the statements that write them."""
+    """How one class's objects become rows: its columns, and the writes of them."""
 
     def __init__(self, model: type[Any], table: Table, changes: str) -> None:
         every = [f.name for f in fields(model)]
@@ -62,38 +63,33 @@ class _Rows:
         self.kinds: list[str] = [_KINDS[table.name, name] for name in self.names]
         self.read = attrgetter(*self.names)
         picked = ", ".join(cast(n, k) for n, k in zip(self.names, self.kinds, strict=True))
-        self.insert_sql = text(
+        self.insert = Write(
+            f"new_{table.name}",
+            self.names,
+            self.kinds,
             f"insert into {table.name} ({', '.join(_q(n) for n in self.names)}) "
-            f"select {picked} from {unnest(self.names, self.kinds)} order by v.ordinal"
+            f"select {picked} from {unnest(self.names, self.kinds)} order by v.ordinal",
         )
-        self.delete_sql = text(f"delete from {table.name} where id = any(cast(:ids as uuid[]))")
-        self.update = _Update(table, changes) if changes else None
-
-    def insert(self, conn: Connection, rows: Sequence[Any]) -> None:
-        if rows:
-            conn.execute(self.insert_sql, columns(self.names, self.kinds, [self.read(row) for row in rows]))
-
-    def delete(self, conn: Connection, rows: Sequence[Any]) -> None:
-        if rows:
-            conn.execute(self.delete_sql, {"ids": array([row.id for row in rows], "uuid")})
+        self.delete = Write(
+            f"gone_{table.name}", ["id"], ["uuid"], f"delete from {table.name} where id = any(cast(:id as uuid[]))"
+        )
+        self.update = _Update(f"changed_{table.name}", table, changes) if changes else None
 
 
 class _Update:
-    """One statement that changes any number of rows of a table by id."""
+    """A write that changes any number of rows of a table by id."""
 
-    def __init__(self, table: Table, changes: str) -> None:
-        self.names = ["id", *changes.split()]
-        self.kinds: list[str] = [_KINDS[table.name, name] for name in self.names]
-        self.read = attrgetter(*self.names)
-        changed = ", ".join(f"{_q(n)} = {cast(n, k)}" for n, k in zip(self.names[1:], self.kinds[1:], strict=True))
-        self.sql: TextClause = text(
-            f"update {table.name} t set {changed}, updated_at = now() "
-            f"from {unnest(self.names, self.kinds)} where t.id = v.id"
+    def __init__(self, name: str, table: Table, changes: str) -> None:
+        names = ["id", *changes.split()]
+        kinds = [_KINDS[table.name, column] for column in names]
+        self.read = attrgetter(*names)
+        changed = ", ".join(f"{_q(n)} = {cast(n, k)}" for n, k in zip(names[1:], kinds[1:], strict=True))
+        self.write = Write(
+            name,
+            names,
+            kinds,
+            f"update {table.name} t set {changed}, updated_at = now() from {unnest(names, kinds)} where t.id = v.id",
         )
-
-    def run(self, conn: Connection, rows: Sequence[Any]) -> None:
-        if rows:
-            conn.execute(self.sql, columns(self.names, self.kinds, [self.read(row) for row in rows]))
 
 
 def _q(name: str) -> str:
@@ -112,7 +108,7 @@ def _kinds() -> dict[tuple[str, str], str]:
 
 _KINDS = _kinds()
 _ORDERS = _Rows(Order, tables.orders, _ORDER_CHANGES)
-_FILL = _Update(tables.orders, _ORDER_FILLS)
+_FILL = _Update("filled_orders", tables.orders, _ORDER_FILLS)
 _TABLES = {name: _Rows(model, table, changes) for name, model, table, changes in _PARTS}
 _MODELS = {name: model for name, model, *_ in _PARTS}
 _REVIVE: dict[str, Callable[[Any], Any]] = {
@@ -136,9 +132,9 @@ def _part_sql(name: str, table: Table) -> str:
 _SELECT = (
     f"select {', '.join(_q(n) for n in _ORDERS.names)} from orders where id = any(cast(:ids as uuid[])) order by id"
 )
-_LOCK = text(_SELECT + " for update")
-_PEEK = text(_SELECT)
-_PARTS_SQL = text(f"select {', '.join(_part_sql(name, table) for name, _, table, _ in _PARTS)}")
+_LOCK = Statement(_SELECT + " for update")
+_PEEK = Statement(_SELECT)
+_LOAD = Statement(f"select {', '.join(_part_sql(name, table) for name, _, table, _ in _PARTS)}")
 _REVIVALS = {
     name: [(i, _REVIVE[k]) for i, k in enumerate(rows.kinds) if k in _REVIVE] for name, rows in _TABLES.items()
 }
@@ -155,11 +151,11 @@ def load(conn: Connection, ids: Collection[str], *, lock: bool = True) -> dict[s
         return {}
     wanted = array(sorted(ids), "uuid")
     found: dict[str, Order] = {}
-    for row in conn.execute(_LOCK if lock else _PEEK, {"ids": wanted}):
+    for row in (_LOCK if lock else _PEEK).run(conn, {"ids": wanted}):
         order = Order(*row)
         found[order.id] = order
     if found:
-        parts = conn.execute(_PARTS_SQL, {"ids": array(list(found), "uuid")}).one()
+        parts = _LOAD.run(conn, {"ids": array(list(found), "uuid")}).one()
         for (name, *_), rows in zip(_PARTS, parts, strict=True):
             model, revivals, owner = _MODELS[name], _REVIVALS[name], _OWNER[name]
             for row in rows:
@@ -172,22 +168,24 @@ def load(conn: Connection, ids: Collection[str], *, lock: bool = True) -> dict[s
     return found
 
 
-def save(conn: Connection, orders: Iterable[Order]) -> None:
-    """Write what changed: at most an insert, an update and a delete a table, for any number of orders.
+def save(conn: Connection, orders: Iterable[Order], writes: Writes) -> None:
+    """Delete what is gone, at once; add to `writes` what else changed: at most an insert and an update a table.
 
-    Errors: IntegrityError and DataError name the constraint; the caller bisects its batch.
+    A new share of a parcel may stand for the same item as one that is gone: so deletes come in a statement before.
     """
     changed = list(orders)
-    _ORDERS.insert(conn, [o for o in changed if o.mark == NEW])
-    _FILL.run(conn, [o for o in changed if o.mark == FILLED])
+    writes.add(_ORDERS.insert, [_ORDERS.read(o) for o in changed if o.mark == NEW])
+    writes.add(_FILL.write, [_FILL.read(o) for o in changed if o.mark == FILLED])
     if _ORDERS.update:
-        _ORDERS.update.run(conn, [o for o in changed if o.mark == DIRTY])
+        writes.add(_ORDERS.update.write, [_ORDERS.update.read(o) for o in changed if o.mark == DIRTY])
     gone = [part for o in changed for part in o.gone]
-    for name, model, *_ in reversed(_PARTS):  # children first
-        _TABLES[name].delete(conn, [part for part in gone if type(part) is model])
-    for name, *_ in _PARTS:
+    deletes = Writes()
+    for name, model, *_ in _PARTS:
         rows = _TABLES[name]
-        parts = [part for o in changed for part in getattr(o, name)]
-        rows.insert(conn, [part for part in parts if part.mark == NEW])
+        parts = [part for o in changed for part in getattr(o, name) if part.mark]
+        writes.add(rows.insert, [rows.read(part) for part in parts if part.mark == NEW])
         if rows.update:
-            rows.update.run(conn, [part for part in parts if part.mark == DIRTY])
+            writes.add(rows.update.write, [rows.update.read(part) for part in parts if part.mark == DIRTY])
+        if gone:
+            deletes.add(rows.delete, [(part.id,) for part in gone if type(part) is model])
+    deletes.run(conn)

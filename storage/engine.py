@@ -11,8 +11,14 @@ from psycopg.types.string import TextLoader
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 
-# Plans made while tables are small or not analyzed scan them whole, and stay: +20 % events/s without.
-_PINNED = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
+from storage.hot import execute_raw
+
+# Plans made while tables are small or not analyzed scan them whole, and stay: +20 % events/s without. And what
+# is planned once is not planned anew for a batch of one.
+PINNED = (
+    "-c timezone=UTC -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off "
+    "-c plan_cache_mode=force_generic_plan"
+)
 
 
 def connect(database_url: str, *, pinned: bool = False, pool: int = 5, application: str = "orders") -> Engine:
@@ -22,15 +28,17 @@ def connect(database_url: str, *, pinned: bool = False, pool: int = 5, applicati
     PostgreSQL from planning sequential scans over tables that were small once.
     """
     url = make_url(database_url).set(drivername="postgresql+psycopg")
-    options = "-c timezone=UTC" + (f" {_PINNED}" if pinned else "")
+    options = PINNED if pinned else "-c timezone=UTC"
     engine = create_engine(
         url,
         pool_size=pool,
+        hide_parameters=True,  # errors are logged, and what is bound may be a customer's name
         max_overflow=pool,
-        pool_pre_ping=True,
+        pool_pre_ping=not pinned,  # who drains tries again anyway
         connect_args={"options": options, "application_name": application, "connect_timeout": 10},
     )
     event.listen(engine, "connect", _prepare)
+    event.listen(engine, "do_execute", execute_raw)
     return engine
 
 

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 _PLAIN = frozenset(("uuid", "smallint", "integer", "bigint", "numeric", "boolean"))  # never need quotes
+# Between two texts, and for a null: no text of ours holds either (the envelope refuses NUL); where one does,
+# each text is quoted by itself, and PostgreSQL says what it thinks of it.
+_BETWEEN, _NULL = "\x00", "\x01"
 
 
 def array(values: Sequence[Any], kind: str) -> str:
@@ -20,14 +23,14 @@ def array(values: Sequence[Any], kind: str) -> str:
     """
     if kind in _PLAIN:
         return "{" + ",".join(["NULL" if v is None else str(v) for v in values]) + "}"
-    if kind in ("text", "jsonb"):
-        try:
-            joined = '","'.join(values)
-        except TypeError:  # a null among them
-            pass
-        else:
-            if "\\" not in joined and joined.count('"') == 2 * (len(values) - 1):
-                return '{"' + joined + '"}' if values else "{}"
+    if kind == "timestamptz":  # most are one and the same
+        texts = {v: "NULL" if v is None else f'"{v}"' for v in set(values)}
+        return "{" + ",".join([texts[v] for v in values]) + "}"
+    if kind in ("text", "jsonb") and values:
+        joined = _BETWEEN.join([_NULL if v is None else v for v in values])
+        if joined.count(_BETWEEN) == len(values) - 1 and joined.count(_NULL) == values.count(None):
+            quoted = joined.replace("\\", "\\\\").replace('"', '\\"').replace(_BETWEEN, '","')
+            return ('{"' + quoted + '"}').replace(f'"{_NULL}"', "NULL")
     return "{" + ",".join([_quoted(v) for v in values]) + "}"
 
 

@@ -61,8 +61,9 @@ def _stamps() -> tuple[Column[Any], Column[Any]]:
     return _at("created_at", nullable=False, server_default=now), _at("updated_at", nullable=False, server_default=now)
 
 
-def _of_order() -> Column[Any]:
-    return _uuid("order_id", ForeignKey("orders.id"), nullable=False, index=True)
+def _of_order(*, index: bool = True) -> Column[Any]:
+    """`index` False where a unique key begins with it."""
+    return _uuid("order_id", ForeignKey("orders.id"), nullable=False, index=index)
 
 
 def _one_of(column: str, values: Any, name: str | None = None) -> CheckConstraint:
@@ -115,7 +116,7 @@ order_items = Table(
     "order_items",
     METADATA,
     _uuid("id", primary_key=True),
-    _of_order(),
+    _of_order(index=False),
     Column("position", SmallInteger, nullable=False),
     Column("reference", Text),
     Column("product", Text, nullable=False),
@@ -163,7 +164,7 @@ fulfillments = Table(
     "fulfillments",
     METADATA,
     _uuid("id", primary_key=True),
-    _of_order(),
+    _of_order(index=False),
     Column("reference", Text),
     Column("status", Text, nullable=False),
     Column("planned", Boolean, nullable=False, server_default="false"),
@@ -202,7 +203,7 @@ returns_ = Table(
     "returns",
     METADATA,
     _uuid("id", primary_key=True),
-    _of_order(),
+    _of_order(index=False),
     Column("reference", Text),
     Column("reason", Text, nullable=False),
     Column("status", Text, nullable=False),
@@ -321,7 +322,7 @@ journal = Table(
 results = Table(
     "results",
     METADATA,
-    Column("seq", BigInteger, ForeignKey("journal.seq"), primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False, comment="the journal's; its rows are for ever"),
     _uuid("order_id", index=True),
     Column("outcome", Text, nullable=False),
     Column("reason", Text),
@@ -332,7 +333,7 @@ results = Table(
         comment="the order's, given under its row lock; null: parked, dead, or no order",
     ),
     Column("parked_number", Integer, comment="the order's version when the event was parked"),
-    Column("policy_id", SmallInteger, ForeignKey("policies.id"), nullable=False),
+    Column("policy_id", SmallInteger, nullable=False, comment="of policies, whose rows are for ever"),
     _at("decided_at", nullable=False),
     Column("step_from", Text),
     Column("step_to", Text),

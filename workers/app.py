@@ -7,10 +7,13 @@ exchange), so that a flush of Redis loses messages and never the way they take.
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import Any
 
+import redis
 from celery import Celery
 from celery.signals import worker_process_init, worker_process_shutdown
+from kombu.exceptions import OperationalError as BrokerAway
 
 from storage.settings import read
 
@@ -28,6 +31,8 @@ app.conf.update(
         "visibility_timeout": 3600,
         "socket_keepalive": True,
         "health_check_interval": 10,
+        # A doorbell is not worth waiting for: the relay rings again. (A worker's own connection has other rules.)
+        "max_retries": 0,
     },
     task_default_queue=CHORES,
     task_routes={
@@ -54,8 +59,25 @@ app.conf.update(
 
 
 def ring(shard: int) -> None:
-    """Send the doorbell of a shard: "it has entries"; it carries no event."""
-    app.send_task("orders.drain", args=(shard,), queue=DRAIN, ignore_result=True, retry=False)
+    """Send the doorbell of a shard: "it has entries"; it carries no event.
+
+    Its message is made once a shard: `send_task` makes it anew each time, which costs more than sending it.
+    Errors: redis.ConnectionError where the broker is away.
+    """
+    message = _doorbell(shard)
+    try:
+        with app.producer_pool.acquire(block=True) as producer:
+            producer.publish(
+                message.body, exchange="", routing_key=DRAIN, serializer="json", headers=message.headers,
+                retry=False, **message.properties,
+            )  # fmt: skip
+    except BrokerAway as error:
+        raise redis.ConnectionError(str(error)) from error
+
+
+@cache
+def _doorbell(shard: int) -> Any:
+    return app.amqp.create_task_message(f"doorbell-{shard}", "orders.drain", args=(shard,), ignore_result=True)
 
 
 @worker_process_init.connect

@@ -115,7 +115,7 @@ def test_every_body_is_what_the_catalogue_allows(many: list[Life]):
     for life in many:
         for seq, event in enumerate(life.events):
             made = Event(seq, event.source, event.id, event.type, event.time, event.subject, body(event))
-            assert made.data.type == event.type
+            assert type(made.data).__name__ == event.type
 
 
 def test_every_event_survives_its_travel(many: list[Life]):

@@ -324,9 +324,9 @@ def test_a_real_deadlock_kills_nobody(rig):
 
 
 @pytest.mark.parametrize("poisoned", [False, True], ids=["in one piece", "in parts"])
-@pytest.mark.parametrize("where", ["orders", "results", "commit"])
+@pytest.mark.parametrize("where", ["for update", "insert into results ", "commit"])
 def test_a_connection_that_is_dropped_in_the_middle_of_a_batch_kills_nobody(rig, refusing, where, poisoned):
-    """While it writes orders, results, or is about to commit; also while it looks for poison."""
+    """While it locks orders, writes, or is about to commit; also while it looks for poison."""
     events = some_orders()
     poison = paid(1, "more", subject="N3", paymentMethod="refused")
     drain = rig.drain()
@@ -338,7 +338,7 @@ def test_a_connection_that_is_dropped_in_the_middle_of_a_batch_kills_nobody(rig,
             rig.do("select pg_terminate_backend(:pid, 5000)", pid=dropped[-1])
 
     def before(conn, _cursor, statement, *_rest):
-        if statement.startswith(f"insert into {where} ") and (conn.in_nested_transaction() or not poisoned):
+        if where in statement and (conn.in_nested_transaction() or not poisoned):
             drop(conn.connection)
 
     if where == "commit":

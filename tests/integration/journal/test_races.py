@@ -203,47 +203,63 @@ def test_who_comes_second_waits_for_the_commit_and_sees_it(rig, races, match):
 # -- doorbells -----------------------------------------------------------------------------------------
 
 
-class LastLook(Streams):
-    """Lets something happen between a holder's last empty read and its release of the shard."""
+class Moment(Streams):
+    """Lets something happen once: while a holder has just read its batch, or once it saw that nothing is left."""
 
     happens: Callable[[], None] | None = None
+    held = True  # while the shard is locked; False: after the holder's last look
 
-    def read(self, shards, count, *, pending):
-        found = super().read(shards, count, pending=pending)
-        if not pending and not found and self.happens is not None:
+    def read(self, shards, count, *, again=()):
+        found = super().read(shards, count, again=again)
+        if found and self.held:
+            self._let()
+        return found
+
+    def lengths(self):
+        found = super().lengths()
+        if not any(found) and not self.held:
+            self._let()
+        return found
+
+    def _let(self):
+        if self.happens is not None:
             happens, self.happens = self.happens, None
             happens()
-        return found
 
 
 @pytest.mark.timeout(600)
-def test_a_ring_between_the_last_empty_read_and_the_release_is_not_lost(rig, tries):
+@pytest.mark.parametrize("held", [True, False], ids=["while it is held", "after the last look"])
+def test_a_ring_around_the_holders_last_look_is_not_lost(rig, tries, held):
     """Rings are answered one by one, by two workers; no beat, no relay, no sweep ever looks."""
     bells: deque[int] = deque()
-    looking = LastLook(rig.client, SHARDS, bells.append)
+    looking = Moment(rig.client, SHARDS, bells.append)
+    looking.held = held
     holder, other = rig.drain(looking), rig.drain(Streams(rig.client, SHARDS, bells.append))
     random, kinds = Random(SEED), Counter[str]()
     for n in range(tries):
         order, payment = created(subject=f"N{n}", payments=()), paid(payment=f"p{n}", subject=f"N{n}")
         [entry] = rig.append(order).new
-        other_leaves = random.random() < 0.7
+        at_once = random.random() < 0.7
         left: list[dict[str, int]] = []
 
-        def happens(payment=payment, other_leaves=other_leaves, left=left):
+        def happens(payment=payment, at_once=at_once, left=left):
             rig.streams._ring = bells.append
             rig.accept(payment)
             assert bells, "what was published rang"
-            if other_leaves:
+            if at_once:
                 left.append(other.answer(bells.popleft()).outcomes)
 
         looking.happens = happens
         rig.streams._ring = bells.append
         rig.streams.publish([entry])
         holder.answer(bells.popleft())
-        assert rig.outcome_of(payment) is None, "it came after the last look"
-        assert left in ([], [{}]), "the other found the lock taken, and left"
-        assert bells, "nobody would ever look again"
-        kinds["the second ring was answered before the release" if other_leaves else "after it"] += 1
+        if held:
+            assert left in ([], [{}]), "the other found the lock taken, and left"
+            assert rig.outcome_of(payment) == "applied", "whoever holds the shard looks again after letting go"
+        else:
+            assert bool(left and left[0]) == at_once, "nobody held the shard any more"
+            assert bells or at_once, "nobody would ever look again"
+        kinds["answered at once" if at_once else "later"] += 1
         while bells:
             random.choice((holder, other)).answer(bells.popleft())
         assert rig.outcome_of(payment) == "applied"
@@ -257,7 +273,7 @@ def test_who_finds_a_shard_taken_leaves_it_to_the_holder(rig, numbers):
     """Else two workers would ring each other for as long as the holder works."""
     [number] = numbers(1)
     rung: list[int] = []
-    looking = LastLook(rig.client, SHARDS, lambda shard: None)
+    looking = Moment(rig.client, SHARDS, lambda shard: None)
     other = rig.drain(Streams(rig.client, SHARDS, rung.append))
 
     def happens():
@@ -450,7 +466,7 @@ def test_a_holder_that_never_comes_back_does_not_keep_its_shard(rig, numbers):
     rig.accept(order)
     with rig.own_engine().connect() as gone:
         gone.execute(text("select pg_advisory_xact_lock(:space, 7)"), {"space": LOCK_SPACE})
-        assert rig.streams.read([7], 10, pending=False)
+        assert rig.streams.read([7], 10)
         pid = gone.execute(text("select pg_backend_pid()")).scalar_one()
         drain = rig.drain()
         assert drain.answer(7).outcomes == {}

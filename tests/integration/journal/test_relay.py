@@ -73,7 +73,7 @@ def test_after_a_flush_everything_undecided_comes_back_in_the_journals_order_and
     events += [paid(payment=f"p {name}", subject=None) for name in names]
     first = rig.accept(*events[:30])
     rig.drain(batch=10).answer(SHARD, slice_s=0)  # some are decided, some were read and not finished
-    rig.streams.read([SHARD], 5, pending=False)
+    rig.streams.read([SHARD], 5)
     second = rig.accept(*events[30:])
     rig.client.flushdb()
     decided = set(rig.do("select seq from results"))

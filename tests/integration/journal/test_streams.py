@@ -57,12 +57,29 @@ def test_publishing_rings_once_until_somebody_answers(streams, rung):
 
 def test_entries_stay_until_they_are_finished(streams):
     streams.publish([an_entry(1), an_entry(2)])
-    first = streams.read([3], 10, pending=False)
-    assert streams.read([3], 10, pending=False) == {}
-    assert streams.read([3], 10, pending=True) == first
+    first = streams.read([3], 10)
+    assert streams.read([3], 10) == {}
+    assert streams.read([3], 10, again=[3]) == first
     streams.finish({3: [name for name, _ in first[3]]})
-    assert streams.read([3], 10, pending=True) == {}
+    assert streams.read([3], 10, again=[3]) == {}
     assert streams.lengths()[3] == 0
+
+
+def test_what_was_read_before_comes_before_what_is_new(streams):
+    streams.publish([an_entry(1)])
+    streams.read([3], 10)
+    streams.publish([an_entry(2)])
+    assert [number_of(fields)[0] for _, fields in streams.read([3], 10, again=[3])[3]] == [1, 2]
+
+
+def test_an_answer_takes_the_bell_and_tells_what_waits(streams, rung):
+    streams.publish([an_entry(1), an_entry(2)])
+    lengths = streams.answer(3)
+    assert lengths == streams.lengths()
+    assert lengths[3] == 2
+    assert sum(lengths) == 2
+    streams.publish([an_entry(3)])
+    assert rung == [3, 3]
 
 
 def test_a_full_stream_leaves_the_rest_to_the_relay_and_takes_nothing_until_it_caught_up(streams):
@@ -70,7 +87,7 @@ def test_a_full_stream_leaves_the_rest_to_the_relay_and_takes_nothing_until_it_c
     streams.publish([an_entry(1), an_entry(2), an_entry(3)])
     assert streams.numbers(3) == {1, 2}
     assert streams.is_behind(3)
-    streams.finish({3: [name for name, _ in streams.read([3], 10, pending=False)[3]]})
+    streams.finish({3: [name for name, _ in streams.read([3], 10)[3]]})
     streams.publish([an_entry(4)])
     assert streams.numbers(3) == set()
     streams.add(3, [an_entry(3), an_entry(4)], topping_up=True)
@@ -80,10 +97,10 @@ def test_a_full_stream_leaves_the_rest_to_the_relay_and_takes_nothing_until_it_c
 
 def test_a_lost_group_is_made_again_at_the_first_entry(streams):
     streams.publish([an_entry(1)])
-    streams.read([3], 10, pending=False)
+    streams.read([3], 10)
     streams.client.flushdb()
     streams.publish([an_entry(2)])
-    assert [int(f[b"s"]) for _, f in streams.read([3], 10, pending=False)[3]] == [2]
+    assert [int(f[b"s"]) for _, f in streams.read([3], 10)[3]] == [2]
 
 
 def test_publishing_to_a_redis_that_is_away_loses_nothing_and_says_so(rung):

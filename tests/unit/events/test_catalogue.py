@@ -73,7 +73,7 @@ def refusal(kind: str, **fields: Any) -> str:
 
 @pytest.mark.parametrize("kind", CATALOGUE)
 def test_every_type_has_a_body_and_a_purpose(kind: str):
-    assert read(kind).type == kind
+    assert type(read(kind)).__name__ == kind
     assert CATALOGUE[kind].__doc__
 
 
@@ -93,7 +93,7 @@ def test_what_a_type_must_have_is_asked_for_by_name(kind: str):
 @pytest.mark.parametrize("kind", CATALOGUE)
 def test_an_event_about_an_order_names_it_and_one_about_a_payment_or_a_scan_need_not(kind: str):
     if kind.startswith("Payment") or kind == "TrackingUpdated":
-        assert decode(kind, 1, None, LEAST[kind]).type == kind
+        assert type(decode(kind, 1, None, LEAST[kind])).__name__ == kind
     else:
         with pytest.raises(Malformed, match=r"^subject: is missing; it must be the order's number"):
             decode(kind, 1, None, LEAST[kind])
@@ -186,7 +186,7 @@ def test_two_lines_of_one_name_are_refused():
 )
 def test_whatever_a_body_holds_it_is_read_or_malformed(kind: str, fields: dict[str, Any]):
     try:
-        said = f"type: {read(kind, **fields).type}"
+        said = f"type: {type(read(kind, **fields)).__name__}"
     except Malformed as error:
         said = str(error)
     assert ": " in said
