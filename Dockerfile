@@ -13,6 +13,8 @@ COPY journal journal
 COPY adapters adapters
 COPY embedded embedded
 COPY workers workers
+COPY api api
+COPY bench bench
 COPY cli cli
 RUN pip install --no-cache-dir --no-index --find-links /wheels setuptools \
  && pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .

@@ -24,7 +24,7 @@ demo: $(READY) ## The whole thing on embedded servers: orders, duplicates, disor
 test: $(READY) ## All tests (ARGS='-m "not slow"' for the quick ones)
 	@$(BIN)/pytest $(ARGS)
 
-up: $(READY) ## The servers and workers for your own use, until Ctrl-C
+up: $(READY) ## The servers, workers and HTTP API for your own use, until Ctrl-C
 	@$(BIN)/orders up $(ARGS)
 
 check: $(READY) ## Lint, format, types, import direction, dependencies; changes nothing

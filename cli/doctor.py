@@ -22,7 +22,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from cli.looking import put, table
 from cli.opening import Servers, find_servers, stop_at_sigterm
 from cli.options import Data, Json, out, print_json
+from domain.ids import shown
 from embedded import ServerError
+from journal import subscriptions
 from journal.effects import counts
 from journal.streams import Streams, connect
 from storage import engine as engines
@@ -231,6 +233,7 @@ _TRACKERS = text("""
            count(*) filter (where finished and last_error is not null), max(last_error)
     from trackers where failures >= :failures
 """)
+_KEYS = text("select kind, count(*) from api_keys where revoked_at is null group by kind order by kind desc")
 
 
 def _workers(conn: Connection, settings: Settings, works: bool) -> Iterator[Check]:
@@ -313,7 +316,40 @@ def _trackers(conn: Connection, settings: Settings, works: bool) -> Iterator[Che
     yield Check("tracking", WARNING, says, "see ORDERS_CARRIERS and the carrier's status")
 
 
-_LOOKS: tuple[Look, ...] = (_workers, _undecided, _parked, _dead, _refunds, _trackers)
+def _api(conn: Connection, settings: Settings, works: bool) -> Iterator[Check]:
+    """Neither is a fault: a shop may do without the HTTP API, and without pages of its customers."""
+    found = {row[0]: row[1] for row in conn.execute(_KEYS)}
+    keys = ", ".join(f"{_some(count, f'{kind} key')}" for kind, count in found.items())
+    if "secret" in found:
+        yield Check("API keys", OK, keys)
+    else:
+        yield Check("API keys", OK, keys or "none", "`orders keys add secret`, where the HTTP API is to be used")
+    if settings.token_secret is None:
+        yield Check("customer tokens", OK, "not to be had", "set ORDERS_TOKEN_SECRET, where customers' pages need them")
+    else:
+        yield Check("customer tokens", OK, "can be signed")
+
+
+def _webhooks(conn: Connection, settings: Settings, works: bool) -> Iterator[Check]:
+    found = subscriptions.listed(conn)
+    given_up = [row for row in found if row.state == "disabled" and row.notice is not None]
+    dead = sum(row.dead for row in found)
+    for row in given_up:
+        name = shown("subscriptions", row.id)
+        remedy = f"mend its receiver, then `orders webhooks test {name}` and `orders webhooks enable {name}`"
+        yield Check("webhooks", WARNING, f"{name} is disabled: {row.notice}", remedy)
+    if dead:
+        says = f"{_some(dead, 'delivery') if dead == 1 else f'{dead:,} deliveries'} given up"
+        remedy = "`orders webhooks deliveries --state dead`; `orders webhooks replay --subscription ID --state dead`"
+        yield Check("webhooks", WARNING, says, remedy)
+    if not given_up and not dead:
+        active = sum(row.state == "active" for row in found)
+        failing = sum(row.state == "active" and row.failing_since is not None for row in found)
+        says = f"{_some(active, 'subscription')}, {failing} of them failing" if active else "nobody is told of changes"
+        yield Check("webhooks", OK, says)
+
+
+_LOOKS: tuple[Look, ...] = (_workers, _undecided, _parked, _dead, _refunds, _trackers, _api, _webhooks)
 
 
 def _name(look: Look) -> str:

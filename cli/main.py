@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from sqlalchemy.exc import OperationalError
 
-from cli import bench, demo, doctor, ingest, looking, mending, running
+from cli import bench, demo, doctor, ingest, keys, looking, mending, running, serving, webhooks
 from cli.options import Problem, err
 from embedded import ServerError
 from storage.migrate import StorageError
@@ -32,11 +32,14 @@ cli.command()(looking.verify)
 cli.add_typer(mending.dlq, name="dlq")
 cli.add_typer(mending.parked, name="parked")
 cli.command("replay")(mending.replay_where)
+cli.add_typer(keys.keys, name="keys")
+cli.add_typer(webhooks.webhooks, name="webhooks")
 cli.command()(doctor.doctor)
 cli.command()(bench.bench)
 cli.command()(running.migrate)
 cli.command()(running.worker)
 cli.command()(running.beat)
+cli.command()(serving.api)
 
 
 def main() -> None:

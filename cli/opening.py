@@ -8,9 +8,11 @@ environment from then on, so that workers started below find it too.
 from __future__ import annotations
 
 import os
+import secrets
 import signal
+import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -59,6 +61,9 @@ def find_servers(data: Path | None) -> Iterator[Servers]:
             addresses = stack.enter_context(servers(settings.data))  # those of a killed owner are taken over
             whose = "started" if addresses.owner else "found"
             database_url, redis_url = addresses.database_url, addresses.redis_url
+            if settings.token_secret is None:
+                os.environ["ORDERS_TOKEN_SECRET"] = kept = _kept_token_secret(settings.data)
+                settings = replace(settings, token_secret=kept)
         os.environ["DATABASE_URL"], os.environ["REDIS_URL"] = database_url or "", redis_url or ""
         app.conf.broker_url = redis_url
         yield Servers(replace(settings, database_url=database_url, redis_url=redis_url), whose)
@@ -85,6 +90,17 @@ def open_shop(data: Path | None, *, upgrade: bool = False) -> Iterator[tuple[Par
                     f"set it to {opened.shop.shards} (shards are fixed at the first migration)"
                 )
             yield opened, found
+
+
+def _kept_token_secret(data: Path) -> str:
+    """What signs customer tokens where the servers are embedded: made once a data folder, readable by its owner alone."""
+    kept = data / "token.secret"
+    if not kept.exists():
+        with tempfile.NamedTemporaryFile("w", dir=data) as file, suppress(FileExistsError):
+            file.write(secrets.token_hex(32))
+            file.flush()
+            os.link(file.name, kept)  # whole or not at all, and never over one that a rival has just made
+    return kept.read_text().strip()
 
 
 def heartbeat(opened: Parts) -> datetime | None:

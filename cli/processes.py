@@ -129,14 +129,11 @@ def _die_with_parent() -> None:
 
 
 def start_workers(processes: Processes, count: int, **environment: str) -> None:
-    """A Celery worker with `count` drain processes, and the beat; `environment` goes to all of them.
+    """A Celery worker with `count` drain processes, one for what waits for the outside, and the beat.
 
-    Where carriers or a refund provider are set, what waits for them has a worker of its own.
+    `environment` goes to all of them.
     """
-    told = {**os.environ, **environment}
-    outside = bool(told.get("ORDERS_CARRIERS") or told.get("ORDERS_REFUND_URL"))
     processes.start("worker", "cli", "worker", "--concurrency", str(count), "--queues", "drain,chores", **environment)
-    if outside:
-        count = OUTSIDE_PROCESSES
-        processes.start("outside", "cli", "worker", "--concurrency", str(count), "--queues", "outside", **environment)
+    outside = str(OUTSIDE_PROCESSES)
+    processes.start("outside", "cli", "worker", "--concurrency", outside, "--queues", "outside", **environment)
     processes.start("beat", "cli", "beat", **environment)

@@ -1,4 +1,4 @@
-"""`orders worker`, `orders beat`, `orders up`, `orders migrate`: processes, alone or together."""
+"""`orders worker`, `orders beat`, `orders up`, `orders migrate`: processes, alone or together (`orders api`: serving)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from typing import Annotated
 
 import typer
 
+from cli import keys
 from cli.opening import find_servers, open_shop, stop_at_sigterm
 from cli.options import Data, Json, Problem, err, out, print_json
 from cli.processes import Processes, start_workers
+from cli.serving import PORT, choose_port, start_api
+from storage import keys as stored_keys
 from storage import migrate as schema
 from storage.settings import read
 from workers.app import CHORES, DRAIN, OUTSIDE, app
+from workers.parts import Parts
 
 Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes that apply events.")]
 
@@ -71,10 +75,18 @@ def migrate(data: Data = None, json: Json = False) -> None:
         out.print(f"applied {', '.join(done)}" if done else "the schema is up to date")
 
 
-def up(workers: Workers = 2, data: Data = None) -> None:
-    """Run everything for your own use until Ctrl-C: servers, workers, beat.
+def up(
+    workers: Workers = 2,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=1, max=65535, help="Where the HTTP API listens; 8000, or the next that is free."),
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Run everything for your own use until Ctrl-C: servers, workers, beat, and the HTTP API on this machine.
 
-    Other `orders` commands with the same --data find what runs here. A process that dies is started again.
+    Other `orders` commands with the same --data find what runs here. A process that dies is started again. The first
+    time it makes a pair of API keys and shows them.
     """
     stop_at_sigterm()
     if read().database_url is None:
@@ -85,19 +97,39 @@ def up(workers: Workers = 2, data: Data = None) -> None:
     ):
         if found.whose == "found":
             raise Problem(f"`orders up` runs already in {found.settings.data}; stop it first, or give another --data")
+        port_chosen = choose_port(port)
         start_workers(processes, workers)
+        url = start_api(processes, port_chosen)
         values = opened.settings.values
         out.print(f"[bold]orders is up[/] with {workers} drain processes; logs in {processes.logs}")
         if found.whose == "started":
             out.print(f"  servers   embedded, in {found.settings.data}")
         else:
             out.print(f"  servers   {values['DATABASE_URL']}  {values['REDIS_URL']}")
+        out.print(f"  API       {url}/api   ·   {url}/docs")
+        if port is None and port_chosen != PORT:
+            out.print(f"            port {PORT} is taken, so it is {port_chosen}")
+        _say_first_keys(opened)
+        if opened.settings.token_secret is None:
+            out.print("  tokens    none for customers: set ORDERS_TOKEN_SECRET")
         out.print("  try       orders ingest FILE.ndjson --wait   ·   orders list   ·   orders account")
         out.print("  stop      Ctrl-C")
         try:
             signal.pause()
         except KeyboardInterrupt:
             err.print("stopping …")
+
+
+def _say_first_keys(opened: Parts) -> None:
+    """Where there is no key yet: a pair of them, shown once."""
+    with opened.engine.begin() as conn:
+        if stored_keys.every(conn):
+            return
+        secret, _ = keys.make(conn, "secret", "orders up")
+        publishable, _ = keys.make(conn, "publishable", "orders up")
+    out.print("  keys      shown this once; more: orders keys add", soft_wrap=True)
+    out.print(f"            [bold]{secret}[/]  secret, for your backend", soft_wrap=True)
+    out.print(f"            [bold]{publishable}[/]  publishable, for pages", soft_wrap=True)
 
 
 def _say_restart(name: str, code: int) -> None:

@@ -12,9 +12,15 @@ sweep         parked events: examined again as a net, given up when their time i
 timers        rows that become events when due
 effects       refunds: recorded before they are made, one in flight a transaction
 backoff       how long to wait before the next try
+inbox         thin webhooks: their provider is asked how the payment stands
+told          what a provider told of a payment, as events
 tracking      polls carriers for the parcels on their way
 dead_letters  list, show, edit, replay, discard; an audit row each
 policies      the settings that results were reached under
+changes       what a batch changed, as deliveries to who subscribed
+deliveries    changes on their way to subscribers: claimed, settled, replayed
+subscriptions who is told of changes, where, with which secrets
+dispatch      sends what is due: many at once, a share a receiver
 documents     orders as the contract's documents
 verify        state is a fold of the journal: folds it anew and compares
 account       what became of everything accepted

@@ -26,7 +26,7 @@ from domain.order import Order
 from domain.outcome import Outcome, dead, parked
 from domain.parts import NEW, touch
 from domain.policy import Context
-from journal import writing
+from journal import changes, writing
 from journal.entries import Entry, read, shard_of
 from journal.matching import (
     Batch,
@@ -269,6 +269,7 @@ def _write(conn: Connection, batch: Batch) -> tuple[Report, list[Entry]]:
     writing.still_parked(writes, _moved(batch, folds))
     writing.record(writes, rows, batch.context, shop.policy_id)
     writes.run(conn)
+    changes.record(conn, folds, batch.told, now)
     report = Report(known=batch.known)
     for row in rows:
         report.outcomes[row.outcome.kind] = report.outcomes.get(row.outcome.kind, 0) + 1

@@ -1,8 +1,9 @@
-"""Orders and their parts as the contract's documents: camelCase, prefixed ids, a query a table for any number.
+"""Orders and their parts as the contract's documents: camelCase, prefixed ids, the same for a row and an object.
 
 Money stays Decimal and times stay datetimes in UTC: who writes the JSON makes numbers and texts of them. A
-row of the database and an object of the domain have the same fields, so both become documents here. An order
-that some event named but OrderCreated did not yet create appears nowhere.
+row of the database and an object of the domain have the same fields, so both become documents here; how rows
+are found is the query API's (`api/query`). An order that some event named but OrderCreated did not yet create
+appears nowhere.
 """
 
 from __future__ import annotations
@@ -23,21 +24,6 @@ from storage.literals import array
 Document = dict[str, Any]
 WAITING = "waiting"  # accepted, and not decided yet
 
-# What a list of orders may be sorted by; other fields are ignored.
-_SORTS = {
-    "createdAt": "o.placed_at",
-    "updatedAt": "o.updated_at",
-    "orderNumber": "o.order_number",
-    "status": "o.status",
-    "customer": "o.customer",
-    "totalAmount": "o.total_amount",
-    "currency": "o.currency",
-    "id": "o.id",
-}
-_SHOWN = f"o.status <> '{Status.NEW}' and (cast(:status as text) is null or o.status = :status)"
-_COUNT = text(f"select count(*) from orders o where {_SHOWN}")
-_PAGE = f"select o.* from orders o where {_SHOWN} order by {{order}} limit :most offset :skip"
-_ONE = text(f"select * from orders where order_number = :number and status <> '{Status.NEW}'")
 _NUMBER = text(
     "select order_number from orders where order_number = :name or id = cast(:id as uuid) "
     "order by order_number = :name desc"
@@ -50,51 +36,193 @@ _BESIDE = text(
 )
 _PERSONAL = text("select id, fields from personal where id = any(cast(:ids as uuid[]))")
 
-# An order's joins: the name in its document, the collection of the ids, the table, the order of its rows.
-_JOINS = (
-    ("products", "order-items", "order_items", "position"),
-    ("transactions", "transactions", "transactions", "id"),
-    ("fulfillments", "fulfillments", "fulfillments", "id"),
-    ("returns", "returns", "returns", "id"),
-)
 
-
-def list_orders(
-    conn: Connection,
-    status: str | None = None,
-    limit: int = 10,
-    page: int = 1,
-    depth: int = 0,
-    sort: str = "-createdAt",
-) -> Document:
-    """Orders as a list answer; `limit` 0 is all of them. At depth 0 the joins hold ids, at depth 1 documents.
-
-    Shape:  two statements and at most seven for what hangs on the orders, whatever their number.
-    """
-    wanted = {"status": status}
-    total = int(conn.execute(_COUNT, wanted).scalar_one())
-    page = page if limit else 1
-    statement = text(_PAGE.format(order=_order_by(sort)))
-    rows = conn.execute(statement, {**wanted, "most": limit or None, "skip": (page - 1) * limit}).all()
-    return answer(_orders(conn, rows, depth), total, limit, page)
-
-
-def order_document(conn: Connection, number: str) -> Document | None:
-    """The order of that number with everything that hangs on it, or None."""
-    rows = conn.execute(_ONE, {"number": number}).all()
-    return _orders(conn, rows, depth=1)[0] if rows else None
+# -- documents ---------------------------------------------------------------------------------------------
 
 
 def document_of(conn: Connection, order: Order) -> Document:
-    """An order as folded, such as `as_known_at` gives it: like `order_document`, without times of writing."""
+    """An order as folded, such as `as_known_at` gives it, with all that hangs on it; it has no times of writing."""
     names = _personal(conn, [order, *order.returns])
+    inside: dict[str, list[Document]] = defaultdict(list)
+    for share in order.fulfillment_items:
+        inside[share.fulfillment_id].append(of_fulfillment_item(share))
+    for back in order.return_items:
+        inside[back.return_id].append(of_return_item(back))
     joins = {
-        "products": [_item(i) for i in sorted(order.items, key=lambda item: item.position)],
-        "transactions": [_transaction(t) for t in order.transactions],
-        "fulfillments": _with_fulfillment_items(order.fulfillments, order.fulfillment_items),
-        "returns": _with_return_items(order.returns, order.return_items, names),
+        "products": join([of_order_item(i) for i in sorted(order.items, key=lambda item: item.position)]),
+        "transactions": join([of_transaction(t) for t in order.transactions]),
+        "fulfillments": join([{**of_fulfillment(f), "items": join(inside[f.id])} for f in order.fulfillments]),
+        "returns": join(
+            [{**of_return(r, names.get(r.personal_id, {})), "items": join(inside[r.id])} for r in order.returns]
+        ),
     }
-    return _order(order, names, joins)
+    return of_order(order, names.get(order.personal_id, {}), joins)
+
+
+def join(docs: Sequence[Any], has_next: bool = False) -> Document:
+    """A join's value in a document: documents, or ids at depth 0."""
+    return {"docs": list(docs), "hasNextPage": has_next}
+
+
+def of_order(row: Any, personal: Document, joins: Document) -> Document:
+    """An order; `personal` is its row of personal fields ({} for the forgotten), `joins` what hangs on it by name."""
+    return {
+        "id": shown("orders", row.id),
+        "orderNumber": row.order_number,
+        "status": str(row.status),
+        "customer": row.customer,
+        "customerSnapshot": personal.get("customerSnapshot"),
+        "shippingAddress": personal.get("shippingAddress"),
+        "totalAmount": row.total_amount,
+        "currency": row.currency,
+        "discountCode": row.discount_code,
+        "discountAmount": row.discount_amount,
+        "shippingAmount": row.shipping_amount,
+        "notes": personal.get("notes"),
+        "flags": list(row.flags),
+        "canceledAt": row.canceled_at,
+        "confirmedAt": row.confirmed_at,
+        **joins,
+        "createdAt": row.placed_at,
+        "updatedAt": getattr(row, "updated_at", None),
+    }
+
+
+def of_order_item(row: Any) -> Document:
+    """A line of an order."""
+    return {
+        "id": shown("order-items", row.id),
+        "order": shown("orders", row.order_id),
+        "reference": row.reference,
+        "product": row.product,
+        "variant": row.variant,
+        "option": row.option,
+        "quantity": row.quantity,
+        "unitPrice": row.unit_price,
+        "totalPrice": row.total_price,
+        "shippedQuantity": row.shipped_quantity,
+        "deliveredQuantity": row.delivered_quantity,
+        "returnedQuantity": row.returned_quantity,
+        **_stamps(row),
+    }
+
+
+def of_transaction(row: Any) -> Document:
+    """A payment of an order."""
+    return {
+        "id": shown("transactions", row.id),
+        "order": shown("orders", row.order_id),
+        "paymentId": row.payment_id,
+        "status": str(row.status),
+        "amount": row.amount,
+        "refundedAmount": row.refunded_amount,
+        "currency": row.currency,
+        "paymentMethod": row.payment_method,
+        "receiptUrl": row.receipt_url,
+        "provider": row.provider,
+        "paidAt": row.paid_at,
+        **_stamps(row),
+    }
+
+
+def of_fulfillment(row: Any) -> Document:
+    """A parcel. A plan is a fulfillment like any other: pending, and without a name from outside."""
+    return {
+        "id": shown("fulfillments", row.id),
+        "order": shown("orders", row.order_id),
+        "reference": row.reference,
+        "status": str(row.status),
+        "carrier": row.carrier,
+        "trackingNumber": row.tracking_number,
+        "shippedAt": row.shipped_at,
+        "deliveredAt": row.delivered_at,
+        **_stamps(row),
+    }
+
+
+def of_fulfillment_item(row: Any) -> Document:
+    """So many of one item in a parcel."""
+    return {
+        "id": shown("fulfillment-items", row.id),
+        "fulfillment": shown("fulfillments", row.fulfillment_id),
+        "orderItem": shown("order-items", row.order_item_id),
+        "quantity": row.quantity,
+        **_stamps(row),
+    }
+
+
+def of_return(row: Any, personal: Document) -> Document:
+    """A return; `personal` is its row of personal fields, {} for the forgotten."""
+    return {
+        "id": shown("returns", row.id),
+        "order": shown("orders", row.order_id),
+        "reference": row.reference,
+        "status": str(row.status),
+        "reason": row.reason,
+        "note": personal.get("note"),
+        "refundAmount": row.refund_amount,
+        **_stamps(row),
+    }
+
+
+def of_return_item(row: Any) -> Document:
+    """So many of one item in a return."""
+    return {
+        "id": shown("return-items", row.id),
+        "return": shown("returns", row.return_id),
+        "orderItem": shown("order-items", row.order_item_id),
+        "quantity": row.quantity,
+        **_stamps(row),
+    }
+
+
+def of_cart(row: Any) -> Document:
+    """A cart, and the order that it became."""
+    return {
+        "id": shown("carts", row.id),
+        "customer": row.customer,
+        "currency": row.currency,
+        "order": shown("orders", row.order_id) if row.order_id is not None else None,
+        **_stamps(row),
+    }
+
+
+def of_cart_item(row: Any) -> Document:
+    """A line of a cart."""
+    return {
+        "id": shown("cart-items", row.id),
+        "cart": shown("carts", row.cart_id),
+        "product": row.product,
+        "variant": row.variant,
+        "option": row.option,
+        "quantity": row.quantity,
+        "unitPrice": row.unit_price,
+        **_stamps(row),
+    }
+
+
+def of_product(row: Any) -> Document:
+    """A product, a variant (of its `product`) or an option (of its `variant`); ids are the shop's own."""
+    document = {"id": row.id, "title": row.title, "sku": row.sku, "price": row.price, "image": row.image}
+    for owner in ("product", "variant"):
+        if hasattr(row, owner):
+            document[owner] = getattr(row, owner)
+    return {**document, **_stamps(row)}
+
+
+def _stamps(row: Any) -> Document:
+    return {"createdAt": getattr(row, "created_at", None), "updatedAt": getattr(row, "updated_at", None)}
+
+
+def _personal(conn: Connection, owners: Iterable[Any]) -> dict[str | None, Document]:
+    """personal id → its fields; those of the forgotten are absent."""
+    ids: Collection[str] = {owner.personal_id for owner in owners if owner.personal_id is not None}
+    if not ids:
+        return {}
+    return {row.id: row.fields for row in conn.execute(_PERSONAL, {"ids": array(sorted(ids), "uuid")})}
+
+
+# -- answers, and names of orders ---------------------------------------------------------------------------
 
 
 def answer(docs: Sequence[Document], total: int, limit: int, page: int) -> Document:
@@ -195,201 +323,3 @@ def _happening(row: Any, at: datetime | None) -> Document:
         "corrected": row.corrected,
         "data": row.data,
     }
-
-
-# -- documents ---------------------------------------------------------------------------------------------
-
-
-def _order_by(sort: str) -> str:
-    """SQL of `-createdAt,orderNumber`; the id comes last, so that pages never overlap."""
-    found: list[str] = []
-    for name in filter(None, (part.strip() for part in sort.split(","))):
-        column = _SORTS.get(name.removeprefix("-"))
-        if column:
-            found.append(f"{column} desc nulls last" if name.startswith("-") else column)
-    newest_first = not found or found[0].endswith("desc nulls last")
-    return ", ".join([*found, "o.id desc" if newest_first else "o.id"])
-
-
-def _orders(conn: Connection, rows: Sequence[Any], depth: int) -> list[Document]:
-    if not rows:
-        return []
-    ids = [row.id for row in rows]
-    if depth < 1:
-        names = _personal(conn, rows)
-        joined = {join: _ids(conn, collection, table, order, ids) for join, collection, table, order in _JOINS}
-    else:
-        joined, names = _parts(conn, rows, ids)
-    return [_order(row, names, {join: found.get(row.id, []) for join, found in joined.items()}) for row in rows]
-
-
-def _ids(conn: Connection, collection: str, table: str, order: str, ids: Sequence[str]) -> dict[str, list[Any]]:
-    """order id → the ids of its parts, as they are shown."""
-    found: dict[str, list[Any]] = defaultdict(list)
-    for row in _rows(conn, table, order, ids, "order_id, id"):
-        found[row.order_id].append(shown(collection, row.id))
-    return found
-
-
-def _parts(
-    conn: Connection, rows: Sequence[Any], ids: Sequence[str]
-) -> tuple[dict[str, dict[str, list[Document]]], dict[str, Document]]:
-    """(join → order id → its parts' documents, the personal fields)."""
-    parts = {join: _rows(conn, table, order, ids) for join, _, table, order in _JOINS}
-    names = _personal(conn, [*rows, *parts["returns"]])
-    parcel_items = _rows(conn, "fulfillment_items", "id", ids)
-    returned = _rows(conn, "return_items", "id", ids)
-    documents = {
-        "products": [_item(row) for row in parts["products"]],
-        "transactions": [_transaction(row) for row in parts["transactions"]],
-        "fulfillments": _with_fulfillment_items(parts["fulfillments"], parcel_items),
-        "returns": _with_return_items(parts["returns"], returned, names),
-    }
-    joined: dict[str, dict[str, list[Document]]] = {}
-    for join, made in documents.items():
-        by_order = joined[join] = defaultdict(list)
-        for row, document in zip(parts[join], made, strict=True):
-            by_order[row.order_id].append(document)
-    return joined, names
-
-
-def _rows(conn: Connection, table: str, order: str, ids: Sequence[str], columns: str = "*") -> Sequence[Any]:
-    statement = text(f"select {columns} from {table} where order_id = any(cast(:ids as uuid[])) order by {order}")
-    return conn.execute(statement, {"ids": array(ids, "uuid")}).all()
-
-
-def _personal(conn: Connection, owners: Iterable[Any]) -> dict[str, Document]:
-    """personal id → its fields; those of the forgotten are absent."""
-    ids: Collection[str] = {owner.personal_id for owner in owners if owner.personal_id is not None}
-    if not ids:
-        return {}
-    return {row.id: row.fields for row in conn.execute(_PERSONAL, {"ids": array(sorted(ids), "uuid")})}
-
-
-def _with_fulfillment_items(owners: Sequence[Any], items: Sequence[Any]) -> list[Document]:
-    shares: dict[str, list[Document]] = defaultdict(list)
-    for item in items:
-        shares[item.fulfillment_id].append(_fulfillment_item(item))
-    return [{**_fulfillment(owner), "items": _join(shares[owner.id])} for owner in owners]
-
-
-def _with_return_items(owners: Sequence[Any], items: Sequence[Any], names: dict[str, Document]) -> list[Document]:
-    shares: dict[str, list[Document]] = defaultdict(list)
-    for item in items:
-        shares[item.return_id].append(_return_item(item))
-    return [{**_return(owner, names), "items": _join(shares[owner.id])} for owner in owners]
-
-
-def _join(docs: list[Any]) -> Document:
-    return {"docs": docs, "hasNextPage": False}
-
-
-def _order(row: Any, names: dict[str, Document], joins: dict[str, list[Any]]) -> Document:
-    personal = names.get(row.personal_id, {})
-    return {
-        "id": shown("orders", row.id),
-        "orderNumber": row.order_number,
-        "status": str(row.status),
-        "customer": row.customer,
-        "customerSnapshot": personal.get("customerSnapshot"),
-        "shippingAddress": personal.get("shippingAddress"),
-        "totalAmount": row.total_amount,
-        "currency": row.currency,
-        "discountCode": row.discount_code,
-        "discountAmount": row.discount_amount,
-        "shippingAmount": row.shipping_amount,
-        "notes": personal.get("notes"),
-        "flags": list(row.flags),
-        "canceledAt": row.canceled_at,
-        "confirmedAt": row.confirmed_at,
-        **{name: _join(docs) for name, docs in joins.items()},
-        "createdAt": row.placed_at,
-        "updatedAt": getattr(row, "updated_at", None),
-    }
-
-
-def _item(row: Any) -> Document:
-    return {
-        "id": shown("order-items", row.id),
-        "order": shown("orders", row.order_id),
-        "reference": row.reference,
-        "product": row.product,
-        "variant": row.variant,
-        "option": row.option,
-        "quantity": row.quantity,
-        "unitPrice": row.unit_price,
-        "totalPrice": row.total_price,
-        "shippedQuantity": row.shipped_quantity,
-        "deliveredQuantity": row.delivered_quantity,
-        "returnedQuantity": row.returned_quantity,
-        **_stamps(row),
-    }
-
-
-def _transaction(row: Any) -> Document:
-    return {
-        "id": shown("transactions", row.id),
-        "order": shown("orders", row.order_id),
-        "paymentId": row.payment_id,
-        "status": str(row.status),
-        "amount": row.amount,
-        "refundedAmount": row.refunded_amount,
-        "currency": row.currency,
-        "paymentMethod": row.payment_method,
-        "receiptUrl": row.receipt_url,
-        "provider": row.provider,
-        "paidAt": row.paid_at,
-        **_stamps(row),
-    }
-
-
-def _fulfillment(row: Any) -> Document:
-    """A plan is a fulfillment like any other: pending, and without a name from outside."""
-    return {
-        "id": shown("fulfillments", row.id),
-        "order": shown("orders", row.order_id),
-        "reference": row.reference,
-        "status": str(row.status),
-        "carrier": row.carrier,
-        "trackingNumber": row.tracking_number,
-        "shippedAt": row.shipped_at,
-        "deliveredAt": row.delivered_at,
-        **_stamps(row),
-    }
-
-
-def _fulfillment_item(row: Any) -> Document:
-    return {
-        "id": shown("fulfillment-items", row.id),
-        "fulfillment": shown("fulfillments", row.fulfillment_id),
-        "orderItem": shown("order-items", row.order_item_id),
-        "quantity": row.quantity,
-        **_stamps(row),
-    }
-
-
-def _return(row: Any, names: dict[str, Document]) -> Document:
-    return {
-        "id": shown("returns", row.id),
-        "order": shown("orders", row.order_id),
-        "reference": row.reference,
-        "status": str(row.status),
-        "reason": row.reason,
-        "note": names.get(row.personal_id, {}).get("note"),
-        "refundAmount": row.refund_amount,
-        **_stamps(row),
-    }
-
-
-def _return_item(row: Any) -> Document:
-    return {
-        "id": shown("return-items", row.id),
-        "return": shown("returns", row.return_id),
-        "orderItem": shown("order-items", row.order_item_id),
-        "quantity": row.quantity,
-        **_stamps(row),
-    }
-
-
-def _stamps(row: Any) -> Document:
-    return {"createdAt": getattr(row, "created_at", None), "updatedAt": getattr(row, "updated_at", None)}

@@ -82,11 +82,14 @@ class Streams:
         by_shard: dict[int, list[Entry]] = defaultdict(list)
         for entry in entries:
             by_shard[entry.shard].append(entry)
+        bells: list[int] = []  # rung last: a broker that fails must not keep entries out
         try:
             for shard, batch in by_shard.items():
                 for start in range(0, len(batch), 500):
                     if self.add(shard, batch[start : start + 500]):
-                        self._ring(shard)
+                        bells.append(shard)
+            for shard in bells:
+                self._ring(shard)
         except (redis.RedisError, OSError) as error:
             log.warning(
                 "Redis is away (%s); the relay publishes %d shards once it is back",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -21,7 +22,13 @@ from domain.policy import Policy
 from events.money import MoneyError, exponent
 
 _PERIOD = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+WEBHOOKS = ("stripe", "portone", "toss", "standard", "easypost")  # who may call us, with ORDERS_…_SECRETS
+_BASE64 = ("portone", "standard")  # their secrets are keys in base64, as Standard Webhooks has it
+
+TOKEN_SECRET_CHARS = 32  # of ORDERS_TOKEN_SECRET at least: HMAC-SHA256 wants a key of its own size (RFC 7518, 3.2)
 
 
 class SettingsError(ValueError):
@@ -72,6 +79,34 @@ KNOWN = (
         None,
         "the refund API that refunds go to (the simulated provider's protocol)",
     ),
+    Setting(
+        "ORDERS_WEBHOOKS_ALLOW_PRIVATE",
+        "off",
+        "on: outgoing webhooks may go to private addresses, by http too; off: to public ones, by https",
+    ),
+    Setting(
+        "ORDERS_TOKEN_SECRET",
+        None,
+        "signs customer tokens, 32 characters or more; the embedded servers make one",
+        True,
+    ),
+    Setting("ORDERS_RATE_LIMIT", "6000", "requests a minute that one API key may make; off: any number"),
+    Setting(
+        "ORDERS_ALLOWED_ORIGINS",
+        None,
+        "web pages that may call the API from a browser, https://HOST comma-separated; without it none",
+    ),
+    Setting(
+        "ORDERS_STRIPE_SECRETS", None, "Stripe's webhook secrets (whsec_…), comma-separated while they rotate", True
+    ),
+    Setting("ORDERS_PORTONE_SECRETS", None, "PortOne's webhook secrets (whsec_…), comma-separated", True),
+    Setting("ORDERS_PORTONE_API_KEY", None, "PortOne's V2 API secret; without it amounts are the orders' own", True),
+    Setting("ORDERS_PORTONE_API_URL", "https://api.portone.io", "where PortOne's API is asked"),
+    Setting("ORDERS_TOSS_SECRETS", None, "Toss Payments' security keys, for the webhooks that it signs", True),
+    Setting("ORDERS_TOSS_API_KEY", None, "Toss Payments' secret key; its webhooks are asked for with it", True),
+    Setting("ORDERS_TOSS_API_URL", "https://api.tosspayments.com", "where Toss Payments' API is asked"),
+    Setting("ORDERS_STANDARD_SECRETS", None, "secrets (whsec_…) of providers that send our own events, signed", True),
+    Setting("ORDERS_EASYPOST_SECRETS", None, "EasyPost's webhook secrets, comma-separated", True),
 )
 _NAMES = {setting.name for setting in KNOWN}
 
@@ -90,6 +125,15 @@ class Settings:
     tracking_pace: timedelta
     carriers: Mapping[str, str]
     refund_url: str | None
+    webhooks_allow_private: bool
+    token_secret: str | None = field(repr=False)
+    rate_limit: int | None  # requests a minute and key; None: any number
+    allowed_origins: tuple[str, ...]
+    webhook_secrets: Mapping[str, tuple[str, ...]] = field(repr=False)  # by provider or carrier; () where none
+    portone_api_key: str | None = field(repr=False)
+    portone_api_url: str
+    toss_api_key: str | None = field(repr=False)
+    toss_api_url: str
     sources: Mapping[str, str]  # name → "environment", ".env" or "default"
     values: Mapping[str, str]  # name → what it says, fit to print
 
@@ -130,6 +174,15 @@ def read(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         tracking_pace=pace,
         carriers=_carriers(texts),
         refund_url=texts["ORDERS_REFUND_URL"],
+        webhooks_allow_private=_choice(texts, "ORDERS_WEBHOOKS_ALLOW_PRIVATE", ("on", "off")) == "on",
+        token_secret=_token_secret(texts),
+        rate_limit=_rate_limit(texts),
+        allowed_origins=_origins(texts),
+        webhook_secrets={name: _secrets(texts, name) for name in WEBHOOKS},
+        portone_api_key=texts["ORDERS_PORTONE_API_KEY"],
+        portone_api_url=_http(texts, "ORDERS_PORTONE_API_URL"),
+        toss_api_key=texts["ORDERS_TOSS_API_KEY"],
+        toss_api_url=_http(texts, "ORDERS_TOSS_API_URL"),
         sources={n: "environment" if n in environment else ".env" if n in told else "default" for n in sorted(_NAMES)},
         values={s.name: _printable(s, texts[s.name]) for s in KNOWN},
     )
@@ -208,7 +261,57 @@ def _carriers(texts: Mapping[str, str | None]) -> dict[str, str]:
     return found
 
 
+def _token_secret(texts: Mapping[str, str | None]) -> str | None:
+    value = texts["ORDERS_TOKEN_SECRET"]
+    if value is not None and len(value) < TOKEN_SECRET_CHARS:
+        raise SettingsError(
+            f"ORDERS_TOKEN_SECRET has {len(value)} characters and needs {TOKEN_SECRET_CHARS} or more; "
+            f"make one with `openssl rand -hex 32`"
+        )
+    return value
+
+
+def _rate_limit(texts: Mapping[str, str | None]) -> int | None:
+    value = (texts["ORDERS_RATE_LIMIT"] or "").lower()
+    if value == "off":
+        return None
+    if not value.isdecimal() or not 1 <= int(value) <= 10_000_000:
+        raise SettingsError(f"ORDERS_RATE_LIMIT={value!r} must be a number from 1 to 10000000 (a minute), or off")
+    return int(value)
+
+
+def _origins(texts: Mapping[str, str | None]) -> tuple[str, ...]:
+    found = [each.strip() for each in (texts["ORDERS_ALLOWED_ORIGINS"] or "").split(",") if each.strip()]
+    for origin in found:
+        if not _ORIGIN.fullmatch(origin):
+            raise SettingsError(f"ORDERS_ALLOWED_ORIGINS: {origin!r} is no origin; write https://shop.example")
+    return tuple(found)
+
+
+def _secrets(texts: Mapping[str, str | None], provider: str) -> tuple[str, ...]:
+    name = f"ORDERS_{provider.upper()}_SECRETS"
+    found = tuple(filter(None, map(str.strip, (texts[name] or "").split(","))))
+    if provider in _BASE64:
+        for place, secret in enumerate(found, 1):
+            try:
+                key = b64decode(secret.removeprefix("whsec_") + "==", validate=False)
+            except ValueError:
+                key = b""
+            if not key:
+                raise SettingsError(f"{name}: secret {place} is no whsec_ with base64 behind it; copy it anew")
+    return found
+
+
+def _http(texts: Mapping[str, str | None], name: str) -> str:
+    value = texts[name] or ""
+    if not value.startswith(("https://", "http://")):
+        raise SettingsError(f"{name} must start with https:// (or http://, on this machine)")
+    return value.rstrip("/")
+
+
 def _printable(setting: Setting, value: str | None) -> str:
     if value is None:
         return "-"
-    return make_url(value).render_as_string(hide_password=True) if setting.secret else value
+    if not setting.secret:
+        return value
+    return make_url(value).render_as_string(hide_password=True) if setting.name.endswith("_URL") else "***"

@@ -38,6 +38,8 @@ app.conf.update(
     task_routes={
         "orders.drain": {"queue": DRAIN},
         "orders.effects": {"queue": OUTSIDE},
+        "orders.webhooks": {"queue": OUTSIDE},
+        "orders.inbox": {"queue": OUTSIDE},
         "orders.tracking": {"queue": OUTSIDE},
     },
     task_serializer="json",

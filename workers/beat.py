@@ -29,10 +29,14 @@ def chore_key(name: str) -> str:
 def schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     """What the beat sends, and how often."""
     paces = {"orders.relay": timedelta(seconds=1), "orders.timers": timedelta(seconds=5)}
+    paces["orders.webhooks"] = timedelta(seconds=1)  # a subscription may come at any time
+    paces["orders.tidy"] = timedelta(hours=1)
     if settings.sweep is not None:
         paces["orders.sweep"] = settings.sweep
     if settings.refund_url is not None:
         paces["orders.effects"] = timedelta(seconds=1)
+    if settings.webhook_secrets["portone"] or settings.toss_api_key is not None:
+        paces["orders.inbox"] = timedelta(seconds=1)
     if settings.carriers:
         paces["orders.tracking"] = min(timedelta(seconds=5), settings.tracking_pace)
     return {name: {"task": name, "schedule": pace} for name, pace in paces.items()}

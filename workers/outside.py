@@ -1,19 +1,23 @@
-"""Carriers and the refund provider, from the settings: adapters, in the words that the journal understands."""
+"""Carriers and payment providers, from the settings: adapters, in the words that the journal understands."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import cache
 from random import random
+from typing import Any
 
 from adapters import carriers as parcels
 from adapters import payments
 from adapters.carriers import pace as paces
 from adapters.carriers.simulated import SimulatedCarrier
+from adapters.outgoing import Sender
+from adapters.payments.portone import PortOne, PortOneUnasked
 from adapters.payments.simulated import SimulatedProvider
+from adapters.payments.toss import Toss
 from events.money import Money
-from journal import effects, tracking
+from journal import dispatch, effects, inbox, tracking
 from storage.settings import Settings
 
 
@@ -25,6 +29,37 @@ def carriers(settings: Settings) -> dict[str, tracking.Carrier]:
 def refund_provider(settings: Settings) -> effects.Provider | None:
     """Who gives money back, None where `ORDERS_REFUND_URL` names nobody."""
     return None if settings.refund_url is None else _provider(settings.refund_url)
+
+
+def payment_sources(settings: Settings) -> dict[str, inbox.Provider]:
+    """Whom thin webhooks may come from, by name, ready to be asked."""
+    found: dict[str, inbox.Provider] = {}
+    if settings.webhook_secrets["portone"]:
+        found["portone"] = _portone(settings.portone_api_url, settings.portone_api_key)
+    if settings.toss_api_key is not None:
+        found["toss"] = _toss(settings.toss_api_url, settings.toss_api_key)
+    return found
+
+
+def webhooks(settings: Settings) -> dispatch.Sender:
+    """Who posts to subscribers."""
+    return _sender(settings.webhooks_allow_private)
+
+
+class Source:
+    """A payment provider, as the inbox asks it."""
+
+    def __init__(self, source: payments.PaymentSource) -> None:
+        self._source = source
+
+    def ask(self, kind: str, time: datetime, data: Mapping[str, Any]) -> inbox.Payment:
+        """How the payment of a thin webhook stands; raises inbox.NoAnswer or inbox.NotTold."""
+        try:
+            return self._source.ask(kind, time, data)
+        except payments.NoAnswer as error:
+            raise inbox.NoAnswer(str(error), error.retry_after) from error
+        except payments.NotTold as error:
+            raise inbox.NotTold(str(error)) from error
 
 
 class Polled:
@@ -89,3 +124,18 @@ def _carrier(name: str, url: str) -> Polled:
 @cache
 def _provider(url: str) -> Refunds:
     return Refunds(SimulatedProvider(url))
+
+
+@cache
+def _sender(allow_private: bool) -> Sender:
+    return Sender(allow_private)
+
+
+@cache
+def _portone(url: str, api_key: str | None) -> Source:
+    return Source(PortOneUnasked() if api_key is None else PortOne(url, api_key))
+
+
+@cache
+def _toss(url: str, api_key: str) -> Source:
+    return Source(Toss(url, api_key))

@@ -11,7 +11,7 @@ from typing import Any
 import redis
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from journal import effects, relay, sweep, timers, tracking
+from journal import dispatch, effects, inbox, relay, requests, sweep, timers, tracking
 from journal.batch import Clash, clock
 from storage.settings import Settings
 from workers import outside
@@ -110,6 +110,15 @@ def make_refunds(here: opening.Parts) -> None:
         effects.run_due(here.engine, here.streams, here.shop.shards, provider, clock(), raised=raised)
 
 
+@chore("orders.inbox")
+def ask_providers(here: opening.Parts) -> None:
+    """Ask payment providers how the payments stand that thin webhooks told of."""
+    sources = outside.payment_sources(here.settings)
+    if sources:
+        patience = here.settings.policy.parked_for
+        inbox.run_due(here.engine, here.streams, here.shop.shards, sources, patience, clock())
+
+
 @chore("orders.tracking")
 def poll_carriers(here: opening.Parts) -> None:
     """Ask carriers for the parcels that are due."""
@@ -117,3 +126,16 @@ def poll_carriers(here: opening.Parts) -> None:
     if carriers:
         pace = here.settings.tracking_pace
         tracking.run_due(here.engine, here.streams, here.shop.shards, carriers, pace, clock())
+
+
+@chore("orders.webhooks")
+def send_webhooks(here: opening.Parts) -> None:
+    """Tell subscribers what changed."""
+    dispatch.run_due(here.engine, outside.webhooks(here.settings), clock())
+
+
+@chore("orders.tidy")
+def forget_answers(here: opening.Parts) -> None:
+    """Forget kept answers to idempotency keys whose day is over."""
+    with here.engine.begin() as conn:
+        requests.purge(conn)

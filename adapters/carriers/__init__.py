@@ -2,6 +2,7 @@
 
 pace        how long to wait before a parcel is asked for again
 simulated   client of the simulated carrier
+easypost    webhooks of EasyPost's trackers
 
     CarrierError          temporary: ask again later
      └── ParcelUnknown    the carrier does not know the number, or not yet

@@ -3,5 +3,8 @@
 carrier    parcels that live for some seconds, with missing and late scans
 provider   refunds that may be made, refused, or made without an answer
 ledger     the provider's memory
-process    what both share: arguments, the port, mishaps
+toss       Toss Payments' API: how a payment stands
+portone    PortOne's API: the same
+records    the memory of those two
+process    what all share: arguments, the port, mishaps
 """

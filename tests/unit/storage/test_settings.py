@@ -43,6 +43,11 @@ def test_an_unknown_name_stops_the_start_with_the_nearest_spelling():
         ("REDIS_URL", "localhost", "redis://"),
         ("ORDERS_CARRIERS", "ups", "NAME=URL"),
         ("ORDERS_TRACKING_PACE", "off", "cannot be off"),
+        ("ORDERS_TOKEN_SECRET", "short", "32 or more"),
+        ("ORDERS_RATE_LIMIT", "0", "1 to 10000000"),
+        ("ORDERS_RATE_LIMIT", "many", "or off"),
+        ("ORDERS_ALLOWED_ORIGINS", "https://a.example,b.example", "no origin"),
+        ("ORDERS_ALLOWED_ORIGINS", "*", "no origin"),
     ],
 )
 def test_a_wrong_value_names_the_setting_and_what_it_may_be(name, value, says):
@@ -71,9 +76,48 @@ def test_a_line_of_a_dotenv_file_that_is_none_is_named(tmp_path):
         read({}, tmp_path / ".env")
 
 
+def test_the_api_has_a_limit_unless_it_is_off_and_no_origin_unless_named():
+    settings = read({}, NOWHERE)
+    assert (settings.rate_limit, settings.allowed_origins, settings.token_secret) == (6000, (), None)
+    told = {"ORDERS_RATE_LIMIT": "OFF", "ORDERS_ALLOWED_ORIGINS": "https://a.example, http://localhost:3000"}
+    settings = read(told, NOWHERE)
+    assert (settings.rate_limit, settings.allowed_origins) == (None, ("https://a.example", "http://localhost:3000"))
+
+
+def test_a_secret_is_never_printed():
+    settings = read({"ORDERS_TOKEN_SECRET": "hush://" + "x" * 32}, NOWHERE)
+    assert settings.values["ORDERS_TOKEN_SECRET"] == "***"
+    assert "hush" not in repr(settings)
+
+
 def test_no_password_is_ever_printed():
     settings = read({"DATABASE_URL": "postgresql://me:hush@db/orders", "REDIS_URL": "redis://:hush@r/0"}, NOWHERE)
     assert "hush" not in " ".join(settings.values.values())
+
+
+def test_webhook_secrets_are_several_while_they_rotate_and_none_without_a_setting():
+    settings = read({"ORDERS_STRIPE_SECRETS": "whsec_old, whsec_new,"}, NOWHERE)
+    assert settings.webhook_secrets["stripe"] == ("whsec_old", "whsec_new")
+    assert settings.webhook_secrets["easypost"] == ()
+    assert settings.toss_api_key is None
+    assert (settings.portone_api_url, settings.toss_api_url) == (
+        "https://api.portone.io",
+        "https://api.tosspayments.com",
+    )
+
+
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_abcde", "whsec_good00==,whsec_a"])
+def test_a_secret_that_is_no_key_stops_the_start_and_is_not_repeated(secret):
+    with pytest.raises(SettingsError, match=r"ORDERS_PORTONE_SECRETS: secret [12]") as caught:
+        read({"ORDERS_PORTONE_SECRETS": secret}, NOWHERE)
+    assert secret.partition("_")[2] == "" or secret not in str(caught.value)
+
+
+def test_no_webhook_secret_and_no_api_key_is_ever_printed():
+    names = [setting.name for setting in KNOWN if setting.name.endswith(("_SECRETS", "_API_KEY"))]
+    assert len(names) == 7
+    settings = read(dict.fromkeys(names, "whsec_aHVzaGh1c2g="), NOWHERE)
+    assert "aHVzaGh1c2g" not in " ".join(settings.values.values()) + repr(settings)
 
 
 def test_the_example_file_names_only_settings_that_exist():

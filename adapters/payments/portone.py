@@ -1,0 +1,190 @@
+"""PortOne V2: its webhooks, and the API that they point to.
+
+Webhooks are developers.portone.io/opi/ko/integration/webhook/readme-v2, version 2024-04-25: signed as Standard
+Webhooks, and thin: a type, a time, and ids. They are kept as `portone.<type>`; amounts come from
+`GET /payments/{paymentId}` (developers.portone.io/api/rest-v2/payment), where they are int64 in the currency's
+minor units and `amount.total` counts what card companies and PortOne add as discounts, which the shop is paid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, Field
+
+from adapters.inbound import Notice, a_name, an_object, document, envelope
+from adapters.payments import NoAnswer, NotTold, Payment, standard
+from adapters.payments.asking import TIMEOUT_S, Desk, Time
+from events.catalogue import Currency, Text
+from events.envelope import EnvelopeError
+from events.money import Money, MoneyError
+
+SOURCE = "portone"
+# Types that may move an order, and so are asked for. The others (Ready, VirtualAccountIssued, PayPending,
+# CancelPending, disputes, billing keys …) are kept and ignored.
+ASKED = ("Transaction.Paid", "Transaction.Failed", "Transaction.Cancelled", "Transaction.PartialCancelled")
+KEPT = ("storeId", "paymentId", "transactionId", "cancellationId", "billingKey")  # ids; never whom they belong to
+
+
+def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime) -> Notice:
+    """A webhook under its own name, to be asked for where it may move an order.
+
+    Raises BadSignature, or EnvelopeError where it is none of PortOne's.
+    """
+    own_id = standard.verify(body, headers, secrets, now, SOURCE)
+    note = document(body)
+    kind = note.get("type")
+    if not isinstance(kind, str):
+        raise EnvelopeError("type", "is missing; choose the webhook version 2024-04-25 in PortOne's console")
+    about = an_object(note, "data")
+    data = {name: value for name in KEPT if (value := a_name(about.get(name)))}
+    if kind in ASKED and "paymentId" not in data:
+        raise EnvelopeError("data.paymentId", "is missing; it must be a text of at most 255 characters")
+    return Notice(envelope(SOURCE, own_id, f"{SOURCE}.{kind}", _time(note.get("timestamp")), data), thin=kind in ASKED)
+
+
+def _time(value: Any) -> datetime:
+    try:
+        time = datetime.fromisoformat(value)
+        if time.tzinfo is None:
+            raise ValueError
+        return time.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        raise EnvelopeError("timestamp", "must be an RFC 3339 time such as 2026-11-01T09:30:00.000Z") from None
+
+
+# -- asking --------------------------------------------------------------------------------------------------
+
+Units = Annotated[int, Field(ge=0, le=10**15)]
+
+
+class _Amount(BaseModel):
+    total: Units
+    cancelled: Units = 0
+
+
+class _Failure(BaseModel):
+    reason: Text | None = None
+    pgCode: Text | None = None  # noqa: N815 -- as on the wire
+    pgMessage: Text | None = None  # noqa: N815
+
+
+class _Method(BaseModel):
+    type: Annotated[str, Field(max_length=100)]
+
+
+class _Cancellation(BaseModel):
+    cancelledAt: Time | None = None  # noqa: N815
+
+
+class _Payment(BaseModel):
+    id: str
+    status: str
+    amount: _Amount
+    currency: Currency
+    statusChangedAt: Time | None = None  # noqa: N815
+    requestedAt: Time | None = None  # noqa: N815
+    paidAt: Time | None = None  # noqa: N815
+    failedAt: Time | None = None  # noqa: N815
+    cancelledAt: Time | None = None  # noqa: N815
+    failure: _Failure | None = None
+    method: _Method | None = None
+    receiptUrl: Annotated[str, Field(max_length=2000)] | None = None  # noqa: N815
+    cancellations: list[_Cancellation] = []
+
+
+class PortOne:
+    """PortOne's API: a `PaymentSource`. May be shared by threads."""
+
+    name = SOURCE
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        timeout: float = TIMEOUT_S,
+        *,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._desk = Desk(SOURCE, base_url, f"PortOne {api_key}", timeout, transport)
+
+    def ask(self, kind: str, time: datetime, data: Mapping[str, Any]) -> Payment:
+        """How the payment stands now, whatever the webhook said."""
+        payment_id = data["paymentId"]
+        found = self._desk.get(f"/payments/{quote(payment_id, safe='')}", _Payment)
+        if found.id != payment_id:
+            raise NoAnswer(f"{SOURCE}: an answer about another payment than {payment_id}")
+        return _standing(found, time)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._desk.close()
+
+
+class PortOneUnasked:
+    """Where no API key is set: the webhook's bare word, without amounts. A `PaymentSource`."""
+
+    name = SOURCE
+
+    def ask(self, kind: str, time: datetime, data: Mapping[str, Any]) -> Payment:
+        """What the webhook alone says; NotTold of a partial cancellation, whose amount nobody knows."""
+        payment_id = data["paymentId"]
+        if kind.endswith(".Paid"):
+            return Payment(payment_id, captured_at=time)
+        if kind.endswith(".Failed"):
+            return Payment(payment_id, ended="PaymentFailed", ended_at=time)
+        if kind.endswith(".Cancelled"):
+            return Payment(payment_id, refunded_at=time, ended="PaymentCanceled", ended_at=time)
+        raise NotTold("portone tells no amount of a partial cancellation; set ORDERS_PORTONE_API_KEY, then ask again")
+
+
+def _standing(found: _Payment, told_at: datetime) -> Payment:
+    changed = found.statusChangedAt or told_at
+    captured = refunded = None
+    refunded_at = None
+    ended: Literal["PaymentFailed", "PaymentCanceled"] | None = None
+    ended_at = changed
+    captured_at = found.paidAt
+    if found.status == "PAID":
+        captured_at = captured_at or changed
+    elif found.status == "FAILED":
+        ended, ended_at, captured_at = "PaymentFailed", found.failedAt or changed, None
+    elif found.status == "CANCELLED":
+        ended, ended_at = "PaymentCanceled", found.cancelledAt or changed
+    if captured_at is not None:
+        captured = _major(found.amount.total, found.currency)
+        if found.status in ("CANCELLED", "PARTIAL_CANCELLED") and found.amount.cancelled:
+            refunded = _major(found.amount.cancelled, found.currency)
+            refunded_at = max((c.cancelledAt for c in found.cancellations if c.cancelledAt), default=ended_at)
+    failure = found.failure or _Failure()
+    return Payment(
+        found.id,
+        currency=found.currency,
+        captured_at=_utc(captured_at),
+        captured=captured,
+        refunded_at=_utc(refunded_at),
+        refunded=refunded,
+        ended=ended,
+        ended_at=_utc(ended_at),
+        code=failure.pgCode,
+        message=failure.pgMessage or failure.reason,
+        method=found.method.type.removeprefix("PaymentMethod") if found.method else None,
+        receipt_url=found.receiptUrl,
+        awaits_deposit=found.status == "VIRTUAL_ACCOUNT_ISSUED",
+    )
+
+
+def _major(units: int, currency: str) -> Decimal:
+    try:
+        return Money.from_minor(units, currency).amount
+    except MoneyError as error:
+        raise NoAnswer(f"{SOURCE}: {error}") from error
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    return None if time is None else time.astimezone(UTC)

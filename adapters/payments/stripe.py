@@ -1,0 +1,197 @@
+"""Stripe's webhooks → our events. Pure: bytes, headers, secrets and a time in, a notice out.
+
+The signature is Stripe's "Check the webhook signatures" (docs.stripe.com/webhooks/signature), by hand and not by
+the `stripe` library: that one reads the clock itself, believes signatures from the future, and takes a second to
+import. Event types and fields: "The Event object", "Types of events" (docs.stripe.com/api/events); amounts are in
+the currency's minor units (docs.stripe.com/currencies).
+
+A payment is known by its payment intent, whichever of Stripe's objects tells of it; a charge without one, as old
+integrations make them, by itself. What we do not use is kept whole, without whoever pays, as `stripe.<type>`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from adapters.inbound import BadSignature, Notice, a_name, an_object, any_matches, check_time, document, envelope
+from events.envelope import Envelope, EnvelopeError
+from events.money import Money, MoneyError
+
+SOURCE = "stripe"
+HEADER = "stripe-signature"
+
+# Who pays, where they live, what they pay with, and what acts in their name: never into the journal.
+PERSONAL = frozenset(
+    "billing_details receipt_email shipping shipping_details shipping_address customer_details "
+    "customer_email customer_name customer_phone customer_address customer_shipping customer_tax_ids "
+    "collected_information custom_fields owner individual evidence email phone name address client_secret".split()
+)
+
+Meaning = tuple[str, dict[str, Any]]  # one of our types, and its data
+
+
+def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime) -> Notice:
+    """A notification, verified and translated; raises BadSignature or EnvelopeError."""
+    verify(body, headers.get(HEADER, ""), secrets, now)
+    return Notice(translate(body))
+
+
+def verify(body: bytes, header: str, secrets: Sequence[str], now: datetime) -> None:
+    """Accept the raw body, or raise BadSignature. Any of several v1 under any secret; other schemes count nothing."""
+    pairs = [part.strip().split("=", 1) for part in header.split(",") if "=" in part]
+    sent = next((value for key, value in pairs if key == "t"), "")
+    if not re.fullmatch("[0-9]{1,11}", sent):
+        raise BadSignature("stripe: Stripe-Signature has no t=; this is no webhook of Stripe's")
+    check_time(datetime.fromtimestamp(int(sent), UTC), now, "stripe")
+    signed = sent.encode() + b"." + body
+    ours = [hmac.digest(secret.encode(), signed, "sha256").hex().encode() for secret in secrets]
+    if not any_matches(ours, [value.encode() for key, value in pairs if key == "v1"]):
+        raise BadSignature("stripe: no v1 matches; compare the endpoint's secret with ORDERS_STRIPE_SECRETS")
+
+
+def translate(body: bytes) -> Envelope:
+    """One notification, one envelope; EnvelopeError where it is no event of Stripe's."""
+    note = document(body)
+    kind, created = note.get("type"), note.get("created")
+    if not isinstance(kind, str):
+        raise EnvelopeError("type", "is missing; this is no event of Stripe's")
+    if not isinstance(created, int) or isinstance(created, bool):
+        raise EnvelopeError("created", "must be seconds since 1970")
+    try:
+        time = datetime.fromtimestamp(created, UTC)
+    except (OverflowError, ValueError, OSError):
+        raise EnvelopeError("created", "lies beyond the calendar") from None
+    about = an_object(an_object(note, "data"), "object", "data.")
+    means = _MEANINGS.get(kind)
+    meaning = means(about) if means else None
+    if meaning is None:
+        return envelope(SOURCE, note.get("id"), f"stripe.{kind}", time, _without_personal(note))
+    ours, data = meaning
+    metadata = about.get("metadata")
+    number = a_name(metadata.get("orderNumber")) if isinstance(metadata, dict) else None
+    return envelope(SOURCE, note.get("id"), ours, time, data, number)
+
+
+def _intent(intent: dict[str, Any]) -> Meaning:
+    """payment_intent.succeeded."""
+    return "PaymentSucceeded", {
+        **_money(intent, intent.get("amount_received"), "amount"),
+        **_present(paymentId=intent.get("id"), paymentMethod=_only(intent.get("payment_method_types"))),
+    }
+
+
+def _session(session: dict[str, Any]) -> Meaning | None:
+    """checkout.session.completed: paid, or still to be paid (a bank transfer), or free, or a subscription's."""
+    if session.get("payment_status") != "paid" or not session.get("payment_intent"):
+        return None
+    return "PaymentSucceeded", {
+        **_money(session, session.get("amount_total"), "amount"),
+        **_present(paymentId=_id(session["payment_intent"]), paymentMethod=_only(session.get("payment_method_types"))),
+    }
+
+
+def _charge(charge: dict[str, Any]) -> Meaning | None:
+    """charge.succeeded and charge.captured; one that only holds money on a card is not paid."""
+    if charge.get("captured") is not True:
+        return None
+    details = charge.get("payment_method_details")
+    return "PaymentSucceeded", {
+        **_money(charge, _captured(charge), "amount"),
+        **_present(
+            paymentId=_payment_of(charge),
+            paymentMethod=details.get("type") if isinstance(details, dict) else None,
+            receiptUrl=charge.get("receipt_url"),
+        ),
+    }
+
+
+def _failed(intent: dict[str, Any]) -> Meaning:
+    """payment_intent.payment_failed."""
+    error = intent.get("last_payment_error")
+    error = error if isinstance(error, dict) else {}
+    code = error.get("decline_code") or error.get("code")
+    return "PaymentFailed", _present(paymentId=intent.get("id"), code=code, message=error.get("message"))
+
+
+def _canceled(intent: dict[str, Any]) -> Meaning:
+    """payment_intent.canceled."""
+    return "PaymentCanceled", _present(paymentId=intent.get("id"), code=intent.get("cancellation_reason"))
+
+
+def _refunded(charge: dict[str, Any]) -> Meaning:
+    """charge.refunded; `amount_refunded` is cumulative."""
+    money = _money(charge, charge.get("amount_refunded"), "refundedAmount")
+    money.pop("currency", None)
+    return "PaymentRefunded", {**money, **_present(paymentId=_payment_of(charge))}
+
+
+def _disputed(dispute: dict[str, Any]) -> Meaning:
+    """charge.dispute.*: an inquiry that was closed without a dispute is as good as won."""
+    status = dispute.get("status")
+    outcome = {"won": "won", "warning_closed": "won", "lost": "lost"}.get(status) if isinstance(status, str) else None
+    payment = _id(dispute.get("payment_intent")) or _id(dispute.get("charge"))
+    return "PaymentDisputed", _present(paymentId=payment, reason=dispute.get("reason"), outcome=outcome)
+
+
+_MEANINGS: dict[str, Callable[[dict[str, Any]], Meaning | None]] = {
+    "payment_intent.succeeded": _intent,
+    "checkout.session.completed": _session,
+    "charge.succeeded": _charge,
+    "charge.captured": _charge,
+    "payment_intent.payment_failed": _failed,
+    "payment_intent.canceled": _canceled,
+    "charge.refunded": _refunded,
+    "charge.dispute.created": _disputed,
+    "charge.dispute.updated": _disputed,
+    "charge.dispute.closed": _disputed,
+    "charge.dispute.funds_withdrawn": _disputed,
+    "charge.dispute.funds_reinstated": _disputed,
+}
+
+
+def _captured(charge: dict[str, Any]) -> Any:
+    """Before `amount_captured` (API 2020-08-27), what was not captured counted as refunded."""
+    whole, back = charge.get("amount"), charge.get("amount_refunded")
+    if "amount_captured" not in charge and isinstance(whole, int) and isinstance(back, int):
+        return whole - back
+    return charge.get("amount_captured")
+
+
+def _payment_of(charge: dict[str, Any]) -> Any:
+    return _id(charge.get("payment_intent")) or charge.get("id")
+
+
+def _id(value: Any) -> Any:
+    """An id, also where Stripe expanded it to the object."""
+    return value.get("id") if isinstance(value, dict) else value
+
+
+def _only(values: Any) -> Any:
+    """The one way to pay there was; of several we do not know which was taken."""
+    return values[0] if isinstance(values, list) and len(values) == 1 else None
+
+
+def _money(about: dict[str, Any], units: Any, name: str) -> dict[str, Any]:
+    """`units` in major units. What is no money is kept beside it: the event dies, and a person can see of what."""
+    currency = about.get("currency")
+    if isinstance(units, int) and not isinstance(units, bool) and isinstance(currency, str):
+        try:
+            money = Money.from_minor(units, currency)
+            return {name: format(money.amount, "f"), "currency": money.currency, "provider": SOURCE}
+        except MoneyError:
+            pass
+    return {"provider": SOURCE, "stripe": _without_personal(about)}
+
+
+def _present(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _without_personal(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_personal(inner) for name, inner in value.items() if name not in PERSONAL}
+    return [_without_personal(inner) for inner in value] if isinstance(value, list) else value

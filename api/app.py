@@ -1,0 +1,110 @@
+"""The application: every door in one place, each a router of its own room."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import anyio.to_thread
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
+
+from api import errors, health, inbound, openapi, tokens
+from api.answers import Json
+from api.auth import TOKEN_HEADER
+from api.body import WholeBody
+from api.doors import THREADS, Doors
+from api.frame import Frame
+from api.inbound.routes import router as webhooks
+from api.known import KnownKeys
+from api.limits import Limits
+from api.query.routes import router as queries
+from api.server.routes import router as writes
+
+DESCRIPTION = """
+Orders and what hangs on them: created, paid, shipped, returned; asked for and followed.
+
+Get a key on the machine that the API runs on: `orders keys add secret` for your backend, `orders keys add publishable`
+for your pages; it is shown once. Send it with every request: `Authorization: Bearer KEY`.
+A publishable key sees a customer's orders only together with that customer's token in `X-Customer-Token`,
+which your backend gets from `POST /api/customers/{id}/token`.
+
+A write that was answered with 2xx is committed. 503 and 429 carry `Retry-After`: send the same request again then.
+Every answer carries `X-Request-Id`; name it when you ask for help.
+"""
+TAGS = [
+    {"name": "Queries", "description": "Every collection: found, counted, one by its id; as Payload CMS answers."},
+    {"name": "Orders", "description": "Created, checked out, canceled, confirmed. Writes need a secret key."},
+    {"name": "Payments", "description": "What became of a payment, told by your backend."},
+    {"name": "Fulfillments", "description": "What ships together."},
+    {"name": "Returns", "description": "What comes back, and the money for it."},
+    {"name": "Carts", "description": "What a customer may order yet."},
+    {"name": "Catalogue", "description": "A thin copy of the shop's products, so that items can show them."},
+    {"name": "Webhooks in", "description": "Payment providers and carriers; signed, without a key."},
+    {"name": "Keys", "description": "What a key is, and tokens for customers."},
+    {"name": "Health", "description": "For load balancers and supervisors; without a key."},
+]
+HEADERS_SHOWN = [
+    "X-Request-Id",
+    "Retry-After",
+    "Idempotent-Replayed",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+]
+
+
+def create_app(doors: Doors) -> FastAPI:
+    """The application over open `doors`; it lets go of them when it shuts down."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+        app.state.inbound = inbound.start(doors)
+        try:
+            yield
+        finally:
+            await app.state.inbound.stop()
+            doors.close()
+
+    app = FastAPIOffline(
+        redoc_url=None,
+        title="Order Lifecycle Workers",
+        version=version("order-lifecycle-workers"),
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        lifespan=lifespan,
+        default_response_class=Json,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.doors = doors
+    app.state.keys = KnownKeys(doors.engine)
+    app.state.limits = Limits(doors.streams.client, doors.settings.rate_limit)
+    errors.install(app)
+    app.add_middleware(WholeBody)
+    if doors.settings.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=doors.settings.allowed_origins,
+            allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE"],
+            allow_headers=[
+                "Authorization", "Content-Type", "Idempotency-Key", TOKEN_HEADER, "X-Payload-HTTP-Method-Override",
+                "X-Request-Id",
+            ],
+            expose_headers=HEADERS_SHOWN,
+            max_age=600,
+        )  # fmt: skip
+    app.add_middleware(Frame)  # the last one added is the outermost
+    for router in (tokens.router, queries, writes, webhooks, health.router):
+        app.include_router(router)
+    openapi.complete(app)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    """`createOrder` of `create_order`: what a generated client will call it."""
+    first, *rest = route.name.split("_")
+    return first + "".join(word.capitalize() for word in rest)

@@ -1,0 +1,120 @@
+"""Refusals, in the one shape that every door answers: {"errors": [{"message", "name"?, "data"?}]}.
+
+    ApiError          what a handler raises to refuse; nothing else of ours carries a status
+    RequestValidationError (FastAPI)      → 400 ValidationError, or "Invalid JSON"
+    OperationalError, InterfaceError, TimeoutError (SQLAlchemy), Clash → 503 with Retry-After:
+                      PostgreSQL is away, a statement or lock took too long, a rival was faster
+    DataError (SQLAlchemy) → 400: a value that PostgreSQL cannot store, such as a NUL or a number out of range
+
+Whatever else is raised becomes a 500 that says no more than the request's id (api/frame.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+from starlette.exceptions import HTTPException
+
+from api.answers import Json
+from journal.batch import Clash
+
+RETRY_S = 2  # what a 503 asks to wait: a failover or a restart takes about as long
+_log = structlog.get_logger("api")
+
+
+class ApiError(Exception):
+    """A refusal: its status, one sentence that names the field and the remedy, and what a program may want to know."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        name: str | None = None,
+        data: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.name, self.data, self.headers = status, message, name, data, headers
+
+    def answer(self) -> Json:
+        """What the caller gets."""
+        error = {"message": self.message}
+        if self.name is not None:
+            error["name"] = self.name
+        if self.data is not None:
+            error["data"] = self.data
+        return Json({"errors": [error]}, self.status, dict(self.headers or {}))
+
+
+def validation_error(faults: Sequence[tuple[str, str]]) -> ApiError:
+    """400 ValidationError of `faults`: each the path of a field (`items.0.quantity`) and what is wrong with it."""
+    paths = ", ".join(dict.fromkeys(path for path, _ in faults if path))
+    return ApiError(
+        400,
+        f"The following fields are invalid: {paths}" if paths else faults[0][1],
+        name="ValidationError",
+        data={"errors": [{"path": path, "message": message} for path, message in faults]},
+    )
+
+
+def unavailable(message: str) -> ApiError:
+    """503: nothing was changed, and the same request may be sent again."""
+    return ApiError(503, message, name="Unavailable", headers={"Retry-After": str(RETRY_S)})
+
+
+def install(app: FastAPI) -> None:
+    """Answer every refusal of `app` in the one shape."""
+
+    @app.exception_handler(ApiError)
+    async def refused(_: Request, error: ApiError) -> Json:
+        return error.answer()
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Json:
+        return _invalid(error).answer()
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> Json:
+        return ApiError(error.status_code, str(error.detail), headers=error.headers).answer()
+
+    async def away(_: Request, error: Exception) -> Json:
+        cause = getattr(error, "orig", None) or error
+        _log.warning("unavailable", kind=type(cause).__name__, error=str(cause).strip().partition("\n")[0])
+        return unavailable("The service is busy or restarting; send the same request again in a moment").answer()
+
+    for kind in (OperationalError, InterfaceError, PoolExhausted, Clash):
+        app.add_exception_handler(kind, away)
+
+    @app.exception_handler(DataError)
+    async def unstorable(_: Request, error: DataError) -> Json:
+        _log.warning("refused by the database", kind=type(error.orig).__name__)  # whoever took it should have seen it
+        return ApiError(400, "A value is out of range or cannot be stored", name="ValidationError").answer()
+
+    @app.exception_handler(DBAPIError)
+    async def database(request: Request, error: DBAPIError) -> Json:
+        if error.connection_invalidated:  # PostgreSQL went away in the middle of a statement
+            return await away(request, error)
+        raise error
+
+
+def _invalid(error: RequestValidationError) -> ApiError:
+    faults = error.errors()
+    if any(fault["type"] == "json_invalid" for fault in faults):
+        return ApiError(400, "Invalid JSON")
+    return validation_error([(_path(fault["loc"]), _message(fault["msg"])) for fault in faults])
+
+
+def _path(location: Sequence[str | int]) -> str:
+    """`items.0.quantity` of ("body", "items", 0, "quantity"): where it came in is no part of a field's name."""
+    return ".".join(str(part) for part in location[1:])
+
+
+def _message(text: str) -> str:
+    return text.removeprefix("Value error, ")

@@ -1,0 +1,41 @@
+"""Webhooks in: verified, translated, journaled in groups, and answered once committed.
+
+routes      POST /webhooks/payments/{provider} and /webhooks/carriers/{carrier}
+doors       which providers and carriers may call, from the settings
+journaler   many requests, one commit
+publisher   into the streams after the commit, off the request's path
+
+An application calls `start` when it starts, keeps what that returns in `app.state.inbound`, and awaits its `stop`
+before it lets go of its connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from api.doors import Doors
+from api.inbound.doors import Door, carriers, payments
+from api.inbound.journaler import Journaler
+from api.inbound.publisher import Publisher
+
+__all__ = ["Inbound", "start"]
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """What the webhook routes of one application stand on."""
+
+    payments: Mapping[str, Door]
+    carriers: Mapping[str, Door]
+    journaler: Journaler
+
+    async def stop(self) -> None:
+        """Finish what was handed over, then take nothing more."""
+        await self.journaler.stop()
+
+
+def start(doors: Doors) -> Inbound:
+    """Open the doors that `doors.settings` name, and the journaler behind them."""
+    journaler = Journaler(doors.engine, doors.shop.shards, Publisher(doors.streams))
+    return Inbound(payments(doors.settings), carriers(doors.settings), journaler)

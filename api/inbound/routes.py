@@ -1,0 +1,71 @@
+"""The routes of webhooks in. The raw body is verified before it is parsed; 2xx means committed in the journal.
+
+202 new · 200 a duplicate · 400 malformed · 401 bad or stale signature · 404 not configured · 413 too large
+(api/body.py) · 503 PostgreSQL is away: send it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from adapters.inbound import NO_JSON, BadSignature
+from api.answers import Json
+from api.errors import ApiError, validation_error
+from api.inbound import Inbound
+from api.inbound.doors import CARRIERS, PAYMENTS, Door, what_opens
+from api.inbound.journaler import Verdict
+from events.envelope import EnvelopeError
+
+router = APIRouter(prefix="/webhooks", tags=["Webhooks in"])
+
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Delivered before: committed then, and counted as a duplicate now"},
+    202: {"description": "New, and committed in the journal"},
+    400: {"description": "Verified, but no event that can be kept"},
+    401: {"description": "The signature is missing, wrong, or over five minutes off"},
+    404: {"description": "No such provider or carrier is configured here"},
+    413: {"description": "The body is larger than 1 MiB"},
+}
+BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
+
+
+@router.post("/payments/{provider}", status_code=202, responses=ANSWERS, openapi_extra=BODY)
+async def receive_payment_webhook(provider: str, request: Request) -> Response:
+    """Take a payment provider's webhook: stripe, portone, toss or standard."""
+    return await _take(request, provider, _inbound(request).payments, PAYMENTS)
+
+
+@router.post("/carriers/{carrier}", status_code=202, responses=ANSWERS, openapi_extra=BODY)
+async def receive_carrier_webhook(carrier: str, request: Request) -> Response:
+    """Take a carrier's webhook: easypost."""
+    return await _take(request, carrier, _inbound(request).carriers, CARRIERS)
+
+
+def _inbound(request: Request) -> Inbound:
+    inbound: Inbound = request.app.state.inbound
+    return inbound
+
+
+async def _take(request: Request, name: str, doors: Mapping[str, Door], known: Mapping[str, object]) -> Response:
+    door = doors.get(name)
+    if door is None:
+        hint = f"it opens with {what_opens(name)}" if name in known else f"there are {', '.join(sorted(known))}"
+        raise ApiError(404, f"No webhooks are taken here under this name; {hint}", name="NotFound")
+    body = await request.body()
+    try:
+        notice = door.receive(body, request.headers, datetime.now(UTC))
+    except BadSignature as error:
+        raise ApiError(401, str(error), name="Unauthorized") from None
+    except EnvelopeError as error:
+        fault = (error.field, str(error).partition(": ")[2])
+        raise (ApiError(400, "Invalid JSON") if fault[1].startswith(NO_JSON) else validation_error([fault])) from None
+    verdict = await _inbound(request).journaler.accept(notice, door.name, len(body))
+    if verdict is Verdict.NEW:
+        return Json({"id": notice.envelope.id, "status": "accepted"}, 202)
+    reason = {"reason": "body_differs"} if verdict is Verdict.BODY_DIFFERS else {}
+    return Json({"id": notice.envelope.id, "status": "duplicate", **reason}, 200)

@@ -1,0 +1,201 @@
+"""GET /api/{collection}, /{collection}/count and /{collection}/{id}, and what only orders have.
+
+An answer is of one instant: all its statements see one snapshot. A document that is not there and one that the
+caller may not see are the same 404. Everything refused is a 400 that names the field (`api/query/parsing.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request
+from sqlalchemy import Connection
+
+from api.answers import Json
+from api.auth import Caller, reader
+from api.doors import doors_of
+from api.errors import ApiError
+from api.query import describing
+from api.query.collections import ALIASES, COLLECTIONS, Collection
+from api.query.finding import count, find, find_by_id, find_order, visible_id
+from api.query.parsing import Query, parse
+from journal.documents import answer, timeline
+
+SECRET_ONLY = ("data", "detail")  # of a timeline: bodies and messages are for the shop
+Reader = Annotated[Caller, Depends(reader)]
+Id = Annotated[str, Path(description="Its id, as answered.")]
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The query is wrong: `data.errors` names the field and what it takes"}
+}
+_ABSENT: dict[int | str, dict[str, Any]] = {**_REFUSED, 404: {"description": "There is none, for this caller"}}
+
+router = APIRouter(tags=["Queries"])
+
+
+@contextmanager
+def snapshot(request: Request) -> Iterator[Connection]:
+    """A connection whose statements all see one instant."""
+    with doors_of(request).reader.connect() as conn:
+        yield conn.execution_options(isolation_level="REPEATABLE READ")
+
+
+def query_of(request: Request) -> Query:
+    """What the query string asks for. Errors: ApiError 400."""
+    return parse(request.scope["query_string"].decode("utf-8", "replace"))
+
+
+def _found(document: Any) -> Json:
+    if document is None:
+        raise ApiError(404, "Not Found")
+    return Json(document)
+
+
+# -- orders have more --------------------------------------------------------------------------------------
+
+
+def find_order_by_number(
+    request: Request,
+    caller: Reader,
+    orderNumber: Annotated[str, Path(description="The shop's number of the order.")],  # noqa: N803
+) -> Json:
+    """The order of that number."""
+    query = query_of(request)
+    with snapshot(request) as conn:
+        return _found(find_order(conn, orderNumber, query, caller.customer))
+
+
+def find_order_timeline(request: Request, caller: Reader, id: Id) -> Json:
+    """Every event of the order with what became of it, newest last."""
+    query = query_of(request)
+    with snapshot(request) as conn:
+        order = visible_id(conn, "orders", id, caller.customer)
+        if order is None:
+            raise ApiError(404, "Not Found")
+        entries = timeline(conn, order)
+    if caller.kind != "secret":
+        entries = [{name: each for name, each in entry.items() if name not in SECRET_ONLY} for entry in entries]
+    page = query.page if query.limit else 1
+    first = (page - 1) * query.limit
+    shown = entries[first : first + query.limit] if query.limit else entries
+    return Json(answer(shown, len(entries), query.limit, page))
+
+
+# -- every collection --------------------------------------------------------------------------------------
+
+
+def _finder(name: str) -> Callable[..., Json]:
+    def endpoint(request: Request, caller: Reader) -> Json:
+        query = query_of(request)
+        with snapshot(request) as conn:
+            return Json(find(conn, name, query, caller.customer))
+
+    return endpoint
+
+
+def _counter(name: str) -> Callable[..., Json]:
+    def endpoint(request: Request, caller: Reader) -> Json:
+        query = query_of(request)
+        with snapshot(request) as conn:
+            return Json(count(conn, name, query, caller.customer))
+
+    return endpoint
+
+
+def _finder_by_id(name: str) -> Callable[..., Json]:
+    def endpoint(request: Request, caller: Reader, id: Id) -> Json:
+        query = query_of(request)
+        with snapshot(request) as conn:
+            return _found(find_by_id(conn, name, id, query, caller.customer))
+
+    return endpoint
+
+
+def _add(
+    path: str,
+    endpoint: Callable[..., Json],
+    name: str,
+    summary: str,
+    schema: dict[str, Any],
+    parameters: list[dict[str, Any]],
+    *,
+    absent: bool = False,
+    alias: bool = False,
+) -> None:
+    responses = {
+        200: {"description": summary, "content": {"application/json": {"schema": schema}}},
+        **(_ABSENT if absent else _REFUSED),
+    }
+    router.add_api_route(
+        f"/api/{path}",
+        endpoint,
+        methods=["GET"],
+        name=name,
+        summary=summary,
+        description=endpoint.__doc__ or summary,
+        response_class=Json,
+        response_model=None,
+        responses=responses,
+        openapi_extra={"parameters": parameters} if parameters else None,
+        include_in_schema=not alias,
+    )
+
+
+def _add_collection(path: str, of: Collection, *, alias: bool) -> None:
+    """Its three routes; what is fixed comes before `{id}`."""
+    name = path.replace("-", "_")
+    document = describing.document_schema(of)
+    _add(
+        path,
+        _finder(of.name),
+        f"find_{name}",
+        f"Find {path}",
+        describing.list_schema(document),
+        describing.parameters(of, many=True),
+        alias=alias,
+    )
+    _add(
+        f"{path}/count",
+        _counter(of.name),
+        f"count_{name}",
+        f"Count {path}",
+        describing.COUNT,
+        describing.parameters(of, many=True, counting=True),
+        alias=alias,
+    )
+    _add(
+        f"{path}/{{id}}",
+        _finder_by_id(of.name),
+        f"find_{name}_by_id",
+        f"One of {path} by its id",
+        document,
+        describing.parameters(of, many=False),
+        absent=True,
+        alias=alias,
+    )
+
+
+_ORDERS = COLLECTIONS["orders"]
+_add(
+    "orders/by-number/{orderNumber}",
+    find_order_by_number,
+    "find_order_by_number",
+    "An order by its number",
+    describing.document_schema(_ORDERS),
+    describing.parameters(_ORDERS, many=False),
+    absent=True,
+)
+_add(
+    "orders/{id}/timeline",
+    find_order_timeline,
+    "find_order_timeline",
+    "What happened to an order",
+    describing.list_schema(describing.HAPPENING),
+    [each for each in describing.parameters(_ORDERS, many=True) if each["name"] in ("limit", "page")],
+    absent=True,
+)
+for _collection in COLLECTIONS.values():
+    _add_collection(_collection.name, _collection, alias=False)
+for _alias, _name in ALIASES.items():
+    _add_collection(_alias, COLLECTIONS[_name], alias=True)

@@ -1,0 +1,107 @@
+"""A value as it came, a text or what JSON has, as what a field of its kind is compared with.
+
+None is null, which arrives as JSON's null, as an empty text (so the SDK writes it) or, but for texts, as the word
+`null`. NOTHING is a value that no row can have, such as an id that is none. Errors: ApiError 400 naming the field.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from enum import Enum
+from typing import Any
+
+from api.query.brackets import wrong
+from api.query.collections import Kind
+from domain.ids import bare
+
+MOST_DIGITS = 40  # of a number, before or after its point
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Nothing(Enum):
+    """Equal to nothing that is stored."""
+
+    NOTHING = 0
+
+
+NOTHING = Nothing.NOTHING
+
+
+def single(told: Any, kind: Kind, field: str) -> Any:
+    """One value: str, Decimal, datetime in UTC, None or NOTHING."""
+    if isinstance(told, list):
+        raise wrong(field, "takes one value here; for a list use in, not_in or all")
+    if told is None or told == "" or (told == "null" and kind not in (Kind.TEXT, Kind.NAMES)):
+        return None
+    return _READ[kind](told, field)
+
+
+def several(told: Any, kind: Kind, field: str) -> list[Any]:
+    """The values of a list, or of a comma-separated text."""
+    if isinstance(told, str):
+        told = [part for each in told.split(",") if (part := each.strip())]
+    elif not isinstance(told, list):
+        told = [told]
+    return [single(each, kind, field) for each in told]
+
+
+def truth(told: Any, field: str) -> bool:
+    """What `exists` takes."""
+    if isinstance(told, bool):
+        return told
+    if isinstance(told, str) and told.lower() in ("true", "false"):
+        return told.lower() == "true"
+    raise wrong(field, "exists takes true or false")
+
+
+def _text(told: Any, field: str) -> str:
+    if isinstance(told, bool):
+        return "true" if told else "false"
+    return told if isinstance(told, str) else format(_number(told, field), "f")
+
+
+def _number(told: Any, field: str) -> Decimal:
+    try:
+        if isinstance(told, bool):
+            raise ValueError("a truth")
+        number = Decimal(told.strip() if isinstance(told, str) else told)
+    except (InvalidOperation, ValueError, TypeError):
+        raise wrong(field, "takes a number such as 20000 or 12.50") from None
+    if not number.is_finite():
+        raise wrong(field, "takes a finite number")
+    if (
+        number.adjusted() > MOST_DIGITS
+        or len(number.as_tuple().digits) > MOST_DIGITS
+        or number.adjusted() < -MOST_DIGITS
+    ):
+        raise wrong(field, f"takes a number of at most {MOST_DIGITS} digits")
+    return number
+
+
+def _time(told: Any, field: str) -> datetime:
+    try:
+        if isinstance(told, Decimal):  # JavaScript's number of a date
+            return EPOCH + timedelta(milliseconds=float(told))
+        if not isinstance(told, str):
+            raise ValueError("neither a text nor a number")
+        moment = datetime.fromisoformat(told.strip())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise wrong(field, "takes a time such as 2026-11-01T12:00:00.000Z, or a date") from None
+
+
+def _id(told: Any, field: str) -> str | Nothing:
+    found = bare(told) if isinstance(told, str) else None
+    return NOTHING if found is None else found
+
+
+_READ = {
+    Kind.TEXT: _text,
+    Kind.KEY: _text,
+    Kind.NAMES: _text,
+    Kind.GROUP: _text,
+    Kind.NUMBER: _number,
+    Kind.TIME: _time,
+    Kind.ID: _id,
+}

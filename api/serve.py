@@ -1,0 +1,80 @@
+"""The process that serves: uvicorn, its log, and an end that lets requests in flight finish."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import orjson
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.doors import open_doors
+from storage.settings import read
+
+GRACE_S = 8  # a request in flight may take so long after SIGTERM; supervisors wait ten seconds and longer
+KEEP_ALIVE_S = 75  # longer than a proxy keeps its connections (nginx 60 s), so that the proxy closes first
+
+
+def serve(host: str, port: int, processes: int) -> None:
+    """Serve until SIGTERM or SIGINT. DATABASE_URL and REDIS_URL must be in the environment.
+
+    Each process opens its connections after it was made, and one that dies is made again.
+    """
+    log()
+    uvicorn.run(
+        "api.serve:application",
+        factory=True,
+        host=host,
+        port=port,
+        workers=processes,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips="127.0.0.1",
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+
+
+def application() -> FastAPI:
+    """The application of one process, its doors open; for `serve`, or any other ASGI server with a factory."""
+    log()
+    return create_app(open_doors(read()))
+
+
+def log() -> None:
+    """One JSON line a record on stderr, structlog's and logging's alike, with the id of the request it belongs to."""
+    stamped: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    render = structlog.processors.JSONRenderer(serializer=_line)
+    structlog.configure(
+        processors=[*stamped, render],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=stamped,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+        )
+    )
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # a start and an end are told by the supervisor
+
+
+def _line(record: object, **_: object) -> str:
+    return orjson.dumps(record, default=repr).decode()

@@ -1,0 +1,151 @@
+"""createReturn, updateReturn and returnWithRefund."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from api.errors import ApiError, validation_error
+from api.server.documents import document
+from api.server.finding import lines_of, listed, name_of, name_of_item, order_of, part_of
+from api.server.sending import CreateReturn, ReturnWithRefund
+from api.server.writing import Document, Work, Write, conflict
+from domain.allowed import order_statuses, return_statuses, return_window_closed, returnable
+from domain.ids import shown
+from domain.order import Order, OrderItem
+from domain.refunds import captured
+from domain.returns import Status
+from events.money import MoneyError, check
+from journal.requests import Request, Step
+
+CREATED = "Return successfully created."
+_EVENTS = {
+    Status.APPROVED: "ReturnApproved",
+    Status.PROCESSING: "ReturnProcessingStarted",
+    Status.COMPLETED: "ReturnCompleted",
+    Status.REJECTED: "ReturnRejected",
+}
+
+
+def create(write: Write, sent: CreateReturn) -> Work:
+    """A return is requested; a customer's, of an order of theirs."""
+
+    def work(request: Request) -> tuple[int, Document]:
+        order = order_of(request, sent, write.caller.customer)
+        request.tell(_requested(request, order, sent))
+        doc = document(request, "returns", request.will_be("return"), write.depth)
+        return 201, {"doc": doc, "message": CREATED}
+
+    return work
+
+
+def update(write: Write, return_id: str, status: str) -> Work:
+    """The return takes a step; one that it took, as our own policy may have had it, is answered the same."""
+
+    def work(request: Request) -> tuple[int, Document]:
+        order, back = part_of(request, "returns", return_id)
+        allowed, name = return_statuses(back), name_of("returns", back)
+        if status not in (*allowed, back.status):
+            may = ", ".join(allowed) or "nothing"
+            raise conflict(
+                f"return {name} is {back.status}; it cannot become {status}, but: {may}", back.status, allowed
+            )
+        if status != back.status:
+            request.tell(Step(_EVENTS[Status(status)], order.order_number, {"return": name}))
+        doc = document(request, "returns", back.id, write.depth)
+        return 200, {"doc": doc, "message": "Updated successfully."}
+
+    return work
+
+
+def with_refund(write: Write, sent: ReturnWithRefund) -> Work:
+    """A return from its request to its end, at once; its refund is recorded and goes out by itself.
+
+    The steps are events of the caller: what our policy adds to the first of them finds them done.
+    """
+
+    def work(request: Request) -> tuple[int, Document]:
+        order = order_of(request, sent)
+        if sent.refundAmount is not None:
+            _check_refund(order, sent.refundAmount)
+        requested = _requested(request, order, sent)
+        name = {"return": requested.data["return"]}
+        end = {} if sent.refundAmount is None else {"refundAmount": format(sent.refundAmount.normalize(), "f")}
+        number = order.order_number
+        request.tell(
+            requested,
+            Step("ReturnApproved", number, name, "/approve"),
+            Step("ReturnProcessingStarted", number, name, "/process"),
+            Step("ReturnCompleted", number, {**name, **end}, "/complete"),
+        )
+        before = {payment.id: payment.refund_target for payment in order.transactions}
+        after = captured(request.lock([order.id])[order.id])
+        payment = next((one for one in reversed(after) if one.refund_target > before[one.id]), None)
+        return 201, {
+            "return": document(request, "returns", request.will_be("return"), write.depth),
+            "transaction": payment and document(request, "transactions", payment.id, write.depth),
+            "message": CREATED,
+        }
+
+    return work
+
+
+def _requested(request: Request, order: Order, sent: CreateReturn) -> Step:
+    """The event of the request; ApiError 409 where the items cannot be asked back, or no more."""
+    left = returnable(order)
+    if sent.items is None:
+        shares = [(item, left[item.id]) for item in order.items if item.id in left]
+        if not shares:
+            raise _not_now(order, f"order {order.order_number} has no items that can be returned: none was delivered, "
+                           "or other returns have them")  # fmt: skip
+    else:
+        shares = lines_of(order, sent.items)
+    for item, quantity in shares:
+        if quantity > left.get(item.id, 0):
+            raise _not_now(
+                order,
+                f"{quantity} of item {name_of_item(item)} were asked back, {left.get(item.id, 0)} can be: "
+                f"{item.delivered_quantity} were delivered, and other returns have the rest",
+                item=name_of_item(item),
+                returnable=left.get(item.id, 0),
+            )
+    _check_window(request, order, shares)
+    data: dict[str, Any] = {
+        "return": shown("returns", request.will_be("return")),
+        "reason": sent.reason,
+        "items": listed(shares),
+        "note": sent.note,
+    }
+    return Step("ReturnRequested", order.order_number, {k: v for k, v in data.items() if v is not None})
+
+
+def _check_window(request: Request, order: Order, shares: list[tuple[OrderItem, int]]) -> None:
+    closed = return_window_closed(order, [item for item, _ in shares], request.now, request.context.policy)
+    if closed is not None:
+        raise conflict(
+            f"order {order.order_number}: the return window of these items closed at {closed.isoformat()}",
+            order.status,
+            order_statuses(order),
+            name="return_window_closed",
+            closedAt=closed,
+        )
+
+
+def _check_refund(order: Order, amount: Decimal) -> None:
+    currency = order.currency or ""
+    try:
+        check(amount, currency)
+    except MoneyError as error:
+        raise validation_error([("refundAmount", str(error))]) from None
+    # What is due back already goes back, whether the provider has reported it or not.
+    left = sum((one.amount - max(one.refunded_amount, one.refund_target) for one in captured(order)), Decimal(0))
+    if amount > left:
+        raise _not_now(
+            order,
+            f"refundAmount: {amount} {currency} is more than the {left} {currency} that were captured and not refunded",
+            refundable=left,
+        )
+
+
+def _not_now(order: Order, message: str, **more: Any) -> ApiError:
+    return conflict(message, order.status, order_statuses(order), **more)

@@ -1,0 +1,47 @@
+"""Documents as they are after a write, read in its transaction; and the orders that a `where` selects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from api import query
+from api.errors import validation_error
+from api.query import Query, Select
+from api.query.where import ANYTHING, Condition
+from api.server.sending import LINES
+from api.server.writing import Document
+from journal.requests import Request
+
+
+def document(request: Request, collection: str, uuid: str, depth: int) -> Document:
+    """The document of that id, which is there: the request wrote or locked it."""
+    found = query.document(request.conn, collection, uuid, depth)
+    if found is None:
+        raise LookupError(f"{collection} {uuid} is gone within its own transaction")
+    return found
+
+
+def documents(request: Request, collection: str, uuids: Sequence[str], depth: int) -> list[Document]:
+    """The documents of those ids; no more statements than for one."""
+    wanted = Query(where=Condition("id", "in", list(uuids)), limit=0, counted=False, depth=depth)
+    found: list[Document] = query.find(request.conn, collection, wanted)["docs"]
+    return found
+
+
+def selection(query_string: str) -> Callable[[Request], list[str]]:
+    """What finds the ids of the orders that a query string's `where` selects, LINES at most.
+
+    Errors: ApiError 400 where it selects without a condition, or is none; from what it returns, where it selects more.
+    """
+    asked = query.parse(query_string)
+    if asked.where == ANYTHING:
+        raise validation_error([("where", "is missing: say which, such as ?where[orderNumber][equals]=261101000001")])
+    ids = replace(
+        asked, limit=0, page=1, counted=False, depth=0, joined=False, joins={}, select=Select(frozenset(("id",)), False)
+    )
+
+    def select(request: Request) -> list[str]:
+        return [str(doc["id"]) for doc in query.find(request.conn, "orders", ids, most=LINES)["docs"]]
+
+    return select

@@ -1,0 +1,93 @@
+"""The order, the items and the parts that a request names: found and locked, or refused in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import text
+
+from api.errors import ApiError, validation_error
+from api.server.sending import Line, OfOrder
+from domain.ids import bare, shown
+from domain.order import Order, OrderItem
+from domain.parcels import named
+from journal.requests import Request
+
+_ORDER_OF = {
+    "fulfillments": text("select order_id from fulfillments where id = cast(:id as uuid)"),
+    "returns": text("select order_id from returns where id = cast(:id as uuid)"),
+}
+
+
+def not_found() -> ApiError:
+    """404; what is not the caller's is answered as what is not there."""
+    return ApiError(404, "Not Found")
+
+
+def order_by_id(request: Request, name: str) -> Order:
+    """The order of that id, locked."""
+    order_id = bare(name)
+    order = request.lock([order_id]).get(order_id) if order_id else None
+    if order is None:
+        raise not_found()
+    return order
+
+
+def order_of(request: Request, sent: OfOrder, customer: str | None = None) -> Order:
+    """The order that a body names, locked; with `customer`, only if it is theirs."""
+    if (sent.order is None) == (sent.orderNumber is None):
+        raise validation_error([("order", "give either `order`, the order's id, or `orderNumber`")])
+    if sent.orderNumber is None:
+        order = order_by_id(request, sent.order or "")
+    else:
+        found = request.lock_numbers([sent.orderNumber]).get(sent.orderNumber)
+        if found is None:
+            raise not_found()
+        order = found
+    if customer is not None and order.customer != customer:
+        raise not_found()
+    return order
+
+
+def part_of(request: Request, collection: str, name: str) -> tuple[Order, Any]:
+    """(its order, locked; the fulfillment or return of that id)."""
+    own = bare(name)
+    order_id = own and request.conn.execute(_ORDER_OF[collection], {"id": own}).scalar()
+    order = request.lock([order_id]).get(order_id) if order_id else None
+    parts: Sequence[Any] = () if order is None else getattr(order, collection)
+    part = next((part for part in parts if part.id == own), None)
+    if order is None or part is None:  # a plan may have gone since it was looked up
+        raise not_found()
+    return order, part
+
+
+def lines_of(order: Order, lines: Sequence[Line]) -> list[tuple[OrderItem, int]]:
+    """(item, quantity) of the order for what a body lists; an item that is listed twice is added up."""
+    found: dict[str, tuple[OrderItem, int]] = {}
+    faults = []
+    for number, line in enumerate(lines):
+        item = named(order.items, line.orderItem)
+        if item is None:
+            known = ", ".join(name_of_item(one) for one in order.items[:5])
+            faults.append((f"items.{number}.orderItem", f"is no item of order {order.order_number}; it has {known}"))
+        else:
+            found[item.id] = (item, line.quantity + found.get(item.id, (item, 0))[1])
+    if faults:
+        raise validation_error(faults)
+    return list(found.values())
+
+
+def name_of_item(item: OrderItem) -> str:
+    """How an event names an item."""
+    return item.reference or shown("order-items", item.id)
+
+
+def name_of(collection: str, part: Any) -> str:
+    """How an event names a fulfillment or a return."""
+    return part.reference or shown(collection, part.id)
+
+
+def listed(shares: Sequence[tuple[OrderItem, int]]) -> list[dict[str, Any]]:
+    """`items` of an event."""
+    return [{"item": name_of_item(item), "quantity": quantity} for item, quantity in shares]

@@ -1,0 +1,101 @@
+"""createOrder and updateOrder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from api.errors import ApiError
+from api.server.documents import document, documents
+from api.server.finding import listed, name_of, order_by_id
+from api.server.placing import CREATED, again, body_of, place, placed
+from api.server.sending import CreateOrder
+from api.server.writing import Document, Work, Write, conflict
+from domain.allowed import SHIPPING, movable, order_statuses
+from domain.fulfillment import Fulfillment
+from domain.ids import bare, shown
+from domain.order import Order, Status
+from journal.requests import Request, Step
+
+_DECISIONS = {Status.CANCELED: "OrderCanceled", Status.CONFIRMED: "OrderConfirmed"}
+_MOVES = {
+    Status.PREPARING: "FulfillmentCreated",
+    Status.SHIPPED: "FulfillmentShipped",
+    Status.DELIVERED: "FulfillmentDelivered",
+}
+
+
+def create(write: Write, sent: CreateOrder) -> Work:
+    """A new order; the same number and body again are the same order."""
+    currency = sent.currency or write.doors.settings.policy.currency
+    data = body_of(sent, sent.orderProducts, sent.shippingAddress, sent.totalAmount, currency, sent.customer)
+
+    def work(request: Request) -> tuple[int, Document]:
+        number, known = sent.orderNumber, placed(request, sent.orderNumber)
+        if known is not None:
+            return 201, {"doc": again(request, known, number, data, write.depth), "message": CREATED}
+        return 201, {"doc": place(request, number, data, write.depth), "message": CREATED}
+
+    return work
+
+
+def update(write: Write, order_id: str, status: str) -> Work:
+    """An order moves to `status`, if it may."""
+
+    def work(request: Request) -> tuple[int, Document]:
+        order = order_by_id(request, order_id)
+        request.tell(step_to(request, order, status))
+        doc = document(request, "orders", order.id, write.depth)
+        return 200, {"doc": doc, "message": "Updated successfully."}
+
+    return work
+
+
+def update_many(write: Write, select: Callable[[Request], Sequence[str]], status: str) -> Work:
+    """All orders that `select` names (ids) move to `status`; those that may not are listed as errors."""
+
+    def work(request: Request) -> tuple[int, Document]:
+        orders = request.lock([order_id for name in select(request) if (order_id := bare(name))])
+        steps, errors = [], []
+        for order in orders.values():
+            try:
+                steps.append(step_to(request, order, status, f"/{order.order_number}"))
+            except ApiError as error:
+                errors.append({"id": shown("orders", order.id), "message": error.message, "data": error.data})
+        if steps:
+            request.tell(*steps)
+        moved = {step.number for step in steps}
+        ids = [order.id for order in orders.values() if order.order_number in moved]
+        docs = documents(request, "orders", ids, write.depth) if ids else []
+        message = f"Updated {len(docs)} {'Order' if len(docs) == 1 else 'Orders'} successfully."
+        return 200, {"docs": docs, "errors": errors, "message": message}
+
+    return work
+
+
+def step_to(request: Request, order: Order, status: str, suffix: str = "") -> Step:
+    """The event by which `order` moves to `status`. ApiError 409 names what is allowed instead."""
+    allowed = order_statuses(order)
+    number = order.order_number
+    if status in SHIPPING and len(found := movable(order, status)) > 1:
+        names = ", ".join("what is open" if one is None else shown("fulfillments", one.id) for one in found)
+        raise conflict(
+            f"order {number} has several fulfillments that `{status}` could mean ({names}); "
+            "move the one that you mean by PATCH /api/fulfillments/{id}",
+            order.status,
+            allowed,
+        )
+    if status not in allowed:
+        may = ", ".join(allowed) or "nothing"
+        raise conflict(
+            f"order {number} is {order.status}; it cannot become {status}, but: {may}", order.status, allowed
+        )
+    if status in _DECISIONS:
+        return Step(_DECISIONS[Status(status)], number, {"by": "api"}, suffix)
+    return Step(_MOVES[Status(status)], number, _moved(request, order, found[0], suffix), suffix)
+
+
+def _moved(request: Request, order: Order, parcel: Fulfillment | None, suffix: str) -> dict[str, object]:
+    if parcel is not None:
+        return {"fulfillment": name_of("fulfillments", parcel)}
+    made = shown("fulfillments", request.will_be("fulfillment", suffix))
+    return {"fulfillment": made, "items": listed(order.open_shares())}

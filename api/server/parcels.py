@@ -1,0 +1,97 @@
+"""createFulfillment and updateFulfillment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.errors import ApiError
+from api.server.documents import document
+from api.server.finding import lines_of, listed, name_of, name_of_item, order_of, part_of
+from api.server.sending import CreateFulfillment, UpdateFulfillment
+from api.server.writing import Document, Work, Write, conflict
+from domain.allowed import fulfillment_statuses, order_statuses
+from domain.fulfillment import Status
+from domain.ids import shown
+from domain.order import Order, OrderItem
+from domain.parcels import named
+from journal.requests import Request, Step
+
+_EVENTS = {
+    Status.PACKED: "FulfillmentPacked",
+    Status.SHIPPED: "FulfillmentShipped",
+    Status.DELIVERED: "FulfillmentDelivered",
+    Status.FAILED: "FulfillmentFailed",
+}
+
+
+def create(write: Write, sent: CreateFulfillment) -> Work:
+    """A fulfillment of items that are open: in the plan, or in none; without items, of all of them."""
+
+    def work(request: Request) -> tuple[int, Document]:
+        order = order_of(request, sent)
+        if order.canceled_at is not None or not order.is_covered():
+            why = "it was canceled" if order.canceled_at is not None else "it is not paid"
+            raise _not_now(order, f"order {order.order_number} cannot be shipped: {why}")
+        if sent.reference is not None and named(order.fulfillments, sent.reference) is not None:
+            raise _not_now(order, f"order {order.order_number} has a fulfillment {sent.reference}; choose another name")
+        shares = _open(order) if sent.items is None else lines_of(order, sent.items)
+        _check_open(order, shares)
+        made = request.will_be("fulfillment")
+        name = sent.reference or shown("fulfillments", made)
+        data = {"fulfillment": name, "items": listed(shares), **_carrier(sent)}
+        request.tell(Step("FulfillmentCreated", order.order_number, data))
+        doc = document(request, "fulfillments", made, write.depth)
+        return 201, {"doc": doc, "message": "Fulfillment successfully created."}
+
+    return work
+
+
+def update(write: Write, fulfillment_id: str, sent: UpdateFulfillment) -> Work:
+    """The fulfillment takes a step."""
+
+    def work(request: Request) -> tuple[int, Document]:
+        order, parcel = part_of(request, "fulfillments", fulfillment_id)
+        allowed = fulfillment_statuses(order, parcel)
+        name = name_of("fulfillments", parcel)
+        status = Status(sent.status)
+        if status not in allowed:
+            may = ", ".join(allowed) or "nothing"
+            raise conflict(
+                f"fulfillment {name} is {parcel.status}; it cannot become {status}, but: {may}",
+                parcel.status,
+                allowed,
+            )
+        told = {} if status == Status.FAILED else _carrier(sent)
+        request.tell(Step(_EVENTS[status], order.order_number, {"fulfillment": name, **told}))
+        doc = document(request, "fulfillments", parcel.id, write.depth)
+        return 200, {"doc": doc, "message": "Updated successfully."}
+
+    return work
+
+
+def _carrier(sent: CreateFulfillment | UpdateFulfillment) -> dict[str, str]:
+    told = {"carrier": sent.carrier, "trackingNumber": sent.trackingNumber}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _open(order: Order) -> list[tuple[OrderItem, int]]:
+    shares = order.open_shares()
+    if not shares:
+        raise _not_now(order, f"order {order.order_number} has nothing open: all its items are in fulfillments")
+    return shares
+
+
+def _check_open(order: Order, shares: list[tuple[OrderItem, int]]) -> None:
+    left = {item.id: quantity for item, quantity in order.open_shares()}
+    for item, quantity in shares:
+        if quantity > left.get(item.id, 0):
+            raise _not_now(
+                order,
+                f"{quantity} of item {name_of_item(item)} were asked for, {left.get(item.id, 0)} are open",
+                item=name_of_item(item),
+                open=left.get(item.id, 0),
+            )
+
+
+def _not_now(order: Order, message: str, **more: Any) -> ApiError:
+    return conflict(message, order.status, order_statuses(order), **more)

@@ -1,0 +1,70 @@
+"""updateTransaction: what became of a payment, as if its provider had said so."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import text
+
+from api.server.documents import document
+from api.server.finding import not_found
+from api.server.sending import UpdateTransaction
+from api.server.writing import Document, Work, Write, conflict
+from domain.allowed import transaction_statuses
+from domain.order import Order
+from domain.transaction import Status, Transaction
+from journal.requests import Request, Step
+
+_ORDER_OF = text("select order_id from transactions where payment_id = :payment_id")
+_EVENTS = {Status.PAID: "PaymentSucceeded", Status.FAILED: "PaymentFailed", Status.CANCELED: "PaymentCanceled"}
+
+
+def update(write: Write, sent: UpdateTransaction) -> Work:
+    """The payment becomes `status`; the same once more changes nothing, and is answered the same."""
+
+    def work(request: Request) -> tuple[int, Document]:
+        order, payment = _payment_of(request, sent.paymentId)
+        status = Status(sent.status)
+        if status != payment.status:
+            _may(order, payment, status)
+            data: dict[str, Any] = {"paymentId": payment.payment_id}
+            if status == Status.PAID:
+                told = {"paymentMethod": sent.paymentMethod, "receiptUrl": sent.receiptUrl}
+                data |= {"amount": format(_owed(order), "f"), "currency": payment.currency}
+                data |= {name: value for name, value in told.items() if value is not None}
+            request.tell(Step(_EVENTS[status], order.order_number, data))
+        doc = document(request, "transactions", payment.id, write.depth)
+        return 200, {"doc": doc, "message": "Updated successfully."}
+
+    return work
+
+
+def _payment_of(request: Request, payment_id: str) -> tuple[Order, Transaction]:
+    order_id = request.conn.execute(_ORDER_OF, {"payment_id": payment_id}).scalar()
+    order = request.lock([order_id]).get(order_id) if order_id else None
+    if order is None:
+        raise not_found()
+    return order, next(one for one in order.transactions if one.payment_id == payment_id)
+
+
+def _may(order: Order, payment: Transaction, status: str) -> None:
+    """ApiError 409 unless the payment may become `status`."""
+    allowed = transaction_statuses(payment)
+    if order.canceled_at is not None or _owed(order) <= 0:
+        allowed = [one for one in allowed if one != Status.PAID]
+    if status in allowed:
+        return
+    who = f"payment {payment.payment_id} is {payment.status}"
+    if status == Status.CANCELED and payment.paid_at is not None:
+        why = f"{who}: money that was captured is not canceled but refunded; cancel the order, or return its items"
+    elif status == Status.PAID and payment.paid_at is None:
+        why = f"{who}, and nothing is owed on order {order.order_number}, which is {order.status}"
+    else:
+        why = f"{who}; it cannot become {status}, but: {', '.join(allowed) or 'nothing'}"
+    raise conflict(why, payment.status, allowed)
+
+
+def _owed(order: Order) -> Decimal:
+    """What no payment has brought yet."""
+    return order.total_amount - order.captured()

@@ -1,0 +1,198 @@
+"""The Server API as one router: which path is which write."""
+# No `from __future__ import annotations`: FastAPI reads the annotations.
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Body, Path
+from fastapi import Request as HttpRequest
+from starlette.responses import Response
+
+from api.server import answering as a
+from api.server import backs, carts, catalogue, orders, parcels, payments
+from api.server import sending as s
+from api.server.documents import selection
+from api.server.exact import ExactRoute
+from api.server.writing import REPLAYED, ByReader, BySecret
+from events.catalogue import Name
+
+router = APIRouter(route_class=ExactRoute)
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+Told = dict[int | str, dict[str, Any]]  # responses, by status
+Id = Annotated[Name, Path(description="as the documents show it", examples=["ord_019a3c1e8f7b7c1d9e2f3a4b5c6d7e8f"])]
+
+NOT_FOUND: Told = {404: {"description": "There is none of that name, or none that you may see"}}
+CONFLICT: Told = {
+    409: {"description": "The present state, `data.status`, does not allow it; `data.allowed` names what it does"}
+}
+REUSED: Told = {422: {"description": "The `Idempotency-Key` came with another request before"}}
+_REPLAY = {name: {"description": "The first answer to this `Idempotency-Key`, again", "schema": {"type": "string"}}
+           for name in REPLAYED}  # fmt: skip
+_FORM = {"schema": {"type": "object", "properties": {"_payload": {"type": "string", "description": "the JSON"}}}}
+
+
+def writes(
+    method: str, path: str, tag: str, model: type, status: int = 200, *refusals: Told
+) -> Callable[[Endpoint], Endpoint]:
+    """A route: what it answers, and how it refuses."""
+    responses: Told = {status: {"model": model, "headers": _REPLAY}, **REUSED}
+    for each in refusals:
+        responses |= each
+    return router.api_route(
+        path,
+        methods=[method],
+        tags=[tag],
+        status_code=status,
+        response_model=None,
+        responses=responses,
+        openapi_extra={"requestBody": {"content": {"multipart/form-data": _FORM}}} if method != "DELETE" else None,
+    )
+
+
+# -- orders ------------------------------------------------------------------------------------------------
+
+
+@writes("POST", "/api/orders", "Orders", a.OrderChanged, 201, CONFLICT)
+def create_order(sent: s.CreateOrder, write: BySecret) -> Response:
+    """Create an order.
+
+    It is `pending` with a pending transaction of `paymentId`; with a total of 0 it is `paid` at once. The same
+    `orderNumber` with the same body answers the same order; with another body, 409 `order_number_taken`.
+    """
+    return write.do(orders.create(write, sent))
+
+
+@writes("POST", "/api/checkout", "Orders", a.OrderChanged, 201, NOT_FOUND, CONFLICT)
+def checkout(sent: s.Checkout, write: BySecret) -> Response:
+    """Make an order of a cart, once: a second checkout of a cart answers the first order."""
+    return write.do(carts.checkout(write, sent))
+
+
+@writes("PATCH", "/api/orders/{id}", "Orders", a.OrderChanged, 200, NOT_FOUND, CONFLICT)
+def update_order(id: Id, sent: s.UpdateOrder, write: BySecret) -> Response:
+    """Move an order: cancel it, confirm it, or take a shipping step of its only open fulfillment."""
+    return write.do(orders.update(write, id, sent.status))
+
+
+@writes("PATCH", "/api/orders", "Orders", a.OrdersChanged)
+def update_orders(request: HttpRequest, sent: s.UpdateOrder, write: BySecret) -> Response:
+    """Move all orders that `where` selects, such as `?where[orderNumber][equals]=261101000001`.
+
+    Those that may not move stand in `errors`, each with the reason; the others move.
+    """
+    return write.do(orders.update_many(write, selection(request.url.query), sent.status))
+
+
+# -- payments ----------------------------------------------------------------------------------------------
+
+
+@writes("POST", "/api/transactions/update", "Payments", a.TransactionChanged, 200, NOT_FOUND, CONFLICT)
+def update_transaction(sent: s.UpdateTransaction, write: BySecret) -> Response:
+    """Tell what became of a payment, as its provider would; `paid` pays what is still owed on the order."""
+    return write.do(payments.update(write, sent))
+
+
+# -- fulfillments ------------------------------------------------------------------------------------------
+
+
+@writes("POST", "/api/fulfillments", "Fulfillments", a.FulfillmentChanged, 201, NOT_FOUND, CONFLICT)
+def create_fulfillment(sent: s.CreateFulfillment, write: BySecret) -> Response:
+    """Create a fulfillment of items that are open: in the order's plan, or in none."""
+    return write.do(parcels.create(write, sent))
+
+
+@writes("PATCH", "/api/fulfillments/{id}", "Fulfillments", a.FulfillmentChanged, 200, NOT_FOUND, CONFLICT)
+def update_fulfillment(id: Id, sent: s.UpdateFulfillment, write: BySecret) -> Response:
+    """Move a fulfillment: packed, shipped, delivered or failed."""
+    return write.do(parcels.update(write, id, sent))
+
+
+# -- returns -----------------------------------------------------------------------------------------------
+
+
+@writes("POST", "/api/returns", "Returns", a.ReturnChanged, 201, NOT_FOUND, CONFLICT)
+def create_return(sent: s.CreateReturn, write: ByReader) -> Response:
+    """Ask for a return of what was delivered. A customer may, of their own order."""
+    return write.do(backs.create(write, sent))
+
+
+@writes("PATCH", "/api/returns/{id}", "Returns", a.ReturnChanged, 200, NOT_FOUND, CONFLICT)
+def update_return(id: Id, sent: s.UpdateReturn, write: BySecret) -> Response:
+    """Move a return: approved, processing, completed or rejected."""
+    return write.do(backs.update(write, id, sent.status))
+
+
+@writes("POST", "/api/returns/return-with-refund", "Returns", a.ReturnRefunded, 201, NOT_FOUND, CONFLICT)
+def return_with_refund(sent: s.ReturnWithRefund, write: BySecret) -> Response:
+    """Take a return from its request to its end at once, and have it refunded."""
+    return write.do(backs.with_refund(write, sent))
+
+
+# -- carts -------------------------------------------------------------------------------------------------
+
+
+@writes("POST", "/api/carts", "Carts", a.CartChanged, 201)
+def create_cart(sent: s.CreateCart, write: BySecret) -> Response:
+    """Create a cart."""
+    return write.do(carts.create(write, sent))
+
+
+@writes("POST", "/api/carts/{id}/items", "Carts", a.CartChanged, 201, NOT_FOUND, CONFLICT)
+def add_cart_item(id: Id, sent: s.OrderProduct, write: BySecret) -> Response:
+    """Add a line to a cart."""
+    return write.do(carts.add(write, id, sent))
+
+
+@writes("PATCH", "/api/carts/{id}/items/{item}", "Carts", a.CartChanged, 200, NOT_FOUND, CONFLICT)
+def update_cart_item(id: Id, item: Id, sent: s.UpdateCartItem, write: BySecret) -> Response:
+    """Change how many of a line there are."""
+    return write.do(carts.change(write, id, item, sent.quantity))
+
+
+@writes("DELETE", "/api/carts/{id}/items/{item}", "Carts", a.CartChanged, 200, NOT_FOUND, CONFLICT)
+def remove_cart_item(id: Id, item: Id, write: BySecret) -> Response:
+    """Take a line out of a cart."""
+    return write.do(carts.remove(write, id, item))
+
+
+# -- catalogue ---------------------------------------------------------------------------------------------
+
+Key = Annotated[Name, Path(description="your own id", examples=["mug"])]
+MANY = Body(max_length=s.LINES)
+
+
+@writes("PUT", "/api/products/{id}", "Catalogue", a.EntryChanged)
+def put_product(id: Key, sent: s.Product, write: BySecret) -> Response:
+    """Tell what a product is."""
+    return write.do(catalogue.put("products", s.BulkProduct(id=id, **dict(sent))))
+
+
+@writes("PUT", "/api/products", "Catalogue", a.EntriesChanged)
+def put_products(sent: Annotated[list[s.BulkProduct], MANY], write: BySecret) -> Response:
+    """Tell what many products are: all of them or none."""
+    return write.do(catalogue.put_many("products", sent))
+
+
+@writes("PUT", "/api/product-variants/{id}", "Catalogue", a.EntryChanged)
+def put_product_variant(id: Key, sent: s.ProductVariant, write: BySecret) -> Response:
+    """Tell what a variant of a product is."""
+    return write.do(catalogue.put("product_variants", s.BulkProductVariant(id=id, **dict(sent))))
+
+
+@writes("PUT", "/api/product-variants", "Catalogue", a.EntriesChanged)
+def put_product_variants(sent: Annotated[list[s.BulkProductVariant], MANY], write: BySecret) -> Response:
+    """Tell what many variants are: all of them or none."""
+    return write.do(catalogue.put_many("product_variants", sent))
+
+
+@writes("PUT", "/api/product-options/{id}", "Catalogue", a.EntryChanged)
+def put_product_option(id: Key, sent: s.ProductOption, write: BySecret) -> Response:
+    """Tell what an option of a variant is."""
+    return write.do(catalogue.put("product_options", s.BulkProductOption(id=id, **dict(sent))))
+
+
+@writes("PUT", "/api/product-options", "Catalogue", a.EntriesChanged)
+def put_product_options(sent: Annotated[list[s.BulkProductOption], MANY], write: BySecret) -> Response:
+    """Tell what many options are: all of them or none."""
+    return write.do(catalogue.put_many("product_options", sent))

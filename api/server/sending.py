@@ -1,0 +1,257 @@
+"""What the requests of the Server API hold. A field that none of them knows is an error that names it."""
+# ruff: noqa: N815  fields are named as on the wire
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from events.catalogue import Amount, Currency, Name, Quantity, Reason, Text
+
+LINES = 1000  # of an order, a cart, a bulk
+
+SNAPSHOT = {"name": "John Doe", "email": "john@example.com", "phone": "010-1234-5678"}
+ADDRESS = {"recipientName": "John Doe", "phone": "010-1234-5678", "postalCode": "06123", "address1": "123 Main St"}
+NUMBER, ITEM = "261101000001", "itm_019a3c1e8f7b7c1d9e2f3a4b5c6d7e8f"
+
+
+def _order_number(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise ValueError("must hold printable characters only, and no blanks around them")
+    return text
+
+
+OrderNumber = Annotated[Name, AfterValidator(_order_number)]
+Url = Annotated[Text, Field(max_length=2000)]
+
+
+def _like(**example: Any) -> ConfigDict:
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [example]})
+
+
+class CustomerSnapshot(BaseModel):
+    """Who ordered, as of then."""
+
+    model_config = _like(**SNAPSHOT)
+    name: Text | None = None
+    email: Text | None = None
+    phone: Text | None = None
+
+
+class ShippingAddress(BaseModel):
+    """Where it goes."""
+
+    model_config = _like(**ADDRESS)
+    recipientName: Text | None = None
+    phone: Text | None = None
+    postalCode: Text | None = None
+    address1: Text | None = None
+    address2: Text | None = None
+    deliveryMessage: Text | None = None
+
+
+class OrderProduct(BaseModel):
+    """A line of a new order, or of a cart. `product`, `variant` and `option` are ids of the shop's catalogue."""
+
+    model_config = _like(product="mug", variant="mug-blue", quantity=2, unitPrice=10000)
+    product: Name
+    variant: Name | None = None
+    option: Name | None = None
+    quantity: Quantity
+    unitPrice: Amount
+
+
+class Terms(BaseModel):
+    """What createOrder and checkout share."""
+
+    orderNumber: OrderNumber
+    customerSnapshot: CustomerSnapshot
+    paymentId: Annotated[Name | None, Field(description="of the payment to come; none for a free order")] = None
+    customer: Name | None = None
+    discountCode: Name | None = None
+    discountAmount: Amount = Decimal(0)
+    shippingAmount: Amount = Decimal(0)
+    notes: Text | None = None
+
+
+class CreateOrder(Terms):
+    """A new order. Σ quantity × unitPrice + shippingAmount − discountAmount must be `totalAmount`."""
+
+    model_config = _like(
+        orderNumber=NUMBER,
+        customerSnapshot=SNAPSHOT,
+        shippingAddress=ADDRESS,
+        orderProducts=[{"product": "mug", "variant": "mug-blue", "quantity": 2, "unitPrice": 10000}],
+        totalAmount=20000,
+        paymentId="pay_123456",
+    )
+    shippingAddress: ShippingAddress
+    orderProducts: Annotated[list[OrderProduct], Field(min_length=1, max_length=LINES)]
+    totalAmount: Amount
+    currency: Annotated[Currency | None, Field(description="ISO 4217; the shop's, where none is given")] = None
+
+
+class Checkout(Terms):
+    """A cart becomes an order, once. `totalAmount`, where it is given, must be what the cart comes to."""
+
+    model_config = _like(
+        cartId="crt_019a3c1e8f7b7c1d9e2f3a4b5c6d7e8f",
+        orderNumber=NUMBER,
+        customerSnapshot=SNAPSHOT,
+        paymentId="pay_123456",
+    )
+    cartId: Name
+    shippingAddress: ShippingAddress | None = None
+    totalAmount: Amount | None = None
+
+
+class UpdateOrder(BaseModel):
+    """What the order is to become. A shipping step moves the order's only open fulfillment."""
+
+    model_config = _like(status="canceled")
+    status: Literal[
+        "pending", "paid", "failed", "preparing", "shipped", "delivered", "confirmed", "canceled",
+        "return_requested", "return_processing", "returned",
+    ]  # fmt: skip
+
+
+class UpdateTransaction(BaseModel):
+    """What became of a payment. `paid` pays what is still owed on the order."""
+
+    model_config = _like(paymentId="pay_123456", status="paid", paymentMethod="card")
+    paymentId: Name
+    status: Literal["pending", "paid", "failed", "canceled"]
+    paymentMethod: Name | None = None
+    receiptUrl: Url | None = None
+
+
+class Line(BaseModel):
+    """So many of one order item, by its `reference` or its id."""
+
+    model_config = _like(orderItem=ITEM, quantity=1)
+    orderItem: Name
+    quantity: Quantity
+
+
+Lines = Annotated[list[Line], Field(min_length=1, max_length=LINES)]
+
+
+class OfOrder(BaseModel):
+    """Names an order, by its id or by its number."""
+
+    order: Annotated[Name | None, Field(description="its id; or give `orderNumber`")] = None
+    orderNumber: Annotated[Name | None, Field(description="or give `order`")] = None
+
+
+class CreateFulfillment(OfOrder):
+    """Items that ship together; without `items`, all that is open."""
+
+    model_config = _like(
+        orderNumber=NUMBER,
+        items=[{"orderItem": ITEM, "quantity": 1}],
+        carrier="CJ Logistics",
+        trackingNumber="123456789012",
+    )
+    items: Lines | None = None
+    carrier: Name | None = None
+    trackingNumber: Name | None = None
+    reference: Annotated[Name | None, Field(description="your own name for it, unique in the order")] = None
+
+
+class UpdateFulfillment(BaseModel):
+    """The step that the fulfillment took."""
+
+    model_config = _like(status="shipped", carrier="CJ Logistics", trackingNumber="123456789012")
+    status: Literal["pending", "packed", "shipped", "delivered", "failed"]
+    carrier: Name | None = None
+    trackingNumber: Name | None = None
+
+
+class CreateReturn(OfOrder):
+    """Items that are to come back; without `items`, all that can."""
+
+    model_config = _like(orderNumber=NUMBER, reason="defective", items=[{"orderItem": ITEM, "quantity": 1}])
+    reason: Reason
+    items: Lines | None = None
+    note: Text | None = None
+
+
+class UpdateReturn(BaseModel):
+    """The step that the return takes."""
+
+    model_config = _like(status="approved")
+    status: Literal["requested", "approved", "rejected", "processing", "completed"]
+
+
+class ReturnWithRefund(CreateReturn):
+    """A return that is done at once, and its refund. Without `refundAmount` it follows from the lines' prices."""
+
+    model_config = _like(orderNumber=NUMBER, reason="damaged", refundAmount=10000)
+    refundAmount: Amount | None = None
+
+
+class CreateCart(BaseModel):
+    """A new cart, empty."""
+
+    model_config = _like(customer="cus_1", currency="KRW")
+    customer: Name | None = None
+    currency: Annotated[Currency | None, Field(description="ISO 4217; the shop's, where none is given")] = None
+
+
+class UpdateCartItem(BaseModel):
+    """How many there are to be."""
+
+    model_config = _like(quantity=3)
+    quantity: Quantity
+
+
+class CatalogueEntry(BaseModel):
+    """What the shop sells, as far as an order item shows it. A field that is left out becomes empty."""
+
+    model_config = _like(title="Blue mug", sku="MUG-1", price=10000, image="https://shop.example/mug.png")
+    title: Name
+    sku: Name | None = None
+    price: Amount | None = None
+    image: Url | None = None
+
+
+class Product(CatalogueEntry):
+    """A product."""
+
+
+class ProductVariant(CatalogueEntry):
+    """A variant of a product."""
+
+    model_config = _like(product="mug", title="Blue", sku="MUG-1-B")
+    product: Name
+
+
+class ProductOption(CatalogueEntry):
+    """An option of a variant."""
+
+    model_config = _like(variant="mug-blue", title="Gift wrap", price=1000)
+    variant: Name
+
+
+class _WithId(BaseModel):
+    id: Name
+
+
+class BulkProduct(Product, _WithId):
+    """A product, with its id."""
+
+    model_config = _like(id="mug", title="Mug", price=10000)
+
+
+class BulkProductVariant(ProductVariant, _WithId):
+    """A variant, with its id."""
+
+    model_config = _like(id="mug-blue", product="mug", title="Blue")
+
+
+class BulkProductOption(ProductOption, _WithId):
+    """An option, with its id."""
+
+    model_config = _like(id="wrap", variant="mug-blue", title="Gift wrap", price=1000)

@@ -1,0 +1,89 @@
+"""`orders api`: the HTTP API, alone for a Procfile, or as a child of `orders up`."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from contextlib import closing
+from time import monotonic, sleep
+from typing import Annotated
+
+import httpx
+import typer
+
+from cli.options import Problem, err
+from cli.processes import Processes
+from storage import migrate
+from storage.settings import read
+
+PORT = 8000
+LOCAL = "127.0.0.1"
+START_S = 20.0  # until a child answers
+_OTHERS = range(PORT + 1, PORT + 100)
+
+
+def api(
+    host: Annotated[
+        str, typer.Option("--host", help="Where to listen. 0.0.0.0 is every address: put a proxy with TLS before it.")
+    ] = LOCAL,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port to listen on.")] = PORT,
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, max=64, help="Processes that share the port; about one a core.")
+    ] = 1,
+) -> None:
+    """Serve the HTTP API: queries, the Server API, webhooks in, health. Its documentation stands at /docs.
+
+    For a Procfile. Needs DATABASE_URL and REDIS_URL; `orders up` runs it together with servers and workers. Keys
+    come from `orders keys add`. SIGTERM lets requests in flight finish.
+    """
+    settings = read()
+    if settings.database_url is None or settings.redis_url is None:
+        raise Problem("set DATABASE_URL and REDIS_URL; to run everything on embedded servers use `orders up`", 2)
+    if waiting := migrate.pending(settings.database_url):
+        raise Problem(f"the schema lacks {', '.join(waiting)}; run `orders migrate`")
+    from api.serve import serve  # imported late: no other command needs it, and it takes half a second
+
+    if not _is_free(host, port):
+        raise Problem(f"{host}:{port} is taken or cannot be listened on; choose another --port, or --host")
+    if settings.token_secret is None:
+        err.print("ORDERS_TOKEN_SECRET is not set: customers get no tokens until it is", soft_wrap=True)
+    err.print(
+        f"serving http://{f'[{host}]' if ':' in host else host}:{port}/api; its documentation: /docs", soft_wrap=True
+    )
+    serve(host, port, processes)
+
+
+def choose_port(told: int | None) -> int:
+    """The port that was asked for, or 8000, or the next free one; Problem where that cannot be."""
+    candidates: Iterable[int] = (told,) if told is not None else (PORT, *_OTHERS)
+    for port in candidates:
+        if _is_free(LOCAL, port):
+            return port
+    raise Problem(f"port {told or PORT} is taken; choose another with --port")
+
+
+def start_api(processes: Processes, port: int) -> str:
+    """Run the API as a child, and wait until it answers; its URL. Problem when it does not."""
+    processes.start("api", "cli", "api", "--port", str(port))
+    url = f"http://{LOCAL}:{port}"
+    until = monotonic() + START_S
+    with httpx.Client(timeout=2, trust_env=False) as client:
+        while monotonic() < until:
+            try:
+                if client.get(f"{url}/health/live").is_success:
+                    return url
+            except httpx.TransportError:
+                sleep(0.05)
+    raise Problem(f"the API does not answer on {url} after {START_S:.0f} s; see {processes.log('api')}")
+
+
+def _is_free(host: str, port: int) -> bool:
+    """Whether a server could listen there now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with closing(socket.socket(family)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True

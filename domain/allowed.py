@@ -1,0 +1,104 @@
+"""What a request may ask for, from where an order stands. Pure: it reads, and changes nothing.
+
+An event waits until it applies; a request is refused instead, and the refusal names what would be
+taken. What a part's lifecycle allows is read out of its table; what the order's does, out of its
+parts, as `apply` decides it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from domain import fulfillment, returns, transaction
+from domain.fulfillment import Fulfillment
+from domain.machine import Step
+from domain.order import Order, OrderItem, Status
+from domain.policy import Policy
+from domain.returns import Return
+from domain.transaction import Transaction
+
+SHIPPING = (Status.PREPARING, Status.SHIPPED, Status.DELIVERED)  # steps that a fulfillment takes for its order
+ASKABLE = (*SHIPPING, Status.CONFIRMED, Status.CANCELED)  # what a request may ask an order to become
+
+
+def order_statuses(order: Order) -> list[str]:
+    """What the order may be asked to become now; a shipping step only where one fulfillment alone can be meant."""
+    found = [str(step) for step in SHIPPING if len(movable(order, step)) == 1]
+    if order.canceled_at is None and order.confirmed_at is None and order.is_delivered():
+        found.append(Status.CONFIRMED)
+    if order.status != Status.NEW and order.canceled_at is None and not any(f.has_left() for f in order.fulfillments):
+        found.append(Status.CANCELED)
+    return [str(status) for status in found]
+
+
+def movable(order: Order, step: str) -> list[Fulfillment | None]:
+    """The fulfillments that `step` of the whole order may mean; None among them is what is open and in none yet.
+
+    preparing takes on the plan, shipped moves what has not left, delivered what has not arrived.
+    """
+    if order.canceled_at is not None or order.status == Status.NEW or not order.is_covered():
+        return []
+    plan = next((f for f in order.fulfillments if f.planned), None)
+    homeless: list[Fulfillment | None] = [None] if plan is None and order.open_shares() else []
+    if step == Status.PREPARING:
+        return [plan] if plan is not None else homeless if order.status == Status.PAID else []
+    if step == Status.SHIPPED:
+        waiting = (fulfillment.Status.PENDING, fulfillment.Status.PACKED)
+        return [*(f for f in order.fulfillments if f.status in waiting), *homeless]
+    found = [f for f in order.fulfillments if f.lives() and f.status != fulfillment.Status.DELIVERED]
+    return [*found, *homeless] if found else []
+
+
+def transaction_statuses(payment: Transaction) -> list[str]:
+    """What a payment may be asked to become; money that went back is not paid again, and a refund is no cancel."""
+    if payment.paid_at is not None:
+        return []
+    ended = _reached(transaction.STEPS[payment.status], ("PaymentFailed", "PaymentCanceled"), payment)
+    return [str(transaction.Status.PAID), *ended]
+
+
+def fulfillment_statuses(order: Order, parcel: Fulfillment) -> list[str]:
+    """What a fulfillment may be asked to become; nothing once its order was canceled."""
+    if order.canceled_at is not None:
+        return []
+    moves = ("FulfillmentPacked", "FulfillmentShipped", "FulfillmentDelivered", "FulfillmentFailed")
+    return _reached(fulfillment.STEPS[parcel.status], moves, parcel)
+
+
+def return_statuses(back: Return) -> list[str]:
+    """What a return may be asked to become."""
+    steps = ("ReturnApproved", "ReturnProcessingStarted", "ReturnCompleted", "ReturnRejected")
+    return _reached(returns.STEPS[back.status], steps, back)
+
+
+def returnable(order: Order) -> dict[str, int]:
+    """item id → how many of it may be asked back: delivered, and held by no other return; empty ones left out."""
+    holding = {r.id for r in order.returns if r.holds_items()}
+    held: dict[str, int] = {}
+    for share in order.return_items:
+        if share.return_id in holding:
+            held[share.order_item_id] = held.get(share.order_item_id, 0) + share.quantity
+    left = {item.id: item.delivered_quantity - held.get(item.id, 0) for item in order.items}
+    return {item_id: quantity for item_id, quantity in left.items() if quantity > 0}
+
+
+def return_window_closed(
+    order: Order, items: Collection[OrderItem], asked: datetime, policy: Policy
+) -> datetime | None:
+    """When the return window of these items closed, counted from the last parcel that brought any; None if it has not."""
+    if policy.return_window is None:
+        return None
+    wanted = {item.id for item in items}
+    brought = {s.fulfillment_id for s in order.fulfillment_items if s.order_item_id in wanted}
+    arrived = [f.delivered_at for f in order.fulfillments if f.delivered_at and f.id in brought]
+    if not arrived:
+        return None
+    closes = max(arrived) + policy.return_window
+    return closes if asked > closes else None
+
+
+def _reached(steps: Collection[Step], triggers: Collection[str], part: object) -> list[str]:
+    """Where `triggers` lead out of a part's status, in their order."""
+    ends = {trigger: end for trigger, end, guards in steps if all(guard(part) for guard in guards)}
+    return list(dict.fromkeys(ends[trigger] for trigger in triggers if trigger in ends))

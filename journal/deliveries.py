@@ -1,0 +1,200 @@
+"""Deliveries: each change to each subscription, until it is taken or given up.
+
+    due ── claimed ──▶ due, and nobody else's until its lease is over
+                           ├── taken (2xx) ─────────────▶ done
+                           ├── anything else ───────────▶ due, after a wait
+                           └── … the tenth time ────────▶ dead
+    done, dead ── replayed by a person ──▶ due, under the same id
+
+Only the first that waits of a subscription and an order may be claimed: so the changes of one order arrive in their
+order, one at a time, and a change that is not taken holds back the later ones of its order and nobody else's. A
+lease is a `next_at` in the future: whoever was too slow, or died, loses the delivery with it, and its result no
+longer counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from domain.ids import shown
+from storage.literals import array, columns, unnest
+
+LEASE = timedelta(seconds=20)  # twice what an attempt may take
+DUE, DONE, DEAD = STATES = ("due", "done", "dead")
+GONE = 410  # the receiver wants no more of the subscription
+ERROR = 500  # characters of an error that are kept
+
+_S, _M, _H = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+# Between attempts, as the specification of Standard Webhooks has it: ten attempts in a little more than three days.
+WAITS = (5 * _S, 5 * _M, 30 * _M, 2 * _H, 5 * _H, 10 * _H, 14 * _H, 20 * _H, 24 * _H)
+SPREAD = 0.1  # longer at most, so that what failed together is not tried again together
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A delivery that is ours until `lease`, and the one attempt that may be made of it."""
+
+    id: str
+    subscription_id: str
+    collection: str
+    operation: str
+    document: str  # JSON, personal fields laid over
+    at: datetime
+    attempts: int  # this one included
+    lease: datetime
+    url: str
+    secrets: Sequence[str]  # the newest first; each of them signs
+
+    @property
+    def webhook_id(self) -> str:
+        """The same at every attempt."""
+        return shown("deliveries", self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of an attempt: `error` is None where it was taken."""
+
+    claim: Claim
+    status: int | None
+    error: str | None
+    at: datetime
+    chance: float  # 0…1, spreads the wait
+
+
+def wait_after(attempts: int, chance: float) -> timedelta | None:
+    """The wait after so many attempts have failed, up to a tenth longer by `chance`; None: give up.
+
+    >>> print(wait_after(1, 0), wait_after(2, 1), wait_after(9, 0), wait_after(10, 0))
+    0:00:05 0:05:30 1 day, 0:00:00 None
+
+    >>> print(sum(WAITS, timedelta()))
+    3 days, 3:35:05
+    """
+    return WAITS[attempts - 1] * (1 + SPREAD * chance) if attempts <= len(WAITS) else None
+
+
+# -- claim and settle ----------------------------------------------------------------------------------------
+
+# The index of what waits hands over each order's first; the order by keeps to it. Personal fields are laid over what
+# the document has room for.
+_CLAIM = text("""
+    with heads as materialized (
+        select first.id from unnest(cast(:subscriptions as uuid[]), cast(:rooms as int[])) r(subscription_id, room)
+        cross join lateral (
+            select heads.id from (
+                select distinct on (d.order_id) d.id, d.next_at from deliveries d
+                where d.subscription_id = r.subscription_id and d.state = 'due' order by d.order_id, d.number
+            ) heads where heads.next_at <= :now limit r.room
+        ) first
+    ), mine as materialized (
+        select d.id from deliveries d join heads using (id)
+        where d.state = 'due' and d.next_at <= :now for update of d skip locked
+    )
+    update deliveries d set attempts = d.attempts + 1, next_at = :lease, updated_at = now()
+    from mine, subscriptions s where d.id = mine.id and s.id = d.subscription_id and s.state = 'active'
+    returning d.id, d.subscription_id, d.collection, d.operation, cast(d.document || coalesce((
+            select jsonb_object_agg(f.key, f.value) from personal p cross join jsonb_each(p.fields) f
+            where p.id = d.personal_id and jsonb_exists(d.document, f.key)
+        ), '{}') as text), d.at, d.attempts, d.next_at, s.url, s.secrets
+""")
+
+
+def claim(conn: Connection, rooms: Mapping[str, int], now: datetime) -> list[Claim]:
+    """Deliveries that are ours for LEASE: of each subscription (by id) at most its room, each of another order."""
+    values = {"subscriptions": array(list(rooms), "uuid"), "rooms": array(list(rooms.values()), "integer")}
+    rows = conn.execute(_CLAIM, {**values, "now": now, "lease": now + LEASE}) if rooms else ()
+    return [Claim(*row) for row in rows]
+
+
+_RESULT_NAMES = ("id", "lease", "state", "next_at", "last_status", "last_error")
+_RESULT_KINDS = ("uuid", "timestamptz", "text", "timestamptz", "smallint", "text")
+_SETTLE = text(f"""
+    update deliveries d set state = v.state, next_at = v.next_at, last_status = v.last_status,
+        last_error = v.last_error, updated_at = now()
+    from {unnest(_RESULT_NAMES, _RESULT_KINDS)} where d.id = v.id and d.state = 'due' and d.next_at = v.lease
+    returning d.id
+""")
+
+
+def settle(conn: Connection, results: Sequence[Result]) -> list[Result]:
+    """Record what came of attempts, in one statement; those whose lease was over count for nothing: left out."""
+    if not results:
+        return []
+    rows = [_row(result) for result in results]
+    kept = set(conn.execute(_SETTLE, columns(_RESULT_NAMES, _RESULT_KINDS, rows)).scalars())
+    return [result for result in results if result.claim.id in kept]
+
+
+def _row(result: Result) -> tuple[Any, ...]:
+    claim, error = result.claim, result.error
+    wait = wait_after(claim.attempts, result.chance)
+    state = DONE if error is None else DEAD if wait is None else DUE
+    next_at = result.at + wait if wait is not None and error is not None else result.at
+    told = error.replace("\x00", "")[:ERROR] if error is not None else None
+    return (claim.id, claim.lease, state, next_at, result.status, told)
+
+
+# -- operators -----------------------------------------------------------------------------------------------
+
+# Not before a lease of the same subscription and order is over: no two of one order are ever under way.
+_AGAIN = """
+    update deliveries d set state = 'due', attempts = 0, updated_at = now(), next_at = coalesce((
+        select max(o.next_at) from deliveries o where o.subscription_id = d.subscription_id
+            and o.order_id = d.order_id and o.state = 'due' and o.next_at between :now and :soon
+    ), :now)
+    where {chosen} returning d.id
+"""
+_AGAIN_IDS = text(_AGAIN.format(chosen="d.id = any(cast(:ids as uuid[]))"))
+_AGAIN_ALL = text(_AGAIN.format(chosen="d.subscription_id = cast(:subscription as uuid) and d.state = :state"))
+_LIST = text("""
+    select d.id, d.subscription_id, o.order_number, d.collection, d.operation, d.at, d.state, d.attempts, d.next_at,
+           d.last_status, d.last_error, d.updated_at
+    from deliveries d join orders o on o.id = d.order_id
+    where (cast(:subscription as uuid) is null or d.subscription_id = :subscription)
+      and (cast(:state as text) is null or d.state = :state)
+    order by d.number desc limit :most
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A delivery as it stands, without its document."""
+
+    id: str
+    subscription_id: str
+    order_number: str
+    collection: str
+    operation: str
+    at: datetime
+    state: str
+    attempts: int
+    next_at: datetime
+    last_status: int | None
+    last_error: str | None
+    updated_at: datetime
+
+
+def replay(conn: Connection, ids: Sequence[str], now: datetime) -> list[str]:
+    """Let deliveries go out again, whatever their state, as if they were new but for their ids; those there are."""
+    values = {"ids": array(ids, "uuid"), "now": now, "soon": now + LEASE}
+    return list(conn.execute(_AGAIN_IDS, values).scalars())
+
+
+def replay_where(conn: Connection, subscription_id: str, state: str, now: datetime) -> int:
+    """The same for all of a subscription that are in a state; how many."""
+    values = {"subscription": subscription_id, "state": state, "now": now, "soon": now + LEASE}
+    return len(conn.execute(_AGAIN_ALL, values).all())
+
+
+def listed(
+    conn: Connection, subscription_id: str | None = None, state: str | None = None, limit: int = 50
+) -> list[Delivery]:
+    """Deliveries, the newest change first."""
+    values = {"subscription": subscription_id, "state": state, "most": limit}
+    return [Delivery(*row) for row in conn.execute(_LIST, values)]

@@ -1,0 +1,181 @@
+"""The dispatcher: sends what is due, many at once, and never more than a share of them to one receiver.
+
+It runs alone (an advisory lock, gone with its holder), so that a receiver that hangs holds up one process and no
+more. Should two run after all, leases keep them apart. Between two short transactions, each of which records what
+came back and claims what goes out next, threads wait for receivers and none of them holds a connection.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from datetime import datetime
+from time import monotonic
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import orjson
+from sqlalchemy import Engine, text
+
+from domain.ids import shown
+from journal import backoff, deliveries, subscriptions
+from journal.changes import written
+from journal.deliveries import LEASE, Claim, Result
+from journal.subscriptions import Waiting
+
+AT_ONCE = 64  # attempts side by side
+A_RECEIVER = 8  # of them to one host
+A_FAILING = 2  # … whose last attempt failed
+SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
+LOOK_S = 1.0  # between two looks at what became due
+LOCK = 7_061_989_204_714  # any number of one's own; see storage.migrate
+
+log = logging.getLogger(__name__)
+
+
+class Reply(Protocol):
+    """What came of an attempt; `error` is None where it was taken."""
+
+    @property
+    def status(self) -> int | None: ...
+    @property
+    def error(self) -> str | None: ...
+
+
+class Sender(Protocol):
+    """Who signs and posts, within half of a lease."""
+
+    def post(self, url: str, secrets: Sequence[str], webhook_id: str, body: bytes) -> Reply:
+        """One attempt; what the network does is told in the reply."""
+        ...
+
+
+def run_due(engine: Engine, sender: Sender, now: datetime, slice_s: float = SLICE_S) -> int:
+    """Send what is due, unless another dispatcher does; how many attempts were made.
+
+    May be doubled or killed at any line: what was under way is sent again once its lease is over, under the same id.
+    Errors: OperationalError when PostgreSQL is away, which means the same for what was under way.
+    """
+    with _alone(engine) as alone:
+        return dispatch(engine, sender, now, slice_s) if alone else 0
+
+
+def dispatch(engine: Engine, sender: Sender, now: datetime, slice_s: float = SLICE_S) -> int:
+    """`run_due`, also beside another."""
+    pool = ThreadPoolExecutor(AT_ONCE, "webhooks")
+    try:
+        return _Dispatcher(engine, sender, backoff.ticking(now), pool).run(slice_s)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[bool]:
+    """Whether the lock is ours; on a connection without a transaction, since an open one would hold up the relay."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        alone = bool(conn.execute(text("select pg_try_advisory_lock(:lock)"), {"lock": LOCK}).scalar_one())
+        try:
+            yield alone
+        finally:
+            if alone:
+                conn.execute(text("select pg_advisory_unlock(:lock)"), {"lock": LOCK})
+
+
+class _Dispatcher:
+    """One run: what is under way, and which subscriptions may have more to send."""
+
+    def __init__(self, engine: Engine, sender: Sender, clock: Callable[[], datetime], pool: ThreadPoolExecutor) -> None:
+        self._engine = engine
+        self._sender = sender
+        self._clock = clock
+        self._pool = pool
+        self._under_way: dict[Future[Result], Claim] = {}
+        self._known: dict[str, Waiting] = {}
+        self._looking: set[str] = set()
+        self._look_at = monotonic()
+        self._attempts = 0
+
+    def run(self, slice_s: float) -> int:
+        until = monotonic() + slice_s
+        while True:
+            over = monotonic() >= until
+            ended = [each for each in self._under_way if each.done()]
+            for each in ended:
+                del self._under_way[each]
+            for claim in self._record_and_claim([each.result() for each in ended], over):
+                self._under_way[self._pool.submit(self._attempt, claim)] = claim
+            if not self._under_way and (over or not self._looking):
+                return self._attempts
+            if monotonic() >= until + LEASE.total_seconds():
+                log.warning("%d webhooks are without an end after their lease", len(self._under_way))
+                return self._attempts
+            if not self._rooms():
+                wait(self._under_way, LOOK_S, FIRST_COMPLETED)
+
+    def _record_and_claim(self, results: Sequence[Result], over: bool) -> list[Claim]:
+        """One transaction. A taken delivery may have made the next of its order the first: its subscription is
+        looked at again at once, the others as time goes by."""
+        with self._engine.begin() as conn:
+            kept = deliveries.settle(conn, results)
+            disabled = subscriptions.judge(conn, kept, self._clock())
+            self._looking |= {result.claim.subscription_id for result in kept if result.error is None}
+            if over:
+                self._looking.clear()
+            elif monotonic() >= self._look_at:
+                self._known = {each.id: each for each in subscriptions.waiting(conn)}
+                self._looking = set(self._known)
+                self._look_at = monotonic() + LOOK_S
+            self._looking &= self._known.keys()
+            rooms = self._rooms()
+            claims = deliveries.claim(conn, rooms, self._clock())
+        if len(kept) < len(results):
+            log.warning("%d webhooks ended after their lease: they are sent again", len(results) - len(kept))
+        for name, notice in disabled:
+            log.warning("webhooks to %s are disabled: %s", shown("subscriptions", name), notice)
+        found = Counter(claim.subscription_id for claim in claims)
+        self._looking -= {name for name, room in rooms.items() if found[name] < room}
+        self._attempts += len(claims)
+        return claims
+
+    def _rooms(self) -> dict[str, int]:
+        """How many each subscription that may have more can send now; by chance, where there is not room for all."""
+        free = AT_ONCE - len(self._under_way)
+        busy = Counter(_host(claim.url) for claim in self._under_way.values())
+        rooms: dict[str, int] = {}
+        names = [name for name in self._looking if name in self._known]
+        random.shuffle(names)
+        for name in names:
+            each = self._known[name]
+            host = _host(each.url)
+            room = min((A_FAILING if each.failing else A_RECEIVER) - busy[host], free)
+            if room > 0:
+                rooms[name] = room
+                busy[host] += room
+                free -= room
+        return rooms
+
+    def _attempt(self, claim: Claim) -> Result:
+        body = orjson.dumps(
+            {
+                "collection": claim.collection,
+                "operation": claim.operation,
+                "data": orjson.Fragment(claim.document),
+                "timestamp": written(claim.at),
+            }
+        )
+        try:
+            reply = self._sender.post(claim.url, claim.secrets, claim.webhook_id, body)
+            status, error = reply.status, reply.error
+        except Exception as bug:  # one delivery that our own code fails on must not hold up the others
+            log.exception("webhook %s: our own code failed", claim.webhook_id)
+            status, error = None, f"our own code failed: {type(bug).__name__}"
+        return Result(claim, status, error, self._clock(), random.random())
+
+
+def _host(url: str) -> str:
+    """Who answers there: subscriptions of one host share its room."""
+    return urlsplit(url).netloc.lower()

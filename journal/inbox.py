@@ -1,0 +1,258 @@
+"""Thin webhooks: accepted and journaled, and then their provider is asked how the payment stands.
+
+A due row is claimed by pushing its `next_at` forward, so that a killed worker costs the lease and nothing else.
+Providers are asked outside any transaction, several at once. What they told, and that the row is done, are written
+in one transaction, under a lock a payment: of two webhooks about one payment, the second sees what the first came to.
+
+    due ──told──▶ done
+     │  no answer, or no order yet ──▶ due, later; after `patience` ──▶ dead
+     └─ made up, or nothing to be known ──▶ dead, with `last_error`; `ask_again` makes it due
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DataError, IntegrityError
+
+from domain.ids import fresh
+from events.envelope import EnvelopeError
+from journal import backoff
+from journal.append import append
+from journal.entries import Entry
+from journal.streams import Streams
+from journal.told import Desk, NotTold, OrderUnknown, Payment
+from storage.literals import array, columns, unnest
+
+LEASE_S = 60  # longer than a round may take
+ANSWER_S = 45  # of a round: four turns of providers that answer within ten seconds or never
+AT_ONCE = 16  # questions side by side
+ROUND = 4 * AT_ONCE  # rows of one claim
+ORDER_WAIT = timedelta(seconds=30)  # at most, until an order that is not known yet is looked for again
+ERROR = 500  # characters of an error that are kept
+
+__all__ = ["NoAnswer", "NotTold", "Payment", "Provider", "ask_again", "counts", "enter", "run_due"]
+
+DUE, DONE, DEAD = "due", "done", "dead"
+
+log = logging.getLogger(__name__)
+
+
+class Provider(Protocol):
+    """Whom we ask."""
+
+    def ask(self, kind: str, time: datetime, data: Mapping[str, Any]) -> Payment:
+        """How the payment of a thin webhook stands; NoAnswer or NotTold."""
+        ...
+
+
+class NoAnswer(Exception):
+    """No usable answer; ask later, `retry_after` seconds where the provider named some."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+@dataclass(slots=True)
+class Asked:
+    """A row that is ours until its lease is over, and what its provider said."""
+
+    id: str
+    provider: str
+    seq: int
+    attempts: int  # this one included
+    since: datetime
+    kind: str
+    time: datetime
+    data: dict[str, Any]
+    told: Payment | None = None
+    problem: Exception | None = None
+
+
+# -- at the door ---------------------------------------------------------------------------------------------
+
+_ENTER = text(
+    "insert into inbox (id, provider, seq, next_at) select v.id, v.provider, v.seq, cast(:now as timestamptz) "
+    f"from {unnest(('id', 'provider', 'seq'), ('uuid', 'text', 'bigint'))}"
+)
+
+
+def enter(conn: Connection, webhooks: Sequence[tuple[str, int]], now: datetime) -> None:
+    """Have providers asked: (provider, journal number) of thin webhooks, in the transaction that journaled them."""
+    if webhooks:
+        rows = [(fresh(now), provider, seq) for provider, seq in webhooks]
+        conn.execute(_ENTER, {**columns(("id", "provider", "seq"), ("uuid", "text", "bigint"), rows), "now": now})
+
+
+# -- the chore -----------------------------------------------------------------------------------------------
+
+_CLAIM = text("""
+    with due as materialized (
+        select id from inbox where state = 'due' and next_at <= :now and provider = any(cast(:names as text[]))
+        order by next_at limit :most for update skip locked
+    )
+    update inbox i set next_at = :lease, attempts = i.attempts + 1, updated_at = now()
+    from due, journal j where i.id = due.id and j.seq = i.seq
+    returning i.id, i.provider, i.seq, i.attempts, i.created_at, j.type, j.time, j.data
+""")
+
+
+def run_due(
+    engine: Engine,
+    streams: Streams,
+    shards: int,
+    providers: Mapping[str, Provider],
+    patience: timedelta | None,
+    now: datetime,
+    limit: int = 512,
+) -> int:
+    """Ask `providers` for what is due, at most `limit` webhooks; how many that were.
+
+    Whoever gets no answer is given up after `patience` (None: never). May be doubled or killed at any line.
+    Errors: OperationalError when PostgreSQL is away.
+    """
+    clock = backoff.ticking(now)
+    asked = 0
+    pool = ThreadPoolExecutor(AT_ONCE, "inbox")
+    try:
+        while asked < limit:
+            at = clock()
+            lease = at + timedelta(seconds=LEASE_S)
+            names = array(sorted(providers), "text")
+            values = {"now": at, "lease": lease, "names": names, "most": min(ROUND, limit - asked)}
+            with engine.begin() as conn:
+                rows = sorted((Asked(*row) for row in conn.execute(_CLAIM, values)), key=lambda row: row.seq)
+            if not rows:
+                break
+            asked += len(rows)
+            jobs: list[Future[Asked]] = [pool.submit(_ask, providers[row.provider], row) for row in rows]
+            _, late = wait(jobs, ANSWER_S)
+            answered = [job.result() for job in jobs if job not in late]  # the late ones keep their lease
+            streams.publish(_settle_all(engine, shards, answered, patience, clock(), lease))
+            if late:
+                log.warning("%d providers' answers are late; they are asked again in %d s", len(late), LEASE_S)
+                break
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    return asked
+
+
+def _ask(provider: Provider, row: Asked) -> Asked:
+    try:
+        row.told = provider.ask(row.kind, row.time, row.data)
+    except (NoAnswer, NotTold) as problem:
+        row.problem = problem
+    except Exception as error:
+        log.exception("the adapter of %s failed on webhook %d", row.provider, row.seq)
+        row.problem = NoAnswer(f"{type(error).__name__}: {error}")
+    return row
+
+
+# -- settle --------------------------------------------------------------------------------------------------
+
+_OURS = text(
+    "select id from inbox where id = any(cast(:ids as uuid[])) and state = 'due' and next_at = :lease "
+    "order by id for update"
+)
+_LOCK = text(
+    "select pg_advisory_xact_lock(k) from "
+    "(select distinct hashtextextended(n, 20) as k from unnest(cast(:names as text[])) n order by 1) locks"
+)
+_NAMES = ("id", "state", "next_at", "last_error")
+_KINDS = ("uuid", "text", "timestamptz", "text")
+_UPDATE = text(
+    "update inbox i set state = v.state, next_at = v.next_at, last_error = v.last_error, updated_at = now() "
+    f"from {unnest(_NAMES, _KINDS)} where i.id = v.id"
+)
+
+
+def _settle_all(
+    engine: Engine, shards: int, rows: Sequence[Asked], patience: timedelta | None, now: datetime, lease: datetime
+) -> list[Entry]:
+    """What the answers came to, in one transaction; where the database refuses a value, in one a webhook."""
+    try:
+        with engine.begin() as conn:
+            return _settle(conn, shards, rows, patience, now, lease)
+    except (DataError, IntegrityError) as error:
+        if len(rows) > 1:
+            each = [_settle_all(engine, shards, [row], patience, now, lease) for row in rows]
+            return [entry for entries in each for entry in entries]
+        if rows[0].problem is not None:
+            raise
+        rows[0].told, rows[0].problem = None, NoAnswer(f"the database refuses the answer: {error.orig}")
+        return _settle_all(engine, shards, rows, patience, now, lease)
+
+
+def _settle(
+    conn: Connection,
+    shards: int,
+    rows: Sequence[Asked],
+    patience: timedelta | None,
+    now: datetime,
+    lease: datetime,
+) -> list[Entry]:
+    ours = set(conn.execute(_OURS, {"ids": array(sorted(r.id for r in rows), "uuid"), "lease": lease}).scalars())
+    rows = [row for row in rows if row.id in ours]
+    told = [(row.provider, row.told) for row in rows if row.told is not None]
+    conn.execute(_LOCK, {"names": array([f"{provider}:{t.payment_id}" for provider, t in told], "text")})
+    desk = Desk(conn, told)
+    updates = []
+    for row in rows:
+        state, next_at = DONE, now
+        error: Exception | None = None
+        try:
+            if row.problem is not None:
+                raise row.problem
+            if row.told is not None:
+                desk.take(row.provider, row.told)
+        except (NotTold, EnvelopeError) as problem:
+            state, error = DEAD, problem
+        except (NoAnswer, OrderUnknown) as problem:
+            state, error, next_at = _later(row, problem, patience, now)
+        if state == DEAD:
+            log.warning("webhook %d of %s: given up: %s", row.seq, row.provider, error)
+        updates.append((row.id, state, next_at, str(error).replace("\x00", "")[:ERROR] if error else None))
+    if updates:
+        conn.execute(_UPDATE, columns(_NAMES, _KINDS, updates))
+    return append(conn, desk.events, shards).new if desk.events else []
+
+
+def _later(
+    row: Asked, problem: Exception, patience: timedelta | None, now: datetime
+) -> tuple[str, Exception, datetime]:
+    """(state, error, next_at) of a webhook that came to nothing yet."""
+    if patience is not None and now - row.since >= patience:
+        return DEAD, problem, now
+    pause = backoff.wait(row.attempts, random.random())
+    if isinstance(problem, OrderUnknown):
+        pause = min(pause, ORDER_WAIT)
+    elif isinstance(problem, NoAnswer) and problem.retry_after is not None:
+        pause = max(pause, min(timedelta(seconds=problem.retry_after), backoff.LONGEST))
+    return DUE, problem, now + pause
+
+
+# -- operators -----------------------------------------------------------------------------------------------
+
+_COUNTS = text("select state, count(*) as n from inbox group by state")
+_AGAIN = text(
+    "update inbox set state = 'due', attempts = 0, next_at = now(), created_at = now(), updated_at = now() "
+    "where state = 'dead' and seq = any(cast(:seqs as bigint[])) returning seq"
+)
+
+
+def counts(conn: Connection) -> dict[str, int]:
+    """How many thin webhooks are in each state."""
+    return dict.fromkeys((DUE, DONE, DEAD), 0) | {row.state: row.n for row in conn.execute(_COUNTS)}
+
+
+def ask_again(conn: Connection, seqs: Sequence[int]) -> list[int]:
+    """Make given-up webhooks due again, by journal number, with all patience anew; those that were."""
+    return sorted(conn.execute(_AGAIN, {"seqs": array(seqs, "bigint")}).scalars())

@@ -1,0 +1,219 @@
+"""A request through the one apply path: checked under the order's row lock, journaled and settled in one transaction.
+
+Where an event waits, a request is refused: whatever does not end `applied` is rolled back whole, and
+nothing of it is recorded. A rival that was faster (a deadlock, the same new order number) is met by
+trying again. What follows by itself is journaled with the request and left to the workers.
+
+Idempotency keys: the first answer to a key is kept with the write that it answers, and given again
+for a day. A refused request keeps nothing, so the same key may try again. Two at once: the second
+waits for the first's row. Locks: answers, carts, correlations, orders, results, in this order; a request that
+names a new parcel claims its correlation after its order, and a deadlock over that is a rival like any other.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from time import sleep
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DataError
+
+from domain.ids import derived
+from domain.order import Order, Status
+from domain.outcome import APPLIED, IGNORED, REASONS
+from domain.policy import Context, Policy
+from events.envelope import Envelope
+from journal.append import append
+from journal.batch import Clash, Report, Shop, clock, settle
+from journal.entries import Entry
+from storage.aggregates import load
+from storage.literals import array
+
+TRIES = 12  # of one request, against deadlocks and rivals
+PAUSE_S = 0.01  # at most, before the second try; twice as long before each later one
+LONGEST_PAUSE_S = 0.5
+KEPT_FOR = timedelta(hours=24)  # answers to idempotency keys
+
+T = TypeVar("T")
+
+_BY_NUMBER = text("select id from orders where order_number = any(cast(:numbers as text[]))")
+_ENDED = text("select seq, outcome, reason, detail from results where seq = any(cast(:seqs as bigint[])) order by seq")
+_CLAIM = text("""
+    insert into answers (api_key_id, idempotency_key, digest, status, body) values (:key_id, :name, :digest, 0, '')
+    on conflict (api_key_id, idempotency_key) do update
+        set digest = excluded.digest, status = 0, body = '', created_at = excluded.created_at
+        where answers.created_at < now() - cast(:kept_for as interval)
+    returning true
+""")
+_KEPT = text("select digest, status, body from answers where api_key_id = :key_id and idempotency_key = :name")
+_KEEP = text("update answers set status = :status, body = :body where api_key_id = :key_id and idempotency_key = :name")
+_PURGE = text("delete from answers where created_at < now() - cast(:kept_for as interval)")
+
+
+class Refused(Exception):
+    """An event that the request made would not have been applied; nothing was recorded.
+
+    `outcome` and `reason` are those of `domain.outcome`, `number` is the order's.
+    """
+
+    def __init__(self, number: str, outcome: str, reason: str, detail: str | None) -> None:
+        said = REASONS.get(reason, reason)
+        super().__init__(f"order {number}: {said} ({detail})" if detail else f"order {number}: {said}")
+        self.number, self.outcome, self.reason, self.detail = number, outcome, reason, detail
+
+
+class Known(Exception):
+    """The journal has an event of this id from this source: the key was used before, longer ago than answers are kept."""
+
+
+class KeyReused(Exception):
+    """The idempotency key answered another request."""
+
+
+class Unfit(Exception):
+    """PostgreSQL cannot keep a value of the request; the message says which."""
+
+
+class Busy(Exception):
+    """Rivals were in the way each time; nothing was changed, and the same request may come again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An event that a request makes. `suffix` tells its id from those of the request's other events."""
+
+    type: str
+    number: str  # of the order
+    data: dict[str, Any]
+    suffix: str = ""
+
+
+@dataclass(slots=True)
+class Request:
+    """One try of a request, in its transaction."""
+
+    conn: Connection
+    context: Context
+    shop: Shop
+    source: str
+    id: str
+    deferred: list[Entry] = field(default_factory=list)  # journaled, for the workers: publish them after the commit
+
+    @property
+    def now(self) -> datetime:
+        """The clock that this try is recorded with."""
+        return self.context.now
+
+    def will_be(self, part: str, suffix: str = "") -> str:
+        """The id of the `part` ("fulfillment", "return") that the request's event of that suffix will make."""
+        return derived(self.now, self.source, self.id + suffix, part)
+
+    def lock(self, ids: Collection[str]) -> dict[str, Order]:
+        """Orders by id with all their parts, locked until the commit; hidden ones are left out. Two statements."""
+        found = load(self.conn, ids)
+        return {order_id: order for order_id, order in found.items() if order.status != Status.NEW}
+
+    def lock_numbers(self, numbers: Collection[str]) -> dict[str, Order]:
+        """`lock` by order number; one statement more."""
+        ids = self.conn.execute(_BY_NUMBER, {"numbers": array(sorted(numbers), "text")}).scalars().all()
+        return {order.order_number: order for order in self.lock(ids).values()}
+
+    def tell(self, *steps: Step) -> None:
+        """Journal the events of `steps` and settle them; the state is as it is after them.
+
+        An early step of several may find that our own policy took it already; the last of each order must apply.
+        Errors: Refused, Known; Clash, or what PostgreSQL makes of a rival.
+        """
+        envelopes = [
+            Envelope(self.id + step.suffix, self.source, step.type, self.now, step.number, step.data) for step in steps
+        ]
+        appended = append(self.conn, envelopes, self.shop.shards)
+        if appended.duplicates:
+            raise Known(appended.duplicates[0].id)
+        report = _settle(self, appended.new)
+        if set(report.outcomes) != {APPLIED}:
+            self._check(appended.new)
+
+    def _check(self, entries: Sequence[Entry]) -> None:
+        last = {entry.subject: entry.seq for entry in entries}
+        subjects = {entry.seq: entry.subject or "" for entry in entries}
+        for seq, outcome, reason, detail in self.conn.execute(_ENDED, {"seqs": array(list(subjects), "bigint")}):
+            done_before = outcome == IGNORED and reason == "overtaken" and last[subjects[seq]] != seq
+            if outcome != APPLIED and not done_before:
+                raise Refused(subjects[seq], outcome, reason, detail)
+
+
+def _settle(request: Request, entries: Sequence[Entry]) -> Report:
+    """Apply what the request told; what follows from it is left to the workers."""
+    return settle(request.conn, entries, request.context, request.shop, defer=request.deferred)
+
+
+def perform(
+    engine: Engine, policy: Policy, shop: Shop, source: str, request_id: str, work: Callable[[Request], T]
+) -> tuple[T, list[Entry]]:
+    """Do `work` in one transaction, again where a rival was in the way: (its answer, entries to publish).
+
+    `work` may run several times, so it changes nothing but through its request.
+    Errors: what `work` raises, after rolling back; Unfit; Busy; OperationalError where PostgreSQL is away, or a
+            row stayed locked for longer than the connection allows.
+    """
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            with engine.begin() as conn:
+                request = Request(conn, Context(clock(), policy), shop, source, request_id)
+                answer = work(request)
+        except DataError as error:
+            raise Unfit(str(error.orig).strip().splitlines()[0]) from error
+        except Exception as error:
+            if not _is_a_rival(error):
+                raise
+            if attempt == TRIES:
+                raise Busy(f"{TRIES} tries, the last of which met: {error}") from error
+            sleep(random.uniform(0, min(LONGEST_PAUSE_S, PAUSE_S * 2**attempt)))  # jitter, so that rivals part
+        else:
+            return answer, request.deferred
+
+
+def _is_a_rival(error: Exception) -> bool:
+    """Whether the next try may find the rival gone. (A server that is away is its caller's to wait for.)"""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    return isinstance(error, Clash) or state.startswith("40")  # SQLSTATE class 40: deadlock, serialization failure
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request was answered: an HTTP status and a JSON body."""
+
+    status: int
+    body: str
+
+
+def claim(conn: Connection, key_id: str, name: str, digest: bytes) -> Answer | None:
+    """Claim an idempotency key of an API key, or the answer that it was given before.
+
+    Locks:  waits for a request with the same key that is under way, and then has its answer.
+    Errors: KeyReused where that was another request (`digest` differs).
+    """
+    row = {"key_id": key_id, "name": name}
+    if conn.execute(_CLAIM, {**row, "digest": digest, "kept_for": KEPT_FOR}).scalar():
+        return None
+    known, status, body = conn.execute(_KEPT, row).one()
+    if bytes(known) != digest:
+        raise KeyReused(name)
+    return Answer(status, body)
+
+
+def keep(conn: Connection, key_id: str, name: str, answer: Answer) -> None:
+    """Keep the answer to a claimed key, with the write that it answers."""
+    conn.execute(_KEEP, {"key_id": key_id, "name": name, "status": answer.status, "body": answer.body})
+
+
+def purge(conn: Connection) -> int:
+    """Forget answers whose day is over; how many."""
+    return conn.execute(_PURGE, {"kept_for": KEPT_FOR}).rowcount

@@ -1,0 +1,403 @@
+"""Thin webhooks, from the door to the order: PortOne and Toss asked in processes of their own."""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from adapters.payments.portone import PortOne, PortOneUnasked
+from adapters.payments.toss import Toss
+from adapters.simulators import portone as portone_api
+from adapters.simulators import toss as toss_api
+from journal import inbox
+from tests.simulators import SHARDS, a_paid_order, running
+from tests.webhooks import as_standard, packed, portone_event, toss_event
+from workers.outside import Source
+
+PATIENCE = timedelta(hours=72)
+AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
+LEASE_OVER = timedelta(seconds=inbox.LEASE_S + 1)
+
+
+class Provider:
+    """A provider's API in a process of its own, and the client that asks it."""
+
+    def __init__(self, name, url, source):
+        self.name, self.url, self.source = name, url, source
+
+    def holds(self, document):
+        path = f"/payments/{document['id']}" if self.name == "portone" else f"/v1/payments/{document['paymentKey']}"
+        assert httpx.put(self.url + path, json=document, trust_env=False).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def portone():
+    with running("portone", "--key", "test_secret") as (_, url):
+        yield Provider("portone", url, Source(PortOne(url, "test_secret")))
+
+
+@pytest.fixture(scope="module")
+def toss():
+    with running("toss", "--key", "test_sk") as (_, url):
+        yield Provider("toss", url, Source(Toss(url, "test_sk")))
+
+
+def ask(door, *providers, later=timedelta(0), patience=PATIENCE):
+    """The chore, then the workers."""
+    sources = {provider.name: provider.source for provider in providers}
+    asked = inbox.run_due(door.shop.engine, door.shop.streams, SHARDS, sources, patience, datetime.now(UTC) + later)
+    door.shop.work()
+    return asked
+
+
+def unasked(door, later=timedelta(0), patience=PATIENCE):
+    return ask(door, Provider("portone", "", Source(PortOneUnasked())), later=later, patience=patience)
+
+
+def portone_tells(door, kind, payment="p-1"):
+    assert door.statuses("payments/portone", as_standard(portone_event(kind, payment))) == [202]
+
+
+def toss_tells(door, status, key="k-1", order="N1", created="2026-11-20T10:00:00.00"):
+    body = packed(toss_event(key, order, status, 500, created))
+    assert door.statuses("payments/toss", (body, {})) == [202]
+
+
+def rows(door):
+    return [tuple(row) for row in door.shop.rows("select provider, state from inbox order by id")]
+
+
+def last_error(door):
+    return door.shop.rows("select last_error from inbox order by seq desc limit 1")[0][0]
+
+
+def facts(door):
+    sql = "select type from journal where source like '%/api' order by seq"
+    return [row.type for row in door.shop.rows(sql)]
+
+
+def money(door, payment="p-1"):
+    sql = "select status, amount, refunded_amount from transactions where payment_id = :payment"
+    return tuple(str(value) for value in door.shop.rows(sql, payment=payment)[0])
+
+
+def order(payment="p-1", number="N1", total=500):
+    return a_paid_order(number, total, payment=payment)[0]
+
+
+# -- PortOne, asked ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_payment_is_asked_for_and_pays_its_order_once(door, portone, early):
+    payment = f"p-{early}"
+    portone.holds(portone_api.payment(payment, "PAID", 500, AT))
+    if not early:
+        door.shop.tell(order(payment))
+    portone_tells(door, "Paid", payment)
+    portone_tells(door, "Paid", payment)  # under another webhook-id
+    assert ask(door, portone) == 2
+    if early:
+        door.shop.tell(order(payment))
+    assert door.status("N1") in ("paid", "preparing")
+    assert money(door, payment) == ("paid", "500", "0")
+    assert facts(door) == ["PaymentSucceeded"]
+    assert rows(door) == [("portone", "done")] * 2
+    found = door.account()
+    assert (found["accepted"], found["duplicate"], found["waiting"]) == (4, 0, 0)  # 2 webhooks, 1 fact, 1 order
+    assert found["ignored"] == 2
+
+
+def test_refunds_are_the_cumulative_figure_that_the_api_tells(door, portone):
+    door.shop.tell(order("p-r"))
+    for status, back in (("PAID", 0), ("PARTIAL_CANCELLED", 200), ("PARTIAL_CANCELLED", 350), ("CANCELLED", 500)):
+        portone.holds(portone_api.payment("p-r", status, 500, AT, back=back))
+        portone_tells(door, {"PAID": "Paid", "CANCELLED": "Cancelled"}.get(status, "PartialCancelled"), "p-r")
+        ask(door, portone)
+        assert money(door, "p-r") == ("canceled" if back == 500 else "paid", "500", str(back))
+    assert facts(door) == ["PaymentSucceeded", *["PaymentRefunded"] * 3]
+
+
+def test_a_cancellation_that_is_asked_for_first_is_a_payment_and_its_refund(door, portone):
+    portone.holds(portone_api.payment("p-c", "CANCELLED", 500, AT, back=500))
+    portone_tells(door, "Cancelled", "p-c")
+    portone_tells(door, "Paid", "p-c")
+    ask(door, portone)
+    door.shop.tell(order("p-c"))
+    assert facts(door) == ["PaymentSucceeded", "PaymentRefunded"]
+    assert money(door, "p-c") == ("canceled", "500", "500")
+
+
+@pytest.mark.parametrize(
+    ("kind", "document", "status"),
+    [
+        ("Failed", portone_api.payment("p-x", "FAILED", 500, AT), "failed"),
+        ("Cancelled", portone_api.payment("p-x", "CANCELLED", 500, AT, paid=False), "canceled"),
+    ],
+)
+def test_what_never_captured_fails_or_is_canceled(door, portone, kind, document, status):
+    portone.holds(document)
+    door.shop.tell(order("p-x"))
+    portone_tells(door, kind, "p-x")
+    ask(door, portone)
+    assert money(door, "p-x")[0] == status
+
+
+def test_what_the_api_says_counts_and_not_the_webhook(door, portone):
+    portone.holds(portone_api.payment("p-n", "READY", 500, AT))
+    door.shop.tell(order("p-n"))
+    portone_tells(door, "Paid", "p-n")
+    ask(door, portone)
+    assert door.status("N1") == "pending"
+    assert rows(door) == [("portone", "done")]
+
+
+def test_a_payment_that_the_api_does_not_know_is_given_up_and_can_be_asked_for_again(door, portone):
+    portone_tells(door, "Paid", "p-unknown")
+    ask(door, portone)
+    assert rows(door) == [("portone", "dead")]
+    assert "does not know" in last_error(door)
+    portone.holds(portone_api.payment("p-unknown", "PAID", 500, AT))
+    with door.shop.engine.begin() as conn:
+        assert inbox.counts(conn) == {"due": 0, "done": 0, "dead": 1}
+        seqs = [row[0] for row in door.shop.rows("select seq from inbox")]
+        assert inbox.ask_again(conn, seqs) == seqs
+        assert inbox.ask_again(conn, seqs) == []
+    ask(door, portone, later=timedelta(seconds=1))
+    assert facts(door) == ["PaymentSucceeded"]
+
+
+def test_an_api_that_is_away_is_asked_again_and_given_up_after_patience(door):
+    away = Provider("portone", "", Source(PortOne("http://127.0.0.1:1", "k")))
+    portone_tells(door, "Paid")
+    assert ask(door, away) == 1
+    assert rows(door) == [("portone", "due")]
+    assert "no answer" in last_error(door)
+    assert ask(door, away) == 0  # not at once
+    assert ask(door, away, later=timedelta(seconds=5)) == 1
+    assert ask(door, away, later=PATIENCE + timedelta(seconds=5)) == 1
+    assert rows(door) == [("portone", "dead")]
+
+
+def test_a_wrong_api_key_is_no_verdict_on_a_payment(door, portone):
+    portone_tells(door, "Paid", "p-key")
+    ask(door, Provider("portone", "", Source(PortOne(portone.url, "wrong"))))
+    assert rows(door) == [("portone", "due")]
+    assert "check its API key" in last_error(door)
+
+
+def test_a_bad_day_of_the_provider_costs_nothing_but_time(door):
+    numbers = [f"{number:03}" for number in range(40)]
+    with running("portone", "--key", "k", "--errors", 0.3, "--seed", 3) as (_, url):
+        bad = Provider("portone", url, Source(PortOne(url, "k", 0.5)))
+        for number in numbers:
+            bad.holds(portone_api.payment(f"p-{number}", "PAID", 500, AT))
+        burst = [as_standard(portone_event("Paid", f"p-{number}")) for number in numbers]
+        assert set(door.statuses("payments/portone", *burst)) == {202}
+        for round_ in range(12):
+            ask(door, bad, later=timedelta(hours=round_))
+    assert set(rows(door)) == {("portone", "done")}
+    assert facts(door) == ["PaymentSucceeded"] * 40
+
+
+def test_two_workers_ask_for_each_once_and_one_that_died_costs_its_lease(door, portone):
+    numbers = range(60)
+    for number in numbers:
+        portone.holds(portone_api.payment(f"q-{number}", "PAID", 500, AT))
+    burst = [as_standard(portone_event("Paid", f"q-{number}")) for number in numbers]
+    assert set(door.statuses("payments/portone", *burst)) == {202}
+    died = text("update inbox set next_at = now() + interval '60 s', attempts = 1 where seq % 5 = 0")
+    with door.shop.engine.begin() as conn:
+        lost = conn.execute(died).rowcount
+    sources = {"portone": portone.source}
+
+    def work(later):
+        now = datetime.now(UTC) + later
+        return inbox.run_due(door.shop.engine, door.shop.streams, SHARDS, sources, PATIENCE, now)
+
+    with ThreadPoolExecutor(3) as pool:
+        assert sum(pool.map(work, [timedelta(0)] * 3)) == 60 - lost
+    assert work(LEASE_OVER) == lost
+    assert facts(door) == ["PaymentSucceeded"] * 60
+
+
+def test_what_the_database_refuses_holds_nobody_up(door, portone):
+    class Poisoned:
+        def ask(self, kind, time, data):
+            told = portone.source.ask(kind, time, data)
+            return replace(told, payment_id="p\x00") if data["paymentId"] == "s-1" else told
+
+    for number in range(3):
+        portone.holds(portone_api.payment(f"s-{number}", "PAID", 500, AT))
+        portone_tells(door, "Paid", f"s-{number}")
+    ask(door, Provider("portone", "", Poisoned()))
+    assert rows(door) == [("portone", "done"), ("portone", "due"), ("portone", "done")]
+    assert facts(door) == ["PaymentSucceeded"] * 2
+
+
+# -- PortOne, without a key ----------------------------------------------------------------------------------
+
+
+def test_without_a_key_a_payment_is_what_its_order_still_owes(door):
+    door.shop.tell(order(total=700))
+    portone_tells(door, "Paid")
+    unasked(door)
+    assert money(door) == ("paid", "700", "0")
+    assert door.status("N1") in ("paid", "preparing")
+
+
+def test_without_a_key_and_without_its_order_it_waits_for_that(door):
+    portone_tells(door, "Paid")
+    unasked(door)
+    assert rows(door) == [("portone", "due")]
+    assert "waits for the order" in last_error(door)
+    door.shop.tell(order())
+    unasked(door, later=timedelta(seconds=45))
+    assert money(door) == ("paid", "500", "0")
+    assert rows(door) == [("portone", "done")]
+
+
+TELLINGS = [list(kinds) for kinds in itertools.permutations(("Paid", "Cancelled", "Failed"))]
+
+
+@pytest.mark.parametrize("kinds", TELLINGS, ids="-".join)
+def test_without_a_key_paid_and_cancelled_are_a_refund_in_any_order(door, kinds):
+    door.shop.tell(order())
+    for kind in kinds:
+        portone_tells(door, kind)
+        unasked(door)
+    assert money(door) == ("canceled", "500", "500")
+    assert {state for _, state in rows(door)} == {"done"}
+
+
+def test_without_a_key_and_before_its_order_paid_and_cancelled_are_a_refund_too(door):
+    for kind in ("Cancelled", "Paid"):
+        portone_tells(door, kind)
+    unasked(door)
+    door.shop.tell(order())
+    unasked(door, later=timedelta(seconds=45))
+    assert money(door) == ("canceled", "500", "500")
+
+
+def test_without_a_key_cancelled_alone_is_a_payment_given_up(door):
+    door.shop.tell(order())
+    portone_tells(door, "Cancelled")
+    unasked(door)
+    assert money(door)[0] == "canceled"
+    assert facts(door) == ["PaymentCanceled"]
+
+
+def test_without_a_key_a_partial_cancellation_says_which_setting_it_needs(door):
+    portone_tells(door, "PartialCancelled")
+    unasked(door)
+    assert rows(door) == [("portone", "dead")]
+    assert "ORDERS_PORTONE_API_KEY" in last_error(door)
+
+
+# -- Toss Payments -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arrivals", [("DONE", "ABORTED"), ("ABORTED", "DONE")], ids="-".join)
+@pytest.mark.parametrize("each", [True, False], ids=["asked between", "asked afterwards"])
+def test_done_and_its_aborted_of_45_ms_later_leave_the_order_paid(door, toss, arrivals, each):
+    toss.holds(toss_api.payment("k-1", "N1", "DONE", 500, AT))
+    door.shop.tell(order("k-1"))
+    times = {"DONE": "2026-11-20T10:00:00.000", "ABORTED": "2026-11-20T10:00:00.045"}
+    for status in arrivals:
+        toss_tells(door, status, created=times[status])
+        if each:
+            ask(door, toss)
+    ask(door, toss)
+    assert door.status("N1") in ("paid", "preparing")
+    assert money(door, "k-1") == ("paid", "500", "0")
+    assert facts(door) == ["PaymentSucceeded"]
+
+
+def test_even_an_api_that_answers_aborted_afterwards_leaves_it_paid(door, toss):
+    door.shop.tell(order("k-2"))
+    for status in ("DONE", "ABORTED"):
+        toss.holds(toss_api.payment("k-2", "N1", status, 500, AT))
+        toss_tells(door, status, key="k-2")
+        ask(door, toss)
+    assert money(door, "k-2") == ("paid", "500", "0")
+
+
+def test_an_unsigned_webhook_that_was_made_up_pays_nothing(door, toss):
+    door.shop.tell(order("k-3"))
+    toss.holds(toss_api.payment("k-3", "N1", "READY", 500, AT))
+    toss.holds(toss_api.payment("k-other", "N2", "DONE", 5, AT))
+    toss_tells(door, "DONE", key="k-3")
+    toss_tells(door, "DONE", key="k-invented")
+    toss_tells(door, "DONE", key="k-other", order="N1")  # a cheap payment, passed off as N1's
+    ask(door, toss)
+    assert door.status("N1") == "pending"
+    assert [state for _, state in rows(door)] == ["done", "dead", "dead"]
+    assert facts(door) == []
+
+
+def deposit(status, key, order="N1", created="2026-11-20T10:00:00.00", secret=None):
+    body = {"createdAt": created, "secret": secret or f"ps_{key}", "status": status, "orderId": order}
+    return packed({**body, "transactionKey": "tx"}), {}
+
+
+def test_a_deposit_pays_and_one_with_a_forged_secret_does_not(door, toss):
+    door.shop.tell(order("k-d"))
+    toss.holds(toss_api.payment("k-d", "N1", "DONE", 500, AT))
+    assert door.statuses("payments/toss", deposit("DONE", "k-d", secret="ps_forged")) == [202]
+    ask(door, toss)
+    assert (door.status("N1"), rows(door)) == ("pending", [("toss", "dead")])
+    assert door.statuses("payments/toss", deposit("DONE", "k-d")) == [202]
+    ask(door, toss)
+    assert door.status("N1") in ("paid", "preparing")
+
+
+def test_a_deposit_that_is_taken_back_stays_visible(door, toss):
+    door.shop.tell(order("k-b"))
+    for status, created in (
+        ("WAITING_FOR_DEPOSIT", "2026-11-20T10:00:00"),
+        ("DONE", "2026-11-20T11:00:00"),
+        ("WAITING_FOR_DEPOSIT", "2026-11-20T11:00:09"),
+    ):
+        toss.holds(toss_api.payment("k-b", "N1", status, 500, AT))
+        assert door.statuses("payments/toss", deposit(status, "k-b", created=created)) == [202]
+        ask(door, toss)
+    assert [state for _, state in rows(door)] == ["done", "done", "dead"]
+    assert last_error(door).startswith("payment_reversed: toss had reported payment k-b as paid")
+    assert door.account()["by_type"]["toss.DEPOSIT_CALLBACK"]["ignored"] == 3
+
+
+@pytest.mark.parametrize(("status", "stands"), [("EXPIRED", "canceled"), ("ABORTED", "failed")])
+def test_what_came_to_nothing_at_toss(door, toss, status, stands):
+    door.shop.tell(order("k-e"))
+    toss.holds(toss_api.payment("k-e", "N1", status, 500, AT))
+    toss_tells(door, status, key="k-e")
+    ask(door, toss)
+    assert money(door, "k-e")[0] == stands
+
+
+def test_refunds_at_toss_are_the_total_less_the_balance(door, toss):
+    door.shop.tell(order("k-r"))
+    for status, back in (("PARTIAL_CANCELED", 200), ("CANCELED", 500)):
+        toss.holds(toss_api.payment("k-r", "N1", status, 500, AT, back=back))
+        toss_tells(door, status, key="k-r")
+        ask(door, toss)
+        assert money(door, "k-r")[2] == str(back)
+
+
+def test_the_chore_is_sent_where_somebody_is_to_be_asked(door):
+    from storage.settings import read
+    from workers.beat import schedule
+    from workers.outside import payment_sources
+
+    from .conftest import NOWHERE
+
+    assert set(payment_sources(read(door.environment, NOWHERE))) == {"portone", "toss"}
+    assert "orders.inbox" in schedule(read(door.environment, NOWHERE))
+    assert "orders.inbox" not in schedule(read({}, NOWHERE))
+    assert payment_sources(read({}, NOWHERE)) == {}

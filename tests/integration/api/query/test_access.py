@@ -1,0 +1,100 @@
+"""A customer sees what is theirs, through no collection, relationship, join, count or sort anything else."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from api.answers import encode
+from api.query import Query, count, find, find_by_id, find_order, parse
+from tests.integration.api.query.oracle import Oracle
+from tests.integration.api.query.world import CATALOGUE, CUSTOMERS, PREFIX, TABLES
+
+OWNED = [name for name in TABLES if name not in CATALOGUE]
+
+
+def ids_in(value):
+    """Every id of ours anywhere in an answer."""
+    if isinstance(value, dict):
+        return {each for inner in value.values() for each in ids_in(inner)}
+    if isinstance(value, list):
+        return {each for inner in value for each in ids_in(inner)}
+    known = isinstance(value, str) and value[:4].rstrip("_") in PREFIX.values() and "_" in value
+    return {value} if known else set()
+
+
+@pytest.mark.parametrize("customer", [*CUSTOMERS, "nobody", ""])
+@pytest.mark.parametrize("collection", OWNED)
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_nothing_of_others_stands_anywhere_in_an_answer(conn, world, collection, customer, depth):
+    theirs = {doc["id"] for name in OWNED for doc in world.visible(name, customer)}
+    counting = (
+        "&".join(f"joins[{join}][count]=true" for join in ("products", "returns")) if collection == "orders" else ""
+    )
+    found = find(conn, collection, parse(f"limit=0&depth={depth}&{counting}"), customer)
+    told = orjson.loads(encode(found["docs"]))
+    if collection == "carts":  # the id of the order that it became stands there, and no more of it than that
+        orders = [doc.pop("order") for doc in told]
+        assert all(isinstance(order, str) or order is None or order["id"] in theirs for order in orders)
+    elif collection == "cart-items" and depth == 2:
+        orders = [doc["cart"].pop("order") for doc in told]
+        assert all(isinstance(order, str) or order is None or order["id"] in theirs for order in orders)
+    elif collection == "cart-items" and depth == 1:
+        for doc in told:
+            doc["cart"].pop("order")
+    assert ids_in(told) <= theirs
+    assert len(found["docs"]) == len(world.visible(collection, customer))
+    if customer in CUSTOMERS and collection not in ("returns", "return-items"):
+        assert found["docs"]
+
+
+@pytest.mark.parametrize("collection", OWNED)
+def test_the_id_of_anothers_is_as_one_that_is_not_there(conn, world, collection):
+    for doc in world.docs[collection]:
+        for customer in CUSTOMERS:
+            seen = world.sees(collection, doc, customer)
+            assert (find_by_id(conn, collection, doc["id"], Query(), customer) is not None) == seen
+            by_id = parse(f"where[id][equals]={doc['id']}")
+            assert count(conn, collection, by_id, customer) == {"totalDocs": int(seen)}
+
+
+def test_the_number_of_anothers_order_is_as_one_that_is_not_there(conn, world):
+    for order in world.docs["orders"]:
+        for customer in CUSTOMERS:
+            found = find_order(conn, order["orderNumber"], Query(), customer)
+            assert (found is not None) == world.sees("orders", order, customer)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_path_over_relationships_is_no_oracle(conn, world, data):
+    """Whatever is asked of another's order, the answer is the same as if it were not there."""
+    customer = data.draw(st.sampled_from(CUSTOMERS))
+    other = data.draw(st.sampled_from([doc for doc in world.docs["orders"] if doc["customer"] != customer]))
+    collection, path = data.draw(
+        st.sampled_from(
+            [("order-items", "order"), ("transactions", "order"), ("fulfillment-items", "orderItem.order"),
+             ("return-items", "return.order"), ("fulfillments", "order"), ("carts", "order")]
+        )
+    )  # fmt: skip
+    field = data.draw(
+        st.sampled_from(["id", "orderNumber", "customer", "customerSnapshot.name", "notes", "totalAmount"])
+    )
+    value = Oracle(world).value(other, field) if field != "id" else other["id"]
+    operator = data.draw(st.sampled_from(["equals", "not_equals", "in", "not_in", "exists"]))
+    told = "true" if operator == "exists" else value
+    query = parse(f"where[{path}.{field}][{operator}]={'' if told is None else str(told).replace('%', '%25')}&limit=0")
+    found = {doc["id"] for doc in find(conn, collection, query, customer)["docs"]}
+    wanted = (
+        [told] if operator in ("in", "not_in") and told is not None else [] if operator in ("in", "not_in") else told
+    )
+    where = {f"{path}.{field}": {operator: True if operator == "exists" else wanted}}
+    assert found == Oracle(world, customer).find(collection, where)
+
+
+@pytest.mark.parametrize("customer", CUSTOMERS)
+def test_the_catalogue_is_for_every_reader(conn, world, customer):
+    for name in CATALOGUE:
+        assert len(find(conn, name, parse("limit=0"), customer)["docs"]) == len(world.docs[name])

@@ -1,0 +1,91 @@
+"""The rate limit: a key's requests a minute, over all processes."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from api.errors import ApiError
+from api.limits import Allowance, Limits
+from journal.streams import connect
+
+
+@pytest.fixture
+def client(redis_url):
+    with connect(redis_url) as client:
+        yield client
+
+
+async def take(limits: Limits, times: int, key: str = "k") -> int:
+    """How many of so many at once pass."""
+    told = await asyncio.gather(*(limits.take(key) for _ in range(times)), return_exceptions=True)
+    assert all(isinstance(each, Allowance | ApiError) for each in told)
+    return sum(isinstance(each, Allowance) for each in told)
+
+
+@pytest.mark.parametrize("limit", [1, 7, 99, 1000])
+def test_exactly_the_limit_passes_in_a_minute_and_again_in_the_next(client, limit):
+    now = 600.0
+
+    async def two_minutes() -> None:
+        nonlocal now
+        limits = Limits(client, limit, lambda: now)
+        assert await take(limits, limit + 20) == limit
+        assert await take(limits, 5) == 0
+        now += 60
+        assert await take(limits, limit + 20) == limit
+
+    asyncio.run(two_minutes())
+
+
+def test_processes_share_the_limit_and_waste_at_most_a_lease_each(client):
+    processes = [Limits(client, 1000, lambda: 600.0) for _ in range(3)]
+    passed = sum(asyncio.run(take(process, 700)) for process in processes)
+    assert 1000 - 3 * 10 <= passed <= 1000
+
+
+def test_keys_do_not_share(client):
+    limits = Limits(client, 5, lambda: 600.0)
+    assert (asyncio.run(take(limits, 6, "a")), asyncio.run(take(limits, 6, "b"))) == (5, 5)
+
+
+def test_most_requests_ask_redis_nothing_and_nothing_stays_there(client, monkeypatch):
+    limits = Limits(client, 6000, lambda: 600.0)
+    asked: list[str] = []
+    count = limits._count
+
+    def counted(name: str) -> int:
+        asked.append(name)
+        return count(name)
+
+    monkeypatch.setattr(limits, "_count", counted)
+    assert asyncio.run(take(limits, 600)) == 600
+    assert asked == ["orders:rate:k:10"] * 10
+    assert 0 < client.ttl("orders:rate:k:10") <= 120
+
+
+def test_who_has_spent_it_is_told_how_long_to_wait(open_shell):
+    shell = open_shell(ORDERS_RATE_LIMIT="3")
+    headers = shell.headers("publishable")
+    answers = [shell.client.get("/api/me", headers=headers) for _ in range(5)]
+    while {answer.headers["x-ratelimit-reset"] for answer in answers} >= {"1"}:  # a minute ended meanwhile
+        answers = [shell.client.get("/api/me", headers=headers) for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+    assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == ["2", "1", "0", "0", "0"]
+    refused = answers[-1]
+    assert refused.headers["x-ratelimit-limit"] == "3"
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert refused.json()["errors"][0]["name"] == "TooManyRequests"
+    assert shell.client.get("/api/me", headers=shell.headers()).status_code == 200  # another key's is its own
+
+
+def test_off_counts_nothing(open_shell):
+    shell = open_shell(ORDERS_RATE_LIMIT="off")
+    headers = shell.headers()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: shell.client.get("/api/me", headers=headers), range(50)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert "x-ratelimit-limit" not in answers[0].headers
+    assert shell.doors.streams.client.keys("orders:rate:*") == []

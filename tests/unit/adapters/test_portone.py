@@ -1,0 +1,109 @@
+"""PortOne's API: what each of its answers says of a payment; no sockets."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import httpx
+import pytest
+
+from adapters.payments import NoAnswer, NotTold
+from adapters.payments.portone import PortOne, PortOneUnasked
+from adapters.simulators import portone as simulated
+
+AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
+KIND = "portone.Transaction.Paid"
+
+
+def ask(answer, payment="p-1"):
+    handler = answer if callable(answer) else lambda request: httpx.Response(200, json=answer)
+    source = PortOne("http://portone", "key", transport=httpx.MockTransport(handler))
+    return source.ask(KIND, AT, {"paymentId": payment})
+
+
+def test_the_question_carries_the_key_and_the_id_whatever_it_holds():
+    seen = []
+
+    def answer(request):
+        seen.append((request.url.raw_path, request.headers["authorization"]))
+        return httpx.Response(200, json=simulated.payment("a/../b ?", "PAID", 5, AT))
+
+    ask(answer, "a/../b ?")
+    assert seen == [(b"/payments/a%2F..%2Fb%20%3F", "PortOne key")]
+
+
+def test_paid():
+    told = ask(simulated.payment("p-1", "PAID", 1250, AT, currency="USD"))
+    assert (told.captured_at, told.captured, told.currency) == (AT, Decimal("12.50"), "USD")
+    assert (told.refunded_at, told.ended, told.method) == (None, None, "Card")
+
+
+@pytest.mark.parametrize(("status", "back"), [("CANCELLED", 500), ("PARTIAL_CANCELLED", 200)])
+def test_what_went_back_is_cumulative(status, back):
+    told = ask(simulated.payment("p-1", status, 500, AT, back=back))
+    assert (told.captured, told.refunded, told.refunded_at) == (Decimal(500), Decimal(back), AT)
+
+
+def test_canceled_before_anything_was_captured():
+    told = ask(simulated.payment("p-1", "CANCELLED", 500, AT, paid=False))
+    assert (told.captured_at, told.refunded_at, told.ended) == (None, None, "PaymentCanceled")
+
+
+def test_failed_says_why():
+    told = ask(simulated.payment("p-1", "FAILED", 500, AT))
+    assert (told.captured_at, told.ended, told.ended_at) == (None, "PaymentFailed", AT)
+    assert (told.code, told.message) == ("CARD_DECLINED", "declined")
+
+
+@pytest.mark.parametrize("status", ["READY", "PAY_PENDING", "VIRTUAL_ACCOUNT_ISSUED", "NEW"])
+def test_what_is_open_says_nothing(status):
+    told = ask(simulated.payment("p-1", status, 500, AT))
+    assert (told.captured_at, told.refunded_at, told.ended) == (None, None, None)
+    assert told.awaits_deposit == (status == "VIRTUAL_ACCOUNT_ISSUED")
+
+
+def raising(error):
+    def answer(request):
+        raise error
+
+    return answer
+
+
+def says(status, **more):
+    return lambda request: httpx.Response(status, **more)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        raising(httpx.ConnectError("no")), raising(httpx.ReadTimeout("no")), raising(httpx.RemoteProtocolError("no")),
+        says(500), says(429, headers={"retry-after": "7"}), says(401, json={"type": "UNAUTHORIZED"}), says(204),
+        says(404), says(404, json={"message": "no such page"}), says(404, content=b"<html>"),
+        says(200, content=b"<html>"), says(200, content=b"[" * 100_000), says(200, json=[]), says(200, json={}),
+        says(200, content=b"NaN"), says(200, json=simulated.payment("p-2", "PAID", 5, AT)),
+        says(200, json={**simulated.payment("p-1", "PAID", 5, AT), "currency": "won"}),
+        says(200, json={**simulated.payment("p-1", "PAID", 5, AT), "paidAt": "0001-01-01T00:00:00Z"}),
+        says(200, json=simulated.payment("p-1", "PAID", -5, AT)),
+    ],
+)  # fmt: skip
+def test_all_else_is_no_answer(answer):
+    with pytest.raises(NoAnswer) as caught:
+        ask(answer)
+    assert caught.value.retry_after in (None, 7)
+
+
+def test_a_payment_that_portone_does_not_know_is_final():
+    with pytest.raises(NotTold):
+        ask(says(404, json={"type": "PAYMENT_NOT_FOUND", "message": "no"}))
+
+
+def test_without_a_key_there_is_only_the_webhooks_word():
+    def word(kind):
+        return PortOneUnasked().ask(f"portone.Transaction.{kind}", AT, {"paymentId": "p-1"})
+
+    assert (word("Paid").captured_at, word("Paid").captured) == (AT, None)
+    assert word("Failed").ended == "PaymentFailed"
+    assert (word("Cancelled").refunded_at, word("Cancelled").refunded) == (AT, None)
+    with pytest.raises(NotTold, match="ORDERS_PORTONE_API_KEY"):
+        word("PartialCancelled")
