@@ -31,14 +31,14 @@ PATIENCE_S = 120.0
 WORKER = ("workers.app", "-Q", f"{DRAIN},{CHORES}")
 
 
-def filled(database_url: str, play: Play) -> dict[int, list[Entry]]:
+def filled(database_url: str, play: Play, shards: int = SHARDS) -> dict[int, list[Entry]]:
     """Journal a play; shard → its entries in order of arrival, repeated deliveries too (for `pour`)."""
     engine = engines.connect(database_url)
     entries: dict[tuple[str, str], Entry] = {}
     with engine.begin() as conn:
         policy_id(conn, Policy())  # results refer to it, those that are replayed too
         for start in range(0, len(play.deliveries), CHUNK):
-            done = append(conn, play.deliveries[start : start + CHUNK], SHARDS)
+            done = append(conn, play.deliveries[start : start + CHUNK], shards)
             entries |= {(e.source, e.event_id): e for e in done.new}
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(text("vacuum analyze journal"))
@@ -50,9 +50,9 @@ def filled(database_url: str, play: Play) -> dict[int, list[Entry]]:
     return found
 
 
-def pour(redis_url: str, entries: Mapping[int, Sequence[Entry]]) -> None:
+def pour(redis_url: str, entries: Mapping[int, Sequence[Entry]], shards: int = SHARDS) -> None:
     """Put entries into empty streams, however many they are."""
-    streams = Streams(connect(redis_url), SHARDS, lambda shard: None)
+    streams = Streams(connect(redis_url), shards, lambda shard: None)
     streams.client.flushdb()
     streams.cap = max(map(len, entries.values())) + 1
     for shard, waiting in entries.items():
@@ -74,7 +74,7 @@ def work(hands: Sequence[Hand], commands: Sequence[Mapping[str, Any]]) -> tuple[
 
 
 def drain_commands(
-    hands: Sequence[Hand], database_url: str, redis_url: str, batch: int, **extra: Any
+    hands: Sequence[Hand], database_url: str, redis_url: str, batch: int, shards: int = SHARDS, **extra: Any
 ) -> list[dict[str, Any]]:
     """What tells each hand to drain, from shards far apart. `{number}` in an extra text is the hand's."""
     return [
@@ -83,8 +83,8 @@ def drain_commands(
             "database_url": database_url,
             "redis_url": redis_url,
             "batch": batch,
-            "shards": SHARDS,
-            "first": hand.number * SHARDS // len(hands),
+            "shards": shards,
+            "first": hand.number * shards // len(hands),
             **{k: v.format(number=hand.number) if isinstance(v, str) else v for k, v in extra.items()},
         }
         for hand in hands
@@ -123,12 +123,17 @@ class FullPath:
         """Until every event has a result. Errors: BenchError after two minutes."""
         until = monotonic() + PATIENCE_S
         while monotonic() < until:
-            if not any(self.streams.lengths()):
-                with self.engine.connect() as conn:
-                    if not conn.execute(_UNDECIDED).scalar_one():
-                        return
+            if self.is_done():
+                return
             sleep(POLL_S)
         raise BenchError(f"the full path is not done after {PATIENCE_S:.0f} s; see its worker's log")
+
+    def is_done(self) -> bool:
+        """Whether every event has a result; asked of the streams first, since PostgreSQL has work to do."""
+        if any(self.streams.lengths()):
+            return False
+        with self.engine.connect() as conn:
+            return not conn.execute(_UNDECIDED).scalar_one()
 
 
 _UNDECIDED = text("select exists (select from journal j where not exists (select from results r where r.seq = j.seq))")

@@ -242,14 +242,14 @@ class _Stage:
         """Drain with every statement noted: for the ceiling, and to count statements a batch; then to profile."""
         for batch in (*self.plan.other_batches, self.plan.batch):  # the plan's last: the ceiling replays it
             url = self._fresh_for_drain()
-            record = {"record": self.recording.pattern}
+            record: dict[str, Any] = {"record": self.recording.pattern}
             ours.work(self.hands, ours.drain_commands(self.hands, url, self.drain_redis, batch, **record))
             self.measured.batches[str(batch)] = ceiling.summary(self.recording.plan())
             self.say(f"recorded at batch {batch}: {self.measured.batches[str(batch)]['statements']} statements a batch")
         if self.plan.profile is not None:
             url = self._fresh_for_drain()
             one = self.hands[:1]  # alone, so that it is seen waiting for the servers and not for its rival
-            told = {"profile": str(self.plan.profile.resolve())}
+            told: dict[str, Any] = {"profile": str(self.plan.profile.resolve())}
             ours.work(one, ours.drain_commands(one, url, self.drain_redis, self.plan.batch, **told))
             self.say(f"profile: {self.plan.profile}")
 

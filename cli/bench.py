@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from time import monotonic
 from typing import Annotated
@@ -14,7 +17,17 @@ from cli.opening import stop_at_sigterm
 from cli.options import Json, Problem, err, out, print_json
 
 
+class What(StrEnum):
+    """What may be measured."""
+
+    DRAIN = "drain"
+    SCALE = "scale"
+
+
 def bench(
+    what: Annotated[
+        What, typer.Argument(help="drain: events a second beside Celery's ways. scale: growing databases, a backlog.")
+    ] = What.DRAIN,
     quick: Annotated[bool, typer.Option("--quick", help="Under a minute, on fewer events: a first look.")] = False,
     rounds: Annotated[
         int | None, typer.Option("--rounds", min=1, max=100, help="Of everything; 5, with --quick 2.")
@@ -35,6 +48,8 @@ def bench(
 ) -> None:
     """Measure events a second, latency and costs, beside Celery with a task an event and PostgreSQL's ceiling.
 
+    `orders bench scale` instead lets the database, the workers, the shards and the backlog grow: up to ten million events, 20 GB of disk and a quarter of an hour; with --quick a hundredth of it.
+
     Runs on its own embedded servers in a temporary folder, or in fresh databases on DATABASE_URL and REDIS_URL.
     Every system plays the same lives of orders, and ends in the same states, or the bench fails.
 
@@ -49,6 +64,10 @@ def bench(
 
     def say(what: str) -> None:
         err.print(f"[dim]{monotonic() - began:6.1f} s[/]  {escape(what)}")
+
+    if what is What.SCALE:
+        _scale(quick, rounds, say, began, json)
+        return
 
     played = orders or (1000 if quick else 4000)
     plan = running.Plan(
@@ -74,3 +93,22 @@ def bench(
         sys.stdout.write(report.markdown(found))
     else:
         report.show(out, found)
+
+
+def _scale(quick: bool, rounds: int | None, say: Callable[[str], None], began: float, json: bool) -> None:
+    from bench import run as running
+    from bench import scale
+    from bench.servers import BenchError, opened
+
+    plan = scale.Plan(sizes=(10_000, 100_000), rounds=2, backlog=20_000) if quick else scale.Plan()
+    plan = replace(plan, rounds=rounds or plan.rounds)
+    try:
+        with opened() as servers:
+            machine = running.machine(servers)
+            found = scale.document(scale.run(servers, plan, say), plan, machine, monotonic() - began)
+    except BenchError as error:
+        raise Problem(str(error)) from error
+    if json:
+        print_json(found)
+    else:
+        out.print_json(data=found)
