@@ -137,7 +137,7 @@ class Player:
         entries = sum(streams.lengths())
         if self.stage.servers.whose == "started":
             streams.client.flushall()
-            self.display.tell(f"Redis emptied (FLUSHALL): {entries:,} entries, every doorbell and every group are gone")
+            self.display.tell(f"Redis emptied (FLUSHALL): {entries:,} entries and every doorbell are gone")
             return True
         # On a server of yours: what is ours, and nothing else.
         keys = [key for pattern in _OUR_KEYS for key in streams.client.scan_iter(pattern, count=1000)]

@@ -1,14 +1,15 @@
-"""What answers a doorbell: batches of the ringing shards, each shard under its lock, until the slice ends.
+"""What answers a doorbell: batches of whatever shards have entries, each shard under its lock, until the slice ends.
 
 1. delete the doorbell's key: a ring from here on rings again; look how many entries each shard has
-2. lock the shard (PostgreSQL's advisory lock: it dies with the connection); not ours → leave
-3. read what is pending (a predecessor died between commit and acknowledgement), and what is new
-4. settle the batch in one transaction; acknowledge and delete its entries
-5. after letting go, look again: go on until the shard is empty or the slice ends; ring the others that have entries
+2. lock the shards of a batch (PostgreSQL's advisory locks: they die with the connection); leave those we do not get
+3. read their oldest entries: they stay in the stream until their results are committed
+4. settle the batch in one transaction; delete its entries
+5. after letting go, look again, at all shards: go on until nothing waits or the slice ends, and then ring
 
-The lock only keeps a shard's events in order and workers out of each other's way; row locks and the
-results' key are what promise 2 rests on. A batch takes what is waiting, so it grows with the backlog
-and shrinks when idle; it is filled from several shards, since one seldom has a full batch waiting.
+So one ring is enough for any number of shards, and who finds a shard taken may leave it: its holder looks
+again after letting go. The locks only keep a shard's events in order and workers out of each other's way; row
+locks and the results' key are what promise 2 rests on. A batch takes what is waiting, so it grows with the
+backlog and shrinks when idle; it is filled from several shards, since one seldom has a full batch waiting.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from sqlalchemy import Connection, Engine
 
 from domain.policy import Context, Policy
 from journal.batch import Report, Shop, clock, is_of_the_moment, settle, settle_carefully
-from journal.entries import Entry, decode, number_of, read
+from journal.entries import Entry, decode, read
 from journal.streams import Streams
 from storage.hot import Statement
 from storage.literals import array
@@ -61,49 +62,47 @@ class Drain:
         lengths = self.streams.answer(shard)
         until = monotonic() + slice_s
         total = Report()
-        held: set[int] = set()  # shards that we locked at any time: whoever found one taken leaves it to us
-        while lengths[shard]:
-            report = self._batch(shard, self._window(shard, lengths), held)
+        taken: set[int] = set()  # by other workers, which look again after letting go
+        while window := self._window(shard, lengths, taken):
+            report = self._batch(window, taken)
             lengths = self.streams.lengths()  # after letting go: what came meanwhile is ours to see
-            if report is None:  # another worker holds it
-                break
             total.known += report.known
             for outcome, count in report.outcomes.items():
                 total.outcomes[outcome] = total.outcomes.get(outcome, 0) + count
+            shard = (list(window)[-1] + 1) % len(lengths)  # the others' turn
             if monotonic() > until:
+                if left := self._window(shard, lengths, ()):
+                    self.streams.ring(next(iter(left)))
                 break
-        for each in sorted(held):
-            if lengths[each]:
-                self.streams.ring(each)
         return total
 
-    def _window(self, shard: int, lengths: Sequence[int]) -> dict[int, int]:
-        """The shard, then others with entries, in turn, as many as fill a batch: shard → entries in its stream."""
-        window, waiting = {shard: lengths[shard]}, lengths[shard]
-        for other in ((shard + i) % len(lengths) for i in range(1, len(lengths))):
+    def _window(self, first: int, lengths: Sequence[int], taken: Collection[int]) -> dict[int, int]:
+        """Shards with entries, in turn from the first, as many as fill a batch: shard → entries in its stream."""
+        window: dict[int, int] = {}
+        waiting = 0
+        for shard in ((first + i) % len(lengths) for i in range(len(lengths))):
             if waiting >= self.batch or len(window) * PER_SHARD >= self.batch:
                 break
-            if lengths[other]:
-                window[other] = lengths[other]
-                waiting += lengths[other]
+            if lengths[shard] and shard not in taken:
+                window[shard] = lengths[shard]
+                waiting += lengths[shard]
         return window
 
-    def _batch(self, shard: int, window: Mapping[int, int], held: set[int]) -> Report | None:
-        """Settle one batch. None: nothing was there, or the shard is another worker's."""
-        careful, seen = False, frozenset(held)
+    def _batch(self, window: Mapping[int, int], taken: set[int]) -> Report:
+        """Settle one batch; `taken` learns which shards are another worker's."""
+        careful = False
         for attempt in range(1, TRIES + 1):
             try:
                 with self.engine.begin() as conn:
-                    found = self._read(conn, shard, window, held, seen)
-                    if found is None:
-                        return None
-                    entries, names = found
+                    entries, names = self._read(conn, window, taken)
+                    if not names:
+                        return Report()
                     way = settle_carefully if careful else settle
                     report = way(conn, entries, Context(clock(), self.policy), self.shop)
             except redis.RedisError:
                 raise
             except Exception as error:
-                passing, seen = is_of_the_moment(error), frozenset()
+                passing = is_of_the_moment(error)
                 if (careful and not passing) or (passing and attempt == TRIES):
                     raise
                 careful = careful or not passing
@@ -111,45 +110,33 @@ class Drain:
             else:
                 self.streams.finish(names)
                 return report
-        return None
+        return Report()
 
-    def _read(
-        self, conn: Connection, shard: int, window: Mapping[int, int], touched: set[int], seen: Collection[int]
-    ) -> tuple[list[Entry], Names] | None:
-        """Entries of the shards that we could lock, and their names in the streams.
-
-        What a predecessor read and did not finish is read again, but in shards whose entries we have `seen`.
-        """
+    def _read(self, conn: Connection, window: Mapping[int, int], taken: set[int]) -> tuple[list[Entry], Names]:
+        """Entries of the shards that we could lock, and their names in the streams."""
         held = [row[0] for row in _LOCKS.run(conn, {"shards": array(list(window), "integer")})]
-        touched.update(held)
-        if shard not in held:
-            return None
-        count = _share([window[each] for each in held], self.batch)
-        found = self.streams.read(held, count, again=[s for s in held if s not in seen])
-        if not found:
-            return None
+        taken.update(window.keys() - set(held))
+        if not held:
+            return [], {}
+        found = self.streams.read(held, _share([window[each] for each in held], self.batch))
         entries: list[Entry] = []
         large: list[int] = []
-        names: Names = {s: [] for s in found}
+        names: Names = {shard: [] for shard in found}
         room = BATCH_BYTES
-        for each, waiting in found.items():
-            for name, fields in waiting:
-                if not fields:  # deleted before it was acknowledged
-                    names[each].append(name)
-                    continue
-                seq, size = number_of(fields)
+        for shard, waiting in found.items():
+            for name, event in waiting:
                 if room <= 0:
                     break
+                seq, size, entry = decode(event, shard)
                 room -= size
-                names[each].append(name)
-                entry = decode(fields, each)
+                names[shard].append(name)
                 if entry is None:
                     large.append(seq)
                 else:
                     entries.append(entry)
         entries += read(conn, large)
         entries.sort(key=_seq)
-        return _once(entries), names
+        return _once(entries), {shard: each for shard, each in names.items() if each}
 
 
 def _share(lengths: Sequence[int], room: int) -> int:

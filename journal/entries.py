@@ -7,7 +7,7 @@ journal, so that Redis stays small whatever a body's size.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -43,41 +43,26 @@ def shard_of(route: str, shards: int) -> int:
     return zlib.crc32(route.encode()) % shards
 
 
-def encode(entry: Entry) -> dict[str, bytes | int]:
-    """The fields of a stream entry: s its number, n its body's size, and e the event unless it is large."""
+def encode(entry: Entry) -> bytes:
+    """What of an entry travels through a stream: number and size, and all the rest unless it is large."""
     if entry.size <= INLINE_BYTES:
-        names = [entry.source, entry.event_id, entry.type, entry.version, entry.time, entry.subject, entry.held]
-        event = orjson.dumps([*names, entry.data])
+        e = entry
+        event = orjson.dumps(
+            [e.seq, e.size, e.source, e.event_id, e.type, e.version, e.time, e.subject, e.held, e.data]
+        )
         if len(event) <= INLINE_BYTES + NAMES_BYTES:
-            return {"s": entry.seq, "n": entry.size, "e": event}
-    return {"s": entry.seq, "n": entry.size}
+            return event
+    return orjson.dumps([entry.seq, entry.size])
 
 
-def number_of(fields: Mapping[bytes, bytes]) -> tuple[int, int]:
-    """(seq, size) of a stream entry."""
-    return int(fields[b"s"]), int(fields[b"n"])
-
-
-def decode(fields: Mapping[bytes, bytes], shard: int) -> Entry | None:
-    """The entry, or None where it travelled by its number."""
-    body = fields.get(b"e")
-    if body is None:
-        return None
-    source, event_id, kind, version, time, subject, held, data = orjson.loads(body)
-    seq, size = number_of(fields)
-    return Entry(
-        seq,
-        source,
-        event_id,
-        kind,
-        version,
-        datetime.fromisoformat(time),
-        subject,
-        shard,
-        held,
-        data,
-        size,
-    )
+def decode(event: bytes, shard: int) -> tuple[int, int, Entry | None]:
+    """(number, size, the entry, or None where it travelled by its number)."""
+    seq, size, *rest = orjson.loads(event)
+    if not rest:
+        return seq, size, None
+    source, event_id, kind, version, time, subject, held, data = rest
+    when = datetime.fromisoformat(time)
+    return seq, size, Entry(seq, source, event_id, kind, version, when, subject, shard, held, data, size)
 
 
 _READ = """

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, text
 
 from journal.entries import read
-from journal.streams import Streams
+from journal.streams import Streams, bells_for
 from storage.literals import array, columns, unnest
 
 SETTLING_S = 1.5  # an event younger than this is on its way through its publisher
@@ -81,10 +81,11 @@ def relay(engine: Engine, streams: Streams) -> Relayed:
             done.added += _top_up(engine, streams, shard, missing)
         if len(seqs or ()) < streams.cap and streams.is_behind(shard):
             streams.caught_up(shard)
-    for shard, length in enumerate(streams.lengths()):
-        if length:
-            streams.ring(shard)
-            done.rung += 1
+    lengths = streams.lengths()
+    waiting = [shard for shard, length in enumerate(lengths) if length]
+    for shard in waiting[: bells_for(sum(lengths))]:
+        streams.ring(shard)
+        done.rung += 1
     return done
 
 

@@ -1,51 +1,49 @@
 """Redis: one stream and one doorbell a shard. Expendable: the journal has everything.
 
 Keys, for shard 12 (the braces keep a shard's keys on one node of a cluster):
-  orders:{12}:events   the stream: entries in journal order, group `drain`, deleted once decided
+  orders:{12}:events   the stream: entries in journal order, deleted once decided
   orders:{12}:bell     set while a doorbell for the shard is on its way; the drain deletes it first
   orders:{12}:behind   set while the journal has events of the shard that did not fit: the relay tops up
 
-A stream holds at most STREAM_ENTRIES / shards entries of at most INLINE_BYTES each (about 48 MB in
-all, however large the backlog): the rest waits in SQL. Nothing is ever trimmed away.
+No consumer group: who holds a shard's lock reads its oldest entries, which stay until their results are
+committed. What a killed drain had read is simply read again. A stream holds at most STREAM_ENTRIES / shards
+entries of at most INLINE_BYTES each (about 48 MB in all, however large the backlog): the rest waits in SQL.
+Nothing is ever trimmed away.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import redis
 
-from journal.entries import Entry, encode
+from journal.entries import Entry, decode, encode
 
-GROUP, CONSUMER = "drain", "drain"
 STREAM_ENTRIES = 48_000  # over all shards
+RING_FOR = 256  # entries: one ring brings one worker, which looks at every shard
 BELL_S = 5  # a doorbell that nobody answered may ring again after this
 
 Ring = Callable[[int], None]  # sends the Celery message "shard s has entries"
 log = logging.getLogger(__name__)
 
-# KEYS events, behind, bell · ARGV cap, seconds of the bell, topping up?, then s, n, e (or "") an entry.
+# KEYS events, behind, bell · ARGV cap, seconds of the bell, topping up?, ring?, then the entries.
 # → [entries added, whether to ring]. A shard that is behind takes nothing but from the relay, in order.
 _PUBLISH = """
 local room = tonumber(ARGV[1]) - redis.call('XLEN', KEYS[1])
 if ARGV[3] == '0' and redis.call('EXISTS', KEYS[2]) == 1 then room = 0 end
 local added = 0
-for i = 4, #ARGV, 3 do
+for i = 5, #ARGV do
   if added >= room then
     redis.call('SET', KEYS[2], '1')
     break
   end
-  if ARGV[i + 2] == '' then
-    redis.call('XADD', KEYS[1], '*', 's', ARGV[i], 'n', ARGV[i + 1])
-  else
-    redis.call('XADD', KEYS[1], '*', 's', ARGV[i], 'n', ARGV[i + 1], 'e', ARGV[i + 2])
-  end
+  redis.call('XADD', KEYS[1], '*', 'e', ARGV[i])
   added = added + 1
 end
-local ring = ARGV[3] == '0' and redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[2])
+local ring = ARGV[4] == '1' and redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[2])
 return {added, ring and 1 or 0}
 """
 
@@ -62,9 +60,13 @@ return lengths
 
 def connect(redis_url: str) -> redis.Redis:
     """A client with timeouts, for streams (bytes in, bytes out)."""
-    return redis.Redis.from_url(
+    client = redis.Redis.from_url(
         redis_url, protocol=2, socket_timeout=10, socket_connect_timeout=5, health_check_interval=30
     )
+    client.set_response_callback(
+        "XRANGE", lambda found, **_: found
+    )  # as it comes: pairs of pairs cost a fifth of the read
+    return client
 
 
 class Streams:
@@ -78,15 +80,20 @@ class Streams:
         self._all = [_events(shard) for shard in range(shards)]
 
     def publish(self, entries: Iterable[Entry]) -> bool:
-        """Put committed entries into their streams and ring. False: Redis is away, the relay will do it."""
+        """Put committed entries into their streams and ring. False: Redis is away, the relay will do it.
+
+        Rings once a RING_FOR entries, last of all: whoever answers a bell looks at every stream.
+        """
         by_shard: dict[int, list[Entry]] = defaultdict(list)
         for entry in entries:
             by_shard[entry.shard].append(entry)
-        bells: list[int] = []  # rung last: a broker that fails must not keep entries out
+        waiting = sum(map(len, by_shard.values()))
+        silent = len(by_shard) - bells_for(waiting)  # the first so many shards
+        bells: list[int] = []  # sent last: a broker that fails must not keep entries out
         try:
-            for shard, batch in by_shard.items():
+            for number, (shard, batch) in enumerate(by_shard.items()):
                 for start in range(0, len(batch), 500):
-                    if self.add(shard, batch[start : start + 500]):
+                    if self.add(shard, batch[start : start + 500], ring=number >= silent):
                         bells.append(shard)
             for shard in bells:
                 self._ring(shard)
@@ -99,14 +106,12 @@ class Streams:
             return False
         return True
 
-    def add(self, shard: int, entries: Sequence[Entry], *, topping_up: bool = False) -> bool:
-        """Add entries while there is room; true if the doorbell is to be rung."""
-        arguments: list[Any] = [self.cap, BELL_S, int(topping_up)]
-        for entry in entries:
-            fields = encode(entry)
-            arguments += [fields["s"], fields["n"], fields.get("e", b"")]
-        _, ring = self._publish(keys=[_events(shard), f"orders:{{{shard}}}:behind", _bell(shard)], args=arguments)
-        return bool(ring)
+    def add(self, shard: int, entries: Sequence[Entry], *, topping_up: bool = False, ring: bool = False) -> bool:
+        """Add entries while there is room; true if the doorbell, taken with `ring`, is to be rung."""
+        arguments: list[Any] = [self.cap, BELL_S, int(topping_up), int(ring), *map(encode, entries)]
+        keys = [_events(shard), f"orders:{{{shard}}}:behind", _bell(shard)]
+        _, taken = self._publish(keys=keys, args=arguments)
+        return bool(taken)
 
     def ring(self, shard: int) -> None:
         """Ring unless a doorbell is on its way."""
@@ -121,55 +126,29 @@ class Streams:
         """Entries in each shard's stream."""
         return list(self._look(keys=self._all, args=[self.shards]))
 
-    def read(
-        self, shards: Sequence[int], count: int, *, again: Collection[int] = ()
-    ) -> dict[int, list[tuple[bytes, Any]]]:
-        """Up to `count` new entries a shard; `again`: before them, as many that were read and not finished."""
-        asked: list[dict[Any, Any]] = [{_events(s): "0" for s in again}, {_events(s): ">" for s in shards}]
-        try:
-            answers = self._read_groups(asked, count)
-        except redis.ResponseError as error:
-            if "NOGROUP" not in str(error):
-                raise
-            self._make_groups(shards)
-            answers = self._read_groups(asked, count)
-        by_key = {_events(shard).encode(): shard for shard in shards}
-        found: dict[int, list[tuple[bytes, Any]]] = {}
-        for answer in answers:
-            for key, entries in answer or ():
-                if entries:
-                    found.setdefault(by_key[key], []).extend(entries)
-        return found
-
-    def _read_groups(self, asked: Sequence[dict[Any, Any]], count: int) -> list[Any]:
+    def read(self, shards: Sequence[int], count: int) -> dict[int, list[tuple[bytes, bytes]]]:
+        """Up to `count` of the oldest entries a shard: (name in the stream, what `encode` made)."""
         pipe = self.client.pipeline(transaction=False)
-        for streams in asked:
-            if streams:
-                pipe.xreadgroup(GROUP, CONSUMER, streams, count=count)
-        return list(pipe.execute())
-
-    def _make_groups(self, shards: Iterable[int]) -> None:
-        """A group that was never there, or was lost with a flush, starts at the stream's first entry."""
         for shard in shards:
-            try:
-                self.client.xgroup_create(_events(shard), GROUP, "0", mkstream=True)
-            except redis.ResponseError as error:
-                if "BUSYGROUP" not in str(error):
-                    raise
+            pipe.xrange(_events(shard), count=count)
+        answers: Any = pipe.execute()
+        return {
+            shard: [(name, fields[1]) for name, fields in answer]
+            for shard, answer in zip(shards, answers, strict=True)
+            if answer
+        }
 
     def finish(self, done: Mapping[int, Sequence[bytes]]) -> None:
-        """Acknowledge and delete entries whose results are committed."""
+        """Delete entries whose results are committed."""
         pipe = self.client.pipeline(transaction=False)
         for shard, names in done.items():
-            if names:
-                pipe.xack(_events(shard), GROUP, *names)
-                pipe.xdel(_events(shard), *names)
+            pipe.xdel(_events(shard), *names)
         pipe.execute()
 
     def numbers(self, shard: int) -> set[int]:
         """The journal numbers of what the stream holds (at most its cap)."""
         found: Any = self.client.xrange(_events(shard))
-        return {int(fields[b"s"]) for _, fields in found}
+        return {decode(fields[1], shard)[0] for _, fields in found}
 
     def is_behind(self, shard: int) -> bool:
         """Whether the journal has events of the shard that did not fit into its stream."""
@@ -178,6 +157,11 @@ class Streams:
     def caught_up(self, shard: int) -> None:
         """The stream has all there is: publishers may add to it again."""
         self.client.delete(f"orders:{{{shard}}}:behind")
+
+
+def bells_for(entries: int) -> int:
+    """How many rings so many entries are worth."""
+    return -(-entries // RING_FOR)
 
 
 def _events(shard: int) -> str:

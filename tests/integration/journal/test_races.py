@@ -209,8 +209,8 @@ class Moment(Streams):
     happens: Callable[[], None] | None = None
     held = True  # while the shard is locked; False: after the holder's last look
 
-    def read(self, shards, count, *, again=()):
-        found = super().read(shards, count, again=again)
+    def read(self, shards, count):
+        found = super().read(shards, count)
         if found and self.held:
             self._let()
         return found

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from journal.entries import INLINE_BYTES, Entry, decode, encode, number_of, shard_of
-from journal.streams import Streams, connect
+from journal.entries import INLINE_BYTES, Entry, decode, encode, shard_of
+from journal.streams import RING_FOR, Streams, connect
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -29,21 +29,18 @@ def streams(redis_url, rung) -> Streams:
 
 def test_an_entry_comes_out_as_it_went_in():
     entry = an_entry(7, by="customer")
-    fields = {k.encode(): v if isinstance(v, bytes) else str(v).encode() for k, v in encode(entry).items()}
-    assert decode(fields, 3) == entry
+    assert decode(encode(entry), 3) == (7, entry.size, entry)
 
 
 def test_a_large_body_travels_by_its_number():
     entry = an_entry(7, note="x" * INLINE_BYTES)
-    fields = {k.encode(): str(v).encode() for k, v in encode(entry).items()}
-    assert decode(fields, 3) is None
-    assert number_of(fields)[0] == 7
+    assert decode(encode(entry), 3) == (7, entry.size, None)
 
 
 def test_long_names_travel_by_number_too():
     entry = an_entry(7)
     entry.event_id = entry.subject = "이" * 255
-    assert "e" not in encode(entry)
+    assert decode(encode(entry), 3) == (7, entry.size, None)
 
 
 def test_publishing_rings_once_until_somebody_answers(streams, rung):
@@ -58,18 +55,29 @@ def test_publishing_rings_once_until_somebody_answers(streams, rung):
 def test_entries_stay_until_they_are_finished(streams):
     streams.publish([an_entry(1), an_entry(2)])
     first = streams.read([3], 10)
-    assert streams.read([3], 10) == {}
-    assert streams.read([3], 10, again=[3]) == first
-    streams.finish({3: [name for name, _ in first[3]]})
-    assert streams.read([3], 10, again=[3]) == {}
-    assert streams.lengths()[3] == 0
+    assert streams.read([3], 10) == first
+    streams.finish({3: [name for name, _ in first[3]][:1]})
+    assert streams.read([3], 10) == {3: first[3][1:]}
+    assert streams.lengths()[3] == 1
 
 
-def test_what_was_read_before_comes_before_what_is_new(streams):
-    streams.publish([an_entry(1)])
-    streams.read([3], 10)
-    streams.publish([an_entry(2)])
-    assert [number_of(fields)[0] for _, fields in streams.read([3], 10, again=[3])[3]] == [1, 2]
+def test_the_oldest_are_read_first_and_no_more_than_asked_for(streams):
+    streams.publish([an_entry(1), an_entry(2), an_entry(3), an_entry(4, shard=5)])
+    found = streams.read([3, 4, 5], 2)
+    assert {shard: [decode(event, shard)[0] for _, event in each] for shard, each in found.items()} == {
+        3: [1, 2],
+        5: [4],
+    }
+
+
+def test_a_few_entries_in_many_shards_ring_once_and_many_ring_more_often(streams, rung):
+    streams.publish([an_entry(n, shard=n % 8) for n in range(16)])
+    assert len(rung) == 1
+    for shard in range(8):
+        streams.answer(shard)
+    rung.clear()
+    streams.publish([an_entry(n, shard=n % 8) for n in range(RING_FOR + 1)])
+    assert len(rung) == 2
 
 
 def test_an_answer_takes_the_bell_and_tells_what_waits(streams, rung):
@@ -93,14 +101,6 @@ def test_a_full_stream_leaves_the_rest_to_the_relay_and_takes_nothing_until_it_c
     streams.add(3, [an_entry(3), an_entry(4)], topping_up=True)
     streams.caught_up(3)
     assert streams.numbers(3) == {3, 4}
-
-
-def test_a_lost_group_is_made_again_at_the_first_entry(streams):
-    streams.publish([an_entry(1)])
-    streams.read([3], 10)
-    streams.client.flushdb()
-    streams.publish([an_entry(2)])
-    assert [int(f[b"s"]) for _, f in streams.read([3], 10)[3]] == [2]
 
 
 def test_publishing_to_a_redis_that_is_away_loses_nothing_and_says_so(rung):
