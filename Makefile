@@ -43,6 +43,7 @@ docs: $(READY) ## Write the generated pages of docs/ anew
 	@mkdir -p docs
 	$(BIN)/python -m domain.diagrams > docs/.lifecycle.md.new || { rm -f docs/.lifecycle.md.new; exit 1; }
 	@mv docs/.lifecycle.md.new docs/lifecycle.md
+	$(BIN)/python -m tests.client.guide > /dev/null
 
 # uv is needed here only, so it stands in no lock. LOCK_ARGS=--upgrade takes the newest of everything,
 # LOCK_ARGS='--upgrade-package celery' of one; without, only what pyproject.toml asks for changes.
@@ -55,7 +56,7 @@ lock: ## Write requirements.lock anew from pyproject.toml, for Python 3.11–3.1
 	    $(LOCK_ARGS) --output-file requirements.lock pyproject.toml
 
 clean: ## Remove the environment and every cache; .orders (your data) stays
-	rm -rf $(VENV) .venv-ci build dist *.egg-info
+	rm -rf $(VENV) .venv-ci build dist *.egg-info client/build client/src/*.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -95,9 +96,9 @@ $$found -m venv --clear $(VENV) || { \
 endef
 
 # Everything comes from the lock, the build tool too: nothing is fetched but what it names.
-$(READY): requirements.lock pyproject.toml $(stale)
+$(READY): requirements.lock pyproject.toml client/pyproject.toml $(stale)
 	@$(make-venv)
 	@echo "environment: installing requirements.lock (a minute the first time)"
 	@$(PIP) install --require-hashes -r requirements.lock
-	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(PIP) install --no-deps --no-build-isolation --editable . --editable client
 	@touch $@

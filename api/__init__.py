@@ -5,6 +5,7 @@ server      the Server API, carts, the catalogue
 inbound     webhooks of payment providers and carriers
 
 app         every door in one application; openapi: what FastAPI cannot know of them
+asyncapi    the events that come in and the webhooks that go out, described
 doors       the open connections they stand on
 auth        who calls, and what they may; known: keys looked up a moment ago; limits: how often
 tokens      what a key is, tokens for customers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Lifespan
 
 from api import errors, health, inbound, openapi, tokens
 from api.answers import Json
@@ -47,6 +49,7 @@ TAGS = [
     {"name": "Keys", "description": "What a key is, and tokens for customers."},
     {"name": "Health", "description": "For load balancers and supervisors; without a key."},
 ]
+ROUTERS = (tokens.router, queries, writes, webhooks, health.router)
 HEADERS_SHOWN = [
     "X-Request-Id",
     "Retry-After",
@@ -70,20 +73,11 @@ def create_app(doors: Doors) -> FastAPI:
             await app.state.inbound.stop()
             doors.close()
 
-    app = FastAPIOffline(
-        redoc_url=None,
-        title="Order Lifecycle Workers",
-        version=version("order-lifecycle-workers"),
-        description=DESCRIPTION,
-        openapi_tags=TAGS,
-        lifespan=lifespan,
-        default_response_class=Json,
-        generate_unique_id_function=_operation_id,
-    )
+    app = without_doors(lifespan)
     app.state.doors = doors
     app.state.keys = KnownKeys(doors.engine)
     app.state.limits = Limits(doors.streams.client, doors.settings.rate_limit)
-    errors.install(app)
+    errors.install(app, _methods())
     app.add_middleware(WholeBody)
     if doors.settings.allowed_origins:
         app.add_middleware(
@@ -98,10 +92,34 @@ def create_app(doors: Doors) -> FastAPI:
             max_age=600,
         )  # fmt: skip
     app.add_middleware(Frame)  # the last one added is the outermost
-    for router in (tokens.router, queries, writes, webhooks, health.router):
+    return app
+
+
+def without_doors(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
+    """Every route and what is documented of it; nothing behind it, so that its OpenAPI document needs no server."""
+    app = FastAPIOffline(
+        redoc_url=None,
+        title="Order Lifecycle Workers",
+        version=version("order-lifecycle-workers"),
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        lifespan=lifespan,
+        default_response_class=Json,
+        generate_unique_id_function=_operation_id,
+    )
+    for router in ROUTERS:
         app.include_router(router)
     openapi.complete(app)
     return app
+
+
+def _methods() -> dict[str, str]:
+    """What each path allows: a route knows its own method alone. A HEAD is answered wherever a GET is (api/frame.py)."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for route in (each for router in ROUTERS for each in router.routes if isinstance(each, APIRoute)):
+        methods = route.methods or set()
+        found[route.path] |= methods | ({"HEAD"} if "GET" in methods else set())
+    return {path: ", ".join(sorted(methods)) for path, methods in found.items()}
 
 
 def _operation_id(route: APIRoute) -> str:

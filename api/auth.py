@@ -75,7 +75,7 @@ class _Dependency(SecurityBase):
         return caller
 
 
-# The names are those of `security_of` in api/app.py.
+# The names are those of `ACCEPTED` in api/openapi.py.
 secret = _Dependency("secret", "secret")
 reader = _Dependency("reader", "secret", "customer")
 anyone = _Dependency("anyone", "secret", "customer", "publishable")

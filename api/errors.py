@@ -69,8 +69,8 @@ def unavailable(message: str) -> ApiError:
     return ApiError(503, message, name="Unavailable", headers={"Retry-After": str(RETRY_S)})
 
 
-def install(app: FastAPI) -> None:
-    """Answer every refusal of `app` in the one shape."""
+def install(app: FastAPI, allowed: Mapping[str, str] | None = None) -> None:
+    """Answer every refusal of `app` in the one shape; `allowed` names the methods of paths that have several routes."""
 
     @app.exception_handler(ApiError)
     async def refused(_: Request, error: ApiError) -> Json:
@@ -81,8 +81,14 @@ def install(app: FastAPI) -> None:
         return _invalid(error).answer()
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> Json:
-        return ApiError(error.status_code, str(error.detail), headers=error.headers).answer()
+    async def http(request: Request, error: HTTPException) -> Json:
+        headers = dict(error.headers or {})
+        if error.status_code == 405:  # a path that stands there as it is comes before one with an id in it
+            template = getattr(request.scope.get("route"), "path", "")
+            known = allowed or {}
+            if told := known.get(request.url.path) or known.get(template):
+                headers["Allow"] = told
+        return ApiError(error.status_code, str(error.detail), headers=headers).answer()
 
     async def away(_: Request, error: Exception) -> Json:
         cause = getattr(error, "orig", None) or error

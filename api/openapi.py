@@ -7,6 +7,9 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api.body import LIMIT
+from api.query import describing, parameters
+
 SCHEMES = {
     "SecretKey": {
         "type": "http", "scheme": "bearer", "description": "`sk01_…`: the whole Server API and every query."
@@ -43,13 +46,16 @@ ERRORS: dict[str, Any] = {
         }
     },
 }
+# What every operation may refuse with, by its status: the name among the components, and what it says.
 REFUSALS = {
-    "400": "The request is wrong: `data.errors` names the fields",
-    "401": "No valid key",
-    "403": "This key may not do that",
-    "429": "The key's requests of this minute are spent; `Retry-After` says how long to wait",
-    "503": "PostgreSQL is away or busy; send the same request again after `Retry-After`",
+    "400": ("BadRequest", "The request is wrong: `data.errors` names the fields, and what each takes"),
+    "401": ("Unauthorized", "No valid key"),
+    "403": ("Forbidden", "This key may not do that"),
+    "413": ("TooLarge", f"The body is larger than {LIMIT} bytes"),
+    "429": ("TooManyRequests", "The key's requests of this minute are spent; `Retry-After` says how long to wait"),
+    "503": ("Unavailable", "PostgreSQL is away or busy; send the same request again after `Retry-After`"),
 }
+_SHAPE: dict[str, Any] = {"application/json": {"schema": {"$ref": "#/components/schemas/Errors"}}}
 
 
 def complete(app: FastAPI) -> None:
@@ -75,23 +81,34 @@ def complete(app: FastAPI) -> None:
 def _fill(document: dict[str, Any]) -> None:
     components = document.setdefault("components", {})
     components["securitySchemes"] = SCHEMES
+    components["responses"] = {name: {"description": said, "content": _SHAPE} for name, said in REFUSALS.values()}
     schemas = components.setdefault("schemas", {})
     for theirs in ("HTTPValidationError", "ValidationError"):
         schemas.pop(theirs, None)
     schemas["Errors"] = ERRORS
+    schemas |= describing.documents() | parameters.conditions()
     for operation in (each for path in document["paths"].values() for each in path.values()):
         responses = operation["responses"]
-        refused = []
         if "HTTPValidationError" in str(responses.get("422")):  # FastAPI's guess: here that is a 400
             del responses["422"]
-            refused.append("400")
-        if told := operation.get("security"):
-            operation["security"] = ACCEPTED[next(iter(told[0]))]
-            refused += ["401", "403", "429", "503"]
-        for status in refused:
-            responses.setdefault(status, {"description": REFUSALS[status]})
         for status, response in responses.items():
             if status >= "4":
-                response.setdefault(
-                    "content", {"application/json": {"schema": {"$ref": "#/components/schemas/Errors"}}}
-                )
+                response.setdefault("content", _SHAPE)
+        for status in _refused(operation):
+            responses.setdefault(status, {"$ref": f"#/components/responses/{REFUSALS[status][0]}"})
+        operation["responses"] = dict(sorted(responses.items()))
+
+
+def _refused(operation: dict[str, Any]) -> list[str]:
+    """The statuses that follow from what the operation takes; its security scheme becomes what that stands for."""
+    found = []
+    if "parameters" in operation or "requestBody" in operation:
+        found.append("400")
+    if "requestBody" in operation:
+        found.append("413")
+    if told := operation.get("security"):
+        operation["security"] = ACCEPTED[next(iter(told[0]))]
+        found += ["401", "403", "429"]
+    if found:  # all but health, which asks for itself
+        found.append("503")
+    return found

@@ -7,6 +7,7 @@ running    worker, beat, up, migrate
 ingest     events from files into the journal
 looking    show, list, account, verify
 mending    dead letters, parked events, replay
+schema     the OpenAPI and AsyncAPI documents
 doctor     settings with their sources, and what is wrong
 bench      how fast, against what one would write otherwise
 demo       whole lives of orders, with everything that goes wrong; its parts are

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from sqlalchemy.exc import OperationalError
 
-from cli import bench, demo, doctor, ingest, keys, looking, mending, running, serving, webhooks
+from cli import bench, demo, doctor, ingest, keys, looking, mending, running, schema, serving, webhooks
 from cli.options import Problem, err
 from embedded import ServerError
 from storage.migrate import StorageError
@@ -34,6 +34,7 @@ cli.add_typer(mending.parked, name="parked")
 cli.command("replay")(mending.replay_where)
 cli.add_typer(keys.keys, name="keys")
 cli.add_typer(webhooks.webhooks, name="webhooks")
+cli.command()(schema.schema)
 cli.command()(doctor.doctor)
 cli.command()(bench.bench)
 cli.command()(running.migrate)

@@ -15,6 +15,7 @@ from domain.fulfillment import Fulfillment
 from domain.machine import Step
 from domain.order import Order, OrderItem, Status
 from domain.policy import Policy
+from domain.refunds import lacks_reversed_money
 from domain.returns import Return
 from domain.transaction import Transaction
 
@@ -32,12 +33,24 @@ def order_statuses(order: Order) -> list[str]:
     return [str(status) for status in found]
 
 
+def held_back(order: Order) -> str | None:
+    """Why nothing of the order may start to ship, although it was paid; None where it may.
+
+    What has started already goes on: a parcel that the warehouse took on may be reported shipped.
+    """
+    if not lacks_reversed_money(order):
+        return None
+    taken = ", ".join(t.payment_id for t in order.transactions if t.reversed_at is not None)
+    return f"payment_reversed: payment {taken} was taken back after it was made; it ships once the money is there again"
+
+
 def movable(order: Order, step: str) -> list[Fulfillment | None]:
     """The fulfillments that `step` of the whole order may mean; None among them is what is open and in none yet.
 
-    preparing takes on the plan, shipped moves what has not left, delivered what has not arrived.
+    preparing takes on the plan, shipped moves what has not left, delivered what has not arrived. While a
+    reversed payment leaves the order short, only a parcel by its own name moves.
     """
-    if order.canceled_at is not None or order.status == Status.NEW or not order.is_covered():
+    if order.canceled_at is not None or order.status == Status.NEW or not order.is_covered() or held_back(order):
         return []
     plan = next((f for f in order.fulfillments if f.planned), None)
     homeless: list[Fulfillment | None] = [None] if plan is None and order.open_shares() else []
@@ -51,16 +64,21 @@ def movable(order: Order, step: str) -> list[Fulfillment | None]:
 
 
 def transaction_statuses(payment: Transaction) -> list[str]:
-    """What a payment may be asked to become; money that went back is not paid again, and a refund is no cancel."""
+    """What a payment may be asked to become; money that went back is not paid again, and a refund is no cancel.
+
+    One that was reversed is paid anew, or stays as it is.
+    """
     if payment.paid_at is not None:
         return []
+    if payment.is_reversed():
+        return [str(transaction.Status.PAID)]
     ended = _reached(transaction.STEPS[payment.status], ("PaymentFailed", "PaymentCanceled"), payment)
     return [str(transaction.Status.PAID), *ended]
 
 
 def fulfillment_statuses(order: Order, parcel: Fulfillment) -> list[str]:
-    """What a fulfillment may be asked to become; nothing once its order was canceled."""
-    if order.canceled_at is not None:
+    """What a fulfillment may be asked to become; nothing once its order was canceled, nor a plan that is held back."""
+    if order.canceled_at is not None or (parcel.planned and held_back(order)):
         return []
     moves = ("FulfillmentPacked", "FulfillmentShipped", "FulfillmentDelivered", "FulfillmentFailed")
     return _reached(fulfillment.STEPS[parcel.status], moves, parcel)

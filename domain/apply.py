@@ -20,7 +20,7 @@ from domain.outcome import APPLIED, DONE, IGNORED, Outcome, dead, ignored, parke
 from domain.parcels import match_items, named, parcel_step, recount, tracking_updated
 from domain.parts import FILLED, NEW, drop, touch
 from domain.policy import Context
-from domain.refunds import raise_targets, settle_return_amounts
+from domain.refunds import lacks_reversed_money, raise_targets, settle_return_amounts
 from domain.returns import Return, ReturnItem
 from domain.transaction import Transaction
 from events.catalogue import Event
@@ -65,8 +65,11 @@ def flags_of(order: Order) -> list[str]:
         flags.add("underpaid")
     if order.canceled_at is not None and any(f.has_left() for f in order.fulfillments):
         flags.add("shipped_after_cancel")
-    if any(t.dispute not in (None, "won") for t in order.transactions):
-        flags.add("disputed")
+    for t in order.transactions:
+        if t.dispute not in (None, "won"):
+            flags.add("disputed")
+        if t.reversed_at is not None and lacks_reversed_money(order):
+            flags.add("payment_reversed")
     if order.fulfillments and _over_fulfilled(order):
         flags.add("over_fulfilled")
     return sorted(flags) if flags else _NO_FLAGS
@@ -144,7 +147,7 @@ def _order_canceled(order: Order, event: Event, context: Context, waiting: Seque
 def _order_expired(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
     if order.canceled_at is not None:
         return ignored("repeated")
-    if order.captured() > 0 or order.is_covered():
+    if order.captured() > 0 or order.was_covered():
         return ignored("already_paid")
     _cancel(order, event)
     _flag(order, "expired")
@@ -223,22 +226,35 @@ def _payment_succeeded(order: Order, event: Event, context: Context, waiting: Se
     except MoneyError as error:
         return dead("malformed", f"amount: {error}")
     paid = _transaction(order, event, context)
-    paid.amount = data.amount if paid.paid_at is None else max(paid.amount, data.amount)
-    paid.paid_at = earliest(paid.paid_at, event.time)
+    paid.capture(data.amount, event.time)
     paid.provider = agreed(paid.provider, data.provider)
     paid.payment_method = agreed(paid.payment_method, data.paymentMethod)
     paid.receipt_url = agreed(paid.receipt_url, data.receiptUrl)
     fire(transaction.STEPS, paid, "PaymentSucceeded")
     fire(transaction.STEPS, paid, "PaymentRefunded")  # a refund may have been reported before
+    if paid.paid_at is None:
+        return Outcome(APPLIED, "reversed_since")
     return ignored("paid_after_expiry") if "expired" in order.flags else DONE
 
 
 def _payment_ended(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
     """PaymentFailed and PaymentCanceled."""
     ended = _transaction(order, event, context)
-    if ended.paid_at is not None or not fire(transaction.STEPS, ended, event.type):
+    captured = ended.paid_at is not None or ended.reversed_at is not None
+    if captured or not fire(transaction.STEPS, ended, event.type):
         return ignored("overtaken")
     return DONE
+
+
+def _payment_reversed(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+    taken = _transaction(order, event, context)
+    if taken.reversed_at is not None and event.time <= taken.reversed_at:
+        return ignored("repeated" if event.time == taken.reversed_at else "overtaken")
+    before = taken.paid_at
+    taken.reverse(event.time)
+    fire(transaction.STEPS, taken, "PaymentReversed")
+    fire(transaction.STEPS, taken, "PaymentRefunded")  # what is left may be less, and have gone back
+    return ignored("overtaken") if before is not None and taken.paid_at == before else DONE
 
 
 def _payment_refunded(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
@@ -387,6 +403,7 @@ _HANDLERS: dict[str, Handler] = {
     "PaymentSucceeded": _payment_succeeded,
     "PaymentFailed": _payment_ended,
     "PaymentCanceled": _payment_ended,
+    "PaymentReversed": _payment_reversed,
     "PaymentRefunded": _payment_refunded,
     "PaymentDisputed": _payment_disputed,
     "FulfillmentCreated": parcel_step,
@@ -405,4 +422,4 @@ _MOVES_ITEMS = frozenset(
     ("FulfillmentCreated", "FulfillmentPacked", "FulfillmentShipped", "FulfillmentDelivered", "FulfillmentFailed",
      "TrackingUpdated", "ReturnCompleted", "OrderCanceled")
 )  # fmt: skip
-_MOVES_MONEY = frozenset(("PaymentSucceeded", "ReturnCompleted", "OrderCanceled"))
+_MOVES_MONEY = frozenset(("PaymentSucceeded", "PaymentReversed", "ReturnCompleted", "OrderCanceled"))

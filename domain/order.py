@@ -26,7 +26,7 @@ class Status(StrEnum):
 
     NEW = "new"  # named by an event, not created yet: hidden from everyone
     PENDING = "pending"  # placed, not paid
-    PAID = "paid"  # captured money covers the total
+    PAID = "paid"  # captured money covers the total, or did before a payment was reversed
     FAILED = "failed"  # every payment failed; a later success revives it
     PREPARING = "preparing"  # a fulfillment exists
     SHIPPED = "shipped"  # every item has left
@@ -43,7 +43,7 @@ LIFECYCLE = (
     # event                      from                                       to                   guards on Order
     ("OrderCreated", (S.NEW,), S.PENDING, "is_created"),
     ("OrderCanceled", (S.PENDING, S.FAILED, S.PAID, S.PREPARING), S.CANCELED, "is_canceled"),
-    ("PaymentSucceeded", (S.PENDING, S.FAILED), S.PAID, "is_covered"),
+    ("PaymentSucceeded", (S.PENDING, S.FAILED), S.PAID, "was_covered"),
     ("PaymentSucceeded", (S.FAILED,), S.PENDING, "payment_lives"),
     ("PaymentFailed", (S.PENDING,), S.FAILED, "every_payment_failed"),
     ("FulfillmentCreated", (S.PAID,), S.PREPARING, "has_fulfillment"),
@@ -124,7 +124,7 @@ class Order:
     gone: list[Any] = field(default_factory=list)  # stored parts to delete
 
     def captured(self) -> Decimal:
-        """Money captured, refunded or not."""
+        """Money captured, refunded or not; not what was reversed."""
         return sum((t.amount for t in self.transactions if t.paid_at is not None), Decimal(0))
 
     def is_created(self) -> bool:
@@ -132,11 +132,24 @@ class Order:
         return self.placed_at is not None
 
     def is_covered(self) -> bool:
-        """Guard: captured money, refunded or not, reaches the total."""
+        """Whether captured money, refunded or not, reaches the total."""
         return self.captured() >= self.total_amount
 
+    def was_covered(self) -> bool:
+        """Guard: captured money, refunded, reversed or not, reaches the total.
+
+        A reversal is told before or after what it reverses, and after a parcel has left: only what no
+        reversal takes away brings every order of arrival to one status. That the money is gone, the flag says.
+        """
+        if self.is_covered():
+            return True
+        for t in self.transactions:
+            if t.reversed_at is not None:
+                return sum((t.ever_captured() for t in self.transactions), Decimal(0)) >= self.total_amount
+        return False
+
     def payment_lives(self) -> bool:
-        """Guard: a payment is pending, or was captured."""
+        """Guard: a payment is pending, or captured."""
         return any(t.lives() for t in self.transactions)
 
     def every_payment_failed(self) -> bool:

@@ -22,6 +22,7 @@ REASONS = {
     "discarded": "an operator discarded it",
     # applied, with something to say
     "rejected_already": "the return's rejection had come before its request",
+    "reversed_since": "the payment was reversed after that; recorded, and it pays for nothing",
     # parked: waits for …
     "order_unknown": "waits for OrderCreated of that number",
     "payment_unknown": "waits for the order that names this payment",

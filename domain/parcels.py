@@ -54,7 +54,7 @@ def match_items(order: Order, shares: Sequence[Share] | None) -> list[tuple[Orde
 def parcel_step(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
     """FulfillmentCreated, -Packed, -Shipped, -Delivered and -Failed."""
     data = event.data
-    if order.canceled_at is None and not order.is_covered():
+    if order.canceled_at is None and not order.was_covered():
         return parked("not_paid")
     parcel = named(order.fulfillments, data.fulfillment)
     if event.type == "FulfillmentFailed":

@@ -1,7 +1,8 @@
 """What is due back to the payer, and on which payment: a cumulative target a transaction.
 
 The targets follow from the order's state alone, so they do not depend on the order of arrival, and
-a refund that staff made at the provider by hand counts toward the same target.
+a refund that staff made at the provider by hand counts toward the same target. Money that was reversed
+pays for nothing, and none of it is due back; what was due back before, stays so.
 """
 
 from __future__ import annotations
@@ -54,10 +55,10 @@ def raise_targets(order: Order) -> None:
     """Raise each transaction's `refund_target` toward what is due, and mark those that rose.
 
     A target never falls, since its refund may have gone out: where a later event shows that another
-    payment should have borne it, the sum over all payments still never exceeds what is due.
+    payment should have borne it, the sum over all payments, reversed ones too, still never exceeds what is due.
     """
     payments, due = captured(order), targets(order)
-    left = sum(due, Decimal(0)) - sum((t.refund_target for t in payments), Decimal(0))
+    left = sum(due, Decimal(0)) - sum((t.refund_target for t in order.transactions), Decimal(0))
     for transaction, target in zip(payments, due, strict=True):
         rise = min(target - transaction.refund_target, left)
         if rise > 0:
@@ -67,8 +68,22 @@ def raise_targets(order: Order) -> None:
             touch(transaction)
 
 
+def lacks_reversed_money(order: Order) -> bool:
+    """Whether a reversal left the order without money that it needs; never of a canceled one.
+
+    Money that went back as too much, before the reversal of another payment showed that it was not,
+    is lacking, too.
+    """
+    if order.canceled_at is not None or all(t.reversed_at is None for t in order.transactions):
+        return False
+    if not order.is_covered():
+        return order.was_covered() or any(t.is_reversed() for t in order.transactions)
+    given = sum((t.refund_target for t in captured(order)), Decimal(0))
+    return given > sum(targets(order), Decimal(0))
+
+
 def captured(order: Order) -> list[Transaction]:
-    """Transactions that captured money, by the time it happened, then by paymentId."""
+    """Transactions with captured money that was not reversed, by the time it happened, then by paymentId."""
     return sorted(
         (t for t in order.transactions if t.paid_at is not None),
         key=lambda t: (t.paid_at, t.payment_id),

@@ -2,12 +2,16 @@
 
 A payment told twice stands at its highest amount and its earliest time. Success beats failed and
 canceled whenever it comes; `refunded_amount` is the highest cumulative figure that was reported.
+
+A reversal (a bank took the deposit back) takes away the captures that happened before it or at its
+time; a later one counts again. By the times that they happened, so whichever is told first: all
+captures are kept, as soon as there are two or a reversal.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -18,7 +22,7 @@ from domain.parts import CLEAN
 class Status(StrEnum):
     """Stages of a transaction."""
 
-    PENDING = "pending"  # announced; nothing captured
+    PENDING = "pending"  # announced, nothing captured; or reversed, until it is captured anew
     PAID = "paid"  # captured, and not all of it refunded
     FAILED = "failed"  # the last we know is a failure
     CANCELED = "canceled"  # given up before capture, or refunded in full
@@ -30,6 +34,7 @@ LIFECYCLE = (
     ("PaymentSucceeded", (S.PENDING, S.FAILED, S.CANCELED), S.PAID, "holds_money"),
     ("PaymentFailed", (S.PENDING,), S.FAILED),
     ("PaymentCanceled", (S.PENDING, S.FAILED), S.CANCELED),
+    ("PaymentReversed", (S.PAID, S.FAILED, S.CANCELED), S.PENDING, "is_reversed"),
     ("PaymentRefunded", (S.PAID, S.PENDING, S.FAILED), S.CANCELED, "all_went_back"),
 )
 MACHINE = build(Status, LIFECYCLE)
@@ -44,29 +49,82 @@ class Transaction:
     payment_id: str
     currency: str
     status: str = S.PENDING
-    amount: Decimal = Decimal(0)  # captured; before that what is expected, 0 where unknown
+    amount: Decimal = Decimal(0)  # captured; before that, or reversed, what is expected, 0 where unknown
     refunded_amount: Decimal = Decimal(0)  # the highest cumulative figure reported
     refund_target: Decimal = Decimal(0)  # what is due back in all, whether made or not
     payment_method: str | None = None
     receipt_url: str | None = None
     provider: str | None = None
-    paid_at: datetime | None = None  # the earliest capture reported; None: nothing captured
+    paid_at: datetime | None = None  # the earliest capture reported that counts; None: no money is there
     dispute: str | None = None  # "open", else the outcome that was reported
+    reversed_at: datetime | None = None  # the latest reversal reported
+    captures: list[str] = field(default_factory=list)  # "time amount" of each, sorted; empty where all say the same
     created_at: datetime | None = None
     mark: int = CLEAN
     target_raised: bool = False  # this batch raised refund_target: a refund is to be made
 
+    def capture(self, amount: Decimal, at: datetime) -> None:
+        """Note a capture of `amount` that happened at `at`."""
+        if self.reversed_at is None:
+            if self.paid_at is None:
+                self.amount, self.paid_at = amount, at
+                return
+            if self.paid_at == at and self.amount == amount and not self.captures:
+                return
+        self._keep_only_capture()
+        told = _written(amount, at)
+        if told not in self.captures:
+            self.captures = sorted([*self.captures, told])
+        self._weigh()
+
+    def reverse(self, at: datetime) -> None:
+        """Note a reversal that happened at `at`: what was captured until then counts no more."""
+        self._keep_only_capture()
+        self.reversed_at = at if self.reversed_at is None else max(self.reversed_at, at)
+        self._weigh()
+
+    def ever_captured(self) -> Decimal:
+        """The highest amount that was ever captured, reversed or not."""
+        if self.captures:
+            return max(amount for _, amount in map(_read, self.captures))
+        return self.amount if self.paid_at is not None else Decimal(0)
+
+    def is_reversed(self) -> bool:
+        """Guard: its money was taken back, and none was captured since."""
+        return self.reversed_at is not None and self.paid_at is None
+
     def all_went_back(self) -> bool:
-        """Guard: something was captured, and all of it was refunded."""
+        """Guard: something was captured and not reversed, and all of it was refunded."""
         return self.paid_at is not None and 0 < self.refunded_amount >= self.amount
 
     def holds_money(self) -> bool:
-        """Guard: something was captured and not all of it was refunded."""
+        """Guard: something was captured and neither reversed nor refunded in full."""
         return self.paid_at is not None and not self.all_went_back()
 
     def lives(self) -> bool:
-        """Pending, or captured at some time: not given up."""
+        """Pending, reversed or captured: not given up."""
         return self.status == S.PENDING or self.paid_at is not None
+
+    def _keep_only_capture(self) -> None:
+        if not self.captures and self.paid_at is not None:
+            self.captures = [_written(self.amount, self.paid_at)]
+
+    def _weigh(self) -> None:
+        """Amount and time follow from the captures that count; without any, the amount is what may come again."""
+        told = [_read(one) for one in self.captures]
+        since = self.reversed_at
+        counting = [(at, amount) for at, amount in told if since is None or at > since]
+        self.paid_at = min((at for at, _ in counting), default=None)
+        self.amount = max((amount for _, amount in counting or told), default=self.amount)
+
+
+def _written(amount: Decimal, at: datetime) -> str:
+    return f"{at.astimezone(UTC).isoformat()} {amount.normalize():f}"
+
+
+def _read(capture: str) -> tuple[datetime, Decimal]:
+    at, amount = capture.split(" ")
+    return datetime.fromisoformat(at), Decimal(amount)
 
 
 STEPS = steps(MACHINE, Transaction)

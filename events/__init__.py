@@ -3,4 +3,5 @@
 money      amounts with their currency's exponent; never floats
 envelope   an event as it travels: identity, times, subject, version, body
 catalogue  every type and version of an event's data, and how old versions become new
+schema     the catalogue as JSON Schema
 """

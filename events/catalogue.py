@@ -133,6 +133,13 @@ class PaymentCanceled(_PaymentEnded):
     """A payment was given up before any capture."""
 
 
+class PaymentReversed(Body):
+    """A bank took a deposit back: no money came after all, until it is captured anew at a later time."""
+
+    paymentId: Name
+    reason: Text | None = None
+
+
 class PaymentRefunded(Body):
     """Money went back; `refundedAmount` is the provider's cumulative figure."""
 
@@ -243,6 +250,7 @@ _BODIES: tuple[type[Body], ...] = (
     PaymentSucceeded,
     PaymentFailed,
     PaymentCanceled,
+    PaymentReversed,
     PaymentRefunded,
     PaymentDisputed,
     OrderCanceled,
@@ -272,8 +280,8 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
 
 # Types that name no order of their own accord: a payment or a parcel leads to it.
 _WITHOUT_SUBJECT = {
-    "PaymentSucceeded", "PaymentFailed", "PaymentCanceled", "PaymentRefunded", "PaymentDisputed",
-    "TrackingUpdated",
+    "PaymentSucceeded", "PaymentFailed", "PaymentCanceled", "PaymentReversed", "PaymentRefunded",
+    "PaymentDisputed", "TrackingUpdated",
 }  # fmt: skip
 # Fields that tell who a customer is. They live in a side table, never in the journal's bodies.
 PERSONAL_FIELDS = ("customerSnapshot", "shippingAddress", "notes", "note")

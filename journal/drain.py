@@ -37,8 +37,11 @@ TRIES = 5  # of one batch, against deadlocks and rivals, before it is left to th
 LOCK_SPACE = 77_001  # first key of the shards' advisory locks
 
 log = logging.getLogger(__name__)
+# What a drain commits follows from the journal, so it need not wait for the disk (decision 0012): a crash of
+# PostgreSQL costs the last fractions of a second of it, which the relay brings back.
 _LOCKS = Statement(
-    f"select s from unnest(cast(:shards as integer[])) s where pg_try_advisory_xact_lock({LOCK_SPACE}, s)"
+    "select s, set_config('synchronous_commit', 'off', true) from unnest(cast(:shards as integer[])) s "
+    f"where pg_try_advisory_xact_lock({LOCK_SPACE}, s)"
 )
 
 Names = dict[int, list[bytes]]  # shard → the stream's names of entries

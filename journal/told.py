@@ -1,9 +1,11 @@
 """What a provider told of a payment, as events: at most one of each kind a payment, whoever asked and however often.
 
-`<payment>:paid`, `:failed`, `:canceled`, and `:refunded:<cumulative amount>` (`:refunded:all` where it named none).
+`<payment>:paid`, `:failed`, `:canceled`, and `:refunded:<cumulative amount>` (`:refunded:all` where it named none);
+`:reversed` of a deposit that was taken back, then `:paid:2`, `:reversed:2` …, in turns.
 Their source, `<provider>/api`, is no webhook's: nobody outside can take such an id first. What the journal has
 already is left out, and counts nothing. Success before its refund, and success whatever else was said: an answer
-tells how a payment stands, not what happened last.
+tells how a payment stands, not what happened last. Answers may be late: that a deposit was taken back, or made
+anew, counts only where the time that it was asked for lies behind what is known.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, text
 
@@ -19,7 +21,7 @@ from events.envelope import Envelope, EnvelopeError
 from storage.literals import array, columns, unnest
 
 _KNOWN = text(
-    "select j.source, j.event_id, j.data from journal j join "
+    "select j.source, j.event_id, j.time, j.data from journal j join "
     f"{unnest(('source', 'event_id'), ('text', 'text'))} using (source, event_id)"
 )
 _OWED = text("""
@@ -63,6 +65,13 @@ class Payment(Protocol):
     def awaits_deposit(self) -> bool: ...
 
 
+class Fact(NamedTuple):
+    """An event that is known: when it happened, and its data."""
+
+    time: datetime
+    data: dict[str, Any]
+
+
 class NotTold(Exception):
     """Final: nothing will come of asking again."""
 
@@ -71,12 +80,12 @@ class OrderUnknown(Exception):
     """The amount is the order's to say, and the order is not here yet."""
 
 
-def known(conn: Connection, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
-    """Which of these (source, id) the journal has, with their data."""
+def known(conn: Connection, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], Fact]:
+    """Which of these (source, id) the journal has, with what they say."""
     if not keys:
         return {}
     found = conn.execute(_KNOWN, columns(("source", "event_id"), ("text", "text"), sorted(keys)))
-    return {(source, event_id): data for source, event_id, data in found}
+    return {(source, event_id): Fact(time, data) for source, event_id, time, data in found}
 
 
 class Desk:
@@ -87,22 +96,34 @@ class Desk:
         keys = {
             (_source(provider), f"{t.payment_id}:{step}")
             for provider, t in told
-            for step in ("paid", "failed", "canceled", _refund(t))
+            for step in ("paid", "failed", "canceled", "reversed", _refund(t))
         }
         self._known = known(conn, keys)
+        self._learn_of_reversed(conn, {(_source(provider), t.payment_id) for provider, t in told})
         silent = sorted({t.payment_id for _, t in told if _names_no_amount(t)})
         self._owed = {row.payment_id: row for row in conn.execute(_OWED, {"ids": array(silent, "text")})}
 
+    def _learn_of_reversed(self, conn: Connection, payments: set[tuple[str, str]]) -> None:
+        """The later turns of payments that were reversed: a statement a turn, and seldom any."""
+        turn = 1
+        while payments := {(s, p) for s, p in payments if (s, f"{p}:{_nth('reversed', turn)}") in self._known}:
+            turn += 1
+            steps = (_nth("paid", turn), _nth("reversed", turn))
+            self._known |= known(conn, {(s, f"{p}:{step}") for s, p in payments for step in steps})
+
     def take(self, provider: str, told: Payment) -> None:
-        """One answer; NotTold, OrderUnknown or EnvelopeError where it comes to no event."""
-        paid = self._fact(provider, told, "paid")
-        if told.awaits_deposit and paid is not None:
-            raise NotTold(
-                f"payment_reversed: {provider} had reported payment {told.payment_id} as paid and now waits for the "
-                "deposit again; the order still counts it as paid: hold its parcels, and ask the customer to pay anew"
-            )
-        if told.captured_at is not None and paid is None:
-            paid = self._capture(provider, told, told.captured_at)
+        """One answer; OrderUnknown or EnvelopeError where it comes to no event."""
+        turn = 1
+        while self._fact(provider, told, _nth("reversed", turn)):
+            turn += 1
+        paid = self._fact(provider, told, _nth("paid", turn))
+        if told.awaits_deposit:
+            # An answer from before the deposit may come after it. If it was taken back, that has a webhook of its own.
+            if paid is not None and (told.ended_at is None or told.ended_at >= paid.time):
+                self._add(provider, told, _nth("reversed", turn), "PaymentReversed", told.ended_at, {})
+            return
+        if paid is None and (at := self._captured_at(provider, told, turn)) is not None:
+            paid = self._capture(provider, told, turn, at)
         amount = told.refunded
         if told.refunded_at is not None and amount is None:
             amount = self._captured_before(told, paid)
@@ -113,7 +134,19 @@ class Desk:
             data = _present(code=told.code, message=told.message)
             self._add(provider, told, step, told.ended, told.ended_at, data)
 
-    def _capture(self, provider: str, told: Payment, at: datetime) -> dict[str, Any]:
+    def _captured_at(self, provider: str, told: Payment, turn: int) -> datetime | None:
+        """When the money came, None if it did not; after a reversal, only what is surely no answer from before it.
+
+        A provider may leave the first capture's time standing: then it is there again by the time that the webhook
+        tells. Not where money went back since: one that is canceled while it waits for its deposit looks like that.
+        """
+        back = self._fact(provider, told, _nth("reversed", turn - 1))
+        if back is None or told.captured_at is None or told.captured_at > back.time:
+            return told.captured_at
+        again = told.ended_at is not None and told.ended_at > back.time and told.refunded_at is None
+        return told.ended_at if again else None
+
+    def _capture(self, provider: str, told: Payment, turn: int, at: datetime) -> Fact:
         amount, currency = told.captured, told.currency
         if amount is None:
             owed = self._owed.get(told.payment_id)
@@ -128,28 +161,28 @@ class Desk:
             paymentMethod=told.method,
             receiptUrl=told.receipt_url,
         )
-        paid = self._add(provider, told, "paid", "PaymentSucceeded", at, data)
+        paid = self._add(provider, told, _nth("paid", turn), "PaymentSucceeded", at, data)
         canceled = self._fact(provider, told, "canceled")
         if canceled is not None and told.captured is None:  # its bare word came first; all of it went back
             self._give_back(provider, told, at, amount)
         return paid
 
-    def _captured_before(self, told: Payment, paid: dict[str, Any] | None) -> Decimal | None:
+    def _captured_before(self, told: Payment, paid: Fact | None) -> Decimal | None:
         """All that was captured of a payment, None if nothing was."""
         if paid is not None:
-            return Decimal(paid["amount"])
+            return Decimal(paid.data["amount"])
         owed = self._owed.get(told.payment_id)
         return owed.amount if owed is not None and owed.paid_at is not None else None
 
     def _give_back(self, provider: str, told: Payment, at: datetime, amount: Decimal) -> None:
         self._add(provider, told, _refund(told), "PaymentRefunded", at, {"refundedAmount": f"{amount:f}"})
 
-    def _fact(self, provider: str, told: Payment, step: str) -> dict[str, Any] | None:
+    def _fact(self, provider: str, told: Payment, step: str) -> Fact | None:
         return self._known.get((_source(provider), f"{told.payment_id}:{step}"))
 
     def _add(
         self, provider: str, told: Payment, step: str, kind: str, at: datetime | None, data: dict[str, Any]
-    ) -> dict[str, Any]:
+    ) -> Fact:
         key = (_source(provider), f"{told.payment_id}:{step}")
         if key not in self._known:
             data = {"paymentId": told.payment_id, **data}
@@ -157,7 +190,7 @@ class Desk:
                 raise EnvelopeError("time", f"{provider} did not say when {told.payment_id} was {step}")
             event = Envelope(key[1], key[0], kind, at, told.order_number, data)
             event.body()
-            self._known[key] = data
+            self._known[key] = Fact(at, data)
             self.events.append(event)
         return self._known[key]
 
@@ -169,6 +202,11 @@ def _names_no_amount(told: Payment) -> bool:
 
 def _refund(told: Payment) -> str:
     return "refunded:all" if told.refunded is None else f"refunded:{told.refunded:f}"
+
+
+def _nth(step: str, turn: int) -> str:
+    """`paid`, then `paid:2`; there is no turn 0."""
+    return step if turn == 1 else f"{step}:{turn}"
 
 
 def _source(provider: str) -> str:

@@ -30,7 +30,8 @@ _PARTS: tuple[tuple[str, type[Any], Table, str], ...] = (
     ("items", OrderItem, tables.order_items, "shipped_quantity delivered_quantity returned_quantity"),
     (
         "transactions", Transaction, tables.transactions,
-        "status amount refunded_amount refund_target payment_method receipt_url provider paid_at dispute",
+        "status amount refunded_amount refund_target payment_method receipt_url provider paid_at dispute "
+        "reversed_at captures",
     ),
     (
         "fulfillments", Fulfillment, tables.fulfillments,

@@ -153,9 +153,11 @@ transactions = Table(
     _at("paid_at"),
     Column("dispute", Text),
     *_stamps(),
+    _at("reversed_at"),
+    Column("captures", ARRAY(Text), nullable=False, server_default="{}", comment="empty: paid_at and amount say all"),
     _one_of("status", transaction.Status),
     CheckConstraint("amount >= 0 and refunded_amount >= 0", "amounts"),
-    CheckConstraint("refund_target between 0 and amount", "refund_target"),
+    CheckConstraint("refund_target >= 0", "refund_target"),  # above the amount where more was captured and reversed
     CheckConstraint("status <> 'paid' or paid_at is not null", "paid"),
     **HOT,
 )

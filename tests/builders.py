@@ -91,6 +91,11 @@ def given_up(payment: str = "pay", **data: Any) -> Envelope:
     return told("PaymentCanceled", paymentId=payment, **data)
 
 
+def taken_back(payment: str = "pay", **data: Any) -> Envelope:
+    """PaymentReversed."""
+    return told("PaymentReversed", paymentId=payment, **data)
+
+
 def refunded(amount: str | int, payment: str = "pay", **data: Any) -> Envelope:
     """`amount` is all that went back so far."""
     return told("PaymentRefunded", paymentId=payment, refundedAmount=str(amount), **data)

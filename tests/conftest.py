@@ -3,7 +3,7 @@
     database_url         a fresh, migrated database; `module_database_url` lives for a whole module,
                          as tests by Hypothesis need
     empty_database_url   a fresh database without our schema
-    redis_url            a logical database with nothing in it
+    redis_url            a logical database with nothing in it; `module_redis_url` for a whole module
     servers              where both servers answer
 
 The embedded servers, unless DATABASE_URL or REDIS_URL names one of your own. There we make and drop
@@ -93,6 +93,19 @@ def empty_database_url(postgres_url: str) -> Iterator[str]:
 @pytest.fixture
 def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """An empty logical database for one test."""
+    with _an_empty_redis(request) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty logical database for one module."""
+    with _an_empty_redis(request) as url:
+        yield url
+
+
+@contextmanager
+def _an_empty_redis(request: pytest.FixtureRequest) -> Iterator[str]:
     import redis
 
     own = os.environ.get("REDIS_URL")

@@ -29,7 +29,6 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     400: {"description": "Verified, but no event that can be kept"},
     401: {"description": "The signature is missing, wrong, or over five minutes off"},
     404: {"description": "No such provider or carrier is configured here"},
-    413: {"description": "The body is larger than 1 MiB"},
 }
 BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
 

@@ -8,7 +8,7 @@ values        a value as it came → what a field of its kind is compared with
 operators     a column, an operator, a value → SQL
 compiling     a where and a sort → SQL, over relationships
 finding       pages, documents by id, counts
-describing    the collections in words, for OpenAPI
+describing    what is answered, for OpenAPI; parameters: what may be asked
 routes        the HTTP routes
 """
 

@@ -1,13 +1,10 @@
-"""The collections in the words of OpenAPI, made from the table of collections: documents, answers, parameters."""
+"""What queries answer, in the words of OpenAPI, made from the table of collections."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from api.query.collections import Collection, Field, Kind
-from api.query.finding import MOST_ALL
-from api.query.parsing import LIMIT, MOST_DEPTH, MOST_LIMIT
-from api.query.where import OPERATORS
+from api.query.collections import COLLECTIONS, Collection, Field, Join, Kind
 
 Schema = dict[str, Any]
 
@@ -32,44 +29,63 @@ _PAGE: dict[str, Schema] = {
     "nextPage": {"type": ["integer", "null"]},
 }
 COUNT: Schema = {"type": "object", "required": ["totalDocs"], "properties": {"totalDocs": {"type": "integer"}}}
+_TEXT: Schema = {"type": "string"}
+_TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
+_TIME: Schema = _TYPES[Kind.TIME]
+_TIME_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
+_HAPPENED: dict[str, Schema] = {
+    "seq": {"type": "integer", "description": "Its place in the journal."},
+    "source": _TEXT,
+    "id": {**_TEXT, "description": "With `source` the event's idempotency key."},
+    "type": _TEXT,
+    "time": {**_TIME, "description": "When it happened."},
+    "acceptedAt": _TIME,
+    "decidedAt": _TIME_OR_NULL,
+    "outcome": {"enum": ["applied", "ignored", "parked", "dead", "waiting"]},
+    "reason": _TEXT_OR_NULL,
+    "text": {**_TEXT_OR_NULL, "description": "The reason in words."},
+    "number": {"type": ["integer", "null"], "description": "Among the order's applied events."},
+    "stepFrom": _TEXT_OR_NULL,
+    "stepTo": _TEXT_OR_NULL,
+    "implied": {**_TEXT_OR_NULL, "description": "The step that followed from it though nobody told it."},
+    "until": {**_TIME_OR_NULL, "description": "How long a parked event waits."},
+    "deliveries": {"type": "integer", "description": "How often it came."},
+    "corrected": {"type": "boolean", "description": "Whether an operator changed its data."},
+}
 HAPPENING: Schema = {
     "type": "object",
     "description": "An event and what became of it. `data` and `detail` for a secret key alone.",
-    "properties": {
-        "id": {"type": "string"},
-        "source": {"type": "string"},
-        "type": {"type": "string"},
-        "time": {"type": "string", "format": "date-time", "description": "When it happened."},
-        "acceptedAt": {"type": "string", "format": "date-time"},
-        "decidedAt": {"type": ["string", "null"], "format": "date-time"},
-        "outcome": {"enum": ["applied", "ignored", "parked", "dead", "waiting"]},
-        "reason": {"type": ["string", "null"]},
-        "text": {"type": ["string", "null"], "description": "The reason in words."},
-        "stepFrom": {"type": ["string", "null"]},
-        "stepTo": {"type": ["string", "null"]},
-    },
+    "required": list(_HAPPENED),
+    "properties": {**_HAPPENED, "detail": _TEXT_OR_NULL, "data": {"type": "object"}},
 }
 
 
-def document_schema(of: Collection) -> Schema:
-    """A document of the collection, as far as `select` and `joins` leave it whole."""
-    properties = {name: _field(of, field) for name, field in of.fields.items() if "." not in name}
+def singular(of: Collection) -> str:
+    """`OrderItem` of order-items."""
+    return "".join(word.capitalize() for word in of.name.removesuffix("s").split("-"))
+
+
+def reference(of: Collection) -> Schema:
+    """Stands for `document_schema`, which stands among the components."""
+    return {"$ref": f"#/components/schemas/{singular(of)}Document"}
+
+
+def documents() -> dict[str, Schema]:
+    """The documents of all collections, for the components."""
+    return {f"{singular(of)}Document": document_schema(of) for of in COLLECTIONS.values()}
+
+
+def document_schema(of: Collection, *, bare: bool = False) -> Schema:
+    """A document of the collection, as far as `select` and `joins` leave it; `bare` at depth 0, with all its fields."""
+    properties = {name: _field(of, field, bare) for name, field in of.fields.items() if "." not in name}
     for name, field in of.fields.items():
         group, _, part = name.partition(".")
         if part:
-            properties[group].setdefault("properties", {})[part] = _field(of, field)
+            properties[group].setdefault("properties", {})[part] = _field(of, field, bare)
     for name, joined in of.joins.items():
-        properties[name] = {
-            "type": "object",
-            "description": f"{joined.collection} that belong to it: ids at depth 0, documents from depth 1.",
-            "required": ["docs", "hasNextPage"],
-            "properties": {
-                "docs": {"type": "array"},
-                "hasNextPage": {"type": "boolean"},
-                "totalDocs": {"type": "integer", "description": f"With joins[{name}][count]=true."},
-            },
-        }
-    return {"type": "object", "description": of.about, "required": ["id"], "properties": properties}
+        properties[name] = _join(name, joined, bare)
+    required = list(properties) if bare else ["id"]
+    return {"type": "object", "description": of.about, "required": required, "properties": properties}
 
 
 def list_schema(docs: Schema) -> Schema:
@@ -78,75 +94,30 @@ def list_schema(docs: Schema) -> Schema:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
-def parameters(of: Collection, *, many: bool, counting: bool = False) -> list[Schema]:
-    """What a query may say: of `many` documents, or of one; a count takes the where alone."""
-    found = [_where(of)] if many else []
-    if many and not counting:
-        found += [
-            _parameter("sort", "Fields, comma-separated; a leading `-` descends. Others are ignored.", "-createdAt"),
-            _parameter(
-                "limit",
-                f"Documents a page, at most {MOST_LIMIT}; 0 is all of them, up to {MOST_ALL}.",
-                kind={"type": "integer", "minimum": 0, "maximum": MOST_LIMIT, "default": LIMIT},
-            ),
-            _parameter("page", "Which page.", kind={"type": "integer", "minimum": 1, "default": 1}),
-            _parameter("pagination", "false: all documents, uncounted.", kind={"type": "boolean", "default": True}),
-        ]
-    if not counting:
-        found += [
-            _parameter(
-                "depth",
-                f"0: relationships are ids. 1: documents. Above {MOST_DEPTH} is answered as {MOST_DEPTH}.",
-                kind={"type": "integer", "minimum": 0, "default": 0},
-            ),
-            _deep("select", "Which fields to show, `select[status]=true`, or to leave out, `select[status]=false`."),
-        ]
-        if of.joins:
-            names = ", ".join(of.joins)
-            found.append(
-                _deep(
-                    "joins",
-                    f"By name ({names}): `joins[x][limit]` (default {LIMIT}), `[page]`, `[sort]`, `[where]`, "
-                    "`[count]=true`, or `joins[x]=false`; `joins=false` is none of them.",
-                )
-            )
-    return found
-
-
-def _where(of: Collection) -> Schema:
-    paths = ", ".join(name for name, field in of.fields.items() if field.kind is not Kind.GROUP)
-    over = ", ".join(f"{name}.…" for name, field in of.fields.items() if field.to)
-    return _deep(
-        "where",
-        f"`where[field][operator]=value`, with `where[and][0]…` and `where[or][0]…`, or JSON. Operators: "
-        f"{', '.join(OPERATORS)}. Fields: {paths}" + (f"; over relationships: {over}." if over else "."),
-    )
-
-
-def _deep(name: str, description: str) -> Schema:
-    return {
-        "name": name,
-        "in": "query",
-        "description": description,
-        "style": "deepObject",
-        "explode": True,
-        "schema": {"type": "object", "additionalProperties": True},
-    }
-
-
-def _parameter(name: str, description: str, example: str | None = None, kind: Schema | None = None) -> Schema:
-    made: Schema = {"name": name, "in": "query", "description": description, "schema": kind or {"type": "string"}}
-    return made if example is None else {**made, "example": example}
-
-
-def _field(of: Collection, field: Field) -> Schema:
-    schema = dict(_TYPES[field.kind])
+def _field(of: Collection, field: Field, bare: bool) -> Schema:
+    nullable = field.nullable(of.table)
     if field.to is not None:
-        schema = {
-            "type": ["string", "object"],
-            "description": f"The id of one of {field.to}; from depth 1 the document.",
-        }
-    if field.nullable(of.table):
-        kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-        schema["type"] = [*kinds, "null"]
+        target = COLLECTIONS[field.to]
+        if not bare:
+            kinds = [_TEXT, reference(target), *([{"type": "null"}] if nullable else [])]
+            return {"description": f"The id of one of {target.name}; from depth 1 the document.", "anyOf": kinds}
+        return {"type": ["string", "null"] if nullable else "string", "description": f"The id of one of {target.name}."}
+    schema = dict(_TYPES[field.kind])
+    if nullable:
+        schema["type"] = [schema["type"], "null"]
     return schema
+
+
+def _join(name: str, joined: Join, bare: bool) -> Schema:
+    of = COLLECTIONS[joined.collection]
+    made: Schema = {
+        "type": "object",
+        "description": f"The ids of {of.name} that belong to it.",
+        "required": ["docs", "hasNextPage"],
+        "properties": {"docs": {"type": "array", "items": _TEXT}, "hasNextPage": {"type": "boolean"}},
+    }
+    if not bare:
+        made["description"] = f"{of.name} that belong to it: ids at depth 0, documents from depth 1."
+        made["properties"]["docs"]["items"] = {"anyOf": [_TEXT, reference(of)]}
+        made["properties"]["totalDocs"] = {"type": "integer", "description": f"With joins[{name}][count]=true."}
+    return made

@@ -147,6 +147,8 @@ def _joins(told: Any) -> dict[str, JoinQuery | None]:
 def _join(told: Any, at: str) -> JoinQuery | None:
     if told == "false":
         return None
+    if told == "":
+        return JoinQuery()
     if not isinstance(told, dict):
         raise wrong(at, "takes [limit], [page], [sort], [where], [count], or false for none of it")
     limit = _number(told.get("limit"), f"{at}.limit", LIMIT, 0, MOST_LIMIT)

@@ -17,7 +17,7 @@ from api.answers import Json
 from api.auth import Caller, reader
 from api.doors import doors_of
 from api.errors import ApiError
-from api.query import describing
+from api.query import describing, parameters
 from api.query.collections import ALIASES, COLLECTIONS, Collection
 from api.query.finding import count, find, find_by_id, find_order, visible_id
 from api.query.parsing import Query, parse
@@ -26,10 +26,7 @@ from journal.documents import answer, timeline
 SECRET_ONLY = ("data", "detail")  # of a timeline: bodies and messages are for the shop
 Reader = Annotated[Caller, Depends(reader)]
 Id = Annotated[str, Path(description="Its id, as answered.")]
-_REFUSED: dict[int | str, dict[str, Any]] = {
-    400: {"description": "The query is wrong: `data.errors` names the field and what it takes"}
-}
-_ABSENT: dict[int | str, dict[str, Any]] = {**_REFUSED, 404: {"description": "There is none, for this caller"}}
+_ABSENT: dict[int | str, dict[str, Any]] = {404: {"description": "There is none, for this caller"}}
 
 router = APIRouter(tags=["Queries"])
 
@@ -118,14 +115,14 @@ def _add(
     name: str,
     summary: str,
     schema: dict[str, Any],
-    parameters: list[dict[str, Any]],
+    asked: list[dict[str, Any]],
     *,
     absent: bool = False,
     alias: bool = False,
 ) -> None:
     responses = {
         200: {"description": summary, "content": {"application/json": {"schema": schema}}},
-        **(_ABSENT if absent else _REFUSED),
+        **(_ABSENT if absent else {}),
     }
     router.add_api_route(
         f"/api/{path}",
@@ -137,7 +134,7 @@ def _add(
         response_class=Json,
         response_model=None,
         responses=responses,
-        openapi_extra={"parameters": parameters} if parameters else None,
+        openapi_extra={"parameters": asked},
         include_in_schema=not alias,
     )
 
@@ -145,14 +142,14 @@ def _add(
 def _add_collection(path: str, of: Collection, *, alias: bool) -> None:
     """Its three routes; what is fixed comes before `{id}`."""
     name = path.replace("-", "_")
-    document = describing.document_schema(of)
+    document = describing.reference(of)
     _add(
         path,
         _finder(of.name),
         f"find_{name}",
         f"Find {path}",
         describing.list_schema(document),
-        describing.parameters(of, many=True),
+        parameters.parameters(of, many=True),
         alias=alias,
     )
     _add(
@@ -161,7 +158,7 @@ def _add_collection(path: str, of: Collection, *, alias: bool) -> None:
         f"count_{name}",
         f"Count {path}",
         describing.COUNT,
-        describing.parameters(of, many=True, counting=True),
+        parameters.parameters(of, many=True, counting=True),
         alias=alias,
     )
     _add(
@@ -170,7 +167,7 @@ def _add_collection(path: str, of: Collection, *, alias: bool) -> None:
         f"find_{name}_by_id",
         f"One of {path} by its id",
         document,
-        describing.parameters(of, many=False),
+        parameters.parameters(of, many=False),
         absent=True,
         alias=alias,
     )
@@ -182,8 +179,8 @@ _add(
     find_order_by_number,
     "find_order_by_number",
     "An order by its number",
-    describing.document_schema(_ORDERS),
-    describing.parameters(_ORDERS, many=False),
+    describing.reference(_ORDERS),
+    parameters.parameters(_ORDERS, many=False),
     absent=True,
 )
 _add(
@@ -192,7 +189,7 @@ _add(
     "find_order_timeline",
     "What happened to an order",
     describing.list_schema(describing.HAPPENING),
-    [each for each in describing.parameters(_ORDERS, many=True) if each["name"] in ("limit", "page")],
+    parameters.pages(),
     absent=True,
 )
 for _collection in COLLECTIONS.values():

@@ -15,7 +15,8 @@ from api.query.brackets import wrong
 from api.query.collections import Kind
 from domain.ids import bare
 
-MOST_DIGITS = 40  # of a number, before or after its point
+MOST_DIGITS = 40  # of a number
+MOST_POWER = 400  # of ten that a number is: all that JavaScript has fit
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -70,12 +71,8 @@ def _number(told: Any, field: str) -> Decimal:
         raise wrong(field, "takes a number such as 20000 or 12.50") from None
     if not number.is_finite():
         raise wrong(field, "takes a finite number")
-    if (
-        number.adjusted() > MOST_DIGITS
-        or len(number.as_tuple().digits) > MOST_DIGITS
-        or number.adjusted() < -MOST_DIGITS
-    ):
-        raise wrong(field, f"takes a number of at most {MOST_DIGITS} digits")
+    if len(number.as_tuple().digits) > MOST_DIGITS or abs(number.adjusted()) > MOST_POWER:
+        raise wrong(field, f"takes a number of at most {MOST_DIGITS} digits, and no power of ten beyond {MOST_POWER}")
     return number
 
 

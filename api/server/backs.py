@@ -105,7 +105,8 @@ def _requested(request: Request, order: Order, sent: CreateReturn) -> Step:
             raise _not_now(
                 order,
                 f"{quantity} of item {name_of_item(item)} were asked back, {left.get(item.id, 0)} can be: "
-                f"{item.delivered_quantity} were delivered, and other returns have the rest",
+                f"{item.delivered_quantity} were delivered, {item.delivered_quantity - left.get(item.id, 0)} of them "
+                "are in other returns",
                 item=name_of_item(item),
                 returnable=left.get(item.id, 0),
             )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from api import query
 from api.errors import validation_error
 from api.query import Query, Select
+from api.query.brackets import tree
 from api.query.where import ANYTHING, Condition
 from api.server.sending import LINES
 from api.server.writing import Document
@@ -32,13 +33,22 @@ def documents(request: Request, collection: str, uuids: Sequence[str], depth: in
 def selection(query_string: str) -> Callable[[Request], list[str]]:
     """What finds the ids of the orders that a query string's `where` selects, LINES at most.
 
+    With `limit`, as Payload's bulk update has it, the first so many of them in the order of `sort`.
     Errors: ApiError 400 where it selects without a condition, or is none; from what it returns, where it selects more.
     """
     asked = query.parse(query_string)
     if asked.where == ANYTHING:
         raise validation_error([("where", "is missing: say which, such as ?where[orderNumber][equals]=261101000001")])
+    limit = asked.limit if tree(query_string, ("limit",)).get("limit") else 0  # unlike a page's, it is none by default
     ids = replace(
-        asked, limit=0, page=1, counted=False, depth=0, joined=False, joins={}, select=Select(frozenset(("id",)), False)
+        asked,
+        limit=limit,
+        page=1,
+        counted=False,
+        depth=0,
+        joined=False,
+        joins={},
+        select=Select(frozenset(("id",)), False),
     )
 
     def select(request: Request) -> list[str]:

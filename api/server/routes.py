@@ -1,13 +1,15 @@
 """The Server API as one router: which path is which write."""
 # No `from __future__ import annotations`: FastAPI reads the annotations.
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Body, Path
 from fastapi import Request as HttpRequest
 from starlette.responses import Response
 
+from api.query import parameters
+from api.query.collections import COLLECTIONS
 from api.server import answering as a
 from api.server import backs, carts, catalogue, orders, parcels, payments
 from api.server import sending as s
@@ -30,12 +32,19 @@ REUSED: Told = {422: {"description": "The `Idempotency-Key` came with another re
 _REPLAY = {name: {"description": "The first answer to this `Idempotency-Key`, again", "schema": {"type": "string"}}
            for name in REPLAYED}  # fmt: skip
 _FORM = {"schema": {"type": "object", "properties": {"_payload": {"type": "string", "description": "the JSON"}}}}
+_BODY = {"requestBody": {"content": {"multipart/form-data": _FORM}}}
 
 
 def writes(
-    method: str, path: str, tag: str, model: type, status: int = 200, *refusals: Told
+    method: str,
+    path: str,
+    tag: str,
+    model: type,
+    status: int = 200,
+    *refusals: Told,
+    query: Sequence[dict[str, Any]] = (),
 ) -> Callable[[Endpoint], Endpoint]:
-    """A route: what it answers, and how it refuses."""
+    """A route: what it answers, how it refuses, and what it reads of the query string by itself."""
     responses: Told = {status: {"model": model, "headers": _REPLAY}, **REUSED}
     for each in refusals:
         responses |= each
@@ -46,7 +55,7 @@ def writes(
         status_code=status,
         response_model=None,
         responses=responses,
-        openapi_extra={"requestBody": {"content": {"multipart/form-data": _FORM}}} if method != "DELETE" else None,
+        openapi_extra={"parameters": list(query)} | (_BODY if method != "DELETE" else {}),
     )
 
 
@@ -75,7 +84,7 @@ def update_order(id: Id, sent: s.UpdateOrder, write: BySecret) -> Response:
     return write.do(orders.update(write, id, sent.status))
 
 
-@writes("PATCH", "/api/orders", "Orders", a.OrdersChanged)
+@writes("PATCH", "/api/orders", "Orders", a.OrdersChanged, query=parameters.selecting(COLLECTIONS["orders"]))
 def update_orders(request: HttpRequest, sent: s.UpdateOrder, write: BySecret) -> Response:
     """Move all orders that `where` selects, such as `?where[orderNumber][equals]=261101000001`.
 

@@ -16,7 +16,9 @@ def differences(expected: Any, found: Any) -> list[str]:
     as a mapping or as the names that are set; those the oracle does not name are left alone.
     """
     raised = _raised(found.get("flags"))
-    found = {**found, "flags": {name: name in raised for name in expected.get("flags", ())}}
+    flags = {name: value for name, value in expected.get("flags", {}).items() if value is not UNSTATED}
+    expected = {**expected, "flags": flags}
+    found = {**found, "flags": {name: name in raised for name in flags}}
     return _record(expected, found, "")
 
 

@@ -37,7 +37,7 @@ class Life:
         fulfillments  reference → status, items {reference: quantity}, shippedAt, deliveredAt;
                       only those that were reported, not our own plan
         returns       reference → status, items, refundAmount
-        flags         name → whether it must be set
+        flags         name → whether it must be set, UNSTATED where that depends on what was known when
         plan          items in no living fulfillment, {} unless covered and not canceled
 
     Amounts are Decimals, times are datetimes; both are None where nothing happened. A field that is
@@ -45,7 +45,8 @@ class Life:
 
     `due_back` is what must go back to the payers, all payments together (which of them, depends on
     what was known when): everything captured of a canceled order, what is above the total of a
-    covered one. `traits` names what is special in this life.
+    covered one. Captured is what no reversal took away; paid for, so that it may ship, is what was ever
+    captured. `traits` names what is special in this life.
     """
 
     order: str

@@ -27,15 +27,35 @@ class Payment:
     told: bool = False
     failed: bool = False
     canceled: bool = False
-    captured: Decimal = Decimal(0)
-    paid_at: datetime | None = None
+    captures: list[tuple[datetime, Decimal]] = field(default_factory=list)
+    reversed_at: datetime | None = None  # the latest
     refunded: Decimal = Decimal(0)
     dispute: str | None = None  # "open" or "won"
+
+    @property
+    def counting(self) -> list[tuple[datetime, Decimal]]:
+        """The captures that happened after the last reversal."""
+        return [one for one in self.captures if self.reversed_at is None or one[0] > self.reversed_at]
+
+    @property
+    def captured(self) -> Decimal:
+        """The money that is there, refunded or not."""
+        return max((amount for _, amount in self.counting), default=Decimal(0))
+
+    @property
+    def once_captured(self) -> Decimal:
+        return max((amount for _, amount in self.captures), default=Decimal(0))
+
+    @property
+    def paid_at(self) -> datetime | None:
+        return min((at for at, _ in self.counting), default=None)
 
     @property
     def status(self) -> str:
         if self.captured:
             return "canceled" if self.refunded >= self.captured else "paid"
+        if self.reversed_at is not None:
+            return "pending"
         if self.canceled:
             return "canceled"
         return "failed" if self.failed else "pending"
@@ -65,13 +85,17 @@ def plan_refunds(story: Story, payment: Payment) -> None:
     """
     choices, coin = story.choices, story.goods.coin
     coins = int(payment.amount / coin)
-    most = coins if story.pays or story.fate == "canceled" else coins - 1
+    most = coins if _may_all_go_back(story) else coins - 1
     if most < 1 or not choices.chance(25):
         return
     sums = sorted(choices.number(1, most) for _ in range(choices.number(1, 3)))
     if most == coins and choices.chance(40):
         sums[-1] = coins
     payment.refunds = [coin * one for one in sums]
+
+
+def _may_all_go_back(story: Story) -> bool:
+    return story.pays or story.fate == "canceled"
 
 
 def paying(story: Story, payment: Payment) -> Thread:
@@ -89,18 +113,24 @@ def paying(story: Story, payment: Payment) -> Thread:
     if choices.chance(12):
         story.trait("a failure told after the success")
         yield from _fails(story, payment)
-    for refunded in payment.refunds:
+    early, late = choices.chance(15), choices.chance(5)
+    if early:
+        yield from _is_reversed(story, payment)
+    most = payment.captured if _may_all_go_back(story) else payment.captured - story.goods.coin
+    for refunded in [one for one in payment.refunds if one <= most]:
         payment.refunded = max(payment.refunded, refunded)
         _tell(story, payment, "PaymentRefunded", {"refundedAmount": written(refunded)})
         yield None
-    if payment.refunds:
-        full = payment.refunded == payment.captured
+    if payment.refunded:
+        full = payment.refunded >= payment.captured
         story.trait("refunded in full" if full else "refunded in part")
         if len(payment.refunds) > 1:
             story.trait("several reports of refunds")
         if choices.chance(15):
             _captures(story, payment, payment.amount)
             yield None
+    if late:
+        yield from _is_reversed(story, payment)
     if choices.chance(12):
         yield from _is_disputed(story, payment)
 
@@ -164,11 +194,37 @@ def _captures(story: Story, payment: Payment, amount: Decimal) -> None:
         data["currency"] = currency
     if choices.chance(20):
         data["paymentMethod"] = choices.pick(("card", "transfer"))
-    payment.captured = max(payment.captured, amount)
-    payment.paid_at = at if payment.paid_at is None else min(payment.paid_at, at)
+    payment.captures.append((at, amount))
+    if payment.reversed_at is not None and at <= payment.reversed_at:
+        story.trait("a capture told after its reversal")
     if story.canceled:
         story.trait("paid after it was canceled")
     _tell(story, payment, "PaymentSucceeded", data, at)
+
+
+def _is_reversed(story: Story, payment: Payment) -> Thread:
+    """The bank takes the deposit back; it may be made anew, with another amount, and be taken back again."""
+    choices, coin = story.choices, story.goods.coin
+    story.trait("a payment reversed")
+    for turn in range(choices.pick((1, 1, 2))):
+        if turn:
+            story.trait("reversed again")
+        at = story.pen.now() - timedelta(seconds=choices.pick((0, 0, 0, 5, 3600)))
+        if payment.counting and at < min(payment.counting)[0]:
+            story.trait("a reversal of nothing")
+        payment.reversed_at = at if payment.reversed_at is None else max(payment.reversed_at, at)
+        data = {"reason": "bank_error"} if choices.chance(30) else {}
+        _tell(story, payment, "PaymentReversed", data, at)
+        yield None
+        if choices.chance(20):
+            yield from _fails(story, payment)
+        if choices.chance(60):
+            least = 1 if _may_all_go_back(story) else int(payment.refunded / coin) + 1
+            whole = choices.chance(70)
+            amount = payment.amount if whole else coin * choices.number(least, int(payment.amount / coin))
+            for _ in range(choices.pick((1, 1, 2))):
+                _captures(story, payment, amount)
+                yield None
 
 
 def _fails(story: Story, payment: Payment) -> Thread:

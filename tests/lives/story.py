@@ -112,10 +112,28 @@ class Story:
     # ------------------------------------------------------------ what is true by now
 
     def captured(self) -> Decimal:
+        """The money that is there, refunded or not."""
         return sum((one.captured for one in self.payments), Decimal(0))
 
+    def once_captured(self) -> Decimal:
+        """The money that came at any time, reversed or not."""
+        return sum((one.once_captured for one in self.payments), Decimal(0))
+
     def covered(self) -> bool:
-        return self.captured() >= self.goods.total
+        """A reversal never takes an order back to where it was: it goes on, flagged."""
+        return self.once_captured() >= self.goods.total
+
+    def short(self) -> Any:
+        """Whether a reversal left it without money that it needs.
+
+        Open where too much had come: what went back as such before the reversal was known is missing, and
+        what went back after it is not.
+        """
+        if self.canceled or all(one.reversed_at is None for one in self.payments):
+            return False
+        if self.captured() < self.goods.total:
+            return self.covered() or any(one.reversed_at and not one.captured for one in self.payments)
+        return UNSTATED if self.once_captured() > self.goods.total else False
 
     def shipped(self) -> dict[str, int]:
         """How many of each item left in a parcel that did not fail."""
@@ -233,7 +251,7 @@ class Story:
         returned = self._held(one for one in self.returns if one.completed)
         covered = self.covered()
         disputed = any(one.dispute == "open" for one in self.payments)
-        flags = {"disputed": disputed, "shipped_after_cancel": False}
+        flags = {"disputed": disputed, "shipped_after_cancel": False, "payment_reversed": self.short()}
         if not self.canceled:  # the design does not say whether a canceled order stays flagged
             flags["underpaid"] = bool(self.captured()) and not covered
         return {
@@ -274,11 +292,12 @@ class Story:
         return "confirmed" if self.confirmed else "delivered"
 
     def _due_back(self) -> Any:
-        if self.canceled:
-            return self.captured()
-        if any(one.completed for one in self.returns):
+        """Nothing of what was reversed; but what was due before a reversal was known may have gone back already."""
+        if any(one.completed for one in self.returns) and not self.canceled:
             return UNSTATED
-        return max(self.captured() - self.goods.total, Decimal(0))
+        kept = Decimal(0) if self.canceled else self.goods.total
+        due, most = (max(money - kept, Decimal(0)) for money in (self.captured(), self.once_captured()))
+        return due if due == most else UNSTATED
 
     def _name_traits(self, expected: dict[str, Any]) -> None:
         captured = [one for one in self.payments if one.captured]
@@ -293,6 +312,12 @@ class Story:
             self.trait("overpaid")
         if expected["flags"].get("underpaid"):
             self.trait("underpaid for good")
+        if any(one.reversed_at and one.captured for one in self.payments):
+            self.trait("reversed, and paid anew")
+        if self.short() is True and self.covered():
+            self.trait("short of what was reversed")
+            if self.shipped() != dict.fromkeys(self.goods.ordered, 0):
+                self.trait("shipped, and the money reversed")
         if expected["plan"]:
             self.trait("something left to send")
         if sum(one.living for one in self.parcels) > 1:

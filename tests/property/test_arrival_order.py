@@ -141,6 +141,8 @@ def disagreements(life: Life, coming: list[Envelope]) -> list[str]:
         if one["refundAmount"] is UNSTATED:
             own["returns"][ref]["refundAmount"] = UNSTATED
     own["flags"] = {name: name in own["flags"] for name in [*own["flags"], *other["flags"]]}
+    if life.expected["flags"]["payment_reversed"] is UNSTATED:
+        own["flags"]["payment_reversed"] = UNSTATED
     return differences(own, other) + differences(*sums)
 
 

@@ -203,7 +203,7 @@ def test_personal_fields_stand_beside_the_journal_and_never_in_it(rig):
     assert kept == {first.data["personal"]: PERSONAL, second.data["personal"]: {"note": "it was for Ms Secret"}}
     rig.streams.publish([first])
     in_streams = b"".join(
-        value for key in rig.client.scan_iter("*events") for _, f in rig.client.xrange(key) for value in f.values()
+        value for key in rig.client.scan_iter("*events") for _, fields in rig.client.xrange(key) for value in fields
     )
     assert b"Secret" not in in_streams
     rig.work()

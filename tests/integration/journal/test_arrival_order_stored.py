@@ -130,6 +130,8 @@ def unlike_the_fold(life: Life, found: dict[str, Any]) -> list[str]:
         if one["refundAmount"] is UNSTATED:
             own["returns"][ref]["refundAmount"] = UNSTATED
     own["flags"] = {name: name in own["flags"] for name in [*own["flags"], *found["flags"]]}
+    if life.expected["flags"]["payment_reversed"] is UNSTATED:
+        own["flags"]["payment_reversed"] = UNSTATED
     return [f"in memory: {line}" for line in differences(own, found)]
 
 

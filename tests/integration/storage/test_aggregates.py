@@ -163,6 +163,8 @@ class Maker:
         paid.payment_method, paid.provider = self.maybe(self.word()), self.maybe(self.word())
         paid.receipt_url, paid.dispute = self.maybe(self.word()), self.maybe(self.word())
         paid.paid_at = self.time() if paid.status == "paid" else self.maybe(self.time())
+        paid.reversed_at = self.maybe(self.time())
+        paid.captures = sorted(self.random.sample(WORDS, self.random.randrange(4)))
 
     def parcel(self, made: Order) -> Fulfillment:
         """A fulfillment in any state."""

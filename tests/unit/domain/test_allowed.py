@@ -10,6 +10,7 @@ import pytest
 from domain.allowed import (
     ASKABLE,
     fulfillment_statuses,
+    held_back,
     movable,
     order_statuses,
     return_statuses,
@@ -39,6 +40,8 @@ STAGES = {
     "confirmed": [b.created(), b.paid(), b.shipped(), b.delivered(), b.confirmed()],
     "coming back": [b.created(), b.paid(), b.shipped(), b.delivered(), b.asked_back(items={"mug": 1})],
     "returned": [b.created(), b.paid(), b.shipped(), b.delivered(), b.asked_back(), b.came_back()],
+    "reversed": [b.created(), b.paid(), b.taken_back()],
+    "reversed, in part packed": [b.created(*TWO), b.paid(15_000), b.packed("box", {"mug": 2}), b.taken_back()],
     "shipped after cancel": [b.created(), b.paid(), b.canceled(), b.shipped()],
 }
 
@@ -85,6 +88,8 @@ def test_a_shipping_step_that_is_allowed_applies_to_the_one_it_means(stage, stat
         ("delivered", ["confirmed"]),
         ("confirmed", []),
         ("coming back", ["confirmed"]),
+        ("reversed", ["canceled"]),
+        ("reversed, in part packed", ["canceled"]),
         ("shipped after cancel", []),
     ],
 )
@@ -102,7 +107,8 @@ def test_a_fulfillments_steps_are_allowed_as_they_apply(stage, status, step):
     order = story(stage).order
     for parcel in order.fulfillments:
         name = parcel.reference or shown("fulfillments", parcel.id)
-        assert (status in fulfillment_statuses(order, parcel)) == applies(order, step(name)) or order.canceled_at
+        refused = order.canceled_at is not None or (parcel.planned and held_back(order) is not None)
+        assert (status in fulfillment_statuses(order, parcel)) == (applies(order, step(name)) and not refused)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +123,7 @@ def test_a_returns_steps_are_allowed_as_they_apply(told, policy):
 
 
 def test_a_payments_steps_are_allowed_as_they_apply():
-    for told in ([], [b.failed()], [b.given_up()]):
+    for told in ([], [b.failed()], [b.given_up()], [b.taken_back(at=b.later(hours=-1))]):
         order = b.Story(b.created(), *told).order
         steps = {"paid": b.paid(), "failed": b.failed(), "canceled": b.given_up()}
         allowed = transaction_statuses(order.transactions[0])

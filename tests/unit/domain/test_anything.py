@@ -33,6 +33,7 @@ from tests.builders import (
     rejected,
     scan,
     shipped,
+    taken_back,
     told,
     tracked,
 )
@@ -44,6 +45,8 @@ POOL = [
     *(paid(amount, name) for amount in (0, 1, 15_000, 99_999) for name in ("pay", "other")),
     paid(15_000, "other", at=later(hours=-1)), paid(1, currency="USD"), paid("0.5"),
     failed(), given_up(), given_up("other"), disputed(), disputed("won"), refunded(5_000), refunded(15_000, "other"),
+    taken_back(), taken_back(at=later(hours=-2)), taken_back("other", at=later(hours=2)),
+    *(paid(amount, name, at=later(hours=3)) for amount in (1, 15_000) for name in ("pay", "other")),
     canceled(), expired(), confirmed(),
     *(step(box, items) for step in (boxed, packed, shipped, delivered) for box in ("box", "two") for items in ITEMS),
     *(step("box", **tracked()) for step in (boxed, shipped)), lost("box"), lost("two"),
@@ -80,10 +83,18 @@ def test_nothing_that_is_told_breaks_an_order(beginning: tuple, events: list[Env
     if story.status in ("paid", "preparing", "shipped"):
         assert story.plan == {item.reference: quantity for item, quantity in order.open_shares()}
 
-    # No more goes back than came in, and no more than is due.
-    assert all(one.refund_target <= one.amount for one in order.transactions if one.paid_at is not None)
-    assert sum(story.due.values()) <= order.captured()
+    # No more goes back than ever came in, and no more is due than is there.
+    assert all(one.refund_target <= one.ever_captured() for one in order.transactions)
+    assert sum(story.due.values()) <= sum(one.ever_captured() for one in order.transactions)
     assert sum(targets(order)) <= order.captured()
+    if all(one.reversed_at is None for one in order.transactions):
+        assert sum(story.due.values()) <= order.captured()
+        assert "payment_reversed" not in story.flags
+
+    # What stands of a payment is what its captures say.
+    for one in order.transactions:
+        assert (one.status == "paid") <= (one.paid_at is not None)
+        assert one.paid_at is None or one.reversed_at is None or one.paid_at > one.reversed_at
 
     # Whatever waits has been tried; trying again changes nothing.
     before, settled = story.everything(), len(story.fold.settled)

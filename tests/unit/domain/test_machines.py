@@ -106,7 +106,7 @@ def test_every_event_of_a_table_is_one_of_the_catalogue(where: ModuleType, model
 
 def test_an_order_advances_until_no_guard_lets_it_further():
     truth = dict.fromkeys(_guards(order), False) | dict.fromkeys(
-        ("is_created", "is_covered", "has_fulfillment", "is_shipped", "is_delivered", "is_confirmed"), True
+        ("is_created", "was_covered", "has_fulfillment", "is_shipped", "is_delivered", "is_confirmed"), True
     )
     puppet = Puppet("new", truth)
     advance(steps(order.MACHINE, _puppet_class(order)), puppet)
@@ -114,7 +114,7 @@ def test_an_order_advances_until_no_guard_lets_it_further():
 
 
 def test_of_the_rows_that_hold_the_first_is_taken():
-    truth = dict.fromkeys(_guards(order), False) | {"is_canceled": True, "is_covered": True}
+    truth = dict.fromkeys(_guards(order), False) | {"is_canceled": True, "was_covered": True}
     puppet = Puppet("pending", truth)
     advance(steps(order.MACHINE, _puppet_class(order)), puppet)
     assert puppet.status == "canceled"

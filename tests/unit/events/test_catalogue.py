@@ -35,6 +35,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "OrderCreated": {"items": [LINE], "totalAmount": "5"},
     "PaymentSucceeded": {**PAYMENT, "amount": "5"},
     "PaymentFailed": PAYMENT, "PaymentCanceled": PAYMENT, "PaymentDisputed": PAYMENT,
+    "PaymentReversed": PAYMENT,
     "PaymentRefunded": {**PAYMENT, "refundedAmount": "5"},
     "OrderCanceled": ORDER, "OrderConfirmed": ORDER, "OrderExpired": ORDER,
     "FulfillmentCreated": PARCEL, "FulfillmentPacked": PARCEL, "FulfillmentShipped": PARCEL,

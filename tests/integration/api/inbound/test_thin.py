@@ -16,6 +16,7 @@ from adapters.payments.toss import Toss
 from adapters.simulators import portone as portone_api
 from adapters.simulators import toss as toss_api
 from journal import inbox
+from journal.verify import verify
 from tests.simulators import SHARDS, a_paid_order, running
 from tests.webhooks import as_standard, packed, portone_event, toss_event
 from workers.outside import Source
@@ -357,19 +358,75 @@ def test_a_deposit_pays_and_one_with_a_forged_secret_does_not(door, toss):
     assert door.status("N1") in ("paid", "preparing")
 
 
-def test_a_deposit_that_is_taken_back_stays_visible(door, toss):
+def deposit_tells(door, toss, status, at, told=timedelta(seconds=1), key="k-b", **more):
+    """Toss holds the payment so since `at`, says so by a webhook a moment later, and is asked."""
+    toss.holds(toss_api.payment(key, "N1", status, 500, at, **more))
+    created = (at + told).astimezone(toss_api.KST).replace(tzinfo=None).isoformat()
+    assert door.statuses("payments/toss", deposit(status, key, created=created)) == [202]
+    ask(door, toss)
+
+
+def flags(door):
+    return door.shop.rows("select flags from orders where order_number = 'N1'")[0][0]
+
+
+HOUR = timedelta(hours=1)
+
+
+def test_a_deposit_that_is_taken_back_flags_its_order_until_it_is_made_anew(door, toss):
     door.shop.tell(order("k-b"))
-    for status, created in (
-        ("WAITING_FOR_DEPOSIT", "2026-11-20T10:00:00"),
-        ("DONE", "2026-11-20T11:00:00"),
-        ("WAITING_FOR_DEPOSIT", "2026-11-20T11:00:09"),
-    ):
-        toss.holds(toss_api.payment("k-b", "N1", status, 500, AT))
-        assert door.statuses("payments/toss", deposit(status, "k-b", created=created)) == [202]
-        ask(door, toss)
-    assert [state for _, state in rows(door)] == ["done", "done", "dead"]
-    assert last_error(door).startswith("payment_reversed: toss had reported payment k-b as paid")
-    assert door.account()["by_type"]["toss.DEPOSIT_CALLBACK"]["ignored"] == 3
+    deposit_tells(door, toss, "WAITING_FOR_DEPOSIT", AT)
+    deposit_tells(door, toss, "DONE", AT + HOUR)
+    assert (door.status("N1"), flags(door)) == ("preparing", [])
+    deposit_tells(door, toss, "WAITING_FOR_DEPOSIT", AT + 2 * HOUR)
+    deposit_tells(door, toss, "WAITING_FOR_DEPOSIT", AT + 2 * HOUR, timedelta(seconds=9))  # the other type's webhook
+    assert (door.status("N1"), flags(door), money(door, "k-b")) == (
+        "preparing",
+        ["payment_reversed"],
+        ("pending", "500", "0"),
+    )
+    deposit_tells(door, toss, "DONE", AT + 3 * HOUR)
+    assert (flags(door), money(door, "k-b")) == ([], ("paid", "500", "0"))
+    for hours, status in ((4, "WAITING_FOR_DEPOSIT"), (5, "DONE"), (6, "WAITING_FOR_DEPOSIT")):
+        deposit_tells(door, toss, status, AT + hours * HOUR)
+    assert flags(door) == ["payment_reversed"]
+    assert facts(door) == ["PaymentSucceeded", "PaymentReversed"] * 3
+    assert {state for _, state in rows(door)} == {"done"}
+    verified = verify(door.shop.engine)
+    assert (verified.orders, verified.differences) == (1, [])
+
+
+def test_an_answer_from_before_the_deposit_that_comes_late_takes_nothing_back(door, toss):
+    door.shop.tell(order("k-b"))
+    deposit_tells(door, toss, "DONE", AT)
+    deposit_tells(door, toss, "WAITING_FOR_DEPOSIT", AT - HOUR)
+    assert (facts(door), flags(door)) == (["PaymentSucceeded"], [])
+
+
+def test_an_answer_from_before_the_reversal_that_comes_late_pays_nothing_anew(door, toss):
+    door.shop.tell(order("k-b"))
+    deposit_tells(door, toss, "DONE", AT)
+    deposit_tells(door, toss, "WAITING_FOR_DEPOSIT", AT + HOUR)
+    deposit_tells(door, toss, "DONE", AT, timedelta(seconds=2))
+    assert (facts(door), flags(door)) == (["PaymentSucceeded", "PaymentReversed"], ["payment_reversed"])
+
+
+def test_a_deposit_made_anew_counts_even_where_the_first_ones_time_is_left_standing(door, toss):
+    door.shop.tell(order("k-b"))
+    deposit_tells(door, toss, "DONE", AT)
+    deposit_tells(door, toss, "WAITING_FOR_DEPOSIT", AT + HOUR)
+    deposit_tells(door, toss, "DONE", AT, 2 * HOUR)
+    assert (facts(door)[2:], flags(door)) == (["PaymentSucceeded"], [])
+    [paid_at] = door.shop.rows("select paid_at from transactions")[0]
+    assert paid_at == AT + 2 * HOUR
+
+
+def test_a_payment_that_is_canceled_while_it_waits_for_its_deposit_again_was_not_paid_anew(door, toss):
+    door.shop.tell(order("k-b"))
+    deposit_tells(door, toss, "DONE", AT)
+    deposit_tells(door, toss, "WAITING_FOR_DEPOSIT", AT + HOUR)
+    deposit_tells(door, toss, "CANCELED", AT, 2 * HOUR, back=500, approved=True)
+    assert (money(door, "k-b")[0], flags(door)) == ("pending", ["payment_reversed"])
 
 
 @pytest.mark.parametrize(("status", "stands"), [("EXPIRED", "canceled"), ("ABORTED", "failed")])

@@ -9,12 +9,19 @@ from sqlalchemy import event
 
 from api.errors import ApiError
 from api.query import Query, count, document, find, find_by_id, find_order, parse
-from domain.ids import bare
+from domain.ids import bare as bare_or_none
 from journal import documents
 from storage.aggregates import load
 from tests.integration.api.query.world import POINTS, TABLES
 
 STAMPS = ("createdAt", "updatedAt")
+
+
+def bare(id: str) -> str:
+    """The UUID of an id of ours."""
+    found = bare_or_none(id)
+    assert found is not None
+    return found
 
 
 def docs(conn, collection, query="limit=0", customer=None):
@@ -71,7 +78,7 @@ def test_too_many_at_once_are_refused_with_the_way_out(conn):
 )
 def test_pages_never_overlap_and_leave_nothing_out(conn, world, collection, sort):
     every = [doc["id"] for doc in docs(conn, collection, f"limit=0&sort={sort}")]
-    paged = []
+    paged: list[str] = []
     while len(paged) < len(every):
         found = docs(conn, collection, f"limit=9&page={len(paged) // 9 + 1}&sort={sort}")
         assert found

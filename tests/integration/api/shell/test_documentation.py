@@ -40,8 +40,9 @@ def test_each_operation_says_which_keys_it_takes_and_how_it_refuses(shell):
     document = shell.client.get("/openapi.json").json()
     token = document["paths"]["/api/customers/{id}/token"]["post"]
     assert token["security"] == [{"SecretKey": []}]
-    assert {"200", "400", "401", "403", "429", "503"} == set(token["responses"])
-    assert token["responses"]["401"]["content"]["application/json"]["schema"]["$ref"].endswith("/Errors")
+    assert {"200", "400", "401", "403", "413", "429", "503"} == set(token["responses"])
+    refusal = document["components"]["responses"][token["responses"]["401"]["$ref"].rpartition("/")[2]]
+    assert refusal["content"]["application/json"]["schema"]["$ref"].endswith("/Errors")
     assert "security" not in document["paths"]["/health/live"]["get"]
     schemes = set(document["components"]["securitySchemes"])
     used = {name for each in operations(document) for one in each.get("security", []) for name in one}
@@ -62,6 +63,22 @@ def test_json_that_is_none_is_told_so(shell):
 def test_what_is_not_there_is_told_as_payload_does(shell, method, path, status, message):
     answer = shell.client.request(method, path)
     assert (answer.status_code, answer.json()) == (status, {"errors": [{"message": message}]})
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/api/orders", "GET, HEAD, PATCH, POST"),
+        ("/api/orders/ord_1", "GET, HEAD, PATCH"),
+        ("/api/orders/count", "GET, HEAD"),
+        ("/api/returns/return-with-refund", "POST"),
+        ("/api/carts/crt_1/items/cit_1", "DELETE, PATCH"),
+        ("/webhooks/payments/stripe", "POST"),
+    ],
+)
+def test_a_method_that_is_not_there_is_told_with_those_that_are(shell, path, allowed):
+    answer = shell.client.request("OPTIONS", path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 
 
 def test_a_body_of_more_than_a_mebibyte_is_too_large(shell):

@@ -99,8 +99,10 @@ def test_depth_above_two_is_two():
 
 def test_select_includes_or_excludes():
     include = parse("select[status]=true&select[notes]=false&select[customerSnapshot][name]=true").select
+    assert include is not None
     assert [include.wants(name) for name in ("status", "notes", "customerSnapshot", "currency")] == [True, False, True, False]  # fmt: skip
     exclude = parse("select[status]=false&select[customerSnapshot][name]=false").select
+    assert exclude is not None
     assert [exclude.wants(name) for name in ("status", "notes", "customerSnapshot")] == [False, True, True]
 
 

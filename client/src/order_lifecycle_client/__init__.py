@@ -1,0 +1,101 @@
+"""Python client of the Order Lifecycle API.
+
+    client = create_server_client(secret_key="sk01_…", base_url="http://127.0.0.1:8000")
+    client.from_("orders").find(where={"status": {"equals": "paid"}}, sort="-created_at")
+
+models         documents as the API answers them; sending: what requests hold
+errors         what goes wrong, as exceptions
+webhooks       changes that the API tells, verified
+order_numbers  numbers for new orders
+calling        a call without the network: request, answer, when to try again; wire: its encoding
+opening        keys and addresses, checked
+_async, _sync  the clients; the second is written from the first
+"""
+
+from order_lifecycle_client._async.client import (
+    AsyncClient,
+    AsyncServerClient,
+    create_async_client,
+    create_async_server_client,
+)
+from order_lifecycle_client._sync.client import Client, ServerClient, create_client, create_server_client
+from order_lifecycle_client.errors import (
+    ApiError,
+    BadSignature,
+    Conflict,
+    Fault,
+    Forbidden,
+    KeyReused,
+    NotFound,
+    OrdersError,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+    ValidationFailed,
+)
+from order_lifecycle_client.models import (
+    Cart,
+    CartItem,
+    CustomerToken,
+    Document,
+    Fulfillment,
+    FulfillmentItem,
+    Join,
+    Order,
+    OrderItem,
+    Page,
+    Product,
+    ProductOption,
+    ProductVariant,
+    Return,
+    ReturnItem,
+    ReturnRefunded,
+    TimelineEntry,
+    Transaction,
+)
+from order_lifecycle_client.order_numbers import generate_order_number
+from order_lifecycle_client.webhooks import Webhook, verify_webhook
+
+__all__ = [
+    "ApiError",
+    "AsyncClient",
+    "AsyncServerClient",
+    "BadSignature",
+    "Cart",
+    "CartItem",
+    "Client",
+    "Conflict",
+    "CustomerToken",
+    "Document",
+    "Fault",
+    "Forbidden",
+    "Fulfillment",
+    "FulfillmentItem",
+    "Join",
+    "KeyReused",
+    "NotFound",
+    "Order",
+    "OrderItem",
+    "OrdersError",
+    "Page",
+    "Product",
+    "ProductOption",
+    "ProductVariant",
+    "RateLimited",
+    "Return",
+    "ReturnItem",
+    "ReturnRefunded",
+    "ServerClient",
+    "TimelineEntry",
+    "Transaction",
+    "Unauthorized",
+    "Unavailable",
+    "ValidationFailed",
+    "Webhook",
+    "create_async_client",
+    "create_async_server_client",
+    "create_client",
+    "create_server_client",
+    "generate_order_number",
+    "verify_webhook",
+]

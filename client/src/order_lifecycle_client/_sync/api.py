@@ -1,0 +1,295 @@
+# Written by client/write_sync.py from _async; change that.
+"""The Server API: what changes orders and what hangs on them.
+
+Every write may be given an `idempotency_key`: the same key and values again are answered the first answer again, for
+24 hours. Without one, each call makes its own, which covers the tries of that call. `depth` 1 answers relationships
+as documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from order_lifecycle_client._sync.carts import Carts, Catalogue
+from order_lifecycle_client._sync.connection import Connection
+from order_lifecycle_client.calling import Call, ask, doc, the_only_order, write
+from order_lifecycle_client.models import CustomerToken, Fulfillment, Order, Return, ReturnRefunded, Transaction
+from order_lifecycle_client.sending import (
+    Amount,
+    CustomerSnapshotInput,
+    FulfillmentStatus,
+    ItemInput,
+    OrderProductInput,
+    OrderStatus,
+    Reason,
+    ReturnStatus,
+    ShippingAddressInput,
+    TransactionStatus,
+)
+from order_lifecycle_client.wire import encode, query_string, segment
+
+
+class CustomerApi:
+    """What a customer may change."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def create_return(
+        self,
+        *,
+        order: str | None = None,
+        order_number: str | None = None,
+        reason: Reason,
+        items: Sequence[ItemInput] | None = None,
+        note: str | None = None,
+        depth: int = 0,
+        idempotency_key: str | None = None,
+    ) -> Return:
+        """Ask for items of an order to go back; without `items`, for all that can. Name the order by id or number.
+
+        Errors: NotFound; Conflict where the items cannot be returned, or no more.
+        """
+        body = {"order": order, "order_number": order_number, "reason": reason, "items": items, "note": note}
+        query = query_string(depth=depth)
+        call = write("POST", "/api/returns", doc(Return), body, query=query, idempotency_key=idempotency_key)
+        return self._connection.send(call)
+
+
+class ServerApi(CustomerApi, Carts, Catalogue):
+    """What a shop's backend may change, with its secret key."""
+
+    # -- orders
+
+    def create_order(
+        self,
+        *,
+        order_number: str,
+        customer_snapshot: CustomerSnapshotInput,
+        shipping_address: ShippingAddressInput,
+        order_products: Sequence[OrderProductInput],
+        total_amount: Amount,
+        payment_id: str | None = None,
+        customer: str | None = None,
+        currency: str | None = None,
+        discount_code: str | None = None,
+        discount_amount: Amount | None = None,
+        shipping_amount: Amount | None = None,
+        notes: str | None = None,
+        depth: int = 0,
+        idempotency_key: str | None = None,
+    ) -> Order:
+        """Create an order: pending, with a pending transaction for `payment_id`; paid at once where the total is 0.
+
+        The same number with the same values answers the same order. Errors: ValidationFailed where the amounts do
+        not add up; Conflict "order_number_taken" where another order has the number.
+        """
+        body = {
+            "order_number": order_number,
+            "customer_snapshot": customer_snapshot,
+            "shipping_address": shipping_address,
+            "order_products": order_products,
+            "total_amount": total_amount,
+            "payment_id": payment_id,
+            "customer": customer,
+            "currency": currency,
+            "discount_code": discount_code,
+            "discount_amount": discount_amount,
+            "shipping_amount": shipping_amount,
+            "notes": notes,
+        }
+        query = query_string(depth=depth)
+        call = write("POST", "/api/orders", doc(Order), body, query=query, idempotency_key=idempotency_key)
+        return self._connection.send(call)
+
+    def checkout(
+        self,
+        *,
+        cart_id: str,
+        order_number: str,
+        customer_snapshot: CustomerSnapshotInput,
+        shipping_address: ShippingAddressInput | None = None,
+        payment_id: str | None = None,
+        customer: str | None = None,
+        total_amount: Amount | None = None,
+        discount_code: str | None = None,
+        discount_amount: Amount | None = None,
+        shipping_amount: Amount | None = None,
+        notes: str | None = None,
+        depth: int = 0,
+        idempotency_key: str | None = None,
+    ) -> Order:
+        """Make an order of a cart, once: a second checkout of the cart answers the first order.
+
+        `total_amount`, where it is given, must be what the cart comes to. Errors: NotFound for no such cart;
+        ValidationFailed for an empty one; Conflict "order_number_taken".
+        """
+        body = {
+            "cart_id": cart_id,
+            "order_number": order_number,
+            "customer_snapshot": customer_snapshot,
+            "shipping_address": shipping_address,
+            "payment_id": payment_id,
+            "customer": customer,
+            "total_amount": total_amount,
+            "discount_code": discount_code,
+            "discount_amount": discount_amount,
+            "shipping_amount": shipping_amount,
+            "notes": notes,
+        }
+        query = query_string(depth=depth)
+        call = write("POST", "/api/checkout", doc(Order), body, query=query, idempotency_key=idempotency_key)
+        return self._connection.send(call)
+
+    def get_order(self, order_number: str, *, depth: int = 0) -> Order:
+        """The order of that number. Errors: NotFound."""
+        path = f"/api/orders/by-number/{segment(order_number)}"
+        return self._connection.send(ask(path, Order.model_validate, query_string(depth=depth)))
+
+    def update_order(
+        self,
+        id: str | None = None,
+        *,
+        order_number: str | None = None,
+        status: OrderStatus,
+        depth: int = 0,
+        idempotency_key: str | None = None,
+    ) -> Order:
+        """Cancel an order, confirm it, or take a shipping step of its only open fulfillment. Name it by id or number.
+
+        Errors: NotFound; Conflict, which tells the present status and what is allowed.
+        """
+        if (id is None) == (order_number is None):
+            raise TypeError("update_order: give either the order's id or its order_number")
+        body = {"status": status}
+        if id is not None:
+            path, read, query = f"/api/orders/{segment(id)}", doc(Order), query_string(depth=depth)
+        else:
+            query = query_string(where={"order_number": {"equals": order_number}}, depth=depth)
+            path, read = "/api/orders", the_only_order
+        call = write("PATCH", path, read, body, query=query, idempotency_key=idempotency_key)
+        return self._connection.send(call)
+
+    # -- payments
+
+    def update_transaction(
+        self,
+        *,
+        payment_id: str,
+        status: TransactionStatus,
+        payment_method: str | None = None,
+        receipt_url: str | None = None,
+        depth: int = 0,
+        idempotency_key: str | None = None,
+    ) -> Transaction:
+        """Tell what became of a payment, as its provider would; "paid" pays what is still owed on the order.
+
+        Errors: NotFound for no such payment; Conflict, such as "canceled" of one that is paid: that is a refund.
+        """
+        body = {
+            "payment_id": payment_id,
+            "status": status,
+            "payment_method": payment_method,
+            "receipt_url": receipt_url,
+        }
+        path, query = "/api/transactions/update", query_string(depth=depth)
+        call = write("POST", path, doc(Transaction), body, query=query, idempotency_key=idempotency_key)
+        return self._connection.send(call)
+
+    # -- fulfillments
+
+    def create_fulfillment(
+        self,
+        *,
+        order: str | None = None,
+        order_number: str | None = None,
+        items: Sequence[ItemInput] | None = None,
+        carrier: str | None = None,
+        tracking_number: str | None = None,
+        reference: str | None = None,
+        depth: int = 0,
+        idempotency_key: str | None = None,
+    ) -> Fulfillment:
+        """Items that ship together; without `items`, all that is open. Name the order by id or number.
+
+        Errors: NotFound; Conflict where the order may not ship, or more than is open was asked for.
+        """
+        body = {
+            "order": order,
+            "order_number": order_number,
+            "items": items,
+            "carrier": carrier,
+            "tracking_number": tracking_number,
+            "reference": reference,
+        }
+        query = query_string(depth=depth)
+        call = write("POST", "/api/fulfillments", doc(Fulfillment), body, query=query, idempotency_key=idempotency_key)
+        return self._connection.send(call)
+
+    def update_fulfillment(
+        self,
+        id: str,
+        *,
+        status: FulfillmentStatus,
+        carrier: str | None = None,
+        tracking_number: str | None = None,
+        depth: int = 0,
+        idempotency_key: str | None = None,
+    ) -> Fulfillment:
+        """The step that a fulfillment took. Errors: NotFound; Conflict."""
+        body = {"status": status, "carrier": carrier, "tracking_number": tracking_number}
+        path, query = f"/api/fulfillments/{segment(id)}", query_string(depth=depth)
+        call = write("PATCH", path, doc(Fulfillment), body, query=query, idempotency_key=idempotency_key)
+        return self._connection.send(call)
+
+    # -- returns
+
+    def update_return(
+        self, id: str, *, status: ReturnStatus, depth: int = 0, idempotency_key: str | None = None
+    ) -> Return:
+        """The step that a return takes. Errors: NotFound; Conflict."""
+        body = {"status": status}
+        path, query = f"/api/returns/{segment(id)}", query_string(depth=depth)
+        call = write("PATCH", path, doc(Return), body, query=query, idempotency_key=idempotency_key)
+        return self._connection.send(call)
+
+    def return_with_refund(
+        self,
+        *,
+        order: str | None = None,
+        order_number: str | None = None,
+        reason: Reason,
+        items: Sequence[ItemInput] | None = None,
+        note: str | None = None,
+        refund_amount: Amount | None = None,
+        depth: int = 0,
+        idempotency_key: str | None = None,
+    ) -> ReturnRefunded:
+        """Take a return from its request to its end at once, and have it refunded.
+
+        Without `refund_amount` it is the lines' price less their share of the discount, without shipping.
+        Errors: NotFound; Conflict where the items cannot be returned, or more was asked for than was captured.
+        """
+        body = {
+            "order": order,
+            "order_number": order_number,
+            "reason": reason,
+            "items": items,
+            "note": note,
+            "refund_amount": refund_amount,
+        }
+        path, query = "/api/returns/return-with-refund", query_string(depth=depth)
+        read = ReturnRefunded.model_validate
+        call = write("POST", path, read, body, query=query, idempotency_key=idempotency_key)
+        return self._connection.send(call)
+
+    # -- customers
+
+    def customer_token(self, id: str, *, expires_in: int | None = None) -> CustomerToken:
+        """A token with which a page reads this customer's orders; `expires_in` seconds (60 to 86400), else an hour.
+
+        Ask for it once you know who is signed in. Errors: Unavailable where the API has no secret to sign with.
+        """
+        body = {} if expires_in is None else {"expires_in": expires_in}
+        path = f"/api/customers/{segment(id)}/token"
+        return self._connection.send(Call("POST", path, CustomerToken.model_validate, body=encode(body)))

@@ -1,0 +1,46 @@
+# Written by client/write_sync.py from _async; change that.
+"""Sends calls, each as often as it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import sleep
+from typing import TypeVar
+
+import httpx
+
+from order_lifecycle_client.calling import CONNECT_S, NO_ANSWER, Call, wait_before
+from order_lifecycle_client.errors import ApiError
+
+T = TypeVar("T")
+
+
+class Connection:
+    """A pool of connections to one API, with one caller's headers."""
+
+    def __init__(self, base_url: str, headers: Mapping[str, str], timeout: float, retries: int) -> None:
+        self._retries = retries
+        limits = httpx.Timeout(timeout, connect=min(CONNECT_S, timeout))
+        self._http = httpx.Client(base_url=base_url, headers=dict(headers), timeout=limits)
+
+    def send(self, call: Call[T]) -> T:
+        """The result of `call`. Errors: ApiError, the last try's."""
+        request = call.request()
+        retry = 0
+        while True:
+            try:
+                return call.result(self._http.request(**request))
+            except NO_ANSWER as error:
+                failed: ApiError = call.unanswered(error)
+                failed.__cause__ = error
+            except ApiError as error:
+                failed = error
+            wait = wait_before(retry, failed) if retry < self._retries else None
+            if wait is None:
+                raise failed
+            sleep(wait)
+            retry += 1
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()

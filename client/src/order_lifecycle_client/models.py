@@ -1,0 +1,281 @@
+"""Documents as the API answers them: attributes in snake_case, money as exact Decimals, times aware and in UTC.
+
+A relationship (`Transaction.order`) is an id, or at depth 1 the document itself; so is what a join holds. Fields
+that are newer than this client are kept under their own names, and statuses stay texts, so that a new one breaks
+nobody.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Generic, TypeVar, Union
+
+from pydantic import AliasGenerator, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+T = TypeVar("T")
+Related = Union[str, T]  # noqa: UP007  the id, or at depth 1 the document; `str | T` cannot be subscripted
+
+
+class Model(BaseModel):
+    """What the API answers: read-only, fields that we do not know kept."""
+
+    model_config = ConfigDict(
+        alias_generator=AliasGenerator(alias=to_camel), populate_by_name=True, extra="allow", frozen=True
+    )
+
+
+class Page(Model, Generic[T]):
+    """A page of documents. `total_docs` counts those of all pages."""
+
+    docs: list[T]
+    total_docs: int
+    limit: int
+    total_pages: int
+    page: int
+    paging_counter: int  # the number of the page's first document
+    has_prev_page: bool
+    has_next_page: bool
+    prev_page: int | None
+    next_page: int | None
+
+
+class Join(Model, Generic[T]):
+    """What hangs on a document: the first ten of it unless the query says otherwise."""
+
+    docs: list[Related[T]]
+    has_next_page: bool
+    total_docs: int | None = None  # where the query asked for it
+
+    @property
+    def documents(self) -> list[T]:
+        """The documents. Errors: ValueError where only their ids were asked for."""
+        found = [each for each in self.docs if not isinstance(each, str)]
+        if len(found) != len(self.docs):
+            raise ValueError("these are ids; ask with depth=1 for the documents")
+        return found
+
+
+class Document(Model):
+    """What every document has."""
+
+    id: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class CustomerSnapshot(Model):
+    """Who ordered, as of then."""
+
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+
+
+class ShippingAddress(Model):
+    """Where it goes."""
+
+    recipient_name: str | None = None
+    phone: str | None = None
+    postal_code: str | None = None
+    address1: str | None = None
+    address2: str | None = None
+    delivery_message: str | None = None
+
+
+class Product(Document):
+    """What the shop sells, as far as it told us. Ids of the catalogue are the shop's own."""
+
+    title: str
+    sku: str | None
+    price: Decimal | None
+    image: str | None
+
+
+class ProductVariant(Product):
+    """A variant of a product."""
+
+    product: Related[Product]
+
+
+class ProductOption(Product):
+    """An option of a variant."""
+
+    variant: Related[ProductVariant]
+
+
+class Order(Document):
+    """An order.
+
+    `status`: pending, paid, failed, preparing, shipped, delivered, confirmed, canceled, return_requested,
+    return_processing or returned.
+    """
+
+    order_number: str
+    status: str
+    customer: str | None
+    customer_snapshot: CustomerSnapshot | None
+    shipping_address: ShippingAddress | None
+    total_amount: Decimal
+    currency: str
+    discount_code: str | None
+    discount_amount: Decimal
+    shipping_amount: Decimal
+    notes: str | None
+    flags: list[str]  # what somebody should look at: underpaid, shipped_after_cancel, payment_reversed, …
+    canceled_at: datetime | None
+    confirmed_at: datetime | None
+    products: Join[OrderItem]
+    transactions: Join[Transaction]
+    fulfillments: Join[Fulfillment]
+    returns: Join[Return]
+
+
+class OrderItem(Document):
+    """A line of an order. `reference` is the name that the outside gave it, if any."""
+
+    order: Related[Order]
+    reference: str | None
+    product: Related[Product]
+    variant: Related[ProductVariant] | None
+    option: Related[ProductOption] | None
+    quantity: int
+    unit_price: Decimal
+    total_price: Decimal
+    shipped_quantity: int
+    delivered_quantity: int
+    returned_quantity: int
+
+
+class Transaction(Document):
+    """A payment of an order. `status`: pending, paid, failed or canceled. `refunded_amount` is what went back so far."""
+
+    order: Related[Order]
+    payment_id: str
+    status: str
+    amount: Decimal
+    refunded_amount: Decimal
+    currency: str
+    payment_method: str | None
+    receipt_url: str | None
+    provider: str | None
+    paid_at: datetime | None
+
+
+class Fulfillment(Document):
+    """Items that ship together. `status`: pending, packed, shipped, delivered or failed."""
+
+    order: Related[Order]
+    reference: str | None
+    status: str
+    carrier: str | None
+    tracking_number: str | None
+    shipped_at: datetime | None
+    delivered_at: datetime | None
+    items: Join[FulfillmentItem]
+
+
+class FulfillmentItem(Document):
+    """So many of one order item in a fulfillment."""
+
+    fulfillment: Related[Fulfillment]
+    order_item: Related[OrderItem]
+    quantity: int
+
+
+class Return(Document):
+    """Items that come back.
+
+    `status`: requested, approved, rejected, processing or completed. `reason`: change_of_mind, defective,
+    wrong_delivery, damaged or other.
+    """
+
+    order: Related[Order]
+    reference: str | None
+    status: str
+    reason: str
+    note: str | None
+    refund_amount: Decimal | None
+    items: Join[ReturnItem]
+
+
+class ReturnItem(Document):
+    """So many of one order item in a return."""
+
+    return_: Related[Return] = Field(alias="return")
+    order_item: Related[OrderItem]
+    quantity: int
+
+
+class Cart(Document):
+    """What a customer is about to order; `order` once it became one."""
+
+    customer: str | None
+    currency: str
+    order: Related[Order] | None
+    items: Join[CartItem]
+
+
+class CartItem(Document):
+    """A line of a cart."""
+
+    cart: Related[Cart]
+    product: Related[Product]
+    variant: Related[ProductVariant] | None
+    option: Related[ProductOption] | None
+    quantity: int
+    unit_price: Decimal
+
+
+class ReturnRefunded(Model):
+    """A return that is done, and the payment that its refund goes back on; None where nothing is to go back."""
+
+    return_: Return = Field(alias="return")
+    transaction: Transaction | None
+
+
+class CustomerToken(Model):
+    """With it and the publishable key a page reads this customer's orders, until it expires."""
+
+    token: str = Field(repr=False)
+    expires_at: datetime
+
+
+class TimelineEntry(Model):
+    """An event of an order, and what became of it. `data` and `detail` for a secret key alone."""
+
+    id: str
+    source: str
+    type: str
+    time: datetime  # when it happened
+    accepted_at: datetime
+    decided_at: datetime | None
+    outcome: str  # applied, ignored, parked, dead or waiting
+    reason: str | None
+    text: str | None  # the reason in words
+    step_from: str | None
+    step_to: str | None
+    data: dict[str, Any] | None = None
+    detail: str | None = None
+
+
+COLLECTIONS: dict[str, type[Document]] = {
+    "orders": Order,
+    "order-items": OrderItem,
+    "order-products": OrderItem,
+    "transactions": Transaction,
+    "fulfillments": Fulfillment,
+    "fulfillment-items": FulfillmentItem,
+    "returns": Return,
+    "return-items": ReturnItem,
+    "return-products": ReturnItem,
+    "carts": Cart,
+    "cart-items": CartItem,
+    "products": Product,
+    "product-variants": ProductVariant,
+    "product-options": ProductOption,
+}
+_FORWARD: tuple[type[Model], ...] = (*COLLECTIONS.values(), ReturnRefunded)  # they name one another
+for _model in _FORWARD:
+    _model.model_rebuild()

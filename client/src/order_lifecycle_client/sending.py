@@ -1,0 +1,76 @@
+"""What requests hold. Keys are snake_case; the API's own camelCase is taken as well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Literal, Required, TypedDict
+
+Amount = Decimal | int | str  # money; never a float, whose digits are not those that you wrote
+Where = Mapping[str, Any]  # {"status": {"equals": "paid"}, "or": [{…}, {…}]}
+Select = Mapping[str, bool]
+Joins = Mapping[str, Any] | Literal[False]  # {"products": {"limit": 5}, "returns": False}; False: no joins at all
+
+OrderStatus = Literal["preparing", "shipped", "delivered", "confirmed", "canceled"]
+TransactionStatus = Literal["paid", "failed", "canceled"]
+FulfillmentStatus = Literal["packed", "shipped", "delivered", "failed"]
+ReturnStatus = Literal["approved", "rejected", "processing", "completed"]
+Reason = Literal["change_of_mind", "defective", "wrong_delivery", "damaged", "other"]
+
+
+class CustomerSnapshotInput(TypedDict, total=False):
+    """Who orders."""
+
+    name: str | None
+    email: str | None
+    phone: str | None
+
+
+class ShippingAddressInput(TypedDict, total=False):
+    """Where it goes."""
+
+    recipient_name: str | None
+    phone: str | None
+    postal_code: str | None
+    address1: str | None
+    address2: str | None
+    delivery_message: str | None
+
+
+class OrderProductInput(TypedDict, total=False):
+    """A line of a new order. Ids are those of the shop's catalogue."""
+
+    product: Required[str]
+    variant: str | None
+    option: str | None
+    quantity: Required[int]
+    unit_price: Required[Amount]
+
+
+class ItemInput(TypedDict):
+    """So many of one order item, by its `reference` or its id."""
+
+    order_item: str
+    quantity: int
+
+
+class ProductInput(TypedDict, total=False):
+    """What a product is. A field that is left out becomes empty."""
+
+    id: Required[str]
+    title: Required[str]
+    sku: str | None
+    price: Amount | None
+    image: str | None
+
+
+class ProductVariantInput(ProductInput, total=False):
+    """What a variant of `product` is."""
+
+    product: Required[str]
+
+
+class ProductOptionInput(ProductInput, total=False):
+    """What an option of `variant` is."""
+
+    variant: Required[str]

@@ -1,0 +1,92 @@
+"""A shop as a client meets it: the API on a port, and a worker that answers doorbells at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import redis
+import uvicorn
+from sqlalchemy import text
+
+from api.app import create_app
+from api.doors import Doors, open_doors
+from journal.drain import Drain
+from journal.streams import Streams, connect
+from storage import keys
+from storage.settings import read
+
+SECRET = "a-secret-of-more-than-32-characters"
+START_S = SETTLE_S = 20.0
+WAITING = text("select count(*) from journal j where not exists (select from results r where r.seq = j.seq)")
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Where the API answers, and keys for it."""
+
+    url: str
+    doors: Doors
+    secret_key: str
+    publishable_key: str
+
+    def settle(self) -> None:
+        """Wait until every event that was accepted is decided."""
+        end = time.monotonic() + SETTLE_S
+        while self._waiting():
+            assert time.monotonic() < end, "the worker does not come to an end"
+            time.sleep(0.01)
+
+    def _waiting(self) -> int:
+        with self.doors.engine.connect() as conn:
+            return int(conn.execute(WAITING).scalar_one())
+
+
+@contextmanager
+def serving(database_url: str, redis_url: str) -> Iterator[Serving]:
+    """The API over these servers, which stay the caller's; it ends with the block."""
+    settings = read(
+        {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "ORDERS_TOKEN_SECRET": SECRET}, Path("/nonexistent")
+    )
+    opened = open_doors(settings)
+    bells: Queue[int | None] = Queue()
+    doors = replace(opened, streams=Streams(opened.streams.client, opened.shop.shards, bells.put))
+    with doors.engine.begin() as conn:
+        now = datetime.now(UTC)
+        secret, publishable = (keys.add(conn, kind, None, "test", now)[0] for kind in ("secret", "publishable"))
+    worker = threading.Thread(target=_work, args=(doors, connect(redis_url), bells))
+    worker.start()
+    server = uvicorn.Server(uvicorn.Config(create_app(doors), port=0, log_config=None, access_log=False, ws="none"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield Serving(f"http://127.0.0.1:{_port(server)}", doors, secret, publishable)
+    finally:
+        bells.put(None)
+        worker.join()
+        server.should_exit = True
+        thread.join()
+
+
+def _work(doors: Doors, client: redis.Redis, bells: Queue[int | None]) -> None:
+    """A worker's own client: those of the API only publish."""
+    with client:
+        streams = Streams(client, doors.shop.shards, bells.put)
+        drain = Drain(doors.engine, streams, doors.settings.policy, doors.shop)
+        while (shard := bells.get()) is not None:
+            drain.answer(shard)
+
+
+def _port(server: Any) -> int:
+    end = time.monotonic() + START_S
+    while not server.started:
+        assert time.monotonic() < end, "the API does not start"
+        time.sleep(0.01)
+    return int(server.servers[0].sockets[0].getsockname()[1])
