@@ -44,6 +44,8 @@ docs: $(READY) ## Write the generated pages of docs/ anew
 	$(BIN)/python -m domain.diagrams > docs/.lifecycle.md.new || { rm -f docs/.lifecycle.md.new; exit 1; }
 	@mv docs/.lifecycle.md.new docs/lifecycle.md
 	$(BIN)/python -m tests.client.guide > /dev/null
+	@$(BIN)/orders schema openapi --output docs/reference/openapi.json > /dev/null
+	@$(BIN)/orders schema asyncapi --output docs/reference/asyncapi.json > /dev/null
 
 # uv is needed here only, so it stands in no lock. LOCK_ARGS=--upgrade takes the newest of everything,
 # LOCK_ARGS='--upgrade-package celery' of one; without, only what pyproject.toml asks for changes.

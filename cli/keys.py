@@ -5,7 +5,6 @@ Whatever is changed here leaves a row of `audit` with the actor `cli:USER`.
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -15,7 +14,7 @@ from sqlalchemy import Connection
 
 from cli.looking import put, table, time_of
 from cli.opening import open_shop
-from cli.options import Data, Json, Problem, err, out, print_json
+from cli.options import Data, Json, Problem, actor, err, out, print_json
 from storage import keys as stored
 from storage.keys import Key, Kind
 
@@ -83,7 +82,7 @@ def revoke(
 ) -> None:
     """Revoke a key: within 5 seconds every process of the API refuses it. Revoking it again changes nothing."""
     with open_shop(data) as (opened, _), opened.engine.begin() as conn:
-        key = stored.revoke(conn, id, _actor(), datetime.now(UTC))
+        key = stored.revoke(conn, id, actor(), datetime.now(UTC))
     if key is None:
         raise Problem(f"no key has the id {id!r}; see `orders keys list`")
     if json:
@@ -94,15 +93,8 @@ def revoke(
 
 def make(conn: Connection, kind: Kind, label: str | None) -> tuple[str, Key]:
     """A new key of this command line's user: its text, and what is stored."""
-    return stored.add(conn, kind, label, _actor(), datetime.now(UTC))
+    return stored.add(conn, kind, label, actor(), datetime.now(UTC))
 
 
 def _as_document(key: Key) -> dict[str, Any]:
     return {"id": key.name, "kind": key.kind, "label": key.label}
-
-
-def _actor() -> str:
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (OSError, KeyError):  # a container's user without a name
-        return "cli:unknown"

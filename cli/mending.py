@@ -6,7 +6,6 @@ after the commit; should Redis be away, the relay does it.
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
 import shlex
@@ -28,7 +27,7 @@ from sqlalchemy import Connection, text
 
 from cli.looking import put, table, time_of
 from cli.opening import open_shop, workers_alive
-from cli.options import Data, Json, Problem, err, out, print_json
+from cli.options import Data, Json, Problem, actor, err, out, print_json
 from domain.ids import bare, shown
 from journal import dead_letters, effects
 from journal.dead_letters import DeadLetterError, Done, Letter
@@ -179,7 +178,7 @@ def edit(
             if body is None:
                 raise Problem("nothing was changed")
         with opened.engine.begin() as writing:
-            after = dead_letters.edit(writing, found.letter.id, body, subject, _actor())
+            after = dead_letters.edit(writing, found.letter.id, body, subject, actor())
     if json:
         print_json(_shown(after))
     else:
@@ -194,9 +193,9 @@ def replay(refs: Refs, data: Data = None, json: Json = False) -> None:
         released: list[str] = []
         with opened.engine.begin() as conn:
             staff = _staff(conn, refs)
-            done = dead_letters.replay(conn, [ref for ref in refs if bare(ref) not in staff], _actor())
+            done = dead_letters.replay(conn, [ref for ref in refs if bare(ref) not in staff], actor())
             for effect_id in staff:
-                if effects.release(conn, effect_id, _actor()):
+                if effects.release(conn, effect_id, actor()):
                     released.append(shown("effects", effect_id))
         opened.streams.publish(done.entries)
         _say_if_nobody_works(opened)
@@ -218,7 +217,7 @@ def discard(
                 f"{shown('effects', min(staff))} waits for a person and is no dead letter: replay it to let it go, or "
                 "refund at the provider, whose report closes it. Nothing was changed"
             )
-        done = dead_letters.discard(conn, refs, _actor(), why or f"discarded by {_actor()}")
+        done = dead_letters.discard(conn, refs, actor(), why or f"discarded by {actor()}")
     _tell_done(done, "discarded", json)
 
 
@@ -249,7 +248,7 @@ def replay_where(
         if len(fits) > ASK_FROM and not yes:
             _ask(len(fits))
         with opened.engine.begin() as conn:
-            done = dead_letters.replay_where(conn, _actor(), since=moment, type=type, reason=reason)
+            done = dead_letters.replay_where(conn, actor(), since=moment, type=type, reason=reason)
         opened.streams.publish(done.entries)
         _say_if_nobody_works(opened)
     _tell_done(done, "replayed", json)
@@ -267,13 +266,6 @@ def _letters(data: Path | None) -> Iterator[tuple[Parts, Connection]]:
                 yield opened, conn
         except DeadLetterError as error:
             raise Problem(str(error)) from error
-
-
-def _actor() -> str:
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (OSError, KeyError):  # a container's user without a name
-        return "cli:unknown"
 
 
 _AGO = re.compile(r"([0-9]+)\s*(s|m|h|d)")

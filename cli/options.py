@@ -6,6 +6,7 @@ else; progress and remarks go to stderr always.
 
 from __future__ import annotations
 
+import getpass
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +31,14 @@ class Problem(Exception):
     def __init__(self, message: str, code: int = 1) -> None:
         super().__init__(message)
         self.code = code
+
+
+def actor() -> str:
+    """Who does this, for the audit."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (OSError, KeyError):  # a container's user without a name
+        return "cli:unknown"
 
 
 def print_json(document: Any) -> None:

@@ -6,7 +6,6 @@ changed here leaves a row of `audit` with the actor `cli:USER`; secrets stand in
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,7 +22,7 @@ from adapters.addresses import Forbidden
 from adapters.outgoing import Sender
 from cli.looking import put, table, time_of
 from cli.opening import open_shop
-from cli.options import Data, Json, Problem, err, out, print_json
+from cli.options import Data, Json, Problem, actor, err, out, print_json
 from domain.ids import bare, fresh, shown
 from journal import deliveries as stored
 from journal import subscriptions
@@ -67,7 +66,7 @@ def add(
         with opened.engine.begin() as conn:
             now, what = datetime.now(UTC), (_names(collections), _names(operations))
             try:
-                found, secret = subscriptions.add(conn, url, *what, _actor(), now)
+                found, secret = subscriptions.add(conn, url, *what, actor(), now)
             except SubscriptionError as error:
                 raise Problem(str(error), 2) from error
     if json:
@@ -123,9 +122,9 @@ def rotate(
     with _opened(data) as opened, opened.engine.begin() as conn:
         found = subscriptions.find(conn, id)
         if finish:
-            finished = subscriptions.finish_rotation(conn, found.id, _actor())
+            finished = subscriptions.finish_rotation(conn, found.id, actor())
         else:
-            finished, secret = False, subscriptions.rotate(conn, found.id, _actor())
+            finished, secret = False, subscriptions.rotate(conn, found.id, actor())
     name = shown("subscriptions", found.id)
     if json:
         print_json({"id": name, "rotating": not finish, **({"secret": secret} if secret else {})})
@@ -140,7 +139,7 @@ def rotate(
 def enable(id: Id, data: Data = None, json: Json = False) -> None:
     """Go on with a disabled subscription: what waits is sent, with three days anew. What changed meanwhile is not told."""
     with _opened(data) as opened, opened.engine.begin() as conn:
-        count = subscriptions.enable(conn, id, _actor(), datetime.now(UTC))
+        count = subscriptions.enable(conn, id, actor(), datetime.now(UTC))
         found = subscriptions.find(conn, id)
     if json:
         print_json(_as_document(found))
@@ -152,7 +151,7 @@ def enable(id: Id, data: Data = None, json: Json = False) -> None:
 def disable(id: Id, data: Data = None, json: Json = False) -> None:
     """Tell a subscription nothing until it is enabled: what waits for it stays, what changes meanwhile does not come."""
     with _opened(data) as opened, opened.engine.begin() as conn:
-        found = subscriptions.disable(conn, id, _actor())
+        found = subscriptions.disable(conn, id, actor())
     if json:
         print_json(_as_document(found))
     else:
@@ -166,7 +165,7 @@ def disable(id: Id, data: Data = None, json: Json = False) -> None:
 def remove(id: Id, data: Data = None, json: Json = False) -> None:
     """Forget a subscription, with all that waits for it."""
     with _opened(data) as opened, opened.engine.begin() as conn:
-        found = subscriptions.remove(conn, id, _actor())
+        found = subscriptions.remove(conn, id, actor())
     if json:
         print_json({**_as_document(found), "removed": True})
     else:
@@ -243,13 +242,13 @@ def replay(
         if subscription is not None:
             found = subscriptions.find(conn, subscription)
             count = stored.replay_where(conn, found.id, state or DEAD, now)
-            subscriptions.replayed(conn, shown("subscriptions", found.id), count, _actor())
+            subscriptions.replayed(conn, shown("subscriptions", found.id), count, actor())
         else:
             known = set(stored.replay(conn, [each for _, each in ids if each], now))
             missing = [name for name, each in ids if each not in known]
             count = len(known)
             for each in sorted(known):
-                subscriptions.replayed(conn, shown("deliveries", each), 1, _actor())
+                subscriptions.replayed(conn, shown("deliveries", each), 1, actor())
     if json:
         print_json({"replayed": count, "missing": missing})
     else:
@@ -342,10 +341,3 @@ def _some(count: int) -> str:
 def _delivery(found: Delivery) -> dict[str, Any]:
     ids = {"id": shown("deliveries", found.id), "subscription_id": shown("subscriptions", found.subscription_id)}
     return {**asdict(found), **ids}
-
-
-def _actor() -> str:
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (OSError, KeyError):  # a container's user without a name
-        return "cli:unknown"

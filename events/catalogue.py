@@ -279,7 +279,7 @@ NEWEST: dict[str, int] = {}
 UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 # Types that name no order of their own accord: a payment or a parcel leads to it.
-_WITHOUT_SUBJECT = {
+WITHOUT_SUBJECT = {
     "PaymentSucceeded", "PaymentFailed", "PaymentCanceled", "PaymentReversed", "PaymentRefunded",
     "PaymentDisputed", "TrackingUpdated",
 }  # fmt: skip
@@ -319,7 +319,7 @@ def decode(kind: str, version: int, subject: str | None, data: dict[str, Any]) -
     newest = NEWEST.get(kind, 1)
     if not 1 <= version <= newest:
         raise UnknownVersion(f"{kind} has versions 1 to {newest}, not {version}")
-    if subject is None and kind not in _WITHOUT_SUBJECT:
+    if subject is None and kind not in WITHOUT_SUBJECT:
         raise Malformed("subject: is missing; it must be the order's number")
     for step in range(version, newest):
         data = UPCASTERS[kind, step](data)

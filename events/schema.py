@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from events.catalogue import _WITHOUT_SUBJECT, CATALOGUE, NEWEST
+from events.catalogue import WITHOUT_SUBJECT, CATALOGUE, NEWEST
 from events.envelope import MAX_NAME, OWN_SOURCE, SCHEMA_ROOT
 
 Schema = dict[str, Any]
@@ -89,7 +89,7 @@ def _event(kind: str, data: str) -> Schema:
     version = version_of(kind)
     subject: Schema = {**_NAME, "description": "The order's number."}
     required = ["specversion", "id", "source", "type", "time", "data"]
-    if kind in _WITHOUT_SUBJECT:
+    if kind in WITHOUT_SUBJECT:
         subject["description"] = (
             "The order's number, where the sender knows it; else the payment or parcel leads to it."
         )

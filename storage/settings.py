@@ -188,8 +188,12 @@ def read(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
     )
 
 
+# What the Python client's examples read; it may stand in the same shell.
+_CLIENTS = frozenset(("ORDERS_URL", "ORDERS_SECRET_KEY", "ORDERS_PUBLISHABLE_KEY"))
+
+
 def _ours(name: str) -> bool:
-    return name.startswith("ORDERS_") or name in ("DATABASE_URL", "REDIS_URL")
+    return (name.startswith("ORDERS_") and name not in _CLIENTS) or name in ("DATABASE_URL", "REDIS_URL")
 
 
 def _dotenv(path: Path) -> dict[str, str]:

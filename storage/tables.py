@@ -109,6 +109,7 @@ orders = Table(
     CheckConstraint("(status = 'new') = (placed_at is null)", "created"),
     CheckConstraint("placed_at is null or currency is not null", "currency"),
     Index("orders_customer_placed_at_idx", "customer", text("placed_at desc")),
+    Index("orders_placed_at_idx", text("placed_at desc"), text("id desc")),
     **HOT,
 )
 

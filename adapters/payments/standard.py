@@ -22,7 +22,9 @@ from adapters.inbound import BadSignature, Notice, any_matches, check_time, docu
 from events.envelope import Envelope, EnvelopeError
 
 SOURCE = "standard"
-PAYMENTS = ("PaymentSucceeded", "PaymentFailed", "PaymentCanceled", "PaymentRefunded", "PaymentDisputed")
+PAYMENTS = (
+    "PaymentSucceeded", "PaymentFailed", "PaymentCanceled", "PaymentReversed", "PaymentRefunded", "PaymentDisputed",
+)  # fmt: skip
 
 
 def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime) -> Notice:

@@ -9,7 +9,7 @@ from api.server.documents import document
 from api.server.finding import lines_of, listed, name_of, name_of_item, order_of, part_of
 from api.server.sending import CreateFulfillment, UpdateFulfillment
 from api.server.writing import Document, Work, Write, conflict
-from domain.allowed import fulfillment_statuses, order_statuses
+from domain.allowed import fulfillment_statuses, held_back, order_statuses
 from domain.fulfillment import Status
 from domain.ids import shown
 from domain.order import Order, OrderItem
@@ -29,6 +29,8 @@ def create(write: Write, sent: CreateFulfillment) -> Work:
 
     def work(request: Request) -> tuple[int, Document]:
         order = order_of(request, sent)
+        if why := held_back(order):
+            raise _not_now(order, f"order {order.order_number} cannot be shipped: {why}")
         if order.canceled_at is not None or not order.is_covered():
             why = "it was canceled" if order.canceled_at is not None else "it is not paid"
             raise _not_now(order, f"order {order.order_number} cannot be shipped: {why}")

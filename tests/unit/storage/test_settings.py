@@ -125,3 +125,7 @@ def test_the_example_file_names_only_settings_that_exist():
     names = {line.lstrip("# ").split("=")[0] for line in example.read_text().splitlines() if "=" in line}
     known = {setting.name for setting in KNOWN}
     assert {n for n in names if n.startswith("ORDERS_")} == {n for n in known if n.startswith("ORDERS_")}
+
+
+def test_what_the_clients_examples_read_may_stand_in_the_same_shell():
+    read({"ORDERS_URL": "http://localhost:8000", "ORDERS_SECRET_KEY": "sk01_x", "ORDERS_PUBLISHABLE_KEY": "pk01_x"}, NOWHERE)
