@@ -392,7 +392,7 @@ def _return_completed(order: Order, event: Event, context: Context, waiting: Seq
 
 def _over_fulfilled(order: Order) -> bool:
     taken = order.taken()
-    return any(taken.get(item.id, 0) > item.quantity for item in order.items)
+    return bool(taken) and any(taken.get(item.id, 0) > item.quantity for item in order.items)
 
 
 _HANDLERS: dict[str, Handler] = {

@@ -64,7 +64,10 @@ def advance(table: dict[str, list[Step]], model: Any) -> None:
     while moved:
         moved = False
         for _, dest, guards in table[model.status]:
-            if _hold(guards, model):
+            for guard in guards:
+                if not guard(model):
+                    break
+            else:
                 model.status = dest
                 moved = True
                 break

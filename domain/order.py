@@ -213,6 +213,8 @@ class Order:
         """item id → how many of it are in living fulfillments, the plan aside."""
         living = {f.id for f in self.fulfillments if f.lives() and not f.planned}
         found: dict[str, int] = {}
+        if not living:
+            return found
         for share in self.fulfillment_items:
             if share.fulfillment_id in living:
                 found[share.order_item_id] = found.get(share.order_item_id, 0) + share.quantity
@@ -221,7 +223,9 @@ class Order:
     def open_shares(self) -> list[tuple[OrderItem, int]]:
         """What no living fulfillment has, the plan aside: (item, quantity), empty ones left out."""
         taken = self.taken()
-        left = ((item, item.quantity - taken.get(item.id, 0)) for item in self.items)
+        if not taken:
+            return [(item, item.quantity) for item in self.items]
+        left = [(item, item.quantity - taken.get(item.id, 0)) for item in self.items]
         return [(item, quantity) for item, quantity in left if quantity > 0]
 
 

@@ -6,7 +6,7 @@ order they came in: the items' shipped, delivered and returned quantities, and w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from domain import fulfillment
@@ -117,12 +117,23 @@ def tracking_updated(order: Order, event: Event, context: Context, waiting: Sequ
 
 def recount(order: Order, event: Event, context: Context) -> None:
     """Count anew what hangs on parcels and returns: the items' quantities, and what is left in the plan."""
-    left = {f.id for f in order.fulfillments if f.has_left()}
-    arrived = {f.id for f in order.fulfillments if f.status == Status.DELIVERED}
-    back = {r.id for r in order.returns if r.status == ReturnStatus.COMPLETED}
-    shipped = _added((s.order_item_id, s.quantity) for s in order.fulfillment_items if s.fulfillment_id in left)
-    delivered = _added((s.order_item_id, s.quantity) for s in order.fulfillment_items if s.fulfillment_id in arrived)
-    returned = _added((s.order_item_id, s.quantity) for s in order.return_items if s.return_id in back)
+    left = {f.id: f.status == Status.DELIVERED for f in order.fulfillments if f.has_left()}
+    shipped: dict[str, int] = {}
+    delivered: dict[str, int] = {}
+    if left:
+        for share in order.fulfillment_items:
+            arrived = left.get(share.fulfillment_id)
+            if arrived is not None:
+                item_id = share.order_item_id
+                shipped[item_id] = shipped.get(item_id, 0) + share.quantity
+                if arrived:
+                    delivered[item_id] = delivered.get(item_id, 0) + share.quantity
+    returned: dict[str, int] = {}
+    if order.returns:
+        back = {r.id for r in order.returns if r.status == ReturnStatus.COMPLETED}
+        for each in order.return_items:
+            if each.return_id in back:
+                returned[each.order_item_id] = returned.get(each.order_item_id, 0) + each.quantity
     for item in order.items:
         counted = (
             min(item.quantity, shipped.get(item.id, 0)),
@@ -138,13 +149,6 @@ def recount(order: Order, event: Event, context: Context) -> None:
         _list_items(order, plan, shares, event, context)
         if not shares:
             drop(order.fulfillments, plan, order.gone)
-
-
-def _added(shares: Iterable[tuple[str, int]]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for item_id, quantity in shares:
-        found[item_id] = found.get(item_id, 0) + quantity
-    return found
 
 
 def _planned(order: Order, event: Event, context: Context) -> Outcome:
