@@ -14,6 +14,7 @@ demo       whole lives of orders, with everything that goes wrong; its parts are
 lives      what is played
 stage      what it is played on
 player     plays it, and lets the bad moments happen
+sender     brings it through the HTTP doors
 figures    one look at how far it is; display shows it
 examining  what is asked at the end
 processes  workers, beat and simulators: started, watched, restarted, stopped

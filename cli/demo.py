@@ -1,14 +1,16 @@
 """`orders demo`: the whole thing at work, with everything going wrong that goes wrong in production.
 
-Plays lives (`cli.lives`) into the journal while workers, the beat, Redis and the outside world have their
-bad moments, and then asks four questions: does the account add up, does every order stand where its life
+Plays lives (`cli.lives`) through the HTTP doors while the API, workers, the beat, Redis and the outside world have
+their bad moments, and then asks four questions: does the account add up, does every order stand where its life
 ends, does the journal tell the same, and did money go back exactly once.
 """
 
 from __future__ import annotations
 
 import signal
+import sys
 from contextlib import ExitStack
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -19,7 +21,8 @@ from cli.examining import examine, tell
 from cli.opening import stop_at_sigterm
 from cli.options import Data, Json, err, print_json
 from cli.player import Player
-from cli.stage import open_stage
+from cli.sender import Sender
+from cli.stage import Stage, open_stage
 
 
 def demo(
@@ -34,37 +37,65 @@ def demo(
 ) -> None:
     """Watch it work: orders played through their whole lives while everything goes wrong that can.
 
-    Starts PostgreSQL, Valkey, workers, a beat, a carrier and a payment provider; sends events twice, late and
-    garbled; empties Redis and kills workers in the middle; then proves that nothing was lost or done twice.
+    Starts PostgreSQL, Valkey, the API, workers, a beat, a carrier and a payment provider; calls the API, sends signed
+    webhooks, twice, late and garbled; empties Redis and kills the API and workers in the middle; then proves that nothing
+    was lost or done twice.
 
     Examples: orders demo   ·   orders demo --orders 5000 --workers 4   ·   orders demo --stay
     """
     stop_at_sigterm()
+    ctrl_c = CtrlC()
     problems: list[str] = []
     with ExitStack() as stack:
         display = stack.enter_context(Display(err, orders, seed))
         stage = open_stage(stack, display, orders, seed, workers, data)
         stack.callback(_say_stopping, display)
-        player = Player(stage, display, seed)
+        sender = stack.enter_context(Sender(stage.access, stage.beginning))
+        player = Player(stage, display, seed, sender, ctrl_c.check)
         seconds = player.play()
         display.say("checking: account, verify, expectations, refunds")
         document = examine(stage, player, display, problems)
         document["seconds"] = round(seconds, 1)
+        ctrl_c.check()
         display.say("done")
         display.close()
         if json:
             print_json(document)
+            sys.stdout.flush()  # whoever reads it need not wait until the end of --stay
         else:
-            tell(document, stage, problems)
+            tell(document, stage, problems, stay=stay)
         if stay:
-            _stay()
+            _stay(stage)
     if problems:
         raise typer.Exit(1)
 
 
-def _stay() -> None:
+class CtrlC:
+    """Ctrl-C that cannot get lost: Python drops a KeyboardInterrupt that strikes in a destructor or a weakref's callback.
+
+    Where Ctrl-C is ignored, as in a shell script's background, it stays so.
+    """
+
+    def __init__(self) -> None:
+        self._struck = False
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._strike)
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if there was a Ctrl-C, whatever became of it."""
+        if self._struck:
+            raise KeyboardInterrupt
+
+    def _strike(self, _signal: int, _frame: FrameType | None) -> None:
+        self._struck = True
+        raise KeyboardInterrupt
+
+
+def _stay(stage: Stage) -> None:
     """Keep everything running until Ctrl-C."""
-    err.print("\n[bold]everything keeps running[/] until Ctrl-C: try the commands above in another terminal")
+    err.print(
+        f"\n[bold]everything keeps running[/], the API on {stage.access.url}/api too, until Ctrl-C: try the commands above in another terminal"
+    )
     try:
         signal.pause()
     except KeyboardInterrupt:

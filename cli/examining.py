@@ -42,7 +42,7 @@ _STORY = text("""
 
 def examine(stage: Stage, player: Player, display: Display, problems: list[str]) -> dict[str, Any]:
     """All figures as one document; what is not as it should be goes to `problems`."""
-    found = player.look()
+    found, access = player.look(), stage.access
     with stage.opened.engine.connect() as conn:
         counted = account(conn)
     report = verify(stage.opened.engine)
@@ -74,6 +74,8 @@ def examine(stage: Stage, player: Player, display: Display, problems: list[str])
         "ok": not problems,
         "problems": problems,
         "sent": player.sent,
+        "doors": _doors(player),
+        "api": {"url": f"{access.url}/api", "secret": access.secret, "publishable": access.publishable},
         "figures": found.as_document(),
         "expectations": {"orders": len(stage.played), "met": len(stage.played) - len(missed), "missed": each},
         "account": counted,
@@ -85,6 +87,12 @@ def examine(stage: Stage, player: Player, display: Display, problems: list[str])
         "story": _story(stage),
         "data": None if stage.servers.whose == "yours" else stage.servers.settings.data,
     }
+
+
+def _doors(player: Player) -> dict[str, int]:
+    """Acts by the door that they came through, and what became of those that were sent again."""
+    names = ("api", "stripe", "standard", "replayed", "refused", "retried")
+    return {"journal": player.journaled, **{name: player.sender.counts[name] for name in names}}
 
 
 def _missed(life: Life, found: Figures) -> dict[str, Any]:
@@ -126,7 +134,8 @@ def _story(stage: Stage) -> dict[str, Any] | None:
         return {"order": row.order_number, "timeline": documents.timeline(conn, row.id)} if row else None
 
 
-def tell(document: dict[str, Any], stage: Stage, problems: list[str]) -> None:
+def tell(document: dict[str, Any], stage: Stage, problems: list[str], *, stay: bool) -> None:
+    """The answers, for people; `stay`: everything keeps running."""
     counted, found, refunds = document["account"], document["figures"], document["refunds"]
     if story := document["story"]:
         _tell_story(story)
@@ -145,6 +154,13 @@ def tell(document: dict[str, Any], stage: Stage, problems: list[str]) -> None:
     )
     again = f"{found['duplicate']:,} duplicates dropped at the door, {found['ignored']:,} events ignored with a reason"
     _verdict(True, f"{again}, {found['parcels']['delivered_by_polling']:,} parcels delivered by polling alone")
+    doors = document["doors"]
+    _verdict(
+        True,
+        f"{doors['api']:,} API calls, {doors['stripe'] + doors['standard']:,} signed webhooks and {doors['journal']:,} "
+        f"events of a queue came in; {doors['retried']:,} requests got no answer and were sent again, "
+        f"{doors['replayed']:,} calls were answered their first answer again",
+    )
     dead = document["dead_letters"]
     _verdict(
         dead["found"] == dead["expected"], f"{dead['found']:,} dead letters, as planned: they wait for an operator"
@@ -153,7 +169,7 @@ def tell(document: dict[str, Any], stage: Stage, problems: list[str]) -> None:
         out.print(f"[red]not well:[/] {escape(problem)}", soft_wrap=True)
     if problems:
         out.print(f"[red]what the processes wrote:[/] {stage.processes.logs}", soft_wrap=True)
-    _tell_what_next(document, stage)
+    _tell_what_next(document, stage, stay=stay)
 
 
 def _verdict(good: bool, words: str) -> None:
@@ -180,7 +196,7 @@ def _tell_story(story: dict[str, Any]) -> None:
     put(rows)
 
 
-def _tell_what_next(document: dict[str, Any], stage: Stage) -> None:
+def _tell_what_next(document: dict[str, Any], stage: Stage, *, stay: bool) -> None:
     program = _program()
     where = ""
     if stage.servers.whose == "started" and stage.data is not None:
@@ -191,13 +207,22 @@ def _tell_what_next(document: dict[str, Any], stage: Stage) -> None:
         ("dlq list", "the poison events, and the way back for each"),
         ("account", "what became of everything, by type and reason"),
         ("verify", "fold every order anew from the journal"),
-        ("demo --stay", "play again, and keep everything running"),
     ]
+    if not stay:
+        tries += [
+            ("demo --stay", "play again, and keep everything running"),
+            ("up", "run it for yourself, with the API; then:"),
+        ]
     rows = table("what to try next", "")
     for command, what in tries:
         rows.add_row(f"[bold]{escape(f'{program} {command}{where}')}[/]", f"[dim]{what}[/]")
+    access = stage.access
+    call = f'curl -H "Authorization: Bearer {access.secret}" "{access.url}/api/orders?limit=3&sort=-createdAt"'
     out.print()
     put(rows)
+    out.print(f"the API {'listens' if stay else 'listened'} on [bold]{access.url}/api[/], its documentation on /docs")
+    out.print(f"  [bold]{escape(call)}[/]", soft_wrap=True)
+    out.print(f"  publishable key: {access.publishable}", soft_wrap=True)
 
 
 def _program() -> str:

@@ -3,6 +3,11 @@
 Each life knows where it ends and how much money goes back, so that what the workers made of it can be
 checked. Parcels have no end here: the carrier is polled, and what it says is not ours to tell. Nothing
 else is spared: events come twice, in another order than they happened, and some are poison.
+
+Each act comes through the door that such a report comes through. Orders, cancellations, confirmations, returns and the
+parcels that the shop itself sends are API calls; payments are signed webhooks. Warehouses that report parcels of their
+own, some before the payment, and a confirmation before the delivery, find no door over HTTP (the API refuses what is too
+early, and no webhook is theirs): as events of a queue they go straight to the journal.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ CURRENCY = "KRW"
 PAYMENT_PREFIX = "demo-"  # of every payment id here: how money of a demo is told from a shop's
 DUPLICATES = 0.10  # share of events that are delivered again
 OTHER_BODY = 0.03  # share of those that come with another body
+BY_CARD = 0.7  # share of orders paid through Stripe, the others through a provider that sends our own events
 LATE = 0.25  # share of events that come after what happened next
 MIN_ORDERS = 20  # so that every plot is played
 
@@ -41,8 +47,9 @@ PLOTS = {
 }
 # What happens once everything has arrived, with its weight.
 ENDINGS = {"kept": 49, "confirmed": 36, "confirmed_early": 4, "returned": 7, "returned_partly": 2, "return_rejected": 1}
-# What a warehouse reports, with its weight: the last leaves it to the carrier's scans to imply the rest.
-WAREHOUSES = {"shipped": 55, "every_step": 25, "packed": 20}
+# Who sends parcels, with its weight: a warehouse that reports what it has shipped, or the shop itself, by API calls, which
+# tells every step, or leaves it to the carrier's scans to imply the last.
+WAREHOUSES = {"shipped": 70, "every_step": 15, "packed": 15}
 # Events that cannot be applied, with how many of a thousand orders get one.
 POISON = {"malformed": 3, "unknown_item": 3, "unknown_version": 2, "unknown_type": 8}
 UNSHIPPED = frozenset(("canceled", "canceled_unpaid", "late_payment", "underpaid", "wrong_currency"))
@@ -58,12 +65,16 @@ PRODUCTS = (
 NAMES = ("Kim Haneul", "Lee Dasom", "Park Sora", "Choi Narae", "Jung Garam", "Ada Byron", "Joana Prado")
 REASONS = ("change_of_mind", "defective", "wrong_delivery", "damaged", "other")
 
-Cue = Literal["delivered", "return_processing"]
+Cue = Literal["preparing", "delivered", "return_processing"]
+Door = Literal["api", "stripe", "standard", "journal"]
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One event that the outside reports. `happens` is in seconds after the demo's beginning."""
+    """One event that the outside reports. `happens` is in seconds after the demo's beginning.
+
+    Of an act that waits for a cue, `happens` is in seconds after that. `after`: the id of the act whose answer it needs.
+    """
 
     source: str
     id: str
@@ -72,6 +83,8 @@ class Act:
     data: dict[str, Any]
     happens: float = 0.0
     version: int = 1
+    door: Door = "journal"
+    after: str = ""
 
     def envelope(self, beginning: datetime) -> Envelope:
         """As it travels."""
@@ -128,7 +141,7 @@ def again(act: Act, chance: Random) -> Act | None:
     if chance.random() >= DUPLICATES:
         return None
     if chance.random() < OTHER_BODY:
-        return replace(act, data={**act.data, "resent": True})
+        return replace(act, data={**act.data, "resent": True}, after=act.id)  # so that it is the second
     return act
 
 
@@ -174,6 +187,7 @@ class _Writer:
         self.discount = 5_000 if chance.random() < 0.25 and self.goods > 10_000 else 0
         self.shipping = 0 if self.goods > 50_000 else 3_000
         self.life.total = self.total = self.goods + self.shipping - self.discount
+        self.payments: Door = "stripe" if chance.random() < BY_CARD else "standard"
         self.arrivals: dict[str, float] = {}  # act id → when it arrives
 
     def write(self, poison: Sequence[str]) -> Life:
@@ -183,7 +197,7 @@ class _Writer:
         if plot in ("canceled", "canceled_unpaid", "late_payment"):
             life.ends = Status.CANCELED
             data = {"by": "customer", "reason": "ordered by mistake"}
-            self._act("shop", "cancel", "OrderCanceled", data, 0.7)
+            self._act("shop", "cancel", "OrderCanceled", data, 0.7, door="api", after="created")
         elif plot not in UNSHIPPED:
             self._ship(paid_at)
             self._end()
@@ -201,22 +215,21 @@ class _Writer:
         """The order and its payments; the name of the payment that completes it, "" where none does."""
         plot, total, life = self.life.plot, self.total, self.life
         first, second = (f"{PAYMENT_PREFIX}{self.number}-{letter}" for letter in "ab")
-        named = [first, second] if plot in ("two_payments", "paid_twice") else [first]
-        self._act("shop", "created", "OrderCreated", self._order(named), 0.0)
+        self._act("shop", "created", "OrderCreated", self._order([first]), 0.0, door="api")
         if plot == "early_payment":
             self._paid("paid-1", first, total, 0.1)
             self._arrives_after("created", "paid-1")
         elif plot == "second_try":
             data = {"paymentId": first, "code": "card_declined", "message": "The card was declined"}
-            self._act("payments", "failed", "PaymentFailed", data, 0.2, subject=None)
-            self._paid("paid-2", second, total, 0.5, subject=self.number)  # no order could name it yet
+            self._act("payments", "failed", "PaymentFailed", data, 0.2, subject=None, door=self.payments)
+            self._paid("paid-2", second, total, 0.5, subject=self.number)  # the order names but its first payment
         elif plot == "two_payments":
             part = total // 3
             self._paid("paid-1", first, part, 0.2)
-            self._paid("paid-2", second, total - part, 0.4)
+            self._paid("paid-2", second, total - part, 0.4, subject=self.number)
         elif plot == "paid_twice":
             self._paid("paid-1", first, total, 0.2)
-            self._paid("paid-2", second, total, 0.5)
+            self._paid("paid-2", second, total, 0.5, subject=self.number)
             life.refunded = total
         elif plot == "underpaid":
             self._paid("paid-1", first, total * 3 // 5, 0.2)
@@ -260,7 +273,7 @@ class _Writer:
         subject: str | None = None,
     ) -> None:
         data = {"paymentId": payment_id, "amount": str(amount), "currency": currency, "provider": "simulated"}
-        self._act("payments", name, "PaymentSucceeded", data, after, subject=subject)
+        self._act("payments", name, "PaymentSucceeded", data, after, subject=subject, door=self.payments)
 
     # -- parcels -------------------------------------------------------------------------------------------
 
@@ -276,11 +289,16 @@ class _Writer:
                 parcel["items"] = [{"item": line.item, "quantity": line.quantity} for line in lines]
             sent = {**parcel, "carrier": CARRIER, "trackingNumber": f"SIM-{self.number}-{n}"}
             leaves = self.chance.uniform(1.1, 2.2)
-            if steps != "shipped":
-                self._act("warehouse", f"made-{n}", "FulfillmentCreated", parcel, 0.7)
-                self._act("warehouse", f"packed-{n}", "FulfillmentPacked", sent if steps == "packed" else parcel, 0.9)
+            made, packed, shipped = f"made-{n}", f"packed-{n}", f"shipped-{n}"
+            if steps == "shipped":
+                # Listed items are known by the names that the order's answer gave them.
+                self._act("warehouse", shipped, "FulfillmentShipped", sent, leaves, after="created" if lines else "")
+                continue
+            self._cue("preparing", "shop", made, "FulfillmentCreated", parcel)
+            data = sent if steps == "packed" else parcel
+            self._cue("preparing", "shop", packed, "FulfillmentPacked", data, 0.2, after=made)
             if steps != "packed":
-                self._act("warehouse", f"shipped-{n}", "FulfillmentShipped", sent, leaves)
+                self._cue("preparing", "shop", shipped, "FulfillmentShipped", sent, leaves - 0.7, after=packed)
         if life.plot == "shipped_first":
             self._arrives_after(paid, "shipped-1")
 
@@ -311,24 +329,27 @@ class _Writer:
             life.refunded += self.goods - self.discount
         self._cue("delivered", "shop", "return", "ReturnRequested", asked)
         if ending == "return_rejected":
-            self._cue("return_processing", "warehouse", "rejected", "ReturnRejected", {**name, "by": "staff"})
+            self._cue("return_processing", "shop", "rejected", "ReturnRejected", {**name, "by": "staff"})
         else:
-            self._cue("return_processing", "warehouse", "completed", "ReturnCompleted", name)
+            self._cue("return_processing", "shop", "completed", "ReturnCompleted", name)
 
     # -- poison --------------------------------------------------------------------------------------------
 
     def _poison(self, kind: str) -> None:
         life = self.life
         if kind == "malformed":
-            data: dict[str, Any] = {"paymentId": f"{PAYMENT_PREFIX}{self.number}-a", "amount": "a lot of money"}
-            self._act("payments", "garbled", "PaymentSucceeded", data, 0.6)
+            payment = f"{PAYMENT_PREFIX}{self.number}-a"
+            data: dict[str, Any] = {"paymentId": payment, "amount": "a lot of money", "currency": CURRENCY}
+            self._act("payments", "garbled", "PaymentSucceeded", data, 0.6, door=self.payments)
         elif kind == "unknown_item":
             data = {"fulfillment": f"{self.number}/F9", "items": [{"item": "no-such-item", "quantity": 1}]}
             self._act("warehouse", "stray", "FulfillmentCreated", data, 1.0)
         elif kind == "unknown_version":
-            self._act("shop", "from-tomorrow", "OrderConfirmed", {"by": "customer"}, 0.8, version=9)
+            data = {"paymentId": f"{PAYMENT_PREFIX}{self.number}-a", "reason": "fraudulent"}
+            self._act("payments", "from-tomorrow", "PaymentDisputed", data, 0.8, version=9, door="standard")
         else:
-            self._act("shop", "points", "LoyaltyPointsEarned", {"points": self.total // 100}, 0.9)
+            data = {"points": self.total // 100}
+            self._act("payments", "points", "loyalty.points_earned", data, 0.9, door="stripe")
             return  # ignored, not dead
         life.dead += 1
 
@@ -345,22 +366,32 @@ class _Writer:
         name: str,
         kind: str,
         data: dict[str, Any],
-        after: float,
+        when: float,
         *,
         subject: str | None = _OWN,
         version: int = 1,
+        door: Door = "journal",
+        after: str = "",
     ) -> None:
-        """Report something that happens `after` seconds after the life's beginning, now and then late."""
-        happens = self.begins + after
+        """Report something that happens `when` seconds after the life's beginning, now and then late.
+
+        `after` names the act whose answer it needs.
+        """
+        happens = self.begins + when
         late = self.chance.random() < LATE
         lag = self.chance.uniform(0.3, 2.0) if late else self.chance.uniform(0.0, 0.3)
         number = self.number if subject == self._OWN else subject
-        act = Act(f"demo/{source}", self._id(name), kind, number, data, happens, version)
+        needs = after and self._id(after)
+        act = Act(f"demo/{source}", self._id(name), kind, number, data, happens, version, door, needs)
         self.arrivals[act.id] = happens + lag
         self.life.opening.append((happens + lag, act))
 
-    def _cue(self, cue: Cue, source: str, name: str, kind: str, data: dict[str, Any]) -> None:
-        act = Act(f"demo/{source}", self._id(name), kind, self.number, data)
+    def _cue(
+        self, cue: Cue, source: str, name: str, kind: str, data: dict[str, Any], delay: float = 0.0, after: str = ""
+    ) -> None:
+        """Call the API once the order stands at `cue`."""
+        needs = after and self._id(after)
+        act = Act(f"demo/{source}", self._id(name), kind, self.number, data, delay, door="api", after=needs)
         self.life.cued.setdefault(cue, []).append(act)
 
     def _arrives_after(self, later: str, sooner: str) -> None:

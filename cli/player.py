@@ -1,10 +1,10 @@
-"""Plays the demo's lives into the journal, and lets the bad moments happen in the middle of it."""
+"""Plays the demo's lives through the doors, and lets the bad moments happen in the middle of it."""
 
 from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -14,6 +14,7 @@ from cli import figures, lives
 from cli.display import Display
 from cli.figures import Figures
 from cli.lives import Act, Cue, Life
+from cli.sender import Sender
 from cli.stage import Stage
 from journal.append import append
 from workers.app import CHORES, DRAIN, OUTSIDE
@@ -29,7 +30,10 @@ class Player:
     stage: Stage
     display: Display
     seed: int
-    sent: int = 0  # deliveries
+    sender: Sender
+    check: Callable[[], None]  # raises KeyboardInterrupt after a Ctrl-C
+    journaled: int = 0  # deliveries through the journal's own door
+    _pushed: int = 0
     _arriving: list[tuple[float, int, Act]] = field(default_factory=list)  # a heap
     _uncued: dict[Cue, dict[str, Life]] = field(default_factory=dict)
     _trouble: list[tuple[float, Callable[[], bool]]] = field(default_factory=list)
@@ -47,20 +51,22 @@ class Player:
                 self._uncued.setdefault(cue, {})[life.number] = life
         span = stage.span
         self._trouble = [
-            (0.30 * span, self._kill_a_worker_process),
-            (0.45 * span, self._flush_redis),
+            (0.20 * span, self._kill_the_api),
+            (0.40 * span, self._kill_a_worker_process),
+            (0.50 * span, self._flush_redis),
             (0.60 * span, self._kill_the_beat),
             (0.75 * span, self._kill_the_worker),
         ]
         self.display.say("playing: events come twice, late and garbled")
         next_look = 0.0
         while (now := time.monotonic() - began) < deadline:
+            self.check()
             self._deliver(now)
             self._make_trouble(now)
             if now >= next_look:
                 found = self.look()
                 self._answer_cues(found, now)
-                if not self._arriving and not self._trouble:
+                if not self.sender.under_way and not self._arriving and not self._trouble:
                     self.display.say("playing: parcels are polled, returns and refunds follow")
                     if self._ended(found):
                         break
@@ -76,33 +82,50 @@ class Player:
         self.display.show(found)
         return found
 
+    @property
+    def sent(self) -> int:
+        """Deliveries that the journal must know."""
+        return self.journaled + self.sender.sent
+
     def _push(self, arrives: float, act: Act) -> None:
-        heapq.heappush(self._arriving, (arrives, len(self._arriving) + self.sent, act))
+        self._pushed += 1
+        heapq.heappush(self._arriving, (arrives, self._pushed, act))
 
     def _deliver(self, now: float) -> None:
-        due = []
+        due: list[Act] = []
+        early: list[Act] = []
         while self._arriving and self._arriving[0][0] <= now:
-            due.append(heapq.heappop(self._arriving)[2])
-        if not due:
-            return
+            act = heapq.heappop(self._arriving)[2]
+            (due if self.sender.is_ready(act) else early).append(act)
+        for act in early:
+            self._push(now + TICK_S, act)
+        for act in due:
+            if act.door != "journal":
+                self.sender.send(act)
+        if queued := [self.sender.named(act) for act in due if act.door == "journal"]:
+            self._append(queued)
+
+    def _append(self, acts: Sequence[Act]) -> None:
+        """What comes from a queue: no HTTP door is open to it."""
         stage = self.stage
         with stage.opened.engine.begin() as conn:
-            envelopes = [act.envelope(stage.beginning) for act in due]
+            envelopes = [act.envelope(stage.beginning) for act in acts]
             done = append(conn, envelopes, stage.opened.shop.shards)
         stage.opened.streams.publish(done.new)
-        self.sent += len(due)
+        self.journaled += len(acts)
+        self.sender.answered.update(act.id for act in acts)
 
     def _answer_cues(self, found: Figures, now: float) -> None:
-        """Some customers send back what has arrived, some confirm it; the warehouse ends returns."""
+        """The shop sends what is paid; some customers send back what has arrived, some confirm it; the shop ends returns."""
         for cue, waiting in self._uncued.items():
             for number in [n for n in waiting if found.statuses.get(n) == cue]:
                 for act in waiting.pop(number).cued[cue]:
-                    cued = replace(act, happens=now)
+                    cued = replace(act, happens=now + act.happens)
                     chance = Random(f"again:{self.seed}:{act.type}:{number[-5:]}")
-                    self._push(now, cued)
+                    self._push(cued.happens, cued)
                     repeated = lives.again(cued, chance)
                     if repeated is not None:
-                        self._push(now + chance.uniform(0.05, 2.0), repeated)
+                        self._push(cued.happens + chance.uniform(0.05, 2.0), repeated)
 
     def _ended(self, found: Figures) -> bool:
         nothing_waits = not (found.outcome("waiting") or found.outcome("parked") or found.own.get("waiting"))
@@ -148,6 +171,9 @@ class Player:
         )
         return True
 
+    def _kill_the_api(self) -> bool:
+        return self._kill("api", "the API killed (SIGKILL): whoever got no answer sends the same again")
+
     def _kill_the_beat(self) -> bool:
         return self._kill("beat", "the beat killed (SIGKILL)")
 
@@ -158,7 +184,7 @@ class Player:
         pid = self.stage.processes.kill(name)
         if pid is None:
             return False
-        self.display.tell(f"{what[:-1]}, pid {pid})")
+        self.display.tell(what.replace("SIGKILL", f"SIGKILL, pid {pid}"))
         return True
 
 

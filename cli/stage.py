@@ -1,9 +1,12 @@
-"""What the demo plays on: servers, workers, a carrier and a payment provider that err, all started and stopped together."""
+"""What the demo plays on: servers, the API, workers, a carrier and a payment provider that err, all started and stopped together."""
 
 from __future__ import annotations
 
+import os
+import secrets
 import socket
 import time
+from base64 import b64encode
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,14 +14,17 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from cli import lives
+from cli import keys, lives
 from cli.display import Display
 from cli.figures import Run
 from cli.lives import PAYMENT_PREFIX, Life
 from cli.opening import Servers, find_servers, open_shop
-from cli.options import Problem
+from cli.options import Problem, actor
 from cli.processes import Processes, start_workers
+from cli.sender import Access
+from cli.serving import choose_port, start_api
 from embedded.host import free_port
+from storage import keys as stored_keys
 from storage import migrate
 from storage.settings import read
 from workers.parts import Parts
@@ -30,6 +36,7 @@ PARCEL_PACE_S = 0.5  # a parcel's life is six of these
 MISSING = "0.1"  # share of parcels that lack scans
 ERRORS = "0.05"  # share of the outside's answers that go wrong
 CARRIER, PROVIDER = "carrier", "provider"  # names of processes
+KEYS = "orders demo"  # label of its API keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,7 @@ class Stage:
     servers: Servers
     processes: Processes
     provider_url: str
+    access: Access
     run: Run
     played: list[Life]
     span: float
@@ -75,7 +83,7 @@ def open_stage(stack: ExitStack, display: Display, orders: int, seed: int, worke
     run = Run(tag, [life.number for life in played], since)
     restarts = Restarts(display)
     processes = stack.enter_context(Processes(folder / "logs", restarts.note))
-    display.say("starting a carrier, a payment provider, workers and the beat")
+    display.say("starting a carrier, a payment provider, the API, workers and the beat")
     ports = {name: free_port(None) for name in (CARRIER, PROVIDER)}
     carrier_url, provider_url = (f"http://127.0.0.1:{ports[name]}" for name in (CARRIER, PROVIDER))
     common = ("--seed", str(seed), "--errors", ERRORS, "--port")
@@ -83,14 +91,23 @@ def open_stage(stack: ExitStack, display: Display, orders: int, seed: int, worke
     processes.start(CARRIER, "adapters.simulators.carrier", *common, str(ports[CARRIER]), *pace)
     state = str(folder.resolve() / "demo-refunds.sqlite")
     processes.start(PROVIDER, "adapters.simulators.provider", *common, str(ports[PROVIDER]), "--state", state)
-    start_workers(processes, workers, **_shop(carrier_url, provider_url))
+    stripe, standard = _webhook_secret(), _webhook_secret()
+    settings = _shop(carrier_url, provider_url) | {
+        "ORDERS_STRIPE_SECRETS": stripe,
+        "ORDERS_STANDARD_SECRETS": standard,
+        "ORDERS_RATE_LIMIT": "off",  # one key sends what many would
+    }
+    os.environ.update(settings)  # the API and the workers inherit them: both decide by the same policy
+    start_workers(processes, workers)
+    url = start_api(processes, choose_port(None))
     for name, port in ports.items():
         _await_answer(processes, name, port)
-    return Stage(opened, servers, processes, provider_url, run, played, span, datetime.now(UTC), data)
+    access = Access(url, *_make_keys(opened), stripe, standard)
+    return Stage(opened, servers, processes, provider_url, access, run, played, span, datetime.now(UTC), data)
 
 
 def _shop(carrier_url: str, provider_url: str) -> dict[str, str]:
-    """The workers' settings: who is outside, and the policy that the lives' ends follow from."""
+    """The shop's settings: who is outside, and the policy that the lives' ends follow from."""
     return {
         "ORDERS_CARRIERS": f"{lives.CARRIER}={carrier_url}",
         "ORDERS_REFUND_URL": provider_url,
@@ -103,6 +120,22 @@ def _shop(carrier_url: str, provider_url: str) -> dict[str, str]:
         "ORDERS_PARKED_FOR": "72h",
         "ORDERS_GRACE": "1h",
     }
+
+
+def _webhook_secret() -> str:
+    """As Standard Webhooks and Stripe make them."""
+    return f"whsec_{b64encode(secrets.token_bytes(24)).decode()}"
+
+
+def _make_keys(opened: Parts) -> tuple[str, str]:
+    """A pair of API keys, secret and publishable; those of earlier demos are revoked."""
+    with opened.engine.begin() as conn:
+        for key in stored_keys.every(conn):
+            if key.label == KEYS and key.revoked_at is None:
+                stored_keys.revoke(conn, key.name, actor(), datetime.now(UTC))
+        secret, _ = keys.make(conn, "secret", KEYS)
+        publishable, _ = keys.make(conn, "publishable", KEYS)
+    return secret, publishable
 
 
 def _refuse_a_live_shop(opened: Parts, servers: Servers, display: Display) -> None:

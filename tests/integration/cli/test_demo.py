@@ -9,11 +9,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from threading import Thread
 
+import httpx
 import psutil
 import pytest
+
+from cli.demo import CtrlC
 
 ROOT = Path(__file__).parents[3]
 DEMO = (sys.executable, "-c", "import typer; from cli.demo import demo; typer.run(demo)")
@@ -36,7 +40,21 @@ def start(data: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*DEMO, "--data", str(data), *arguments],
         cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=_heed_ctrl_c,
     )  # fmt: skip
+
+
+def _heed_ctrl_c() -> None:
+    """A shell starts what runs in its background with Ctrl-C ignored, and so do we start the demo then."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _until(lines: Iterable[str], last: str) -> Iterator[str]:
+    """Lines to the first that is `last`, or to their end."""
+    for line in lines:
+        yield line
+        if line == last:
+            return
 
 
 def left_behind(data: Path) -> list[str]:
@@ -81,9 +99,52 @@ def test_a_small_demo_is_well_and_leaves_no_process_behind(data: Path):
     assert document["figures"]["parcels"]["on_their_way"] == 0
     assert document["figures"]["parcels"]["delivered_by_polling"] > 0
     happened = " ".join(incident["text"] for incident in document["incidents"])
-    for trouble in ("a worker's process killed", "FLUSHALL", "the beat killed", "the whole worker killed"):
+    for trouble in ("a worker's process", "FLUSHALL", "the API", "the beat", "the whole worker"):
         assert trouble in happened
+    doors = document["doors"]
+    assert doors["api"] > 60  # every order, and what follows
+    assert min(doors[name] for name in ("stripe", "standard", "journal")) > 0
+    assert doors["replayed"] > 0  # calls that came twice
+    assert document["sent"] == sum(doors[name] for name in ("api", "stripe", "standard", "journal"))
     assert document["story"]["timeline"][-1]["type"] == "PaymentRefunded"
+    assert left_behind(data) == []
+
+
+class _Dying:
+    """Is collected at the moment when Ctrl-C strikes."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_ctrl_c_that_python_drops_is_remembered():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        ctrl_c = CtrlC()
+        ctrl_c.check()
+        dying = _Dying()
+        del dying  # no KeyboardInterrupt comes out of it
+        with pytest.raises(KeyboardInterrupt):
+            ctrl_c.check()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_the_api_is_there_while_the_demo_stays_and_its_keys_open_it(data: Path):
+    played = start(data, "--orders", "20", "--json", "--stay")
+    assert played.stdout is not None
+    assert played.stderr is not None
+    try:
+        Thread(target=played.stderr.read, daemon=True).start()
+        document = json.loads("".join(_until(played.stdout, "}\n")))
+        api = document["api"]
+        key = {"Authorization": f"Bearer {api['secret']}"}
+        found = httpx.get(f"{api['url']}/orders", params={"limit": 1}, headers=key, trust_env=False).json()
+        assert found["totalDocs"] == 20
+    finally:
+        played.send_signal(signal.SIGINT)
+        played.wait(timeout=60)
     assert left_behind(data) == []
 
 
