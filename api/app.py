@@ -49,7 +49,8 @@ TAGS = [
     {"name": "Keys", "description": "What a key is, and tokens for customers."},
     {"name": "Health", "description": "For load balancers and supervisors; without a key."},
 ]
-ROUTERS = (tokens.router, queries, writes, webhooks, health.router)
+# Matched one after another, and each costs: what is called most comes first, and no path of a write is a query's too.
+ROUTERS = (webhooks, writes, tokens.router, queries, health.router)
 HEADERS_SHOWN = [
     "X-Request-Id",
     "Retry-After",

@@ -22,11 +22,13 @@ class What(StrEnum):
 
     DRAIN = "drain"
     SCALE = "scale"
+    API = "api"
 
 
 def bench(
     what: Annotated[
-        What, typer.Argument(help="drain: events a second beside Celery's ways. scale: growing databases, a backlog.")
+        What,
+        typer.Argument(help="drain: events a second. scale: growing databases, a backlog. api: what the doors cost."),
     ] = What.DRAIN,
     quick: Annotated[bool, typer.Option("--quick", help="Under a minute, on fewer events: a first look.")] = False,
     rounds: Annotated[
@@ -48,7 +50,7 @@ def bench(
 ) -> None:
     """Measure events a second, latency and costs, beside Celery with a task an event and PostgreSQL's ceiling.
 
-    `orders bench scale` instead lets the database, the workers, the shards and the backlog grow: up to ten million events, 20 GB of disk and a quarter of an hour; with --quick a hundredth of it.
+    `orders bench scale` instead lets the database, the workers, the shards and the backlog grow: up to ten million events, 20 GB of disk and a quarter of an hour; with --quick a hundredth of it. `orders bench api` measures whole lives over HTTP, webhooks beside a usual endpoint, and a query in a shop of a million orders (with --quick 200,000).
 
     Runs on its own embedded servers in a temporary folder, or in fresh databases on DATABASE_URL and REDIS_URL.
     Every system plays the same lives of orders, and ends in the same states, or the bench fails.
@@ -67,6 +69,9 @@ def bench(
 
     if what is What.SCALE:
         _scale(quick, rounds, say, began, json)
+        return
+    if what is What.API:
+        _api(quick, rounds, orders, say, began, json)
         return
 
     played = orders or (1000 if quick else 4000)
@@ -108,6 +113,27 @@ def _scale(quick: bool, rounds: int | None, say: Callable[[str], None], began: f
             found = scale.document(scale.run(servers, plan, say), plan, machine, monotonic() - began)
     except BenchError as error:
         raise Problem(str(error)) from error
+    if json:
+        print_json(found)
+    else:
+        out.print_json(data=found)
+
+
+def _api(
+    quick: bool, rounds: int | None, orders: int | None, say: Callable[[str], None], began: float, json: bool
+) -> None:
+    from bench import api
+    from bench import run as running
+    from bench.servers import BenchError, opened
+
+    plan = api.QUICK if quick else api.Plan()
+    plan = replace(plan, rounds=rounds or plan.rounds, lives=orders or plan.lives)
+    try:
+        with opened() as servers:
+            found = api.run(servers, plan, running.machine(servers), say)
+    except BenchError as error:
+        raise Problem(str(error)) from error
+    found["seconds"] = round(monotonic() - began, 1)
     if json:
         print_json(found)
     else:

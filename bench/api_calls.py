@@ -1,0 +1,139 @@
+"""HTTP as lean as it gets, so that the caller's own time stays small beside the server's: keep-alive sockets, and
+requests that are bytes. Answers must carry a Content-Length, as our API's do.
+"""
+
+from __future__ import annotations
+
+import hmac
+import selectors
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import orjson
+
+from bench.servers import BenchError
+
+TIMEOUT_S = 30.0
+WEBHOOK_SECRET = "whsec_bench"  # noqa: S105  of this run's servers alone
+
+
+def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
+    """One HTTP/1.1 request."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: bench", *(f"{name}: {value}" for name, value in headers.items())]
+    if body:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def payment(event_id: str, payment_id: str, number: str, amount: int) -> bytes:
+    """A signed `payment_intent.succeeded` of Stripe's over `amount` won, good for five minutes."""
+    now = int(time.time())
+    intent = {
+        "id": payment_id, "object": "payment_intent", "amount": amount, "amount_received": amount, "currency": "krw",
+        "metadata": {"orderNumber": number}, "payment_method_types": ["card"], "status": "succeeded",
+    }  # fmt: skip
+    note = {
+        "id": event_id, "object": "event", "type": "payment_intent.succeeded", "created": now, "data": {"object": intent}
+    }  # fmt: skip
+    body = orjson.dumps(note)
+    signature = hmac.digest(WEBHOOK_SECRET.encode(), f"{now}.".encode() + body, "sha256").hex()
+    return request("POST", "/webhooks/payments/stripe", {"Stripe-Signature": f"t={now},v1={signature}"}, body)
+
+
+@dataclass(slots=True)
+class Line:
+    """One keep-alive connection, and how long its calls took: name of a call → seconds each."""
+
+    port: int
+    headers: dict[str, str] = field(default_factory=dict)
+    took: dict[str, list[float]] = field(default_factory=dict)
+    _socket: socket.socket | None = None
+
+    def __enter__(self) -> Line:
+        self._socket = connect(self.port)
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        if self._socket is not None:
+            self._socket.close()
+
+    def call(self, name: str, method: str, path: str, document: Any = None) -> tuple[int, Any]:
+        """Send and wait: (status, the answer's document)."""
+        body = b"" if document is None else orjson.dumps(document)
+        return self.send(name, request(method, path, self.headers, body))
+
+    def send(self, name: str, sent: bytes) -> tuple[int, Any]:
+        """The same with a request that was made before. Errors: BenchError where the server hangs up."""
+        if self._socket is None:
+            raise BenchError("the line is not open; use it in a `with` block")
+        began = time.perf_counter()
+        self._socket.sendall(sent)
+        got = b""
+        while (answer := parsed(got)) is None:
+            more = self._socket.recv(1 << 18)
+            if not more:
+                raise BenchError(f"the API hung up on {name}; see its log")
+            got += more
+        self.took.setdefault(name, []).append(time.perf_counter() - began)
+        status, body = answer
+        return status, orjson.loads(body)
+
+
+def storm(port: int, requests: Sequence[bytes], connections: int) -> dict[int, int]:
+    """Send all `requests`, one after the other on each of so many connections: status → how many.
+
+    Errors: BenchError where the server hangs up or is silent for TIMEOUT_S.
+    """
+    waiting = iter(requests)
+    statuses: dict[int, int] = {}
+    with selectors.DefaultSelector() as selector:
+        for _, sent in zip(range(connections), waiting, strict=False):
+            opened = connect(port)
+            opened.sendall(sent)
+            selector.register(opened, selectors.EVENT_READ, bytearray())
+        while selector.get_map():
+            ready = selector.select(TIMEOUT_S)
+            if not ready:
+                raise BenchError(f"no answer within {TIMEOUT_S:.0f} s; see the server's log")
+            for key, _ in ready:
+                one, got = key.fileobj, key.data
+                assert isinstance(one, socket.socket)  # noqa: S101  nothing else was registered
+                more = one.recv(1 << 16)
+                if not more:
+                    raise BenchError("the server hung up; see its log")
+                got += more
+                if (answer := parsed(bytes(got))) is None:
+                    continue
+                statuses[answer[0]] = statuses.get(answer[0], 0) + 1
+                got.clear()
+                if (sent_next := next(waiting, None)) is not None:
+                    one.sendall(sent_next)
+                else:
+                    selector.unregister(one)
+                    one.close()
+    return statuses
+
+
+def parsed(got: bytes) -> tuple[int, bytes] | None:
+    """Status and body of one answer; None while it is not whole."""
+    end = got.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    head = got[:end].lower()
+    place = head.find(b"\r\ncontent-length:")
+    if place < 0:
+        raise BenchError(f"an answer without Content-Length: {got[:200]!r}")
+    size = int(head[place + 17 :].partition(b"\r\n")[0])
+    body = got[end + 4 :]
+    return None if len(body) < size else (int(got[9:12]), body)
+
+
+def connect(port: int) -> socket.socket:
+    """A connection to this machine's `port`, that waits for nothing to fill its packets."""
+    made = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made

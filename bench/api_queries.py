@@ -1,0 +1,91 @@
+"""A customer's newest orders over HTTP, where the shop has few orders and where it has very many.
+
+Every customer has the same number of orders in both, so what differs is the shop's size alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from random import Random
+from typing import Any
+
+from sqlalchemy import text
+
+from bench import api_serving, history, lives, ours
+from bench.api_calls import Line
+from bench.api_lives import percentiles
+from bench.hand import Hand
+from bench.run import Say
+from bench.servers import BenchError, Servers
+from storage import engine as engines
+from storage.migrate import upgrade
+
+SEED = 1_000  # orders of the play that is copied
+EACH = 20  # orders of a customer
+TURN = 50  # calls to one shop before it is the other's turn
+WARM = 200
+_CUSTOMERS = text("""
+    update orders set customer = 'cus_' || n.place % :customers
+    from (select id, row_number() over (order by id) as place from orders) n where n.id = orders.id
+""")
+
+
+def run(servers: Servers, sizes: Sequence[int], calls: int, say: Say) -> dict[str, Any]:
+    """So many calls to shops of each of `sizes` orders, in turns."""
+    with ExitStack() as stack:
+        seed = servers.database("query-seed")
+        upgrade(seed, ours.SHARDS)
+        _seed(servers, seed)
+        lines: dict[int, Line] = {}
+        for size in sizes:
+            shop = _grown(servers, seed, size, say)
+            port, _ = stack.enter_context(api_serving.api(servers, shop, f"query{size}"))
+            lines[size] = stack.enter_context(Line(port, shop.headers))
+        drawn = Random("customers")
+        for size, line in lines.items():
+            _ask(line, size, WARM, drawn, "warm")
+        for _ in range(0, calls, TURN):
+            for size, line in lines.items():
+                _ask(line, size, TURN, drawn, "ask")
+    found = {str(size): percentiles(sorted(line.took["ask"])) for size, line in lines.items()}
+    say("query: " + "  ·  ".join(f"{int(size):,} orders: p50 {of['p50']} ms" for size, of in found.items()))
+    few, many = found[str(min(sizes))], found[str(max(sizes))]
+    return {"orders": found, "orders_a_customer": EACH, "p50_ratio": round(many["p50"] / few["p50"], 2)}
+
+
+def _ask(line: Line, size: int, calls: int, drawn: Random, name: str) -> None:
+    for _ in range(calls):
+        customer = f"cus_{drawn.randrange(size // EACH)}"
+        path = f"/api/orders?where[customer][equals]={customer}&sort=-createdAt&limit=10&depth=1"
+        status, found = line.call(name, "GET", path)
+        if status != 200 or len(found["docs"]) != 10 or found["totalDocs"] != EACH:
+            raise BenchError(f"{customer} has {EACH} orders, of which ten were to be found; got {status}: {found}")
+
+
+def _seed(servers: Servers, url: str) -> None:
+    play, redis_url = lives.play(SEED, "q", duplicates=0), servers.redis_database()
+    ours.pour(redis_url, ours.filled(url, play), ours.SHARDS)
+    hand = Hand(0, servers.folder)
+    try:
+        ours.work([hand], ours.drain_commands([hand], url, redis_url, 256))
+    finally:
+        hand.close()
+
+
+def _grown(servers: Servers, seed: str, size: int, say: Say) -> api_serving.Shop:
+    url = servers.database(f"query{size}", seed)
+    engine = engines.connect(url)
+    with engine.connect() as conn:
+        events = int(conn.execute(text("select count(*) from journal")).scalar_one())
+    history.grow(engine, events * size // SEED, say)
+    with engine.begin() as conn:
+        changed = conn.execute(_CUSTOMERS, {"customers": size // EACH}).rowcount
+    if changed != size:
+        raise BenchError(f"the shop should have {size} orders, and has {changed}")
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.execute(text("vacuum (analyze) orders"))
+        conn.execute(text("checkpoint"))
+    engine.dispose()
+    say(f"a shop of {size:,} orders")
+    return api_serving.with_key(url, servers.redis_database())

@@ -1,0 +1,99 @@
+"""The rival of our webhook door, as most teams write it: FastAPI, Stripe's signature, an ORM session, `.delay()`.
+
+    uvicorn bench.naive_webhook:app
+
+It verifies before it parses, answers after its commit, and takes a repeated delivery for what it is. What it leaves
+out, and ours does besides: translation into events of one shape, personal data kept out, duplicates counted.
+"""
+# No `from __future__ import annotations`: FastAPI reads the annotations.
+
+import hmac
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any
+
+from celery import Task
+from fastapi import Depends, FastAPI, Header, HTTPException, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy import DateTime, create_engine, func, make_url
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+
+from bench.api_calls import WEBHOOK_SECRET
+from bench.rivals import celery_app, database_url
+
+TOLERANCE_S = 300
+
+tasks = celery_app("naive_webhook")
+app = FastAPI()
+
+
+class Base(DeclarativeBase):
+    """What all models share."""
+
+
+class WebhookEvent(Base):
+    """A webhook that was accepted; its id is the provider's."""
+
+    __tablename__ = "webhook_events"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    provider: Mapped[str]
+    type: Mapped[str]
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    received_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+engine = create_engine(make_url(database_url()).set(drivername="postgresql+psycopg"), pool_size=10)
+sessions = sessionmaker(engine)
+Base.metadata.create_all(engine)
+
+
+def _handle(event_id: str) -> None:
+    """What a worker would do with it; none runs while the door is measured."""
+
+
+handle: Task[Any, Any] = tasks.task(name="bench.handle")(_handle)
+
+
+def session() -> Iterator[Session]:
+    """A session a request."""
+    with sessions() as opened:
+        yield opened
+
+
+async def raw_body(request: Request) -> bytes:
+    """The body as it was signed."""
+    return await request.body()
+
+
+def verify(body: bytes, header: str) -> None:
+    """HTTPException 401 unless Stripe signed it within five minutes."""
+    parts = dict(part.split("=", 1) for part in header.split(",") if "=" in part)
+    sent = parts.get("t", "")
+    if not sent.isdecimal() or abs(time.time() - int(sent)) > TOLERANCE_S:
+        raise HTTPException(401, "stale signature")
+    expected = hmac.new(WEBHOOK_SECRET.encode(), sent.encode() + b"." + body, "sha256").hexdigest()
+    if not hmac.compare_digest(expected, parts.get("v1", "")):
+        raise HTTPException(401, "bad signature")
+
+
+@app.post("/webhooks/payments/stripe")
+def receive(
+    body: Annotated[bytes, Depends(raw_body)],
+    db: Annotated[Session, Depends(session)],
+    stripe_signature: Annotated[str, Header()] = "",
+) -> JSONResponse:
+    """Take one webhook: 202 new, 200 a duplicate."""
+    verify(body, stripe_signature)
+    note = json.loads(body)
+    db.add(WebhookEvent(id=note["id"], provider="stripe", type=note["type"], payload=note))
+    try:
+        db.commit()
+    except IntegrityError:
+        db.rollback()
+        return JSONResponse({"id": note["id"], "status": "duplicate"}, 200)
+    handle.delay(note["id"])
+    return JSONResponse({"id": note["id"], "status": "accepted"}, 202)

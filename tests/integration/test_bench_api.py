@@ -1,0 +1,45 @@
+"""`orders bench api`, tiny: lives end where they should, the rival takes the same webhooks, and sums are told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench import api
+from bench.servers import opened
+
+PLAN = api.Plan(lives=16, webhooks=60, rounds=1, sizes=(1_000, 2_000), calls=50)
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, Any]:
+    """What a tiny run answers."""
+    with opened() as servers:
+        return api.run(servers, PLAN, {}, lambda told: None)
+
+
+@pytest.mark.slow
+def test_every_life_made_its_six_calls_and_ended_returned(found):
+    lives = found["lives"]
+    assert lives["orders"] == PLAN.lives
+    assert {name: of["calls"] for name, of in lives["calls_ms"].items() if name != "all"} == dict.fromkeys(
+        ("create", "payment", "fulfill", "ship", "deliver", "return"), PLAN.lives
+    )
+    assert all(0 < of["p50"] <= of["p99"] for of in lives["calls_ms"].values())
+    assert lives["per_order"]["cpu_ms"]["api"] > 0
+    assert lives["per_order"]["statements"] > 0
+
+
+@pytest.mark.slow
+def test_the_rival_and_ours_took_the_same_webhooks(found):
+    for name in ("ours", "naive"):
+        assert found["webhooks"][name]["per_second"] > 0
+        assert found["webhooks"][name]["server_ms"] > 0
+
+
+@pytest.mark.slow
+def test_the_query_and_the_targets_are_told(found):
+    assert {size: of["calls"] for size, of in found["query"]["orders"].items()} == {"1000": 50, "2000": 50}
+    assert len(found["targets"]) == 3
+    assert {target["met"] for target in found["targets"]} <= {True, False}
