@@ -14,5 +14,11 @@ sampling      where the drain's time goes
 servers       PostgreSQL and Valkey for the run, and fresh databases in them
 standing      workers that stand still until it is their turn
 run           everything in alternating rounds
+history       years of orders in a database, copied in SQL
+scale         `orders bench scale`: growing databases, workers, shards, a backlog
+api           `orders bench api`; its parts are api_lives, api_webhooks and api_queries
+api_calls     a lean client that signs as Stripe does
+api_serving   the API's processes, and what they cost
+naive_webhook a webhook's endpoint as most teams write it
 report        the table, the chart, JSON and Markdown
 """

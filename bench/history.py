@@ -16,7 +16,7 @@ SHIFT_MS = 86_400_000  # between the ids of a copy and of the next: a day
 # A UUIDv7 made so many days earlier: its first 48 bits are milliseconds.
 _ID = (
     "cast(lpad(to_hex(cast(cast('x' || substr(replace(cast({0} as text), '-', ''), 1, 12) as bit(48)) as bigint) "
-    f"- k * {SHIFT_MS}), 12, '0') || substr(replace(cast({{0}} as text), '-', ''), 13) as uuid)"
+    f"- cast(k as bigint) * {SHIFT_MS}), 12, '0') || substr(replace(cast({{0}} as text), '-', ''), 13) as uuid)"
 )
 _NAME = "cast(k as text) || '-' || {0}"
 _SEQ = "{0} + k * cast(:span as bigint)"

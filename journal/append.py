@@ -11,32 +11,33 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import orjson
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from domain.ids import fresh
 from events.catalogue import PERSONAL_FIELDS, route_of
 from events.envelope import Envelope
 from journal.entries import Entry, shard_of
+from storage.hot import Statement
 from storage.literals import cast, columns, unnest
 
 # The journal's columns but its number, and their types.
 NAMES = ("source", "event_id", "type", "version", "time", "subject", "shard", "held", "data", "digest")
 KINDS = ("text", "text", "text", "integer", "timestamptz", "text", "smallint", "boolean", "jsonb", "bytea")
-_INSERT = text(
+_INSERT = Statement(
     f"insert into journal ({', '.join(NAMES)}) "
     f"select {', '.join(cast(n, k) for n, k in zip(NAMES, KINDS, strict=True))} "
     f"from {unnest(NAMES, KINDS)} order by v.ordinal "
     "on conflict (source, event_id) do nothing returning seq, source, event_id"
 )
-_KNOWN = text(
+_KNOWN = Statement(
     "select j.seq, j.source, j.event_id, j.digest from journal j join "
     f"{unnest(('source', 'event_id'), ('text', 'text'))} using (source, event_id)"
 )
-_COUNT_DUPLICATES = text(
+_COUNT_DUPLICATES = Statement(
     "insert into duplicates (seq, body_differs) select v.seq, v.body_differs "
     f"from {unnest(('seq', 'body_differs'), ('bigint', 'boolean'))}"
 )
-_KEEP_PERSONAL = text(
+_KEEP_PERSONAL = Statement(
     "insert into personal (id, fields) select v.id, cast(v.fields as jsonb) "
     f"from {unnest(('id', 'fields'), ('uuid', 'jsonb'))}"
 )
@@ -80,14 +81,14 @@ def append(conn: Connection, envelopes: Sequence[Envelope], shards: int, *, held
         entries[key] = Entry(0, e.source, e.id, e.type, e.version, e.time, e.subject, shard, held, data, size)
     appended = Appended()
     if rows:
-        for seq, source, event_id in conn.execute(_INSERT, columns(NAMES, KINDS, rows)):
+        for seq, source, event_id in _INSERT.run(conn, columns(NAMES, KINDS, rows)):
             entry = entries.pop((source, event_id))
             entry.seq = seq
             appended.new.append(entry)
     appended.new.sort(key=lambda entry: entry.seq)
     kept = [personal[key] for e in appended.new if (key := (e.source, e.event_id)) in personal]
     if kept:
-        conn.execute(_KEEP_PERSONAL, columns(("id", "fields"), ("uuid", "jsonb"), kept))
+        _KEEP_PERSONAL.run(conn, columns(("id", "fields"), ("uuid", "jsonb"), kept))
     again += [first[key] for key in entries]
     if again:
         _count(conn, again, appended)
@@ -96,7 +97,7 @@ def append(conn: Connection, envelopes: Sequence[Envelope], shards: int, *, held
 
 def _count(conn: Connection, again: list[Envelope], appended: Appended) -> None:
     keys = sorted({(e.source, e.id) for e in again})
-    found = conn.execute(_KNOWN, columns(("source", "event_id"), ("text", "text"), keys))
+    found = _KNOWN.run(conn, columns(("source", "event_id"), ("text", "text"), keys))
     known = {(source, event_id): (seq, bytes(digest)) for seq, source, event_id, digest in found}
     rows = []
     for envelope in again:
@@ -106,7 +107,7 @@ def _count(conn: Connection, again: list[Envelope], appended: Appended) -> None:
         appended.duplicates.append(envelope)
         if differs:
             appended.body_differs.append(envelope)
-    conn.execute(_COUNT_DUPLICATES, columns(("seq", "body_differs"), ("bigint", "boolean"), rows))
+    _COUNT_DUPLICATES.run(conn, columns(("seq", "body_differs"), ("bigint", "boolean"), rows))
 
 
 def _without_personal(data: dict[str, object]) -> tuple[dict[str, object], dict[str, object]]:

@@ -23,14 +23,17 @@ def array(values: Sequence[Any], kind: str) -> str:
     """
     if kind in _PLAIN:
         return "{" + ",".join(["NULL" if v is None else str(v) for v in values]) + "}"
-    if kind == "timestamptz":  # most are one and the same
-        texts = {v: "NULL" if v is None else f'"{v}"' for v in set(values)}
-        return "{" + ",".join([texts[v] for v in values]) + "}"
+    if kind == "timestamptz" and values and values.count(values[0]) == len(values):  # most are one and the same
+        return "{" + ",".join([_quoted(values[0])] * len(values)) + "}"
     if kind in ("text", "jsonb") and values:
-        joined = _BETWEEN.join([_NULL if v is None else v for v in values])
-        if joined.count(_BETWEEN) == len(values) - 1 and joined.count(_NULL) == values.count(None):
+        try:
+            joined, nulls = _BETWEEN.join(values), 0
+        except TypeError:  # a null among them
+            joined, nulls = _BETWEEN.join([_NULL if v is None else v for v in values]), values.count(None)
+        if joined.count(_BETWEEN) == len(values) - 1 and joined.count(_NULL) == nulls:
             quoted = joined.replace("\\", "\\\\").replace('"', '\\"').replace(_BETWEEN, '","')
-            return ('{"' + quoted + '"}').replace(f'"{_NULL}"', "NULL")
+            literal = '{"' + quoted + '"}'
+            return literal.replace(f'"{_NULL}"', "NULL") if nulls else literal
     return "{" + ",".join([_quoted(v) for v in values]) + "}"
 
 

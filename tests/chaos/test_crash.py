@@ -68,7 +68,7 @@ def test_a_crash_takes_back_what_was_drained_last_and_loses_no_event(tmp_path: P
         assert counted["applied"] == len(new)
         assert counted["waiting"] == counted["parked"] == counted["dead"] == 0
         with open_.engine.connect() as conn:
-            stages = dict(conn.execute(text("select order_number, status from orders")).all())
+            stages: dict[str, str] = dict(conn.execute(text("select order_number, status from orders")).all())
         assert verify(open_.engine).differences == []
         assert stages == {number: state.status for number, state in play.states.items()}
 
