@@ -1,9 +1,9 @@
 """How long an event takes at a steady rate: from the moment it is accepted until its result is committed.
 
 Open loop: events are handed in on a fixed schedule, one a call, whether or not the last one is done. Accepted is
-the commit of ours in the journal, and the broker's answer to (a); the end is the commit that applied it. Commits
-tell their own timestamps (`track_commit_timestamp`), so that nobody asks in between. What the caller waited until
-then is told apart. A system whose backlog grows is saturated and has no percentiles.
+the journal's commit with ours, when a door could answer 2xx, and the broker's answer with (a). The end is the
+timestamp of the commit that applied it (`track_commit_timestamp`), so that nobody asks in between. What the caller
+waited until it was accepted is told apart. A system whose backlog grows is saturated and has no percentiles.
 """
 
 from __future__ import annotations
@@ -25,23 +25,16 @@ Key = tuple[str, str]
 
 
 class Call(NamedTuple):
-    """When an event was handed in, and when that was answered."""
+    """When an event was handed in, and when it was accepted."""
 
     began: float
-    answered: float
-
-
-class Applied(NamedTuple):
-    """When an event was accepted, where a commit tells it, and when it was applied."""
-
-    accepted: float | None
-    applied: float
+    accepted: float
 
 
 def hand_in_steadily(
-    envelopes: Sequence[Envelope], rate: float, hand_in: Callable[[Envelope], None]
+    envelopes: Sequence[Envelope], rate: float, hand_in: Callable[[Envelope], float]
 ) -> dict[Key, Call]:
-    """Hand all in at `rate` a second; (source, id) → its call."""
+    """Hand all in at `rate` a second, each by a call that answers when it was accepted; (source, id) → its call."""
     sent: dict[Key, Call] = {}
     errors: list[BaseException] = []
     begins = time.time() + 0.2
@@ -52,8 +45,7 @@ def hand_in_steadily(
                 envelope = envelopes[n]
                 time.sleep(max(0.0, begins + n / rate - time.time()))
                 began = time.time()
-                hand_in(envelope)
-                sent[envelope.source, envelope.id] = Call(began, time.time())
+                sent[envelope.source, envelope.id] = Call(began, hand_in(envelope))
         except BaseException as error:
             errors.append(error)
 
@@ -67,17 +59,16 @@ def hand_in_steadily(
     return sent
 
 
-def figures(sent: Mapping[Key, Call], applied: Mapping[Key, Applied], rate: float) -> dict[str, Any]:
+def figures(sent: Mapping[Key, Call], applied: Mapping[Key, float], rate: float) -> dict[str, Any]:
     """p50 and p99 in milliseconds; null and `saturated` where the system could not carry the rate."""
     begins, planned = min(call.began for call in sent.values()), len(sent) / rate
     middle, end = begins + planned / 2, begins + planned
-    lately = sum(1 for done in applied.values() if middle < done.applied <= end)
+    lately = sum(1 for at in applied.values() if middle < at <= end)
     late = max(call.began for call in sent.values()) - end
     if lately < LAST_HALF * rate * planned / 2 or late > LATE_S:
         return {"p50": None, "p99": None, "saturated": True, "samples": len(sent)}
-    accepted = {key: applied[key].accepted or call.answered for key, call in sent.items()}
-    took = sorted(1000 * (applied[key].applied - at) for key, at in accepted.items())
-    waited = sorted(1000 * (accepted[key] - call.began) for key, call in sent.items())
+    took = sorted(1000 * (applied[key] - call.accepted) for key, call in sent.items())
+    waited = sorted(1000 * (call.accepted - call.began) for call in sent.values())
     return {
         "p50": round(took[len(took) // 2], 1),
         "p99": round(took[min(len(took) - 1, int(len(took) * 0.99))], 1),
@@ -87,24 +78,18 @@ def figures(sent: Mapping[Key, Call], applied: Mapping[Key, Applied], rate: floa
 
 
 OURS = """
-    select j.source, j.event_id, extract(epoch from pg_xact_commit_timestamp(j.xmin)),
-           extract(epoch from pg_xact_commit_timestamp(r.xmin))
+    select j.source, j.event_id, extract(epoch from pg_xact_commit_timestamp(r.xmin))
     from journal j join results r using (seq) where starts_with(j.event_id, %s)
 """
-NAIVE = """
-    select source, id, null, extract(epoch from pg_xact_commit_timestamp(xmin)) from events where starts_with(id, %s)
-"""
+NAIVE = "select source, id, extract(epoch from pg_xact_commit_timestamp(xmin)) from events where starts_with(id, %s)"
 
 
-def applied(database_url: str, statement: str, tag: str) -> dict[Key, Applied]:
-    """(source, id) → when its transactions committed, by this machine's clock."""
+def applied(database_url: str, statement: str, tag: str) -> dict[Key, float]:
+    """(source, id) → when its transaction committed, by this machine's clock."""
     with psycopg.connect(database_url, autocommit=True) as conn:
         ahead = _ahead(conn)
         rows = conn.execute(statement, (f"{tag}-",)).fetchall()
-    return {
-        (source, name): Applied(None if accepted is None else float(accepted) - ahead, float(at) - ahead)
-        for source, name, accepted, at in rows
-    }
+    return {(source, name): float(at) - ahead for source, name, at in rows}
 
 
 def _ahead(conn: psycopg.Connection[tuple[Any, ...]]) -> float:

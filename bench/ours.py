@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
@@ -105,11 +105,13 @@ class FullPath:
         self.engine.dispose()
         self.streams.client.close()
 
-    def hand_in(self, envelopes: Sequence[Any]) -> None:
-        """Accept envelopes: journaled, committed, published."""
+    def hand_in(self, envelopes: Sequence[Any]) -> float:
+        """Accept envelopes, journaled and committed, and publish them; when they were accepted."""
         with self.engine.begin() as conn:
             done = append(conn, envelopes, SHARDS)
+        accepted = time()
         self.streams.publish(done.new)
+        return accepted
 
     def run(self, play: Play) -> float:
         """Everything handed in, everything decided: seconds."""
