@@ -26,12 +26,6 @@ from pydantic import (
 from events.money import MoneyError, exponent
 
 
-def _no_nul(text: str) -> str:
-    if "\x00" in text:
-        raise ValueError("holds a NUL character")
-    return text
-
-
 def _currency(code: str) -> str:
     try:
         exponent(code)
@@ -46,8 +40,9 @@ def _no_bool(value: Any) -> Any:
     return value
 
 
-Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_no_nul)]
-Text = Annotated[str, Field(max_length=10_000), AfterValidator(_no_nul)]
+_NO_NUL = r"^[^\x00]*$"  # PostgreSQL's texts cannot hold it; a pattern, since a call of ours a text costs more
+Name = Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_NUL)]
+Text = Annotated[str, Field(max_length=10_000, pattern=_NO_NUL)]
 # Constraints first: after a validator they would be checked by Python, one by one.
 Amount = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=4), BeforeValidator(_no_bool)]
 Currency = Annotated[str, AfterValidator(_currency)]
@@ -116,7 +111,7 @@ class PaymentSucceeded(Body):
     currency: Currency | None = None
     provider: Name | None = None
     paymentMethod: Name | None = None
-    receiptUrl: Annotated[str, Field(max_length=2000), AfterValidator(_no_nul)] | None = None
+    receiptUrl: Annotated[str, Field(max_length=2000, pattern=_NO_NUL)] | None = None
 
 
 class _PaymentEnded(Body):
@@ -270,7 +265,7 @@ _BODIES: tuple[type[Body], ...] = (
 )
 CATALOGUE: dict[str, type[Body]] = {body.__name__: body for body in _BODIES}
 _READERS: dict[str, Callable[[Any], Any]] = {
-    name: TypeAdapter(body).validate_python for name, body in CATALOGUE.items()
+    name: TypeAdapter(body).validator.validate_python for name, body in CATALOGUE.items()
 }
 
 # The newest version of each type's data; 1 where nothing else is said.
@@ -312,6 +307,9 @@ class Event:
     data: Any
 
 
+_SAID = {"string_pattern_mismatch": "holds a NUL character"}
+
+
 def decode(kind: str, version: int, subject: str | None, data: dict[str, Any]) -> Any:
     """The body of one event as its class; see the module for what it raises."""
     if kind not in CATALOGUE:
@@ -327,7 +325,7 @@ def decode(kind: str, version: int, subject: str | None, data: dict[str, Any]) -
         return _READERS[kind](data)
     except ValidationError as error:
         faults = [
-            f"{'.'.join(map(str, fault['loc'])) or 'data'}: {fault['msg']}"
+            f"{'.'.join(map(str, fault['loc'])) or 'data'}: {_SAID.get(fault['type'], fault['msg'])}"
             for fault in error.errors(include_url=False, include_input=False)[:5]
         ]
         raise Malformed("; ".join(faults)) from None

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from events.catalogue import WITHOUT_SUBJECT, CATALOGUE, NEWEST
+from events.catalogue import CATALOGUE, NEWEST, WITHOUT_SUBJECT
 from events.envelope import MAX_NAME, OWN_SOURCE, SCHEMA_ROOT
 
 Schema = dict[str, Any]

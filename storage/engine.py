@@ -34,7 +34,7 @@ def connect(database_url: str, *, pinned: bool = False, pool: int = 5, applicati
         pool_size=pool,
         hide_parameters=True,  # errors are logged, and what is bound may be a customer's name
         max_overflow=pool,
-        pool_pre_ping=not pinned,  # who drains tries again anyway
+        pool_pre_ping=True,
         connect_args={"options": options, "application_name": application, "connect_timeout": 10},
     )
     event.listen(engine, "connect", _prepare)
