@@ -128,4 +128,7 @@ def test_the_example_file_names_only_settings_that_exist():
 
 
 def test_what_the_clients_examples_read_may_stand_in_the_same_shell():
-    read({"ORDERS_URL": "http://localhost:8000", "ORDERS_SECRET_KEY": "sk01_x", "ORDERS_PUBLISHABLE_KEY": "pk01_x"}, NOWHERE)
+    read(
+        {"ORDERS_URL": "http://localhost:8000", "ORDERS_SECRET_KEY": "sk01_x", "ORDERS_PUBLISHABLE_KEY": "pk01_x"},
+        NOWHERE,
+    )
