@@ -12,7 +12,7 @@ import pickle
 import struct
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,7 +157,7 @@ class _Recorder:
 
         self.batches: list[Batch] = []
         self._now = Batch(0.0)
-        finish = streams.finish
+        finish: Callable[[Mapping[int, list[bytes]]], list[int]] = streams.finish
 
         # Who got a shard's lock (the first statement) before another's commit cannot have followed it.
         def begin(conn: Any) -> None:
@@ -172,11 +172,11 @@ class _Recorder:
         def commit(conn: Any) -> None:
             self._now.ended = monotonic()
 
-        def finished(done: Mapping[int, list[bytes]]) -> None:  # after the commit
+        def finished(done: Mapping[int, list[bytes]]) -> list[int]:  # after the commit
             self._now.shards = tuple(done)
             self._now.entries = sum(map(len, done.values()))
             self.batches.append(self._now)
-            finish(done)
+            return finish(done)
 
         event.listen(engine, "begin", begin)
         event.listen(engine, "before_cursor_execute", note)

@@ -67,8 +67,7 @@ class Drain:
         total = Report()
         taken: set[int] = set()  # by other workers, which look again after letting go
         while window := self._window(shard, lengths, taken):
-            report = self._batch(window, taken)
-            lengths = self.streams.lengths()  # after letting go: what came meanwhile is ours to see
+            report, lengths = self._batch(window, taken)
             total.known += report.known
             for outcome, count in report.outcomes.items():
                 total.outcomes[outcome] = total.outcomes.get(outcome, 0) + count
@@ -91,15 +90,18 @@ class Drain:
                 waiting += lengths[shard]
         return window
 
-    def _batch(self, window: Mapping[int, int], taken: set[int]) -> Report:
-        """Settle one batch; `taken` learns which shards are another worker's."""
+    def _batch(self, window: Mapping[int, int], taken: set[int]) -> tuple[Report, list[int]]:
+        """Settle one batch: (what it came to, entries a shard after letting go: what came meanwhile is ours to see).
+
+        `taken` learns which shards are another worker's.
+        """
         careful = False
         for attempt in range(1, TRIES + 1):
             try:
                 with self.engine.begin() as conn:
                     entries, names = self._read(conn, window, taken)
                     if not names:
-                        return Report()
+                        break
                     way = settle_carefully if careful else settle
                     report = way(conn, entries, Context(clock(), self.policy), self.shop)
             except redis.RedisError:
@@ -111,9 +113,8 @@ class Drain:
                 careful = careful or not passing
                 log.info("drain again, %s: %s", "batch in parts" if careful else "the same batch", error)
             else:
-                self.streams.finish(names)
-                return report
-        return Report()
+                return report, self.streams.finish(names)
+        return Report(), self.streams.lengths()
 
     def _read(self, conn: Connection, window: Mapping[int, int], taken: set[int]) -> tuple[list[Entry], Names]:
         """Entries of the shards that we could lock, and their names in the streams."""

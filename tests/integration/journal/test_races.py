@@ -215,8 +215,8 @@ class Moment(Streams):
             self._let()
         return found
 
-    def lengths(self):
-        found = super().lengths()
+    def finish(self, done):
+        found = super().finish(done)
         if not any(found) and not self.held:
             self._let()
         return found

@@ -266,7 +266,7 @@ def test_a_backlog_waits_in_sql_and_is_topped_up_in_the_journals_order(rig, one_
 
     def finish(done):
         handed.extend(sorted(in_stream(rig)[: sum(map(len, done.values()))]))
-        real(done)
+        return real(done)
 
     drain.streams.finish = finish
     late = []
