@@ -1,4 +1,4 @@
-# One image for every process: `orders worker`, `orders beat`, `orders migrate`.
+# One image for every process: `orders worker`, `orders beat`, `orders api`, `orders migrate`.
 
 # Wheels of exactly what requirements.lock names, each checked against its hash, and of the project.
 FROM python:3.13-slim AS wheels

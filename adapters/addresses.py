@@ -98,7 +98,8 @@ def vet(url: httpx.URL, allow_private: bool, resolve: Resolve | None = None) -> 
     or by http inside one's own network where `allow_private` opens that.
     Errors: Forbidden; OSError where the host has no address.
     """
-    found = (resolve or look_up)(url.host, url.port or PORTS[url.scheme])
+    host = url.raw_host.decode("ascii")  # as it is connected and named in TLS; another IDNA may make another host of it
+    found = (resolve or look_up)(host, url.port or PORTS[url.scheme])
     if not found:
         raise OSError(f"{url.host} has no address")
     reaches = {address[0]: reach(address[0]) for _, address in found}

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from socket import IPPROTO_TCP, TCP_NODELAY, socket
+from socket import IPPROTO_TCP, TCP_NODELAY, AddressFamily, socket
+from threading import Thread
 from time import monotonic
 from typing import Any
 
@@ -48,7 +50,10 @@ class Sender:
         self._tls = httpx.create_ssl_context()  # certifi's authorities, or those of SSL_CERT_FILE
 
     def check(self, url: str) -> None:
-        """Whether a webhook may go to `url` as its host's addresses are now. Errors: Forbidden, OSError."""
+        """Whether a webhook may go to `url` as its host's addresses are now. Errors: Forbidden, OSError.
+
+        Takes as long as the system's resolver.
+        """
         vet(parse(url), self._allow_private, self._resolve)
 
     def post(self, url: str, secrets: Sequence[str], webhook_id: str, body: bytes) -> Reply:
@@ -56,7 +61,7 @@ class Sender:
         until = monotonic() + self._total_s
         try:
             target = parse(url)
-            addresses = vet(target, self._allow_private, self._resolve)
+            addresses = self._vetted(target, until)
             headers = [
                 (b"Host", target.netloc),
                 (b"Content-Type", b"application/json"),
@@ -72,6 +77,19 @@ class Sender:
             return Reply(None, f"no answer within {self._total_s:.0f} s")
         except (OSError, httpcore.ProtocolError, httpcore.NetworkError) as error:
             return Reply(None, f"{type(error).__name__}: {error}")
+
+    def _vetted(self, target: httpx.URL, until: float) -> Sequence[Address]:
+        """`vet` in a thread of its own, left behind where it takes too long: a look-up cannot be interrupted."""
+        found: Future[Sequence[Address]] = Future()
+
+        def look() -> None:
+            try:
+                found.set_result(vet(target, self._allow_private, self._resolve))
+            except BaseException as error:  # raised again in the thread that asked
+                found.set_exception(error)
+
+        Thread(target=look, name="look-up", daemon=True).start()
+        return found.result(_left(until))
 
     def _exchange(
         self,
@@ -139,17 +157,25 @@ class _Judged(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         failed: OSError | None = None
         for family, address in self._addresses:
-            line = socket(family)
+            within = min(CONNECT_S, _left(self._until))  # outside the try: a used-up limit is no fault of the address
             try:
-                line.settimeout(min(CONNECT_S, _left(self._until)))
-                line.connect(address)
+                return _Line(_connected(family, address, within), self._until)
             except OSError as error:
-                line.close()
                 failed = error
-                continue
-            line.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-            return _Line(line, self._until)
         raise httpcore.ConnectError(f"no connection: {failed}") from failed
+
+
+def _connected(family: AddressFamily, address: tuple[Any, ...], within: float) -> socket:
+    """A socket to `address`. Errors: OSError, also where this kernel does not know the family (no IPv6)."""
+    line = socket(family)
+    try:
+        line.settimeout(within)
+        line.connect(address)
+        line.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+    except BaseException:
+        line.close()
+        raise
+    return line
 
 
 class _Line(httpcore.NetworkStream):

@@ -1,8 +1,8 @@
 """What the doors stand on: opened once a process, handed to every request.
 
 Endpoints run in a pool of THREADS threads, and each of them holds at most one connection of an engine at a
-time; both engines have one more, for the journaler of webhooks. So nobody waits for a connection but for a
-thread, and the thread pool is the one place where requests queue.
+time; the journaler of webhooks holds one more, of `engine`. An engine keeps POOL of them open, and may open as many
+again. So nobody waits for a connection but for a thread, and the thread pool is the one place where requests queue.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from storage.settings import Settings
 from workers.app import ring
 from workers.parts import open_parts
 
-POOL = 10  # connections of an engine
+POOL = 10  # connections that an engine keeps
 THREADS = POOL - 1
 READ_S = 10  # a query that takes longer is canceled, and answered with 503
 LOCK_S, WRITE_S = 5, 20  # likewise a write that waits so long for a row, or takes so long in one statement
@@ -76,8 +76,7 @@ def _redis(url: str) -> redis.Redis:
 
 
 def _bound(engine: Engine, **parameters: str) -> None:
-    """Set PostgreSQL's parameters in each new session of `engine`, and keep bound values out of its errors."""
-    engine.hide_parameters = True  # they are names and addresses, and errors are logged
+    """Set PostgreSQL's parameters in each new session of `engine`."""
 
     def apply(connection: Any, _record: object) -> None:
         connection.autocommit = True  # what a transaction sets goes with its rollback

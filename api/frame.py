@@ -103,4 +103,4 @@ def _dress(headers: MutableHeaders, request_id: str, state: Scope) -> None:
 
 def _route(scope: Scope) -> str:
     """`/api/orders/{id}`, or what stands for a path that nobody serves."""
-    return getattr(scope.get("route"), "path", None) or "unknown"
+    return getattr(scope.get("route"), "path_format", None) or "unknown"

@@ -12,6 +12,7 @@ from api.answers import Json
 from api.auth import Caller, anyone, issue, secret
 from api.doors import doors_of
 from api.errors import ApiError
+from api.paths import own_name
 from domain.ids import shown
 
 HOUR_S, DAY_S = 3_600, 86_400
@@ -57,7 +58,7 @@ async def check_key(caller: Annotated[Caller, Depends(anyone)]) -> Json:
 
 
 @router.post(
-    "/customers/{id}/token",
+    f"/customers/{own_name('id')}/token",
     response_model=Token,
     summary="Make a customer's token",
     responses={503: {"description": "No secret is set to sign tokens with"}},

@@ -20,5 +20,6 @@ api           `orders bench api`; its parts are api_lives, api_webhooks and api_
 api_calls     a lean client that signs as Stripe does
 api_serving   the API's processes, and what they cost
 naive_webhook a webhook's endpoint as most teams write it
-report        the table, the chart, JSON and Markdown
+report        the table, the chart, JSON and Markdown of `orders bench`
+summaries     the tables of `orders bench scale` and `orders bench api`
 """

@@ -32,7 +32,6 @@ WARM = 40  # lives
 CALLS = ("create", "payment", "fulfill", "ship", "deliver", "return")
 PRICE = 10_000
 _RETURNED = text("select count(*) from orders where starts_with(order_number, :tag) and status = 'returned'")
-_UNDECIDED = text("select exists (select from journal j where not exists (select from results r where r.seq = j.seq))")
 
 
 def run(servers: Servers, lives: int, say: Say) -> dict[str, Any]:
@@ -117,7 +116,7 @@ def _settled(engine: Engine, worker: standing.Worker, tag: str, lives: int) -> N
     """Wait until every event has its result, and compare what the orders ended as."""
     until = time.monotonic() + PATIENCE_S
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-        while conn.execute(_UNDECIDED).scalar_one():
+        while conn.execute(ours.UNDECIDED).scalar_one():
             worker.check()
             if time.monotonic() > until:
                 raise BenchError(f"events have no result after {PATIENCE_S:.0f} s; see {worker.log}")

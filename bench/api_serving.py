@@ -6,7 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -15,6 +15,7 @@ import psutil
 from bench import ours, standing
 from bench.api_calls import WEBHOOK_SECRET
 from bench.servers import BenchError, Servers
+from embedded.host import free_port
 from storage import engine as engines
 from storage import keys
 from storage.migrate import upgrade
@@ -66,7 +67,7 @@ def with_key(database_url: str, redis_url: str) -> Shop:
 @contextmanager
 def api(servers: Servers, of: Shop, name: str) -> Iterator[tuple[int, psutil.Process]]:
     """`orders api` with one process: (its port, its process)."""
-    port = _free_port()
+    port = free_port(None)
     with _serving(servers, name, ["-m", "cli", "api", "--port", str(port)], of.environment, port) as process:
         yield port, process
 
@@ -76,7 +77,7 @@ def uvicorn(
     servers: Servers, app: str, name: str, environment: Mapping[str, str]
 ) -> Iterator[tuple[int, psutil.Process]]:
     """`app` (module:name) under uvicorn as we run it (api/serve.py): (its port, its process)."""
-    port = _free_port()
+    port = free_port(None)
     command = [
         "-m", "uvicorn", app, "--port", str(port), "--loop", "uvloop", "--http", "httptools", "--ws", "none",
         "--no-access-log", "--no-server-header", "--log-level", "warning",
@@ -107,9 +108,3 @@ def _answers(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -164,7 +164,7 @@ class _Recorder:
             self._now = Batch(0.0)
 
         def note(conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-            self._now.statements.append((statement, parameters))
+            self._now.statements.append((statement, tuple(parameters)))
 
         def answered(*_: Any) -> None:
             self._now.began = self._now.began or monotonic()
@@ -198,7 +198,7 @@ def _replay(command: Mapping[str, Any], answers: TextIO) -> None:
         Path(command["progress"]).open("r+b") as file,
         mmap.mmap(file.fileno(), 0) as progress,
     ):
-        cur, raw = conn.cursor(), psycopg.RawCursor(conn)
+        raw = psycopg.RawCursor(conn)
         gc.collect()
         gc.freeze()
         began = _ready(answers)
@@ -206,7 +206,7 @@ def _replay(command: Mapping[str, Any], answers: TextIO) -> None:
             for other, wanted in enumerate(batch.after):
                 _wait_for(progress, other, wanted)
             for statement, parameters in batch.statements:
-                (raw if isinstance(parameters, tuple) else cur).execute(statement, parameters)
+                raw.execute(statement, parameters)
             conn.commit()
             SLOT.pack_into(progress, number * SLOT.size, done)
         ended = monotonic()

@@ -29,6 +29,8 @@ CHUNK = 1000  # envelopes a transaction, as `orders ingest` does
 POLL_S = 0.01
 PATIENCE_S = 120.0
 WORKER = ("workers.app", "-Q", f"{DRAIN},{CHORES}")
+# Whether any event has no result yet.
+UNDECIDED = text("select exists (select from journal j where not exists (select from results r where r.seq = j.seq))")
 
 
 def filled(database_url: str, play: Play, shards: int = SHARDS) -> dict[int, list[Entry]]:
@@ -113,11 +115,15 @@ class FullPath:
         self.streams.publish(done.new)
         return accepted
 
+    def hand_in_all(self, play: Play) -> None:
+        """`hand_in` all of a play, a chunk a transaction."""
+        for start in range(0, len(play.deliveries), CHUNK):
+            self.hand_in(play.deliveries[start : start + CHUNK])
+
     def run(self, play: Play) -> float:
         """Everything handed in, everything decided: seconds."""
         began = monotonic()
-        for start in range(0, len(play.deliveries), CHUNK):
-            self.hand_in(play.deliveries[start : start + CHUNK])
+        self.hand_in_all(play)
         self.wait()
         return monotonic() - began
 
@@ -135,10 +141,8 @@ class FullPath:
         if any(self.streams.lengths()):
             return False
         with self.engine.connect() as conn:
-            return not conn.execute(_UNDECIDED).scalar_one()
+            return not conn.execute(UNDECIDED).scalar_one()
 
-
-_UNDECIDED = text("select exists (select from journal j where not exists (select from results r where r.seq = j.seq))")
 
 _LIKE = "where starts_with(o.order_number, :tag)"
 _STATES = (

@@ -7,7 +7,7 @@ from math import log10
 from statistics import median
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 
 from bench.run import SYSTEMS, Measured, Plan, typical
@@ -34,7 +34,7 @@ P99_TIMES, P99_MS = 1.5, 100  # at 50 events/s over (a)'s; at 500
 BAR = 36
 
 
-def document(measured: Measured, plan: Plan, machine: dict[str, Any], seconds: float) -> dict[str, Any]:
+def document(measured: Measured, plan: Plan, machine: dict[str, Any]) -> dict[str, Any]:
     """All of it as JSON."""
     rates = {name: round(median(measured.rates[name]), 1) for name in SYSTEMS}
     ratios = {f"{one}/{other}": round(rates[one] / rates[other], 2) for one, other, _ in RATIOS}
@@ -53,7 +53,7 @@ def document(measured: Measured, plan: Plan, machine: dict[str, Any], seconds: f
         "follow_ups_a_round": measured.follow_ups,
         "orders_checked": measured.checked,
         "machine": machine,
-        "seconds": round(seconds, 1),
+        "command": plan.command,
     }
     found["targets"] = list(_targets(found))
     return found
@@ -118,11 +118,11 @@ def _cost_rows(found: dict[str, Any]) -> Iterable[tuple[str, ...]]:
         cost = found["per_event"][name]
         yield (
             TITLES[name],
-            _number(cost["statements"], 2),
-            _number(cost["wal_bytes"]),
-            _number(cost["cpu_us"]["server"]),
-            _number(cost["cpu_us"]["workers"]),
-            _number(found["memory_mb"].get(name)),
+            number(cost["statements"], 2),
+            number(cost["wal_bytes"]),
+            number(cost["cpu_us"]["server"]),
+            number(cost["cpu_us"]["workers"]),
+            number(found["memory_mb"].get(name)),
         )
 
 
@@ -152,7 +152,8 @@ def _batch_rows(found: dict[str, Any]) -> Iterable[tuple[str, ...]]:
 BATCH_HEADS = ("batch", "entries", "statements a batch")
 
 
-def _target_rows(found: dict[str, Any]) -> Iterable[tuple[str, ...]]:
+def target_rows(found: dict[str, Any]) -> Iterable[tuple[str, ...]]:
+    """What should be, what is, and whether that is enough."""
     for target in found["targets"]:
         has = target["found"]
         shown = " against ".join(map(str, has)) if isinstance(has, list) else str(has)
@@ -165,17 +166,12 @@ TARGET_HEADS = ("should be", "is", "met")
 def printed(found: dict[str, Any]) -> RenderableType:
     """For a terminal."""
     drawn = "\n".join(chart(found["events_per_second"]))
-    parts: list[RenderableType] = [_rich(RATE_HEADS, _rate_rows(found)), "", drawn, ""]
-    parts += [_rich(COST_HEADS, _cost_rows(found)), ""]
+    parts: list[RenderableType] = [table(RATE_HEADS, _rate_rows(found)), "", drawn, ""]
+    parts += [table(COST_HEADS, _cost_rows(found)), ""]
     if found["latency_ms"]:
-        parts += [_rich(LATENCY_HEADS, _latency_rows(found)), ""]
-    parts += [_rich(BATCH_HEADS, _batch_rows(found)), "", _rich(TARGET_HEADS, _target_rows(found)), ""]
+        parts += [table(LATENCY_HEADS, _latency_rows(found)), ""]
+    parts += [table(BATCH_HEADS, _batch_rows(found)), "", table(TARGET_HEADS, target_rows(found)), ""]
     return Group(*parts, _where(found))
-
-
-def show(console: Console, found: dict[str, Any]) -> None:
-    """Print it."""
-    console.print(printed(found))
 
 
 def markdown(found: dict[str, Any]) -> str:
@@ -187,7 +183,7 @@ def markdown(found: dict[str, Any]) -> str:
     ]
     if found["latency_ms"]:
         parts.append(_markdown(LATENCY_HEADS, _latency_rows(found)))
-    parts += [_markdown(BATCH_HEADS, _batch_rows(found)), _markdown(TARGET_HEADS, _target_rows(found)), _where(found)]
+    parts += [_markdown(BATCH_HEADS, _batch_rows(found)), _markdown(TARGET_HEADS, target_rows(found)), _where(found)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -197,8 +193,8 @@ def _where(found: dict[str, Any]) -> str:
     counts = found["events_a_round"]
     checked = sum(found["orders_checked"].values())
     return (
-        f"{m['cpu']}, {m['cores']} cores, {m['memory_gb']} GB, {m['system']}; Python {m['python']}, {servers} "
-        f"({'embedded' if m['embedded'] else 'yours'}, fsync {m['fsync']}, synchronous_commit "
+        f"`{found['command']}` on {m['cpu']}, {m['cores']} cores, {m['memory_gb']} GB, {m['system']}; "
+        f"Python {m['python']}, {servers} ({'embedded' if m['embedded'] else 'yours'}, fsync {m['fsync']}, synchronous_commit "
         f"{m['synchronous_commit']}), Celery {m['celery']}, SQLAlchemy {m['SQLAlchemy']}, psycopg {m['psycopg']}; "
         f"load before: {m['load_before']}. {len(found['rounds']['naive'])} rounds of {counts['drain']:,} events "
         f"(ours, ceiling) and {counts['naive']:,} (rivals); our {found['follow_ups_a_round']:,} follow-up events a "
@@ -207,13 +203,14 @@ def _where(found: dict[str, Any]) -> str:
     )
 
 
-def _rich(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
+    """A plain table: words to the left, figures to the right."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for place, head in enumerate(heads):
-        table.add_column(head, justify="left" if place == 0 else "right", no_wrap=place == 0)
+        made.add_column(head, justify="left" if place == 0 else "right", no_wrap=place == 0)
     for row in rows:
-        table.add_row(*row)
-    return table
+        made.add_row(*row)
+    return made
 
 
 def _markdown(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -221,5 +218,6 @@ def _markdown(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
 
 
-def _number(value: float | None, digits: int = 0) -> str:
+def number(value: float | None, digits: int = 0) -> str:
+    """As it is read, or a dash where nobody could tell."""
     return "–" if value is None else f"{value:,.{digits}f}"

@@ -58,6 +58,20 @@ class Plan:
     other_batches: tuple[int, ...] = OTHER_BATCHES
     profile: Path | None = None
 
+    @property
+    def command(self) -> str:
+        """What one types to have it done so."""
+        base = Plan() if self.other_batches else QUICK
+        told = [
+            f"--{name} {mine}"
+            for name in ("rounds", "orders", "samples", "batch")
+            if (mine := getattr(self, name)) != getattr(base, name)
+        ]
+        return " ".join(["orders bench", *(["--quick"] if base is QUICK else []), *told])
+
+
+QUICK = Plan(rounds=2, orders=1000, rival_orders=50, samples=300, other_batches=())
+
 
 @dataclass(slots=True)
 class Measured:

@@ -19,30 +19,29 @@ from types import FrameType
 EVERY_S = 0.001
 LINES = 40
 
-# (end of the file's path, function) → step; the first that a stack has, from the innermost frame out.
+# (end of the file's path, qualified name of a function) → step; the first that a stack has, from the innermost out.
 STEPS = {
-    ("journal/streams.py", "read"): "read the streams",
-    ("journal/streams.py", "finish"): "finish the streams",
-    ("journal/streams.py", "lengths"): "look at the streams",
-    ("journal/streams.py", "answer"): "look at the streams",
-    ("journal/streams.py", "ring"): "look at the streams",
+    ("journal/streams.py", "Streams.read"): "read the streams",
+    ("journal/streams.py", "Streams.finish"): "finish the streams",
+    ("journal/streams.py", "Streams.lengths"): "look at the streams",
+    ("journal/streams.py", "Streams.answer"): "look at the streams",
+    ("journal/streams.py", "Streams.ring"): "look at the streams",
     ("journal/entries.py", "decode"): "decode entries",
-    ("journal/entries.py", "number_of"): "decode entries",
-    ("journal/drain.py", "_read"): "decode entries",
+    ("journal/drain.py", "Drain._read"): "decode entries",
     ("journal/matching.py", "decoded"): "validate events",
     ("events/catalogue.py", "decode"): "validate events",
     ("journal/matching.py", "keys_of"): "claim correlations",
     ("journal/matching.py", "claim"): "claim correlations",
     ("journal/matching.py", "look"): "look up orders and keys",
-    ("journal/matching.py", "_pairs"): "claim correlations",
-    ("journal/matching.py", "drop_known"): "look up results",
-    ("journal/matching.py", "load_waiting"): "look up what waits",
-    ("storage/aggregates.py", "load"): "load orders",
+    ("journal/matching.py", "look_beside"): "look up results",
+    ("journal/matching.py", "_drop_known"): "look up results",
+    ("journal/matching.py", "_waiting"): "look up what waits",
+    ("storage/aggregates.py", "lock"): "load orders",
     ("domain/reactions.py", "react"): "react",
-    ("domain/fold.py", "_react"): "react",
+    ("domain/fold.py", "Fold._react"): "react",
     ("domain/apply.py", "apply"): "fold",
-    ("domain/fold.py", "take"): "fold",
-    ("domain/fold.py", "say_why_parked"): "fold",
+    ("domain/fold.py", "Fold.take"): "fold",
+    ("domain/fold.py", "Fold.say_why_parked"): "fold",
     ("journal/writing.py", "follow_ups"): "write follow-ups",
     ("journal/writing.py", "timers"): "write timers and effects",
     ("journal/writing.py", "effects"): "write timers and effects",
@@ -50,11 +49,11 @@ STEPS = {
     ("journal/writing.py", "results"): "write results",
     ("journal/writing.py", "record"): "write results",
     ("storage/aggregates.py", "save"): "write orders",
-    ("storage/hot.py", "run"): "send the writes",
+    ("storage/hot.py", "Writes.run"): "send the writes",
     ("journal/batch.py", "_fold_all"): "the batch's own",
     ("journal/batch.py", "_write"): "the batch's own",
-    ("sqlalchemy/engine/base.py", "commit"): "commit",
-    ("sqlalchemy/engine/base.py", "_commit_impl"): "commit",
+    ("sqlalchemy/engine/base.py", "Transaction.commit"): "commit",
+    ("sqlalchemy/engine/base.py", "Connection._commit_impl"): "commit",
 }
 # innermost frame's file → what is waited for, or sent to
 WAITS = (("psycopg/", "PostgreSQL"), ("psycopg_binary/", "PostgreSQL"), ("redis/", "Redis"))
@@ -86,9 +85,8 @@ class Samples:
             name = at.f_code.co_filename
             if ours is None and "site-packages" not in name and "/lib/python" not in name:
                 ours = at
-            found = STEPS.get(("/".join(name.rsplit("/", 2)[1:]), at.f_code.co_name)) or STEPS.get(
-                ("/".join(name.rsplit("/", 3)[1:]), at.f_code.co_name)
-            )
+            function = at.f_code.co_qualname
+            found = STEPS.get((_short(name), function)) or STEPS.get(("/".join(name.rsplit("/", 3)[1:]), function))
             if found is not None:
                 step = found
                 break

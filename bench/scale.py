@@ -7,7 +7,7 @@ drained in each. What is measured here is measured on one machine; docs/scaling.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,12 +22,12 @@ from api.query import finding, parsing
 from bench import history, lives, measure, ours, standing
 from bench.hand import Hand
 from bench.lives import Play
+from bench.run import Say
 from bench.servers import BenchError, Servers
 from events.envelope import Envelope
 from storage import engine as engines
 from storage.migrate import upgrade
 
-Say = Callable[[str], None]
 BATCH = 256
 SEED_ORDERS = 1_700  # of the play that history is copied from: about 10,000 events
 HOT_EVENTS = 10_000
@@ -44,6 +44,9 @@ class Plan:
     rounds: int = 5
     orders: int = 1_700  # lives a round
     backlog: int = 500_000  # events
+
+
+QUICK = Plan(sizes=(10_000, 100_000), rounds=2, backlog=20_000)
 
 
 @dataclass(slots=True)
@@ -96,8 +99,7 @@ class _Stage:
                 while events < self.plan.backlog:
                     play = self._play()
                     events += len(play.deliveries)
-                    for start in range(0, len(play.deliveries), ours.CHUNK):
-                        full.hand_in(play.deliveries[start : start + ours.CHUNK])
+                    full.hand_in_all(play)
                 appended = time.monotonic() - began
                 self.say(f"backlog: {events:,} events wait, at the door in {appended:.0f} s")
                 most = _used(client) - empty
@@ -123,8 +125,7 @@ class _Stage:
     def _short_full(self, worker: standing.Worker, full: ours.FullPath) -> float:
         """A play at the door before the worker moves, as the backlog is."""
         play = self._play()
-        for start in range(0, len(play.deliveries), ours.CHUNK):
-            full.hand_in(play.deliveries[start : start + ours.CHUNK])
+        full.hand_in_all(play)
         with worker.moving():
             began = time.monotonic()
             full.wait()
@@ -250,7 +251,7 @@ _OWN = text(
 )
 
 
-def document(found: Found, plan: Plan, machine: dict[str, Any], seconds: float) -> dict[str, Any]:
+def document(found: Found, plan: Plan, machine: dict[str, Any]) -> dict[str, Any]:
     """What `--json` answers."""
 
     def rates(of: dict[int, list[float]]) -> dict[str, dict[str, float]]:
@@ -269,5 +270,4 @@ def document(found: Found, plan: Plan, machine: dict[str, Any], seconds: float) 
         "customer": found.customer,
         "backlog": found.backlog,
         "machine": {**machine, "memory_gb": round(psutil.virtual_memory().total / 1e9, 1)},
-        "seconds": round(seconds, 1),
     }

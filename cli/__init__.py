@@ -7,6 +7,9 @@ running    worker, beat, up, migrate
 ingest     events from files into the journal
 looking    show, list, account, verify
 mending    dead letters, parked events, replay
+keys       the HTTP API's keys: add, list, revoke
+webhooks   who is told of changes, and what they did not take
+serving    the HTTP API, alone or as a child
 schema     the OpenAPI and AsyncAPI documents
 doctor     settings with their sources, and what is wrong
 bench      how fast, against what one would write otherwise

@@ -8,13 +8,19 @@ from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from time import monotonic
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from cli.opening import stop_at_sigterm
 from cli.options import Json, Problem, err, out, print_json
+
+if TYPE_CHECKING:  # imported late: no other command needs the bench
+    from bench.run import Say
+    from bench.servers import Servers
+
+    Measure = Callable[[Servers, dict[str, Any], Say], dict[str, Any]]
 
 
 class What(StrEnum):
@@ -23,6 +29,17 @@ class What(StrEnum):
     DRAIN = "drain"
     SCALE = "scale"
     API = "api"
+
+
+# option → who takes it; every other option is everybody's
+_TAKEN_BY = {
+    "orders": (What.DRAIN, What.API),
+    "samples": (What.DRAIN,),
+    "batch": (What.DRAIN,),
+    "markdown": (What.DRAIN,),
+    "profile": (What.DRAIN,),
+}
+_SPELLED = {What.DRAIN: "`orders bench`", What.SCALE: "`orders bench scale`", What.API: "`orders bench api`"}
 
 
 def bench(
@@ -36,12 +53,19 @@ def bench(
     ] = None,
     orders: Annotated[
         int | None,
-        typer.Option("--orders", min=20, max=100_000, help="Lives a round; 4000, with --quick 1000. Rivals: a 20th."),
+        typer.Option(
+            "--orders",
+            min=20,
+            max=100_000,
+            help="Lives a round; 4000, with --quick 1000. Rivals: a 20th. api: lives in all; 4000, with --quick 600.",
+        ),
     ] = None,
     samples: Annotated[
         int | None, typer.Option("--samples", min=40, max=100_000, help="Of latency; 1000, with --quick 300.")
     ] = None,
-    batch: Annotated[int, typer.Option("--batch", min=1, max=10_000, help="Entries of one commit at most.")] = 256,
+    batch: Annotated[
+        int | None, typer.Option("--batch", min=1, max=10_000, help="Entries of one commit at most; 256.")
+    ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Answer with the tables of docs/benchmark.md.")] = False,
     profile: Annotated[
         Path | None, typer.Option("--profile", help="Write to this file where the drain's time goes.")
@@ -57,7 +81,8 @@ def bench(
 
     Examples: orders bench --quick   ·   orders bench --json > bench.json   ·   orders bench --profile drain.txt
     """
-    from bench import report
+    _refuse_idle(what, orders=orders, samples=samples, batch=batch, markdown=markdown or None, profile=profile)
+    from bench import report, summaries
     from bench import run as running
     from bench.servers import BenchError, opened
 
@@ -68,73 +93,65 @@ def bench(
         err.print(f"[dim]{monotonic() - began:6.1f} s[/]  {escape(what)}")
 
     if what is What.SCALE:
-        _scale(quick, rounds, say, began, json)
-        return
-    if what is What.API:
-        _api(quick, rounds, orders, say, began, json)
-        return
-
-    played = orders or (1000 if quick else 4000)
-    plan = running.Plan(
-        rounds=rounds or (2 if quick else 5),
-        orders=played,
-        rival_orders=max(20, played // 20),
-        batch=batch,
-        samples=samples or (300 if quick else 1000),
-        other_batches=() if quick else running.OTHER_BATCHES,
-        profile=profile,
-    )
+        measure, printed = _scale(quick, rounds), summaries.scale
+    elif what is What.API:
+        measure, printed = _api(quick, rounds, orders), summaries.api
+    else:
+        measure, printed = _drain(quick, rounds, orders, samples, batch, profile), report.printed
     try:
         say("starting servers")
         with opened() as servers:
-            machine = running.machine(servers)
-            measured = running.run(servers, plan, say)
-    except BenchError as error:
-        raise Problem(str(error)) from error
-    found = report.document(measured, plan, machine, monotonic() - began)
-    if json:
-        print_json(found)
-    elif markdown:
-        sys.stdout.write(report.markdown(found))
-    else:
-        report.show(out, found)
-
-
-def _scale(quick: bool, rounds: int | None, say: Callable[[str], None], began: float, json: bool) -> None:
-    from bench import run as running
-    from bench import scale
-    from bench.servers import BenchError, opened
-
-    plan = scale.Plan(sizes=(10_000, 100_000), rounds=2, backlog=20_000) if quick else scale.Plan()
-    plan = replace(plan, rounds=rounds or plan.rounds)
-    try:
-        with opened() as servers:
-            machine = running.machine(servers)
-            found = scale.document(scale.run(servers, plan, say), plan, machine, monotonic() - began)
-    except BenchError as error:
-        raise Problem(str(error)) from error
-    if json:
-        print_json(found)
-    else:
-        out.print_json(data=found)
-
-
-def _api(
-    quick: bool, rounds: int | None, orders: int | None, say: Callable[[str], None], began: float, json: bool
-) -> None:
-    from bench import api
-    from bench import run as running
-    from bench.servers import BenchError, opened
-
-    plan = api.QUICK if quick else api.Plan()
-    plan = replace(plan, rounds=rounds or plan.rounds, lives=orders or plan.lives)
-    try:
-        with opened() as servers:
-            found = api.run(servers, plan, running.machine(servers), say)
+            found = measure(servers, running.machine(servers), say)
     except BenchError as error:
         raise Problem(str(error)) from error
     found["seconds"] = round(monotonic() - began, 1)
     if json:
         print_json(found)
+    elif markdown:
+        sys.stdout.write(report.markdown(found))
     else:
-        out.print_json(data=found)
+        out.print(printed(found))
+
+
+def _refuse_idle(what: What, **told: object) -> None:
+    """Problem where an option was given that would change nothing."""
+    for name, value in told.items():
+        if value is not None and what not in _TAKEN_BY[name]:
+            takers = " and ".join(_SPELLED[each] for each in _TAKEN_BY[name])
+            raise Problem(f"--{name} goes with {takers} alone; leave it out of {_SPELLED[what]}", 2)
+
+
+def _drain(
+    quick: bool, rounds: int | None, orders: int | None, samples: int | None, batch: int | None, profile: Path | None
+) -> Measure:
+    from bench import report
+    from bench import run as running
+
+    usual = running.QUICK if quick else running.Plan()
+    played = orders or usual.orders
+    plan = replace(
+        usual,
+        rounds=rounds or usual.rounds,
+        orders=played,
+        rival_orders=max(20, played // 20),
+        batch=batch or usual.batch,
+        samples=samples or usual.samples,
+        profile=profile,
+    )
+    return lambda servers, machine, say: report.document(running.run(servers, plan, say), plan, machine)
+
+
+def _scale(quick: bool, rounds: int | None) -> Measure:
+    from bench import scale
+
+    usual = scale.QUICK if quick else scale.Plan()
+    plan = replace(usual, rounds=rounds or usual.rounds)
+    return lambda servers, machine, say: scale.document(scale.run(servers, plan, say), plan, machine)
+
+
+def _api(quick: bool, rounds: int | None, orders: int | None) -> Measure:
+    from bench import api
+
+    usual = api.QUICK if quick else api.Plan()
+    plan = replace(usual, rounds=rounds or usual.rounds, lives=orders or usual.lives)
+    return lambda servers, machine, say: api.run(servers, plan, machine, say)

@@ -24,7 +24,7 @@ from cli.opening import Servers, find_servers, stop_at_sigterm
 from cli.options import Data, Json, out, print_json
 from domain.ids import shown
 from embedded import ServerError
-from journal import subscriptions
+from journal import inbox, subscriptions
 from journal.effects import counts
 from journal.streams import Streams, connect
 from storage import engine as engines
@@ -330,6 +330,20 @@ def _api(conn: Connection, settings: Settings, works: bool) -> Iterator[Check]:
         yield Check("customer tokens", OK, "can be signed")
 
 
+def _inbox(conn: Connection, settings: Settings, works: bool) -> Iterator[Check]:
+    found = inbox.counts(conn)
+    told = ", ".join(f"{count:,} {state}" for state, count in found.items() if count) or "none"
+    asked = bool(settings.webhook_secrets["portone"]) or settings.toss_api_key is not None
+    if found["dead"]:
+        remedy = "`orders dlq list`; mend the cause, then replay each, or discard what was made up"
+        yield Check("webhooks in", WARNING, told, remedy)
+    elif found["due"] and not asked:
+        remedy = "set ORDERS_PORTONE_SECRETS or ORDERS_TOSS_API_KEY again, else no provider is asked"
+        yield Check("webhooks in", WARNING, told, remedy)
+    else:
+        yield Check("webhooks in", OK, told)
+
+
 def _webhooks(conn: Connection, settings: Settings, works: bool) -> Iterator[Check]:
     found = subscriptions.listed(conn)
     given_up = [row for row in found if row.state == "disabled" and row.notice is not None]
@@ -349,7 +363,7 @@ def _webhooks(conn: Connection, settings: Settings, works: bool) -> Iterator[Che
         yield Check("webhooks", OK, says)
 
 
-_LOOKS: tuple[Look, ...] = (_workers, _undecided, _parked, _dead, _refunds, _trackers, _api, _webhooks)
+_LOOKS: tuple[Look, ...] = (_workers, _undecided, _parked, _dead, _refunds, _trackers, _api, _inbox, _webhooks)
 
 
 def _name(look: Look) -> str:

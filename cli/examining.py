@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -187,13 +188,18 @@ def _tell_story(story: dict[str, Any]) -> None:
         # A scan that moves nothing is no more than a scan.
         why = [None if scan else entry["text"], f"implies {entry['implied']}" if entry["implied"] else None]
         rows.add_row(
-            f"{(entry['decidedAt'] - first).total_seconds():.1f} s" if entry["decidedAt"] else "–",
+            _after(first, entry["decidedAt"]),
             escape(entry["type"]) + (f" [dim]{scan}[/]" if scan else "") + again,
             outcome(entry["outcome"]),
             f"{before} → [bold]{after}[/]" if before != after else f"[dim]{after or '–'}[/]",
             escape("; ".join(part for part in why if part)),
         )
     put(rows)
+
+
+def _after(first: datetime, decided: datetime | None) -> str:
+    """How long after the first event one was decided; never before it, though workers' clocks and PostgreSQL's differ."""
+    return "–" if decided is None else f"{max(0.0, (decided - first).total_seconds()):.1f} s"
 
 
 def _tell_what_next(document: dict[str, Any], stage: Stage, *, stay: bool) -> None:

@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -29,8 +29,9 @@ from cli.looking import put, table, time_of
 from cli.opening import open_shop, workers_alive
 from cli.options import Data, Json, Problem, actor, err, out, print_json
 from domain.ids import bare, shown
-from journal import dead_letters, effects
+from journal import dead_letters, effects, inbox
 from journal.dead_letters import DeadLetterError, Done, Letter
+from journal.inbox import GivenUp
 from workers.parts import Parts
 
 ASK_FROM = 100  # a replay of more than so many asks first
@@ -40,7 +41,9 @@ dlq = typer.Typer(help="Dead letters: why each was given up, and the way back.",
 parked = typer.Typer(help="Events that came too early, and what each waits for.", no_args_is_help=True)
 
 Ref = Annotated[str, typer.Argument(help="Its number, the event's id, or a refund's id (eff_…), as `dlq list` shows.")]
-Refs = Annotated[list[str], typer.Argument(help="Numbers, events' ids, or refunds' ids (eff_…).")]
+Refs = Annotated[
+    list[str], typer.Argument(help="Numbers (of webhooks that were given up, these alone), events' ids, or eff_….")
+]
 Type = Annotated[str | None, typer.Option("--type", help="Only this event type (Refund: refunds).")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Only this reason, such as currency_mismatch.")]
 Since = Annotated[
@@ -67,15 +70,25 @@ def list_(
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """List what was given up, the last to die first, and refunds that wait for a person."""
+    """List what was given up, the last to die first: events and refunds, and webhooks whose provider told nothing.
+
+    Behind them, refunds that wait for a person.
+    """
     moment = _since(since)
     with _letters(data) as (_, conn):
         letters = dead_letters.list_open(conn, type=type, reason=reason, since=moment, limit=limit)
+        webhooks = inbox.given_up(conn, type=type, since=moment, limit=limit) if reason is None else []
         waiting = []
         if type in (None, "Refund") and reason is None and since is None:
             waiting = [row._asdict() for row in conn.execute(_WAITING_EFFECTS, {"most": limit})]
     if json:
-        print_json({"letters": [_as_document(each) for each in letters], "waiting": [_waiting(row) for row in waiting]})
+        print_json(
+            {
+                "letters": [_as_document(each) for each in letters],
+                "webhooks": [_webhook(each) for each in webhooks],
+                "waiting": [_waiting(row) for row in waiting],
+            }
+        )
         return
     rows = table("ref", "event", "order", "why", "died (UTC)", ">deaths")
     for letter in letters:
@@ -84,17 +97,24 @@ def list_(
         order = escape(letter.subject or "–")
         rows.add_row(f"[bold]{_ref(letter)}[/]", name, order, why, time_of(letter.died_at), str(letter.deaths))
     put(rows)
+    rows = table("ref", "webhook", "payment", "why", "given up (UTC)", title="webhooks whose provider told nothing")
+    for each in webhooks:
+        about = escape(each.payment_id or each.subject or "–")
+        rows.add_row(f"[bold]{each.seq}[/]", escape(each.type), about, escape(each.error), time_of(each.died_at))
+    put(rows)
     rows = table("ref", "order", "payment", ">to go back", title="refunds that wait for a person")
     for row in waiting:
         amount = f"{row['target'] - row['made']:,} {row['currency']}"
         rows.add_row(shown("effects", row["id"]), escape(row["order_number"]), escape(row["payment_id"]), amount)
     put(rows)
     narrowed = any(each is not None for each in (type, reason, since))
-    if not letters and not waiting:
+    if not letters and not webhooks and not waiting:
         out.print("nothing there fits" if narrowed else "the dead letters are empty")
     elif letters:
         out.print("[dim]orders dlq show REF tells all about one; edit it, then replay it, or discard it[/]")
-    if len(letters) == limit:
+    if webhooks:
+        out.print("[dim]orders dlq replay REF asks a webhook's provider again; discard lets it be[/]")
+    if limit in (len(letters), len(webhooks)):
         out.print(f"[dim]only the last {limit} are shown; more: --limit[/]")
 
 
@@ -188,10 +208,12 @@ def edit(
 
 @dlq.command()
 def replay(refs: Refs, data: Data = None, json: Json = False) -> None:
-    """Give dead letters another chance: events are decided again, refunds go out again."""
+    """Give dead letters another chance: events are decided again, refunds go out again, providers are asked again."""
     with _letters(data) as (opened, _):
         released: list[str] = []
         with opened.engine.begin() as conn:
+            asked = inbox.ask_again(conn, _numbers(refs), actor())
+            refs = _without(refs, asked)
             staff = _staff(conn, refs)
             done = dead_letters.replay(conn, [ref for ref in refs if bare(ref) not in staff], actor())
             for effect_id in staff:
@@ -199,7 +221,7 @@ def replay(refs: Refs, data: Data = None, json: Json = False) -> None:
                     released.append(shown("effects", effect_id))
         opened.streams.publish(done.entries)
         _say_if_nobody_works(opened)
-    _tell_done(done, "replayed", json, released)
+    _tell_done(done, "replayed", json, asked, released)
 
 
 @dlq.command()
@@ -209,16 +231,19 @@ def discard(
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Give dead letters up for good: their events end as ignored, with the reason `discarded`."""
+    """Give dead letters up for good: their events end as ignored, with the reason `discarded`; webhooks are let be."""
     with _letters(data) as (opened, _), opened.engine.begin() as conn:
+        why = why or f"discarded by {actor()}"
+        let_be = inbox.discard(conn, _numbers(refs), actor(), why)
+        refs = _without(refs, let_be)
         staff = _staff(conn, refs)
         if staff:
             raise Problem(
                 f"{shown('effects', min(staff))} waits for a person and is no dead letter: replay it to let it go, or "
                 "refund at the provider, whose report closes it. Nothing was changed"
             )
-        done = dead_letters.discard(conn, refs, actor(), why or f"discarded by {actor()}")
-    _tell_done(done, "discarded", json)
+        done = dead_letters.discard(conn, refs, actor(), why)
+    _tell_done(done, "discarded", json, let_be)
 
 
 def replay_where(
@@ -289,6 +314,16 @@ def _staff(conn: Connection, refs: list[str]) -> list[str]:
     """Those of the names that are refunds which wait for a person."""
     ids = sorted({id for ref in refs if (id := bare(ref))})
     return list(conn.execute(_WAITS_FOR_STAFF, {"ids": ids}).scalars()) if ids else []
+
+
+def _numbers(refs: list[str]) -> list[int]:
+    """Those of the names that may be of a webhook: journal numbers."""
+    return sorted({int(ref) for ref in refs if re.fullmatch("[0-9]{1,18}", ref)})
+
+
+def _without(refs: list[str], webhooks: list[int]) -> list[str]:
+    """The names that are left for dead letters and refunds."""
+    return [ref for ref in refs if not set(_numbers([ref])) & set(webhooks)]
 
 
 def _read_body(where: str) -> dict[str, Any]:
@@ -386,6 +421,10 @@ def _as_document(letter: Letter) -> dict[str, Any]:
     return {"ref": _ref(letter), **asdict(letter), "effect_id": effect, "text": letter.text}
 
 
+def _webhook(found: GivenUp) -> dict[str, Any]:
+    return {"ref": str(found.seq), **asdict(found)}
+
+
 def _shown(found: dead_letters.Shown) -> dict[str, Any]:
     return {
         **_as_document(found.letter),
@@ -434,21 +473,24 @@ def _tell_dry(fits: list[Letter], json: bool) -> None:
     out.print(f"{len(fits):,} would be replayed; nothing was changed")
 
 
-def _tell_done(done: Done, what: str, json: bool, released: list[str] | None = None) -> None:
+def _tell_done(done: Done, what: str, json: bool, webhooks: Sequence[int] = (), released: Sequence[str] = ()) -> None:
     if json:
         print_json(
             {
                 what: [_as_document(letter) for letter in done.changed],
-                "released": released or [],
+                "webhooks": [str(seq) for seq in webhooks],
+                "released": list(released),
                 "unchanged": [{**_as_document(letter), "why": why} for letter, why in done.unchanged],
             }
         )
         return
     for letter, why in done.unchanged:
         err.print(f"[yellow]unchanged:[/] {escape(letter.name)}: {why}", soft_wrap=True)
-    for name in released or ():
+    for name in released:
         out.print(f"{name} is released: it goes out next")
-    if done.changed or not released:
+    for seq in webhooks:
+        out.print(f"webhook {seq} is {what}" + ("; its provider is asked again" if what == "replayed" else ""))
+    if done.changed or not (released or webhooks):
         out.print(
             f"{len(done.changed):,} {what}" + ("; `orders account` tells what becomes of them" if done.entries else "")
         )

@@ -166,9 +166,7 @@ class Player:
         keys = [key for pattern in _OUR_KEYS for key in streams.client.scan_iter(pattern, count=1000)]
         if keys:
             streams.client.delete(*keys)
-        self.display.tell(
-            f"our {len(keys):,} keys in Redis deleted: {entries:,} entries, doorbells and groups are gone"
-        )
+        self.display.tell(f"our {len(keys):,} keys in Redis deleted: {entries:,} entries and doorbells are gone")
         return True
 
     def _kill_the_api(self) -> bool:

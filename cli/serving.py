@@ -62,9 +62,9 @@ def choose_port(told: int | None) -> int:
     raise Problem(f"port {told or PORT} is taken; choose another with --port")
 
 
-def start_api(processes: Processes, port: int) -> str:
-    """Run the API as a child, and wait until it answers; its URL. Problem when it does not."""
-    processes.start("api", "cli", "api", "--port", str(port))
+def start_api(processes: Processes, port: int, **environment: str) -> str:
+    """Run the API as a child, with `environment` besides ours, and wait until it answers; its URL. Problem when it does not."""
+    processes.start("api", "cli", "api", "--port", str(port), **environment)
     url = f"http://{LOCAL}:{port}"
     until = monotonic() + START_S
     with httpx.Client(timeout=2, trust_env=False) as client:

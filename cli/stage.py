@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import socket
 import time
@@ -18,7 +17,7 @@ from cli import keys, lives
 from cli.display import Display
 from cli.figures import Run
 from cli.lives import PAYMENT_PREFIX, Life
-from cli.opening import Servers, find_servers, open_shop
+from cli.opening import Servers, find_servers, heartbeat, open_shop, workers_alive
 from cli.options import Problem, actor
 from cli.processes import Processes, start_workers
 from cli.sender import Access
@@ -56,7 +55,6 @@ class Stage:
 
 
 _LAST_SEQ = text("select coalesce(max(seq), 0) from journal")
-_HEARTBEAT = text("select max(at), now() - max(at) < interval '20 s' from heartbeats where name = 'timers'")
 _OTHERS_REFUNDS = text(
     "select count(*) from effects where state in ('due', 'in_flight', 'unknown') and not starts_with(payment_id, :ours)"
 )
@@ -97,9 +95,8 @@ def open_stage(stack: ExitStack, display: Display, orders: int, seed: int, worke
         "ORDERS_STANDARD_SECRETS": standard,
         "ORDERS_RATE_LIMIT": "off",  # one key sends what many would
     }
-    os.environ.update(settings)  # the API and the workers inherit them: both decide by the same policy
-    start_workers(processes, workers)
-    url = start_api(processes, choose_port(None))
+    start_workers(processes, workers, **settings)
+    url = start_api(processes, choose_port(None), **settings)  # it decides by the workers' policy
     for name, port in ports.items():
         _await_answer(processes, name, port)
     access = Access(url, *_make_keys(opened), stripe, standard)
@@ -153,17 +150,14 @@ def _refuse_a_live_shop(opened: Parts, servers: Servers, display: Display) -> No
 
 def _beats(opened: Parts, display: Display) -> bool:
     """Whether workers' heartbeat moves: one that is merely young may be a demo's that has just ended."""
-    with opened.engine.connect() as conn:
-        first, young = conn.execute(_HEARTBEAT).one()
-    if not young:
+    if not workers_alive(opened):
         return False
     display.say("looking whether other workers serve these servers")
-    until = time.monotonic() + 7
+    first, until = heartbeat(opened), time.monotonic() + 7
     while time.monotonic() < until:
         time.sleep(0.5)
-        with opened.engine.connect() as conn:
-            if conn.execute(_HEARTBEAT).one()[0] != first:
-                return True
+        if heartbeat(opened) != first:
+            return True
     return False
 
 

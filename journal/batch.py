@@ -11,7 +11,7 @@ or constraint error of the database is bisected with savepoints (`settle_careful
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -44,7 +44,7 @@ from journal.matching import (
     taken_by_another,
     unclaim,
 )
-from storage.aggregates import load, save
+from storage.aggregates import lock, save
 from storage.hot import Writes
 
 __all__ = ["Clash", "Report", "Shop", "clock", "is_of_the_moment", "settle", "settle_carefully"]
@@ -72,16 +72,19 @@ def settle(
     retry_keys: Collection[str] = (),
     refused: dict[int, Outcome] | None = None,
     only: Collection[int] | None = None,
+    locked: Mapping[str, Order] | None = None,
     defer: list[Entry] | None = None,
 ) -> Report:
     """Apply `entries` and write what became of them.
 
     With `defer`, what follows from them is journaled and added to that list, to be published once this is
-    committed; else it is applied here and now. Also try again what waits for the orders `retry`, and under `retry_keys` that those have claimed.
+    committed; else it is applied here and now. Also try again what waits for the orders `retry`, and under
+    `retry_keys` that those have claimed. `locked` are orders by id that this transaction has locked and loaded
+    already; they are used up.
 
     Errors: one `is_of_the_moment`: roll back, drain again. Any other: `settle_carefully`.
     """
-    kept = Kept()
+    kept = Kept(locked=locked or {})
     while True:
         mine = [kept.corrected.get(entry.seq, entry) for entry in entries]
         batch = Batch(mine, context, shop, kept, dict(refused or {}), retry, retry_keys, only, defer is not None)
@@ -194,14 +197,18 @@ def _fold_all(conn: Connection, batch: Batch) -> None:
             batch.named[entry.seq] = keys_of(event)
             if event.subject is not None:
                 numbers.add(event.subject)
-    ids, owner = look(conn, batch, numbers)
+    locked, batch.kept.locked = batch.kept.locked, {}  # this try changes them
+    at_hand = {order.order_number: order_id for order_id, order in locked.items()}
+    ids, owner = look(conn, batch, numbers - at_hand.keys())
+    ids |= {number: at_hand[number] for number in numbers & at_hand.keys()}
     new_ids = batch.kept.new_ids
     if not ids.keys().isdisjoint(new_ids):
         raise Clash("a rival made an order whose new id this batch has claimed keys with")
     made = {n: new_ids.setdefault(n, fresh(batch.context.now)) for n in sorted(numbers) if n not in ids}
     claim(conn, batch, owner, {**ids, **made})
     known = {*ids.values(), *(o for o in owner.values() if o is not None), *batch.retry} - set(made.values())
-    orders = load(conn, known)
+    orders = {order_id: locked[order_id] for order_id in known & locked.keys()}
+    orders |= lock(conn, known - locked.keys())
     for number, new_id in made.items():
         orders[new_id] = Order(new_id, number, shard_of(number, batch.shop.shards), mark=NEW)
     waiting = look_beside(conn, batch, orders)

@@ -5,6 +5,7 @@
                            ├── anything else ───────────▶ due, after a wait
                            └── … the tenth time ────────▶ dead
     done, dead ── replayed by a person ──▶ due, under the same id
+    done ── after thirty days ──▶ forgotten
 
 Only the first that waits of a subscription and an order may be claimed: so the changes of one order arrive in their
 order, one at a time, and a change that is not taken holds back the later ones of its order and nobody else's. A
@@ -18,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, text
 
@@ -28,6 +30,8 @@ LEASE = timedelta(seconds=20)  # twice what an attempt may take
 DUE, DONE, DEAD = STATES = ("due", "done", "dead")
 GONE = 410  # the receiver wants no more of the subscription
 ERROR = 500  # characters of an error that are kept
+KEPT = timedelta(days=30)  # what was taken
+PORTION = 10_000  # of them that are forgotten at a time
 
 _S, _M, _H = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 # Between attempts, as the specification of Standard Webhooks has it: ten attempts in a little more than three days.
@@ -114,11 +118,15 @@ def claim(conn: Connection, rooms: Mapping[str, int], now: datetime) -> list[Cla
 
 _RESULT_NAMES = ("id", "lease", "state", "next_at", "last_status", "last_error")
 _RESULT_KINDS = ("uuid", "timestamptz", "text", "timestamptz", "smallint", "text")
+# The rows are locked in one order, as a replay locks them, so that the two never wait for each other.
 _SETTLE = text(f"""
+    with v as materialized (
+        select v.* from deliveries d join {unnest(_RESULT_NAMES, _RESULT_KINDS)} using (id)
+        where d.state = 'due' and d.next_at = v.lease order by d.id for no key update of d
+    )
     update deliveries d set state = v.state, next_at = v.next_at, last_status = v.last_status,
         last_error = v.last_error, updated_at = now()
-    from {unnest(_RESULT_NAMES, _RESULT_KINDS)} where d.id = v.id and d.state = 'due' and d.next_at = v.lease
-    returning d.id
+    from v where d.id = v.id returning d.id
 """)
 
 
@@ -142,16 +150,27 @@ def _row(result: Result) -> tuple[Any, ...]:
 
 # -- operators -----------------------------------------------------------------------------------------------
 
-# Not before a lease of the same subscription and order is over: no two of one order are ever under way.
-_AGAIN = """
-    update deliveries d set state = 'due', attempts = 0, updated_at = now(), next_at = coalesce((
-        select max(o.next_at) from deliveries o where o.subscription_id = d.subscription_id
-            and o.order_id = d.order_id and o.state = 'due' and o.next_at between :now and :soon
-    ), :now)
-    where {chosen} returning d.id
+# What waits of the same subscriptions and orders, locked first: the next statement then sees every claim of them.
+_LOCK = """
+    with locked as materialized (
+        select d.id from deliveries d where d.state = 'due' and (d.subscription_id, d.order_id) in
+            (select c.subscription_id, c.order_id from deliveries c where {chosen})
+        order by d.id for no key update of d
+    ) select count(*) from locked
 """
-_AGAIN_IDS = text(_AGAIN.format(chosen="d.id = any(cast(:ids as uuid[]))"))
-_AGAIN_ALL = text(_AGAIN.format(chosen="d.subscription_id = cast(:subscription as uuid) and d.state = :state"))
+# Not before a lease of the same subscription and order is over, so that no two of one order are under way. A gap of
+# milliseconds is left: a claim whose statement began before the replay committed, and locked the later change after it.
+_AGAIN = """
+    update deliveries c set state = 'due', attempts = 0, updated_at = now(), next_at = coalesce((
+        select max(o.next_at) from deliveries o where o.subscription_id = c.subscription_id
+            and o.order_id = c.order_id and o.state = 'due' and o.next_at between :now and :soon
+    ), :now)
+    where {chosen} returning c.id
+"""
+_NAMED = "c.id = any(cast(:ids as uuid[]))"
+_IN_STATE = "c.subscription_id = cast(:subscription as uuid) and c.state = :state"
+_LOCK_NAMED, _AGAIN_NAMED = text(_LOCK.format(chosen=_NAMED)), text(_AGAIN.format(chosen=_NAMED))
+_LOCK_IN_STATE, _AGAIN_IN_STATE = text(_LOCK.format(chosen=_IN_STATE)), text(_AGAIN.format(chosen=_IN_STATE))
 _LIST = text("""
     select d.id, d.subscription_id, o.order_number, d.collection, d.operation, d.at, d.state, d.attempts, d.next_at,
            d.last_status, d.last_error, d.updated_at
@@ -182,14 +201,16 @@ class Delivery:
 
 def replay(conn: Connection, ids: Sequence[str], now: datetime) -> list[str]:
     """Let deliveries go out again, whatever their state, as if they were new but for their ids; those there are."""
-    values = {"ids": array(ids, "uuid"), "now": now, "soon": now + LEASE}
-    return list(conn.execute(_AGAIN_IDS, values).scalars())
+    chosen = {"ids": array(ids, "uuid")}
+    conn.execute(_LOCK_NAMED, chosen)
+    return list(conn.execute(_AGAIN_NAMED, {**chosen, "now": now, "soon": now + LEASE}).scalars())
 
 
 def replay_where(conn: Connection, subscription_id: str, state: str, now: datetime) -> int:
     """The same for all of a subscription that are in a state; how many."""
-    values = {"subscription": subscription_id, "state": state, "now": now, "soon": now + LEASE}
-    return len(conn.execute(_AGAIN_ALL, values).all())
+    chosen = {"subscription": subscription_id, "state": state}
+    conn.execute(_LOCK_IN_STATE, chosen)
+    return len(conn.execute(_AGAIN_IN_STATE, {**chosen, "now": now, "soon": now + LEASE}).all())
 
 
 def listed(
@@ -198,3 +219,25 @@ def listed(
     """Deliveries, the newest change first."""
     values = {"subscription": subscription_id, "state": state, "most": limit}
     return [Delivery(*row) for row in conn.execute(_LIST, values)]
+
+
+# -- housekeeping --------------------------------------------------------------------------------------------
+
+# An id begins with the time of its change (UUIDv7), so the primary key finds the old ones.
+_PURGE = text("""
+    with old as materialized (
+        select id from deliveries where id < cast(:oldest as uuid) and state = 'done' and updated_at < :before
+        order by id limit :most for update skip locked
+    )
+    delete from deliveries d using old where d.id = old.id
+""")
+
+
+def purge(conn: Connection, now: datetime) -> int:
+    """Forget what was taken more than thirty days ago, at most a PORTION; how many: call again while it is a full one.
+
+    What waits, or was given up, stays.
+    """
+    before = now - KEPT
+    oldest = UUID(int=int(before.timestamp() * 1000) << 80)
+    return conn.execute(_PURGE, {"oldest": str(oldest), "before": before, "most": PORTION}).rowcount

@@ -6,7 +6,8 @@ in one transaction, under a lock a payment: of two webhooks about one payment, t
 
     due ──told──▶ done
      │  no answer, or no order yet ──▶ due, later; after `patience` ──▶ dead
-     └─ made up, or nothing to be known ──▶ dead, with `last_error`; `ask_again` makes it due
+     └─ made up, or nothing to be known ──▶ dead, with `last_error`
+    dead ── a person asks again ──▶ due;  dead ── a person discards it ──▶ done
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, TextClause, text
 from sqlalchemy.exc import DataError, IntegrityError
 
 from domain.ids import fresh
@@ -38,7 +39,19 @@ ROUND = 4 * AT_ONCE  # rows of one claim
 ORDER_WAIT = timedelta(seconds=30)  # at most, until an order that is not known yet is looked for again
 ERROR = 500  # characters of an error that are kept
 
-__all__ = ["NoAnswer", "NotTold", "Payment", "Provider", "ask_again", "counts", "enter", "run_due"]
+__all__ = [
+    "GivenUp",
+    "NoAnswer",
+    "NotTold",
+    "Payment",
+    "Provider",
+    "ask_again",
+    "counts",
+    "discard",
+    "enter",
+    "given_up",
+    "run_due",
+]
 
 DUE, DONE, DEAD = "due", "done", "dead"
 
@@ -242,10 +255,40 @@ def _later(
 # -- operators -----------------------------------------------------------------------------------------------
 
 _COUNTS = text("select state, count(*) as n from inbox group by state")
-_AGAIN = text(
-    "update inbox set state = 'due', attempts = 0, next_at = now(), created_at = now(), updated_at = now() "
-    "where state = 'dead' and seq = any(cast(:seqs as bigint[])) returning seq"
-)
+_GIVEN_UP = text("""
+    select i.seq, i.provider, j.event_id, j.type, j.subject, j.data ->> 'paymentId', i.last_error, i.attempts,
+           i.updated_at
+    from inbox i join journal j using (seq) where i.state = 'dead'
+    and (cast(:type as text) is null or j.type = :type)
+    and (cast(:since as timestamptz) is null or i.updated_at >= :since)
+    order by i.updated_at desc, i.seq desc limit :most
+""")
+_NOTED = """
+    with changed as (
+        update inbox set {change}, updated_at = now()
+        where state = 'dead' and seq = any(cast(:seqs as bigint[])) returning seq
+    ), noted as (
+        insert into audit (actor, action, target, detail)
+        select :actor, :action, 'inbox/' || seq, jsonb_strip_nulls(jsonb_build_object('why', cast(:why as text))) from changed
+    ) select seq from changed order by seq
+"""
+_AGAIN = text(_NOTED.format(change="state = 'due', attempts = 0, next_at = now(), created_at = now()"))
+_DISCARD = text(_NOTED.format(change="state = 'done'"))
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A thin webhook that came to nothing: its journal number, what it said, and why its provider told nothing."""
+
+    seq: int
+    provider: str
+    event_id: str
+    type: str
+    subject: str | None  # the order's number, where it named one
+    payment_id: str | None
+    error: str
+    attempts: int
+    died_at: datetime
 
 
 def counts(conn: Connection) -> dict[str, int]:
@@ -253,6 +296,25 @@ def counts(conn: Connection) -> dict[str, int]:
     return dict.fromkeys((DUE, DONE, DEAD), 0) | {row.state: row.n for row in conn.execute(_COUNTS)}
 
 
-def ask_again(conn: Connection, seqs: Sequence[int]) -> list[int]:
-    """Make given-up webhooks due again, by journal number, with all patience anew; those that were."""
-    return sorted(conn.execute(_AGAIN, {"seqs": array(seqs, "bigint")}).scalars())
+def given_up(
+    conn: Connection, *, type: str | None = None, since: datetime | None = None, limit: int = 100
+) -> list[GivenUp]:
+    """Those that wait for a person, the last to be given up first; `since` is when that was."""
+    return [GivenUp(*row) for row in conn.execute(_GIVEN_UP, {"type": type, "since": since, "most": limit})]
+
+
+def ask_again(conn: Connection, seqs: Sequence[int], actor: str) -> list[int]:
+    """Make given-up webhooks due again, by journal number, with all patience anew; those that were given up."""
+    return _change(conn, _AGAIN, seqs, actor, "dlq replay", None)
+
+
+def discard(conn: Connection, seqs: Sequence[int], actor: str, why: str) -> list[int]:
+    """Let given-up webhooks be, for good, by journal number; those that were given up."""
+    return _change(conn, _DISCARD, seqs, actor, "dlq discard", why)
+
+
+def _change(
+    conn: Connection, statement: TextClause, seqs: Sequence[int], actor: str, action: str, why: str | None
+) -> list[int]:
+    values = {"seqs": array(seqs, "bigint"), "actor": actor, "action": action, "why": why}
+    return list(conn.execute(statement, values).scalars())

@@ -8,9 +8,9 @@ commit order loses a match. Claims are kept over the tries of a batch; a claimed
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -53,6 +53,7 @@ class Kept:
     corrected: dict[int, Entry] = field(default_factory=dict)  # edited by an operator since they were published
     unclaiming: set[int] = field(default_factory=set)  # dead events, which may not claim for their orders
     new_ids: dict[str, str] = field(default_factory=dict)  # order number → the id that claims were made with
+    locked: Mapping[str, Order] = field(default_factory=dict)  # by id, loaded before; only the first try may have them
     claimed: set[str] = field(default_factory=set)  # keys: what waits for them comes with them
 
 
@@ -108,6 +109,16 @@ _BESIDE = Statement(
 )
 
 
+class _Beside(NamedTuple):
+    """A row of `_BESIDE`; what a kind has none of is None."""
+
+    kind: str
+    seq: int
+    order_id: str | None
+    key: str | None
+    reason: str
+
+
 def decoded(batch: Batch, entry: Entry, *, parked_before: bool = False) -> Event | None:
     """The entry as an event, or None with its outcome noted."""
     outcome = batch.refused.get(entry.seq)
@@ -146,11 +157,13 @@ _OF_PARCEL = frozenset(name for name, body in CATALOGUE.items() if "trackingNumb
 
 def look(conn: Connection, batch: Batch, numbers: set[str]) -> tuple[dict[str, str], dict[str, str | None]]:
     """(order number → id, key → its order) of what exists. Stale where an entry was edited since it was published."""
-    if not batch.entries:
+    keys = {key for keys in batch.named.values() for key in keys}
+    # Who defers has journaled the entries in this transaction: nobody can have edited them.
+    if not batch.entries or (batch.deferring and not numbers and not keys):
         return {}, {}
     parameters = {
         "numbers": array(sorted(numbers), "text"),
-        "keys": array(sorted({key for keys in batch.named.values() for key in keys}), "text"),
+        "keys": array(sorted(keys), "text"),
         "seqs": array([entry.seq for entry in batch.entries], "bigint"),
     }
     found: dict[str, dict[str, Any]] = {"order": {}, "key": {}, "edited": {}}
@@ -214,9 +227,9 @@ def look_beside(conn: Connection, batch: Batch, orders: dict[str, Order]) -> dic
         "ids": array(sorted(orders), "uuid"),
         "keys": array(sorted(batch.kept.claimed.union(batch.retry_keys)) if orders else [], "text"),
     }
-    rows = _BESIDE.run(conn, parameters).all()
+    rows = [_Beside(*row) for row in _BESIDE.run(conn, parameters)]
     _drop_known(batch, {row.seq for row in rows if row.kind == "seen"})
-    batch.told = frozenset(row.key for row in rows if row.kind == "told")
+    batch.told = frozenset(row.key for row in rows if row.kind == "told" and row.key)
     return _waiting(conn, batch, orders, [row for row in rows if row.kind == "parked"])
 
 
@@ -229,7 +242,9 @@ def _drop_known(batch: Batch, known: set[int]) -> None:
         batch.entries = [entry for entry in batch.entries if entry.seq not in known]
 
 
-def _waiting(conn: Connection, batch: Batch, orders: dict[str, Order], rows: Sequence[Any]) -> dict[str, list[Event]]:
+def _waiting(
+    conn: Connection, batch: Batch, orders: dict[str, Order], rows: Sequence[_Beside]
+) -> dict[str, list[Event]]:
     if batch.only is not None:
         rows = [row for row in rows if row.seq in batch.only]
     if not rows:
@@ -238,7 +253,7 @@ def _waiting(conn: Connection, batch: Batch, orders: dict[str, Order], rows: Seq
     found: dict[str, list[Event]] = defaultdict(list)
     entries = {entry.seq: entry for entry in read(conn, [row.seq for row in rows])}
     for row in sorted(rows, key=lambda r: r.seq):
-        order_id = row.order_id or owner[row.key]
+        order_id = row.order_id or owner[row.key or ""]
         if order_id not in orders:
             continue
         batch.was_parked[row.seq] = (row.order_id, row.reason)

@@ -2,7 +2,8 @@
 
 After a flush of Redis, a lost publication, or a backlog larger than the streams, the journal still has
 every event and knows which have no result. For each shard whose stream runs low the relay adds its oldest
-undecided events, in journal order, and rings. It also rings every shard that has entries and no doorbell.
+undecided events, in journal order. Then it rings once per RING_FOR entries that wait, whoever put them in: who
+answers a bell looks at every stream.
 
 `relay_marks` holds, a shard, the number up to which everything is decided, so that looking costs what is
 open and not what is old. A mark moves only over numbers that no running transaction can still commit

@@ -28,9 +28,9 @@ from domain.outcome import APPLIED, IGNORED, REASONS
 from domain.policy import Context, Policy
 from events.envelope import Envelope
 from journal.append import append
-from journal.batch import Clash, Report, Shop, clock, settle
+from journal.batch import Clash, Shop, clock, settle
 from journal.entries import Entry
-from storage.aggregates import load
+from storage import aggregates
 from storage.literals import array
 
 TRIES = 12  # of one request, against deadlocks and rivals
@@ -40,7 +40,6 @@ KEPT_FOR = timedelta(hours=24)  # answers to idempotency keys
 
 T = TypeVar("T")
 
-_BY_NUMBER = text("select id from orders where order_number = any(cast(:numbers as text[]))")
 _ENDED = text("select seq, outcome, reason, detail from results where seq = any(cast(:seqs as bigint[])) order by seq")
 _CLAIM = text("""
     insert into answers (api_key_id, idempotency_key, digest, status, body) values (:key_id, :name, :digest, 0, '')
@@ -84,7 +83,8 @@ class Busy(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An event that a request makes. `suffix` tells its id from those of the request's other events."""
+    """An event that a request makes. `suffix` tells its id from those of the request's other events, and begins
+    with a blank: an idempotency key holds none, so no other request has this id."""
 
     type: str
     number: str  # of the order
@@ -102,6 +102,7 @@ class Request:
     source: str
     id: str
     deferred: list[Entry] = field(default_factory=list)  # journaled, for the workers: publish them after the commit
+    _locked: dict[str, Order] = field(default_factory=dict)  # by id, as they are in the database
 
     @property
     def now(self) -> datetime:
@@ -112,18 +113,15 @@ class Request:
         """The id of the `part` ("fulfillment", "return") that the request's event of that suffix will make."""
         return derived(self.now, self.source, self.id + suffix, part)
 
-    def lock(self, ids: Collection[str]) -> dict[str, Order]:
-        """Orders by id with all their parts, locked until the commit; hidden ones are left out. Two statements."""
-        found = load(self.conn, ids)
+    def lock(self, names: Collection[str], by: str = "id") -> dict[str, Order]:
+        """Orders by id as `storage.aggregates.lock` finds them, locked until the commit; hidden ones are left out."""
+        found = aggregates.lock(self.conn, names, by)
+        self._locked |= found
         return {order_id: order for order_id, order in found.items() if order.status != Status.NEW}
 
-    def lock_numbers(self, numbers: Collection[str]) -> dict[str, Order]:
-        """`lock` by order number; one statement more."""
-        ids = self.conn.execute(_BY_NUMBER, {"numbers": array(sorted(numbers), "text")}).scalars().all()
-        return {order.order_number: order for order in self.lock(ids).values()}
-
     def tell(self, *steps: Step) -> None:
-        """Journal the events of `steps` and settle them; the state is as it is after them.
+        """Journal the events of `steps` and settle them; the state is as it is after them. Orders that were locked
+        before are used up by it: lock them again to see what became of them.
 
         An early step of several may find that our own policy took it already; the last of each order must apply.
         Errors: Refused, Known; Clash, or what PostgreSQL makes of a rival.
@@ -134,7 +132,8 @@ class Request:
         appended = append(self.conn, envelopes, self.shop.shards)
         if appended.duplicates:
             raise Known(appended.duplicates[0].id)
-        report = _settle(self, appended.new)
+        locked, self._locked = self._locked, {}
+        report = settle(self.conn, appended.new, self.context, self.shop, locked=locked, defer=self.deferred)
         if set(report.outcomes) != {APPLIED}:
             self._check(appended.new)
 
@@ -145,11 +144,6 @@ class Request:
             done_before = outcome == IGNORED and reason == "overtaken" and last[subjects[seq]] != seq
             if outcome != APPLIED and not done_before:
                 raise Refused(subjects[seq], outcome, reason, detail)
-
-
-def _settle(request: Request, entries: Sequence[Entry]) -> Report:
-    """Apply what the request told; what follows from it is left to the workers."""
-    return settle(request.conn, entries, request.context, request.shop, defer=request.deferred)
 
 
 def perform(

@@ -72,6 +72,7 @@ _SWITCH = text("""
     where id = cast(:id as uuid) and state <> :state
 """)
 _REMOVE_DELIVERIES = text("delete from deliveries where subscription_id = cast(:id as uuid)")
+_LOCK = text("select from subscriptions where id = cast(:id as uuid) for update")
 _REMOVE = text("delete from subscriptions where id = cast(:id as uuid)")
 _AUDIT = text(
     "insert into audit (actor, action, target, detail) values (:actor, :action, :target, cast(:detail as jsonb))"
@@ -155,10 +156,14 @@ def disable(conn: Connection, name: str, actor: str) -> Subscription:
 
 
 def remove(conn: Connection, name: str, actor: str) -> Subscription:
-    """Forget it, with all its deliveries; as it was. Errors: SubscriptionError."""
+    """Forget it, with all its deliveries; as it was. Errors: SubscriptionError.
+
+    Locks: drains that tell it of a change hold its row until they commit. Most deliveries go before it is locked, so
+           that drains do not wait for them; then those that were recorded meanwhile, which nothing can add to.
+    """
     found = find(conn, name)
-    conn.execute(_REMOVE_DELIVERIES, {"id": found.id})
-    conn.execute(_REMOVE, {"id": found.id})
+    for step in (_REMOVE_DELIVERIES, _LOCK, _REMOVE_DELIVERIES, _REMOVE):
+        conn.execute(step, {"id": found.id})
     _audit(conn, actor, "webhooks remove", found.id, {"url": found.url, DUE: found.due, DEAD: found.dead})
     return found
 
@@ -232,11 +237,14 @@ def judge(conn: Connection, results: Sequence[Result], now: datetime) -> list[tu
     rows: dict[str, tuple[str, bool, datetime | None, bool, str | None]] = {}
     for result in results:
         key = result.claim.subscription_id
-        _, taken, failed_at, gone, _ = rows.get(key, (key, False, None, False, None))
+        _, taken, failed_at, gone, error = rows.get(key, (key, False, None, False, None))
         if result.error is None:
-            rows[key] = (key, True, None, gone, None)
+            taken, failed_at = True, None
         else:
-            rows[key] = (key, taken, failed_at or result.at, gone or result.status == GONE, result.error)
+            failed_at = failed_at or result.at
+        if not gone:  # that it is gone stands whatever came after it, and says why in its own words
+            gone, error = result.status == GONE, result.error
+        rows[key] = (key, taken, failed_at, gone, error)
     if not rows:
         return []
     values = columns(_JUDGE_NAMES, _JUDGE_KINDS, sorted(rows.values()))

@@ -29,7 +29,7 @@ from domain.transaction import Transaction
 from events.catalogue import Event, decode
 from journal.entries import Entry, read, shard_of
 from journal.policies import all_policies
-from storage.aggregates import load
+from storage.aggregates import peek
 from storage.literals import array
 from storage.migrate import shards_fixed
 
@@ -130,7 +130,7 @@ def as_known_at(engine: Engine, order_number: str, at: datetime) -> Order | None
         conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with conn.begin():
             ids = list(conn.execute(_NEXT, {"after": _FIRST, "most": 1, "number": order_number}).scalars())
-            found = load(conn, ids, lock=False)
+            found = peek(conn, ids)
             decided = _decided(conn, ids)
             policies = all_policies(conn)
     for order_id, stored in found.items():
@@ -232,7 +232,7 @@ _DECIDED = text("""
 def _verify_chunk(conn: Connection, ids: list[str], shards: int, report: Report) -> None:
     decided = _decided(conn, ids)
     policies = all_policies(conn)
-    for order_id, stored in load(conn, ids, lock=False).items():
+    for order_id, stored in peek(conn, ids).items():
         own = decided.get(order_id, [])
         number = stored.order_number
 

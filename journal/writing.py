@@ -41,7 +41,7 @@ def follow_ups(conn: Connection, writes: Writes, folds: Sequence[Fold], shards: 
     if not made:
         return []
     rows, entries = [], []
-    for (seq,), follow in zip(_SEQS.run(conn, {"n": len(made)}).all(), made, strict=True):
+    for (seq,), follow in zip(_SEQS.run(conn, {"n": len(made)}), made, strict=True):
         e, held = follow.event, follow.order.held
         e.seq = seq
         digest = Envelope(e.id, e.source, e.type, e.time, e.subject, follow.data).digest()

@@ -130,11 +130,17 @@ def _part_sql(name: str, table: Table) -> str:
     )
 
 
-_SELECT = (
-    f"select {', '.join(_q(n) for n in _ORDERS.names)} from orders where id = any(cast(:ids as uuid[])) order by id"
-)
-_LOCK = Statement(_SELECT + " for update")
-_PEEK = Statement(_SELECT)
+_SELECT = f"select {', '.join(_q(n) for n in _ORDERS.names)} from orders where"
+_PEEK = Statement(f"{_SELECT} id = any(cast(:names as uuid[])) order by id")
+# What an order may be named by: the type of the name, and the orders of such names. None of them ever changes.
+_NAMED_BY = {
+    "id": ("uuid", "id = any(cast(:names as uuid[]))"),
+    "number": ("text", "order_number = any(cast(:names as text[]))"),
+    "payment": ("text", "id in (select order_id from transactions where payment_id = any(cast(:names as text[])))"),
+    "fulfillment": ("uuid", "id in (select order_id from fulfillments where id = any(cast(:names as uuid[])))"),
+    "return": ("uuid", "id in (select order_id from returns where id = any(cast(:names as uuid[])))"),
+}
+_LOCK = {by: (kind, Statement(f"{_SELECT} {which} order by id for update")) for by, (kind, which) in _NAMED_BY.items()}
 _LOAD = Statement(f"select {', '.join(_part_sql(name, table) for name, _, table, _ in _PARTS)}")
 _REVIVALS = {
     name: [(i, _REVIVE[k]) for i, k in enumerate(rows.kinds) if k in _REVIVE] for name, rows in _TABLES.items()
@@ -142,21 +148,31 @@ _REVIVALS = {
 _OWNER = {name: rows.names.index("order_id") for name, rows in _TABLES.items()}
 
 
-def load(conn: Connection, ids: Collection[str], *, lock: bool = True) -> dict[str, Order]:
-    """Orders by id with all their parts; with `lock`, their rows are locked in id order until the commit.
+def lock(conn: Connection, names: Collection[str], by: str = "id") -> dict[str, Order]:
+    """Orders by id with all their parts, their rows locked in id order until the commit.
 
-    Shape:  two statements for any number of orders. An id that no order has is left out.
+    `by` says what `names` are: "id", "number", or of what hangs on an order: "payment" (the provider's id of it),
+    "fulfillment", "return" (our ids).
+
+    Shape:  two statements for any number of orders. A name that no order has is left out.
     Errors: OperationalError on deadlock or lost connection: roll back, drain again.
     """
-    if not ids:
-        return {}
-    wanted = array(sorted(ids), "uuid")
+    kind, statement = _LOCK[by]
+    return _loaded(conn, statement, array(sorted(names), kind)) if names else {}
+
+
+def peek(conn: Connection, ids: Collection[str]) -> dict[str, Order]:
+    """As `lock`, and nothing is locked."""
+    return _loaded(conn, _PEEK, array(sorted(ids), "uuid")) if ids else {}
+
+
+def _loaded(conn: Connection, statement: Statement, names: str) -> dict[str, Order]:
     found: dict[str, Order] = {}
-    for row in (_LOCK if lock else _PEEK).run(conn, {"ids": wanted}):
+    for row in statement.run(conn, {"names": names}):
         order = Order(*row)
         found[order.id] = order
     if found:
-        parts = _LOAD.run(conn, {"ids": array(list(found), "uuid")}).one()
+        (parts,) = _LOAD.run(conn, {"ids": array(list(found), "uuid")})
         for (name, *_), rows in zip(_PARTS, parts, strict=True):
             model, revivals, owner = _MODELS[name], _REVIVALS[name], _OWNER[name]
             for row in rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from select import POLLIN, poll
 from typing import Any
 
 import orjson
@@ -10,8 +11,7 @@ from psycopg.types.json import set_json_loads
 from psycopg.types.string import TextLoader
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
-
-from storage.hot import execute_raw
+from sqlalchemy.exc import InvalidatePoolError
 
 # Plans made while tables are small or not analyzed scan them whole, and stay: +20 % events/s without. And what
 # is planned once is not planned anew for a batch of one.
@@ -34,14 +34,26 @@ def connect(database_url: str, *, pinned: bool = False, pool: int = 5, applicati
         pool_size=pool,
         hide_parameters=True,  # errors are logged, and what is bound may be a customer's name
         max_overflow=pool,
-        pool_pre_ping=True,
         connect_args={"options": options, "application_name": application, "connect_timeout": 10},
     )
     event.listen(engine, "connect", _prepare)
-    event.listen(engine, "do_execute", execute_raw)
+    event.listen(engine, "checkout", _refuse_the_dead)
     return engine
 
 
 def _prepare(connection: psycopg.Connection[Any], _record: object) -> None:
     connection.adapters.register_loader("uuid", TextLoader)
     set_json_loads(orjson.loads, connection)
+
+
+def _refuse_the_dead(connection: psycopg.Connection[Any], _record: object, _proxy: object) -> None:
+    """Have the pool made anew where a server has hung up: its goodbye lies in a connection that should be silent.
+
+    So nobody asks the server whether it is there (SQLAlchemy's `pool_pre_ping` does, a round trip for each transaction).
+    """
+    if not connection.closed:
+        waiting = poll()
+        waiting.register(connection.fileno(), POLLIN)
+        if not waiting.poll(0):
+            return
+    raise InvalidatePoolError

@@ -11,7 +11,7 @@ from typing import Any
 import redis
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from journal import dispatch, effects, inbox, relay, requests, sweep, timers, tracking
+from journal import deliveries, dispatch, effects, inbox, relay, requests, sweep, timers, tracking
 from journal.batch import Clash, clock
 from storage.settings import Settings
 from workers import outside
@@ -135,7 +135,11 @@ def send_webhooks(here: opening.Parts) -> None:
 
 
 @chore("orders.tidy")
-def forget_answers(here: opening.Parts) -> None:
-    """Forget kept answers to idempotency keys whose day is over."""
+def forget(here: opening.Parts) -> None:
+    """Forget kept answers to idempotency keys whose day is over, and webhooks that were taken a month ago."""
     with here.engine.begin() as conn:
         requests.purge(conn)
+    full = True
+    while full:
+        with here.engine.begin() as conn:
+            full = deliveries.purge(conn, clock()) == deliveries.PORTION

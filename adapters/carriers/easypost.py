@@ -71,7 +71,7 @@ def _verify(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now
         sent = headers.get("x-timestamp", "")
         try:
             time = parsedate_to_datetime(sent)
-        except ValueError:
+        except (ValueError, OverflowError):  # an offset may be too large for any calendar
             raise BadSignature("easypost: X-Timestamp is missing or no RFC 2822 time") from None
         check_time(time if time.tzinfo else time.replace(tzinfo=UTC), now, SOURCE)
         signed = f"{sent}POST{headers.get('x-path', '')}".encode() + body

@@ -55,7 +55,7 @@ class Desk:
         except httpx.HTTPError as error:
             raise NoAnswer(f"{self.name}: no answer ({type(error).__name__})") from error
         if response.status_code == httpx.codes.NOT_FOUND and _explains(response):
-            raise NotTold(f"{self.name} does not know {path}; whoever told us of it is not {self.name}")
+            raise NotTold(f"{self.name} does not know {path}; whoever told us of it may not be {self.name}")
         if response.status_code != httpx.codes.OK:
             hint = "; check its API key" if response.status_code in (401, 403) else ""
             raise NoAnswer(f"{self.name}: answered {response.status_code}{hint}", _retry_after(response))
@@ -69,10 +69,6 @@ class Desk:
             raise NoAnswer(f"{self.name}: an answer in another shape: {where}: {fault['msg']}") from error
         except (ValueError, RecursionError) as error:
             raise NoAnswer(f"{self.name}: an answer that is no JSON") from error
-
-    def close(self) -> None:
-        """Let go of the connections."""
-        self._client.close()
 
 
 def _explains(response: httpx.Response) -> bool:

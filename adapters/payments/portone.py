@@ -28,6 +28,15 @@ SOURCE = "portone"
 # Types that may move an order, and so are asked for. The others (Ready, VirtualAccountIssued, PayPending,
 # CancelPending, disputes, billing keys …) are kept and ignored.
 ASKED = ("Transaction.Paid", "Transaction.Failed", "Transaction.Cancelled", "Transaction.PartialCancelled")
+# What the API may still say of a payment while its webhook is here already. That one is signed, so the API is asked
+# again until it knows. What contradicts the webhook instead (FAILED, for a Paid), or came after it, is the API's to say.
+_OPEN = ("READY", "PAY_PENDING", "VIRTUAL_ACCOUNT_ISSUED")
+BEHIND = {
+    "Transaction.Paid": _OPEN,
+    "Transaction.Failed": _OPEN,
+    "Transaction.PartialCancelled": (*_OPEN, "PAID"),
+    "Transaction.Cancelled": (*_OPEN, "PAID", "PARTIAL_CANCELLED"),
+}
 KEPT = ("storeId", "paymentId", "transactionId", "cancellationId", "billingKey")  # ids; never whom they belong to
 
 
@@ -114,16 +123,23 @@ class PortOne:
         self._desk = Desk(SOURCE, base_url, f"PortOne {api_key}", timeout, transport)
 
     def ask(self, kind: str, time: datetime, data: Mapping[str, Any]) -> Payment:
-        """How the payment stands now, whatever the webhook said."""
-        payment_id = data["paymentId"]
-        found = self._desk.get(f"/payments/{quote(payment_id, safe='')}", _Payment)
+        """How the payment stands now, whatever the webhook said; NoAnswer while the API does not know of that yet."""
+        payment_id, told = data["paymentId"], kind.removeprefix(f"{SOURCE}.")
+        try:
+            found = self._desk.get(f"/payments/{quote(payment_id, safe='')}", _Payment)
+        except NotTold as error:  # the webhook was signed, so it is the API that is late, or another shop's
+            raise NoAnswer(
+                f"{SOURCE}: its API does not know payment {payment_id}, whose webhook said {told}; where that lasts, "
+                "ORDERS_PORTONE_API_KEY is not that of the shop which signs with ORDERS_PORTONE_SECRETS"
+            ) from error
         if found.id != payment_id:
             raise NoAnswer(f"{SOURCE}: an answer about another payment than {payment_id}")
+        if found.status in BEHIND.get(told, ()) and (found.statusChangedAt or time) <= time:
+            raise NoAnswer(
+                f"{SOURCE}: its API still says {found.status} of payment {payment_id}, whose webhook said {told}; "
+                "where that lasts, see PortOne's console"
+            )
         return _standing(found, time)
-
-    def close(self) -> None:
-        """Let go of the connections."""
-        self._desk.close()
 
 
 class PortOneUnasked:

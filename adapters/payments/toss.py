@@ -169,10 +169,6 @@ class Toss:
             raise NotTold(f"the secret that came with it is not that of payment {found.paymentKey}: it was made up")
         return _standing(found, time)
 
-    def close(self) -> None:
-        """Let go of the connections."""
-        self._desk.close()
-
 
 def _standing(found: _Payment, told_at: datetime) -> Payment:
     """Money came where it was approved and is DONE or was canceled since: `approvedAt` tells those from before."""
@@ -188,9 +184,7 @@ def _standing(found: _Payment, told_at: datetime) -> Payment:
         captured=found.totalAmount if came else None,
         refunded_at=canceled_at.astimezone(UTC) if back > 0 else None,
         refunded=back if back > 0 else None,
-        ended={"ABORTED": "PaymentFailed", "CANCELED": "PaymentCanceled", "EXPIRED": "PaymentCanceled"}.get(
-            found.status
-        ),  # type: ignore[arg-type]
+        ended=ENDS.get(found.status),
         ended_at=canceled_at.astimezone(UTC) if found.status == "CANCELED" else told_at,
         code=failure.code or (found.status if found.status in ("ABORTED", "EXPIRED") else None),
         message=failure.message,

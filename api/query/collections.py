@@ -53,6 +53,11 @@ class Join:
     column: str
     order: tuple[str, ...] = ("id",)  # columns, unless the query sorts
 
+    @property
+    def held(self) -> str:
+        """The name of the column that holds the first ids of it, in a row that brings them along."""
+        return f"first_{self.collection}"
+
 
 Order = tuple[str, bool]  # a column, and whether it descends
 Who = str | ColumnElement[str] | None  # a customer, by name or as a bound parameter; None is the shop itself

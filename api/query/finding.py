@@ -1,7 +1,7 @@
 """Documents by query: a page, one by id, how many. A constant number of statements, whatever the page's size.
 
     a page            one statement; its count another, unless the page itself tells
-    depth 0           one a join, for the ids in it
+    depth 0           none, but one a join that the query asks more of than its first ids
     depth 1           one a join and one more for its items; one a collection that relationships point at
     depth 2           the same again for what depth 1 embeds
 
@@ -12,39 +12,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    FromClause,
-    Select,
-    Text,
-    and_,
-    any_,
-    bindparam,
-    func,
-    or_,
-    select,
-)
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from api.errors import ApiError
+from api.query import statements
 from api.query.brackets import wrong
-from api.query.collections import COLLECTIONS, Collection, Join, Who, collection_of
+from api.query.collections import COLLECTIONS, Collection, Join, collection_of
 from api.query.compiling import condition, ordering
 from api.query.parsing import JoinQuery, Query
 from api.query.parsing import Select as Selected
+from api.query.statements import FIRST, PLAIN, WHOLE, brought
 from api.query.values import NOTHING, single
-from api.query.where import ANYTHING
 from domain.ids import shown
 from journal.documents import Document, answer, join
-from storage import tables
 
 MOST_ALL = 10_000  # documents that one answer without pages holds
-PLAIN, FIRST, WHOLE = Query(), JoinQuery(), JoinQuery(limit=0)  # what is asked for where the query says nothing
 
 
 def find(
@@ -57,15 +41,16 @@ def find(
     """
     of = collection_of(collection)
     matching = _matching(of, query, customer)
-    statement = _base(of.name).where(matching).order_by(*ordering(of, of.table, query.sort, customer))
+    statement = statements.rows(of.name, brought(of, query, query.depth), customer is not None).where(matching)
+    statement = statement.order_by(*ordering(of, of.table, query.sort, customer))
     if query.limit:
         statement = statement.limit(query.limit).offset((query.page - 1) * query.limit)
     elif most is not None:
         statement = statement.limit(most + 1)
-    rows = conn.execute(statement).all()
+    rows = conn.execute(statement, {"customer": customer}).all()
     if not query.limit and most is not None and len(rows) > most:
         raise ApiError(400, f"More than {most} documents match; go through them with limit=1000 and page=1, page=2, …")
-    total = _total(conn, of, matching, query, len(rows))
+    total = _total(conn, of, matching, query, len(rows), customer)
     docs = _Documents(conn, customer).of(of, rows, query.depth, query)
     return answer(docs, total, query.limit, query.page if query.limit else 1)
 
@@ -81,20 +66,20 @@ def find_by_id(
     wanted = _key(of, id)
     if wanted is None:
         return None
-    return _one(conn, of, of.table.c.id == wanted, query, customer)
+    return _one(conn, of, "id", wanted, query, customer)
 
 
 def find_order(conn: Connection, number: str, query: Query, customer: str | None = None) -> Document | None:
     """The order of that number, or None where the caller sees none."""
     if "\x00" in number:
         return None
-    return _one(conn, COLLECTIONS["orders"], tables.orders.c.order_number == number, query, customer)
+    return _one(conn, COLLECTIONS["orders"], "order_number", number, query, customer)
 
 
 def count(conn: Connection, collection: str, query: Query, customer: str | None = None) -> Document:
     """`{"totalDocs": …}` of all that match. Errors: KeyError for no collection; ApiError 400 naming the field."""
     of = collection_of(collection)
-    return {"totalDocs": _count(conn, of, _matching(of, query, customer))}
+    return {"totalDocs": _count(conn, of, _matching(of, query, customer), customer)}
 
 
 def document(conn: Connection, collection: str, uuid: str, depth: int = 0) -> Document | None:
@@ -108,8 +93,8 @@ def visible_id(conn: Connection, collection: str, id: str, customer: str | None 
     wanted = _key(of, id)
     if wanted is None:
         return None
-    statement = select(of.table.c.id).where(of.table.c.id == wanted, of.visible(of.table, customer))
-    found: str | None = conn.execute(statement).scalar_one_or_none()
+    statement = select(of.table.c.id).where(of.table.c.id == wanted, statements.visible(of.name, customer is not None))
+    found: str | None = conn.execute(statement, {"customer": customer}).scalar_one_or_none()
     return found
 
 
@@ -125,38 +110,32 @@ def _key(of: Collection, id: str) -> str | None:
 
 
 def _matching(of: Collection, query: Query, customer: str | None) -> ColumnElement[bool]:
-    return and_(of.visible(of.table, customer), condition(of, of.table, query.where, customer))
-
-
-def _rows(of: Collection, table: FromClause) -> Select[Any]:
-    """All columns, and the personal fields where a document of the collection has some."""
-    columns: list[Any] = list(table.c)
-    if any(field.inside for field in of.fields.values()):
-        personal = tables.personal.alias()
-        fields = select(personal.c.fields).where(personal.c.id == table.c.personal_id)
-        columns.append(fields.scalar_subquery().label("personal"))
-    return select(*columns)
+    return and_(statements.visible(of.name, customer is not None), condition(of, of.table, query.where, customer))
 
 
 def _one(
-    conn: Connection, of: Collection, which: ColumnElement[bool], query: Query, customer: str | None
+    conn: Connection, of: Collection, column: str, value: str, query: Query, customer: str | None
 ) -> Document | None:
-    rows = conn.execute(_base(of.name).where(which, of.visible(of.table, customer))).all()
+    statement = statements.one(of.name, column, brought(of, query, query.depth), customer is not None)
+    rows = conn.execute(statement, {"value": value, "customer": customer}).all()
     return _Documents(conn, customer).of(of, rows, query.depth, query)[0] if rows else None
 
 
-def _total(conn: Connection, of: Collection, matching: ColumnElement[bool], query: Query, found: int) -> int:
+def _total(
+    conn: Connection, of: Collection, matching: ColumnElement[bool], query: Query, found: int, customer: str | None
+) -> int:
     """How many match; counted only where the page does not tell."""
     if not query.counted or not query.limit:
         return found
     skipped = (query.page - 1) * query.limit
     if found < query.limit and (found or not skipped):
         return skipped + found
-    return _count(conn, of, matching)
+    return _count(conn, of, matching, customer)
 
 
-def _count(conn: Connection, of: Collection, matching: ColumnElement[bool]) -> int:
-    return int(conn.execute(select(func.count()).select_from(of.table).where(matching)).scalar_one())
+def _count(conn: Connection, of: Collection, matching: ColumnElement[bool], customer: str | None) -> int:
+    statement = select(func.count()).select_from(of.table).where(matching)
+    return int(conn.execute(statement, {"customer": customer}).scalar_one())
 
 
 # -- documents ---------------------------------------------------------------------------------------------
@@ -172,17 +151,23 @@ class _Documents:
     def of(
         self, of: Collection, rows: Sequence[Any], depth: int, query: Query = PLAIN, *, inside: bool = False
     ) -> list[Document]:
-        """`inside` a join a document's own joins come whole with it, whatever the depth."""
+        """`inside` a join a document's own joins come whole with it, whatever the depth.
+
+        Outside of one, `rows` bring the joins that are `brought`.
+        """
         for name in query.joins:
             if name not in of.joins:
                 raise wrong(f"joins.{name}", f"{of.name} has no such join; it has {', '.join(of.joins) or 'none'}")
         if not rows:
             return []
         ids = [row.id for row in rows]
+        in_rows = frozenset() if inside else brought(of, query, depth)
         joined = {
-            name: self._joined(each, ids, asked, depth, whole=inside or depth > 0)
+            name: _first_ids(each, rows)
+            if name in in_rows
+            else self._joined(each, ids, asked, depth, whole=inside or depth > 0)
             for name, each in of.joins.items()
-            if (asked := query.joins.get(name, WHOLE if inside else FIRST)) and query.joined and _wanted(query, name)
+            if (asked := query.joins.get(name, WHOLE if inside else FIRST)) and query.joined and query.wants(name)
         }
         docs = [of.render(row, {name: found[row.id] for name, found in joined.items()}) for row in rows]
         if query.select is not None:
@@ -198,7 +183,7 @@ class _Documents:
         of = COLLECTIONS[each.collection]
         first = (asked.page - 1) * asked.limit
         told = {"owners": list(owners), "first": first, "last": first + asked.limit, "customer": self.customer}
-        rows = self.conn.execute(_join_statement(each, asked, self.customer, whole), told).all()
+        rows = self.conn.execute(statements.joined(each, asked, self.customer, whole), told).all()
         page = [row for row in rows if row.n > first]
         docs = self.of(of, page, max(depth - 1, 0), inside=True) if whole else [shown(of.name, row.id) for row in page]
         held: dict[str, list[Any]] = {owner: [] for owner in owners}
@@ -220,72 +205,23 @@ class _Documents:
 
     def _by_id(self, of: Collection, ids: Sequence[str], depth: int) -> dict[str, Document]:
         told = {"ids": list(ids), "customer": self.customer}
-        rows = self.conn.execute(_id_statement(of.name, self.customer is not None), told).all()
+        rows = self.conn.execute(statements.by_ids(of.name, self.customer is not None, depth), told).all()
         return dict(zip([row.id for row in rows], self.of(of, rows, depth), strict=True))
 
 
-# What every page needs is built once a process: building costs more than asking (measured: 2 ms against 0.4 ms).
-OWN = bindparam("customer", type_=Text())
-
-
-@cache
-def _base(name: str) -> Select[Any]:
-    return _rows(COLLECTIONS[name], COLLECTIONS[name].table)
-
-
-@cache
-def _id_statement(name: str, own: bool) -> Select[Any]:
-    of = COLLECTIONS[name]
-    ids = bindparam("ids", type_=ARRAY(of.table.c.id.type))
-    return _base(name).where(of.table.c.id == any_(ids), of.visible(of.table, OWN if own else None))
-
-
-def _join_statement(each: Join, asked: JoinQuery, customer: str | None, whole: bool) -> Select[Any]:
-    if asked.where == ANYTHING and not asked.sort:
-        return _usual_join(each, bool(asked.limit), customer is not None, whole)
-    return _numbered(each, asked, customer, whole)
-
-
-@cache
-def _usual_join(each: Join, limited: bool, own: bool, whole: bool) -> Select[Any]:
-    return _numbered(each, FIRST if limited else WHOLE, OWN if own else None, whole)
-
-
-def _numbered(each: Join, asked: JoinQuery, customer: Who, whole: bool) -> Select[Any]:
-    """The rows of one page of each owner's join, with their number and their owner's total; for its total the first
-    row too, where the page begins behind it."""
-    of = COLLECTIONS[each.collection]
-    table = of.table.alias()
-    owner = table.c[each.column]
-    order = ordering(of, table, asked.sort, customer, [(column, False) for column in each.order])
-    numbered = (
-        (_rows(of, table) if whole else select(table.c.id))
-        .add_columns(
-            owner.label("owner"),
-            func.row_number().over(partition_by=owner, order_by=order).label("n"),
-            func.count().over(partition_by=owner).label("total"),
-        )
-        .where(
-            owner == any_(bindparam("owners", type_=ARRAY(owner.type))),
-            of.visible(table, customer),
-            condition(of, table, asked.where, customer),
-        )
-        .subquery()
-    )
-    found = select(numbered).order_by(numbered.c.owner, numbered.c.n)
-    if not asked.limit:
-        return found
-    first, last = bindparam("first", type_=BigInteger()), bindparam("last", type_=BigInteger())
-    return found.where(or_(and_(numbered.c.n > first, numbered.c.n <= last), numbered.c.n == 1))
+def _first_ids(each: Join, rows: Sequence[Any]) -> dict[str, Document]:
+    """owner id → its join, out of the column that its row has for it."""
+    found = {}
+    for row in rows:
+        ids = getattr(row, each.held)
+        docs = [shown(each.collection, id) for id in ids[: FIRST.limit]]
+        found[row.id] = join(docs, has_next=len(ids) > FIRST.limit)
+    return found
 
 
 def _page(docs: Sequence[Any], total: int, first: int, asked: JoinQuery) -> Document:
     page = join(docs, has_next=bool(asked.limit) and total > first + asked.limit)
     return {**page, "totalDocs": total} if asked.count else page
-
-
-def _wanted(query: Query, name: str) -> bool:
-    return query.select is None or query.select.wants(name)
 
 
 def _selected(doc: Document, selected: Selected) -> Document:

@@ -83,7 +83,7 @@ _ALIKE = ("like", "not_like", "contains")
 _CONDITIONS: dict[Kind, tuple[str, Schema]] = {
     Kind.TEXT: ("TextCondition", _asked(_TEXT, compared=_SOME_TEXT)),
     Kind.KEY: ("KeyCondition", _asked(_TEXT, compared=_SOME_KEY)),
-    Kind.ID: ("IdCondition", _asked(_TEXT, *_EQUAL)),
+    Kind.ID: ("IdCondition", _asked(_TEXT, *_EQUAL, *_COMPARED, compared=_SOME_KEY)),
     Kind.NUMBER: ("NumberCondition", _asked(_NUMBER, *_EQUAL, *_COMPARED)),
     Kind.TIME: ("TimeCondition", _asked(_TIME, *_EQUAL, *_COMPARED)),
     Kind.NAMES: ("ListCondition", _asked(_TEXT, *_EQUAL, *_ALIKE)),
@@ -126,9 +126,7 @@ def parameters(of: Collection, *, many: bool, counting: bool = False) -> list[Sc
     found = [where(of)] if many else []
     if many and not counting:
         found += [
-            _parameter(
-                "sort", "Fields, comma-separated; a leading `-` descends. Others are ignored.", _SORT, "-createdAt"
-            ),
+            _sort(),
             *pages(),
             _parameter("pagination", "false: all documents, uncounted.", {**BOOLEAN, "default": True}),
         ]

@@ -62,6 +62,10 @@ class Query:
     joins: Mapping[str, JoinQuery | None] = field(default_factory=dict)
     joined: bool = True  # False: no joins at all
 
+    def wants(self, name: str) -> bool:
+        """Whether a document shows the field, at least in part."""
+        return self.select is None or self.select.wants(name)
+
 
 def parse(query_string: str) -> Query:
     """The Query of `where[status][equals]=paid&sort=-createdAt&limit=10`, without its `?`."""

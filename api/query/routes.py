@@ -17,9 +17,10 @@ from api.answers import Json
 from api.auth import Caller, reader
 from api.doors import doors_of
 from api.errors import ApiError
+from api.paths import own_name
 from api.query import describing, parameters
-from api.query.collections import ALIASES, COLLECTIONS, Collection
-from api.query.finding import count, find, find_by_id, find_order, visible_id
+from api.query.collections import ALIASES, COLLECTIONS, Collection, Kind
+from api.query.finding import MOST_ALL, count, find, find_by_id, find_order, visible_id
 from api.query.parsing import Query, parse
 from journal.documents import answer, timeline
 
@@ -71,6 +72,8 @@ def find_order_timeline(request: Request, caller: Reader, id: Id) -> Json:
         if order is None:
             raise ApiError(404, "Not Found")
         entries = timeline(conn, order)
+    if not query.limit and len(entries) > MOST_ALL:
+        raise ApiError(400, f"More than {MOST_ALL} events; go through them with limit=1000 and page=1, page=2, …")
     if caller.kind != "secret":
         entries = [{name: each for name, each in entry.items() if name not in SECRET_ONLY} for entry in entries]
     page = query.page if query.limit else 1
@@ -140,7 +143,7 @@ def _add(
 
 
 def _add_collection(path: str, of: Collection, *, alias: bool) -> None:
-    """Its three routes; what is fixed comes before `{id}`."""
+    """Its three routes; what is fixed comes before the id."""
     name = path.replace("-", "_")
     document = describing.reference(of)
     _add(
@@ -162,7 +165,7 @@ def _add_collection(path: str, of: Collection, *, alias: bool) -> None:
         alias=alias,
     )
     _add(
-        f"{path}/{{id}}",
+        f"{path}/{own_name('id') if of.key.kind is Kind.KEY else '{id}'}",
         _finder_by_id(of.name),
         f"find_{name}_by_id",
         f"One of {path} by its id",
@@ -175,7 +178,7 @@ def _add_collection(path: str, of: Collection, *, alias: bool) -> None:
 
 _ORDERS = COLLECTIONS["orders"]
 _add(
-    "orders/by-number/{orderNumber}",
+    f"orders/by-number/{own_name('orderNumber')}",
     find_order_by_number,
     "find_order_by_number",
     "An order by its number",

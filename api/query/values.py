@@ -97,7 +97,6 @@ _READ = {
     Kind.TEXT: _text,
     Kind.KEY: _text,
     Kind.NAMES: _text,
-    Kind.GROUP: _text,
     Kind.NUMBER: _number,
     Kind.TIME: _time,
     Kind.ID: _id,

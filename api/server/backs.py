@@ -9,7 +9,7 @@ from api.errors import ApiError, validation_error
 from api.server.documents import document
 from api.server.finding import lines_of, listed, name_of, name_of_item, order_of, part_of
 from api.server.sending import CreateReturn, ReturnWithRefund
-from api.server.writing import Document, Work, Write, conflict
+from api.server.writing import UPDATED, Document, Work, Write, conflict
 from domain.allowed import order_statuses, return_statuses, return_window_closed, returnable
 from domain.ids import shown
 from domain.order import Order, OrderItem
@@ -53,7 +53,7 @@ def update(write: Write, return_id: str, status: str) -> Work:
         if status != back.status:
             request.tell(Step(_EVENTS[Status(status)], order.order_number, {"return": name}))
         doc = document(request, "returns", back.id, write.depth)
-        return 200, {"doc": doc, "message": "Updated successfully."}
+        return 200, {"doc": doc, "message": UPDATED}
 
     return work
 
@@ -71,16 +71,15 @@ def with_refund(write: Write, sent: ReturnWithRefund) -> Work:
         requested = _requested(request, order, sent)
         name = {"return": requested.data["return"]}
         end = {} if sent.refundAmount is None else {"refundAmount": format(sent.refundAmount.normalize(), "f")}
-        number = order.order_number
+        number, before = order.order_number, {payment.id: payment.refund_target for payment in order.transactions}
         request.tell(
             requested,
-            Step("ReturnApproved", number, name, "/approve"),
-            Step("ReturnProcessingStarted", number, name, "/process"),
-            Step("ReturnCompleted", number, {**name, **end}, "/complete"),
+            Step("ReturnApproved", number, name, " approve"),
+            Step("ReturnProcessingStarted", number, name, " process"),
+            Step("ReturnCompleted", number, {**name, **end}, " complete"),
         )
-        before = {payment.id: payment.refund_target for payment in order.transactions}
         after = captured(request.lock([order.id])[order.id])
-        payment = next((one for one in reversed(after) if one.refund_target > before[one.id]), None)
+        payment = next((one for one in reversed(after) if one.refund_target > before.get(one.id, 0)), None)
         return 201, {
             "return": document(request, "returns", request.will_be("return"), write.depth),
             "transaction": payment and document(request, "transactions", payment.id, write.depth),

@@ -16,13 +16,11 @@ from api.server.documents import document
 from api.server.finding import not_found
 from api.server.placing import CREATED, body_of, number_taken, place, placed
 from api.server.sending import LINES, Checkout, CreateCart, OrderProduct
-from api.server.writing import Document, Work, Write
+from api.server.writing import UPDATED, Document, Work, Write
 from domain.ids import bare, fresh, shown
 from events.money import MoneyError, check
 from journal import documents
 from journal.requests import Request
-
-UPDATED = "Updated successfully."
 
 _NEW = text("insert into carts (id, customer, currency) values (:id, :customer, :currency) returning *")
 _LOCK = text("select * from carts where id = cast(:id as uuid) for update")

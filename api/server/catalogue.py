@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from api.errors import validation_error
 from api.server.sending import BulkProduct, BulkProductOption, BulkProductVariant
-from api.server.writing import Document, Work
+from api.server.writing import UPDATED, Document, Work
 from journal import documents
 from journal.requests import Request
 from storage.literals import columns, unnest
@@ -40,7 +40,7 @@ def put(table: str, entry: Entry) -> Work:
     """One entry, new or in place of what was there."""
 
     def work(request: Request) -> tuple[int, Document]:
-        return 200, {"doc": _put(request, table, [entry])[0], "message": "Updated successfully."}
+        return 200, {"doc": _put(request, table, [entry])[0], "message": UPDATED}
 
     return work
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import text
-
 from api.errors import ApiError, validation_error
 from api.server.sending import Line, OfOrder
 from domain.ids import bare, shown
@@ -14,10 +12,7 @@ from domain.order import Order, OrderItem
 from domain.parcels import named
 from journal.requests import Request
 
-_ORDER_OF = {
-    "fulfillments": text("select order_id from fulfillments where id = cast(:id as uuid)"),
-    "returns": text("select order_id from returns where id = cast(:id as uuid)"),
-}
+_BY = {"fulfillments": "fulfillment", "returns": "return"}
 
 
 def not_found() -> ApiError:
@@ -27,11 +22,14 @@ def not_found() -> ApiError:
 
 def order_by_id(request: Request, name: str) -> Order:
     """The order of that id, locked."""
-    order_id = bare(name)
-    order = request.lock([order_id]).get(order_id) if order_id else None
-    if order is None:
-        raise not_found()
-    return order
+    return the_order(request, bare(name), "id")
+
+
+def the_order(request: Request, name: str | None, by: str) -> Order:
+    """The one order of that name (`Request.lock` says what `by` may be), locked."""
+    for order in request.lock([name], by).values() if name else ():
+        return order
+    raise not_found()
 
 
 def order_of(request: Request, sent: OfOrder, customer: str | None = None) -> Order:
@@ -41,10 +39,7 @@ def order_of(request: Request, sent: OfOrder, customer: str | None = None) -> Or
     if sent.orderNumber is None:
         order = order_by_id(request, sent.order or "")
     else:
-        found = request.lock_numbers([sent.orderNumber]).get(sent.orderNumber)
-        if found is None:
-            raise not_found()
-        order = found
+        order = the_order(request, sent.orderNumber, "number")
     if customer is not None and order.customer != customer:
         raise not_found()
     return order
@@ -53,11 +48,10 @@ def order_of(request: Request, sent: OfOrder, customer: str | None = None) -> Or
 def part_of(request: Request, collection: str, name: str) -> tuple[Order, Any]:
     """(its order, locked; the fulfillment or return of that id)."""
     own = bare(name)
-    order_id = own and request.conn.execute(_ORDER_OF[collection], {"id": own}).scalar()
-    order = request.lock([order_id]).get(order_id) if order_id else None
-    parts: Sequence[Any] = () if order is None else getattr(order, collection)
+    order = the_order(request, own, _BY[collection])
+    parts: Sequence[Any] = getattr(order, collection)
     part = next((part for part in parts if part.id == own), None)
-    if order is None or part is None:  # a plan may have gone since it was looked up
+    if part is None:  # a plan may have gone since it was looked up
         raise not_found()
     return order, part
 

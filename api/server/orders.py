@@ -9,7 +9,7 @@ from api.server.documents import document, documents
 from api.server.finding import listed, name_of, order_by_id
 from api.server.placing import CREATED, again, body_of, place, placed
 from api.server.sending import CreateOrder
-from api.server.writing import Document, Work, Write, conflict
+from api.server.writing import UPDATED, Document, Work, Write, conflict
 from domain.allowed import SHIPPING, movable, order_statuses
 from domain.fulfillment import Fulfillment
 from domain.ids import bare, shown
@@ -45,7 +45,7 @@ def update(write: Write, order_id: str, status: str) -> Work:
         order = order_by_id(request, order_id)
         request.tell(step_to(request, order, status))
         doc = document(request, "orders", order.id, write.depth)
-        return 200, {"doc": doc, "message": "Updated successfully."}
+        return 200, {"doc": doc, "message": UPDATED}
 
     return work
 
@@ -58,7 +58,7 @@ def update_many(write: Write, select: Callable[[Request], Sequence[str]], status
         steps, errors = [], []
         for order in orders.values():
             try:
-                steps.append(step_to(request, order, status, f"/{order.order_number}"))
+                steps.append(step_to(request, order, status, f" {order.order_number}"))
             except ApiError as error:
                 errors.append({"id": shown("orders", order.id), "message": error.message, "data": error.data})
         if steps:

@@ -8,7 +8,7 @@ from api.errors import ApiError
 from api.server.documents import document
 from api.server.finding import lines_of, listed, name_of, name_of_item, order_of, part_of
 from api.server.sending import CreateFulfillment, UpdateFulfillment
-from api.server.writing import Document, Work, Write, conflict
+from api.server.writing import UPDATED, Document, Work, Write, conflict
 from domain.allowed import fulfillment_statuses, held_back, order_statuses
 from domain.fulfillment import Status
 from domain.ids import shown
@@ -66,7 +66,7 @@ def update(write: Write, fulfillment_id: str, sent: UpdateFulfillment) -> Work:
         told = {} if status == Status.FAILED else _carrier(sent)
         request.tell(Step(_EVENTS[status], order.order_number, {"fulfillment": name, **told}))
         doc = document(request, "fulfillments", parcel.id, write.depth)
-        return 200, {"doc": doc, "message": "Updated successfully."}
+        return 200, {"doc": doc, "message": UPDATED}
 
     return work
 

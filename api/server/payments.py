@@ -5,18 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import text
-
 from api.server.documents import document
-from api.server.finding import not_found
+from api.server.finding import the_order
 from api.server.sending import UpdateTransaction
-from api.server.writing import Document, Work, Write, conflict
+from api.server.writing import UPDATED, Document, Work, Write, conflict
 from domain.allowed import transaction_statuses
 from domain.order import Order
 from domain.transaction import Status, Transaction
 from journal.requests import Request, Step
 
-_ORDER_OF = text("select order_id from transactions where payment_id = :payment_id")
 _EVENTS = {Status.PAID: "PaymentSucceeded", Status.FAILED: "PaymentFailed", Status.CANCELED: "PaymentCanceled"}
 
 
@@ -35,16 +32,13 @@ def update(write: Write, sent: UpdateTransaction) -> Work:
                 data |= {name: value for name, value in told.items() if value is not None}
             request.tell(Step(_EVENTS[status], order.order_number, data))
         doc = document(request, "transactions", payment.id, write.depth)
-        return 200, {"doc": doc, "message": "Updated successfully."}
+        return 200, {"doc": doc, "message": UPDATED}
 
     return work
 
 
 def _payment_of(request: Request, payment_id: str) -> tuple[Order, Transaction]:
-    order_id = request.conn.execute(_ORDER_OF, {"payment_id": payment_id}).scalar()
-    order = request.lock([order_id]).get(order_id) if order_id else None
-    if order is None:
-        raise not_found()
+    order = the_order(request, payment_id, "payment")
     return order, next(one for one in order.transactions if one.payment_id == payment_id)
 
 

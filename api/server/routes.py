@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body, Path
 from fastapi import Request as HttpRequest
 from starlette.responses import Response
 
+from api.paths import own_name
 from api.query import parameters
 from api.query.collections import COLLECTIONS
 from api.server import answering as a
@@ -171,7 +172,7 @@ Key = Annotated[Name, Path(description="your own id", examples=["mug"])]
 MANY = Body(max_length=s.LINES)
 
 
-@writes("PUT", "/api/products/{id}", "Catalogue", a.EntryChanged)
+@writes("PUT", f"/api/products/{own_name('id')}", "Catalogue", a.EntryChanged)
 def put_product(id: Key, sent: s.Product, write: BySecret) -> Response:
     """Tell what a product is."""
     return write.do(catalogue.put("products", s.BulkProduct(id=id, **dict(sent))))
@@ -183,7 +184,7 @@ def put_products(sent: Annotated[list[s.BulkProduct], MANY], write: BySecret) ->
     return write.do(catalogue.put_many("products", sent))
 
 
-@writes("PUT", "/api/product-variants/{id}", "Catalogue", a.EntryChanged)
+@writes("PUT", f"/api/product-variants/{own_name('id')}", "Catalogue", a.EntryChanged)
 def put_product_variant(id: Key, sent: s.ProductVariant, write: BySecret) -> Response:
     """Tell what a variant of a product is."""
     return write.do(catalogue.put("product_variants", s.BulkProductVariant(id=id, **dict(sent))))
@@ -195,7 +196,7 @@ def put_product_variants(sent: Annotated[list[s.BulkProductVariant], MANY], writ
     return write.do(catalogue.put_many("product_variants", sent))
 
 
-@writes("PUT", "/api/product-options/{id}", "Catalogue", a.EntryChanged)
+@writes("PUT", f"/api/product-options/{own_name('id')}", "Catalogue", a.EntryChanged)
 def put_product_option(id: Key, sent: s.ProductOption, write: BySecret) -> Response:
     """Tell what an option of a variant is."""
     return write.do(catalogue.put("product_options", s.BulkProductOption(id=id, **dict(sent))))

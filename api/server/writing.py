@@ -23,11 +23,13 @@ from api.answers import encode
 from api.auth import Caller
 from api.doors import Doors, doors_of
 from api.errors import ApiError, unavailable, validation_error
+from api.query.parsing import MOST_DEPTH
 from api.server.exact import Sent
 from domain.ids import fresh
 from domain.outcome import DEAD
 from journal.requests import Answer, Busy, KeyReused, Known, Refused, Request, Unfit, claim, keep, perform
 
+UPDATED = "Updated successfully."
 KEY = "Idempotency-Key"
 KEY_LENGTH = 255
 REPLAYED = {"Idempotent-Replayed": "true"}
@@ -120,7 +122,8 @@ IdempotencyKey = Annotated[
         examples=["4be5b7f3-5d5c-4f0e-9d0e-2a6b4ac9b3a1"],
     ),
 ]
-Depth = Annotated[int, Query(ge=0, le=10, description="0: relationships are ids in the answer. 1: documents.")]
+_DEPTH = f"0: relationships in the answer are ids. 1: documents. Above {MOST_DEPTH} is answered as {MOST_DEPTH}."
+Depth = Annotated[int, Query(ge=0, le=10, description=_DEPTH)]
 
 
 async def _write(request: HttpRequest, caller: Caller, key: str | None, depth: int) -> Write:
@@ -131,9 +134,10 @@ async def _write(request: HttpRequest, caller: Caller, key: str | None, depth: i
         if not (0 < len(key) <= KEY_LENGTH and all("!" <= c <= "~" for c in key)):
             raise validation_error([(KEY, f"must be 1 to {KEY_LENGTH} visible ASCII characters")])
         if caller.customer is not None:  # customers share their shop's key, and must not meet in its idempotency keys
-            key = f"{caller.customer}/{key}"
+            key = f"{key} {caller.customer}"  # a key holds no blank
     what = [caller.customer, request.method, request.url.path, request.url.query]
-    return Write(doors_of(request), caller, key, sha256(encode(what) + sent.canonical).digest(), depth)
+    digest = sha256(encode(what) + sent.canonical).digest()
+    return Write(doors_of(request), caller, key, digest, min(depth, MOST_DEPTH))
 
 
 async def _by_secret(

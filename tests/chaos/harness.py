@@ -34,7 +34,7 @@ from journal.streams import Ring
 from journal.verify import verify
 from storage import engine as engines
 from storage import migrate
-from storage.aggregates import load
+from storage.aggregates import peek
 from storage.literals import array
 from storage.settings import KNOWN, read
 from tests.folding import state_of
@@ -191,7 +191,7 @@ def states(engine: Engine) -> dict[str, State]:
     with engine.connect() as conn:
         ids = list(conn.execute(text("select id from orders order by id")).scalars())
         for start in range(0, len(ids), BATCH):
-            for order in load(conn, ids[start : start + BATCH], lock=False).values():
+            for order in peek(conn, ids[start : start + BATCH]).values():
                 found[order.order_number] = state_of(order)
     return found
 

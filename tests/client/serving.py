@@ -10,10 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Queue
-from typing import Any
 
 import redis
-import uvicorn
 from sqlalchemy import text
 
 from api.app import create_app
@@ -22,9 +20,10 @@ from journal.drain import Drain
 from journal.streams import Streams, connect
 from storage import keys
 from storage.settings import read
+from tests.serving import served
 
 SECRET = "a-secret-of-more-than-32-characters"
-START_S = SETTLE_S = 20.0
+SETTLE_S = 20.0
 WAITING = text("select count(*) from journal j where not exists (select from results r where r.seq = j.seq)")
 
 
@@ -62,17 +61,13 @@ def serving(database_url: str, redis_url: str) -> Iterator[Serving]:
         now = datetime.now(UTC)
         secret, publishable = (keys.add(conn, kind, None, "test", now)[0] for kind in ("secret", "publishable"))
     worker = threading.Thread(target=_work, args=(doors, connect(redis_url), bells))
-    worker.start()
-    server = uvicorn.Server(uvicorn.Config(create_app(doors), port=0, log_config=None, access_log=False, ws="none"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        yield Serving(f"http://127.0.0.1:{_port(server)}", doors, secret, publishable)
-    finally:
-        bells.put(None)
-        worker.join()
-        server.should_exit = True
-        thread.join()
+    with served(create_app(doors)) as url:
+        worker.start()
+        try:
+            yield Serving(url, doors, secret, publishable)
+        finally:
+            bells.put(None)
+            worker.join()
 
 
 def _work(doors: Doors, client: redis.Redis, bells: Queue[int | None]) -> None:
@@ -82,11 +77,3 @@ def _work(doors: Doors, client: redis.Redis, bells: Queue[int | None]) -> None:
         drain = Drain(doors.engine, streams, doors.settings.policy, doors.shop)
         while (shard := bells.get()) is not None:
             drain.answer(shard)
-
-
-def _port(server: Any) -> int:
-    end = time.monotonic() + START_S
-    while not server.started:
-        assert time.monotonic() < end, "the API does not start"
-        time.sleep(0.01)
-    return int(server.servers[0].sockets[0].getsockname()[1])

@@ -9,6 +9,14 @@ def test_the_guide_is_what_the_examples_are_and_print(shop):
     assert guide.PAGE.read_text() == guide.page(guide.play(shop)), "the guide is stale; run `make docs`"
 
 
+def test_parcels_are_shown_before_they_ship_too(shop):
+    told = guide.Told(shop)
+    steps = {step.file: step for steps in guide.SECTIONS.values() for step in steps}
+    for file in ("create_order.py", "pay_order.py", "fulfillments.py"):
+        told.run(steps[file])
+    assert "shipped not yet, delivered not yet" in told.printed["fulfillments.py"]
+
+
 def test_every_example_stands_in_the_guide():
     shown = {step.file for steps in guide.SECTIONS.values() for step in steps}
     assert shown == {path.name for path in guide.EXAMPLES.glob("*.py")}

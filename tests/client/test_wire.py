@@ -103,6 +103,7 @@ def test_a_base_url_may_hold_the_api(told):
     assert host_of(told) == "http://h:1"
 
 
-def test_a_base_url_that_is_none_is_refused():
+@pytest.mark.parametrize("told", ["localhost:8000", "http://", "http://host:port", "http://[::1"])
+def test_a_base_url_that_is_none_is_refused(told):
     with pytest.raises(ValueError, match="base_url"):
-        host_of("localhost:8000")
+        host_of(told)

@@ -19,7 +19,6 @@ from journal import changes
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 KINDS: tuple[Kind, ...] = ("openapi", "asyncapi")
-METHODS = {"get", "post", "put", "patch", "delete"}
 
 
 @pytest.fixture(scope="module", params=KINDS)

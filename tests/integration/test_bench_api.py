@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from bench import api
+from bench import api, summaries
 from bench.servers import opened
 
 PLAN = api.Plan(lives=16, webhooks=60, rounds=1, sizes=(1_000, 2_000), calls=50)
@@ -41,5 +42,21 @@ def test_the_rival_and_ours_took_the_same_webhooks(found):
 @pytest.mark.slow
 def test_the_query_and_the_targets_are_told(found):
     assert {size: of["calls"] for size, of in found["query"]["orders"].items()} == {"1000": 50, "2000": 50}
-    assert len(found["targets"]) == 3
-    assert {target["met"] for target in found["targets"]} <= {True, False}
+    rate, share, growth = found["targets"]
+    assert rate["found"] == found["lives"]["orders_per_second"]
+    assert rate["met"] == (rate["found"] >= rate["limit"])
+    assert share["found"] == pytest.approx(
+        found["webhooks"]["ours"]["server_ms"] / found["webhooks"]["naive"]["server_ms"], abs=0.001
+    )
+    assert growth["found"] == found["query"]["p50_ratio"]
+    for target in (share, growth):
+        assert target["met"] == (target["found"] <= target["limit"])
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_it(found, capsys):
+    told = {**found, "machine": {"cpu": "A Processor", "cores": 2}, "seconds": 9.0}
+    Console(width=120).print(summaries.api(told))
+    shown = capsys.readouterr().out
+    assert all(target["what"] in shown for target in found["targets"])
+    assert f"{PLAN.lives} lives" in shown

@@ -5,13 +5,13 @@
 //
 // In `options` {"$date": "…"} stands for a Date and {"$file": "…"} for a File of that text. `posted` sends queries as
 // Payload's own admin panel sends long ones: by POST, with X-Payload-HTTP-Method-Override: GET and the query as the body.
-// ORDERS_URL is the API's base URL, ORDERS_KEY its key.
+// ORDERS_URL is the API's base URL, ORDERS_SECRET_KEY its key: a publishable one does, too.
 
 import { createInterface } from 'node:readline'
 import { PayloadSDK, PayloadSDKError } from '@payloadcms/sdk'
 
 const baseURL = process.env.ORDERS_URL
-const headers = { Authorization: `Bearer ${process.env.ORDERS_KEY}` }
+const headers = { Authorization: `Bearer ${process.env.ORDERS_SECRET_KEY}` }
 
 const sdk = new PayloadSDK({ baseURL, baseInit: { headers } })
 const posting = new PayloadSDK({ baseURL, baseInit: { headers }, fetch: post })

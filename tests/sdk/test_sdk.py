@@ -122,7 +122,7 @@ def _started(installed: Path, url: str, key: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         ["node", "calls.mjs"],
         cwd=installed,
-        env={**os.environ, "ORDERS_URL": url, "ORDERS_KEY": key},
+        env={**os.environ, "ORDERS_URL": url, "ORDERS_SECRET_KEY": key},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -21,6 +21,7 @@ from pydantic import Field, ValidationError, create_model
 
 from order_lifecycle_client.errors import BY_STATUS, ApiError, Conflict, NotFound, Unavailable
 from order_lifecycle_client.models import Document, Order, Page, TimelineEntry
+from order_lifecycle_client.sending import Where
 from order_lifecycle_client.wire import decode, encode
 
 TIMEOUT_S = 30.0  # an attempt; the API cancels what takes it longer than 20 s itself
@@ -108,6 +109,12 @@ class Call(Generic[T]):
 def ask(path: str, read: Callable[[Any], T], query: str = "") -> Call[T]:
     """A call that changes nothing."""
     return Call("GET", path, read, query)
+
+
+def after(where: Where | None, id: str) -> Where:
+    """`where`, of the documents whose ids come after `id`."""
+    told = dict(where or {})
+    return {**told, "and": [*told.get("and", ()), {"id": {"greater_than": id}}]}
 
 
 def write(

@@ -31,9 +31,13 @@ def customer_headers(publishable_key: str, customer_token: str) -> dict[str, str
 
 def host_of(base_url: str) -> str:
     """Where the API is, with or without the `/api` that its paths begin with. Errors: ValueError."""
-    url = httpx.URL(base_url)
+    wrong = ValueError(f"base_url: {base_url!r} is no address; give one such as {BASE_URL}")
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        raise wrong from None
     if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError(f"base_url: {base_url!r} is no address; give one such as {BASE_URL}")
+        raise wrong
     return base_url.rstrip("/").removesuffix("/api")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.builders import approved, canceled, created, paid
+from tests.builders import approved, canceled, created, paid, told
 
 ROOT = Path(__file__).parents[3]
 
@@ -160,3 +160,13 @@ def test_without_servers_it_starts_the_embedded_ones_for_its_own_run():
     answer = json.loads(done.stdout)
     assert answer["servers"] == "started"
     assert {check["name"]: check["level"] for check in answer["checks"]}["workers"] == "warning"
+
+
+def test_a_webhook_whose_provider_told_nothing_is_a_warning(shop, orders):
+    shop.tell(told("toss.PAYMENT_STATUS_CHANGED", subject="N1", paymentId="p-1"))
+    shop.do("insert into inbox (id, provider, seq) select gen_random_uuid(), 'toss', seq from journal")
+    unasked = checks(orders("doctor", "--json"))["webhooks in"]
+    assert (unasked["level"], unasked["says"], "ORDERS_TOSS_API_KEY" in unasked["remedy"]) == ("warning", "1 due", True)
+    shop.do("update inbox set state = 'dead', last_error = 'x'")
+    found = checks(orders("doctor", "--json"))["webhooks in"]
+    assert (found["level"], found["says"], "orders dlq list" in found["remedy"]) == ("warning", "1 dead", True)

@@ -27,7 +27,7 @@ def status(orders) -> str:
 
 def test_nothing_is_dead_and_nothing_waits(shop, orders):
     assert "the dead letters are empty" in orders("dlq", "list").out
-    assert orders("dlq", "list", "--json").json == {"letters": [], "waiting": []}
+    assert orders("dlq", "list", "--json").json == {"letters": [], "webhooks": [], "waiting": []}
     assert "nothing is parked" in orders("parked", "list").out
 
 
@@ -188,3 +188,44 @@ def test_parked_tells_what_each_waits_for(shop, orders):
     text = orders("parked", "list").out
     assert "payment:pay-x" in text
     assert "waits for OrderCreated of that number" in text
+
+
+@pytest.fixture
+def given_up(shop):
+    """The journal numbers of two webhooks whose provider told nothing."""
+    shop.tell(*(told("toss.PAYMENT_STATUS_CHANGED", subject="N1", paymentId=f"p-{n}") for n in range(2)))
+    shop.do(
+        "insert into inbox (id, provider, seq, state, attempts, last_error) "
+        "select gen_random_uuid(), 'toss', seq, 'dead', 3, 'toss does not know it' from journal"
+    )
+    return [str(row[0]) for row in shop.do("select seq from journal order by seq")]
+
+
+def test_webhooks_whose_provider_told_nothing_are_listed_and_asked_for_again_or_let_be(shop, orders, given_up):
+    first, second = given_up
+    text = orders("dlq", "list").out
+    assert "toss does not know it" in text
+    assert "orders dlq replay REF" in text
+    listed = orders("dlq", "list", "--type", "toss.PAYMENT_STATUS_CHANGED", "--json").json["webhooks"]
+    assert {(row["ref"], row["payment_id"]) for row in listed} == {(first, "p-0"), (second, "p-1")}
+    assert orders("dlq", "list", "--reason", "bug", "--json").json["webhooks"] == []
+    done = orders("dlq", "replay", first)
+    assert (done.code, f"webhook {first} is replayed; its provider is asked again" in done.out) == (0, True), done.err
+    assert orders("dlq", "discard", second, "--why", "made up", "--json").json["webhooks"] == [second]
+    assert [tuple(row) for row in shop.do("select state, attempts from inbox order by seq")] == [
+        ("due", 0),
+        ("done", 3),
+    ]
+    assert orders("dlq", "list", "--json").json["webhooks"] == []
+    noted = [tuple(row) for row in shop.do("select action, target, detail from audit order by id")]
+    assert noted == [
+        ("dlq replay", f"inbox/{first}", {}),
+        ("dlq discard", f"inbox/{second}", {"why": "made up"}),
+    ]
+    again = orders("dlq", "replay", first)
+    assert (again.code, f"{first}: no dead letter has this name" in again.err) == (1, True)
+
+
+def test_where_one_name_is_wrong_no_webhook_is_asked_for_again_either(shop, orders, given_up):
+    assert orders("dlq", "replay", given_up[0], "unheard-of").code == 1
+    assert {row[0] for row in shop.do("select state from inbox")} == {"dead"}

@@ -30,7 +30,7 @@ from journal.policies import policy_id
 from journal.streams import Streams
 from journal.streams import connect as connect_redis
 from storage import engine as engines
-from storage.aggregates import load
+from storage.aggregates import peek
 from tests.conftest import SHARDS
 
 TRIES = 30
@@ -171,7 +171,7 @@ class Rig:
         with self.engine.connect() as conn:
             sql = text("select id from orders where order_number = any(:numbers)")
             ids = conn.execute(sql, {"numbers": wanted}).scalars().all()
-            return {order.order_number: order for order in load(conn, ids, lock=False).values()}
+            return {order.order_number: order for order in peek(conn, ids).values()}
 
     def order(self, number: str) -> Order:
         return self.orders([number])[number]

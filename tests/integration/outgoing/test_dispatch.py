@@ -16,6 +16,7 @@ from socket import AF_INET
 from time import monotonic, sleep
 
 import pytest
+from sqlalchemy import text
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from adapters.outgoing import Reply, Sender
@@ -273,6 +274,52 @@ def test_gone_disables_at_once(shop, receiver):
     assert len(shop.states()) == 1, "what changes while it is disabled is not recorded for it"
 
 
+def test_gone_keeps_its_own_reason_whatever_came_after_it(shop):
+    shop.subscribe("https://gone.example/")
+    shop.tell(*(an_order(f"N{n}") for n in range(3)))
+    ended, now = claimed(shop), datetime.now(UTC)
+    answers = ((410, "answered 410"), (500, "answered 500"), (200, None))
+    _, [(_, notice)] = settled(
+        shop, *(Result(claim, *answer, now, 0) for claim, answer in zip(ended, answers, strict=True))
+    )
+    assert notice == shop.subscription().notice == "answered 410"
+    assert shop.subscription().state == "disabled"
+
+
+def waits_for_a_lock(shop):
+    """Once somebody does."""
+    for _ in range(500):
+        if shop.rows("select from pg_locks where not granted"):
+            return
+        sleep(0.01)
+    raise AssertionError("nobody waits")
+
+
+def test_a_subscription_is_removed_though_a_drain_tells_it_of_a_change_just_now(shop):
+    found, _ = shop.subscribe("https://busy.example/")
+    shop.tell(created())
+
+    def remove():
+        with shop.engine.begin() as conn:
+            return subscriptions.remove(conn, found.id, "kim")
+
+    with ThreadPoolExecutor(1) as pool:
+        with shop.engine.begin() as drain:
+            drain.execute(text("select from subscriptions for key share"))
+            drain.execute(
+                text(
+                    "insert into deliveries (id, subscription_id, order_id, collection, operation, document, at) select "
+                    "gen_random_uuid(), subscription_id, order_id, collection, operation, document, at from deliveries"
+                )
+            )
+            removing = pool.submit(remove)
+            waits_for_a_lock(shop)
+        assert removing.result(10).due == 1
+    assert shop.rows("select from subscriptions union all select from deliveries") == []
+    shop.tell(paid())
+    assert shop.states() == []
+
+
 def test_while_secrets_rotate_both_sign(shop, receiver):
     found, old = shop.subscribe(receiver.url)
     shop.tell(created())
@@ -330,6 +377,48 @@ def test_a_replay_waits_for_what_is_under_way_of_its_order(shop, receiver):
     assert claimed(shop) == []
     settled(shop, Result(under_way, 200, None, now, 0))
     assert [claim.id for claim in claimed(shop, LEASE)] == [first]
+
+
+def test_a_replay_waits_for_a_claim_that_is_not_committed_yet(shop, receiver):
+    shop.subscribe(receiver.url)
+    shop.tell(created())
+    shop.send()
+    shop.tell(paid())
+    first, second = (row[0] for row in shop.rows("select id from deliveries order by number"))
+    now = datetime.now(UTC)
+
+    def replay():
+        with shop.engine.begin() as conn:
+            return deliveries.replay(conn, [first], now)
+
+    with ThreadPoolExecutor(1) as pool:
+        with shop.engine.begin() as conn:
+            [under_way] = deliveries.claim(conn, {shop.subscription().id: 8}, now)
+            replaying = pool.submit(replay)
+            waits_for_a_lock(shop)
+        assert replaying.result(10) == [first]
+    assert under_way.id == second
+    assert claimed(shop) == []
+    assert [claim.id for claim in claimed(shop, LEASE)] == [first]
+
+
+def test_what_was_taken_is_forgotten_after_thirty_days_a_portion_at_a_time(shop, receiver, monkeypatch):
+    monkeypatch.setattr(deliveries, "PORTION", 2)
+    shop.subscribe(receiver.url)
+    receiver.decide = lambda post: 500 if post.body["data"]["orderNumber"] == "due" else 200
+    shop.tell(*(an_order(f"N{n}") for n in range(4)), an_order("due"))
+    shop.send()
+
+    def purged(later):
+        with shop.engine.begin() as conn:
+            return deliveries.purge(conn, datetime.now(UTC) + later)
+
+    assert purged(timedelta(days=29)) == 0
+    shop.do("update deliveries set updated_at = now() + interval '9 days' where number = 1")  # sent again since
+    assert [purged(timedelta(days=31)) for _ in range(3)] == [2, 1, 0]
+    assert shop.rows("select state, number from deliveries order by number") == [("done", 1), ("due", 5)]
+    assert purged(timedelta(days=40)) == 1
+    assert shop.states() == ["due"]
 
 
 def test_redirects_are_not_followed(shop, receiver, another):

@@ -87,6 +87,47 @@ def test_the_next_address_is_tried_where_one_refuses(receiver):
     assert (reply.status, "refused" in reply.error) == (None, True)
 
 
+def test_an_address_of_a_family_that_this_kernel_lacks_is_passed_over(receiver, monkeypatch):
+    def without_ipv6(family):
+        if family == socket.AF_INET6:
+            raise OSError(97, "Address family not supported by protocol")
+        return socket.socket(family)
+
+    monkeypatch.setattr("adapters.outgoing.socket", without_ipv6)
+    six = (socket.AF_INET6, ("2606:4700:4700::1111", 443, 0, 0))
+    four = (HERE, ("127.0.0.1", port_of(receiver)))
+    assert post("https://shop.example/", sender=Sender(True, lambda host, port: [six])).error.endswith("by protocol")
+    monkeypatch.setattr("adapters.outgoing.vet", lambda *_: [six, four])
+    assert post("http://shop.example/").status == 200
+
+
+def test_a_look_up_that_hangs_has_ten_seconds_too(receiver):
+    over = threading.Event()
+
+    def resolve(host, port):
+        over.wait(20)
+        return [(HERE, ("127.0.0.1", port_of(receiver)))]
+
+    began = monotonic()
+    assert post("http://shop.example/", sender=Sender(True, resolve, total_s=0.3)).error == "no answer within 0 s"
+    assert monotonic() - began < 2
+    over.set()
+    assert receiver.posts == []
+
+
+def test_a_limit_that_is_used_up_is_told_as_that(receiver, monkeypatch):
+    """… before the next address, and not as an empty error of that one."""
+
+    def slow(family, address, within):
+        sleep(within)
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr("adapters.outgoing._connected", slow)
+    both = [(HERE, ("127.0.0.1", port_of(receiver)))] * 2
+    reply = post("http://shop.example/", sender=Sender(True, lambda host, port: both, total_s=0.2))
+    assert reply.error == "no answer within 0 s"
+
+
 def test_proxies_of_the_environment_are_not_used(receiver, another, monkeypatch):
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, another.url)

@@ -25,7 +25,7 @@ from domain.order import Order, OrderItem
 from domain.parts import CLEAN, DIRTY, FILLED, NEW, drop, touch
 from domain.returns import Return, ReturnItem
 from domain.transaction import Transaction
-from storage.aggregates import load
+from storage.aggregates import lock, peek
 from storage.aggregates import save as add_to
 from storage.engine import connect
 from storage.hot import Writes
@@ -245,7 +245,7 @@ def settle(made: Order) -> None:
 
 def assert_stored(conn, orders: list[Order]) -> None:
     """What a new load finds equals `orders`, field by field."""
-    found = load(conn, [made.id for made in orders])
+    found = lock(conn, [made.id for made in orders])
     assert {id: facts(made) for id, made in found.items()} == {made.id: facts(made) for made in orders}
     for made in found.values():
         assert [item.position for item in made.items] == sorted(item.position for item in made.items)
@@ -285,7 +285,7 @@ def test_what_is_loaded_can_be_changed_and_saved(conn):
     orders = [make.order() for _ in range(20)]
     save(conn, orders)
     for _ in range(5):
-        loaded = list(load(conn, [made.id for made in orders]).values())
+        loaded = list(lock(conn, [made.id for made in orders]).values())
         for made in loaded:
             if made.status != "new":
                 make.change(made)
@@ -323,10 +323,10 @@ def test_ids_that_no_order_has_are_left_out(conn):
     make = Maker(Random(4))
     made = make.order()
     save(conn, [made])
-    assert list(load(conn, [make.id(), made.id, make.id()])) == [made.id]
-    assert load(conn, [make.id()]) == {}
+    assert list(lock(conn, [make.id(), made.id, make.id()])) == [made.id]
+    assert lock(conn, [make.id()]) == {}
     with counted(conn) as statements:
-        assert load(conn, []) == {}
+        assert lock(conn, []) == {}
     assert statements == []
 
 
@@ -379,7 +379,7 @@ def test_the_number_of_statements_is_the_same_for_one_order_and_for_200(conn):
         with counted(conn) as inserts:
             save(conn, orders + hidden)
         with counted(conn) as loads:
-            loaded = list(load(conn, [made.id for made in orders]).values())
+            loaded = list(lock(conn, [made.id for made in orders]).values())
         for made in loaded:
             make.live(made)
             touch(made)
@@ -435,8 +435,8 @@ def test_who_waited_for_a_locked_order_sees_its_new_parts(engine, stored):
     with engine.connect() as first, engine.connect() as second, ThreadPoolExecutor(1) as pool:
         pid = second.execute(text("select pg_backend_pid()")).scalar_one()
         second.commit()
-        mine = load(first, [stored.id])[stored.id]
-        late = pool.submit(load, second, [stored.id])
+        mine = lock(first, [stored.id])[stored.id]
+        late = pool.submit(lock, second, [stored.id])
         wait_until_blocked(first, pid)
         mine.version += 1
         touch(mine)
@@ -451,8 +451,8 @@ def test_who_waited_for_a_locked_order_sees_its_new_parts(engine, stored):
 
 def test_who_does_not_lock_does_not_wait(engine, stored):
     with engine.connect() as first, engine.connect() as second, ThreadPoolExecutor(1) as pool:
-        load(first, [stored.id])
-        found = pool.submit(load, second, [stored.id], lock=False).result(30)
+        lock(first, [stored.id])
+        found = pool.submit(peek, second, [stored.id]).result(30)
     assert facts(found[stored.id]) == facts(stored)
 
 
@@ -461,8 +461,8 @@ def test_a_locked_order_does_not_hold_up_others(engine, stored):
     with engine.begin() as conn:
         save(conn, [other])
     with engine.connect() as first, engine.connect() as second, ThreadPoolExecutor(1) as pool:
-        load(first, [stored.id])
-        assert list(pool.submit(load, second, [other.id]).result(30)) == [other.id]
+        lock(first, [stored.id])
+        assert list(pool.submit(lock, second, [other.id]).result(30)) == [other.id]
 
 
 def test_batches_that_share_orders_never_deadlock(engine):
@@ -476,7 +476,7 @@ def test_batches_that_share_orders_never_deadlock(engine):
         chance = Random(seed)
         for _ in range(15):
             with engine.begin() as conn:
-                locked = load(conn, chance.sample(ids, 10))
+                locked = lock(conn, chance.sample(ids, 10))
                 for made in locked.values():
                     made.version += 1
                     touch(made)
@@ -485,5 +485,5 @@ def test_batches_that_share_orders_never_deadlock(engine):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
     with engine.connect() as conn:
-        grown = sum(made.version for made in load(conn, ids).values())
+        grown = sum(made.version for made in lock(conn, ids).values())
     assert grown == sum(made.version for made in orders) + 4 * 15 * 10

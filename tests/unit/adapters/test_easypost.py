@@ -51,6 +51,7 @@ def test_either_signature_is_believed_whatever_form_the_secret_is_written_in(sig
         {"X-Hmac-Signature": "é"},
         {"X-Hmac-Signature-V2": "hmac-sha256-hex=" + "0" * 64},
         {"X-Hmac-Signature-V2": "x", "X-Timestamp": "soon"},
+        {"X-Hmac-Signature-V2": "x", "X-Timestamp": "Mon, 23 Nov 2026 10:00:00 +99999999999999999999"},
     ],
 )
 def test_all_else_is_not(headers):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import httpx
@@ -13,13 +13,12 @@ from adapters.payments.portone import PortOne, PortOneUnasked
 from adapters.simulators import portone as simulated
 
 AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
-KIND = "portone.Transaction.Paid"
 
 
-def ask(answer, payment="p-1"):
+def ask(answer, payment="p-1", kind="Paid", told_at=AT):
     handler = answer if callable(answer) else lambda request: httpx.Response(200, json=answer)
     source = PortOne("http://portone", "key", transport=httpx.MockTransport(handler))
-    return source.ask(KIND, AT, {"paymentId": payment})
+    return source.ask(f"portone.Transaction.{kind}", told_at, {"paymentId": payment})
 
 
 def test_the_question_carries_the_key_and_the_id_whatever_it_holds():
@@ -41,12 +40,12 @@ def test_paid():
 
 @pytest.mark.parametrize(("status", "back"), [("CANCELLED", 500), ("PARTIAL_CANCELLED", 200)])
 def test_what_went_back_is_cumulative(status, back):
-    told = ask(simulated.payment("p-1", status, 500, AT, back=back))
+    told = ask(simulated.payment("p-1", status, 500, AT, back=back), kind="PartialCancelled")
     assert (told.captured, told.refunded, told.refunded_at) == (Decimal(500), Decimal(back), AT)
 
 
 def test_canceled_before_anything_was_captured():
-    told = ask(simulated.payment("p-1", "CANCELLED", 500, AT, paid=False))
+    told = ask(simulated.payment("p-1", "CANCELLED", 500, AT, paid=False), kind="Cancelled")
     assert (told.captured_at, told.refunded_at, told.ended) == (None, None, "PaymentCanceled")
 
 
@@ -57,10 +56,43 @@ def test_failed_says_why():
 
 
 @pytest.mark.parametrize("status", ["READY", "PAY_PENDING", "VIRTUAL_ACCOUNT_ISSUED", "NEW"])
-def test_what_is_open_says_nothing(status):
-    told = ask(simulated.payment("p-1", status, 500, AT))
+def test_what_is_open_since_the_webhook_says_nothing(status):
+    told = ask(simulated.payment("p-1", status, 500, AT), kind="Failed", told_at=AT - timedelta(seconds=1))
     assert (told.captured_at, told.refunded_at, told.ended) == (None, None, None)
     assert told.awaits_deposit == (status == "VIRTUAL_ACCOUNT_ISSUED")
+
+
+@pytest.mark.parametrize(
+    ("kind", "statuses"),
+    [
+        ("Paid", ["READY", "PAY_PENDING", "VIRTUAL_ACCOUNT_ISSUED"]),
+        ("Failed", ["READY", "PAY_PENDING", "VIRTUAL_ACCOUNT_ISSUED"]),
+        ("PartialCancelled", ["READY", "PAID"]),
+        ("Cancelled", ["READY", "PAID", "PARTIAL_CANCELLED"]),
+    ],
+)
+@pytest.mark.parametrize("stamped", [True, False], ids=["with its time", "without"])
+def test_an_api_that_lags_behind_its_webhook_is_asked_again(kind, statuses, stamped):
+    for status in statuses:
+        document = simulated.payment("p-1", status, 500, AT - timedelta(minutes=1))
+        if not stamped:
+            del document["statusChangedAt"]
+        with pytest.raises(NoAnswer, match=rf"still says {status} of payment p-1, whose webhook said .*\.{kind}"):
+            ask(document, kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "stands"),
+    [
+        ("Paid", "FAILED", (False, "PaymentFailed")),
+        ("Paid", "CANCELLED", (True, "PaymentCanceled")),
+        ("Failed", "PAID", (True, None)),
+        ("Cancelled", "FAILED", (False, "PaymentFailed")),
+    ],
+)
+def test_what_contradicts_the_webhook_counts(kind, status, stands):
+    told = ask(simulated.payment("p-1", status, 500, AT - timedelta(minutes=1)), kind=kind)
+    assert (told.captured_at is not None, told.ended) == stands
 
 
 def raising(error):
@@ -93,8 +125,8 @@ def test_all_else_is_no_answer(answer):
     assert caught.value.retry_after in (None, 7)
 
 
-def test_a_payment_that_portone_does_not_know_is_final():
-    with pytest.raises(NotTold):
+def test_a_payment_that_the_api_does_not_know_is_asked_for_again_since_its_webhook_was_signed():
+    with pytest.raises(NoAnswer, match=r"does not know payment p-1, .* ORDERS_PORTONE_API_KEY"):
         ask(says(404, json={"type": "PAYMENT_NOT_FOUND", "message": "no"}))
 
 

@@ -87,6 +87,18 @@ def test_one_address_inside_is_enough():
         vet(parse("https://shop.example/"), False, lambda host, port: both)
 
 
+def test_the_host_that_is_judged_is_the_one_that_is_connected():
+    """The resolver's own IDNA (of 2003) would ask for strasse.example, which is somebody else's."""
+    asked = []
+
+    def answers(host, port):
+        asked.append(host)
+        return [(socket.AF_INET, ("93.184.216.34", port))]
+
+    vet(parse("https://straße.example/"), False, answers)
+    assert asked == ["xn--strae-oqa.example"]
+
+
 @pytest.mark.parametrize(
     ("url", "says"),
     [

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
 from order_lifecycle_client._sync.connection import Connection
-from order_lifecycle_client.calling import ask, page_of, partial, total
+from order_lifecycle_client.calling import after, ask, page_of, partial, total
 from order_lifecycle_client.models import Document, Page
 from order_lifecycle_client.sending import Joins, Select, Where
 from order_lifecycle_client.wire import query_string, segment
@@ -68,16 +68,23 @@ class Collection(Generic[D]):
     ) -> Iterator[D]:
         """Every document that matches, `page_size` a request.
 
-        Oldest first, so that what is created meanwhile comes last; another `sort` may skip or repeat documents then.
+        By id each comes once, also where you change documents on the way so that they match no more. Ids of the API's own
+        ascend with time, so what is created meanwhile comes last; the catalogue's are yours. With another `sort` pages are
+        counted, so that documents are skipped or repeated where some come or go meanwhile.
         """
-        number: int | None = 1
-        while number is not None:
+        asked, number = where, 1
+        while True:
             page = self.find(
-                where=where, sort=sort, limit=page_size, page=number, depth=depth, select=select, joins=joins
+                where=asked, sort=sort, limit=page_size, page=number, depth=depth, select=select, joins=joins
             )
             for document in page.docs:
                 yield document
-            number = page.next_page
+            if not page.has_next_page:
+                return
+            if sort == "id":
+                asked = after(where, page.docs[-1].id)
+            else:
+                number += 1
 
     def _shape(self, select: Select | None, joins: Joins | None) -> type[D]:
         return self._model if select is None and joins is None else partial(self._model)

