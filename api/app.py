@@ -23,6 +23,7 @@ from api.frame import Frame
 from api.inbound.routes import router as webhooks
 from api.known import KnownKeys
 from api.limits import Limits
+from api.publisher import Publisher
 from api.query.routes import router as queries
 from api.server.routes import router as writes
 
@@ -67,11 +68,13 @@ def create_app(doors: Doors) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
-        app.state.inbound = inbound.start(doors)
+        app.state.publisher = publisher = Publisher(doors.streams)
+        app.state.inbound = inbound.start(doors, publisher)
         try:
             yield
         finally:
             await app.state.inbound.stop()
+            await anyio.to_thread.run_sync(publisher.stop)
             doors.close()
 
     app = without_doors(lifespan)

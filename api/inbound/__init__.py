@@ -3,7 +3,6 @@
 routes      POST /webhooks/payments/{provider} and /webhooks/carriers/{carrier}
 doors       which providers and carriers may call, from the settings
 journaler   many requests, one commit
-publisher   into the streams after the commit, off the request's path
 
 An application calls `start` when it starts, keeps what that returns in `app.state.inbound`, and awaits its `stop`
 before it lets go of its connections.
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from api.doors import Doors
 from api.inbound.doors import Door, carriers, payments
 from api.inbound.journaler import Journaler
-from api.inbound.publisher import Publisher
+from api.publisher import Publisher
 
 __all__ = ["Inbound", "start"]
 
@@ -35,7 +34,7 @@ class Inbound:
         await self.journaler.stop()
 
 
-def start(doors: Doors) -> Inbound:
-    """Open the doors that `doors.settings` name, and the journaler behind them."""
-    journaler = Journaler(doors.engine, doors.shop.shards, Publisher(doors.streams))
+def start(doors: Doors, publisher: Publisher) -> Inbound:
+    """Open the doors that `doors.settings` name, and the journaler behind them; what it commits goes to `publisher`."""
+    journaler = Journaler(doors.engine, doors.shop.shards, publisher)
     return Inbound(payments(doors.settings), carriers(doors.settings), journaler)

@@ -23,7 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from adapters.inbound import Notice
 from api.errors import ApiError, unavailable
-from api.inbound.publisher import Publisher
+from api.publisher import Publisher
 from events.envelope import Envelope
 from journal import inbox
 from journal.append import append
@@ -94,7 +94,6 @@ class Journaler:
             self._stopping = True
             self._changed.notify()
         await asyncio.to_thread(self._thread.join)
-        await asyncio.to_thread(self._publisher.stop)
 
     # -- the thread
 

@@ -15,7 +15,6 @@ from typing import Annotated, Any, cast
 
 from fastapi import Depends, Header, Query
 from fastapi import Request as HttpRequest
-from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from api import auth
@@ -23,6 +22,7 @@ from api.answers import encode
 from api.auth import Caller
 from api.doors import Doors, doors_of
 from api.errors import ApiError, unavailable, validation_error
+from api.publisher import Publisher
 from api.query.parsing import MOST_DEPTH
 from api.server.exact import Sent
 from domain.ids import fresh
@@ -51,6 +51,7 @@ class Write:
     """A write request that may come in."""
 
     doors: Doors
+    publisher: Publisher
     caller: Caller
     key: str | None  # its idempotency key, within the caller's own
     digest: bytes  # of method, path and body: another request must not have this one's answer
@@ -90,9 +91,9 @@ class Write:
             raise validation_error([("", f"PostgreSQL cannot keep a value: {error}")]) from None
         except Busy:
             raise unavailable("Too many requests for the same order at once; send the same request again") from None
-        publish = BackgroundTask(doors.streams.publish, entries) if entries else None
-        headers = REPLAYED if replayed else None
-        return Response(answer.body, answer.status, headers, "application/json", publish)
+        if entries:
+            self.publisher.publish(entries)
+        return Response(answer.body, answer.status, REPLAYED if replayed else None, "application/json")
 
     def _once(self, request: Request, work: Work) -> tuple[Answer, bool]:
         """The answer, and whether it was given before."""
@@ -137,7 +138,7 @@ async def _write(request: HttpRequest, caller: Caller, key: str | None, depth: i
             key = f"{key} {caller.customer}"  # a key holds no blank
     what = [caller.customer, request.method, request.url.path, request.url.query]
     digest = sha256(encode(what) + sent.canonical).digest()
-    return Write(doors_of(request), caller, key, digest, min(depth, MOST_DEPTH))
+    return Write(doors_of(request), request.app.state.publisher, caller, key, digest, min(depth, MOST_DEPTH))
 
 
 async def _by_secret(

@@ -17,6 +17,7 @@ from api import errors, inbound
 from api.body import WholeBody
 from api.doors import Doors, open_doors
 from api.inbound.routes import router
+from api.publisher import Publisher
 from journal.account import account
 from journal.streams import Streams
 from storage.settings import read
@@ -55,6 +56,7 @@ class Inbox:
                 yield app, client
         finally:
             await app.state.inbound.stop()
+            app.state.publisher.stop()
             self.commits = app.state.inbound.journaler.commits
             doors.close()
 
@@ -97,7 +99,8 @@ class Inbox:
 def an_application(doors: Doors) -> FastAPI:
     app = FastAPI()
     app.state.doors = doors
-    app.state.inbound = inbound.start(doors)
+    app.state.publisher = Publisher(doors.streams)
+    app.state.inbound = inbound.start(doors, app.state.publisher)
     errors.install(app)
     app.add_middleware(WholeBody)
     app.include_router(router)

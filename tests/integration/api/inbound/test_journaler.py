@@ -12,7 +12,7 @@ import pytest
 from adapters.inbound import Notice
 from api.errors import ApiError
 from api.inbound.journaler import WAITING_BYTES, Journaler, Verdict
-from api.inbound.publisher import Publisher
+from api.publisher import Publisher
 from events.envelope import Envelope
 from journal.relay import SETTLING_S, relay
 from journal.streams import Streams, connect
@@ -124,7 +124,8 @@ def test_two_processes_may_journal_the_same_events_in_opposite_orders(door, jour
 
 
 def test_what_was_handed_over_is_finished_and_nothing_is_taken_afterwards(door):
-    made = Journaler(door.shop.engine, SHARDS, Publisher(door.shop.streams))
+    publisher = Publisher(door.shop.streams)
+    made = Journaler(door.shop.engine, SHARDS, publisher)
 
     async def run():
         waiting = [asyncio.ensure_future(made.accept(a_notice(), "test", 100)) for _ in range(700)]
@@ -134,6 +135,7 @@ def test_what_was_handed_over_is_finished_and_nothing_is_taken_afterwards(door):
         return await asyncio.gather(*waiting), late[0]
 
     found, late = asyncio.run(run())
+    publisher.stop()
     assert set(found) == {Verdict.NEW}
     assert isinstance(late, ApiError)
     assert late.status == 503

@@ -1,5 +1,6 @@
 """Puts committed entries into the streams, on a thread of its own: a Redis that is away, or hangs until its timeout,
-neither delays an answer nor the next commit. What does not fit or does not arrive, the relay publishes.
+neither delays an answer nor the next commit. What gathers meanwhile goes out together. What does not fit or does not
+arrive, the relay publishes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Publisher:
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
         self._groups: Queue[Sequence[Entry] | None] = Queue(GROUPS)
-        self._thread = Thread(target=self._run, name="inbound-publisher", daemon=True)
+        self._thread = Thread(target=self._run, name="publisher", daemon=True)
         self._thread.start()
 
     def publish(self, entries: Sequence[Entry]) -> None:
@@ -43,7 +44,13 @@ class Publisher:
         self._thread.join(LEAVE_S)
 
     def _run(self) -> None:
-        while (entries := self._groups.get()) is not None:
+        going_on = True
+        while going_on:
+            groups = [self._groups.get()]
+            while not self._groups.empty():  # this thread alone takes
+                groups.append(self._groups.get())
+            going_on = None not in groups
+            entries = [entry for group in groups if group is not None for entry in group]
             try:
                 self._streams.publish(entries)
             except Exception:  # of the doorbell's broker; the relay rings again
