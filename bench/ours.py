@@ -20,9 +20,9 @@ from domain.policy import Policy
 from journal.append import append
 from journal.entries import Entry
 from journal.policies import policy_id
-from journal.streams import Streams, connect
+from journal.streams import DRAIN, Streams, connect
 from storage import engine as engines
-from workers.app import CHORES, DRAIN, app, ring
+from workers.app import CHORES, ring
 
 SHARDS = 64
 CHUNK = 1000  # envelopes a transaction, as `orders ingest` does
@@ -97,7 +97,6 @@ class FullPath:
     """The bench's end of the full path: it appends, publishes and waits."""
 
     def __init__(self, database_url: str, redis_url: str) -> None:
-        app.conf.broker_url = redis_url
         self.database_url = database_url
         self.engine: Engine = engines.connect(database_url, pinned=True, pool=8, application="orders bench")
         self.streams = Streams(connect(redis_url), SHARDS, ring)

@@ -24,7 +24,7 @@ from cli.options import Problem
 from embedded import servers
 from storage import migrate
 from storage.settings import Settings, read
-from workers.app import app, ring
+from workers.app import ring
 from workers.parts import Parts, parts
 
 
@@ -65,7 +65,6 @@ def find_servers(data: Path | None) -> Iterator[Servers]:
                 os.environ["ORDERS_TOKEN_SECRET"] = kept = _kept_token_secret(settings.data)
                 settings = replace(settings, token_secret=kept)
         os.environ["DATABASE_URL"], os.environ["REDIS_URL"] = database_url or "", redis_url or ""
-        app.conf.broker_url = redis_url
         yield Servers(replace(settings, database_url=database_url, redis_url=redis_url), whose)
 
 

@@ -17,7 +17,8 @@ from cli.lives import Act, Cue, Life
 from cli.sender import Sender
 from cli.stage import Stage
 from journal.append import append
-from workers.app import CHORES, DRAIN, OUTSIDE
+from journal.streams import DRAIN
+from workers.app import CHORES, OUTSIDE
 
 GRACE_S, GRACE_ORDER_S = 45.0, 0.03  # the deadline: so long, and so long an order
 TICK_S, LOOK_S = 0.05, 0.4

@@ -14,10 +14,11 @@ from cli.opening import find_servers, open_shop, stop_at_sigterm
 from cli.options import Data, Json, Problem, err, out, print_json
 from cli.processes import Processes, start_workers
 from cli.serving import PORT, choose_port, start_api
+from journal.streams import DRAIN
 from storage import keys as stored_keys
 from storage import migrate as schema
 from storage.settings import read
-from workers.app import CHORES, DRAIN, OUTSIDE, app
+from workers.app import CHORES, OUTSIDE, app
 from workers.parts import Parts
 
 Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes that apply events.")]

@@ -4,6 +4,7 @@ Keys, for shard 12 (the braces keep a shard's keys on one node of a cluster):
   orders:{12}:events   the stream: entries in journal order, deleted once decided
   orders:{12}:bell     set while a doorbell for the shard is on its way; the drain deletes it first
   orders:{12}:behind   set while the journal has events of the shard that did not fit: the relay tops up
+  orders.drain         Celery's queue: a doorbell's message is put into it by the script that adds the entries
 
 No consumer group: who holds a shard's lock reads its oldest entries, which stay until their results are
 committed. What a killed drain had read is simply read again. A stream holds at most STREAM_ENTRIES / shards
@@ -26,16 +27,19 @@ STREAM_ENTRIES = 48_000  # over all shards
 RING_FOR = 256  # entries: one ring brings one worker, which looks at every shard
 BELL_S = 5  # a doorbell that nobody answered may ring again after this
 
-Ring = Callable[[int], None]  # sends the Celery message "shard s has entries"
+DRAIN = "orders.drain"  # the queue of doorbells
+# The Celery message "shard s has entries", as the broker keeps it; None where whoever is asked has called a worker itself.
+Ring = Callable[[int], bytes | None]
 log = logging.getLogger(__name__)
 
-# KEYS events, behind, bell · ARGV cap, seconds of the bell, topping up?, ring?, then the entries.
-# → [entries added, whether to ring]. A shard that is behind takes nothing but from the relay, in order.
+# KEYS events, behind, bell, queue · ARGV cap, seconds of the bell, topping up?, ring?, its message, then the entries.
+# → 1 where a message that is not known yet ('') is to be put into the queue. A shard that is behind takes nothing but
+# from the relay, in order.
 _PUBLISH = """
 local room = tonumber(ARGV[1]) - redis.call('XLEN', KEYS[1])
 if ARGV[3] == '0' and redis.call('EXISTS', KEYS[2]) == 1 then room = 0 end
 local added = 0
-for i = 5, #ARGV do
+for i = 6, #ARGV do
   if added >= room then
     redis.call('SET', KEYS[2], '1')
     break
@@ -43,8 +47,10 @@ for i = 5, #ARGV do
   redis.call('XADD', KEYS[1], '*', 'e', ARGV[i])
   added = added + 1
 end
-local ring = ARGV[4] == '1' and redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[2])
-return {added, ring and 1 or 0}
+if ARGV[4] == '0' or not redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[2]) then return 0 end
+if ARGV[5] == '' then return 1 end
+redis.call('LPUSH', KEYS[4], ARGV[5])
+return 0
 """
 
 # KEYS every shard's events, then perhaps a bell to take · → entries in each. One command for all shards: a
@@ -66,7 +72,7 @@ def connect(redis_url: str) -> redis.Redis:
 
 
 class Streams:
-    """All shards' streams and doorbells; `ring` sends the Celery message."""
+    """All shards' streams and doorbells; `ring` makes their messages, each once."""
 
     def __init__(self, client: redis.Redis, shards: int, ring: Ring) -> None:
         self.client, self.shards, self._ring = client, shards, ring
@@ -76,25 +82,23 @@ class Streams:
         self._publish = client.register_script(_PUBLISH)
         self._look = client.register_script(_LOOK)
         self._all = [_events(shard) for shard in range(shards)]
+        self._messages: dict[int, bytes] = {}
 
     def publish(self, entries: Iterable[Entry]) -> bool:
         """Put committed entries into their streams and ring. False: Redis is away, the relay will do it.
 
-        Rings once a RING_FOR entries, last of all: whoever answers a bell looks at every stream.
+        Rings once a RING_FOR entries, with the last ones: whoever answers a bell looks at every stream.
         """
         by_shard: dict[int, list[Entry]] = defaultdict(list)
         for entry in entries:
             by_shard[entry.shard].append(entry)
         waiting = sum(map(len, by_shard.values()))
         silent = len(by_shard) - bells_for(waiting)  # the first so many shards
-        bells: list[int] = []  # sent last: a broker that fails must not keep entries out
         try:
             for number, (shard, batch) in enumerate(by_shard.items()):
                 for start in range(0, len(batch), 500):
-                    if self.add(shard, batch[start : start + 500], ring=number >= silent):
-                        bells.append(shard)
-            for shard in bells:
-                self._ring(shard)
+                    last = start + 500 >= len(batch)
+                    self.add(shard, batch[start : start + 500], ring=last and number >= silent)
         except (redis.RedisError, OSError) as error:
             log.warning(
                 "Redis is away (%s); the relay publishes %d shards once it is back",
@@ -104,17 +108,20 @@ class Streams:
             return False
         return True
 
-    def add(self, shard: int, entries: Sequence[Entry], *, topping_up: bool = False, ring: bool = False) -> bool:
-        """Add entries while there is room; true if the doorbell, taken with `ring`, is to be rung."""
-        arguments: list[Any] = [self.cap, BELL_S, int(topping_up), int(ring), *map(encode, entries)]
-        keys = [_events(shard), f"orders:{{{shard}}}:behind", _bell(shard)]
-        _, taken = self._publish(keys=keys, args=arguments)
-        return bool(taken)
+    def add(self, shard: int, entries: Sequence[Entry], *, topping_up: bool = False, ring: bool = False) -> None:
+        """Add entries while there is room; then ring, if asked to, unless a doorbell is on its way."""
+        message = self._messages.get(shard, b"")
+        arguments: list[Any] = [self.cap, BELL_S, int(topping_up), int(ring), message, *map(encode, entries)]
+        keys = [_events(shard), f"orders:{{{shard}}}:behind", _bell(shard), DRAIN]
+        if self._publish(keys=keys, args=arguments):
+            made = self._ring(shard)
+            if made is not None:
+                self._messages[shard] = made
+                self.client.lpush(DRAIN, made)
 
     def ring(self, shard: int) -> None:
         """Ring unless a doorbell is on its way."""
-        if self.client.set(_bell(shard), b"1", nx=True, ex=BELL_S):
-            self._ring(shard)
+        self.add(shard, (), ring=True)
 
     def answer(self, shard: int) -> list[int]:
         """Delete the doorbell's key, first of all: a ring from here on rings again. Then as `lengths`."""

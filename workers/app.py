@@ -6,20 +6,21 @@ exchange), so that a flush of Redis loses messages and never the way they take.
 
 from __future__ import annotations
 
+import base64
 import os
-from functools import cache
 from typing import Any
 
-import redis
+import orjson
 from celery import Celery
 from celery.signals import worker_process_init, worker_process_shutdown
-from kombu.exceptions import OperationalError as BrokerAway
+from kombu.serialization import dumps
 
+from journal.streams import DRAIN
 from storage.settings import read
 
 # Queues. What waits for carriers and providers has one of its own: a carrier that never answers must not
 # hold up a drain.
-DRAIN, CHORES, OUTSIDE = "orders.drain", "orders.chores", "orders.outside"
+CHORES, OUTSIDE = "orders.chores", "orders.outside"
 
 app = Celery("orders", include=["workers.tasks"])
 app.conf.update(
@@ -31,7 +32,7 @@ app.conf.update(
         "visibility_timeout": 3600,
         "socket_keepalive": True,
         "health_check_interval": 10,
-        # A doorbell is not worth waiting for: the relay rings again. (A worker's own connection has other rules.)
+        # A chore is not worth waiting for: the beat sends it again. (A worker's own connection has other rules.)
         "max_retries": 0,
     },
     task_default_queue=CHORES,
@@ -60,26 +61,29 @@ app.conf.update(
 )
 
 
-def ring(shard: int) -> None:
-    """Send the doorbell of a shard: "it has entries"; it carries no event.
+def ring(shard: int) -> bytes:
+    """The doorbell of a shard, "it has entries", as Celery's broker keeps a message; it carries no event.
 
-    Its message is made once a shard: `send_task` makes it anew each time, which costs more than sending it.
-    Errors: redis.ConnectionError where the broker is away.
+    So the streams put it into the queue in the round trip that adds the entries (decision 0014). The form is kombu's
+    for Redis, as its consumers read it: Celery's message protocol 2, its body in Base64.
     """
-    message = _doorbell(shard)
-    try:
-        with app.producer_pool.acquire(block=True) as producer:
-            producer.publish(
-                message.body, exchange="", routing_key=DRAIN, serializer="json", headers=message.headers,
-                retry=False, **message.properties,
-            )  # fmt: skip
-    except BrokerAway as error:
-        raise redis.ConnectionError(str(error)) from error
-
-
-@cache
-def _doorbell(shard: int) -> Any:
-    return app.amqp.create_task_message(f"doorbell-{shard}", "orders.drain", args=(shard,), ignore_result=True)
+    task = app.amqp.create_task_message(f"doorbell-{shard}", "orders.drain", args=(shard,), ignore_result=True)
+    content_type, encoding, body = dumps(task.body, serializer="json")
+    message = {
+        "body": base64.b64encode(body.encode()).decode(),
+        "content-type": content_type,
+        "content-encoding": encoding,
+        "headers": task.headers,
+        "properties": {
+            **task.properties,
+            "delivery_mode": 2,
+            "delivery_info": {"exchange": "", "routing_key": DRAIN},
+            "delivery_tag": f"doorbell-{shard}",
+            "priority": 0,
+            "body_encoding": "base64",
+        },
+    }
+    return orjson.dumps(message)
 
 
 @worker_process_init.connect

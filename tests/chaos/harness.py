@@ -16,7 +16,6 @@ from time import monotonic, sleep
 from typing import Any
 
 import psutil
-from celery import Celery
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
@@ -30,7 +29,6 @@ from journal.batch import Shop as Batches
 from journal.batch import clock, settle
 from journal.policies import policy_id
 from journal.relay import undecided
-from journal.streams import Ring
 from journal.verify import verify
 from storage import engine as engines
 from storage import migrate
@@ -39,7 +37,7 @@ from storage.literals import array
 from storage.settings import KNOWN, read
 from tests.folding import state_of
 from tests.lives import differences
-from workers.app import DRAIN
+from workers.app import ring
 from workers.parts import Parts, parts
 
 READY_S = 60  # for all drain processes to run: a start takes 2 s on an idle machine
@@ -112,18 +110,8 @@ def a_shop(data: Path) -> Iterator[Shop]:
         settings(ORDERS_DATA=str(data), DATABASE_URL=at.database_url, REDIS_URL=at.redis_url),
     ):
         migrate.upgrade(at.database_url, read().shards)
-        with parts(read(), _bell(at.redis_url)) as opened:
+        with parts(read(), ring) as opened:
             yield Shop(opened, data)
-
-
-def _bell(redis_url: str) -> Ring:
-    """Rings as `workers.app.ring` does; that one keeps to the first Redis that it met in a process."""
-    app = Celery("chaos", broker=redis_url, set_as_current=False)
-
-    def ring(shard: int) -> None:
-        app.send_task("orders.drain", args=(shard,), queue=DRAIN, ignore_result=True, retry=False)
-
-    return ring
 
 
 # -- workers -----------------------------------------------------------------------------------------------
