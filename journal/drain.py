@@ -1,8 +1,9 @@
 """What answers a doorbell: batches of whatever shards have entries, each shard under its lock, until the slice ends.
 
-1. delete the doorbell's key: a ring from here on rings again; look how many entries each shard has
+1. delete the doorbell's key: a ring from here on rings again; read the shard, and where it has more than a few
+   entries, or none, look how many each shard has
 2. lock the shards of a batch (PostgreSQL's advisory locks: they die with the connection); leave those we do not get
-3. read their oldest entries: they stay in the stream until their results are committed
+3. read their oldest entries, unless 1 brought them: they stay in the stream until their results are committed
 4. settle the batch in one transaction; delete its entries
 5. after letting go, look again, at all shards: go on until nothing waits or the slice ends, and then ring
 
@@ -25,7 +26,7 @@ from sqlalchemy import Connection, Engine
 from domain.policy import Context, Policy
 from journal.batch import Report, Shop, clock, is_of_the_moment, settle, settle_carefully
 from journal.entries import Entry, decode, read
-from journal.streams import Streams
+from journal.streams import Streams, Waiting
 from storage.hot import Statement
 from storage.literals import array
 
@@ -62,12 +63,17 @@ class Drain:
 
         May be lost, doubled or killed at any line: entries leave the stream only after their results commit.
         """
-        lengths = self.streams.answer(shard)
         until = monotonic() + slice_s
         total = Report()
         taken: set[int] = set()  # by other workers, which look again after letting go
-        while window := self._window(shard, lengths, taken):
-            report, lengths = self._batch(window, taken)
+        few = min(PER_SHARD, self.batch)
+        ahead = self.streams.answer(shard, few)
+        window = {each: len(found) for each, found in ahead.items() if len(found) < few}
+        if not window:
+            ahead = {}
+            window = self._window(shard, self.streams.lengths(), taken)
+        while window:
+            report, lengths = self._batch(window, taken, ahead)
             total.known += report.known
             for outcome, count in report.outcomes.items():
                 total.outcomes[outcome] = total.outcomes.get(outcome, 0) + count
@@ -76,6 +82,8 @@ class Drain:
                 if left := self._window(shard, lengths, ()):
                     self.streams.ring(next(iter(left)))
                 break
+            ahead = {}
+            window = self._window(shard, lengths, taken)
         return total
 
     def _window(self, first: int, lengths: Sequence[int], taken: Collection[int]) -> dict[int, int]:
@@ -90,16 +98,17 @@ class Drain:
                 waiting += lengths[shard]
         return window
 
-    def _batch(self, window: Mapping[int, int], taken: set[int]) -> tuple[Report, list[int]]:
+    def _batch(self, window: Mapping[int, int], taken: set[int], ahead: Waiting) -> tuple[Report, list[int]]:
         """Settle one batch: (what it came to, entries a shard after letting go: what came meanwhile is ours to see).
 
-        `taken` learns which shards are another worker's.
+        `taken` learns which shards are another worker's. `ahead` is what was read of the window before: whatever of
+        it was decided meanwhile is found to have a result.
         """
         careful = False
         for attempt in range(1, TRIES + 1):
             try:
                 with self.engine.begin() as conn:
-                    entries, names = self._read(conn, window, taken)
+                    entries, names = self._read(conn, window, taken, ahead)
                     if not names:
                         break
                     way = settle_carefully if careful else settle
@@ -116,13 +125,15 @@ class Drain:
                 return report, self.streams.finish(names)
         return Report(), self.streams.lengths()
 
-    def _read(self, conn: Connection, window: Mapping[int, int], taken: set[int]) -> tuple[list[Entry], Names]:
+    def _read(
+        self, conn: Connection, window: Mapping[int, int], taken: set[int], ahead: Waiting
+    ) -> tuple[list[Entry], Names]:
         """Entries of the shards that we could lock, and their names in the streams."""
         held = [row[0] for row in _LOCKS.run(conn, {"shards": array(list(window), "integer")})]
         taken.update(window.keys() - set(held))
         if not held:
             return [], {}
-        found = self.streams.read(held, _share([window[each] for each in held], self.batch))
+        found = ahead or self.streams.read(held, _share([window[each] for each in held], self.batch))
         entries: list[Entry] = []
         large: list[int] = []
         names: Names = {shard: [] for shard in found}

@@ -30,6 +30,7 @@ BELL_S = 5  # a doorbell that nobody answered may ring again after this
 DRAIN = "orders.drain"  # the queue of doorbells
 # The Celery message "shard s has entries", as the broker keeps it; None where whoever is asked has called a worker itself.
 Ring = Callable[[int], bytes | None]
+Waiting = dict[int, list[tuple[bytes, bytes]]]  # shard → its oldest entries: name in the stream, what `encode` made
 log = logging.getLogger(__name__)
 
 # KEYS events, behind, bell, queue · ARGV cap, seconds of the bell, topping up?, ring?, its message, then the entries.
@@ -53,13 +54,11 @@ redis.call('LPUSH', KEYS[4], ARGV[5])
 return 0
 """
 
-# KEYS every shard's events, then perhaps a bell to take · → entries in each. One command for all shards: a
-# pipeline of as many costs half a millisecond of Python.
+# KEYS every shard's events · → entries in each. One command for all shards: a pipeline of as many costs half a
+# millisecond of Python.
 _LOOK = """
-local shards = tonumber(ARGV[1])
-if #KEYS > shards then redis.call('DEL', KEYS[#KEYS]) end
 local lengths = {}
-for i = 1, shards do lengths[i] = redis.call('XLEN', KEYS[i]) end
+for i = 1, #KEYS do lengths[i] = redis.call('XLEN', KEYS[i]) end
 return lengths
 """
 
@@ -123,20 +122,24 @@ class Streams:
         """Ring unless a doorbell is on its way."""
         self.add(shard, (), ring=True)
 
-    def answer(self, shard: int) -> list[int]:
-        """Delete the doorbell's key, first of all: a ring from here on rings again. Then as `lengths`."""
-        return list(self._look(keys=[*self._all, _bell(shard)], args=[self.shards]))
+    def answer(self, shard: int, count: int) -> Waiting:
+        """Delete the doorbell's key, first of all: a ring from here on rings again. Then `read` the shard."""
+        pipe = self.client.pipeline(transaction=False)
+        pipe.delete(_bell(shard))
+        return self._read(pipe, [shard], count)
 
     def lengths(self) -> list[int]:
         """Entries in each shard's stream."""
-        return list(self._look(keys=self._all, args=[self.shards]))
+        return list(self._look(keys=self._all))
 
-    def read(self, shards: Sequence[int], count: int) -> dict[int, list[tuple[bytes, bytes]]]:
-        """Up to `count` of the oldest entries a shard: (name in the stream, what `encode` made)."""
-        pipe = self.client.pipeline(transaction=False)
+    def read(self, shards: Sequence[int], count: int) -> Waiting:
+        """Up to `count` of the oldest entries a shard; shards without any are left out."""
+        return self._read(self.client.pipeline(transaction=False), shards, count)
+
+    def _read(self, pipe: Any, shards: Sequence[int], count: int) -> Waiting:
         for shard in shards:
             pipe.xrange(_events(shard), count=count)
-        answers: Any = pipe.execute()
+        answers = pipe.execute()[-len(shards) :]
         return {
             shard: [(name, fields[1]) for name, fields in answer]
             for shard, answer in zip(shards, answers, strict=True)
@@ -148,7 +151,7 @@ class Streams:
         pipe = self.client.pipeline(transaction=False)
         for shard, names in done.items():
             pipe.xdel(_events(shard), *names)
-        pipe.evalsha(self._look.sha, len(self._all), *self._all, str(self.shards))
+        pipe.evalsha(self._look.sha, len(self._all), *self._all)
         try:
             return list(pipe.execute()[-1])
         except redis.exceptions.NoScriptError:  # a Redis that was started anew

@@ -57,7 +57,7 @@ def test_it_is_what_kombu_sends(streams, redis_url):
 def test_the_first_and_every_later_one_is_the_same(streams):
     for seq in range(3):
         streams.publish([an_entry(seq)])
-        streams.answer(3)
+        streams.answer(3, 1)
     first, *later = queued(streams.client)
     assert len(later) == 2
     assert all(told(each) == told(first) for each in later)
@@ -68,6 +68,6 @@ def test_no_message_while_the_bell_is_set(streams):
     streams.publish([an_entry(2)])
     streams.ring(3)
     assert len(queued(streams.client)) == 1
-    streams.answer(3)
+    streams.answer(3, 1)
     streams.ring(3)
     assert len(queued(streams.client)) == 2

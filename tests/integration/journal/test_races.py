@@ -15,7 +15,7 @@ from threading import Barrier
 from time import perf_counter, sleep
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from journal.drain import LOCK_SPACE, PER_SHARD
 from journal.streams import Streams
@@ -204,16 +204,15 @@ def test_who_comes_second_waits_for_the_commit_and_sees_it(rig, races, match):
 
 
 class Moment(Streams):
-    """Lets something happen once: while a holder has just read its batch, or once it saw that nothing is left."""
+    """Lets something happen once: just before a holder commits its batch, or once it saw that nothing is left."""
 
     happens: Callable[[], None] | None = None
     held = True  # while the shard is locked; False: after the holder's last look
 
-    def read(self, shards, count):
-        found = super().read(shards, count)
-        if found and self.held:
-            self._let()
-        return found
+    def drain(self, rig):
+        made = rig.drain(self)
+        event.listen(made.engine, "commit", lambda conn: self._let() if self.held else None)
+        return made
 
     def finish(self, done):
         found = super().finish(done)
@@ -234,7 +233,7 @@ def test_a_ring_around_the_holders_last_look_is_not_lost(rig, tries, held):
     bells: deque[int] = deque()
     looking = Moment(rig.client, SHARDS, bells.append)
     looking.held = held
-    holder, other = rig.drain(looking), rig.drain(Streams(rig.client, SHARDS, bells.append))
+    holder, other = looking.drain(rig), rig.drain(Streams(rig.client, SHARDS, bells.append))
     random, kinds = Random(SEED), Counter[str]()
     for n in range(tries):
         order, payment = created(subject=f"N{n}", payments=()), paid(payment=f"p{n}", subject=f"N{n}")
@@ -283,7 +282,8 @@ def test_who_finds_a_shard_taken_leaves_it_to_the_holder(rig, numbers):
 
     looking.happens = happens
     rig.accept(created(subject=number))
-    rig.drain(looking).answer(7)
+    looking.drain(rig).answer(7)
+    assert looking.happens is not happens, "it happened"
     assert rung == []
 
 

@@ -101,7 +101,7 @@ def test_what_was_never_published_is_found_and_rung(rig, one_shard):
 
 def test_it_rings_what_waits_without_a_doorbell_and_only_that(rig, one_shard):
     one_shard(3)
-    rig.streams.answer(SHARD)  # a worker took the ring, and was killed
+    rig.streams.answer(SHARD, 1)  # a worker took the ring, and was killed
     rig.rung.clear()
     relay(rig.engine, rig.streams)
     relay(rig.engine, rig.streams)

@@ -47,7 +47,7 @@ def test_publishing_rings_once_until_somebody_answers(streams, rung):
     streams.publish([an_entry(1)])
     streams.publish([an_entry(2)])
     assert rung == [3]
-    streams.answer(3)
+    streams.answer(3, 1)
     streams.publish([an_entry(3)])
     assert rung == [3, 3]
 
@@ -74,20 +74,20 @@ def test_a_few_entries_in_many_shards_ring_once_and_many_ring_more_often(streams
     streams.publish([an_entry(n, shard=n % 8) for n in range(16)])
     assert len(rung) == 1
     for shard in range(8):
-        streams.answer(shard)
+        streams.answer(shard, 1)
     rung.clear()
     streams.publish([an_entry(n, shard=n % 8) for n in range(RING_FOR + 1)])
     assert len(rung) == 2
 
 
-def test_an_answer_takes_the_bell_and_tells_what_waits(streams, rung):
-    streams.publish([an_entry(1), an_entry(2)])
-    lengths = streams.answer(3)
-    assert lengths == streams.lengths()
-    assert lengths[3] == 2
-    assert sum(lengths) == 2
-    streams.publish([an_entry(3)])
-    assert rung == [3, 3]
+def test_an_answer_takes_the_bell_and_reads_the_shard(streams, rung):
+    streams.publish([an_entry(1), an_entry(2), an_entry(3, shard=5)])
+    assert streams.answer(3, 10) == streams.read([3], 10)
+    assert streams.answer(3, 1) == streams.read([3], 1)
+    assert streams.answer(4, 10) == {}
+    assert streams.lengths() == [0, 0, 0, 2, 0, 1, 0, 0]
+    streams.publish([an_entry(4)])
+    assert rung == [5, 3]
 
 
 def test_a_full_stream_leaves_the_rest_to_the_relay_and_takes_nothing_until_it_caught_up(streams):
