@@ -33,6 +33,7 @@ from storage.literals import array
 SLICE_S = 2.0  # then the other shards' doorbells have their turn
 BATCH = 512  # entries of one commit at most
 PER_SHARD = 16  # a batch is spread over BATCH / PER_SHARD shards at most
+FEW = 4  # entries that are settled at once, as they were rung for; more are worth a look at the other shards first
 BATCH_BYTES = 8_000_000  # of bodies, so that large ones do not fill the memory
 TRIES = 5  # of one batch, against deadlocks and rivals, before it is left to the next ring
 LOCK_SPACE = 77_001  # first key of the shards' advisory locks
@@ -66,9 +67,9 @@ class Drain:
         until = monotonic() + slice_s
         total = Report()
         taken: set[int] = set()  # by other workers, which look again after letting go
-        few = min(PER_SHARD, self.batch)
-        ahead = self.streams.answer(shard, few)
-        window = {each: len(found) for each, found in ahead.items() if len(found) < few}
+        few = min(FEW, self.batch)
+        ahead = self.streams.answer(shard, few + 1)
+        window = {each: len(found) for each, found in ahead.items() if len(found) <= few}
         if not window:
             ahead = {}
             window = self._window(shard, self.streams.lengths(), taken)

@@ -94,10 +94,17 @@ class Streams:
         waiting = sum(map(len, by_shard.values()))
         silent = len(by_shard) - bells_for(waiting)  # the first so many shards
         try:
-            for number, (shard, batch) in enumerate(by_shard.items()):
-                for start in range(0, len(batch), 500):
-                    last = start + 500 >= len(batch)
-                    self.add(shard, batch[start : start + 500], ring=last and number >= silent)
+            if len(by_shard) > 1:  # in one round trip, which has to ask first whether Redis knows the script
+                with self.client.pipeline(transaction=False) as pipe:
+                    for number, (shard, batch) in enumerate(by_shard.items()):
+                        self._add(shard, batch, ring=number >= silent, client=pipe)
+                    answers = pipe.execute()
+                for shard, unsaid in zip(by_shard, answers, strict=True):
+                    if unsaid:
+                        self._say(shard)
+            else:
+                for shard, batch in by_shard.items():
+                    self.add(shard, batch, ring=True)
         except (redis.RedisError, OSError) as error:
             log.warning(
                 "Redis is away (%s); the relay publishes %d shards once it is back",
@@ -109,14 +116,23 @@ class Streams:
 
     def add(self, shard: int, entries: Sequence[Entry], *, topping_up: bool = False, ring: bool = False) -> None:
         """Add entries while there is room; then ring, if asked to, unless a doorbell is on its way."""
+        if self._add(shard, entries, topping_up=topping_up, ring=ring):
+            self._say(shard)
+
+    def _add(
+        self, shard: int, entries: Sequence[Entry], *, ring: bool, topping_up: bool = False, client: Any = None
+    ) -> Any:
         message = self._messages.get(shard, b"")
         arguments: list[Any] = [self.cap, BELL_S, int(topping_up), int(ring), message, *map(encode, entries)]
         keys = [_events(shard), f"orders:{{{shard}}}:behind", _bell(shard), DRAIN]
-        if self._publish(keys=keys, args=arguments):
-            made = self._ring(shard)
-            if made is not None:
-                self._messages[shard] = made
-                self.client.lpush(DRAIN, made)
+        return self._publish(keys=keys, args=arguments, client=client)
+
+    def _say(self, shard: int) -> None:
+        """Send a doorbell whose message was not known to the script: from here on it is."""
+        made = self._ring(shard)
+        if made is not None:
+            self._messages[shard] = made
+            self.client.lpush(DRAIN, made)
 
     def ring(self, shard: int) -> None:
         """Ring unless a doorbell is on its way."""
