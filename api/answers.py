@@ -1,23 +1,12 @@
-"""How an answer is written: exact money, times as everybody reads them."""
+"""How an answer is written."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
-import orjson
 from starlette.responses import JSONResponse
 
-_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
-
-
-def encode(document: Any) -> bytes:
-    """`document` as JSON: a Decimal as a number with its own digits, a datetime in UTC with milliseconds and Z.
-
-    Errors: TypeError for a datetime without a zone, a Decimal that is no number, and what has no JSON form.
-    """
-    return orjson.dumps(document, default=_plain, option=_OPTIONS)
+from journal.documents import encode
 
 
 class Json(JSONResponse):
@@ -26,15 +15,3 @@ class Json(JSONResponse):
     def render(self, content: Any) -> bytes:
         """The body."""
         return encode(content)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        if not value.is_finite():
-            raise TypeError(f"{value} is no JSON number")
-        return orjson.Fragment(format(value, "f").encode())
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise TypeError(f"{value} has no time zone")
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -26,8 +26,9 @@ from cli.options import Data, Json, Problem, actor, err, out, print_json
 from domain.ids import bare, fresh, shown
 from journal import deliveries as stored
 from journal import subscriptions
-from journal.changes import COLLECTIONS, OPERATIONS, written
+from journal.changes import COLLECTIONS, OPERATIONS
 from journal.deliveries import DEAD, STATES, Delivery
+from journal.documents import written
 from journal.subscriptions import DISABLED, Subscription, SubscriptionError
 from workers.parts import Parts
 

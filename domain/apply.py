@@ -13,6 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from domain import fulfillment, returns, transaction
+from domain.allowed import return_window_closed
 from domain.ids import derived
 from domain.machine import advance, fire
 from domain.order import STEPS, Order, OrderItem, Status
@@ -306,7 +307,8 @@ def _return_requested(order: Order, event: Event, context: Context, waiting: Seq
         data.return_,
         data.reason,
         status,
-        for_staff=context.policy.returns != "auto" or not _in_window(order, shares, event.time, context),
+        for_staff=context.policy.returns != "auto"
+        or return_window_closed(order, [item for item, _ in shares], event.time, context.policy) is not None,
         personal_id=data.personal,
         requested_at=event.time,
         created_at=context.now,
@@ -329,16 +331,6 @@ def _not_returnable(order: Order, shares: list[tuple[OrderItem, int]]) -> str | 
         if quantity > item.delivered_quantity - held:
             return "items_held"
     return None
-
-
-def _in_window(order: Order, shares: list[tuple[OrderItem, int]], asked: datetime, context: Context) -> bool:
-    """Whether `asked` lies within the return window of the last parcel that brought any of these items."""
-    if context.policy.return_window is None:
-        return True
-    wanted = {item.id for item, _ in shares}
-    brought = {s.fulfillment_id for s in order.fulfillment_items if s.order_item_id in wanted}
-    arrived = [f.delivered_at for f in order.fulfillments if f.delivered_at and f.id in brought]
-    return not arrived or asked <= max(arrived) + context.policy.return_window
 
 
 def find_return(order: Order, name: str) -> Return | None:

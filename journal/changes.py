@@ -10,11 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, text
 
 from domain.fold import Fold
@@ -24,7 +22,7 @@ from domain.order import Order, Status
 from domain.parts import DIRTY, FILLED, NEW
 from domain.returns import ReturnItem
 from journal import documents
-from journal.documents import Document, join
+from journal.documents import Document, encode, join
 from storage.literals import array, columns, unnest
 
 CREATE, UPDATE = OPERATIONS = ("create", "update")
@@ -96,18 +94,13 @@ def record(conn: Connection, folds: Sequence[Fold], subscribed: Collection[str],
             change.order.id,
             change.collection,
             change.operation,
-            _encode(_document(change, stamps[change.part.id])),
+            encode(_document(change, stamps[change.part.id])).decode(),
             getattr(change.part, "personal_id", None),
         )
         for change in changes
     ]
     stamp = int(now.timestamp() * 1000).to_bytes(6, "big")
     conn.execute(_RECORD, {**columns(_NAMES, _KINDS, rows), "stamp": stamp, "now": now})
-
-
-def written(moment: datetime) -> str:
-    """A time as the API writes it."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _changed(order: Order, subscribed: Collection[str]) -> Iterator[_Change]:
@@ -178,16 +171,3 @@ def _joins(order: Order) -> Document:
 
 def _named(collection: str, ids: Sequence[str]) -> Document:
     return join([shown(collection, each) for each in sorted(ids)])
-
-
-def _encode(document: Document) -> str:
-    """JSON as the API writes it: money as exact numbers, times in UTC with milliseconds."""
-    return orjson.dumps(document, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return orjson.Fragment(format(value, "f"))
-    if isinstance(value, datetime):
-        return written(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -23,8 +23,8 @@ from sqlalchemy import Engine, text
 
 from domain.ids import shown
 from journal import backoff, deliveries, subscriptions
-from journal.changes import written
 from journal.deliveries import LEASE, Claim, Result
+from journal.documents import written
 from journal.subscriptions import Waiting
 
 AT_ONCE = 64  # attempts side by side

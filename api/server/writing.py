@@ -18,7 +18,6 @@ from fastapi import Request as HttpRequest
 from starlette.responses import Response
 
 from api import auth
-from api.answers import encode
 from api.auth import Caller
 from api.doors import Doors, doors_of
 from api.errors import ApiError, unavailable, validation_error
@@ -27,6 +26,7 @@ from api.query.parsing import MOST_DEPTH
 from api.server.exact import Sent
 from domain.ids import fresh
 from domain.outcome import DEAD
+from journal.documents import encode
 from journal.requests import Answer, Busy, KeyReused, Known, Refused, Request, Unfit, claim, keep, perform
 
 UPDATED = "Updated successfully."

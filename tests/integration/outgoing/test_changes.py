@@ -90,7 +90,7 @@ def test_everything_of_a_life_is_told_as_its_row_stands(shop):
     seen = set()
     for collection, of_row in make.items():
         for row in shop.rows(f"select * from {collection.replace('-', '_')}"):
-            written = orjson.loads(changes._encode(of_row(row)))
+            written = orjson.loads(documents.encode(of_row(row)))
             assert told_of[collection, written["id"]] == written
             seen.add(collection)
     assert seen == set(make)
@@ -106,11 +106,11 @@ def test_everything_of_a_life_is_told_as_its_row_stands(shop):
             ("returns", "ret", "returns order by id"),
         )
     }
-    written = orjson.loads(changes._encode(documents.of_order(order, {}, ids)))
+    written = orjson.loads(documents.encode(documents.of_order(order, {}, ids)))
     assert told_of["orders", written["id"]] == written
     assert len(written["fulfillments"]["docs"]) == 2
     for row in shop.rows("select * from fulfillments"):
-        written = orjson.loads(changes._encode(documents.of_fulfillment(row)))
+        written = orjson.loads(documents.encode(documents.of_fulfillment(row)))
         of_it = told_of["fulfillments", written["id"]]
         items = of_it.pop("items")["docs"]
         assert of_it == written
@@ -120,7 +120,7 @@ def test_everything_of_a_life_is_told_as_its_row_stands(shop):
         )
         assert items == [each[0] for each in own]
     for row in shop.rows("select * from returns"):
-        written = orjson.loads(changes._encode(documents.of_return(row, {})))
+        written = orjson.loads(documents.encode(documents.of_return(row, {})))
         of_it = told_of["returns", written["id"]]
         assert len(of_it.pop("items")["docs"]) == 1
         assert of_it == written

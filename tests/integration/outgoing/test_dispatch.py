@@ -414,9 +414,10 @@ def test_what_was_taken_is_forgotten_after_thirty_days_a_portion_at_a_time(shop,
             return deliveries.purge(conn, datetime.now(UTC) + later)
 
     assert purged(timedelta(days=29)) == 0
-    shop.do("update deliveries set updated_at = now() + interval '9 days' where number = 1")  # sent again since
+    again = "select min(number) from deliveries where state = 'done'"  # sent again since
+    shop.do(f"update deliveries set updated_at = now() + interval '9 days' where number = ({again})")
     assert [purged(timedelta(days=31)) for _ in range(3)] == [2, 1, 0]
-    assert shop.rows("select state, number from deliveries order by number") == [("done", 1), ("due", 5)]
+    assert sorted(shop.states()) == ["done", "due"]
     assert purged(timedelta(days=40)) == 1
     assert shop.states() == ["due"]
 

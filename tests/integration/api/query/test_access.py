@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.answers import encode
 from api.query import Query, count, find, find_by_id, find_order, parse
+from journal.documents import encode
 from tests.integration.api.query.oracle import Oracle
 from tests.integration.api.query.world import CATALOGUE, CUSTOMERS, PREFIX, TABLES
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.answers import encode
 from api.errors import ApiError
 from api.query import count, find, find_by_id, parse
 from api.query.collections import COLLECTIONS
 from api.query.where import OPERATORS
+from journal.documents import encode
 
 FIELDS = [
     *sorted({name for of in COLLECTIONS.values() for name in of.fields}),
