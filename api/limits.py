@@ -3,7 +3,7 @@
 Redis key: orders:rate:KEY:MINUTE   requests taken so far; gone two minutes later
 
 A process takes requests by the lease, a hundredth of a minute's at a time, and spends them from its memory:
-most requests ask nobody. While Redis is away every request passes, and it is asked again once a second.
+most requests ask nobody. While Redis is away every request passes, and one a second asks again.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ class Limits:
         lease = self._leases.setdefault(key_id, _Lease())
         window, into = divmod(self._now(), WINDOW_S)
         if lease.window != window or not lease.left:
+            if self._now() < self._away_until:
+                return None
             async with lease.lock:  # one asks; those who waited find what it brought
                 if (lease.window != window or not lease.left) and not await self._renew(lease, key_id, int(window)):
                     return None
@@ -85,12 +87,15 @@ class Limits:
             return True  # spent, and known to be
         if self._now() < self._away_until:
             return False
+        if self._away_until:  # a Redis that hangs is waited for by one request; the others pass meanwhile
+            self._away_until = self._now() + AWAY_S
         try:
             taken = await run_in_threadpool(self._count, f"orders:rate:{key_id}:{window}")
         except (redis.RedisError, OSError) as error:
             self._away_until = self._now() + AWAY_S
             _log.warning("Redis is away: requests are not counted", error=str(error))
             return False
+        self._away_until = 0.0
         lease.window, lease.taken = window, taken
         lease.left = max(0, min(self._size, limit - (taken - self._size)))
         return True

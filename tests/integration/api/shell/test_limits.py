@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import redis
 
 from api.errors import ApiError
-from api.limits import Allowance, Limits
+from api.limits import AWAY_S, Allowance, Limits
 from journal.streams import connect
 
 
@@ -64,6 +66,41 @@ def test_most_requests_ask_redis_nothing_and_nothing_stays_there(client, monkeyp
     assert asyncio.run(take(limits, 600)) == 600
     assert asked == ["orders:rate:k:10"] * 10
     assert 0 < client.ttl("orders:rate:k:10") <= 120
+
+
+def test_one_request_waits_for_a_redis_that_hangs_and_the_others_pass(client, monkeypatch):
+    now = 600.0
+    limits = Limits(client, 100, lambda: now)
+    asked: list[str] = []
+    release = threading.Event()
+
+    def hangs(name: str) -> int:
+        asked.append(name)
+        release.wait(10)
+        raise redis.TimeoutError("no answer")
+
+    monkeypatch.setattr(limits, "_count", hangs)
+
+    async def a_second_later() -> None:
+        nonlocal now
+        first = asyncio.create_task(limits.take("k"))
+        while not asked:
+            await asyncio.sleep(0.001)
+        release.set()
+        assert await first is None
+        release.clear()
+        now += AWAY_S
+        waits = asyncio.create_task(limits.take("k"))
+        while len(asked) < 2:
+            await asyncio.sleep(0.001)
+        others = await asyncio.wait_for(asyncio.gather(*(limits.take("k") for _ in range(50))), 5)
+        assert others == [None] * 50
+        assert not waits.done()
+        release.set()
+        assert await waits is None
+
+    asyncio.run(a_second_later())
+    assert len(asked) == 2
 
 
 def test_who_has_spent_it_is_told_how_long_to_wait(open_shell):
