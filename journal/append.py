@@ -23,11 +23,18 @@ from storage.literals import cast, columns, unnest
 # The journal's columns but its number, and their types.
 NAMES = ("source", "event_id", "type", "version", "time", "subject", "shard", "held", "data", "digest")
 KINDS = ("text", "text", "text", "integer", "timestamptz", "text", "smallint", "boolean", "jsonb", "bytea")
-_INSERT = Statement(
+_NEW = (
     f"insert into journal ({', '.join(NAMES)}) "
     f"select {', '.join(cast(n, k) for n, k in zip(NAMES, KINDS, strict=True))} "
     f"from {unnest(NAMES, KINDS)} order by v.ordinal "
     "on conflict (source, event_id) do nothing returning seq, source, event_id"
+)
+_INSERT = Statement(_NEW)
+# The same, with the personal fields of those that are new.
+_PERSONAL = (("owner", "owned", "id", "fields"), ("text", "text", "uuid", "jsonb"))
+_INSERT_PERSONAL = Statement(
+    f"with fresh as ({_NEW}), kept as (insert into personal (id, fields) select v.id, cast(v.fields as jsonb) "
+    f"from {unnest(*_PERSONAL)} join fresh on fresh.source = v.owner and fresh.event_id = v.owned) select * from fresh"
 )
 _KNOWN = Statement(
     "select j.seq, j.source, j.event_id, j.digest from journal j join "
@@ -36,10 +43,6 @@ _KNOWN = Statement(
 _COUNT_DUPLICATES = Statement(
     "insert into duplicates (seq, body_differs) select v.seq, v.body_differs "
     f"from {unnest(('seq', 'body_differs'), ('bigint', 'boolean'))}"
-)
-_KEEP_PERSONAL = Statement(
-    "insert into personal (id, fields) select v.id, cast(v.fields as jsonb) "
-    f"from {unnest(('id', 'fields'), ('uuid', 'jsonb'))}"
 )
 
 
@@ -53,7 +56,7 @@ class Appended:
 
 
 def append(conn: Connection, envelopes: Sequence[Envelope], shards: int, *, held: bool = False) -> Appended:
-    """Journal `envelopes`, in their order, in at most four statements for any number.
+    """Journal `envelopes`, in their order, in at most three statements for any number.
 
     `held` marks history: its orders' timers do not run and no effect of theirs goes out.
     Errors: OperationalError when PostgreSQL is away: nothing was accepted, tell the sender so.
@@ -67,12 +70,12 @@ def append(conn: Connection, envelopes: Sequence[Envelope], shards: int, *, held
         else:
             first[key] = envelope
     now = datetime.now(UTC)
-    rows, entries, personal = [], {}, {}
+    rows, entries, personal = [], {}, []
     for key, envelope in first.items():
         data, fields = _without_personal(envelope.data)
         if fields:
             data["personal"] = fresh(now)
-            personal[key] = (data["personal"], orjson.dumps(fields).decode())
+            personal.append((*key, data["personal"], orjson.dumps(fields).decode()))
         body = orjson.dumps(data).decode()
         shard = shard_of(route_of(envelope.id, envelope.type, envelope.subject, data), shards)
         e = envelope
@@ -81,14 +84,14 @@ def append(conn: Connection, envelopes: Sequence[Envelope], shards: int, *, held
         entries[key] = Entry(0, e.source, e.id, e.type, e.version, e.time, e.subject, shard, held, data, size)
     appended = Appended()
     if rows:
-        for seq, source, event_id in _INSERT.run(conn, columns(NAMES, KINDS, rows)):
+        insert, values = _INSERT, columns(NAMES, KINDS, rows)
+        if personal:
+            insert, values = _INSERT_PERSONAL, values | columns(*_PERSONAL, personal)
+        for seq, source, event_id in insert.run(conn, values):
             entry = entries.pop((source, event_id))
             entry.seq = seq
             appended.new.append(entry)
     appended.new.sort(key=lambda entry: entry.seq)
-    kept = [personal[key] for e in appended.new if (key := (e.source, e.event_id)) in personal]
-    if kept:
-        _KEEP_PERSONAL.run(conn, columns(("id", "fields"), ("uuid", "jsonb"), kept))
     again += [first[key] for key in entries]
     if again:
         _count(conn, again, appended)

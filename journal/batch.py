@@ -44,6 +44,7 @@ from journal.matching import (
     taken_by_another,
     unclaim,
 )
+from journal.writing import Result
 from storage.aggregates import lock, save
 from storage.hot import Writes
 
@@ -60,6 +61,8 @@ class Report:
 
     outcomes: dict[str, int] = field(default_factory=dict)
     known: int = 0  # entries that had a result already
+    orders: dict[str, Order] = field(default_factory=dict)  # of one settling: by id, as they came to be
+    results: Sequence[Result] = ()  # of one settling
 
 
 def settle(
@@ -79,15 +82,18 @@ def settle(
 
     With `defer`, what follows from them is journaled and added to that list, to be published once this is
     committed; else it is applied here and now. Also try again what waits for the orders `retry`, and under
-    `retry_keys` that those have claimed. `locked` are orders by id that this transaction has locked and loaded
-    already; they are used up.
+    `retry_keys` that those have claimed. `locked` is for entries that this transaction has journaled itself: orders
+    by id that it has locked and loaded already; they are used up.
 
     Errors: one `is_of_the_moment`: roll back, drain again. Any other: `settle_carefully`.
     """
     kept = Kept(locked=locked or {})
     while True:
         mine = [kept.corrected.get(entry.seq, entry) for entry in entries]
-        batch = Batch(mine, context, shop, kept, dict(refused or {}), retry, retry_keys, only, defer is not None)
+        batch = Batch(
+            mine, context, shop, kept, dict(refused or {}), retry, retry_keys, only,
+            fresh=locked is not None, deferring=defer is not None,
+        )  # fmt: skip
         try:
             _fold_all(conn, batch)
         except _Again:
@@ -277,7 +283,7 @@ def _write(conn: Connection, batch: Batch) -> tuple[Report, list[Entry]]:
     writing.record(writes, rows, batch.context, shop.policy_id)
     writes.run(conn)
     changes.record(conn, folds, batch.told, now)
-    report = Report(known=batch.known)
+    report = Report(known=batch.known, orders={fold.order.id: fold.order for fold in folds}, results=rows)
     for row in rows:
         report.outcomes[row.outcome.kind] = report.outcomes.get(row.outcome.kind, 0) + 1
     return report, follow_ups

@@ -69,6 +69,7 @@ class Batch:
     retry: Collection[str] = ()  # orders whose parked events are tried again, too
     retry_keys: Collection[str] = ()  # and keys that those have claimed
     only: Collection[int] | None = None  # of what is parked, try these again; None: all
+    fresh: bool = False  # the entries were journaled in this transaction: nobody can have edited them
     deferring: bool = False  # follow-ups are journaled, and folded by whoever drains their shard
     events: dict[int, Event] = field(default_factory=dict)
     named: dict[int, set[str]] = field(default_factory=dict)  # seq → the correlation keys that its event names
@@ -158,8 +159,7 @@ _OF_PARCEL = frozenset(name for name, body in CATALOGUE.items() if "trackingNumb
 def look(conn: Connection, batch: Batch, numbers: set[str]) -> tuple[dict[str, str], dict[str, str | None]]:
     """(order number → id, key → its order) of what exists. Stale where an entry was edited since it was published."""
     keys = {key for keys in batch.named.values() for key in keys}
-    # Who defers has journaled the entries in this transaction: nobody can have edited them.
-    if not batch.entries or (batch.deferring and not numbers and not keys):
+    if not batch.entries or (batch.fresh and not numbers and not keys):
         return {}, {}
     parameters = {
         "numbers": array(sorted(numbers), "text"),

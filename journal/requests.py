@@ -13,7 +13,7 @@ names a new parcel claims its correlation after its order, and a deadlock over t
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import sleep
@@ -24,14 +24,13 @@ from sqlalchemy.exc import DataError
 
 from domain.ids import derived
 from domain.order import Order, Status
-from domain.outcome import APPLIED, IGNORED, REASONS
+from domain.outcome import APPLIED, IGNORED, REASONS, Outcome
 from domain.policy import Context, Policy
 from events.envelope import Envelope
 from journal.append import append
 from journal.batch import Clash, Shop, clock, settle
 from journal.entries import Entry
 from storage import aggregates
-from storage.literals import array
 
 TRIES = 12  # of one request, against deadlocks and rivals
 PAUSE_S = 0.01  # at most, before the second try; twice as long before each later one
@@ -40,7 +39,6 @@ KEPT_FOR = timedelta(hours=24)  # answers to idempotency keys
 
 T = TypeVar("T")
 
-_ENDED = text("select seq, outcome, reason, detail from results where seq = any(cast(:seqs as bigint[])) order by seq")
 _CLAIM = text("""
     insert into answers (api_key_id, idempotency_key, digest, status, body) values (:key_id, :name, :digest, 0, '')
     on conflict (api_key_id, idempotency_key) do update
@@ -119,11 +117,12 @@ class Request:
         self._locked |= found
         return {order_id: order for order_id, order in found.items() if order.status != Status.NEW}
 
-    def tell(self, *steps: Step) -> None:
-        """Journal the events of `steps` and settle them; the state is as it is after them. Orders that were locked
-        before are used up by it: lock them again to see what became of them.
+    def tell(self, *steps: Step, to_the_end: bool = False) -> dict[str, Order]:
+        """Journal the events of `steps` and settle them: the orders by id as they are after them. Orders that were
+        locked before are used up by it.
 
-        An early step of several may find that our own policy took it already; the last of each order must apply.
+        What follows by itself is left to the workers, or is done here as well (`to_the_end`). An early step of several
+        may find that our own policy took it already; the last of each order must apply.
         Errors: Refused, Known; Clash, or what PostgreSQL makes of a rival.
         """
         envelopes = [
@@ -133,17 +132,20 @@ class Request:
         if appended.duplicates:
             raise Known(appended.duplicates[0].id)
         locked, self._locked = self._locked, {}
-        report = settle(self.conn, appended.new, self.context, self.shop, locked=locked, defer=self.deferred)
+        defer = None if to_the_end else self.deferred
+        report = settle(self.conn, appended.new, self.context, self.shop, locked=locked, defer=defer)
         if set(report.outcomes) != {APPLIED}:
-            self._check(appended.new)
+            _check(appended.new, {result.seq: result.outcome for result in report.results})
+        return report.orders
 
-    def _check(self, entries: Sequence[Entry]) -> None:
-        last = {entry.subject: entry.seq for entry in entries}
-        subjects = {entry.seq: entry.subject or "" for entry in entries}
-        for seq, outcome, reason, detail in self.conn.execute(_ENDED, {"seqs": array(list(subjects), "bigint")}):
-            done_before = outcome == IGNORED and reason == "overtaken" and last[subjects[seq]] != seq
-            if outcome != APPLIED and not done_before:
-                raise Refused(subjects[seq], outcome, reason, detail)
+
+def _check(entries: Sequence[Entry], ended: Mapping[int, Outcome]) -> None:
+    last = {entry.subject: entry.seq for entry in entries}
+    for entry in entries:
+        outcome = ended[entry.seq]
+        done_before = outcome.kind == IGNORED and outcome.reason == "overtaken" and last[entry.subject] != entry.seq
+        if outcome.kind != APPLIED and not done_before:
+            raise Refused(entry.subject or "", outcome.kind, outcome.reason or "", outcome.detail)
 
 
 def perform(

@@ -72,14 +72,16 @@ def with_refund(write: Write, sent: ReturnWithRefund) -> Work:
         name = {"return": requested.data["return"]}
         end = {} if sent.refundAmount is None else {"refundAmount": format(sent.refundAmount.normalize(), "f")}
         number, before = order.order_number, {payment.id: payment.refund_target for payment in order.transactions}
-        request.tell(
+        told = request.tell(
             requested,
             Step("ReturnApproved", number, name, " approve"),
             Step("ReturnProcessingStarted", number, name, " process"),
             Step("ReturnCompleted", number, {**name, **end}, " complete"),
+            to_the_end=True,
         )
-        after = captured(request.lock([order.id])[order.id])
-        payment = next((one for one in reversed(after) if one.refund_target > before.get(one.id, 0)), None)
+        payment = next(
+            (one for one in reversed(captured(told[order.id])) if one.refund_target > before.get(one.id, 0)), None
+        )
         return 201, {
             "return": document(request, "returns", request.will_be("return"), write.depth),
             "transaction": payment and document(request, "transactions", payment.id, write.depth),

@@ -67,7 +67,7 @@ def test_any_number_of_envelopes_takes_as_few_statements(rig):
             event.listen(conn, "before_cursor_execute", lambda *_, asked=asked: asked.append(1))
             append(conn, [*events, *events], SHARDS)
         counts.append(len(asked))
-    assert counts == [4, 4]
+    assert counts == [3, 3]
 
 
 def test_a_repeated_delivery_is_counted_at_the_door_and_only_there(rig):
