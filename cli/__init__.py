@@ -6,7 +6,9 @@ opening    finds the servers, or starts them, and opens what a command needs
 running    worker, beat, up, migrate
 ingest     events from files into the journal
 looking    show, list, account, verify
+showing    how orders and tables look in a terminal
 mending    dead letters, parked events, replay
+editing    an event's body, changed by hand
 keys       the HTTP API's keys: add, list, revoke
 webhooks   who is told of changes, and what they did not take
 serving    the HTTP API, alone or as a child

@@ -19,9 +19,9 @@ from rich.markup import escape
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from cli.looking import put, table
 from cli.opening import Servers, find_servers, stop_at_sigterm
 from cli.options import Data, Json, out, print_json
+from cli.showing import put, table
 from domain.ids import shown
 from embedded import ServerError
 from journal import inbox, subscriptions

@@ -16,9 +16,9 @@ from cli import lives
 from cli.display import Display
 from cli.figures import Figures
 from cli.lives import PAYMENT_PREFIX, Life
-from cli.looking import outcome, put, table
 from cli.options import out
 from cli.player import Player, stands
+from cli.showing import outcome, put, table
 from cli.stage import Stage
 from domain.order import Status
 from journal import documents

@@ -12,9 +12,9 @@ import typer
 from rich.markup import escape
 from sqlalchemy import Connection
 
-from cli.looking import put, table, time_of
 from cli.opening import open_shop
 from cli.options import Data, Json, Problem, actor, err, out, print_json
+from cli.showing import put, table, time_of
 from storage import keys as stored
 from storage.keys import Key, Kind
 

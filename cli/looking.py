@@ -2,62 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from sqlalchemy import Connection, text
 
 from cli.opening import open_shop
 from cli.options import Data, Json, Problem, err, out, print_json
+from cli.showing import in_utc, print_account, print_list, print_order
 from domain.ids import shown
 from domain.order import AFTER_DELIVERY, Status
 from journal import documents
-from journal.account import OUTCOMES
 from journal.account import account as take_account
 from journal.verify import as_known_at
 from journal.verify import verify as verify_orders
 
-WIDE = 240  # columns, where there is no terminal
 SHOWN = 50  # differences that are printed; --json has them all
-COLORS = {
-    "applied": "green",
-    "duplicate": "dim",
-    "ignored": "dim",
-    "parked": "yellow",
-    "dead": "red",
-    "waiting": "cyan",
-}
-FLAGS = {
-    "underpaid": "less was captured than the total: it stays unpaid until more comes or a person decides",
-    "shipped_after_cancel": "a parcel left although the order was canceled: get it back, or charge for it",
-    "disputed": "the payer's bank asks about a payment: answer it at the provider",
-    "over_fulfilled": "parcels hold more of an item than was ordered",
-    "amounts_differ": "its lines, shipping and discount do not add up to its total",
-    "cancel_too_late": "a cancel came after a parcel was delivered: it was not canceled",
-    "expired": "it was canceled because nobody paid in time",
-    "return_contradicted": "a return was both rejected and completed: the first to come counts",
-    "payment_reversed": "the provider took a payment back after it had reported it",
-}
-EFFECTS = {
-    "due": "goes out next",
-    "in_flight": "is on its way",
-    "unknown": "the provider's answer was lost; it is asked what it did before it is asked again",
-    "done": "went back",
-    "held": "held back: the order came as history",
-    "staff": "waits for a person: orders dlq replay {id}",
-    "dead": "given up: orders dlq show {id}",
-}
-
 JOINS = ("products", "transactions", "fulfillments", "returns")  # what hangs on an order
-TIMERS = {"unpaid": "unless it is paid, it expires", "confirm": "unless somebody does, it confirms itself"}
-
 _EFFECTS = text("""
     select id, payment_id, currency, target, made, state, attempts, next_at, last_error
     from effects where order_id = (select id from orders where order_number = :number) order by id
@@ -107,7 +71,7 @@ def show(
     if json:
         print_json(document)
     else:
-        _print_order(document, moment)
+        print_order(document, moment)
 
 
 def list_(
@@ -149,7 +113,7 @@ def list_(
         of = f" with status {status}" if status else ""
         out.print(f"no orders{of}" + (f" on page {page} of {found['totalPages']}" if found["totalDocs"] else ""))
     else:
-        _print_list(found)
+        print_list(found)
 
 
 def account(data: Data = None, json: Json = False) -> None:
@@ -159,7 +123,7 @@ def account(data: Data = None, json: Json = False) -> None:
     if json:
         print_json(found)
     else:
-        _print_account(found)
+        print_account(found)
 
 
 def verify(
@@ -207,7 +171,7 @@ def _number(conn: Connection, name: str) -> str:
 
 def _not_there(number: str, moment: datetime | None) -> str:
     if moment is not None:
-        return f"order {number} was not known at {_time(moment)} UTC; without --at it is shown as it is now"
+        return f"order {number} was not known at {in_utc(moment)} UTC; without --at it is shown as it is now"
     return f"events name order {number}, but its OrderCreated has not come; see `orders parked list`"
 
 
@@ -246,237 +210,3 @@ def _timers(conn: Connection, number: str) -> list[dict[str, Any]]:
     delivered = [str(status) for status in AFTER_DELIVERY - {Status.RETURNED}]
     found = conn.execute(_TIMERS, {"number": number, "unpaid": unpaid, "delivered": delivered})
     return [row._asdict() for row in found]
-
-
-# -- printing ----------------------------------------------------------------------------------------------
-
-
-def table(*headings: str, title: str | None = None) -> Table:
-    """A plain table; a heading that begins with > is of numbers. For every command here and its neighbours."""
-    made = Table(title=title, box=None, pad_edge=False, header_style="dim")
-    for heading in headings:
-        made.add_column(heading.lstrip(">"), justify="right" if heading.startswith(">") else "left", overflow="fold")
-    return made
-
-
-def put(rows: Table) -> None:
-    """Print a table, unless it is empty; into a file or a pipe it goes as wide as it wants."""
-    if rows.row_count:
-        if rows.title:
-            out.print(f"\n[bold]{rows.title}[/]")
-            rows.title = None
-        (out if out.is_terminal else Console(highlight=False, width=WIDE)).print(rows)
-
-
-def time_of(moment: datetime | None) -> str:
-    """A time in UTC, to the second, or a dash."""
-    return _time(moment) if moment else "–"
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def _money(amount: Decimal | None, currency: str | None) -> str:
-    return "–" if amount is None else f"{amount:,} {currency or ''}".rstrip()
-
-
-def _text(value: object) -> str:
-    return "–" if value is None or value == "" else escape(str(value))
-
-
-def _print_order(order: dict[str, Any], moment: datetime | None) -> None:
-    currency = order["currency"]
-    known = f"  (as known at {_time(moment)} UTC)" if moment else ""
-    out.print(f"[bold]order {escape(order['orderNumber'])}[/]  [bold cyan]{order['status']}[/]{known}  {order['id']}")
-    facts = [f"placed {time_of(order['createdAt'])} UTC", f"total {_money(order['totalAmount'], currency)}"]
-    if order["discountAmount"]:
-        code = f" ({escape(order['discountCode'])})" if order["discountCode"] else ""
-        facts.append(f"discount {_money(order['discountAmount'], currency)}{code}")
-    if order["shippingAmount"]:
-        facts.append(f"shipping {_money(order['shippingAmount'], currency)}")
-    if order["customer"]:
-        facts.append(f"customer {escape(order['customer'])}")
-    out.print("  " + "  ·  ".join(facts), soft_wrap=True)
-    for flag in order["flags"]:
-        out.print(f"  [yellow]{escape(flag)}[/]: {FLAGS.get(flag, 'see its timeline')}", soft_wrap=True)
-    _print_items(order)
-    _print_money(order)
-    _print_parcels(order)
-    _print_returns(order)
-    for timer in order["timers"]:
-        what = TIMERS[timer["kind"]]
-        held = "; held back: the order came as history" if timer["held"] else ""
-        out.print(f"\n{what} {_time(timer['due'])} UTC{held}", soft_wrap=True)
-    _print_timeline(order["timeline"])
-
-
-def _print_items(order: dict[str, Any]) -> None:
-    rows = table("product", ">quantity", ">unit price", ">price", ">shipped", ">delivered", ">returned", title="items")
-    for item in order["products"]["docs"]:
-        name = "/".join(filter(None, (item["product"], item["variant"], item["option"])))
-        reference = f" [dim]{escape(item['reference'])}[/]" if item["reference"] else ""
-        rows.add_row(
-            escape(name) + reference,
-            str(item["quantity"]),
-            _money(item["unitPrice"], None),
-            _money(item["totalPrice"], order["currency"]),
-            *(_progress(item[f"{step}Quantity"], item["quantity"]) for step in ("shipped", "delivered", "returned")),
-        )
-    put(rows)
-
-
-def _progress(done: int, of: int) -> str:
-    color = "green" if done >= of else "yellow" if done else "dim"
-    return f"[{color}]{done}/{of}[/]"
-
-
-def _print_money(order: dict[str, Any]) -> None:
-    rows = table("payment", "status", ">amount", ">refunded", "method", "provider", "paid", title="payments")
-    for t in order["transactions"]["docs"]:
-        rows.add_row(
-            _text(t["paymentId"]),
-            t["status"],
-            _money(t["amount"], t["currency"]),
-            _money(t["refundedAmount"], t["currency"]),
-            _text(t["paymentMethod"]),
-            _text(t["provider"]),
-            time_of(t["paidAt"]),
-        )
-    put(rows)
-    rows = table("payment", "state", ">to go back", ">went back", "what happens", title="refunds")
-    for effect in order["refunds"]:
-        words = EFFECTS[effect["state"]].format(id=effect["id"])
-        error = f"; last: {effect['lastError']}" if effect["lastError"] else ""
-        rows.add_row(
-            _text(effect["paymentId"]),
-            effect["state"],
-            _money(effect["target"], effect["currency"]),
-            _money(effect["made"], effect["currency"]),
-            escape(words + error),
-        )
-    put(rows)
-
-
-def _print_parcels(order: dict[str, Any]) -> None:
-    names = _item_names(order)
-    rows = table("parcel", "status", "items", "carrier", "tracking", "shipped", "delivered", title="parcels")
-    for parcel in order["fulfillments"]["docs"]:
-        rows.add_row(
-            _text(parcel["reference"]) if parcel["reference"] else "[dim]planned[/]",
-            parcel["status"],
-            _shares(parcel, names),
-            _text(parcel["carrier"]),
-            _text(parcel["trackingNumber"]),
-            time_of(parcel["shippedAt"]),
-            time_of(parcel["deliveredAt"]),
-        )
-    put(rows)
-
-
-def _print_returns(order: dict[str, Any]) -> None:
-    names = _item_names(order)
-    rows = table("return", "status", "reason", "items", ">refund", title="returns")
-    for each in order["returns"]["docs"]:
-        rows.add_row(
-            _text(each["reference"]),
-            each["status"],
-            each["reason"],
-            _shares(each, names),
-            _money(each["refundAmount"], order["currency"]),
-        )
-    put(rows)
-
-
-def _item_names(order: dict[str, Any]) -> dict[str, str]:
-    return {item["id"]: item["reference"] or item["product"] for item in order["products"]["docs"]}
-
-
-def _shares(owner: dict[str, Any], names: dict[str, str]) -> str:
-    return escape(", ".join(f"{s['quantity']} × {names.get(s['orderItem'], '?')}" for s in owner["items"]["docs"]))
-
-
-def _print_timeline(entries: Iterable[dict[str, Any]]) -> None:
-    rows = table("happened (UTC)", "event", "outcome", "status", "why", "from", title="timeline")
-    for entry in entries:
-        before, after = entry["stepFrom"], entry["stepTo"]
-        again = f" [dim]×{entry['deliveries']}[/]" if entry["deliveries"] > 1 else ""
-        rows.add_row(
-            time_of(entry["time"]),
-            escape(entry["type"]) + again,
-            outcome(entry["outcome"]),
-            f"{before} → {after}" if before != after else _text(after),
-            escape(_why(entry)),
-            f"[dim]{escape(entry['source'])}[/]",
-        )
-    put(rows)
-
-
-def _why(entry: dict[str, Any]) -> str:
-    """What is to be said about an event beyond its outcome."""
-    parts = [entry["text"], entry["detail"] if entry["outcome"] == "dead" else None]
-    if entry["implied"]:
-        parts.append(f"implies {entry['implied']}")
-    if entry["until"]:
-        parts.append(f"until {_time(entry['until'])}")
-    if entry["corrected"]:
-        parts.append("edited by an operator")
-    if entry["outcome"] == "dead":
-        parts.append(f"orders dlq show {entry['seq']}")
-    return "; ".join(part for part in parts if part)
-
-
-def outcome(kind: str) -> str:
-    """An outcome in its color."""
-    return f"[{COLORS.get(kind, 'default')}]{kind}[/]"
-
-
-def _print_list(found: dict[str, Any]) -> None:
-    rows = table("order", "status", ">total", "customer", "flags", "placed (UTC)", "changed (UTC)")
-    for order in found["docs"]:
-        rows.add_row(
-            f"[bold]{escape(order['orderNumber'])}[/]",
-            order["status"],
-            _money(order["totalAmount"], order["currency"]),
-            _text(order["customer"]),
-            f"[yellow]{escape(', '.join(order['flags']))}[/]",
-            time_of(order["createdAt"]),
-            time_of(order["updatedAt"]),
-        )
-    put(rows)
-    if found["totalPages"] > 1:
-        more = f"; more: --page {found['nextPage']}" if found["hasNextPage"] else ""
-        out.print(f"[dim]page {found['page']} of {found['totalPages']}, {found['totalDocs']:,} orders{more}[/]")
-
-
-def _print_account(found: dict[str, Any]) -> None:
-    rows = table("outcome", ">events", title="what became of everything accepted")
-    rows.add_row("[bold]accepted[/]", f"[bold]{found['accepted']:,}[/]")
-    for kind in OUTCOMES:
-        rows.add_row(f"  {outcome(kind)}", f"{found[kind]:,}")
-    put(rows)
-    total = sum(found[kind] for kind in OUTCOMES)
-    verdict = "[green]they add up[/]" if total == found["accepted"] else "[red]they do not add up[/]"
-    out.print(f"{' + '.join(f'{found[kind]:,}' for kind in OUTCOMES)} = {total:,}: {verdict}")
-    put(_by_type(found, "by type"))
-    put(_by_reason(found, "by reason"))
-    put(_by_type(found["own"], "our own follow-ups and timers, counted apart"))
-    put(_by_reason(found["own"], "their reasons"))
-    out.print(f"\ntimers   {found['timers']['set']:,} set, {found['timers']['held']:,} of them held as history")
-    effects = ", ".join(f"{count:,} {state}" for state, count in found["effects"].items() if count)
-    out.print(f"refunds  {effects or 'none'}")
-
-
-def _by_type(counts: dict[str, Any], title: str) -> Table:
-    rows = table("type", ">accepted", *(f">{kind}" for kind in OUTCOMES), title=title)
-    for kind, each in counts["by_type"].items():
-        numbers = (each[name] for name in ("accepted", *OUTCOMES))
-        rows.add_row(escape(kind), *(f"{number:,}" if number else "[dim]·[/]" for number in numbers))
-    return rows
-
-
-def _by_reason(counts: dict[str, Any], title: str) -> Table:
-    rows = table("outcome", "reason", ">events", "in words", title=title)
-    for each in counts["by_reason"]:
-        rows.add_row(outcome(each["outcome"]), each["reason"], f"{each['count']:,}", escape(each["text"]))
-    return rows

@@ -6,12 +6,8 @@ after the commit; should Redis be away, the relay does it.
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -25,9 +21,10 @@ from rich.markup import escape
 from rich.syntax import Syntax
 from sqlalchemy import Connection, text
 
-from cli.looking import put, table, time_of
+from cli.editing import edited, read_body, set_field
 from cli.opening import open_shop, workers_alive
 from cli.options import Data, Json, Problem, actor, err, out, print_json
+from cli.showing import put, table, time_of
 from domain.ids import bare, shown
 from journal import dead_letters, effects, inbox
 from journal.dead_letters import DeadLetterError, Done, Letter
@@ -183,7 +180,7 @@ def edit(
     by_hand = not set and data_file is None and subject is None
     if by_hand and not sys.stdin.isatty():
         raise Problem("say what to change: --set data.amount=12000, --data-file FILE, or --subject ORDER", 2)
-    told = _read_body(data_file) if data_file is not None else None
+    told = read_body(data_file) if data_file is not None else None
     with _letters(data) as (opened, conn):
         found = dead_letters.show(conn, ref)
         before = (found.corrected or found.original or {}).get("data") or {}
@@ -192,9 +189,9 @@ def edit(
         if set:
             body = orjson.loads(orjson.dumps(before))
             for each in set:
-                _set(body, each)
+                set_field(body, each)
         elif by_hand:
-            body = _edited(before)
+            body = edited(before)
             if body is None:
                 raise Problem("nothing was changed")
         with opened.engine.begin() as writing:
@@ -324,74 +321,6 @@ def _numbers(refs: list[str]) -> list[int]:
 def _without(refs: list[str], webhooks: list[int]) -> list[str]:
     """The names that are left for dead letters and refunds."""
     return [ref for ref in refs if not set(_numbers([ref])) & set(webhooks)]
-
-
-def _read_body(where: str) -> dict[str, Any]:
-    try:
-        body = orjson.loads(sys.stdin.buffer.read() if where == "-" else Path(where).read_bytes())
-    except OSError as error:
-        raise Problem(f"--data-file {where}: {error.strerror}", 2) from error
-    except orjson.JSONDecodeError as error:
-        raise Problem(f"--data-file {where} is no JSON: {error}", 2) from error
-    return _object(body, f"--data-file {where}")
-
-
-def _object(body: Any, where: str) -> dict[str, Any]:
-    if not isinstance(body, dict):
-        raise Problem(f"{where} must hold a JSON object: the event's data", 2)
-    return body
-
-
-def _set(body: dict[str, Any], told: str) -> None:
-    """`data.items.0.quantity=2`: the path into the body, and JSON or else text. An empty value takes the field out."""
-    path, equals, value = told.partition("=")
-    root, *steps = path.strip().split(".")
-    if not equals or root != "data" or not steps or not all(steps):
-        hint = "the order's number is --subject" if root == "subject" else "write data.amount=12000"
-        raise Problem(f"--set {told} is no PATH=VALUE into the body; {hint}", 2)
-    place: Any = body
-    for step in steps[:-1]:
-        try:
-            place = place[int(step)] if isinstance(place, list) else place.setdefault(step, {})
-        except (IndexError, ValueError, AttributeError):
-            raise Problem(f"--set {told}: there is nothing at {step}", 2) from None
-    last = steps[-1]
-    try:
-        if isinstance(place, list):
-            place[int(last)] = _value(value)
-        elif not isinstance(place, dict):
-            raise Problem(f"--set {told}: what stands before {last} has no fields", 2)
-        elif value:
-            place[last] = _value(value)
-        else:
-            place.pop(last, None)
-    except (IndexError, ValueError):
-        raise Problem(f"--set {told}: there is no element {last}", 2) from None
-
-
-def _value(told: str) -> Any:
-    try:
-        return orjson.loads(told)
-    except orjson.JSONDecodeError:
-        return told
-
-
-def _edited(before: dict[str, Any]) -> dict[str, Any] | None:
-    """What a person makes of it in an editor; None where that is what it was."""
-    with tempfile.TemporaryDirectory(prefix="orders-") as folder:
-        file = Path(folder) / "data.json"
-        file.write_bytes(orjson.dumps(before, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-        try:
-            subprocess.run([*shlex.split(editor), str(file)], check=True)
-        except (OSError, ValueError, subprocess.CalledProcessError) as error:
-            raise Problem(f"the editor {editor} failed: {error}; set EDITOR, or use --set or --data-file") from error
-        written = file.read_bytes()
-    try:
-        after = _object(orjson.loads(written), "what you wrote")
-    except orjson.JSONDecodeError as error:
-        raise Problem(f"what you wrote is no JSON: {error}; nothing was changed") from error
-    return None if after == before else after
 
 
 def _ask(count: int) -> None:

@@ -20,9 +20,9 @@ from rich.markup import escape
 
 from adapters.addresses import Forbidden
 from adapters.outgoing import Sender
-from cli.looking import put, table, time_of
 from cli.opening import open_shop
 from cli.options import Data, Json, Problem, actor, err, out, print_json
+from cli.showing import put, table, time_of
 from domain.ids import bare, fresh, shown
 from journal import deliveries as stored
 from journal import subscriptions
