@@ -6,7 +6,7 @@ what it once made stands in the journal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -35,37 +35,39 @@ class Timer:
 class Reactions:
     """What an event led to. `refunds` are transactions whose target rose."""
 
-    follow_ups: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    timers: list[Timer] = field(default_factory=list)
-    refunds: list[Transaction] = field(default_factory=list)
+    follow_ups: list[tuple[str, dict[str, Any]]]
+    timers: list[Timer]
+    refunds: list[Transaction]
 
 
 def react(order: Order, before: str, event: Event, context: Context) -> Reactions | None:
     """What follows from `event`, which brought the order from status `before` to where it is."""
-    made = Reactions()
+    follow_ups: list[tuple[str, dict[str, Any]]] = []
+    timers: list[Timer] = []
+    refunds: list[Transaction] = []
     status = order.status
     if status in _SHIPPABLE and not any(f.planned for f in order.fulfillments) and (shares := order.open_shares()):
         name = shown("fulfillments", derived(context.now, event.source, event.id, "plan"))
         items = [{"item": item.reference or shown("order-items", item.id), "quantity": n} for item, n in shares]
-        made.follow_ups.append(("FulfillmentCreated", {"fulfillment": name, "items": items}))
+        follow_ups.append(("FulfillmentCreated", {"fulfillment": name, "items": items}))
     for back in order.returns:
         name = back.reference or shown("returns", back.id)
         if back.status == ReturnStatus.REQUESTED and not back.for_staff:
-            made.follow_ups.append(("ReturnApproved", {"return": name, "by": "policy"}))
+            follow_ups.append(("ReturnApproved", {"return": name, "by": "policy"}))
         elif back.status == ReturnStatus.APPROVED:
-            made.follow_ups.append(("ReturnProcessingStarted", {"return": name, "by": "policy"}))
+            follow_ups.append(("ReturnProcessingStarted", {"return": name, "by": "policy"}))
     policy = context.policy
     if before == Status.NEW and status in (Status.PENDING, Status.FAILED) and policy.unpaid_after is not None:
-        made.timers.append(_timer(order, UNPAID, event.time + policy.unpaid_after, context))
+        timers.append(_timer(order, UNPAID, event.time + policy.unpaid_after, context))
     arriving = before not in AFTER_DELIVERY and status in AFTER_DELIVERY
     if arriving and policy.confirm_after is not None and not order.confirmed_at:
         arrived = order.last_delivery() or event.time
-        made.timers.append(_timer(order, CONFIRM, arrived + policy.confirm_after, context))
+        timers.append(_timer(order, CONFIRM, arrived + policy.confirm_after, context))
     for transaction in order.transactions:
         if transaction.target_raised:
             transaction.target_raised = False
-            made.refunds.append(transaction)
-    return made if made.follow_ups or made.timers or made.refunds else None
+            refunds.append(transaction)
+    return Reactions(follow_ups, timers, refunds) if follow_ups or timers or refunds else None
 
 
 def follow_up_id(order: Order, cause: Event, number: int, kind: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal, InvalidOperation
+from functools import lru_cache
 
 # ISO 4217, the currencies whose exponent is not 2.
 EXPONENTS = (
@@ -31,16 +32,21 @@ def exponent(currency: str) -> int:
     return EXPONENTS.get(currency, 2)
 
 
+@lru_cache(maxsize=256)
+def _least(currency: str) -> Decimal:
+    """The smallest amount of `currency` there is."""
+    return Decimal(1).scaleb(-exponent(currency))
+
+
 def round_down(amount: Decimal, currency: str) -> Decimal:
     """`amount` cut to what `currency` can express."""
-    return amount.quantize(Decimal(1).scaleb(-exponent(currency)), rounding=ROUND_DOWN)
+    return amount.quantize(_least(currency), rounding=ROUND_DOWN)
 
 
 def check(amount: Decimal, currency: str) -> Decimal:
     """`amount` itself, or MoneyError where it has more decimals than `currency`."""
-    places = exponent(currency)
-    if amount != amount.quantize(Decimal(1).scaleb(-places)):
-        raise MoneyError(f"{amount} {currency} has more than {places} decimals")
+    if amount != amount.quantize(_least(currency)):
+        raise MoneyError(f"{amount} {currency} has more than {exponent(currency)} decimals")
     return amount
 
 

@@ -8,6 +8,7 @@ PostgreSQL's "Array Input and Output Syntax"; a test fuzzes it against the serve
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 _PLAIN = frozenset(("uuid", "smallint", "integer", "bigint", "numeric", "boolean"))  # never need quotes
@@ -23,8 +24,10 @@ def array(values: Sequence[Any], kind: str) -> str:
     """
     if kind in _PLAIN:
         return "{" + ",".join(["NULL" if v is None else str(v) for v in values]) + "}"
-    if kind == "timestamptz" and values and values.count(values[0]) == len(values):  # most are one and the same
-        return "{" + ",".join([_quoted(values[0])] * len(values)) + "}"
+    if kind == "timestamptz" and values:
+        if values.count(values[0]) == len(values):  # most are one and the same
+            return "{" + ",".join([_time(values[0])] * len(values)) + "}"
+        return "{" + ",".join([_time(v) for v in values]) + "}"
     if kind in ("text", "jsonb") and values:
         try:
             joined, nulls = _BETWEEN.join(values), 0
@@ -37,12 +40,18 @@ def array(values: Sequence[Any], kind: str) -> str:
     return "{" + ",".join([_quoted(v) for v in values]) + "}"
 
 
+def _time(moment: datetime | None) -> str:
+    return "NULL" if moment is None else f'"{moment}"'
+
+
 def _quoted(value: Any) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, bytes):
         value = "\\x" + value.hex()
     elif isinstance(value, list):
+        if not value:
+            return '"{}"'
         value = array(value, "text")
     return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
