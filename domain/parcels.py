@@ -136,8 +136,8 @@ def recount(order: Order, event: Event, context: Context) -> None:
                 returned[each.order_item_id] = returned.get(each.order_item_id, 0) + each.quantity
     for item in order.items:
         quantity = item.quantity
-        gone, arrived, came_back = shipped.get(item.id, 0), delivered.get(item.id, 0), returned.get(item.id, 0)
-        counted = (gone if gone < quantity else quantity, arrived if arrived < quantity else quantity, came_back)
+        gone, here, back_again = shipped.get(item.id, 0), delivered.get(item.id, 0), returned.get(item.id, 0)
+        counted = (gone if gone < quantity else quantity, here if here < quantity else quantity, back_again)
         if counted != (item.shipped_quantity, item.delivered_quantity, item.returned_quantity):
             item.shipped_quantity, item.delivered_quantity, item.returned_quantity = counted
             touch(item)
