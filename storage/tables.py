@@ -45,9 +45,7 @@ METADATA = MetaData(
         "ix": "%(table_name)s_%(column_0_N_name)s_idx",
     }
 )
-HOT: dict[str, Any] = {
-    "postgresql_with": {"fillfactor": 70}
-}  # room on the page for updates in place: −75 B of log an event
+HOT: dict[str, Any] = {"postgresql_with": {"fillfactor": 85}}  # room on the page for updates in place
 
 
 def _uuid(name: str, *extra: Any, **options: Any) -> Column[Any]:
