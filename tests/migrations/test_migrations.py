@@ -92,7 +92,7 @@ def test_the_upgrade_path_equals_the_models(engine, migrated):
 def test_the_catalog_sees_what_is_to_be_compared(migrated):
     """Lest the comparison above holds because its queries find nothing."""
     found = {part: repr(rows) for part, rows in catalog(migrated).items()}
-    assert "fillfactor=85" in found["relations"]
+    assert "fillfactor=70" in found["relations"]
     assert "append-only; the truth." in found["relations"]
     assert "set once; null while" in found["columns"]
     assert "nextval('journal_seq'::regclass)" in found["columns"]
