@@ -11,6 +11,8 @@ auth        who calls, and what they may; known: keys looked up a moment ago; li
 tokens      what a key is, tokens for customers
 health      whether the process lives, and whether it can serve
 frame       each request's id, log line and headers; body: whole, within a limit
-errors      refusals in one shape; answers: exact money, times in UTC
+errors      refusals in one shape; answers: the JSON of whatever is said
+paths       names of the shop's own in a path, slashes included
+publisher   committed events into the streams, on a thread of its own
 serve       the process that serves
 """

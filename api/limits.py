@@ -3,7 +3,8 @@
 Redis key: orders:rate:KEY:MINUTE   requests taken so far; gone two minutes later
 
 A process takes requests by the lease, a hundredth of a minute's at a time, and spends them from its memory:
-most requests ask nobody. While Redis is away every request passes, and one a second asks again.
+most requests ask nobody. While Redis is away requests pass, but those of a key that is known to have spent its
+minute; one a second asks again.
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ class _Lease:
     taken: int = 0  # by everybody, when this process last asked
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    def spent(self, window: float, limit: int) -> bool:
+        """Whether this window's requests are known to be spent: no need to ask Redis."""
+        return self.window == window and not self.left and self.taken >= limit
+
 
 class Limits:
     """The limit of every key, as one process keeps it. `limit` None lets everything pass."""
@@ -68,7 +73,7 @@ class Limits:
             return None
         lease = self._leases.setdefault(key_id, _Lease())
         window, into = divmod(self._now(), WINDOW_S)
-        if lease.window != window or not lease.left:
+        if (lease.window != window or not lease.left) and not lease.spent(window, self._limit):
             if self._now() < self._away_until:
                 return None
             async with lease.lock:  # one asks; those who waited find what it brought
@@ -83,8 +88,8 @@ class Limits:
     async def _renew(self, lease: _Lease, key_id: str, window: int) -> bool:
         """Bring the lease to this window and fill it, if there is anything left. False: Redis is away."""
         limit = self._limit or 0
-        if lease.window == window and lease.taken >= limit:
-            return True  # spent, and known to be
+        if lease.spent(window, limit):
+            return True  # another request's asking told so, while this one waited for the lock
         if self._now() < self._away_until:
             return False
         if self._away_until:  # a Redis that hangs is waited for by one request; the others pass meanwhile

@@ -53,5 +53,5 @@ class Publisher:
             entries = [entry for group in groups if group is not None for entry in group]
             try:
                 self._streams.publish(entries)
-            except Exception:  # of the doorbell's broker; the relay rings again
+            except Exception:  # a fault of our own must not end the thread; the relay publishes
                 log.exception("publishing failed; the relay publishes %d events", len(entries))

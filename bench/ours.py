@@ -20,6 +20,7 @@ from domain.policy import Policy
 from journal.append import append
 from journal.entries import Entry
 from journal.policies import policy_id
+from journal.relay import undecided
 from journal.streams import DRAIN, Streams, connect
 from storage import engine as engines
 from workers.app import CHORES, ring
@@ -29,8 +30,6 @@ CHUNK = 1000  # envelopes a transaction, as `orders ingest` does
 POLL_S = 0.01
 PATIENCE_S = 120.0
 WORKER = ("workers.app", "-Q", f"{DRAIN},{CHORES}")
-# Whether any event has no result yet.
-UNDECIDED = text("select exists (select from journal j where not exists (select from results r where r.seq = j.seq))")
 
 
 def filled(database_url: str, play: Play, shards: int = SHARDS) -> dict[int, list[Entry]]:
@@ -140,7 +139,7 @@ class FullPath:
         if any(self.streams.lengths()):
             return False
         with self.engine.connect() as conn:
-            return not conn.execute(UNDECIDED).scalar_one()
+            return not undecided(conn)
 
 
 _LIKE = "where starts_with(o.order_number, :tag)"

@@ -52,11 +52,15 @@ class Plan:
 
     rounds: int = 5
     orders: int = 4000  # the drain's, the full path's and the ceiling's
-    rival_orders: int = 200
     batch: int = 256
     samples: int = 1000  # of latency, at the lowest rate
     other_batches: tuple[int, ...] = OTHER_BATCHES
     profile: Path | None = None
+
+    @property
+    def rival_orders(self) -> int:
+        """The rivals': a twentieth, since they would take minutes."""
+        return max(20, self.orders // 20)
 
     @property
     def command(self) -> str:
@@ -70,7 +74,7 @@ class Plan:
         return " ".join(["orders bench", *(["--quick"] if base is QUICK else []), *told])
 
 
-QUICK = Plan(rounds=2, orders=1000, rival_orders=50, samples=300, other_batches=())
+QUICK = Plan(rounds=2, orders=1000, samples=300, other_batches=())
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ STEPS = {
     ("journal/streams.py", "Streams.read"): "read the streams",
     ("journal/streams.py", "Streams.finish"): "finish the streams",
     ("journal/streams.py", "Streams.lengths"): "look at the streams",
-    ("journal/streams.py", "Streams.answer"): "look at the streams",
+    ("journal/streams.py", "Streams.answer"): "read the streams",
     ("journal/streams.py", "Streams.ring"): "look at the streams",
     ("journal/entries.py", "decode"): "decode entries",
     ("journal/drain.py", "Drain._read"): "decode entries",

@@ -128,12 +128,10 @@ def _drain(
     from bench import run as running
 
     usual = running.QUICK if quick else running.Plan()
-    played = orders or usual.orders
     plan = replace(
         usual,
         rounds=rounds or usual.rounds,
-        orders=played,
-        rival_orders=max(20, played // 20),
+        orders=orders or usual.orders,
         batch=batch or usual.batch,
         samples=samples or usual.samples,
         profile=profile,

@@ -24,7 +24,7 @@ from cli.options import Data, Json, out, print_json
 from cli.showing import put, table
 from domain.ids import shown
 from embedded import ServerError
-from journal import inbox, subscriptions
+from journal import subscriptions
 from journal.effects import counts
 from journal.streams import Streams, connect
 from storage import engine as engines
@@ -37,7 +37,7 @@ ALIVE_S = 20  # the timers' chore beats every five seconds
 SLOW_S, STUCK_S = 60, 900  # the oldest undecided event: a warning, a problem
 LATE_S = 300  # a refund or parked event that is so much past its time
 SKEW_S, WRONG_S = 2, 60  # between this host's clock and the database's: a warning, a problem
-FAILURES = 3  # of a tracker in a row
+FAILURES = 3  # of a tracker, or of one webhook's questions, in a row
 _COLORS = {OK: "green", WARNING: "yellow", PROBLEM: "red"}
 _CREDENTIALS = re.compile(r"://[^/@\s,]+@")
 
@@ -233,6 +233,12 @@ _TRACKERS = text("""
            count(*) filter (where finished and last_error is not null), max(last_error)
     from trackers where failures >= :failures
 """)
+_INBOX_DUE = text("""
+    select provider, count(*), count(*) filter (where attempts >= :failures),
+           max(last_error) filter (where attempts >= :failures)
+    from inbox where state = 'due' group by provider order by provider
+""")
+_INBOX_DEAD = text("select count(*) from inbox where state = 'dead'")
 _KEYS = text("select kind, count(*) from api_keys where revoked_at is null group by kind order by kind desc")
 
 
@@ -331,17 +337,28 @@ def _api(conn: Connection, settings: Settings, works: bool) -> Iterator[Check]:
 
 
 def _inbox(conn: Connection, settings: Settings, works: bool) -> Iterator[Check]:
-    found = inbox.counts(conn)
-    told = ", ".join(f"{count:,} {state}" for state, count in found.items() if count) or "none"
-    asked = bool(settings.webhook_secrets["portone"]) or settings.toss_api_key is not None
-    if found["dead"]:
+    """Webhooks that only say where to look. Those that are done stay for ever, and are not counted."""
+    waiting = conn.execute(_INBOX_DUE, {"failures": FAILURES}).all()
+    dead = conn.execute(_INBOX_DEAD).scalar_one()
+    missing = {}  # provider → the setting for want of which nobody asks it
+    if not settings.webhook_secrets["portone"]:
+        missing["portone"] = "ORDERS_PORTONE_SECRETS"
+    if settings.toss_api_key is None:
+        missing["toss"] = "ORDERS_TOSS_API_KEY"
+    if dead:
         remedy = "`orders dlq list`; mend the cause, then replay each, or discard what was made up"
-        yield Check("webhooks in", WARNING, told, remedy)
-    elif found["due"] and not asked:
-        remedy = "set ORDERS_PORTONE_SECRETS or ORDERS_TOSS_API_KEY again, else no provider is asked"
-        yield Check("webhooks in", WARNING, told, remedy)
-    else:
-        yield Check("webhooks in", OK, told)
+        yield Check("webhooks in", WARNING, f"{dead:,} dead", remedy)
+    for provider, due, failing, error in waiting:
+        if provider in missing:
+            remedy = f"set {missing[provider]} again, else {provider} is not asked"
+            yield Check("webhooks in", WARNING, f"{due:,} due", remedy)
+        elif failing:
+            says = f"{failing:,} of {provider} cannot be asked for; such as: {error or 'unknown'}"
+            remedy = "mend what it names; it is asked again by itself, and given up after ORDERS_PARKED_FOR"
+            yield Check("webhooks in", WARNING, says, remedy)
+    if not dead and not any(provider in missing or failing for provider, _, failing, _ in waiting):
+        due = sum(row[1] for row in waiting)
+        yield Check("webhooks in", OK, f"{due:,} due" if due else "none")
 
 
 def _webhooks(conn: Connection, settings: Settings, works: bool) -> Iterator[Check]:

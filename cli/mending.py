@@ -27,7 +27,7 @@ from cli.options import Data, Json, Problem, actor, err, out, print_json
 from cli.showing import put, table, time_of
 from domain.ids import bare, shown
 from journal import dead_letters, effects, inbox
-from journal.dead_letters import DeadLetterError, Done, Letter
+from journal.dead_letters import DeadLetterError, Done, Letter, LetterUnknown, NameAmbiguous
 from journal.inbox import GivenUp
 from workers.parts import Parts
 
@@ -37,7 +37,13 @@ STAFF = "staff"  # the state of a refund that waits for a person
 dlq = typer.Typer(help="Dead letters: why each was given up, and the way back.", no_args_is_help=True)
 parked = typer.Typer(help="Events that came too early, and what each waits for.", no_args_is_help=True)
 
-Ref = Annotated[str, typer.Argument(help="Its number, the event's id, or a refund's id (eff_…), as `dlq list` shows.")]
+Ref = Annotated[
+    str,
+    typer.Argument(
+        help="Its number, the event's id, or a refund's id (eff_…), as `dlq list` shows. A webhook's number works with "
+        "`dlq replay` and `dlq discard` alone."
+    ),
+]
 Refs = Annotated[
     list[str], typer.Argument(help="Numbers (of webhooks that were given up, these alone), events' ids, or eff_….")
 ]
@@ -210,6 +216,7 @@ def replay(refs: Refs, data: Data = None, json: Json = False) -> None:
         released: list[str] = []
         with opened.engine.begin() as conn:
             asked = inbox.ask_again(conn, _numbers(refs), actor())
+            _refuse_ambiguous(conn, asked)
             refs = _without(refs, asked)
             staff = _staff(conn, refs)
             done = dead_letters.replay(conn, [ref for ref in refs if bare(ref) not in staff], actor())
@@ -232,6 +239,7 @@ def discard(
     with _letters(data) as (opened, _), opened.engine.begin() as conn:
         why = why or f"discarded by {actor()}"
         let_be = inbox.discard(conn, _numbers(refs), actor(), why)
+        _refuse_ambiguous(conn, let_be)
         refs = _without(refs, let_be)
         staff = _staff(conn, refs)
         if staff:
@@ -314,13 +322,31 @@ def _staff(conn: Connection, refs: list[str]) -> list[str]:
 
 
 def _numbers(refs: list[str]) -> list[int]:
-    """Those of the names that may be of a webhook: journal numbers."""
-    return sorted({int(ref) for ref in refs if re.fullmatch("[0-9]{1,18}", ref)})
+    """Those of the names that may be of a webhook: journal numbers, as we write them (0017 is an event's id)."""
+    return sorted({int(ref) for ref in refs if re.fullmatch("[1-9][0-9]{0,17}", ref)})
+
+
+def _refuse_ambiguous(conn: Connection, webhooks: list[int]) -> None:
+    """Problem where a webhook's number also names a dead event. One that is closed leaves the number to the webhook."""
+    for seq in webhooks:
+        try:
+            found = dead_letters.find(conn, [str(seq)])
+        except LetterUnknown:
+            continue
+        except NameAmbiguous as error:
+            found = error.matches
+        for letter in found:
+            if letter.state == "open":
+                raise Problem(
+                    f"{seq} is a webhook and also the dead event {letter.name}: replay or discard that first, as "
+                    f"{letter.name}. Nothing was changed"
+                )
 
 
 def _without(refs: list[str], webhooks: list[int]) -> list[str]:
     """The names that are left for dead letters and refunds."""
-    return [ref for ref in refs if not set(_numbers([ref])) & set(webhooks)]
+    taken = set(map(str, webhooks))
+    return [ref for ref in refs if ref not in taken]
 
 
 def _ask(count: int) -> None:

@@ -8,11 +8,13 @@ order        the order, its items, and its lifecycle
 transaction  a payment record and its lifecycle
 fulfillment  items that ship together and their lifecycle
 returns      items that come back and their lifecycle
+parts        the mark on each of these: what storage has to write
 policy       the settings that decide: currency, periods, who starts a return
 outcome      what became of an event
 apply        one event through the machines: `apply(order, event, context)`
 parcels      apply's part for fulfillments and tracking
 refunds      what is due back, and on which payment
+allowed      what a request may ask for, from where an order stands
 reactions    what follows from a state: follow-up events, timers, effects
 fold         one order's events in arrival order: parks, retries, reacts
 ids          ids that follow from the event that made them

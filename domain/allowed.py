@@ -52,7 +52,7 @@ def movable(order: Order, step: str) -> list[Fulfillment | None]:
     """
     if order.canceled_at is not None or order.status == Status.NEW or not order.is_covered() or held_back(order):
         return []
-    plan = next((f for f in order.fulfillments if f.planned), None)
+    plan = order.plan()
     homeless: list[Fulfillment | None] = [None] if plan is None and order.open_shares() else []
     if step == Status.PREPARING:
         return [plan] if plan is not None else homeless if order.status == Status.PAID else []

@@ -16,8 +16,8 @@ from domain import fulfillment, returns, transaction
 from domain.allowed import return_window_closed
 from domain.ids import derived
 from domain.machine import advance, fire
-from domain.order import STEPS, Order, OrderItem, Status
-from domain.outcome import APPLIED, DONE, IGNORED, Outcome, dead, ignored, parked
+from domain.order import BEFORE_PAYMENT, STEPS, Order, OrderItem, Status
+from domain.outcome import APPLIED, DEAD, DONE, PARKED, Outcome, dead, ignored, parked
 from domain.parcels import match_items, named, parcel_step, recount, tracking_updated
 from domain.parts import FILLED, NEW, drop, touch
 from domain.policy import Context
@@ -43,7 +43,7 @@ def apply(order: Order, event: Event, context: Context, waiting: Sequence[Event]
     if order.status == Status.NEW and event.type != "OrderCreated":
         return parked("order_unknown")
     outcome = _HANDLERS[event.type](order, event, context, waiting)
-    if outcome.kind not in (APPLIED, IGNORED):
+    if outcome.kind == PARKED or outcome.kind == DEAD:
         return outcome
     if event.type in _MOVES_ITEMS:
         recount(order, event, context)
@@ -62,7 +62,7 @@ def apply(order: Order, event: Event, context: Context, waiting: Sequence[Event]
 def flags_of(order: Order) -> list[str]:
     """What a person should know about the order, sorted."""
     flags = {flag for flag in order.flags if flag in _STICKY} if order.flags else set()
-    if order.status in (Status.PENDING, Status.FAILED) and 0 < order.captured() < order.total_amount:
+    if order.status in BEFORE_PAYMENT and 0 < order.captured() < order.total_amount:
         flags.add("underpaid")
     if order.canceled_at is not None and any(f.has_left() for f in order.fulfillments):
         flags.add("shipped_after_cancel")
@@ -384,7 +384,11 @@ def _return_completed(order: Order, event: Event, context: Context, waiting: Seq
 
 def _over_fulfilled(order: Order) -> bool:
     taken = order.taken()
-    return bool(taken) and any(taken.get(item.id, 0) > item.quantity for item in order.items)
+    if taken:
+        for item in order.items:
+            if taken.get(item.id, 0) > item.quantity:
+                return True
+    return False
 
 
 _HANDLERS: dict[str, Handler] = {

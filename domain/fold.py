@@ -11,7 +11,7 @@ from typing import Any
 
 from domain.apply import apply
 from domain.order import Order
-from domain.outcome import APPLIED, DEAD, IGNORED, PARKED, Outcome, dead, parked
+from domain.outcome import DEAD, PARKED, Outcome, dead, parked
 from domain.policy import Context
 from domain.reactions import Timer, follow_up_id, react
 from domain.transaction import Transaction
@@ -103,16 +103,17 @@ class Fold:
 
     def _one(self, event: Event, waiting: list[Event] | None = None, again: bool = False) -> Outcome:
         order, before = self.order, self.order.status
-        detail = self.known_poison.get((event.source, event.id))
+        detail = self.known_poison.get((event.source, event.id)) if self.known_poison else None
         try:
             if detail is not None:
                 outcome = dead("bug", detail)
             else:
                 outcome = apply(order, event, self.context, self.waiting if waiting is None else waiting)
-            decided = outcome.kind in (APPLIED, IGNORED)
-            if outcome.kind == PARKED:
+            is_parked = outcome.kind == PARKED
+            decided = not is_parked and outcome.kind != DEAD
+            if is_parked:
                 self.reasons[event.seq] = outcome.reason or ""
-            if not (again and outcome.kind == PARKED):
+            if not (again and is_parked):
                 number = order.version if decided else None
                 self.settled.append(Settled(event, outcome, order, number, before, order.status, order.version))
             if decided and self.reacting:

@@ -36,6 +36,7 @@ LIFECYCLE = (
     ("OrderCanceled", (S.PENDING, S.PACKED), S.FAILED),
 )
 MACHINE = build(Status, LIFECYCLE)
+_LEFT = frozenset((S.SHIPPED, S.DELIVERED))
 
 # How far along a step is: what a later step says about items and parcel counts more.
 RANK = {
@@ -81,7 +82,7 @@ class Fulfillment:
 
     def has_left(self) -> bool:
         """On its way, or arrived."""
-        return self.status in (S.SHIPPED, S.DELIVERED)
+        return self.status in _LEFT
 
 
 @dataclass(slots=True, eq=False)

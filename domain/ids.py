@@ -29,7 +29,7 @@ PREFIXES = {
 }
 
 
-_HEX = re.compile("[0-9a-f]+")
+_HEX = re.compile("[0-9a-f]{32}")
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
@@ -63,6 +63,6 @@ def shown(collection: str, uuid: str) -> str:
 def bare(name: str) -> str | None:
     """The UUID text in `name` (`ord_…`, with or without dashes), or None where there is none."""
     digits = name.rpartition("_")[2].replace("-", "").lower()
-    if len(digits) != 32 or not _HEX.fullmatch(digits):
+    if not _HEX.fullmatch(digits):
         return None
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

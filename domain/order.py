@@ -70,6 +70,7 @@ LIFECYCLE = (
 )
 MACHINE = build(Status, LIFECYCLE)
 
+BEFORE_PAYMENT = frozenset((S.PENDING, S.FAILED))
 AFTER_DELIVERY = frozenset((S.DELIVERED, S.CONFIRMED, S.RETURN_REQUESTED, S.RETURN_PROCESSING, S.RETURNED))
 
 
@@ -215,15 +216,24 @@ class Order:
         """When the last parcel arrived, as far as we know."""
         return max((f.delivered_at for f in self.fulfillments if f.delivered_at), default=None)
 
+    def plan(self) -> Fulfillment | None:
+        """The fulfillment that the order started by itself, as long as there is something left in it."""
+        for parcel in self.fulfillments:
+            if parcel.planned:
+                return parcel
+        return None
+
     def taken(self) -> dict[str, int]:
         """item id → how many of it are in living fulfillments, the plan aside."""
-        living = {f.id for f in self.fulfillments if f.lives() and not f.planned}
         found: dict[str, int] = {}
-        if not living:
-            return found
-        for share in self.fulfillment_items:
-            if share.fulfillment_id in living:
-                found[share.order_item_id] = found.get(share.order_item_id, 0) + share.quantity
+        living = []
+        for parcel in self.fulfillments:  # loops: this is asked twice an event
+            if not parcel.planned and parcel.lives():
+                living.append(parcel.id)
+        if living:
+            for share in self.fulfillment_items:
+                if share.fulfillment_id in living:
+                    found[share.order_item_id] = found.get(share.order_item_id, 0) + share.quantity
         return found
 
     def open_shares(self) -> list[tuple[OrderItem, int]]:
@@ -231,8 +241,12 @@ class Order:
         taken = self.taken()
         if not taken:
             return [(item, item.quantity) for item in self.items]
-        left = [(item, item.quantity - taken.get(item.id, 0)) for item in self.items]
-        return [(item, quantity) for item, quantity in left if quantity > 0]
+        left = []
+        for item in self.items:
+            quantity = item.quantity - taken.get(item.id, 0)
+            if quantity > 0:
+                left.append((item, quantity))
+        return left
 
 
 STEPS = steps(MACHINE, Order)

@@ -117,7 +117,10 @@ def tracking_updated(order: Order, event: Event, context: Context, waiting: Sequ
 
 def recount(order: Order, event: Event, context: Context) -> None:
     """Count anew what hangs on parcels and returns: the items' quantities, and what is left in the plan."""
-    left = {f.id: f.status == Status.DELIVERED for f in order.fulfillments if f.has_left()}
+    left: dict[str, bool] = {}  # parcel id → whether it arrived
+    for parcel in order.fulfillments:
+        if parcel.has_left():
+            left[parcel.id] = parcel.status == Status.DELIVERED
     shipped: dict[str, int] = {}
     delivered: dict[str, int] = {}
     if left:
@@ -141,7 +144,7 @@ def recount(order: Order, event: Event, context: Context) -> None:
         if counted != (item.shipped_quantity, item.delivered_quantity, item.returned_quantity):
             item.shipped_quantity, item.delivered_quantity, item.returned_quantity = counted
             touch(item)
-    plan = next((f for f in order.fulfillments if f.planned), None)
+    plan = order.plan()
     if plan is not None:
         shares = order.open_shares()
         _list_items(order, plan, shares, event, context)
@@ -151,7 +154,7 @@ def recount(order: Order, event: Event, context: Context) -> None:
 
 def _planned(order: Order, event: Event, context: Context) -> Outcome:
     """Our own follow-up: start a plan with all that is open, unless that was done or is no longer due."""
-    if order.canceled_at is not None or any(f.planned for f in order.fulfillments) or not order.open_shares():
+    if order.canceled_at is not None or order.plan() is not None or not order.open_shares():
         return ignored("overtaken")
     order.fulfillments.append(
         Fulfillment(

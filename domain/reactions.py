@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.ids import derived, shown
-from domain.order import AFTER_DELIVERY, Order, Status
+from domain.order import AFTER_DELIVERY, BEFORE_PAYMENT, Order, Status
 from domain.policy import Context
 from domain.returns import Status as ReturnStatus
 from domain.transaction import Transaction
@@ -46,7 +46,7 @@ def react(order: Order, before: str, event: Event, context: Context) -> Reaction
     timers: list[Timer] = []
     refunds: list[Transaction] = []
     status = order.status
-    if status in _SHIPPABLE and not any(f.planned for f in order.fulfillments) and (shares := order.open_shares()):
+    if status in _SHIPPABLE and order.plan() is None and (shares := order.open_shares()):
         name = shown("fulfillments", derived(context.now, event.source, event.id, "plan"))
         items = [{"item": item.reference or shown("order-items", item.id), "quantity": n} for item, n in shares]
         follow_ups.append(("FulfillmentCreated", {"fulfillment": name, "items": items}))
@@ -57,7 +57,7 @@ def react(order: Order, before: str, event: Event, context: Context) -> Reaction
         elif back.status == ReturnStatus.APPROVED:
             follow_ups.append(("ReturnProcessingStarted", {"return": name, "by": "policy"}))
     policy = context.policy
-    if before == Status.NEW and status in (Status.PENDING, Status.FAILED) and policy.unpaid_after is not None:
+    if before == Status.NEW and status in BEFORE_PAYMENT and policy.unpaid_after is not None:
         timers.append(_timer(order, UNPAID, event.time + policy.unpaid_after, context))
     arriving = before not in AFTER_DELIVERY and status in AFTER_DELIVERY
     if arriving and policy.confirm_after is not None and not order.confirmed_at:
@@ -68,6 +68,16 @@ def react(order: Order, before: str, event: Event, context: Context) -> Reaction
             transaction.target_raised = False
             refunds.append(transaction)
     return Reactions(follow_ups, timers, refunds) if follow_ups or timers or refunds else None
+
+
+def awaits(kind: str, status: str, confirmed: bool) -> bool:
+    """Whether a timer of this kind has anything left to do for an order of this status.
+
+    What was once paid or ended never expires; an order that has to arrive again starts a timer anew when it does.
+    """
+    if kind == UNPAID:
+        return status in BEFORE_PAYMENT
+    return status in AFTER_DELIVERY and status != Status.RETURNED and not confirmed
 
 
 def follow_up_id(order: Order, cause: Event, number: int, kind: str) -> tuple[str, str]:

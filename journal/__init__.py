@@ -6,6 +6,7 @@ streams       Redis: a stream and a doorbell a shard, capped; expendable
 batch         one transaction: lock, load, fold, write
 matching      which order an event is about: numbers, claims, and what waits for them
 writing       what a batch writes besides the orders
+requests      one request of the API: applied at once, or refused; idempotency keys
 drain         what answers a doorbell: batches from the ringing shards
 relay         puts undecided events back into streams; knows what is decided
 sweep         parked events: examined again as a net, given up when their time is over

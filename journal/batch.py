@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -26,6 +25,7 @@ from domain.order import Order
 from domain.outcome import Outcome, dead, parked
 from domain.parts import NEW, touch
 from domain.policy import Context
+from events.catalogue import Event
 from journal import changes, writing
 from journal.entries import Entry, read, shard_of
 from journal.matching import (
@@ -251,25 +251,28 @@ def _fold_each(batch: Batch, by_number: dict[str, str], owner: dict[str, str | N
             touch(fold.order)
         taken = taken_by_another(event, keys, owner, order_id)
         if taken is None:
-            _unless_poison(batch, fold, spoilt, partial(fold.take, event))
+            _unless_poison(batch, fold, spoilt, fold.take, event)
         else:
             fold.settled.append(Settled(event, taken, fold.order, None, fold.order.status, fold.order.status, 0))
     return spoilt
 
 
-def _unless_poison(batch: Batch, fold: Fold, spoilt: set[str], step: Callable[[], object]) -> None:
+def _unless_poison(batch: Batch, fold: Fold, spoilt: set[str], step: Callable[..., object], *events: Event) -> None:
     """Take a step of a fold, unless its order is spoilt; note the poison that spoils it."""
     if fold.order.id in spoilt:
         return
     try:
-        step()
+        step(*events)
     except Poisoned as found:
         batch.kept.poison[found.key] = found.detail
         spoilt.add(fold.order.id)
 
 
 def _write(conn: Connection, batch: Batch) -> tuple[Report, list[Entry]]:
-    """(what it came to, the follow-ups as journaled.) State, follow-ups, timers, effects, trackers, parked, dead letters, results: all in one statement."""
+    """State, follow-ups, timers, effects, trackers, parked, dead letters, results, all in one statement.
+
+    → what it came to, and the follow-ups as journaled.
+    """
     now, shop = batch.context.now, batch.shop
     folds = list(batch.folds.values())
     writes = Writes()

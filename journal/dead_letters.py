@@ -48,8 +48,8 @@ class LetterUnknown(DeadLetterError):
 
     def __init__(self, ref: str) -> None:
         super().__init__(
-            f"{ref}: no dead letter has this name; give its number, its id, or the event's id "
-            f"(`orders dlq list` shows them). Nothing was changed"
+            f"{ref}: no dead letter has this name; give its number, its id, or the event's id (`orders dlq list` shows "
+            "them); a webhook's number works with `dlq replay` and `dlq discard` alone. Nothing was changed"
         )
         self.ref = ref
 

@@ -46,7 +46,6 @@ __all__ = [
     "Payment",
     "Provider",
     "ask_again",
-    "counts",
     "discard",
     "enter",
     "given_up",
@@ -254,7 +253,6 @@ def _later(
 
 # -- operators -----------------------------------------------------------------------------------------------
 
-_COUNTS = text("select state, count(*) as n from inbox group by state")
 _GIVEN_UP = text("""
     select i.seq, i.provider, j.event_id, j.type, j.subject, j.data ->> 'paymentId', i.last_error, i.attempts,
            i.updated_at
@@ -289,11 +287,6 @@ class GivenUp:
     error: str
     attempts: int
     died_at: datetime
-
-
-def counts(conn: Connection) -> dict[str, int]:
-    """How many thin webhooks are in each state."""
-    return dict.fromkeys((DUE, DONE, DEAD), 0) | {row.state: row.n for row in conn.execute(_COUNTS)}
 
 
 def given_up(

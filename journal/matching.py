@@ -115,9 +115,9 @@ class _Beside(NamedTuple):
 
     kind: str
     seq: int
-    order_id: str | None
-    key: str | None
-    reason: str
+    order_id: Any
+    key: Any
+    reason: Any
 
 
 def decoded(batch: Batch, entry: Entry, *, parked_before: bool = False) -> Event | None:
@@ -229,7 +229,7 @@ def look_beside(conn: Connection, batch: Batch, orders: dict[str, Order]) -> dic
     }
     rows = [_Beside(*row) for row in _BESIDE.run(conn, parameters)]
     _drop_known(batch, {row.seq for row in rows if row.kind == "seen"})
-    batch.told = frozenset(row.key for row in rows if row.kind == "told" and row.key)
+    batch.told = frozenset(row.key for row in rows if row.kind == "told")
     return _waiting(conn, batch, orders, [row for row in rows if row.kind == "parked"])
 
 
@@ -253,7 +253,7 @@ def _waiting(
     found: dict[str, list[Event]] = defaultdict(list)
     entries = {entry.seq: entry for entry in read(conn, [row.seq for row in rows])}
     for row in sorted(rows, key=lambda r: r.seq):
-        order_id = row.order_id or owner[row.key or ""]
+        order_id = row.order_id or owner[row.key]
         if order_id not in orders:
             continue
         batch.was_parked[row.seq] = (row.order_id, row.reason)

@@ -2,7 +2,8 @@
 
 Where an event waits, a request is refused: whatever does not end `applied` is rolled back whole, and
 nothing of it is recorded. A rival that was faster (a deadlock, the same new order number) is met by
-trying again. What follows by itself is journaled with the request and left to the workers.
+trying again. What follows by itself is journaled with the request and left to the workers, unless `tell`
+is asked to go to the end.
 
 Idempotency keys: the first answer to a key is kept with the write that it answers, and given again
 for a day. A refused request keeps nothing, so the same key may try again. Two at once: the second

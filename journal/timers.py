@@ -13,9 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from domain.order import AFTER_DELIVERY, Status
 from domain.policy import Context, Policy
-from domain.reactions import CONFIRM, UNPAID
+from domain.reactions import CONFIRM, awaits
 from events.catalogue import payment_key
 from events.envelope import OWN_SOURCE, Envelope
 from journal.append import append
@@ -107,11 +106,11 @@ def _fire(conn: Connection, policy: Policy, shop: Shop, now: datetime) -> int | 
 
 def _event_of(kind: str, status: str, confirmed: bool, captured: bool) -> str | None:
     """The event that a due timer becomes, or None where it is no longer wanted."""
-    if kind == UNPAID and status in (Status.PENDING, Status.FAILED) and not captured:
-        return "OrderExpired"
-    if kind == CONFIRM and status in AFTER_DELIVERY and status != Status.RETURNED and not confirmed:
+    if not awaits(kind, status, confirmed):
+        return None
+    if kind == CONFIRM:
         return "OrderConfirmed"
-    return None
+    return None if captured else "OrderExpired"
 
 
 def _undecided(conn: Connection, due: Sequence[Any], ids: list[str], shards: int) -> list[int]:

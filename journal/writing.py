@@ -16,6 +16,7 @@ from domain.ids import derived, fresh
 from domain.outcome import DEAD, PARKED, Outcome
 from domain.parts import CLEAN
 from domain.policy import Context
+from domain.reactions import awaits
 from events.envelope import Envelope
 from journal.append import KINDS, NAMES
 from journal.entries import Entry, shard_of
@@ -65,8 +66,13 @@ _TIMERS = _insert(
 
 
 def timers(writes: Writes, folds: Iterable[Fold]) -> None:
-    """Set the timers that the batch's orders started."""
-    last = {(t.order_id, t.kind): t for fold in folds for t in fold.timers}
+    """Set the timers that the batch's orders started, but those that the batch itself made needless."""
+    last = {
+        (t.order_id, t.kind): t
+        for fold in folds
+        for t in fold.timers
+        if awaits(t.kind, fold.order.status, fold.order.confirmed_at is not None)
+    }
     writes.add(_TIMERS, [(t.order_id, t.kind, t.due, t.held) for t in last.values()])
 
 

@@ -131,7 +131,6 @@ def _part_sql(name: str, table: Table) -> str:
 
 
 _SELECT = f"select {', '.join(_q(n) for n in _ORDERS.names)} from orders where"
-_PEEK = Statement(f"{_SELECT} id = any(cast(:names as uuid[])) order by id")
 # What an order may be named by: the type of the name, and the orders of such names. None of them ever changes.
 _NAMED_BY = {
     "id": ("uuid", "id = any(cast(:names as uuid[]))"),
@@ -140,6 +139,7 @@ _NAMED_BY = {
     "fulfillment": ("uuid", "id in (select order_id from fulfillments where id = any(cast(:names as uuid[])))"),
     "return": ("uuid", "id in (select order_id from returns where id = any(cast(:names as uuid[])))"),
 }
+_PEEK = Statement(f"{_SELECT} {_NAMED_BY['id'][1]} order by id")
 _LOCK = {by: (kind, Statement(f"{_SELECT} {which} order by id for update")) for by, (kind, which) in _NAMED_BY.items()}
 _LOAD = Statement(f"select {', '.join(_part_sql(name, table) for name, _, table, _ in _PARTS)}")
 _REVIVALS = {

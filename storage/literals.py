@@ -1,20 +1,19 @@
 """PostgreSQL array literals made by hand, as bound parameters of `unnest`.
 
-psycopg's own list dumper asks every value for its type: 0.8 µs a text, 2.4 µs a time; a joined
-literal costs 0.01 µs (measured in the drain's spike: +20 to +37 % events/s). The quoting follows
-PostgreSQL's "Array Input and Output Syntax"; a test fuzzes it against the server.
+psycopg's own list dumper asks every value for its type: 0.8 µs a text, 2.4 µs a time (measured in the drain's spike:
++20 to +37 % events/s). JSON and array literals differ in their brackets, and in escapes where there are any; so
+orjson writes what needs none: 0.01 µs a value, 0.1 µs a time. The quoting follows PostgreSQL's "Array Input and Output
+Syntax"; a test fuzzes it against the server.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
-_PLAIN = frozenset(("uuid", "smallint", "integer", "bigint", "numeric", "boolean"))  # never need quotes
-# Between two texts, and for a null: no text of ours holds either (the envelope refuses NUL); where one does,
-# each text is quoted by itself, and PostgreSQL says what it thinks of it.
-_BETWEEN, _NULL = "\x00", "\x01"
+import orjson
+
+_NEVER_ESCAPED = frozenset(("uuid", "smallint", "integer", "bigint", "boolean", "timestamptz"))
 
 
 def array(values: Sequence[Any], kind: str) -> str:
@@ -22,26 +21,18 @@ def array(values: Sequence[Any], kind: str) -> str:
 
     Texts, JSON texts and times are quoted; bytes become \\x… (bytea); lists are themselves literals of text[].
     """
-    if kind in _PLAIN:
+    if kind in _NEVER_ESCAPED:
+        return "{" + orjson.dumps(values).decode()[1:-1] + "}"
+    if kind == "numeric":
         return "{" + ",".join(["NULL" if v is None else str(v) for v in values]) + "}"
-    if kind == "timestamptz" and values:
-        if values.count(values[0]) == len(values):  # most are one and the same
-            return "{" + ",".join([_time(values[0])] * len(values)) + "}"
-        return "{" + ",".join([_time(v) for v in values]) + "}"
-    if kind in ("text", "jsonb") and values:
+    if kind == "text":
         try:
-            joined, nulls = _BETWEEN.join(values), 0
-        except TypeError:  # a null among them
-            joined, nulls = _BETWEEN.join([_NULL if v is None else v for v in values]), values.count(None)
-        if joined.count(_BETWEEN) == len(values) - 1 and joined.count(_NULL) == nulls:
-            quoted = joined.replace("\\", "\\\\").replace('"', '\\"').replace(_BETWEEN, '","')
-            literal = '{"' + quoted + '"}'
-            return literal.replace(f'"{_NULL}"', "NULL") if nulls else literal
+            json = orjson.dumps(values)
+        except TypeError:  # half of a pair of surrogates: the driver says so
+            json = b"\\"
+        if b"\\" not in json:
+            return "{" + json.decode()[1:-1] + "}"
     return "{" + ",".join([_quoted(v) for v in values]) + "}"
-
-
-def _time(moment: datetime | None) -> str:
-    return "NULL" if moment is None else f'"{moment}"'
 
 
 def _quoted(value: Any) -> str:
@@ -50,8 +41,6 @@ def _quoted(value: Any) -> str:
     if isinstance(value, bytes):
         value = "\\x" + value.hex()
     elif isinstance(value, list):
-        if not value:
-            return '"{}"'
         value = array(value, "text")
     return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
 

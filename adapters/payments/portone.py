@@ -25,18 +25,19 @@ from events.envelope import EnvelopeError
 from events.money import Money, MoneyError
 
 SOURCE = "portone"
-# Types that may move an order, and so are asked for. The others (Ready, VirtualAccountIssued, PayPending,
-# CancelPending, disputes, billing keys …) are kept and ignored.
-ASKED = ("Transaction.Paid", "Transaction.Failed", "Transaction.Cancelled", "Transaction.PartialCancelled")
+PARTIAL = "Transaction.PartialCancelled"
 # What the API may still say of a payment while its webhook is here already. That one is signed, so the API is asked
 # again until it knows. What contradicts the webhook instead (FAILED, for a Paid), or came after it, is the API's to say.
 _OPEN = ("READY", "PAY_PENDING", "VIRTUAL_ACCOUNT_ISSUED")
 BEHIND = {
     "Transaction.Paid": _OPEN,
     "Transaction.Failed": _OPEN,
-    "Transaction.PartialCancelled": (*_OPEN, "PAID"),
+    PARTIAL: (*_OPEN, "PAID"),
     "Transaction.Cancelled": (*_OPEN, "PAID", "PARTIAL_CANCELLED"),
 }
+# Types that may move an order, and so are asked for. The others (Ready, VirtualAccountIssued, PayPending,
+# CancelPending, disputes, billing keys …) are kept and ignored.
+ASKED = tuple(BEHIND)
 KEPT = ("storeId", "paymentId", "transactionId", "cancellationId", "billingKey")  # ids; never whom they belong to
 
 
@@ -88,6 +89,8 @@ class _Method(BaseModel):
 
 
 class _Cancellation(BaseModel):
+    id: str | None = None
+    status: str | None = None
     cancelledAt: Time | None = None  # noqa: N815
 
 
@@ -139,6 +142,11 @@ class PortOne:
                 f"{SOURCE}: its API still says {found.status} of payment {payment_id}, whose webhook said {told}; "
                 "where that lasts, see PortOne's console"
             )
+        if told == PARTIAL and _lacks(found, data.get("cancellationId")):
+            raise NoAnswer(
+                f"{SOURCE}: its API does not show cancellation {data['cancellationId']} of payment {payment_id} yet, "
+                f"whose webhook said {told}; where that lasts, see PortOne's console"
+            )
         return _standing(found, time)
 
 
@@ -157,6 +165,14 @@ class PortOneUnasked:
         if kind.endswith(".Cancelled"):
             return Payment(payment_id, refunded_at=time, ended="PaymentCanceled", ended_at=time)
         raise NotTold("portone tells no amount of a partial cancellation; set ORDERS_PORTONE_API_KEY, then ask again")
+
+
+def _lacks(found: _Payment, cancellation_id: str | None) -> bool:
+    """Whether the amounts are of before this partial cancellation: the status alone says so of the first one only."""
+    if found.status != "PARTIAL_CANCELLED" or cancellation_id is None:
+        return False
+    listed = [each for each in found.cancellations if each.id is not None]
+    return bool(listed) and not any(each.id == cancellation_id and each.status != "REQUESTED" for each in listed)
 
 
 def _standing(found: _Payment, told_at: datetime) -> Payment:

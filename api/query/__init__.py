@@ -7,6 +7,7 @@ collections   the table of collections: fields, relationships, joins, who sees w
 values        a value as it came → what a field of its kind is compared with
 operators     a column, an operator, a value → SQL
 compiling     a where and a sort → SQL, over relationships
+statements    the SQL behind documents, built once
 finding       pages, documents by id, counts
 describing    what is answered, for OpenAPI; parameters: what may be asked
 routes        the HTTP routes

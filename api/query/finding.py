@@ -1,7 +1,7 @@
 """Documents by query: a page, one by id, how many. A constant number of statements, whatever the page's size.
 
     a page            one statement; its count another, unless the page itself tells
-    depth 0           none, but one a join that the query asks more of than its first ids
+    depth 0           none for a join's first ids, unless pages are skipped; one for each other join
     depth 1           one a join and one more for its items; one a collection that relationships point at
     depth 2           the same again for what depth 1 embeds
 

@@ -103,8 +103,9 @@ def _numbered(each: Join, asked: JoinQuery, customer: Who, whole: bool) -> Selec
 
 
 def brought(of: Collection, query: Query, depth: int) -> frozenset[str]:
-    """The joins of which a document shows no more than the first ids: its row brings them along."""
-    if depth or not query.joined:
+    """The joins of which a document shows no more than the first ids: its row brings them along; not where pages are
+    skipped: OFFSET would compute them for every row it passes."""
+    if depth or query.page > 1 or not query.joined:
         return frozenset()
     return frozenset(name for name in of.joins if query.joins.get(name, FIRST) == FIRST and query.wants(name))
 

@@ -61,7 +61,8 @@ def update(write: Write, return_id: str, status: str) -> Work:
 def with_refund(write: Write, sent: ReturnWithRefund) -> Work:
     """A return from its request to its end, at once; its refund is recorded and goes out by itself.
 
-    The steps are events of the caller: what our policy adds to the first of them finds them done.
+    The steps are events of the caller; those that our policy took at once find themselves overtaken, the last one
+    applies.
     """
 
     def work(request: Request) -> tuple[int, Document]:

@@ -12,11 +12,11 @@ from pathlib import Path
 from queue import Queue
 
 import redis
-from sqlalchemy import text
 
 from api.app import create_app
 from api.doors import Doors, open_doors
 from journal.drain import Drain
+from journal.relay import undecided
 from journal.streams import Streams, connect
 from storage import keys
 from storage.settings import read
@@ -24,7 +24,6 @@ from tests.serving import served
 
 SECRET = "a-secret-of-more-than-32-characters"
 SETTLE_S = 20.0
-WAITING = text("select count(*) from journal j where not exists (select from results r where r.seq = j.seq)")
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Serving:
 
     def _waiting(self) -> int:
         with self.doors.engine.connect() as conn:
-            return int(conn.execute(WAITING).scalar_one())
+            return undecided(conn)
 
 
 @contextmanager

@@ -22,6 +22,16 @@ def test_what_stops_matching_on_the_way_hides_no_other(client, where):
     assert list(client.from_("orders").iterate(where=where)) == []
 
 
+@pytest.mark.parametrize("sort", ["id", ["id"], ("id",)])
+def test_by_id_each_comes_once_however_that_is_written(client, sort):
+    orders = [an_order(client).id for _ in range(5)]
+    seen: list[str] = []
+    for order in client.from_("orders").iterate(where=PENDING, sort=sort, page_size=2):
+        seen.append(order.id)
+        client.api.update_order(order.id, status="canceled")
+    assert seen == orders
+
+
 @pytest.mark.parametrize("where", [None, {}])
 def test_what_is_created_on_the_way_comes_last(client, where):
     orders = [an_order(client).id for _ in range(3)]

@@ -170,3 +170,26 @@ def test_a_webhook_whose_provider_told_nothing_is_a_warning(shop, orders):
     shop.do("update inbox set state = 'dead', last_error = 'x'")
     found = checks(orders("doctor", "--json"))["webhooks in"]
     assert (found["level"], found["says"], "orders dlq list" in found["remedy"]) == ("warning", "1 dead", True)
+
+
+def test_a_webhook_that_is_asked_for_in_vain_is_a_warning_of_its_provider_alone(shop, orders, monkeypatch):
+    monkeypatch.setenv("ORDERS_TOSS_API_KEY", "test_sk")
+    shop.tell(*(told(f"{name}.x", subject="N1", paymentId=f"p-{name}") for name in ("toss", "portone")))
+    shop.do(
+        "insert into inbox (id, provider, seq, attempts, last_error) "
+        "select gen_random_uuid(), split_part(type, '.', 1), seq, 2, split_part(type, '.', 1) || ': HTTP 401' from journal"
+    )
+
+    def warnings() -> list[tuple[str, str]]:
+        found = [each for each in orders("doctor", "--json").json["checks"] if each["name"] == "webhooks in"]
+        return [(each["says"], each["remedy"]) for each in found if each["level"] == "warning"]
+
+    [(unasked, remedy)] = warnings()  # twice is no warning yet
+    assert (unasked, "ORDERS_PORTONE_SECRETS" in remedy, "TOSS" in remedy) == ("1 due", True, False)
+    shop.do("update inbox set attempts = 3")
+    [_, (says, remedy)] = warnings()
+    assert says == "1 of toss cannot be asked for; such as: toss: HTTP 401"
+    assert "ORDERS_PARKED_FOR" in remedy
+    shop.do("update inbox set state = 'done'")
+    found = checks(orders("doctor", "--json"))["webhooks in"]
+    assert (found["level"], found["says"]) == ("ok", "none")

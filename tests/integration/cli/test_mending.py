@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -229,3 +230,41 @@ def test_webhooks_whose_provider_told_nothing_are_listed_and_asked_for_again_or_
 def test_where_one_name_is_wrong_no_webhook_is_asked_for_again_either(shop, orders, given_up):
     assert orders("dlq", "replay", given_up[0], "unheard-of").code == 1
     assert {row[0] for row in shop.do("select state from inbox")} == {"dead"}
+
+
+@pytest.fixture
+def namesake(shop, given_up):
+    """A webhook's number that is also the id of a dead event, from the source `shop`."""
+    shop.tell(created(), replace(paid(currency="USD"), id=given_up[0]))
+    return given_up[0]
+
+
+@pytest.mark.parametrize("command", ["replay", "discard"])
+def test_a_number_that_also_names_a_dead_event_changes_neither(shop, orders, namesake, command):
+    done = orders("dlq", command, namesake)
+    assert (done.code, f"{namesake} is a webhook and also the dead event shop/{namesake}" in done.err) == (1, True)
+    assert {row[0] for row in shop.do("select state from inbox")} == {"dead"}
+    assert only(orders)["state"] == "open"
+    assert shop.do("select from audit") == []
+
+
+def test_once_the_dead_event_is_settled_by_its_name_the_number_is_the_webhooks(shop, orders, namesake):
+    assert orders("dlq", "discard", f"shop/{namesake}").code == 0
+    assert shop.do("select from inbox where state <> 'dead'") == []
+    assert orders("dlq", "replay", namesake, "--json").json["webhooks"] == [namesake]
+    assert [row[0] for row in shop.do("select state from inbox order by seq")] == ["due", "dead"]
+
+
+def test_a_number_in_another_writing_is_an_events_id(shop, orders, given_up):
+    padded = f"00{given_up[0]}"
+    shop.tell(created(), replace(paid(currency="USD"), id=padded))
+    assert len(orders("dlq", "discard", padded, "--json").json["discarded"]) == 1
+    assert {row[0] for row in shop.do("select state from inbox")} == {"dead"}
+
+
+@pytest.mark.parametrize("command", [("show",), ("edit", "--subject", "N1")])
+def test_a_webhook_is_neither_shown_nor_edited_and_that_is_said(orders, given_up, command):
+    answer = orders("dlq", command[0], given_up[0], *command[1:])
+    assert answer.code == 1
+    assert "no dead letter has this name" in answer.err
+    assert "a webhook's number works with `dlq replay` and `dlq discard` alone" in answer.err

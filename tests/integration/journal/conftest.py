@@ -31,6 +31,7 @@ from journal.streams import Streams
 from journal.streams import connect as connect_redis
 from storage import engine as engines
 from storage.aggregates import peek
+from tests.blocking import wait_until_blocked
 from tests.conftest import SHARDS
 
 TRIES = 30
@@ -192,14 +193,8 @@ class Rig:
 
     def wait_until_blocked(self, count: int = 1) -> None:
         """Until so many connections to this database wait for a lock."""
-        sql = (
-            "select count(*) from pg_stat_activity, pg_sleep(0.002) "
-            "where datname = current_database() and wait_event_type = 'Lock'"
-        )
-        for _ in range(5000):
-            if self.one(sql) >= count:
-                return
-        pytest.fail("nobody waits for a lock")
+        with self.engine.connect() as conn:
+            wait_until_blocked(conn, count)
 
     def close(self) -> None:
         self._open.close()

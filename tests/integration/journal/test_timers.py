@@ -9,7 +9,7 @@ import pytest
 
 from journal import timers as module
 from journal.timers import GAP_S, SOURCE, run_due
-from tests.builders import asked_back, canceled, created, delivered, failed, lost, paid, scan, shipped
+from tests.builders import asked_back, canceled, confirmed, created, delivered, failed, lost, paid, scan, shipped
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 GRACE, UNPAID, CONFIRM = HOUR, 24 * HOUR, 7 * DAY  # of the default policy
@@ -87,7 +87,9 @@ def test_an_order_that_nobody_paid_expires_and_not_before(rig, clock):
 )
 def test_only_an_order_without_any_money_expires(rig, clock, told, status):
     order = created(at=clock.began)
-    rig.tell(order, *told)
+    rig.tell(order)
+    assert timers(rig) == {order.subject: ["unpaid"]}
+    rig.tell(*told)
     expires = told == [] or told[0].type == "PaymentFailed"
     assert clock.at(UNPAID + HOUR) == int(expires)
     assert rig.status(order.subject) == status
@@ -229,7 +231,10 @@ def delivered_order(clock, number="N1", at=None, **parcel):
 
 
 def test_a_delivered_order_is_confirmed_after_its_time(rig, clock):
-    rig.tell(*delivered_order(clock))
+    order, *rest = delivered_order(clock)
+    rig.tell(order)
+    rig.tell(*rest)
+    assert timers(rig) == {"N1": ["confirm", "unpaid"]}
     assert clock.at(UNPAID + SECOND) == 0, "the unpaid timer is no longer wanted"
     assert timers(rig) == {"N1": ["confirm"]}
     assert clock.at(CONFIRM - SECOND) == 0
@@ -241,7 +246,15 @@ def test_a_delivered_order_is_confirmed_after_its_time(rig, clock):
 def test_without_a_period_nothing_is_confirmed(rig, clock):
     rig.decide(confirm_after=None)
     rig.tell(*delivered_order(clock))
-    assert timers(rig) == {"N1": ["unpaid"]}
+    assert timers(rig) == {}
+
+
+def test_what_a_batch_itself_made_needless_is_not_set(rig, clock):
+    order, payment, *rest = delivered_order(clock)
+    rig.tell(order, payment)
+    assert timers(rig) == {}
+    rig.tell(*rest, confirmed(subject="N1", at=clock.began))
+    assert (rig.status("N1"), timers(rig)) == ("confirmed", {})
 
 
 def test_an_order_that_is_being_returned_is_confirmed_behind_the_return(rig, clock):

@@ -16,6 +16,7 @@ from standardwebhooks.webhooks import Webhook
 
 from adapters.outgoing import Sender
 from journal import dispatch, subscriptions
+from tests.blocking import wait_until_blocked
 from tests.simulators import AShop, a_shop
 
 
@@ -134,6 +135,11 @@ class TellingShop:
     def send(self, later: timedelta = timedelta(0), sender: Any = None) -> int:
         """One run of the dispatcher, so much later; how many attempts it made."""
         return dispatch.run_due(self.engine, sender or self.sender, datetime.now(UTC) + later)
+
+    def wait_until_blocked(self) -> None:
+        """Until somebody waits for a lock."""
+        with self.engine.connect() as conn:
+            wait_until_blocked(conn)
 
     def states(self) -> list[str]:
         return [row[0] for row in self.rows("select state from deliveries order by number")]

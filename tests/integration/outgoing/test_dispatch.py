@@ -286,15 +286,6 @@ def test_gone_keeps_its_own_reason_whatever_came_after_it(shop):
     assert shop.subscription().state == "disabled"
 
 
-def waits_for_a_lock(shop):
-    """Once somebody does."""
-    for _ in range(500):
-        if shop.rows("select from pg_locks where not granted"):
-            return
-        sleep(0.01)
-    raise AssertionError("nobody waits")
-
-
 def test_a_subscription_is_removed_though_a_drain_tells_it_of_a_change_just_now(shop):
     found, _ = shop.subscribe("https://busy.example/")
     shop.tell(created())
@@ -313,7 +304,7 @@ def test_a_subscription_is_removed_though_a_drain_tells_it_of_a_change_just_now(
                 )
             )
             removing = pool.submit(remove)
-            waits_for_a_lock(shop)
+            shop.wait_until_blocked()
         assert removing.result(10).due == 1
     assert shop.rows("select from subscriptions union all select from deliveries") == []
     shop.tell(paid())
@@ -395,7 +386,7 @@ def test_a_replay_waits_for_a_claim_that_is_not_committed_yet(shop, receiver):
         with shop.engine.begin() as conn:
             [under_way] = deliveries.claim(conn, {shop.subscription().id: 8}, now)
             replaying = pool.submit(replay)
-            waits_for_a_lock(shop)
+            shop.wait_until_blocked()
         assert replaying.result(10) == [first]
     assert under_way.id == second
     assert claimed(shop) == []

@@ -93,7 +93,7 @@ def test_what_goes_in_comes_out(conn, kind):
 
 @pytest.mark.parametrize("kind", VALUES)
 def test_without_nulls_too(conn, kind):
-    """Texts have a quicker path where none is null and none needs quoting."""
+    """Lest a null among them be what makes it right."""
 
     @fuzz
     @given(st.lists(VALUES[kind], min_size=1, max_size=12))

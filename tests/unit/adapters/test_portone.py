@@ -15,10 +15,10 @@ from adapters.simulators import portone as simulated
 AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
 
 
-def ask(answer, payment="p-1", kind="Paid", told_at=AT):
+def ask(answer, payment="p-1", kind="Paid", told_at=AT, **data):
     handler = answer if callable(answer) else lambda request: httpx.Response(200, json=answer)
     source = PortOne("http://portone", "key", transport=httpx.MockTransport(handler))
-    return source.ask(f"portone.Transaction.{kind}", told_at, {"paymentId": payment})
+    return source.ask(f"portone.Transaction.{kind}", told_at, {"paymentId": payment, **data})
 
 
 def test_the_question_carries_the_key_and_the_id_whatever_it_holds():
@@ -79,6 +79,35 @@ def test_an_api_that_lags_behind_its_webhook_is_asked_again(kind, statuses, stam
             del document["statusChangedAt"]
         with pytest.raises(NoAnswer, match=rf"still says {status} of payment p-1, whose webhook said .*\.{kind}"):
             ask(document, kind=kind)
+
+
+def canceled_in_part(*cancellations):
+    """A payment of 500 of which 200 went back so far; (id, status) of each cancellation."""
+    document = simulated.payment("p-1", "PARTIAL_CANCELLED", 500, AT, back=200)
+    [one] = document["cancellations"]
+    return {**document, "cancellations": [{**one, "id": id, "status": status} for id, status in cancellations]}
+
+
+@pytest.mark.parametrize("second", [[], [("c-2", "REQUESTED")]], ids=["unlisted", "requested"])
+def test_a_second_partial_cancellation_that_the_api_does_not_show_yet_is_asked_again(second):
+    behind = canceled_in_part(("c-1", "SUCCEEDED"), *second)
+    with pytest.raises(NoAnswer, match=r"cancellation c-2 of payment p-1 yet, .*\.PartialCancelled"):
+        ask(behind, kind="PartialCancelled", cancellationId="c-2")
+    assert ask(behind, kind="PartialCancelled", cancellationId="c-1").refunded == Decimal(200)
+
+
+@pytest.mark.parametrize(
+    ("document", "data"),
+    [
+        (canceled_in_part(("c-1", "SUCCEEDED"), ("c-2", "SUCCEEDED")), {"cancellationId": "c-2"}),
+        (canceled_in_part(("c-1", "SUCCEEDED"), ("c-2", "FAILED")), {"cancellationId": "c-2"}),  # the API's to say
+        (canceled_in_part(("c-1", "SUCCEEDED")), {}),
+        (simulated.payment("p-1", "PARTIAL_CANCELLED", 500, AT, back=200), {"cancellationId": "c-2"}),
+    ],
+    ids=["shown", "failed", "a webhook without the id", "an API without ids"],
+)
+def test_a_partial_cancellation_counts_as_the_api_has_it(document, data):
+    assert ask(document, kind="PartialCancelled", **data).refunded == Decimal(200)
 
 
 @pytest.mark.parametrize(

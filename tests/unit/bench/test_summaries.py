@@ -6,10 +6,10 @@ from io import StringIO
 
 from rich.console import Console, RenderableType
 
-from bench import summaries
+from bench import scale, summaries
 
 MACHINE = {"cpu": "A Processor", "cores": 2}
-RATES = {"median": 17_500, "least": 16_000, "most": 18_250}
+RATES = [18_250.0, 16_000.0, 17_500.0]
 
 
 def shown(what: RenderableType) -> list[str]:
@@ -19,24 +19,15 @@ def shown(what: RenderableType) -> list[str]:
 
 
 def test_scale_shows_every_size_worker_and_shard_and_what_is_measured_besides():
-    lines = shown(
-        summaries.scale(
-            {
-                "sizes": {"10000": RATES},
-                "bytes": {"10000": 30_000_000},
-                "workers": {"2": RATES},
-                "shards": {"64": RATES},
-                "hot_order": 24_521,
-                "customer": {"many": {"orders": 100_000, "p50_ms": 119.04, "p99_ms": 140.0}},
-                "backlog": {
-                    "events": 507_297, "accepted_per_second": 22_389.4, "events_per_second": 15_551.2,
-                    "short_events_per_second": 17_123.0, "redis_mb_at_most": 12.3, "memory_mb": [105.0, None],
-                },
-                "machine": MACHINE,
-                "seconds": 900.4,
-            }
-        )
+    found = scale.Found(
+        sizes={10_000: RATES}, bytes={10_000: 30_000_000}, workers={2: RATES}, shards={64: RATES}, hot=24_521.4,
+        customer={"many": {"orders": 100_000, "p50_ms": 119.04, "p99_ms": 140.0}},
+        backlog={
+            "events": 507_297, "accepted_per_second": 22_389.4, "events_per_second": 15_551.2,
+            "short_events_per_second": 17_123.0, "redis_mb_at_most": 12.3, "memory_mb": [105.0, None],
+        },
     )  # fmt: skip
+    lines = shown(summaries.scale({**scale.document(found, scale.Plan(), MACHINE), "seconds": 900.4}))
     assert "10,000 0.03 GB 17,500 16,000–18,250" in lines
     assert {"2 17,500 16,000–18,250", "64 17,500 16,000–18,250"} <= set(lines)
     assert "a backlog of 507,297 events 15,551 events/s" in lines

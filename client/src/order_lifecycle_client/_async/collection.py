@@ -74,6 +74,7 @@ class AsyncCollection(Generic[D]):
         counted, so that documents are skipped or repeated where some come or go meanwhile.
         """
         asked, number = where, 1
+        by_id = sort in ("id", ["id"], ("id",))
         while True:
             page = await self.find(
                 where=asked, sort=sort, limit=page_size, page=number, depth=depth, select=select, joins=joins
@@ -82,7 +83,7 @@ class AsyncCollection(Generic[D]):
                 yield document
             if not page.has_next_page:
                 return
-            if sort == "id":
+            if by_id:
                 asked = after(where, page.docs[-1].id)
             else:
                 number += 1

@@ -27,6 +27,7 @@ from api.doors import Doors, open_doors
 from events.envelope import OWN_SOURCE
 from journal.account import account
 from journal.drain import Drain
+from journal.relay import undecided
 from journal.streams import Streams
 from journal.verify import verify
 from storage import keys
@@ -47,7 +48,6 @@ _ENDS = text("""
     select j.type, r.outcome, r.reason, j.source = :own as own, count(*) from journal j left join results r using (seq)
     group by 1, 2, 3, 4
 """)
-_WAITING = text("select count(*) from journal j where not exists (select from results r where r.seq = j.seq)")
 _FIRST = text("""
     select j.type, count(*) from orders o join lateral (
         select j.type from journal j where j.subject = o.order_number and j.type = 'OrderCreated'
@@ -91,7 +91,7 @@ class Shop:
                     worker.start()
                 await race(client)
                 async with asyncio.timeout(SETTLED_S):
-                    while self.rows(_WAITING)[0][0]:
+                    while self._undecided():
                         assert not self.faults, self.faults
                         await asyncio.sleep(0.05)
                 for _ in self._workers:
@@ -100,6 +100,10 @@ class Shop:
                     await asyncio.to_thread(worker.join, SETTLED_S)
 
         asyncio.run(play())
+
+    def _undecided(self) -> int:
+        with self.doors.reader.connect() as conn:
+            return undecided(conn)
 
     def rows(self, statement, **values):
         with self.doors.reader.connect() as conn:

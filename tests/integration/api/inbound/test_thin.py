@@ -184,7 +184,6 @@ def test_a_payment_that_the_api_never_knows_is_given_up_after_patience_and_can_b
     assert "does not know" in last_error(door)
     portone.holds(portone_api.payment("p-unknown", "PAID", 500, AT))
     with door.shop.engine.begin() as conn:
-        assert inbox.counts(conn) == {"due": 0, "done": 0, "dead": 1}
         [found] = inbox.given_up(conn, type="portone.Transaction.Paid")
         assert (found.payment_id, found.attempts, "does not know" in found.error) == ("p-unknown", 2, True)
         assert inbox.given_up(conn, type="toss.PAYMENT_STATUS_CHANGED") == []

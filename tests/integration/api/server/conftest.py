@@ -25,6 +25,7 @@ from api.doors import open_doors
 from events.envelope import Envelope
 from journal.append import append
 from journal.drain import Drain
+from journal.relay import undecided
 from journal.streams import Streams
 from journal.verify import verify
 from storage import keys
@@ -139,11 +140,13 @@ class Shop:
         """Decide all that was accepted; it comes into the streams a moment after its answer."""
         drain = Drain(self.doors.engine, self.doors.streams, self.doors.settings.policy, self.doors.shop)
         until = monotonic() + 10
-        while self.one(
-            "select exists (select from journal j where not exists (select from results where seq = j.seq))"
-        ):
+        while self._undecided():
             assert monotonic() < until, "accepted events were not published"
             drain.answer(0)
+
+    def _undecided(self) -> int:
+        with self.doors.engine.connect() as conn:
+            return undecided(conn)
 
     def tell(self, *envelopes: Envelope) -> None:
         """Events from elsewhere, decided."""

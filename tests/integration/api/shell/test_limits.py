@@ -103,6 +103,24 @@ def test_one_request_waits_for_a_redis_that_hangs_and_the_others_pass(client, mo
     assert len(asked) == 2
 
 
+def test_a_key_known_to_have_spent_its_minute_does_not_pass_while_redis_is_away(client, monkeypatch):
+    now = 600.0
+    limits = Limits(client, 5, lambda: now)
+    assert asyncio.run(take(limits, 6, "spent")) == 5
+
+    def is_away(name: str) -> int:
+        raise redis.ConnectionError("connection refused")
+
+    monkeypatch.setattr(limits, "_count", is_away)
+    assert asyncio.run(limits.take("other")) is None
+    with pytest.raises(ApiError) as refused:
+        asyncio.run(limits.take("spent"))
+    assert refused.value.status == 429
+    assert asyncio.run(limits.take("other")) is None
+    now += 60
+    assert asyncio.run(limits.take("spent")) is None  # of the next minute nothing is known
+
+
 def test_who_has_spent_it_is_told_how_long_to_wait(open_shell):
     shell = open_shell(ORDERS_RATE_LIMIT="3")
     headers = shell.headers("publishable")

@@ -27,6 +27,7 @@ from cli.options import Problem
 from embedded.host import free_port
 from storage import keys
 from storage.engine import connect
+from tests.blocking import wait_until_blocked
 
 ROOT = Path(__file__).parents[4]
 Start = Callable[..., subprocess.Popen[str]]
@@ -91,8 +92,7 @@ def test_a_request_in_flight_finishes_after_sigterm(start, database_url, redis_u
             conn.execute(text("lock table api_keys in access exclusive mode"))
             answer = pool.submit(client.get, f"{url}/api/me", headers={"Authorization": f"Bearer {key}"})
             with connect(database_url).connect() as watching:
-                waits = text("select count(*) from pg_locks where not granted")
-                until(lambda: watching.execute(waits).scalar_one())
+                wait_until_blocked(watching)
             api.send_signal(signal.SIGTERM)
             until(lambda: not lives(url))  # nobody new comes in
             assert api.poll() is None
