@@ -62,6 +62,8 @@ def shown(collection: str, uuid: str) -> str:
 
 def bare(name: str) -> str | None:
     """The UUID text in `name` (`ord_…`, with or without dashes), or None where there is none."""
+    if len(name) < 32:
+        return None
     digits = name.rpartition("_")[2].replace("-", "").lower()
     if not _HEX.fullmatch(digits):
         return None

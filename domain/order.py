@@ -70,6 +70,7 @@ LIFECYCLE = (
 )
 MACHINE = build(Status, LIFECYCLE)
 
+_NOTHING = Decimal(0)
 BEFORE_PAYMENT = frozenset((S.PENDING, S.FAILED))
 AFTER_DELIVERY = frozenset((S.DELIVERED, S.CONFIRMED, S.RETURN_REQUESTED, S.RETURN_PROCESSING, S.RETURNED))
 
@@ -126,7 +127,11 @@ class Order:
 
     def captured(self) -> Decimal:
         """Money captured, refunded or not; not what was reversed."""
-        return sum((t.amount for t in self.transactions if t.paid_at is not None), Decimal(0))
+        captured = _NOTHING
+        for t in self.transactions:
+            if t.paid_at is not None:
+                captured += t.amount
+        return captured
 
     def is_created(self) -> bool:
         """Guard: OrderCreated was applied."""

@@ -30,8 +30,11 @@ def named(parts: Sequence[Any], name: str) -> Any:
     for part in parts:
         if part.reference == name:
             return part
-    own = bare(name)
-    return next((part for part in parts if part.id == own), None) if own else None
+    if own := bare(name):
+        for part in parts:
+            if part.id == own:
+                return part
+    return None
 
 
 def match_items(order: Order, shares: Sequence[Share] | None) -> list[tuple[OrderItem, int]] | Outcome:
@@ -76,6 +79,7 @@ def parcel_step(order: Order, event: Event, context: Context, waiting: Sequence[
             mark=NEW,
         )
         order.fulfillments.append(parcel)
+        parcel.items_step = 0 if data.items is None else rank
         _list_items(order, parcel, shares, event, context)
     parcel.planned = False  # somebody drives it by its name: what it holds now is its own
     relisted = False
