@@ -25,6 +25,7 @@ class MoneyError(ValueError):
     """An amount or a currency that cannot be money; the message names both."""
 
 
+@lru_cache(maxsize=256)
 def exponent(currency: str) -> int:
     """Decimals of `currency`; MoneyError unless it looks like an ISO 4217 code."""
     if not _CODE.fullmatch(currency):

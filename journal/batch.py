@@ -11,6 +11,7 @@ or constraint error of the database is bisected with savepoints (`settle_careful
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -286,10 +287,8 @@ def _write(conn: Connection, batch: Batch) -> tuple[Report, list[Entry]]:
     writing.record(writes, rows, batch.context, shop.policy_id)
     writes.run(conn)
     changes.record(conn, folds, batch.told, now)
-    report = Report(known=batch.known, orders={fold.order.id: fold.order for fold in folds}, results=rows)
-    for row in rows:
-        report.outcomes[row.outcome.kind] = report.outcomes.get(row.outcome.kind, 0) + 1
-    return report, follow_ups
+    outcomes = Counter(row.outcome.kind for row in rows)
+    return Report(outcomes, batch.known, {fold.order.id: fold.order for fold in folds}, rows), follow_ups
 
 
 def _moved(batch: Batch, folds: list[Fold]) -> list[tuple[int, str, str]]:

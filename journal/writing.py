@@ -155,16 +155,17 @@ def results(
     """One result an event: one that was parked and then settled in this batch counts as settled."""
     found: dict[int, Result] = {}
     for s in settled:
-        before = found.get(s.event.seq)
-        found[s.event.seq] = Result(
-            s.event.seq,
+        seq, number = s.event.seq, s.apply_number
+        before = found.get(seq)
+        found[seq] = Result(
+            seq,
             s.order.id,
             s.outcome,
-            s.apply_number,
+            number,
             s.version if s.outcome.kind == PARKED else before.parked_number if before else None,
-            s.step_from if s.apply_number else None,
-            s.step_to if s.apply_number else None,
-            was_parked=s.event.seq in was_parked,
+            s.step_from if number else None,
+            s.step_to if number else None,
+            was_parked=seq in was_parked,
         )
     for seq, outcome, key in without_order:
         order_id, _ = was_parked.get(seq, (None, ""))

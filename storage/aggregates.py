@@ -13,6 +13,7 @@ from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql
 
@@ -119,13 +120,13 @@ _REVIVE: dict[str, Callable[[Any], Any]] = {
 
 
 def _part_sql(name: str, table: Table) -> str:
-    """All rows of one part table as one JSON array of arrays; money travels as text (JSON has no decimals)."""
+    """All rows of one part table as the text of a JSON array of arrays; money travels as text in it (no decimals)."""
     rows = _TABLES[name]
     picked = ", ".join(
         f"cast({_q(n)} as text)" if k == "numeric" else _q(n) for n, k in zip(rows.names, rows.kinds, strict=True)
     )
     return (
-        f"(select coalesce(json_agg(json_build_array({picked}) order by id), '[]') "
+        f"(select cast(coalesce(json_agg(json_build_array({picked}) order by id), '[]') as text) "
         f"from {table.name} where order_id = any(cast(:ids as uuid[])))"
     )
 
@@ -175,7 +176,7 @@ def _loaded(conn: Connection, statement: Statement, names: str) -> dict[str, Ord
         (parts,) = _LOAD.run(conn, {"ids": array(list(found), "uuid")})
         for (name, *_), rows in zip(_PARTS, parts, strict=True):
             model, revivals, owner = _MODELS[name], _REVIVALS[name], _OWNER[name]
-            for row in rows:
+            for row in orjson.loads(rows):
                 for i, revive in revivals:
                     if row[i] is not None:
                         row[i] = revive(row[i])
