@@ -23,7 +23,6 @@ from bench.api_calls import Line
 from bench.measure import Meter
 from bench.run import Say
 from bench.servers import BenchError, Servers
-from journal.relay import undecided
 from storage import engine as engines
 
 CLIENTS = 8
@@ -117,7 +116,7 @@ def _settled(engine: Engine, worker: standing.Worker, tag: str, lives: int) -> N
     """Wait until every event has its result, and compare what the orders ended as."""
     until = time.monotonic() + PATIENCE_S
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-        while undecided(conn):
+        while conn.execute(ours.UNDECIDED).scalar_one():
             worker.check()
             if time.monotonic() > until:
                 raise BenchError(f"events have no result after {PATIENCE_S:.0f} s; see {worker.log}")

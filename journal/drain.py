@@ -30,7 +30,7 @@ from journal.streams import Streams, Waiting
 from storage.hot import Statement
 from storage.literals import array
 
-SLICE_S = 2.0  # then the other shards' doorbells have their turn
+SLICE_S = 0.5  # then the other shards' doorbells, and the chores, have their turn
 BATCH = 512  # entries of one commit at most
 PER_SHARD = 16  # a batch is spread over BATCH / PER_SHARD shards at most
 FEW = 4  # entries that are settled at once, as they were rung for; more are worth a look at the other shards first

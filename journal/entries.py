@@ -7,14 +7,15 @@ journal, so that Redis stays small whatever a body's size.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
+from storage.hot import Statement
 from storage.literals import array
 
 INLINE_BYTES = 640  # a longer body travels by its number
@@ -65,20 +66,18 @@ def decode(event: bytes, shard: int) -> tuple[int, int, Entry | None]:
     return seq, size, Entry(seq, source, event_id, kind, version, when, subject, shard, held, data, size)
 
 
-_READ = """
+_READ = Statement("""
     select j.seq, j.source, j.event_id, j.type, j.version, j.time,
-           case when c.seq is null then j.subject else c.subject end,
-           j.shard, j.held, coalesce(c.data, j.data), octet_length(cast(coalesce(c.data, j.data) as text))
+           case when c.seq is null then j.subject else c.subject end, j.shard, j.held,
+           case when octet_length(b.body) <= cast(:most as integer) then b.body end, octet_length(b.body)
     from journal j left join corrections c using (seq)
-"""
-_BY_SEQ = text(_READ + " where j.seq = any(cast(:seqs as bigint[])) order by j.seq")
+    cross join lateral (select cast(coalesce(c.data, j.data) as text) as body offset 0) b
+    where j.seq = any(cast(:seqs as bigint[])) order by j.seq
+""")
+_ANY_SIZE = 2**31 - 1
 
 
-def read(conn: Connection, seqs: Sequence[int]) -> list[Entry]:
-    """Entries out of the journal, in its order."""
-    return rows_to_entries(conn.execute(_BY_SEQ, {"seqs": array(seqs, "bigint")})) if seqs else []
-
-
-def rows_to_entries(rows: Iterable[Any]) -> list[Entry]:
-    """Rows with the columns of `_READ` as entries."""
-    return [Entry(*row) for row in rows]
+def read(conn: Connection, seqs: Sequence[int], most: int = _ANY_SIZE) -> list[Entry]:
+    """Entries out of the journal, in its order; without their bodies where those are of more than `most` bytes."""
+    rows = _READ.run(conn, {"seqs": array(seqs, "bigint"), "most": most}) if seqs else []
+    return [Entry(*(*row, {} if body is None else orjson.loads(body), size)) for *row, body, size in rows]

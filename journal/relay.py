@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, text
 
-from journal.entries import read
+from journal.entries import INLINE_BYTES, read
 from journal.streams import Streams, bells_for
 from storage.literals import array, columns, unnest
 
@@ -39,17 +39,14 @@ _HORIZON = text("""
     from oldest returning h.safe_seq
 """)
 _UNDECIDED = text("""
-    select m.shard, m.seq as mark, (
-        select array_agg(u.seq order by u.seq) from (
-            select j.seq from journal j where j.shard = m.shard and j.seq > m.seq
+    select m.shard, m.seq as mark, u.seqs, u.young from relay_marks m cross join lateral (
+        select array_agg(o.seq order by o.seq) as seqs, array_agg(o.seq) filter (where o.is_young) as young from (
+            select j.seq, j.accepted_at >= clock_timestamp() - make_interval(secs => :settling) as is_young
+            from journal j where j.shard = m.shard and j.seq > m.seq
             and not exists (select from results r where r.seq = j.seq)
-            order by j.seq limit :most) u
-    ) from relay_marks m where m.shard = any(cast(:shards as smallint[]))
+            order by j.seq limit :most) o
+    ) u where m.shard = any(cast(:shards as smallint[]))
 """)
-_OLD_ENOUGH = text(
-    "select seq from journal where seq = any(cast(:seqs as bigint[])) "
-    "and accepted_at < clock_timestamp() - make_interval(secs => :settling)"
-)
 # A replay may have put a mark back meanwhile (`was` differs): then it stays there.
 _MOVE_MARKS = text(
     f"update relay_marks m set seq = v.seq from {unnest(('shard', 'was', 'seq'), ('smallint', 'bigint', 'bigint'))} "
@@ -73,13 +70,18 @@ def relay(engine: Engine, streams: Streams) -> Relayed:
     low = [shard for shard, length in enumerate(lengths) if length < streams.cap // LOW_WATER]
     with engine.begin() as conn:
         horizon = conn.execute(_HORIZON).scalar_one()
-        found = conn.execute(_UNDECIDED, {"shards": array(low, "smallint"), "most": streams.cap}).all()
-        _move_marks(conn, [(shard, mark, seqs) for shard, mark, seqs in found], horizon)
-    for shard, _, seqs in found:
-        missing = sorted(set(seqs or ()) - (streams.numbers(shard) if lengths[shard] else set()))
-        if missing:
-            done.undecided += len(missing)
-            done.added += _top_up(engine, streams, shard, missing)
+        values = {"shards": array(low, "smallint"), "most": streams.cap, "settling": SETTLING_S}
+        found = conn.execute(_UNDECIDED, values).all()
+        _move_marks(conn, [(shard, mark, seqs) for shard, mark, seqs, _ in found], horizon)
+    for shard, _, seqs, young in found:
+        held = streams.numbers(shard) if lengths[shard] else set()
+        missing = [seq for seq in seqs or () if seq not in held]
+        done.undecided += len(missing)
+        settling = set(young or ())  # their publisher is about to
+        take = [seq for seq in missing if seq not in settling][: max(0, streams.cap - len(held))]
+        if take:
+            _top_up(engine, streams, shard, take)
+            done.added += len(take)
         if len(seqs or ()) < streams.cap and streams.is_behind(shard):
             streams.caught_up(shard)
     lengths = streams.lengths()
@@ -101,20 +103,12 @@ def _move_marks(conn: Connection, found: list[tuple[int, int, list[int] | None]]
         conn.execute(_MOVE_MARKS, columns(names, kinds, moved))
 
 
-def _top_up(engine: Engine, streams: Streams, shard: int, missing: list[int]) -> int:
-    """Add a shard's missing events, oldest first, while there is room. Those still settling are left out."""
-    room = max(0, streams.cap - len(streams.numbers(shard)))
-    added = 0
+def _top_up(engine: Engine, streams: Streams, shard: int, seqs: list[int]) -> None:
+    """Add these events to a shard's stream."""
     with engine.connect() as conn:
-        old = conn.execute(_OLD_ENOUGH, {"seqs": array(missing, "bigint"), "settling": SETTLING_S}).scalars()
-        take = sorted(old)[:room]
-        for start in range(0, len(take), 500):
-            entries = read(conn, take[start : start + 500])
-            streams.add(shard, entries, topping_up=True)
-            added += len(entries)
-    if added:
-        log.info("relay: %d events back into shard %d", added, shard)
-    return added
+        for start in range(0, len(seqs), 500):
+            streams.add(shard, read(conn, seqs[start : start + 500], INLINE_BYTES), topping_up=True)
+    log.info("relay: %d events back into shard %d", len(seqs), shard)
 
 
 _OPEN = text("""
