@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import psycopg
 import redis
@@ -56,8 +57,9 @@ def prepare(database_url: str, redis_url: str) -> None:
 
 def publish(database_url: str, redis_url: str, events: Sequence[Event]) -> None:
     """All in one statement."""
+    jobs: list[dict[str, Any]] = [{"event": event} for event in events]
     with app.replace_connector(SyncPsycopgConnector(conninfo=database_url)), app.open():
-        apply.batch_defer(*({"event": event} for event in events))
+        apply.batch_defer(*jobs)
 
 
 def is_waiting(queue: redis.Redis) -> bool:
