@@ -71,7 +71,7 @@ PEERS = {
         name="bench.peers.faststream_batches",
         command=(sys.executable, "-m", "bench.peers.faststream_batches"),
         processes=2,
-        times=10,
+        times=3,
     ),
     "procrastinate": Peer(
         title="procrastinate, jobs",
