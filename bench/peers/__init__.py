@@ -88,7 +88,7 @@ PEERS = {
         name="bench.peers.taskiq_task",
         command=(sys.executable, "-m", *_TASKIQ, "bench.peers.taskiq_task:broker"),
         processes=1,
-        times=2,
+        times=1,
     ),
 }
 
