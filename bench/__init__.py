@@ -8,6 +8,7 @@ ours          (d) our drain alone, and the full path from the journal to the res
 ceiling       (e) our statements replayed: how fast PostgreSQL could be
 hand          a process of its own that drains, or replays, at a word
 rivals        the Celery app that (a), (b) and (c) share
+peers         other libraries under the same domain, where they are installed
 latency       from handed in to committed, at a steady rate
 measure       CPU, WAL, statements and memory, of servers and workers apart
 sampling      where the drain's time goes

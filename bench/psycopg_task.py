@@ -27,18 +27,18 @@ Event = dict[str, Any]
 @app.task(bind=True, max_retries=TRIES)
 def apply(self: Task, event: Event) -> None:
     """Apply one event, once."""
-    conn = _connection()
+    conn = connection()
     try:
         with conn.transaction(), conn.cursor() as cur:
-            _apply(cur, event)
+            apply_event(cur, event)
     except (TooEarly, psycopg.IntegrityError, psycopg.OperationalError) as error:
         if conn.closed:
-            _connection.cache_clear()
+            connection.cache_clear()
         raise self.retry(exc=error, countdown=RETRY_S) from error
 
 
 @cache
-def _connection() -> psycopg.Connection[tuple[Any, ...]]:
+def connection() -> psycopg.Connection[tuple[Any, ...]]:
     """One a process, opened by its first task."""
     import orjson
 
@@ -58,7 +58,11 @@ REMEMBER = """
 """
 
 
-def _apply(cur: Cursor, event: Event) -> None:
+def apply_event(cur: Cursor, event: Event) -> None:
+    """Apply one event in its caller's transaction.
+
+    Errors: TooEarly before anything is written, so that a caller may go on in the same transaction.
+    """
     row = cur.execute(LOCK, event).fetchone()
     if row is None:
         if event["type"] != "OrderCreated":

@@ -10,7 +10,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from bench.run import SYSTEMS, Measured, Plan, typical
+from bench.peers import PEERS
+from bench.run import Measured, Plan, typical
 
 TITLES = {
     "naive": "(a) a task an event, ORM",
@@ -19,6 +20,7 @@ TITLES = {
     "drain": "(d) ours, drain only",
     "full": "(d) ours, full path",
     "ceiling": "(e) PostgreSQL's ceiling",
+    **{name: peer.title for name, peer in PEERS.items()},
 }
 # (what, over what, at least so many times)
 RATIOS = (
@@ -36,15 +38,16 @@ BAR = 36
 
 def document(measured: Measured, plan: Plan, machine: dict[str, Any]) -> dict[str, Any]:
     """All of it as JSON."""
-    rates = {name: round(median(measured.rates[name]), 1) for name in SYSTEMS}
+    systems = measured.systems
+    rates = {name: round(median(measured.rates[name]), 1) for name in systems}
     ratios = {f"{one}/{other}": round(rates[one] / rates[other], 2) for one, other, _ in RATIOS}
-    found = {
+    found: dict[str, Any] = {
         "events_per_second": rates,
-        "range": {n: [round(min(measured.rates[n]), 1), round(max(measured.rates[n]), 1)] for n in SYSTEMS},
-        "rounds": {name: [round(rate, 1) for rate in measured.rates[name]] for name in SYSTEMS},
+        "range": {n: [round(min(measured.rates[n]), 1), round(max(measured.rates[n]), 1)] for n in systems},
+        "rounds": {name: [round(rate, 1) for rate in measured.rates[name]] for name in systems},
         "ratios": ratios,
         "latency_ms": measured.latencies,
-        "per_event": {name: typical(measured.costs[name]) for name in SYSTEMS},
+        "per_event": {name: typical(measured.costs[name]) for name in systems},
         "memory_mb": measured.memory,
         "batches": measured.batches,
         "batch": plan.batch,
@@ -55,6 +58,8 @@ def document(measured: Measured, plan: Plan, machine: dict[str, Any]) -> dict[st
         "machine": machine,
         "command": plan.command,
     }
+    if measured.peers:
+        found["peers"] = {n: {"version": PEERS[n].version(), "orders": plan.peer_orders(n)} for n in measured.peers}
     found["targets"] = list(_targets(found))
     return found
 
@@ -95,17 +100,17 @@ def chart(rates: dict[str, float]) -> list[str]:
     """A bar a system, each ten times as long as the last at ten times the rate."""
     top, bottom = max(rates.values()), min(rates.values()) / 3
     lines = []
-    for name in SYSTEMS:
-        length = BAR * log10(rates[name] / bottom) / log10(top / bottom)
+    for name, rate in rates.items():
+        length = BAR * log10(rate / bottom) / log10(top / bottom)
         whole, eighths = int(length), int(length % 1 * 8)
         bar = "█" * whole + (" ▏▎▍▌▋▊▉"[eighths] if eighths else "")
-        lines.append(f"{TITLES[name]:25} {bar:<{BAR + 1}} {rates[name]:>8,.0f}")
+        lines.append(f"{TITLES[name]:25} {bar:<{BAR + 1}} {rate:>8,.0f}")
     return lines
 
 
 def _rate_rows(found: dict[str, Any]) -> Iterable[tuple[str, ...]]:
-    for name in SYSTEMS:
-        rate, (least, most) = found["events_per_second"][name], found["range"][name]
+    for name, rate in found["events_per_second"].items():
+        least, most = found["range"][name]
         times = rate / found["events_per_second"]["naive"]
         yield TITLES[name], f"{rate:,.0f}", f"{least:,.0f}–{most:,.0f}", f"{times:.1f} ×"
 
@@ -114,8 +119,7 @@ RATE_HEADS = ("", "events/s", "range", "of (a)")
 
 
 def _cost_rows(found: dict[str, Any]) -> Iterable[tuple[str, ...]]:
-    for name in SYSTEMS:
-        cost = found["per_event"][name]
+    for name, cost in found["per_event"].items():
         yield (
             TITLES[name],
             number(cost["statements"], 2),
@@ -192,12 +196,13 @@ def _where(found: dict[str, Any]) -> str:
     servers = ", ".join(f"{name} {m[name]}" for name in ("postgresql", "valkey", "redis") if name in m)
     counts = found["events_a_round"]
     checked = sum(found["orders_checked"].values())
+    peers = [f"{counts[n]:,} ({n} {of['version']})" for n, of in found.get("peers", {}).items()]
     return (
         f"`{found['command']}` on {m['cpu']}, {m['cores']} cores, {m['memory_gb']} GB, {m['system']}; "
         f"Python {m['python']}, {servers} ({'embedded' if m['embedded'] else 'yours'}, fsync {m['fsync']}, synchronous_commit "
         f"{m['synchronous_commit']}), Celery {m['celery']}, SQLAlchemy {m['SQLAlchemy']}, psycopg {m['psycopg']}; "
         f"load before: {m['load_before']}. {len(found['rounds']['naive'])} rounds of {counts['drain']:,} events "
-        f"(ours, ceiling) and {counts['naive']:,} (rivals); our {found['follow_ups_a_round']:,} follow-up events a "
+        f"(ours, ceiling) and {counts['naive']:,} (rivals){''.join(f', {told}' for told in peers)}; our {found['follow_ups_a_round']:,} follow-up events a "
         f"round are work and not counted. The final states of {checked:,} orders were compared. "
         f"Took {found['seconds']:.0f} s."
     )

@@ -23,7 +23,7 @@ from celery import Celery
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.orm import DeclarativeBase
 
-from bench import ceiling, latency, lives, measure, naive, noop, ours, psycopg_task, rivals, standing
+from bench import ceiling, latency, lives, measure, naive, noop, ours, peers, psycopg_task, rivals, standing
 from bench.hand import Hand
 from bench.lives import Play, State
 from bench.measure import Meter
@@ -55,12 +55,22 @@ class Plan:
     batch: int = 256
     samples: int = 1000  # of latency, at the lowest rate
     other_batches: tuple[int, ...] = OTHER_BATCHES
+    peers: bool = True  # play too, those that are installed
     profile: Path | None = None
 
     @property
     def rival_orders(self) -> int:
         """The rivals': a twentieth, since they would take minutes."""
         return max(20, self.orders // 20)
+
+    @property
+    def playing_peers(self) -> tuple[str, ...]:
+        """The peers that play."""
+        return peers.installed() if self.peers else ()
+
+    def peer_orders(self, name: str) -> int:
+        """A peer's: as the rivals' rate is to its own, about."""
+        return self.rival_orders * peers.PEERS[name].times
 
     @property
     def command(self) -> str:
@@ -74,21 +84,33 @@ class Plan:
         return " ".join(["orders bench", *(["--quick"] if base is QUICK else []), *told])
 
 
-QUICK = Plan(rounds=2, orders=1000, samples=300, other_batches=())
+QUICK = Plan(rounds=2, orders=1000, samples=300, other_batches=(), peers=False)
 
 
 @dataclass(slots=True)
 class Measured:
     """What came out, system by system."""
 
-    rates: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in SYSTEMS})
-    costs: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {name: [] for name in SYSTEMS})
+    peers: tuple[str, ...] = ()  # that play besides
+    rates: dict[str, list[float]] = field(default_factory=dict)
+    costs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     latencies: dict[str, dict[str, Any]] = field(default_factory=dict)
     memory: dict[str, float | None] = field(default_factory=dict)
     batches: dict[str, Any] = field(default_factory=dict)
     checked: dict[str, int] = field(default_factory=dict)  # orders whose state was compared
     deliveries: dict[str, int] = field(default_factory=dict)  # a round
     follow_ups: int = 0  # of ours, a round: not counted as events
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """All that play, in the order in which they are shown."""
+        return SYSTEMS + self.peers
+
+    def note(self, name: str, deliveries: int, cost: measure.Cost) -> None:
+        """One round of one of them."""
+        self.rates.setdefault(name, []).append(deliveries / cost.seconds)
+        self.costs.setdefault(name, []).append(cost.per_event(deliveries))
+        self.deliveries[name] = deliveries
 
 
 def run(servers: Servers, plan: Plan, say: Say) -> Measured:
@@ -98,8 +120,9 @@ def run(servers: Servers, plan: Plan, say: Say) -> Measured:
         stage.warm_up()
         stage.record()
         for number in range(plan.rounds):
-            turn = number % len(SYSTEMS)
-            for name in SYSTEMS[turn:] + SYSTEMS[:turn]:
+            systems = stage.measured.systems
+            turn = number % len(systems)
+            for name in systems[turn:] + systems[:turn]:
                 stage.round(name, number)
         if servers.setting("track_commit_timestamp") == "on":
             for rate, times in RATES.items():
@@ -120,6 +143,8 @@ class _Rival:
     database_url: str
     worker: Worker
     states: bool
+    pool: bool = True  # the worker's processes are those below the one that was started
+    poll_s: float = POLL_S
 
     def hand_in(self, envelope: Envelope) -> float:
         """Send one event; when the broker had it."""
@@ -131,22 +156,54 @@ class _Rival:
             for envelope in envelopes:
                 self.task.apply_async((rivals.message(envelope),), producer=producer)
 
+    def is_waiting(self, queue: redis.Redis) -> bool:
+        """Whether something is queued, or with the worker."""
+        pipe = queue.pipeline(transaction=False)
+        pipe.llen(f"bench.{self.name}")
+        pipe.hlen("unacked")
+        return any(pipe.execute())
+
+
+@dataclass(slots=True)
+class PeerAtWork:
+    """One of bench.peers at work."""
+
+    name: str
+    module: peers.Module
+    database_url: str
+    redis_url: str
+    worker: Worker
+    pool: bool
+    poll_s: float
+    states: bool = True
+
+    def publish(self, envelopes: Sequence[Envelope]) -> None:
+        """Hand them in, in this order."""
+        self.module.publish(self.database_url, self.redis_url, [rivals.message(envelope) for envelope in envelopes])
+
+    def is_waiting(self, queue: redis.Redis) -> bool:
+        """Whether something is queued, or with the worker, as far as Redis knows."""
+        return self.module.is_waiting(queue)
+
 
 class _Stage:
     """Servers, databases, workers and hands, and one method a thing to measure."""
 
     def __init__(self, servers: Servers, plan: Plan, say: Say, stack: ExitStack) -> None:
         self.servers, self.plan, self.say = servers, plan, say
-        self.measured = Measured()
+        self.measured = Measured(plan.playing_peers)
         say("databases and workers")
         self.queue_url, self.drain_redis, full_redis = (servers.redis_database() for _ in range(3))
         self.queue = stack.enter_context(redis.Redis.from_url(self.queue_url))
         self.template = servers.database("template")
         upgrade(self.template, ours.SHARDS)
         full_url = servers.database("full", self.template)
-        self.rivals: dict[str, _Rival] = {}
+        self.rivals: dict[str, _Rival | PeerAtWork] = {}
         for name, module in RIVALS.items():
             self.rivals[name] = _open(servers, self.queue_url, name, module)
+            stack.enter_context(self.rivals[name].worker)
+        for name in self.measured.peers:
+            self.rivals[name] = open_peer(servers, self.queue_url, name)
             stack.enter_context(self.rivals[name].worker)
         told = {"DATABASE_URL": full_url, "REDIS_URL": full_redis, "ORDERS_SHARDS": str(ours.SHARDS)}
         self.full_worker = stack.enter_context(
@@ -179,8 +236,9 @@ class _Stage:
         elif name == "full":
             self._full_round(lives.play(self.plan.orders, f"f{number}"))
         else:
-            self._rival_round(name, lives.play(self.plan.rival_orders, f"{name}-{number}"))
-        self.say(f"round {number + 1}/{self.plan.rounds}  {name:8} {self.measured.rates[name][-1]:>9,.0f} events/s")
+            orders = self.plan.peer_orders(name) if name in self.measured.peers else self.plan.rival_orders
+            self._rival_round(name, lives.play(orders, f"{name}-{number}"))
+        self.say(f"round {number + 1}/{self.plan.rounds}  {name:10} {self.measured.rates[name][-1]:>9,.0f} events/s")
 
     def _rival_round(self, name: str, play: Play, *, measured: bool = True) -> None:
         """(a) and (b) find their queue filled, as the drain does; (c) is what our full path is held against."""
@@ -195,30 +253,27 @@ class _Stage:
             seconds = self._wait_for(rival, _tag(play), play.events) - began
             cost = meter.cost(seconds)
         if rival.states:
-            self._compare(name, play.states, _rival_states(rival.database_url, _tag(play)))
+            self._compare(name, play.states, rival_states(rival.database_url, _tag(play)))
         if measured:
-            self._note(name, len(play.deliveries), cost)
+            self.measured.note(name, len(play.deliveries), cost)
 
-    def _wait_for(self, rival: _Rival, play_tag: str, events: int) -> float:
+    def _wait_for(self, rival: _Rival | PeerAtWork, play_tag: str, events: int) -> float:
         """Until the queue is empty and all is done; when that was. A message on its way is in no list for a moment."""
         until = time.monotonic() + PATIENCE_S
         quiet, since = 0, 0.0
         while time.monotonic() < until:
-            pipe = self.queue.pipeline(transaction=False)
-            pipe.llen(f"bench.{rival.name}")
-            pipe.hlen("unacked")
             now = time.monotonic()
-            if any(pipe.execute()):
+            if rival.is_waiting(self.queue):
                 quiet = 0
             else:
                 since = now if not quiet else since
                 quiet += 1
-                if rival.states and _applied(rival.database_url, play_tag) == events:
+                if rival.states and applied(rival.database_url, play_tag) == events:
                     return now
                 if not rival.states and quiet == QUIET:
                     return since
             rival.worker.check()
-            time.sleep(POLL_S)
+            time.sleep(rival.poll_s)
         raise BenchError(f"{rival.name} is not done after {PATIENCE_S:.0f} s; see {rival.worker.log}")
 
     def _full_round(self, play: Play, *, measured: bool = True) -> None:
@@ -229,20 +284,20 @@ class _Stage:
         self.full_worker.check()
         self._check_ours("full", self.full.database_url, play)
         if measured:
-            self._note("full", len(play.deliveries), cost)
+            self.measured.note("full", len(play.deliveries), cost)
 
     def _drain_round(self) -> None:
         url = self._fresh_for_drain()
         commands = ours.drain_commands(self.hands, url, self.drain_redis, self.plan.batch)
         cost = self._work(url, commands)
         self._check_ours("drain", url, self.play)
-        self._note("drain", len(self.play.deliveries), cost)
+        self.measured.note("drain", len(self.play.deliveries), cost)
 
     def _ceiling_round(self) -> None:
         url = self.servers.database("drained", self.filled)
         cost = self._work(url, self.recording.commands(self.hands, url))
         self._check_ours("ceiling", url, self.play)
-        self._note("ceiling", len(self.play.deliveries), cost)
+        self.measured.note("ceiling", len(self.play.deliveries), cost)
 
     def _work(self, url: str, commands: Sequence[dict[str, Any]]) -> measure.Cost:
         meter = Meter(self.servers, url, [hand.psutil for hand in self.hands])
@@ -253,11 +308,6 @@ class _Stage:
         url = self.servers.database("drained", self.filled)
         ours.pour(self.drain_redis, self.entries)
         return url
-
-    def _note(self, name: str, deliveries: int, cost: measure.Cost) -> None:
-        self.measured.rates[name].append(deliveries / cost.seconds)
-        self.measured.costs[name].append(cost.per_event(deliveries))
-        self.measured.deliveries[name] = deliveries
 
     # -- recordings --------------------------------------------------------------------------------------------
 
@@ -291,6 +341,7 @@ class _Stage:
 
     def _naive_latency(self, rate: int, envelopes: list[Envelope], tag: str) -> dict[str, Any]:
         rival = self.rivals["naive"]
+        assert isinstance(rival, _Rival)  # noqa: S101 -- for mypy
         with rival.worker.moving():
             sent = latency.hand_in_steadily(envelopes, rate, rival.hand_in)
             self._wait_for(rival, tag, len(envelopes))
@@ -305,7 +356,7 @@ class _Stage:
     def remember_memory(self) -> None:
         """What a process that applies events holds by now."""
         for name, rival in self.rivals.items():
-            self.measured.memory[name] = measure.memory_mb(rival.worker.tree(), pool=True)
+            self.measured.memory[name] = measure.memory_mb(rival.worker.tree(), pool=rival.pool)
         self.measured.memory["full"] = measure.memory_mb(self.full_worker.tree()[:1], pool=True)
         self.measured.memory["drain"] = measure.memory_mb([hand.psutil for hand in self.hands], pool=False)
 
@@ -342,6 +393,18 @@ def _open(servers: Servers, queue_url: str, name: str, module: Any) -> _Rival:
     return _Rival(name, module.app, module.apply, url, worker, states=module is not noop)
 
 
+def open_peer(servers: Servers, redis_url: str, name: str) -> PeerAtWork:
+    """A peer with (b)'s tables, what it makes itself, and its worker."""
+    peer = peers.PEERS[name]
+    module = peer.module()
+    url = servers.database(name)
+    _make_tables(url, naive.Base)
+    module.prepare(url, redis_url)
+    told = {"BENCH_DATABASE_URL": url, "BENCH_REDIS_URL": redis_url}
+    worker = standing.command(name, peer.command, servers.folder, told, processes=peer.processes)
+    return PeerAtWork(name, module, url, redis_url, worker, peer.processes == 1, peer.poll_s or POLL_S)
+
+
 def _make_tables(url: str, base: type[DeclarativeBase]) -> None:
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
     base.metadata.create_all(engine)
@@ -361,13 +424,15 @@ _STATES = (
 )
 
 
-def _applied(url: str, tag: str) -> int:
+def applied(url: str, tag: str) -> int:
+    """How many events of a play a rival, or a peer, has applied."""
     with psycopg.connect(url) as conn:
         row = conn.execute("select count(*) from events where starts_with(id, %s)", (f"{tag}-",)).fetchone()
     return int(row[0]) if row else 0
 
 
-def _rival_states(url: str, tag: str) -> dict[str, State]:
+def rival_states(url: str, tag: str) -> dict[str, State]:
+    """Where it left the orders of a play."""
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
     with engine.connect() as conn:
         rows: list[Any] = [conn.execute(text(statement), {"tag": f"{tag}-"}).all() for statement in _STATES]

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +82,12 @@ def celery(
     if beat:
         started.append(start([*command, "beat", "-l", "WARNING", "--pidfile="], log, folder, environment))
     return Worker(name, started, log)
+
+
+def command(name: str, words: Sequence[str], folder: Path, environment: Mapping[str, str], *, processes: int) -> Worker:
+    """Start a worker of another kind: so many processes of the same command."""
+    log = folder / f"{name}.log"
+    return Worker(name, [start([*words], log, folder, environment) for _ in range(processes)], log)
 
 
 def start(
