@@ -9,6 +9,7 @@ ceiling       (e) our statements replayed: how fast PostgreSQL could be
 hand          a process of its own that drains, or replays, at a word
 rivals        the Celery app that (a), (b) and (c) share
 peers         other libraries under the same domain, where they are installed
+contenders    all of these at work, each with its database and its worker
 latency       from handed in to committed, at a steady rate
 measure       CPU, WAL, statements and memory, of servers and workers apart
 sampling      where the drain's time goes

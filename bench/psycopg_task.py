@@ -27,14 +27,21 @@ Event = dict[str, Any]
 @app.task(bind=True, max_retries=TRIES)
 def apply(self: Task, event: Event) -> None:
     """Apply one event, once."""
+    try:
+        apply_alone(event)
+    except (TooEarly, psycopg.IntegrityError, psycopg.OperationalError) as error:
+        raise self.retry(exc=error, countdown=RETRY_S) from error
+
+
+def apply_alone(event: Event) -> None:
+    """Apply one event in a transaction of its own; a connection that was lost is opened anew next time."""
     conn = connection()
     try:
         with conn.transaction(), conn.cursor() as cur:
             apply_event(cur, event)
-    except (TooEarly, psycopg.IntegrityError, psycopg.OperationalError) as error:
+    finally:
         if conn.closed:
             connection.cache_clear()
-        raise self.retry(exc=error, countdown=RETRY_S) from error
 
 
 @cache

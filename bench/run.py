@@ -17,27 +17,21 @@ from statistics import median
 from typing import Any
 
 import psutil
-import psycopg
 import redis
-from celery import Celery
-from sqlalchemy import create_engine, make_url, text
-from sqlalchemy.orm import DeclarativeBase
 
-from bench import ceiling, latency, lives, measure, naive, noop, ours, peers, psycopg_task, rivals, standing
+from bench import ceiling, latency, lives, measure, ours, peers, standing
+from bench.contenders import RIVALS, PeerAtWork, Rival, applied, open_peer, open_rival, rival_states
 from bench.hand import Hand
 from bench.lives import Play, State
 from bench.measure import Meter
 from bench.servers import BenchError, Servers
-from bench.standing import Worker
 from events.envelope import Envelope
 from storage import engine as engines
 from storage.migrate import upgrade
 
 SYSTEMS = ("naive", "psycopg", "noop", "drain", "full", "ceiling")
-RIVALS = {"naive": naive, "psycopg": psycopg_task, "noop": noop}
 RATES = {50: 1, 500: 2}  # events a second → how many times the samples
 PROCESSES = 2
-POLL_S = 0.005
 PATIENCE_S = 120.0
 QUIET = 10  # looks in a row at an empty queue
 WARM_ORDERS = 40
@@ -133,59 +127,6 @@ def run(servers: Servers, plan: Plan, say: Say) -> Measured:
         return stage.measured
 
 
-@dataclass(slots=True)
-class _Rival:
-    """(a), (b) or (c) at work: its app, its task, its database and its worker."""
-
-    name: str
-    app: Celery
-    task: Any
-    database_url: str
-    worker: Worker
-    states: bool
-    pool: bool = True  # the worker's processes are those below the one that was started
-    poll_s: float = POLL_S
-
-    def hand_in(self, envelope: Envelope) -> float:
-        """Send one event; when the broker had it."""
-        self.task.apply_async((rivals.message(envelope),))
-        return time.time()
-
-    def publish(self, envelopes: Sequence[Envelope]) -> None:
-        with self.app.producer_or_acquire() as producer:
-            for envelope in envelopes:
-                self.task.apply_async((rivals.message(envelope),), producer=producer)
-
-    def is_waiting(self, queue: redis.Redis) -> bool:
-        """Whether something is queued, or with the worker."""
-        pipe = queue.pipeline(transaction=False)
-        pipe.llen(f"bench.{self.name}")
-        pipe.hlen("unacked")
-        return any(pipe.execute())
-
-
-@dataclass(slots=True)
-class PeerAtWork:
-    """One of bench.peers at work."""
-
-    name: str
-    module: peers.Module
-    database_url: str
-    redis_url: str
-    worker: Worker
-    pool: bool
-    poll_s: float
-    states: bool = True
-
-    def publish(self, envelopes: Sequence[Envelope]) -> None:
-        """Hand them in, in this order."""
-        self.module.publish(self.database_url, self.redis_url, [rivals.message(envelope) for envelope in envelopes])
-
-    def is_waiting(self, queue: redis.Redis) -> bool:
-        """Whether something is queued, or with the worker, as far as Redis knows."""
-        return self.module.is_waiting(queue)
-
-
 class _Stage:
     """Servers, databases, workers and hands, and one method a thing to measure."""
 
@@ -198,10 +139,12 @@ class _Stage:
         self.template = servers.database("template")
         upgrade(self.template, ours.SHARDS)
         full_url = servers.database("full", self.template)
-        self.rivals: dict[str, _Rival | PeerAtWork] = {}
-        for name, module in RIVALS.items():
-            self.rivals[name] = _open(servers, self.queue_url, name, module)
-            stack.enter_context(self.rivals[name].worker)
+        self.rivals: dict[str, Rival | PeerAtWork] = {}
+        for name in RIVALS:
+            opened = self.rivals[name] = open_rival(servers, self.queue_url, name)
+            stack.enter_context(opened.worker)
+            if name == "naive":
+                self.naive = opened  # whose latency is measured, too
         for name in self.measured.peers:
             self.rivals[name] = open_peer(servers, self.queue_url, name)
             stack.enter_context(self.rivals[name].worker)
@@ -257,7 +200,7 @@ class _Stage:
         if measured:
             self.measured.note(name, len(play.deliveries), cost)
 
-    def _wait_for(self, rival: _Rival | PeerAtWork, play_tag: str, events: int) -> float:
+    def _wait_for(self, rival: Rival | PeerAtWork, play_tag: str, events: int) -> float:
         """Until the queue is empty and all is done; when that was. A message on its way is in no list for a moment."""
         until = time.monotonic() + PATIENCE_S
         quiet, since = 0, 0.0
@@ -340,8 +283,7 @@ class _Stage:
             self.say(f"latency at {rate} events/s  {name:6} {shown}")
 
     def _naive_latency(self, rate: int, envelopes: list[Envelope], tag: str) -> dict[str, Any]:
-        rival = self.rivals["naive"]
-        assert isinstance(rival, _Rival)  # noqa: S101 -- for mypy
+        rival = self.naive
         with rival.worker.moving():
             sent = latency.hand_in_steadily(envelopes, rate, rival.hand_in)
             self._wait_for(rival, tag, len(envelopes))
@@ -378,66 +320,6 @@ class _Stage:
         if wrong:
             raise BenchError(f"{name}: orders do not stand where their lives end:\n  " + "\n  ".join(wrong))
         self.measured.checked[name] = self.measured.checked.get(name, 0) + len(expected)
-
-
-# -- the rivals' databases -------------------------------------------------------------------------------------
-
-
-def _open(servers: Servers, queue_url: str, name: str, module: Any) -> _Rival:
-    """A rival with its tables and its worker."""
-    url = servers.database(name)
-    _make_tables(url, naive.Base)
-    module.app.conf.broker_url = queue_url
-    told = {"BENCH_DATABASE_URL": url, "BENCH_REDIS_URL": queue_url}
-    worker = standing.celery(name, module.__name__, servers.folder, told, "-Q", f"bench.{name}")
-    return _Rival(name, module.app, module.apply, url, worker, states=module is not noop)
-
-
-def open_peer(servers: Servers, redis_url: str, name: str) -> PeerAtWork:
-    """A peer with (b)'s tables, what it makes itself, and its worker."""
-    peer = peers.PEERS[name]
-    module = peer.module()
-    url = servers.database(name)
-    _make_tables(url, naive.Base)
-    module.prepare(url, redis_url)
-    told = {"BENCH_DATABASE_URL": url, "BENCH_REDIS_URL": redis_url}
-    worker = standing.command(name, peer.command, servers.folder, told, processes=peer.processes)
-    return PeerAtWork(name, module, url, redis_url, worker, peer.processes == 1, peer.poll_s or POLL_S)
-
-
-def _make_tables(url: str, base: type[DeclarativeBase]) -> None:
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
-    base.metadata.create_all(engine)
-    engine.dispose()
-
-
-_LIKE = "where starts_with(o.number, :tag)"
-_STATES = (
-    f"select o.number, o.status from orders o {_LIKE}",
-    "select o.number, p.name, p.quantity, p.shipped_quantity, p.delivered_quantity, p.returned_quantity "
-    f"from orders o join items p on p.order_id = o.id {_LIKE}",
-    "select o.number, p.payment_id, p.status, p.amount, p.refund_target "
-    f"from orders o join transactions p on p.order_id = o.id {_LIKE}",
-    "select o.number, coalesce(p.name, 'plan'), p.status "
-    f"from orders o join fulfillments p on p.order_id = o.id {_LIKE}",
-    f"select o.number, p.name, p.status from orders o join returns p on p.order_id = o.id {_LIKE}",
-)
-
-
-def applied(url: str, tag: str) -> int:
-    """How many events of a play a rival, or a peer, has applied."""
-    with psycopg.connect(url) as conn:
-        row = conn.execute("select count(*) from events where starts_with(id, %s)", (f"{tag}-",)).fetchone()
-    return int(row[0]) if row else 0
-
-
-def rival_states(url: str, tag: str) -> dict[str, State]:
-    """Where it left the orders of a play."""
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
-    with engine.connect() as conn:
-        rows: list[Any] = [conn.execute(text(statement), {"tag": f"{tag}-"}).all() for statement in _STATES]
-    engine.dispose()
-    return lives.gathered(*rows)
 
 
 def _tag(play: Play) -> str:

@@ -22,7 +22,7 @@ from typing import Any, Protocol, cast
 
 import redis
 
-__all__ = ["PEERS", "Module", "Peer", "installed"]
+__all__ = ["PEERS", "Module", "Peer", "installed", "make_group"]
 
 
 class Module(Protocol):
@@ -91,6 +91,12 @@ PEERS = {
         times=1,
     ),
 }
+
+
+def make_group(redis_url: str, stream: str, group: str) -> None:
+    """A stream's consumer group, which then has all that is handed in from now on."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.xgroup_create(stream, group, id="0", mkstream=True)
 
 
 def installed() -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from faststream.redis import RedisBroker, StreamSub
 from faststream.redis.annotations import RedisBatchStreamMessage
 from redis.asyncio import Redis
 
+from bench.peers import make_group
 from bench.psycopg_task import Cursor, Event, apply_event, connection
 from bench.rivals import RETRY_S, TRIES, TooEarly
 
@@ -36,7 +37,9 @@ CLAIM_POLL_MS = 10_000
 
 log = logging.getLogger(__name__)
 log.setLevel(logging.WARNING)  # FastStream tells of every batch below that
-broker = RedisBroker(os.environ.get("BENCH_REDIS_URL", "redis://localhost"), logger=log)
+# A process that stood still between its turns would take the wait for a dead Redis, and be away for five seconds.
+STILL_S = 3600
+broker = RedisBroker(os.environ.get("BENCH_REDIS_URL", "redis://localhost"), logger=log, socket_timeout=STILL_S)
 app = FastStream(broker, logger=log)
 _turn = asyncio.Lock()  # the two subscribers share one connection
 _consumer = f"worker-{os.getpid()}"
@@ -129,9 +132,8 @@ def _applied_alone(conn: psycopg.Connection[tuple[Any, ...]], event: Event) -> b
 
 
 def prepare(database_url: str, redis_url: str) -> None:
-    """Make the group, which then has all that is handed in from now on."""
-    with redis.Redis.from_url(redis_url) as client:
-        client.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+    """Make the group."""
+    make_group(redis_url, STREAM, GROUP)
 
 
 def publish(database_url: str, redis_url: str, events: Sequence[Event]) -> None:

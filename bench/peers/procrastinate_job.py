@@ -18,7 +18,7 @@ import redis
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision, SyncPsycopgConnector
 from procrastinate.jobs import Job
 
-from bench.psycopg_task import Event, apply_event, connection
+from bench.psycopg_task import Event, apply_alone
 from bench.rivals import RETRY_S, TRIES, TooEarly
 
 app = App(connector=PsycopgConnector(conninfo=os.environ.get("BENCH_DATABASE_URL", "")))
@@ -37,13 +37,7 @@ class Later(BaseRetryStrategy):
 @app.task(name="apply", retry=Later())
 def apply(event: Event) -> None:
     """Apply one event, once."""
-    conn = connection()
-    try:
-        with conn.transaction(), conn.cursor() as cur:
-            apply_event(cur, event)
-    finally:
-        if conn.closed:
-            connection.cache_clear()
+    apply_alone(event)
 
 
 # -- for the bench -------------------------------------------------------------------------------------------

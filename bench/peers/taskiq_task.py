@@ -19,7 +19,8 @@ from taskiq import SimpleRetryMiddleware
 from taskiq.kicker import AsyncKicker
 from taskiq_redis import RedisStreamBroker
 
-from bench.psycopg_task import Event, apply_event, connection
+from bench.peers import make_group
+from bench.psycopg_task import Event, apply_alone
 from bench.rivals import RETRY_S, TRIES, TooEarly
 
 STREAM, GROUP = "bench.taskiq", "workers"
@@ -41,29 +42,18 @@ broker.add_middlewares(SimpleRetryMiddleware(default_retry_count=TRIES, default_
 async def apply(event: Event) -> None:
     """Apply one event, once."""
     try:
-        await asyncio.to_thread(_apply, event)
+        await asyncio.to_thread(apply_alone, event)
     except (TooEarly, psycopg.Error):
         await asyncio.sleep(RETRY_S)
         raise
-
-
-def _apply(event: Event) -> None:
-    conn = connection()
-    try:
-        with conn.transaction(), conn.cursor() as cur:
-            apply_event(cur, event)
-    finally:
-        if conn.closed:
-            connection.cache_clear()
 
 
 # -- for the bench -------------------------------------------------------------------------------------------
 
 
 def prepare(database_url: str, redis_url: str) -> None:
-    """Make the group, which then has all that is handed in from now on."""
-    with redis.Redis.from_url(redis_url) as client:
-        client.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+    """Make the group."""
+    make_group(redis_url, STREAM, GROUP)
 
 
 def publish(database_url: str, redis_url: str, events: Sequence[Event]) -> None:

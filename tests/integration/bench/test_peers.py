@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import lives, run
+from bench import contenders, lives
 from bench.lives import Play
 from bench.peers import PEERS
 from bench.servers import Servers
@@ -28,10 +28,10 @@ def bench_servers(servers: Addresses, tmp_path: Path) -> Iterator[Servers]:
 
 
 @pytest.fixture(params=PEERS)
-def peer(request: pytest.FixtureRequest, bench_servers: Servers) -> Iterator[run.PeerAtWork]:
+def peer(request: pytest.FixtureRequest, bench_servers: Servers) -> Iterator[contenders.PeerAtWork]:
     """At work; its worker moves when it is told to."""
     _require(request.param)
-    opened = run.open_peer(bench_servers, bench_servers.redis_database(), request.param)
+    opened = contenders.open_peer(bench_servers, bench_servers.redis_database(), request.param)
     with opened.worker:
         yield opened
 
@@ -41,17 +41,17 @@ def _require(name: str) -> None:
         pytest.importorskip(library, reason=f"{name} is measured where {library} is installed: the `bench` extra")
 
 
-def until_applied(peer: run.PeerAtWork, tag: str, events: int) -> None:
+def until_applied(peer: contenders.PeerAtWork, tag: str, events: int) -> None:
     until = time.monotonic() + PATIENCE_S
-    while (so_far := run.applied(peer.database_url, tag)) < events:
+    while (so_far := contenders.applied(peer.database_url, tag)) < events:
         peer.worker.check()
         assert time.monotonic() < until, f"{so_far} of {events} events; {peer.worker.log.read_text()[-3000:]}"
         time.sleep(0.02)
     assert so_far == events
 
 
-def differences(peer: run.PeerAtWork, tag: str, play: Play) -> list[str]:
-    return list(lives.differences(play.states, run.rival_states(peer.database_url, tag)))
+def differences(peer: contenders.PeerAtWork, tag: str, play: Play) -> list[str]:
+    return list(lives.differences(play.states, contenders.rival_states(peer.database_url, tag)))
 
 
 def test_a_peer_leaves_orders_where_their_lives_end_also_after_standing_still(peer):
@@ -80,4 +80,4 @@ def test_an_event_that_fails_does_not_take_its_batch_along(peer):
     with peer.worker.moving():
         until_applied(peer, "whole", play.events)
     assert differences(peer, "whole", play) == []
-    assert run.applied(peer.database_url, "broken-whole") == 0
+    assert contenders.applied(peer.database_url, "broken-whole") == 0
