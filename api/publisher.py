@@ -1,6 +1,6 @@
 """Puts committed entries into the streams, on a thread of its own: a Redis that is away, or hangs until its timeout,
 neither delays an answer nor the next commit. What gathers meanwhile goes out together. What does not fit or does not
-arrive, the relay publishes.
+arrive, the relay finds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Publisher:
         try:
             self._groups.put_nowait(entries)
         except Full:
-            log.warning("Redis is slow; the relay publishes %d events", len(entries))
+            log.warning("Redis is slow; %d events are left to the relay", len(entries))
 
     def stop(self) -> None:
         """Publish what waits, for LEAVE_S at most."""
@@ -53,5 +53,5 @@ class Publisher:
             entries = [entry for group in groups if group is not None for entry in group]
             try:
                 self._streams.publish(entries)
-            except Exception:  # a fault of our own must not end the thread; the relay publishes
-                log.exception("publishing failed; the relay publishes %d events", len(entries))
+            except Exception:  # a fault of our own must not end the thread
+                log.exception("publishing failed; %d events are left to the relay", len(entries))

@@ -119,7 +119,7 @@ def _drain(command: Mapping[str, Any], answers: TextIO) -> None:
     streams = Streams(connect(command["redis_url"]), shards, lambda shard: None)
     recorder = _Recorder(engine, streams) if command.get("record") else None
     drain = Drain(engine, streams, policy, shop, batch=int(command["batch"]))
-    order = [(int(command["first"]) + i) % shards for i in range(shards)]
+    first = int(command["first"])
     outcomes: dict[str, int] = {}
     gc.collect()
     gc.freeze()  # as in workers.tasks
@@ -128,8 +128,7 @@ def _drain(command: Mapping[str, Any], answers: TextIO) -> None:
     profile = command.get("profile")
     with sampled(Path(profile)) if profile else nullcontext():
         while True:
-            lengths = streams.lengths()
-            waiting = [shard for shard in order if lengths[shard]]
+            waiting = sorted(streams.look().waiting(), key=lambda shard: (shard - first) % shards)
             if not waiting:
                 break
             for shard in waiting:
@@ -157,7 +156,7 @@ class _Recorder:
 
         self.batches: list[Batch] = []
         self._now = Batch(0.0)
-        finish: Callable[[Mapping[int, list[bytes]]], list[int]] = streams.finish
+        finish: Callable[..., Any] = streams.finish
 
         # Who got a shard's lock (the first statement) before another's commit cannot have followed it.
         def begin(conn: Any) -> None:
@@ -172,11 +171,11 @@ class _Recorder:
         def commit(conn: Any) -> None:
             self._now.ended = monotonic()
 
-        def finished(done: Mapping[int, list[bytes]]) -> list[int]:  # after the commit
+        def finished(done: Mapping[int, list[bytes]], passed: Mapping[int, tuple[int, int]]) -> Any:  # after the commit
             self._now.shards = tuple(done)
             self._now.entries = sum(map(len, done.values()))
             self.batches.append(self._now)
-            return finish(done)
+            return finish(done, passed)
 
         event.listen(engine, "begin", begin)
         event.listen(engine, "before_cursor_execute", note)

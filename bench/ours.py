@@ -142,7 +142,8 @@ class FullPath:
 
     def is_done(self) -> bool:
         """Whether every event has a result; asked of the streams first, since PostgreSQL has work to do."""
-        if any(self.streams.lengths()):
+        look = self.streams.look()
+        if look.behind or any(look.lengths):
             return False
         with self.engine.connect() as conn:
             return not conn.execute(UNDECIDED).scalar_one()

@@ -23,7 +23,7 @@ LINES = 40
 STEPS = {
     ("journal/streams.py", "Streams.read"): "read the streams",
     ("journal/streams.py", "Streams.finish"): "finish the streams",
-    ("journal/streams.py", "Streams.lengths"): "look at the streams",
+    ("journal/streams.py", "Streams.look"): "look at the streams",
     ("journal/streams.py", "Streams.answer"): "read the streams",
     ("journal/streams.py", "Streams.ring"): "look at the streams",
     ("journal/entries.py", "decode"): "decode entries",

@@ -197,11 +197,11 @@ def _redis(client: redis.Redis) -> Iterator[Check]:
 def _streams(client: redis.Redis, settings: Settings) -> Iterator[Check]:
     streams = Streams(client, settings.shards, lambda shard: None)
     try:
-        lengths = streams.lengths()
-        behind = sum(streams.is_behind(shard) for shard in range(settings.shards))
+        look = streams.look()
     except (redis.RedisError, OSError) as error:
         yield Check("streams", PROBLEM, f"could not be read: {error}")
         return
+    lengths, behind = look.lengths, len(look.behind)
     says = f"{sum(lengths):,} entries in {sum(map(bool, lengths))} of {len(lengths)} shards"
     yield Check("streams", OK, f"{says}; {behind} shards have a backlog in PostgreSQL" if behind else says)
 

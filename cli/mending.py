@@ -1,7 +1,7 @@
 """`orders dlq …`, `orders parked list`, `orders replay`: dead letters and what waits, and the way back for them.
 
 Whatever is changed here leaves a row of `audit` with the actor `cli:USER`. Replayed events are published
-after the commit; should Redis be away, the relay does it.
+after the commit; should Redis be away, the relay finds them.
 """
 
 from __future__ import annotations

@@ -158,7 +158,7 @@ class Player:
 
     def _flush_redis(self) -> bool:
         streams = self.stage.opened.streams
-        entries = sum(streams.lengths())
+        entries = sum(streams.look().lengths)
         if self.stage.servers.whose == "started":
             streams.client.flushall()
             self.display.tell(f"Redis emptied (FLUSHALL): {entries:,} entries and every doorbell are gone")

@@ -8,7 +8,7 @@
 
 An event keeps its id, its place in the journal and its original body; an edit is laid over it. A replay
 takes its result away, so that it is undecided as on its first day: the caller publishes the entries after
-the commit, and should that fail the relay does. Every operation may be repeated: what is not open any more
+the commit, and should that fail the relay finds them. Every operation may be repeated: what is not open any more
 stays as it is, and is named as unchanged. Whatever changes something leaves a row of `audit`.
 
 Locks are taken in one order: effects, dead letters, relay marks, results, each sorted.

@@ -3,8 +3,9 @@
 1. delete the doorbell's key: a ring from here on rings again; read the shard, and where it has more than a few
    entries, or none, look how many each shard has
 2. lock the shards of a batch (PostgreSQL's advisory locks: they die with the connection); leave those we do not get
-3. read their oldest entries, unless 1 brought them: they stay in the stream until their results are committed
-4. settle the batch in one transaction; delete its entries
+3. read their oldest entries, unless 1 brought them: they stay in the stream until their results are committed. A shard
+   that is behind, and whose stream is done, is read in the journal
+4. settle the batch in one transaction; delete its entries, and note how far the journal was read
 5. after letting go, look again, at all shards: go on until nothing waits or the slice ends, and then ring
 
 So one ring is enough for any number of shards, and who finds a shard taken may leave it: its holder looks
@@ -16,8 +17,9 @@ backlog and shrinks when idle; it is filled from several shards, since one seldo
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 
 import redis
@@ -25,8 +27,8 @@ from sqlalchemy import Connection, Engine
 
 from domain.policy import Context, Policy
 from journal.batch import Report, Shop, clock, is_of_the_moment, settle, settle_carefully
-from journal.entries import Entry, decode, read
-from journal.streams import Streams, Waiting
+from journal.entries import Entry, decode, read, undecided_after
+from journal.streams import Look, Streams, Waiting
 from storage.hot import Statement
 from storage.literals import array
 
@@ -46,7 +48,16 @@ _LOCKS = Statement(
     f"where pg_try_advisory_xact_lock({LOCK_SPACE}, s)"
 )
 
-Names = dict[int, list[bytes]]  # shard → the stream's names of entries
+
+@dataclass(slots=True)
+class _Batch:
+    """What was read, by number, and where: what is to be told to the streams once it is committed."""
+
+    entries: list[Entry] = field(default_factory=list)
+    large: list[int] = field(default_factory=list)  # numbers of those whose bodies are read last
+    room: int = BATCH_BYTES
+    names: dict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))  # shard → entries of its stream
+    passed: dict[int, tuple[int, int]] = field(default_factory=dict)  # shard → read in the journal: above, up to
 
 
 @dataclass(slots=True)
@@ -70,37 +81,43 @@ class Drain:
         few = min(FEW, self.batch)
         ahead = self.streams.answer(shard, few + 1)
         window = {each: len(found) for each, found in ahead.items() if len(found) <= few}
+        look = Look([], {})  # what was rung for is here: no need to
         if not window:
             ahead = {}
-            window = self._window(shard, self.streams.lengths(), taken)
+            look = self.streams.look()
+            window = self._window(shard, look, taken)
         while window:
-            report, lengths = self._batch(window, taken, ahead)
+            report, look = self._batch(window, look.behind, taken, ahead)
             total.known += report.known
             for outcome, count in report.outcomes.items():
                 total.outcomes[outcome] = total.outcomes.get(outcome, 0) + count
-            shard = (list(window)[-1] + 1) % len(lengths)  # the others' turn
+            shard = (list(window)[-1] + 1) % len(look.lengths)  # the others' turn
             if monotonic() > until:
-                if left := self._window(shard, lengths, ()):
+                if left := self._window(shard, look, ()):
                     self.streams.ring(next(iter(left)))
                 break
             ahead = {}
-            window = self._window(shard, lengths, taken)
+            window = self._window(shard, look, taken)
         return total
 
-    def _window(self, first: int, lengths: Sequence[int], taken: Collection[int]) -> dict[int, int]:
-        """Shards with entries, in turn from the first, as many as fill a batch: shard → entries in its stream."""
+    def _window(self, first: int, look: Look, taken: Collection[int]) -> dict[int, int]:
+        """Shards with entries, in turn from the first, as many as fill a batch: shard → entries that wait."""
         window: dict[int, int] = {}
         waiting = 0
-        for shard in ((first + i) % len(lengths) for i in range(len(lengths))):
+        shards = len(look.lengths)
+        for shard in ((first + i) % shards for i in range(shards)):
             if waiting >= self.batch or len(window) * PER_SHARD >= self.batch:
                 break
-            if lengths[shard] and shard not in taken:
-                window[shard] = lengths[shard]
-                waiting += lengths[shard]
+            here = look.lengths[shard] or (self.batch if shard in look.behind else 0)
+            if here and shard not in taken:
+                window[shard] = here
+                waiting += here
         return window
 
-    def _batch(self, window: Mapping[int, int], taken: set[int], ahead: Waiting) -> tuple[Report, list[int]]:
-        """Settle one batch: (what it came to, entries a shard after letting go: what came meanwhile is ours to see).
+    def _batch(
+        self, window: Mapping[int, int], behind: Mapping[int, int], taken: set[int], ahead: Waiting
+    ) -> tuple[Report, Look]:
+        """Settle one batch: (what it came to, a look after letting go: what came meanwhile is ours to see).
 
         `taken` learns which shards are another worker's. `ahead` is what was read of the window before: whatever of
         it was decided meanwhile is found to have a result.
@@ -109,11 +126,11 @@ class Drain:
         for attempt in range(1, TRIES + 1):
             try:
                 with self.engine.begin() as conn:
-                    entries, names = self._read(conn, window, taken, ahead)
-                    if not names:
+                    batch = self._read(conn, window, behind, taken, ahead)
+                    if not batch.entries:
                         break
                     way = settle_carefully if careful else settle
-                    report = way(conn, entries, Context(clock(), self.policy), self.shop)
+                    report = way(conn, batch.entries, Context(clock(), self.policy), self.shop)
             except redis.RedisError:
                 raise
             except Exception as error:
@@ -123,36 +140,61 @@ class Drain:
                 careful = careful or not passing
                 log.info("drain again, %s: %s", "batch in parts" if careful else "the same batch", error)
             else:
-                return report, self.streams.finish(names)
-        return Report(), self.streams.lengths()
+                return report, self.streams.finish(batch.names, batch.passed)
+        return Report(), self.streams.look()
 
     def _read(
-        self, conn: Connection, window: Mapping[int, int], taken: set[int], ahead: Waiting
-    ) -> tuple[list[Entry], Names]:
-        """Entries of the shards that we could lock, and their names in the streams."""
+        self, conn: Connection, window: Mapping[int, int], behind: Mapping[int, int], taken: set[int], ahead: Waiting
+    ) -> _Batch:
+        """Entries of the shards that we could lock."""
+        batch = _Batch()
         held = [row[0] for row in _LOCKS.run(conn, {"shards": array(list(window), "integer")})]
         taken.update(window.keys() - set(held))
         if not held:
-            return [], {}
-        found = ahead or self.streams.read(held, _share([window[each] for each in held], self.batch))
-        entries: list[Entry] = []
-        large: list[int] = []
-        names: Names = {shard: [] for shard in found}
-        room = BATCH_BYTES
+            return batch
+        share = _share([window[each] for each in held], self.batch)
+        found = ahead or self.streams.read(held, share)
         for shard, waiting in found.items():
             for name, event in waiting:
-                if room <= 0:
+                if batch.room <= 0:
                     break
                 seq, size, entry = decode(event, shard)
-                room -= size
-                names[shard].append(name)
+                batch.room -= size
+                batch.names[shard].append(name)
                 if entry is None:
-                    large.append(seq)
+                    batch.large.append(seq)
                 else:
-                    entries.append(entry)
-        entries += read(conn, large)
-        entries.sort(key=_seq)
-        return _once(entries), {shard: each for shard, each in names.items() if each}
+                    batch.entries.append(entry)
+        for shard in held:
+            if shard in behind and shard not in found:
+                self._read_behind(conn, batch, shard, behind[shard], share)
+        batch.entries += read(conn, batch.large)
+        batch.entries.sort(key=_seq)
+        batch.entries = _once(batch.entries)
+        return batch
+
+    def _read_behind(self, conn: Connection, batch: _Batch, shard: int, after: int, count: int) -> None:
+        """Entries that wait in the journal alone."""
+        most = BATCH_BYTES // self.batch
+        found = undecided_after(conn, shard, after, count, most)
+        ends = len(found) < count
+        if ends:
+            # What is published from here on is added to the stream; what was left in the journal before is committed.
+            self.streams.caught_up(shard)
+            found = undecided_after(conn, shard, after, count, most)
+        last = after
+        for entry in found:
+            if batch.room <= 0:
+                break
+            batch.room -= entry.size
+            if entry.size > most:
+                batch.large.append(entry.seq)
+            else:
+                batch.entries.append(entry)
+            last = entry.seq
+        batch.passed[shard] = (after, last)
+        if ends and found and (len(found) == count or found[-1].seq > last):  # it does not, after all
+            self.streams.fall_behind(shard, after)
 
 
 def _share(lengths: Sequence[int], room: int) -> int:

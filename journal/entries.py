@@ -7,7 +7,7 @@ journal, so that Redis stays small whatever a body's size.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -66,18 +66,32 @@ def decode(event: bytes, shard: int) -> tuple[int, int, Entry | None]:
     return seq, size, Entry(seq, source, event_id, kind, version, when, subject, shard, held, data, size)
 
 
-_READ = Statement("""
+_ROWS = """
     select j.seq, j.source, j.event_id, j.type, j.version, j.time,
            case when c.seq is null then j.subject else c.subject end, j.shard, j.held,
            case when octet_length(b.body) <= cast(:most as integer) then b.body end, octet_length(b.body)
     from journal j left join corrections c using (seq)
     cross join lateral (select cast(coalesce(c.data, j.data) as text) as body offset 0) b
-    where j.seq = any(cast(:seqs as bigint[])) order by j.seq
+"""
+_READ = Statement(f"{_ROWS} where j.seq = any(cast(:seqs as bigint[])) order by j.seq")
+_UNDECIDED_AFTER = Statement(f"""
+    {_ROWS} where j.shard = cast(:shard as smallint) and j.seq > cast(:after as bigint)
+    and not exists (select from results r where r.seq = j.seq)
+    order by j.seq limit cast(:count as integer)
 """)
 _ANY_SIZE = 2**31 - 1
 
 
 def read(conn: Connection, seqs: Sequence[int], most: int = _ANY_SIZE) -> list[Entry]:
     """Entries out of the journal, in its order; without their bodies where those are of more than `most` bytes."""
-    rows = _READ.run(conn, {"seqs": array(seqs, "bigint"), "most": most}) if seqs else []
+    return _entries(_READ.run(conn, {"seqs": array(seqs, "bigint"), "most": most})) if seqs else []
+
+
+def undecided_after(conn: Connection, shard: int, after: int, count: int, most: int) -> list[Entry]:
+    """The shard's first `count` entries above the number `after` that have no result; bodies as in `read`."""
+    values = {"shard": shard, "after": after, "count": count, "most": most}
+    return _entries(_UNDECIDED_AFTER.run(conn, values))
+
+
+def _entries(rows: Iterable[Sequence[Any]]) -> list[Entry]:
     return [Entry(*(*row, {} if body is None else orjson.loads(body), size)) for *row, body, size in rows]

@@ -1,9 +1,9 @@
-"""The relay puts undecided events back into the streams: repair and top-up in one component.
+"""The relay finds what the streams have lost, and rings for what waits.
 
-After a flush of Redis, a lost publication, or a backlog larger than the streams, the journal still has
-every event and knows which have no result. For each shard whose stream runs low the relay adds its oldest
-undecided events, in journal order. Then it rings once per RING_FOR entries that wait, whoever put them in: who
-answers a bell looks at every stream.
+After a flush of Redis, or a lost publication, the journal still has every event and knows which have no result. For
+each shard whose stream runs low the relay looks for the oldest undecided event that is not there, and notes the shard
+as behind it: from there on the drain reads the journal. Then it rings once per RING_FOR entries that wait, whoever put
+them in: who answers a bell looks at every stream.
 
 `relay_marks` holds, a shard, the number up to which everything is decided, so that looking costs what is
 open and not what is old. A mark moves only over numbers that no running transaction can still commit
@@ -17,12 +17,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, text
 
-from journal.entries import INLINE_BYTES, read
 from journal.streams import Streams, bells_for
-from storage.literals import array, columns, unnest
+from storage.literals import columns, unnest
 
 SETTLING_S = 1.5  # an event younger than this is on its way through its publisher
-LOW_WATER = 4  # top up below 1/LOW_WATER of a stream's cap
+LOW_WATER = 4  # a stream with 1/LOW_WATER of its cap has enough to do: what it may lack is looked for later
 log = logging.getLogger(__name__)
 
 # Every number up to next_seq was drawn by a transaction that began before next_at; once none of those
@@ -38,14 +37,16 @@ _HORIZON = text("""
         next_at = case when oldest.began > h.next_at then clock_timestamp() else h.next_at end
     from oldest returning h.safe_seq
 """)
-_UNDECIDED = text("""
-    select m.shard, m.seq as mark, u.seqs, u.young from relay_marks m cross join lateral (
+# Of each shard one more than its stream holds: so if any is missing there, one of them is.
+_UNDECIDED = text(f"""
+    select m.shard, m.seq as mark, u.seqs, u.young from {unnest(("shard", "most"), ("smallint", "integer"))}
+    join relay_marks m using (shard) cross join lateral (
         select array_agg(o.seq order by o.seq) as seqs, array_agg(o.seq) filter (where o.is_young) as young from (
             select j.seq, j.accepted_at >= clock_timestamp() - make_interval(secs => :settling) as is_young
             from journal j where j.shard = m.shard and j.seq > m.seq
             and not exists (select from results r where r.seq = j.seq)
-            order by j.seq limit :most) o
-    ) u where m.shard = any(cast(:shards as smallint[]))
+            order by j.seq limit v.most) o
+    ) u
 """)
 # A replay may have put a mark back meanwhile (`was` differs): then it stays there.
 _MOVE_MARKS = text(
@@ -58,35 +59,32 @@ _MOVE_MARKS = text(
 class Relayed:
     """What one round of the relay did."""
 
-    added: int = 0
+    behind: int = 0  # shards whose streams had lost something
     rung: int = 0
-    undecided: int = 0  # at most the streams' caps are looked at
 
 
 def relay(engine: Engine, streams: Streams) -> Relayed:
-    """One round over all shards: repair what is missing, top up what runs low, ring what waits."""
+    """One round over all shards: find what is missing, ring what waits."""
     done = Relayed()
-    lengths = streams.lengths()
-    low = [shard for shard, length in enumerate(lengths) if length < streams.cap // LOW_WATER]
+    # In this order: what is neither behind nor in its stream, and has no result after that, is missing.
+    look = streams.look()
+    low = [shard for shard, length in enumerate(look.lengths) if length < streams.cap // LOW_WATER]
+    held = streams.numbers([shard for shard in low if look.lengths[shard]])
     with engine.begin() as conn:
         horizon = conn.execute(_HORIZON).scalar_one()
-        values = {"shards": array(low, "smallint"), "most": streams.cap, "settling": SETTLING_S}
-        found = conn.execute(_UNDECIDED, values).all()
+        mosts = [(shard, len(held.get(shard, ())) + 1) for shard in low]
+        values = columns(("shard", "most"), ("smallint", "integer"), mosts)
+        found = conn.execute(_UNDECIDED, {**values, "settling": SETTLING_S}).all()
         _move_marks(conn, [(shard, mark, seqs) for shard, mark, seqs, _ in found], horizon)
     for shard, _, seqs, young in found:
-        held = streams.numbers(shard) if lengths[shard] else set()
-        missing = [seq for seq in seqs or () if seq not in held]
-        done.undecided += len(missing)
-        settling = set(young or ())  # their publisher is about to
-        take = [seq for seq in missing if seq not in settling][: max(0, streams.cap - len(held))]
-        if take:
-            _top_up(engine, streams, shard, take)
-            done.added += len(take)
-        if len(seqs or ()) < streams.cap and streams.is_behind(shard):
-            streams.caught_up(shard)
-    lengths = streams.lengths()
-    waiting = [shard for shard, length in enumerate(lengths) if length]
-    for shard in waiting[: bells_for(sum(lengths))]:
+        there = held.get(shard, set()) | set(young or ())  # young: its publisher is about to add it
+        missing = next((seq for seq in seqs or () if seq not in there), None)
+        if missing is not None and missing <= look.behind.get(shard, missing):
+            streams.fall_behind(shard, missing - 1)
+            log.info("relay: shard %d is behind from event %d on", shard, missing)
+            done.behind += 1
+    look = streams.look()
+    for shard in look.waiting()[: bells_for(sum(look.lengths) + streams.cap * len(look.behind))]:
         streams.ring(shard)
         done.rung += 1
     return done
@@ -101,14 +99,6 @@ def _move_marks(conn: Connection, found: list[tuple[int, int, list[int] | None]]
     if moved:
         names, kinds = ("shard", "was", "seq"), ("smallint", "bigint", "bigint")
         conn.execute(_MOVE_MARKS, columns(names, kinds, moved))
-
-
-def _top_up(engine: Engine, streams: Streams, shard: int, seqs: list[int]) -> None:
-    """Add these events to a shard's stream."""
-    with engine.connect() as conn:
-        for start in range(0, len(seqs), 500):
-            streams.add(shard, read(conn, seqs[start : start + 500], INLINE_BYTES), topping_up=True)
-    log.info("relay: %d events back into shard %d", len(seqs), shard)
 
 
 _OPEN = text("""

@@ -3,12 +3,14 @@
 Keys, for shard 12 (the braces keep a shard's keys on one node of a cluster):
   orders:{12}:events   the stream: entries in journal order, deleted once decided
   orders:{12}:bell     set while a doorbell for the shard is on its way; the drain deletes it first
-  orders:{12}:behind   set while the journal has events of the shard that did not fit: the relay tops up
+  orders:behind        a hash: shard → journal number. What the shard has above that number did not fit, or was lost, and
+                       waits in the journal alone: the drain reads it there, and publishers leave it there
   orders.drain         Celery's queue: a doorbell's message is put into it by the script that adds the entries
 
 No consumer group: who holds a shard's lock reads its oldest entries, which stay until their results are
 committed. What a killed drain had read is simply read again. A stream holds at most STREAM_ENTRIES / shards
-entries of at most INLINE_BYTES each (about 48 MB in all, however large the backlog): the rest waits in SQL.
+entries of at most INLINE_BYTES each (about 48 MB in all, however large the backlog): the rest waits in SQL, and is
+read there (decision 0015).
 Nothing is ever trimmed away.
 """
 
@@ -17,6 +19,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import redis
@@ -28,25 +31,26 @@ RING_FOR = 256  # entries: one ring brings one worker, which looks at every shar
 BELL_S = 5  # a doorbell that nobody answered may ring again after this
 
 DRAIN = "orders.drain"  # the queue of doorbells
+BEHIND = "orders:behind"
 # The Celery message "shard s has entries", as the broker keeps it; None where whoever is asked has called a worker itself.
 Ring = Callable[[int], bytes | None]
 Waiting = dict[int, list[tuple[bytes, bytes]]]  # shard → its oldest entries: name in the stream, what `encode` made
 log = logging.getLogger(__name__)
 
-# KEYS events, behind, bell, queue · ARGV cap, seconds of the bell, topping up?, ring?, its message, then the entries.
-# → 1 where a message that is not known yet ('') is to be put into the queue. A shard that is behind takes nothing but
-# from the relay, in order.
+# KEYS events, behind, bell, queue · ARGV cap, seconds of the bell, shard, ring?, its message, then the entries, which
+# begin with "[number,". → 1 where a message that is not known yet ('') is to be put into the queue.
 _PUBLISH = """
+local behind = tonumber(redis.call('HGET', KEYS[2], ARGV[3]) or nil)
 local room = tonumber(ARGV[1]) - redis.call('XLEN', KEYS[1])
-if ARGV[3] == '0' and redis.call('EXISTS', KEYS[2]) == 1 then room = 0 end
-local added = 0
 for i = 6, #ARGV do
-  if added >= room then
-    redis.call('SET', KEYS[2], '1')
-    break
+  local left = behind and tonumber(string.match(ARGV[i], '%d+')) > behind
+  if not left and room > 0 then
+    redis.call('XADD', KEYS[1], '*', 'e', ARGV[i])
+    room = room - 1
+  elseif not behind then
+    behind = tonumber(string.match(ARGV[i], '%d+')) - 1
+    redis.call('HSET', KEYS[2], ARGV[3], string.format('%d', behind))
   end
-  redis.call('XADD', KEYS[1], '*', 'e', ARGV[i])
-  added = added + 1
 end
 if ARGV[4] == '0' or not redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[2]) then return 0 end
 if ARGV[5] == '' then return 1 end
@@ -54,13 +58,29 @@ redis.call('LPUSH', KEYS[4], ARGV[5])
 return 0
 """
 
-# KEYS every shard's events · → entries in each. One command for all shards: a pipeline of as many costs half a
-# millisecond of Python.
+# KEYS behind, every shard's events · ARGV shard, was, is of shards that are behind and were read up to `is`: not where
+# somebody has put another number there meanwhile. → entries in each stream, and what is behind. One command for all
+# shards: a pipeline of as many costs half a millisecond of Python.
 _LOOK = """
+for i = 1, #ARGV, 3 do
+  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2]) end
+end
 local lengths = {}
-for i = 1, #KEYS do lengths[i] = redis.call('XLEN', KEYS[i]) end
-return lengths
+for i = 2, #KEYS do lengths[i - 1] = redis.call('XLEN', KEYS[i]) end
+return {lengths, redis.call('HGETALL', KEYS[1])}
 """
+
+
+@dataclass(slots=True)
+class Look:
+    """What waits, at one moment."""
+
+    lengths: list[int]  # entries in each shard's stream
+    behind: dict[int, int]  # shards that have more in the journal, above this number
+
+    def waiting(self) -> list[int]:
+        """Shards that have something for a drain."""
+        return [shard for shard, length in enumerate(self.lengths) if length or shard in self.behind]
 
 
 def connect(redis_url: str) -> redis.Redis:
@@ -80,7 +100,7 @@ class Streams:
         client.set_response_callback("XRANGE", lambda found, **_: found)
         self._publish = client.register_script(_PUBLISH)
         self._look = client.register_script(_LOOK)
-        self._all = [_events(shard) for shard in range(shards)]
+        self._all = [BEHIND, *(_events(shard) for shard in range(shards))]
         self._messages: dict[int, bytes] = {}
 
     def publish(self, entries: Iterable[Entry]) -> bool:
@@ -107,25 +127,22 @@ class Streams:
                     self.add(shard, batch, ring=True)
         except (redis.RedisError, OSError) as error:
             log.warning(
-                "Redis is away (%s); the relay publishes %d shards once it is back",
+                "Redis is away (%s); the events of %d shards are left to the relay",
                 error,
                 len(by_shard),
             )
             return False
         return True
 
-    def add(self, shard: int, entries: Sequence[Entry], *, topping_up: bool = False, ring: bool = False) -> None:
-        """Add entries while there is room; then ring, if asked to, unless a doorbell is on its way."""
-        if self._add(shard, entries, topping_up=topping_up, ring=ring):
+    def add(self, shard: int, entries: Sequence[Entry], *, ring: bool = False) -> None:
+        """Add entries in the journal's order, while there is room; then ring, if asked to, unless a doorbell is on its way."""
+        if self._add(shard, entries, ring=ring):
             self._say(shard)
 
-    def _add(
-        self, shard: int, entries: Sequence[Entry], *, ring: bool, topping_up: bool = False, client: Any = None
-    ) -> Any:
+    def _add(self, shard: int, entries: Sequence[Entry], *, ring: bool, client: Any = None) -> Any:
         message = self._messages.get(shard, b"")
-        arguments: list[Any] = [self.cap, BELL_S, int(topping_up), int(ring), message, *map(encode, entries)]
-        keys = [_events(shard), f"orders:{{{shard}}}:behind", _bell(shard), DRAIN]
-        return self._publish(keys=keys, args=arguments, client=client)
+        arguments: list[Any] = [self.cap, BELL_S, shard, int(ring), message, *map(encode, entries)]
+        return self._publish(keys=[_events(shard), BEHIND, _bell(shard), DRAIN], args=arguments, client=client)
 
     def _say(self, shard: int) -> None:
         """Send a doorbell whose message was not known to the script: from here on it is."""
@@ -144,9 +161,9 @@ class Streams:
         pipe.delete(_bell(shard))
         return self._read(pipe, [shard], count)
 
-    def lengths(self) -> list[int]:
-        """Entries in each shard's stream."""
-        return list(self._look(keys=self._all))
+    def look(self) -> Look:
+        """What waits in the streams, and which shards have more in the journal."""
+        return _looked(self._look(keys=self._all))
 
     def read(self, shards: Sequence[int], count: int) -> Waiting:
         """Up to `count` of the oldest entries a shard; shards without any are left out."""
@@ -162,29 +179,44 @@ class Streams:
             if answer
         }
 
-    def finish(self, done: Mapping[int, Sequence[bytes]]) -> list[int]:
-        """Delete entries whose results are committed; then as `lengths`, in the same round trip."""
+    def finish(self, done: Mapping[int, Sequence[bytes]], passed: Mapping[int, tuple[int, int]]) -> Look:
+        """Delete entries whose results are committed; then `look`, in the same round trip.
+
+        `passed`: shard → (where it was behind, the number up to which it was read there).
+        """
         pipe = self.client.pipeline(transaction=False)
         for shard, names in done.items():
             pipe.xdel(_events(shard), *names)
-        pipe.evalsha(self._look.sha, len(self._all), *self._all)
+        steps = [number for shard, (was, now) in passed.items() for number in (shard, was, now)]
+        pipe.evalsha(self._look.sha, len(self._all), *self._all, *steps)
         try:
-            return list(pipe.execute()[-1])
-        except redis.exceptions.NoScriptError:  # a Redis that was started anew
-            return self.lengths()
+            return _looked(pipe.execute()[-1])
+        except redis.exceptions.NoScriptError:  # a Redis that was started anew, and is behind with nothing
+            return self.look()
 
-    def numbers(self, shard: int) -> set[int]:
-        """The journal numbers of what the stream holds (at most its cap)."""
-        found: Any = self.client.xrange(_events(shard))
-        return {decode(fields[1], shard)[0] for _, fields in found}
+    def numbers(self, shards: Sequence[int]) -> dict[int, set[int]]:
+        """The journal numbers of what each of these streams holds (at most its cap)."""
+        pipe = self.client.pipeline(transaction=False)
+        for shard in shards:
+            pipe.xrange(_events(shard))
+        answers: list[Any] = pipe.execute() if shards else []
+        return {
+            shard: {decode(fields[1], shard)[0] for _, fields in found}
+            for shard, found in zip(shards, answers, strict=True)
+        }
 
-    def is_behind(self, shard: int) -> bool:
-        """Whether the journal has events of the shard that did not fit into its stream."""
-        return bool(self.client.exists(f"orders:{{{shard}}}:behind"))
+    def fall_behind(self, shard: int, after: int) -> None:
+        """From here on the drain reads what the shard has above the number `after` in the journal."""
+        self.client.hset(BEHIND, str(shard), str(after))
 
     def caught_up(self, shard: int) -> None:
-        """The stream has all there is: publishers may add to it again."""
-        self.client.delete(f"orders:{{{shard}}}:behind")
+        """The stream has all there is, or who calls this: publishers may add to it again."""
+        self.client.hdel(BEHIND, str(shard))
+
+
+def _looked(answer: Any) -> Look:
+    lengths, behind = answer
+    return Look(list(lengths), {int(behind[i]): int(behind[i + 1]) for i in range(0, len(behind), 2)})
 
 
 def bells_for(entries: int) -> int:

@@ -79,9 +79,8 @@ class AShop:
 
     def work(self) -> None:
         """Apply all that waits in the streams."""
-        for shard, length in enumerate(self.streams.lengths()):
-            if length:
-                self._drain.answer(shard)
+        for shard in self.streams.look().waiting():
+            self._drain.answer(shard)
 
     def rows(self, query: str, **values: Any) -> list[Any]:
         """What a query answers."""

@@ -28,7 +28,7 @@ def chore_key(name: str) -> str:
 
 def schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     """What the beat sends, and how often."""
-    paces = {"orders.relay": timedelta(seconds=0.5), "orders.timers": timedelta(seconds=5)}
+    paces = {"orders.relay": timedelta(seconds=1), "orders.timers": timedelta(seconds=5)}
     paces["orders.webhooks"] = timedelta(seconds=1)  # a subscription may come at any time
     paces["orders.tidy"] = timedelta(hours=1)
     if settings.sweep is not None:

@@ -132,10 +132,8 @@ def _strike(shop: Shop, workers: Workers, run: Run, kind: str, random: Random, b
 
 
 def _at_work(shop: Shop) -> None:
-    """Returns once entries are seen to leave the streams, or nothing is left to wait for."""
+    """Returns once events are seen to be decided, or nothing is left to wait for."""
     most, until = 0, monotonic() + PATIENCE_S
-    while (now := shop.streamed()) >= most and monotonic() < until:
+    while (now := shop.waiting()) >= most and now and monotonic() < until:
         most = max(most, now)
-        if not now and not shop.waiting():
-            return
         sleep(0.01)

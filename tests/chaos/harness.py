@@ -75,7 +75,7 @@ class Shop:
 
     def streamed(self) -> int:
         """Entries in the streams."""
-        return sum(self.parts.streams.lengths())
+        return sum(self.parts.streams.look().lengths)
 
     def drained(self, within_s: float) -> float:
         """Seconds until every event has a result; TimeoutError after `within_s`."""

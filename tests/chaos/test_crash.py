@@ -84,7 +84,7 @@ def _write_late(url: str) -> None:
 
 
 def _drain(drain, streams: Streams) -> None:
-    while waiting := [shard for shard, length in enumerate(streams.lengths()) if length]:
+    while waiting := streams.look().waiting():
         drain.answer(waiting[0])
 
 

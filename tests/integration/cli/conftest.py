@@ -77,9 +77,8 @@ class Shop:
     def work(self) -> None:
         """Decide all that waits in the streams."""
         drain = self.opened.drain()
-        for shard, length in enumerate(self.opened.streams.lengths()):
-            if length:
-                drain.answer(shard)
+        for shard in self.opened.streams.look().waiting():
+            drain.answer(shard)
 
     def tell(self, *envelopes: Envelope, held: bool = False) -> None:
         """Accept deliveries and decide them, one after the other."""

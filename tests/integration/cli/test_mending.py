@@ -54,7 +54,7 @@ def test_edited_and_replayed_it_applies(poisoned, orders):
     done = orders("dlq", "replay", ref)
     assert done.code == 0, done.err
     assert "1 replayed" in done.out
-    assert sum(poisoned.opened.streams.lengths()) == 1, "it was not published"
+    assert sum(poisoned.opened.streams.look().lengths) == 1, "it was not published"
     poisoned.work()
     assert status(orders) == "preparing"
     history = orders("dlq", "show", ref, "--json").json["history"]

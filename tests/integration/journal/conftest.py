@@ -97,7 +97,7 @@ class Rig:
     def work(self) -> None:
         """Answer shards until no stream holds anything."""
         drain = Drain(self.engine, self.streams, self.policy, self.shop)
-        while waiting := [shard for shard, length in enumerate(self.streams.lengths()) if length]:
+        while waiting := self.streams.look().waiting():
             for shard in waiting:
                 drain.answer(shard)
 

@@ -59,9 +59,8 @@ class Place:
 
     def work(self) -> None:
         drain = Drain(self.engine, self.streams, POLICY, self.shop)
-        for shard, length in enumerate(self.streams.lengths()):
-            if length:
-                drain.answer(shard)
+        for shard in self.streams.look().waiting():
+            drain.answer(shard)
 
     def replay(self, *refs: str) -> Done:
         with self.engine.begin() as conn:

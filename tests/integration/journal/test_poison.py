@@ -108,7 +108,7 @@ def test_of_a_thousand_events_three_are_poison_and_all_others_apply(rig, numbers
     rig.tell(*later, *new)
     assert set(rig.outcomes(*later, *new)) == {"applied"}
     assert {rig.status(names[n]) for n in (20, 30, 40)} == {"confirmed"}
-    assert not any(rig.streams.lengths())
+    assert not rig.streams.look().waiting()
 
 
 @pytest.mark.parametrize("way", ["malformed", "unknown_version", "bug", "database_refused"])
@@ -346,7 +346,7 @@ def test_a_connection_that_is_dropped_in_the_middle_of_a_batch_kills_nobody(rig,
     else:
         event.listen(drain.engine, "before_cursor_execute", before)
     rig.accept(*events[:10], *([poison] if poisoned else []), *events[10:])
-    while waiting := [shard for shard, length in enumerate(rig.streams.lengths()) if length]:
+    while waiting := rig.streams.look().waiting():
         drain.answer(waiting[0])
     assert len(dropped) == 2
     assert set(rig.outcomes(*events)) == {"applied"}
@@ -372,7 +372,7 @@ def test_an_event_that_got_its_result_meanwhile_is_drained_again_and_nobody_is_d
     assert (report.outcomes, report.known) == ({"applied": 1}, 1)
     assert rig.outcomes(strange, order) == ["ignored: unknown_type", "applied"]
     assert letters(rig) == {}
-    assert not any(rig.streams.lengths())
+    assert not rig.streams.look().waiting()
 
 
 def test_a_rival_that_never_ends_is_left_to_the_next_doorbell(rig, monkeypatch):
@@ -385,6 +385,6 @@ def test_a_rival_that_never_ends_is_left_to_the_next_doorbell(rig, monkeypatch):
     with pytest.raises(Exception, match="of the moment"):
         drain.answer(shard)
     assert rig.outcome(order) == "undecided"
-    assert rig.streams.lengths()[shard] == 1
+    assert rig.streams.look().lengths[shard] == 1
     rig.do("drop trigger first_times on results")
     assert drain.answer(shard).outcomes == {"applied": 1}

@@ -179,7 +179,7 @@ def test_two_workers_at_one_instant_never_miss_each_other(rig, races, tries, mat
 
     with ThreadPoolExecutor(rivals) as pool:
         list(pool.map(run, range(rivals)))
-    assert not any(rig.streams.lengths())
+    assert not rig.streams.look().waiting()
     assert_all_applied(rig, made)
 
 
@@ -214,9 +214,9 @@ class Moment(Streams):
         event.listen(made.engine, "commit", lambda conn: self._let() if self.held else None)
         return made
 
-    def finish(self, done):
-        found = super().finish(done)
-        if not any(found) and not self.held:
+    def finish(self, done, passed):
+        found = super().finish(done, passed)
+        if not found.waiting() and not self.held:
             self._let()
         return found
 
@@ -263,7 +263,7 @@ def test_a_ring_around_the_holders_last_look_is_not_lost(rig, tries, held):
             random.choice((holder, other)).answer(bells.popleft())
         assert rig.outcome_of(payment) == "applied"
     print(f"\na ring at the last look, {tries} tries: {dict(kinds)}")
-    assert not any(rig.streams.lengths())
+    assert not rig.streams.look().waiting()
     account = rig.account()
     assert account["applied"] == 2 * tries
 
@@ -323,7 +323,7 @@ def test_who_died_between_commit_and_acknowledgement_costs_nothing(rig, monkeypa
     class Killed(BaseException):
         pass
 
-    def die(self, done):
+    def die(*_):
         raise Killed
 
     order = created(subject="N1")
@@ -336,7 +336,7 @@ def test_who_died_between_commit_and_acknowledgement_costs_nothing(rig, monkeypa
     assert rig.outcome(order) == "applied"
     report = rig.drain().answer(shard)
     assert (report.known, report.outcomes) == (1, {})
-    assert not any(rig.streams.lengths())
+    assert not rig.streams.look().waiting()
 
 
 # -- claims --------------------------------------------------------------------------------------------
@@ -431,8 +431,8 @@ def test_workers_whose_windows_overlap_do_not_fall_over_each_other(rig, tries, a
 
     def run(worker):
         random, drain = Random(SEED + worker), rig.drain(batch=4 * PER_SHARD)
-        while any(lengths := rig.streams.lengths()):
-            drain.answer(random.choice([shard for shard, length in enumerate(lengths) if length]), slice_s=0)
+        while waiting := rig.streams.look().waiting():
+            drain.answer(random.choice(waiting), slice_s=0)
 
     begun = perf_counter()
     rig.at_once(*(lambda worker=worker: run(worker) for worker in range(4)))

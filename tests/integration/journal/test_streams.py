@@ -56,9 +56,9 @@ def test_entries_stay_until_they_are_finished(streams):
     streams.publish([an_entry(1), an_entry(2)])
     first = streams.read([3], 10)
     assert streams.read([3], 10) == first
-    streams.finish({3: [name for name, _ in first[3]][:1]})
+    streams.finish({3: [name for name, _ in first[3]][:1]}, {})
     assert streams.read([3], 10) == {3: first[3][1:]}
-    assert streams.lengths()[3] == 1
+    assert streams.look().lengths[3] == 1
 
 
 def test_the_oldest_are_read_first_and_no_more_than_asked_for(streams):
@@ -85,22 +85,54 @@ def test_an_answer_takes_the_bell_and_reads_the_shard(streams, rung):
     assert streams.answer(3, 10) == streams.read([3], 10)
     assert streams.answer(3, 1) == streams.read([3], 1)
     assert streams.answer(4, 10) == {}
-    assert streams.lengths() == [0, 0, 0, 2, 0, 1, 0, 0]
+    assert streams.look().lengths == [0, 0, 0, 2, 0, 1, 0, 0]
     streams.publish([an_entry(4)])
     assert rung == [5, 3]
 
 
-def test_a_full_stream_leaves_the_rest_to_the_relay_and_takes_nothing_until_it_caught_up(streams):
+def test_a_full_stream_leaves_the_rest_to_the_journal_and_takes_nothing_more_until_it_caught_up(streams):
     streams.cap = 2
     streams.publish([an_entry(1), an_entry(2), an_entry(3)])
-    assert streams.numbers(3) == {1, 2}
-    assert streams.is_behind(3)
-    streams.finish({3: [name for name, _ in streams.read([3], 10)[3]]})
+    assert streams.numbers([3]) == {3: {1, 2}}
+    assert streams.look().behind == {3: 2}
+    look = streams.finish({3: [name for name, _ in streams.read([3], 10)[3]]}, {})
+    assert (look.lengths[3], look.behind, look.waiting()) == (0, {3: 2}, [3])
     streams.publish([an_entry(4)])
-    assert streams.numbers(3) == set()
-    streams.add(3, [an_entry(3), an_entry(4)], topping_up=True)
+    assert streams.numbers([3, 4]) == {3: set(), 4: set()}
+    assert streams.finish({}, {3: (2, 4)}).behind == {3: 4}
     streams.caught_up(3)
-    assert streams.numbers(3) == {3, 4}
+    streams.publish([an_entry(5)])
+    assert streams.numbers([3]) == {3: {5}}
+
+
+def test_an_entry_below_where_a_shard_is_behind_is_added_while_there_is_room(streams):
+    """It was journaled before what is read there now, and committed after it; or replayed."""
+    streams.cap = 3
+    streams.fall_behind(3, 10)
+    streams.publish([an_entry(7), an_entry(11), an_entry(8), an_entry(9), an_entry(10)])
+    assert streams.numbers([3]) == {3: {7, 8, 9}}
+    assert streams.look().behind == {3: 10}
+
+
+def test_who_read_the_journal_up_to_somewhere_changes_nothing_that_was_put_there_meanwhile(streams):
+    streams.fall_behind(3, 10)
+    streams.fall_behind(5, 1_000_000_000_000)
+    streams.fall_behind(3, 4)
+    assert streams.finish({}, {3: (10, 20), 5: (1_000_000_000_000, 1_000_000_000_001)}).behind == {
+        3: 4,
+        5: 1_000_000_000_001,
+    }
+    streams.caught_up(3)
+    assert streams.finish({}, {3: (4, 20)}).behind == {5: 1_000_000_000_001}
+
+
+def test_a_redis_that_was_emptied_is_looked_at_all_the_same(streams):
+    streams.publish([an_entry(1)])
+    [(name, _)] = streams.read([3], 1)[3]
+    streams.client.script_flush()
+    streams.client.flushdb()
+    look = streams.finish({3: [name]}, {3: (1, 2)})
+    assert (look.waiting(), look.behind) == ([], {})
 
 
 def test_publishing_to_a_redis_that_is_away_loses_nothing_and_says_so(rung):

@@ -46,10 +46,9 @@ class Place:
         with self.engine.begin() as conn:
             shop = Shop(policy_id(conn, policy), SHARDS)
         drain = Drain(self.engine, self.streams, policy, shop)
-        for shard, length in enumerate(self.streams.lengths()):
-            if length:
-                drain.answer(shard)
-        assert not any(self.streams.lengths())
+        for shard in self.streams.look().waiting():
+            drain.answer(shard)
+        assert not self.streams.look().waiting()
 
     def do(self, sql: str, **values: object):
         with self.engine.begin() as conn:

@@ -140,7 +140,7 @@ def test_what_was_handed_over_is_finished_and_nothing_is_taken_afterwards(door):
     assert isinstance(late, ApiError)
     assert late.status == 503
     assert len(door.journaled("test")) == 700
-    assert sum(door.shop.streams.lengths()) == 700  # published before it left
+    assert sum(door.shop.streams.look().lengths) == 700  # published before it left
 
 
 def test_whoever_hangs_up_has_been_heard(door, journaler):
