@@ -142,8 +142,7 @@ class FullPath:
 
     def is_done(self) -> bool:
         """Whether every event has a result; asked of the streams first, since PostgreSQL has work to do."""
-        look = self.streams.look()
-        if look.behind or any(look.lengths):
+        if self.streams.look().waiting():
             return False
         with self.engine.connect() as conn:
             return not conn.execute(UNDECIDED).scalar_one()

@@ -8,7 +8,7 @@ matching      which order an event is about: numbers, claims, and what waits for
 writing       what a batch writes besides the orders
 requests      one request of the API: applied at once, or refused; idempotency keys
 drain         what answers a doorbell: batches from the ringing shards
-relay         puts undecided events back into streams; knows what is decided
+relay         finds what the streams lack, and rings; knows what is decided
 sweep         parked events: examined again as a net, given up when their time is over
 timers        rows that become events when due
 effects       refunds: recorded before they are made, one in flight a transaction

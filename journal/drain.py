@@ -127,13 +127,15 @@ class Drain:
             try:
                 with self.engine.begin() as conn:
                     batch = self._read(conn, window, behind, taken, ahead)
-                    if not batch.entries:
+                    if not batch.entries and not batch.names:
                         break
                     way = settle_carefully if careful else settle
                     report = way(conn, batch.entries, Context(clock(), self.policy), self.shop)
             except redis.RedisError:
                 raise
             except Exception as error:
+                for shard in window.keys() & behind.keys():  # this may have been taken for its last
+                    self.streams.fall_behind(shard, behind[shard])
                 passing = is_of_the_moment(error)
                 if (careful and not passing) or (passing and attempt == TRIES):
                     raise
@@ -180,7 +182,7 @@ class Drain:
         ends = len(found) < count
         if ends:
             # What is published from here on is added to the stream; what was left in the journal before is committed.
-            self.streams.caught_up(shard)
+            self.streams.caught_up(shard, after)
             found = undecided_after(conn, shard, after, count, most)
         last = after
         for entry in found:

@@ -82,13 +82,13 @@ _UNDECIDED_AFTER = Statement(f"""
 _ANY_SIZE = 2**31 - 1
 
 
-def read(conn: Connection, seqs: Sequence[int], most: int = _ANY_SIZE) -> list[Entry]:
-    """Entries out of the journal, in its order; without their bodies where those are of more than `most` bytes."""
-    return _entries(_READ.run(conn, {"seqs": array(seqs, "bigint"), "most": most})) if seqs else []
+def read(conn: Connection, seqs: Sequence[int]) -> list[Entry]:
+    """Entries out of the journal, in its order."""
+    return _entries(_READ.run(conn, {"seqs": array(seqs, "bigint"), "most": _ANY_SIZE})) if seqs else []
 
 
 def undecided_after(conn: Connection, shard: int, after: int, count: int, most: int) -> list[Entry]:
-    """The shard's first `count` entries above the number `after` that have no result; bodies as in `read`."""
+    """The shard's first `count` entries above the number `after` that have no result, bodies of more than `most` bytes left out."""
     values = {"shard": shard, "after": after, "count": count, "most": most}
     return _entries(_UNDECIDED_AFTER.run(conn, values))
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, text
 
 from journal.streams import Streams, bells_for
-from storage.literals import columns, unnest
+from storage.literals import array, columns, unnest
 
 SETTLING_S = 1.5  # an event younger than this is on its way through its publisher
 LOW_WATER = 4  # a stream with 1/LOW_WATER of its cap has enough to do: what it may lack is looked for later
@@ -72,9 +72,9 @@ def relay(engine: Engine, streams: Streams) -> Relayed:
     held = streams.numbers([shard for shard in low if look.lengths[shard]])
     with engine.begin() as conn:
         horizon = conn.execute(_HORIZON).scalar_one()
-        mosts = [(shard, len(held.get(shard, ())) + 1) for shard in low]
-        values = columns(("shard", "most"), ("smallint", "integer"), mosts)
-        found = conn.execute(_UNDECIDED, {**values, "settling": SETTLING_S}).all()
+        most = [len(held.get(shard, ())) + 1 for shard in low]
+        values = {"shard": array(low, "smallint"), "most": array(most, "integer"), "settling": SETTLING_S}
+        found = conn.execute(_UNDECIDED, values).all()
         _move_marks(conn, [(shard, mark, seqs) for shard, mark, seqs, _ in found], horizon)
     for shard, _, seqs, young in found:
         there = held.get(shard, set()) | set(young or ())  # young: its publisher is about to add it

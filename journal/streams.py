@@ -1,6 +1,6 @@
 """Redis: one stream and one doorbell a shard. Expendable: the journal has everything.
 
-Keys, for shard 12 (the braces keep a shard's keys on one node of a cluster):
+Keys, for shard 12 (the braces would keep its own on one node of a cluster):
   orders:{12}:events   the stream: entries in journal order, deleted once decided
   orders:{12}:bell     set while a doorbell for the shard is on its way; the drain deletes it first
   orders:behind        a hash: shard → journal number. What the shard has above that number did not fit, or was lost, and
@@ -47,7 +47,7 @@ for i = 6, #ARGV do
   if not left and room > 0 then
     redis.call('XADD', KEYS[1], '*', 'e', ARGV[i])
     room = room - 1
-  elseif not behind then
+  elseif not left then
     behind = tonumber(string.match(ARGV[i], '%d+')) - 1
     redis.call('HSET', KEYS[2], ARGV[3], string.format('%d', behind))
   end
@@ -68,6 +68,15 @@ end
 local lengths = {}
 for i = 2, #KEYS do lengths[i - 1] = redis.call('XLEN', KEYS[i]) end
 return {lengths, redis.call('HGETALL', KEYS[1])}
+"""
+
+# KEYS behind · ARGV shard, number
+_FALL = """
+local behind = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or nil)
+if not behind or behind > tonumber(ARGV[2]) then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
+"""
+_CATCH_UP = """
+if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
 """
 
 
@@ -100,6 +109,8 @@ class Streams:
         client.set_response_callback("XRANGE", lambda found, **_: found)
         self._publish = client.register_script(_PUBLISH)
         self._look = client.register_script(_LOOK)
+        self._fall = client.register_script(_FALL)
+        self._catch_up = client.register_script(_CATCH_UP)
         self._all = [BEHIND, *(_events(shard) for shard in range(shards))]
         self._messages: dict[int, bytes] = {}
 
@@ -191,7 +202,7 @@ class Streams:
         pipe.evalsha(self._look.sha, len(self._all), *self._all, *steps)
         try:
             return _looked(pipe.execute()[-1])
-        except redis.exceptions.NoScriptError:  # a Redis that was started anew, and is behind with nothing
+        except redis.exceptions.NoScriptError:  # started anew, or failed over: what is behind stays where it was
             return self.look()
 
     def numbers(self, shards: Sequence[int]) -> dict[int, set[int]]:
@@ -206,12 +217,12 @@ class Streams:
         }
 
     def fall_behind(self, shard: int, after: int) -> None:
-        """From here on the drain reads what the shard has above the number `after` in the journal."""
-        self.client.hset(BEHIND, str(shard), str(after))
+        """What the shard has above the number `after` is read in the journal, if not from further back anyway."""
+        self._fall(keys=[BEHIND], args=[shard, after])
 
-    def caught_up(self, shard: int) -> None:
-        """The stream has all there is, or who calls this: publishers may add to it again."""
-        self.client.hdel(BEHIND, str(shard))
+    def caught_up(self, shard: int, was: int) -> None:
+        """Publishers may add to the stream again, unless somebody has gone back from `was` meanwhile."""
+        self._catch_up(keys=[BEHIND], args=[shard, was])
 
 
 def _looked(answer: Any) -> Look:

@@ -78,7 +78,7 @@ class AShop:
         self.work()
 
     def work(self) -> None:
-        """Apply all that waits in the streams."""
+        """Apply all that waits in the streams, or behind them."""
         for shard in self.streams.look().waiting():
             self._drain.answer(shard)
 

@@ -83,7 +83,7 @@ def chore(name: str) -> Callable[[Callable[[opening.Parts], object]], Any]:
 
 @chore("orders.relay")
 def relay_events(here: opening.Parts) -> None:
-    """Put undecided events back into streams that run low, and ring what waits."""
+    """Find what the streams lack, and ring what waits."""
     relay.relay(here.engine, here.streams)
 
 

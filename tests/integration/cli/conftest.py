@@ -75,7 +75,7 @@ class Shop:
         self.opened.streams.publish(appended.new)
 
     def work(self) -> None:
-        """Decide all that waits in the streams."""
+        """Decide all that waits in the streams, or behind them."""
         drain = self.opened.drain()
         for shard in self.opened.streams.look().waiting():
             drain.answer(shard)

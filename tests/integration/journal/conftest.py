@@ -95,7 +95,7 @@ class Rig:
     # -- work
 
     def work(self) -> None:
-        """Answer shards until no stream holds anything."""
+        """Answer shards until nothing waits in a stream, or behind it."""
         drain = Drain(self.engine, self.streams, self.policy, self.shop)
         while waiting := self.streams.look().waiting():
             for shard in waiting:

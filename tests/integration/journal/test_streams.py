@@ -100,7 +100,10 @@ def test_a_full_stream_leaves_the_rest_to_the_journal_and_takes_nothing_more_unt
     streams.publish([an_entry(4)])
     assert streams.numbers([3, 4]) == {3: set(), 4: set()}
     assert streams.finish({}, {3: (2, 4)}).behind == {3: 4}
-    streams.caught_up(3)
+    streams.caught_up(3, 3)
+    streams.publish([an_entry(5)])
+    assert streams.numbers([3]) == {3: set()}, "somebody went back"
+    streams.caught_up(3, 4)
     streams.publish([an_entry(5)])
     assert streams.numbers([3]) == {3: {5}}
 
@@ -111,18 +114,19 @@ def test_an_entry_below_where_a_shard_is_behind_is_added_while_there_is_room(str
     streams.fall_behind(3, 10)
     streams.publish([an_entry(7), an_entry(11), an_entry(8), an_entry(9), an_entry(10)])
     assert streams.numbers([3]) == {3: {7, 8, 9}}
-    assert streams.look().behind == {3: 10}
+    assert streams.look().behind == {3: 9}, "there was no room for the tenth"
 
 
 def test_who_read_the_journal_up_to_somewhere_changes_nothing_that_was_put_there_meanwhile(streams):
     streams.fall_behind(3, 10)
     streams.fall_behind(5, 1_000_000_000_000)
     streams.fall_behind(3, 4)
+    streams.fall_behind(3, 9)
     assert streams.finish({}, {3: (10, 20), 5: (1_000_000_000_000, 1_000_000_000_001)}).behind == {
         3: 4,
         5: 1_000_000_000_001,
     }
-    streams.caught_up(3)
+    streams.caught_up(3, 4)
     assert streams.finish({}, {3: (4, 20)}).behind == {5: 1_000_000_000_001}
 
 
@@ -133,6 +137,9 @@ def test_a_redis_that_was_emptied_is_looked_at_all_the_same(streams):
     streams.client.flushdb()
     look = streams.finish({3: [name]}, {3: (1, 2)})
     assert (look.waiting(), look.behind) == ([], {})
+    streams.fall_behind(3, 1)
+    streams.client.script_flush()
+    assert streams.finish({}, {3: (1, 2)}).behind == {3: 1}
 
 
 def test_publishing_to_a_redis_that_is_away_loses_nothing_and_says_so(rung):
