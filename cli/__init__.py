@@ -8,6 +8,7 @@ ingest     events from files into the journal
 looking    show, list, account, verify
 showing    how orders and tables look in a terminal
 mending    dead letters, parked events, replay
+letters    how they look
 editing    an event's body, changed by hand
 keys       the HTTP API's keys: add, list, revoke
 webhooks   who is told of changes, and what they did not take

@@ -8,31 +8,38 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 import typer
 from rich.markup import escape
-from rich.syntax import Syntax
 from sqlalchemy import Connection, text
 
 from cli.editing import edited, read_body, set_field
+from cli.letters import (
+    as_document,
+    print_letter,
+    ref_of,
+    shown_document,
+    staff_document,
+    tell_done,
+    tell_dry,
+    webhook_document,
+)
 from cli.opening import open_shop, workers_alive
 from cli.options import Data, Json, Problem, actor, err, out, print_json
 from cli.showing import put, table, time_of
 from domain.ids import bare, shown
 from journal import dead_letters, effects, inbox
-from journal.dead_letters import DeadLetterError, Done, Letter, LetterUnknown, NameAmbiguous
-from journal.inbox import GivenUp
+from journal.dead_letters import DeadLetterError, LetterUnknown, NameAmbiguous
 from workers.parts import Parts
 
 ASK_FROM = 100  # a replay of more than so many asks first
-STAFF = "staff"  # the state of a refund that waits for a person
 
 dlq = typer.Typer(help="Dead letters: why each was given up, and the way back.", no_args_is_help=True)
 parked = typer.Typer(help="Events that came too early, and what each waits for.", no_args_is_help=True)
@@ -87,9 +94,9 @@ def list_(
     if json:
         print_json(
             {
-                "letters": [_as_document(each) for each in letters],
-                "webhooks": [_webhook(each) for each in webhooks],
-                "waiting": [_waiting(row) for row in waiting],
+                "letters": [as_document(each) for each in letters],
+                "webhooks": [webhook_document(each) for each in webhooks],
+                "waiting": [staff_document(row) for row in waiting],
             }
         )
         return
@@ -98,7 +105,7 @@ def list_(
         name = f"{escape(letter.type)}{' [dim](edited)[/]' if letter.corrected else ''}"
         why = f"[red]{letter.reason}[/] {escape(letter.detail or letter.text)}"
         order = escape(letter.subject or "–")
-        rows.add_row(f"[bold]{_ref(letter)}[/]", name, order, why, time_of(letter.died_at), str(letter.deaths))
+        rows.add_row(f"[bold]{ref_of(letter)}[/]", name, order, why, time_of(letter.died_at), str(letter.deaths))
     put(rows)
     rows = table("ref", "webhook", "payment", "why", "given up (UTC)", title="webhooks whose provider told nothing")
     for each in webhooks:
@@ -127,9 +134,9 @@ def show(ref: Ref, data: Data = None, json: Json = False) -> None:
     with _letters(data) as (_, conn):
         found = dead_letters.show(conn, ref)
     if json:
-        print_json(_shown(found))
+        print_json(shown_document(found))
     else:
-        _print_letter(found)
+        print_letter(found)
 
 
 @parked.command("list")
@@ -203,10 +210,10 @@ def edit(
         with opened.engine.begin() as writing:
             after = dead_letters.edit(writing, found.letter.id, body, subject, actor())
     if json:
-        print_json(_shown(after))
+        print_json(shown_document(after))
     else:
-        _print_letter(after)
-        out.print(f"\nnow `orders dlq replay {_ref(after.letter)}`")
+        print_letter(after)
+        out.print(f"\nnow `orders dlq replay {ref_of(after.letter)}`")
 
 
 @dlq.command()
@@ -225,7 +232,7 @@ def replay(refs: Refs, data: Data = None, json: Json = False) -> None:
                     released.append(shown("effects", effect_id))
         opened.streams.publish(done.entries)
         _say_if_nobody_works(opened)
-    _tell_done(done, "replayed", json, asked, released)
+    tell_done(done, "replayed", json, asked, released)
 
 
 @dlq.command()
@@ -248,7 +255,7 @@ def discard(
                 "refund at the provider, whose report closes it. Nothing was changed"
             )
         done = dead_letters.discard(conn, refs, actor(), why)
-    _tell_done(done, "discarded", json, let_be)
+    tell_done(done, "discarded", json, let_be)
 
 
 def replay_where(
@@ -273,7 +280,7 @@ def replay_where(
         fits = dead_letters.list_open(looking, type=type, reason=reason, since=moment, limit=1_000_000)
         looking.rollback()
         if dry_run:
-            _tell_dry(fits, json)
+            tell_dry(fits, json)
             return
         if len(fits) > ASK_FROM and not yes:
             _ask(len(fits))
@@ -281,7 +288,7 @@ def replay_where(
             done = dead_letters.replay_where(conn, actor(), since=moment, type=type, reason=reason)
         opened.streams.publish(done.entries)
         _say_if_nobody_works(opened)
-    _tell_done(done, "replayed", json)
+    tell_done(done, "replayed", json)
 
 
 # -- steps -------------------------------------------------------------------------------------------------
@@ -360,92 +367,4 @@ def _say_if_nobody_works(opened: Parts) -> None:
     if not workers_alive(opened):
         err.print(
             "no workers run here; what was replayed waits for them: `orders up`, or `orders worker` and `orders beat`"
-        )
-
-
-# -- telling -----------------------------------------------------------------------------------------------
-
-
-def _ref(letter: Letter) -> str:
-    """The shortest name of a letter."""
-    return str(letter.seq) if letter.seq is not None else shown("effects", letter.effect_id or letter.id)
-
-
-def _as_document(letter: Letter) -> dict[str, Any]:
-    effect = shown("effects", letter.effect_id) if letter.effect_id else None
-    return {"ref": _ref(letter), **asdict(letter), "effect_id": effect, "text": letter.text}
-
-
-def _webhook(found: GivenUp) -> dict[str, Any]:
-    return {"ref": str(found.seq), **asdict(found)}
-
-
-def _shown(found: dead_letters.Shown) -> dict[str, Any]:
-    return {
-        **_as_document(found.letter),
-        "original": found.original,
-        "correction": found.corrected,
-        "history": found.history,
-    }
-
-
-def _waiting(row: dict[str, Any]) -> dict[str, Any]:
-    ref = shown("effects", row["id"])
-    return {**row, "ref": ref, "id": ref, "state": STAFF}
-
-
-def _print_letter(found: dead_letters.Shown) -> None:
-    letter = found.letter
-    state = "" if letter.state == "open" else f"  ({letter.state} {time_of(letter.died_at)} UTC)"
-    out.print(f"[bold]{escape(letter.type)} {escape(letter.name)}[/]  ref {_ref(letter)}{state}")
-    out.print(f"  order {escape(letter.subject or '–')}  ·  died {time_of(letter.died_at)} UTC, {letter.deaths} times")
-    out.print(f"  [red]{letter.reason}[/]: {escape(letter.text)}", soft_wrap=True)
-    if letter.detail and letter.detail != letter.text:
-        out.print(f"  {escape(letter.detail)}", soft_wrap=True)
-    for title, body in (("as it came", found.original), ("as it is now", found.corrected)):
-        if body is not None:
-            by = f", by {body['by']} {time_of(body['at'])} UTC" if "by" in body else ""
-            out.print(f"\n[bold]{title}[/]{escape(by)}; subject {escape(str(body['subject'] or '–'))}")
-            written = orjson.dumps(body["data"], option=orjson.OPT_INDENT_2).decode()
-            out.print(Syntax(written, "json", background_color="default", word_wrap=True))
-    rows = table("at (UTC)", "who", "did", title="what operators did")
-    for row in found.history:
-        rows.add_row(time_of(row["at"]), escape(row["actor"]), escape(row["action"]))
-    put(rows)
-
-
-def _tell_dry(fits: list[Letter], json: bool) -> None:
-    if json:
-        print_json({"would_replay": [_as_document(letter) for letter in fits]})
-        return
-    counts: dict[tuple[str, str], int] = {}
-    for letter in fits:
-        counts[letter.type, letter.reason] = counts.get((letter.type, letter.reason), 0) + 1
-    rows = table("type", "reason", ">dead letters")
-    for (kind, reason), count in sorted(counts.items(), key=lambda found: -found[1]):
-        rows.add_row(escape(kind), reason, f"{count:,}")
-    put(rows)
-    out.print(f"{len(fits):,} would be replayed; nothing was changed")
-
-
-def _tell_done(done: Done, what: str, json: bool, webhooks: Sequence[int] = (), released: Sequence[str] = ()) -> None:
-    if json:
-        print_json(
-            {
-                what: [_as_document(letter) for letter in done.changed],
-                "webhooks": [str(seq) for seq in webhooks],
-                "released": list(released),
-                "unchanged": [{**_as_document(letter), "why": why} for letter, why in done.unchanged],
-            }
-        )
-        return
-    for letter, why in done.unchanged:
-        err.print(f"[yellow]unchanged:[/] {escape(letter.name)}: {why}", soft_wrap=True)
-    for name in released:
-        out.print(f"{name} is released: it goes out next")
-    for seq in webhooks:
-        out.print(f"webhook {seq} is {what}" + ("; its provider is asked again" if what == "replayed" else ""))
-    if done.changed or not (released or webhooks):
-        out.print(
-            f"{len(done.changed):,} {what}" + ("; `orders account` tells what becomes of them" if done.entries else "")
         )

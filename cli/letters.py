@@ -1,0 +1,110 @@
+"""How dead letters, and what was done with them, look in a terminal and to scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from rich.markup import escape
+from rich.syntax import Syntax
+
+from cli.options import err, out, print_json
+from cli.showing import put, table, time_of
+from domain.ids import shown
+from journal import dead_letters
+from journal.dead_letters import Done, Letter
+from journal.inbox import GivenUp
+
+
+def ref_of(letter: Letter) -> str:
+    """The shortest name of a letter."""
+    return str(letter.seq) if letter.seq is not None else shown("effects", letter.effect_id or letter.id)
+
+
+def as_document(letter: Letter) -> dict[str, Any]:
+    """A dead letter, for scripts."""
+    effect = shown("effects", letter.effect_id) if letter.effect_id else None
+    return {"ref": ref_of(letter), **asdict(letter), "effect_id": effect, "text": letter.text}
+
+
+def webhook_document(found: GivenUp) -> dict[str, Any]:
+    """A webhook that was given up, for scripts."""
+    return {"ref": str(found.seq), **asdict(found)}
+
+
+def shown_document(found: dead_letters.Shown) -> dict[str, Any]:
+    """A dead letter with its bodies and its history, for scripts."""
+    return {
+        **as_document(found.letter),
+        "original": found.original,
+        "correction": found.corrected,
+        "history": found.history,
+    }
+
+
+def staff_document(row: dict[str, Any]) -> dict[str, Any]:
+    """A refund that waits for a person, for scripts."""
+    ref = shown("effects", row["id"])
+    return {**row, "ref": ref, "id": ref, "state": "staff"}
+
+
+def print_letter(found: dead_letters.Shown) -> None:
+    """A dead letter with its bodies and its history."""
+    letter = found.letter
+    state = "" if letter.state == "open" else f"  ({letter.state} {time_of(letter.died_at)} UTC)"
+    out.print(f"[bold]{escape(letter.type)} {escape(letter.name)}[/]  ref {ref_of(letter)}{state}")
+    out.print(f"  order {escape(letter.subject or '–')}  ·  died {time_of(letter.died_at)} UTC, {letter.deaths} times")
+    out.print(f"  [red]{letter.reason}[/]: {escape(letter.text)}", soft_wrap=True)
+    if letter.detail and letter.detail != letter.text:
+        out.print(f"  {escape(letter.detail)}", soft_wrap=True)
+    for title, body in (("as it came", found.original), ("as it is now", found.corrected)):
+        if body is not None:
+            by = f", by {body['by']} {time_of(body['at'])} UTC" if "by" in body else ""
+            out.print(f"\n[bold]{title}[/]{escape(by)}; subject {escape(str(body['subject'] or '–'))}")
+            written = orjson.dumps(body["data"], option=orjson.OPT_INDENT_2).decode()
+            out.print(Syntax(written, "json", background_color="default", word_wrap=True))
+    rows = table("at (UTC)", "who", "did", title="what operators did")
+    for row in found.history:
+        rows.add_row(time_of(row["at"]), escape(row["actor"]), escape(row["action"]))
+    put(rows)
+
+
+def tell_dry(fits: list[Letter], json: bool) -> None:
+    """What a replay would take."""
+    if json:
+        print_json({"would_replay": [as_document(letter) for letter in fits]})
+        return
+    counts: dict[tuple[str, str], int] = {}
+    for letter in fits:
+        counts[letter.type, letter.reason] = counts.get((letter.type, letter.reason), 0) + 1
+    rows = table("type", "reason", ">dead letters")
+    for (kind, reason), count in sorted(counts.items(), key=lambda found: -found[1]):
+        rows.add_row(escape(kind), reason, f"{count:,}")
+    put(rows)
+    out.print(f"{len(fits):,} would be replayed; nothing was changed")
+
+
+def tell_done(done: Done, what: str, json: bool, webhooks: Sequence[int] = (), released: Sequence[str] = ()) -> None:
+    """What was replayed or discarded, and what was not and why; `what` is the word for it."""
+    if json:
+        print_json(
+            {
+                what: [as_document(letter) for letter in done.changed],
+                "webhooks": [str(seq) for seq in webhooks],
+                "released": list(released),
+                "unchanged": [{**as_document(letter), "why": why} for letter, why in done.unchanged],
+            }
+        )
+        return
+    for letter, why in done.unchanged:
+        err.print(f"[yellow]unchanged:[/] {escape(letter.name)}: {why}", soft_wrap=True)
+    for name in released:
+        out.print(f"{name} is released: it goes out next")
+    for seq in webhooks:
+        out.print(f"webhook {seq} is {what}" + ("; its provider is asked again" if what == "replayed" else ""))
+    if done.changed or not (released or webhooks):
+        out.print(
+            f"{len(done.changed):,} {what}" + ("; `orders account` tells what becomes of them" if done.entries else "")
+        )

@@ -1,0 +1,267 @@
+"""What happened, what waits, what was given up, and what the machine keeps of itself."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Numeric,
+    Sequence,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from storage.tables.columns import METADATA, at, money, one_of, stamps, uuid
+
+# -- what happened ------------------------------------------------------------------------------------------
+
+JOURNAL_SEQ = Sequence("journal_seq", metadata=METADATA, cache=1)
+
+journal = Table(
+    "journal",
+    METADATA,
+    Column("seq", BigInteger, JOURNAL_SEQ, server_default=JOURNAL_SEQ.next_value(), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
+    at("time", nullable=False),
+    Column("subject", Text),
+    Column("shard", SmallInteger, nullable=False),
+    Column("held", Boolean, nullable=False, server_default="false"),
+    Column("data", JSONB, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    at("accepted_at", nullable=False, server_default=func.clock_timestamp()),
+    UniqueConstraint("source", "event_id"),
+    Index("journal_shard_seq_idx", "shard", "seq"),
+    comment="Accepted envelopes, append-only; the truth.",
+)
+
+results = Table(
+    "results",
+    METADATA,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False, comment="the journal's; its rows are for ever"),
+    uuid("order_id", index=True),
+    Column("outcome", Text, nullable=False),
+    Column("reason", Text),
+    Column("detail", Text),
+    Column(
+        "apply_number",
+        Integer,
+        comment="the order's, given under its row lock; null: parked, dead, or no order",
+    ),
+    Column("parked_number", Integer, comment="the order's version when the event was parked"),
+    Column("policy_id", SmallInteger, nullable=False, comment="of policies, whose rows are for ever"),
+    at("decided_at", nullable=False),
+    Column("step_from", Text),
+    Column("step_to", Text),
+    Column("implied", Text),
+    one_of("outcome", ("applied", "ignored", "parked", "dead")),
+    comment="What became of each event: one row an event, the net under everything.",
+)
+
+duplicates = Table(
+    "duplicates",
+    METADATA,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("seq", BigInteger, ForeignKey("journal.seq"), nullable=False, index=True),
+    Column("body_differs", Boolean, nullable=False),
+    at("at", nullable=False, server_default=func.clock_timestamp()),
+    comment="Deliveries of an event that the journal has already: counted at its door, and only there.",
+)
+
+policies = Table(
+    "policies",
+    METADATA,
+    Column("id", SmallInteger, Identity(), primary_key=True),
+    Column("body", JSONB, nullable=False, unique=True),
+    comment="The settings that results were reached under.",
+)
+
+# -- what waits ---------------------------------------------------------------------------------------------
+
+correlations = Table(
+    "correlations",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    uuid("order_id", comment="set once; null while an event that names only this key waits"),
+)
+
+parked = Table(
+    "parked",
+    METADATA,
+    Column("seq", BigInteger, ForeignKey("results.seq"), primary_key=True, autoincrement=False),
+    uuid("order_id", index=True),
+    Column(
+        "key",
+        Text,
+        index=True,
+        comment="the payment or parcel it waits for, where no order is known",
+    ),
+    Column("reason", Text, nullable=False),
+    at("until", comment="then it goes to the dead letters; null: never"),
+)
+
+timers = Table(
+    "timers",
+    METADATA,
+    uuid("order_id", ForeignKey("orders.id"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    at("due", nullable=False),
+    Column("held", Boolean, nullable=False, server_default="false"),
+    one_of("kind", ("unpaid", "confirm")),
+    Index("timers_due_idx", "due", postgresql_where=text("not held")),
+)
+
+EFFECT_STATES = ("due", "in_flight", "unknown", "done", "held", "staff", "dead")
+effects = Table(
+    "effects",
+    METADATA,
+    uuid("id", primary_key=True),
+    uuid("order_id", ForeignKey("orders.id"), nullable=False, index=True),
+    uuid("transaction_id", ForeignKey("transactions.id"), nullable=False, unique=True),
+    Column("payment_id", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("target", Numeric, nullable=False, comment="cumulative: what is to have gone back in all"),
+    money("made", comment="cumulative: what the provider told it has given back"),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("idempotency_key", Text, comment="of the attempt in flight, or whose answer is unknown"),
+    Column("asked", Numeric, comment="the amount of that attempt"),
+    at("next_at", nullable=False, server_default=func.now()),
+    Column("last_error", Text),
+    *stamps(),
+    one_of("state", EFFECT_STATES),
+    CheckConstraint("target >= 0 and made >= 0", "amounts"),
+    Index(
+        "effects_next_at_idx",
+        "next_at",
+        postgresql_where=text("state in ('due', 'in_flight', 'unknown')"),
+    ),
+    comment="Refunds: one row a transaction, toward a cumulative target; recorded before they are made.",
+)
+
+trackers = Table(
+    "trackers",
+    METADATA,
+    uuid("id", primary_key=True),
+    uuid("order_id", ForeignKey("orders.id"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("carrier", Text, nullable=False, comment="normalized as in the correlation key"),
+    Column("tracking_number", Text, nullable=False),
+    Column("status", Text, comment="the last scan's, unified"),
+    Column(
+        "scans",
+        ARRAY(Text),
+        nullable=False,
+        server_default="{}",
+        comment="ids of scans taken already",
+    ),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("last_error", Text),
+    Column("finished", Boolean, nullable=False, server_default="false"),
+    at("next_at", nullable=False, server_default=func.now()),
+    *stamps(),
+    UniqueConstraint("order_id", "key"),
+    Index("trackers_next_at_idx", "next_at", postgresql_where=text("not finished")),
+)
+
+# -- what was given up, and what operators did ---------------------------------------------------------------
+
+dead_letters = Table(
+    "dead_letters",
+    METADATA,
+    uuid("id", primary_key=True),
+    Column("seq", BigInteger, ForeignKey("journal.seq"), unique=True),
+    uuid("effect_id", ForeignKey("effects.id"), unique=True),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text),
+    Column("state", Text, nullable=False, server_default="open"),
+    Column("deaths", Integer, nullable=False, server_default="1"),
+    *stamps(),
+    one_of("state", ("open", "replayed", "discarded")),
+    CheckConstraint("(seq is null) <> (effect_id is null)", "one_subject"),
+)
+
+corrections = Table(
+    "corrections",
+    METADATA,
+    Column("seq", BigInteger, ForeignKey("journal.seq"), primary_key=True, autoincrement=False),
+    Column("subject", Text),
+    Column("data", JSONB, nullable=False),
+    Column("by", Text, nullable=False),
+    at("at", nullable=False, server_default=func.now()),
+    comment="What an operator made of a dead event's subject and body; the journal keeps the original.",
+)
+
+audit = Table(
+    "audit",
+    METADATA,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    at("at", nullable=False, server_default=func.clock_timestamp()),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("detail", JSONB, nullable=False, server_default="{}"),
+)
+
+# -- housekeeping --------------------------------------------------------------------------------------------
+
+relay_marks = Table(
+    "relay_marks",
+    METADATA,
+    Column("shard", SmallInteger, primary_key=True, autoincrement=False),
+    Column(
+        "seq",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="all of the shard up to here is decided",
+    ),
+)
+relay_horizon = Table(
+    "relay_horizon",
+    METADATA,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("safe_seq", BigInteger, nullable=False, comment="every journal row up to here is visible"),
+    Column(
+        "next_seq",
+        BigInteger,
+        nullable=False,
+        comment="becomes safe once no transaction older than next_at runs",
+    ),
+    at("next_at", nullable=False),
+)
+heartbeats = Table(
+    "heartbeats",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    at("at", nullable=False),
+    at("gap_end", comment="when our last silence of over five minutes ended"),
+)
+fixed = Table(
+    "fixed",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    comment="Settings that the first migration fixed for good (the number of shards).",
+)
+
+TIMELINE_VIEW = """
+create view timeline as
+select r.order_id, j.seq, j.source, j.event_id, j.type, j.time, j.accepted_at, r.decided_at,
+       r.outcome, r.reason, r.detail, r.apply_number, r.step_from, r.step_to, r.implied, j.data
+from results r join journal j using (seq)
+"""
