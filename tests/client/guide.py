@@ -47,7 +47,7 @@ RECEIVER = "receive_webhooks.py"
 SECTIONS: Mapping[str, tuple[Step, ...]] = {
     "Create an order": (
         Step("catalogue.py"),
-        Step("create_order.py", learns={"ORDER_ID": r"ord_\w+", "PAID_NUMBER": r"\d{12}"}),
+        Step("create_order.py", learns={"ORDER_ID": r"ord_\w+", "PAID_NUMBER": r"number (\d{12})"}),
         Step("checkout_cart.py", learns={"ORDER_NUMBER": r"number (\d{12})"}),
     ),
     "Payment status": (Step("pay_order.py", ("PAYMENT_ID",)), Step("transactions.py", ("ORDER_ID",))),
