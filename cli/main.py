@@ -3,44 +3,114 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from importlib.metadata import version
+from typing import Annotated, Any, NamedTuple
 
-import redis
 import typer
+import typer.core
+import typer.main
 from rich.markup import escape
-from sqlalchemy.exc import OperationalError
 
-from cli import bench, demo, doctor, ingest, keys, looking, mending, running, schema, serving, webhooks
 from cli.options import Problem, err
-from embedded import ServerError
-from storage.migrate import StorageError
-from storage.settings import SettingsError
+
+
+class Place(NamedTuple):
+    """The place of a command: its module, its name there, and the first sentence of its help."""
+
+    module: str
+    name: str
+    says: str
+
+
+# In the order of `orders --help`. A command's module is imported when it is called, so that `orders --help` imports
+# none of them; a test holds the sentences equal to the commands' own.
+COMMANDS = {
+    "demo": Place("demo", "demo", "Watch it work: orders played through their whole lives while everything goes wrong that can."),
+    "up": Place("running", "up", "Run everything for your own use until Ctrl-C: servers, workers, beat, and the HTTP API on this machine."),
+    "ingest": Place("ingest", "ingest", "Put events into the journal; a bad line is reported with its number, and the rest goes on."),
+    "account": Place("looking", "account", "What became of every delivery that was accepted; the six outcomes add up."),
+    "show": Place("looking", "show", "Show an order: items, money, parcels, returns, refunds, and every event with what became of it."),
+    "list": Place("looking", "list_", "List orders, newest first; --json answers as the query API does."),
+    "verify": Place("looking", "verify", "Compute every order anew from the journal, and compare field by field; exit 1 where any differs."),
+    "dlq": Place("mending", "dlq", "Dead letters: why each was given up, and the way back."),
+    "parked": Place("mending", "parked", "Events that came too early, and what each waits for."),
+    "replay": Place("mending", "replay_where", "Replay all dead letters that died since, of a type, for a reason: at least one must be said."),
+    "keys": Place("keys", "keys", "Keys of the HTTP API: made, listed, revoked."),
+    "webhooks": Place("webhooks", "webhooks", "Outgoing webhooks: who is told of changes, and what they did not take."),
+    "schema": Place("schema", "schema", "Print the description of the HTTP API, or of the events, for tools that read such. No server is asked."),
+    "doctor": Place("doctor", "doctor", "Print the settings with their sources, and check servers, workers and what waits; exit 1 at a problem."),
+    "bench": Place("bench", "bench", "Measure events a second, latency and costs, beside Celery with a task an event and PostgreSQL's ceiling."),
+    "migrate": Place("running", "migrate", "Bring the database's schema to this version (Alembic). Safe to run twice, and by several at once."),
+    "worker": Place("running", "worker", "Run one Celery worker: it answers doorbells and does the beat's chores. For a Procfile."),
+    "beat": Place("running", "beat", "Run the beat: it sends the chores (relay, timers, sweep, refunds, tracking). One is enough, two do no harm."),
+    "api": Place("serving", "api", "Serve the HTTP API: queries, the Server API, webhooks in, health. Its documentation stands at /docs."),
+}  # fmt: skip
+
+
+class LateCommands(typer.core.TyperGroup):
+    """The group of all commands, each imported when it is asked for."""
+
+    _listing = False
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command itself; in a listing only its name and sentence."""
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        if self._listing:
+            return typer.core.TyperCommand(cmd_name, help=place.says)
+        return load(cmd_name)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """List the commands without importing them."""
+        self._listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._listing = False
+
+
+def load(name: str) -> Any:
+    """The command called `name`, as click runs it; KeyError where there is none."""
+    place = COMMANDS[name]
+    found = getattr(import_module(f"cli.{place.module}"), place.name)
+    if not isinstance(found, typer.Typer):
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        alone.command(name)(found)
+        return typer.main.get_command(alone)
+    command = typer.main.get_group(found)
+    command.name = name
+    return command
+
 
 cli = typer.Typer(
     name="orders",
+    cls=LateCommands,
     help="Order lifecycle workers: events in, state out, nothing lost, nothing applied twice.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-cli.command()(demo.demo)
-cli.command()(running.up)
-cli.command()(ingest.ingest)
-cli.command()(looking.account)
-cli.command()(looking.show)
-cli.command("list")(looking.list_)
-cli.command()(looking.verify)
-cli.add_typer(mending.dlq, name="dlq")
-cli.add_typer(mending.parked, name="parked")
-cli.command("replay")(mending.replay_where)
-cli.add_typer(keys.keys, name="keys")
-cli.add_typer(webhooks.webhooks, name="webhooks")
-cli.command()(schema.schema)
-cli.command()(doctor.doctor)
-cli.command()(bench.bench)
-cli.command()(running.migrate)
-cli.command()(running.worker)
-cli.command()(running.beat)
-cli.command()(serving.api)
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"orders {version('order-lifecycle-workers')}\n")
+        raise typer.Exit
+
+
+@cli.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Order lifecycle workers: events in, state out, nothing lost, nothing applied twice."""
 
 
 def main() -> None:
@@ -49,16 +119,34 @@ def main() -> None:
         cli()
     except Problem as problem:
         _fail(str(problem), problem.code)
-    except SettingsError as error:
-        _fail(str(error), 2)
-    except (ServerError, StorageError) as error:
-        _fail(str(error), 1)
-    except OperationalError as error:
-        _fail(f"PostgreSQL does not answer: {str(error.orig).strip()}; check DATABASE_URL and the server", 1)
-    except redis.RedisError as error:
-        _fail(f"Redis does not answer: {error}; check REDIS_URL and the server", 1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        said = _explain(error)
+        if said is None:
+            raise
+        _fail(*said)
+
+
+def _explain(error: Exception) -> tuple[str, int] | None:
+    """(what to say, exit code) of an error that a person can mend, else None; its libraries are imported late."""
+    import redis
+    from sqlalchemy.exc import OperationalError
+
+    from embedded import ServerError
+    from storage.migrate import StorageError
+    from storage.settings import SettingsError
+
+    match error:
+        case SettingsError():
+            return str(error), 2
+        case ServerError() | StorageError():
+            return str(error), 1
+        case OperationalError():
+            return f"PostgreSQL does not answer: {str(error.orig).strip()}; check DATABASE_URL and the server", 1
+        case redis.RedisError():
+            return f"Redis does not answer: {error}; check REDIS_URL and the server", 1
+    return None
 
 
 def _fail(message: str, code: int) -> None:

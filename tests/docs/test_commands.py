@@ -8,21 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 
-from cli.main import cli
+from cli import main
 
 ROOT = Path(__file__).parents[2]
 
 
-def commands(of: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+def commands(of: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
     """(`dlq list`, the command) of every command, groups included."""
-    for name, command in getattr(of, "commands", {}).items():
+    for name, command in of.items():
         yield " ".join((*path, name)), command
-        yield from commands(command, (*path, name))
+        yield from commands(getattr(command, "commands", {}), (*path, name))
 
 
-COMMANDS = dict(commands(typer.main.get_command(cli)))
+COMMANDS = dict(commands({name: main.load(name) for name in main.COMMANDS}))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
