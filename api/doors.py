@@ -8,12 +8,11 @@ again. So nobody waits for a connection but for a thread, and the thread pool is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 from starlette.requests import HTTPConnection
 
 from journal.batch import Shop
@@ -27,6 +26,9 @@ POOL = 10  # connections that an engine keeps
 THREADS = POOL - 1
 READ_S = 10  # a query that takes longer is canceled, and answered with 503
 LOCK_S, WRITE_S = 5, 20  # likewise a write that waits so long for a row, or takes so long in one statement
+_IDLE = {"idle_in_transaction_session_timeout": "10s"}  # then this process is frozen, and its locks are others' to take
+_READER = {**_IDLE, "statement_timeout": f"{READ_S}s", "default_transaction_read_only": "on"}
+_WRITER = {**_IDLE, "statement_timeout": f"{WRITE_S}s", "lock_timeout": f"{LOCK_S}s"}
 REDIS_S = 1  # an answer of Redis; nothing waits longer, for nothing in Redis is needed to answer
 
 
@@ -58,12 +60,9 @@ def open_doors(settings: Settings) -> Doors:
 
     Errors: SettingsError without both URLs, SchemaAbsent, OperationalError where PostgreSQL does not answer.
     """
-    parts = open_parts(settings, ring, pool=POOL)
+    parts = open_parts(settings, ring, pool=POOL, bounds=_WRITER)
     parts.streams.client.close()
-    reader = engines.connect(settings.database_url or "", pool=POOL, application="orders api")
-    _bound(parts.engine, lock_timeout=f"{LOCK_S}s", statement_timeout=f"{WRITE_S}s")
-    _bound(reader, statement_timeout=f"{READ_S}s", default_transaction_read_only="on")
-    parts.engine.dispose()  # the connection it was opened with has no bounds yet
+    reader = engines.connect(settings.database_url or "", pool=POOL, application="orders api", bounds=_READER)
     streams = Streams(_redis(settings.redis_url or ""), parts.shop.shards, ring)
     return Doors(settings, parts.engine, reader, streams, parts.shop)
 
@@ -73,15 +72,3 @@ def _redis(url: str) -> redis.Redis:
     return redis.Redis.from_url(
         url, protocol=2, socket_timeout=REDIS_S, socket_connect_timeout=REDIS_S, retry=Retry(NoBackoff(), 0)
     )
-
-
-def _bound(engine: Engine, **parameters: str) -> None:
-    """Set PostgreSQL's parameters in each new session of `engine`."""
-
-    def apply(connection: Any, _record: object) -> None:
-        connection.autocommit = True  # what a transaction sets goes with its rollback
-        for name, value in parameters.items():
-            connection.execute(f"set {name} = '{value}'")
-        connection.autocommit = False
-
-    event.listen(engine, "connect", apply)

@@ -4,6 +4,9 @@ Locks are taken in one order everywhere: correlations, orders, results, each sor
 payment or a parcel claims its `correlations` row for its order, and whoever names only that waits
 under the same row: so neither commit order loses a match. Statements do not grow with the batch.
 
+Who cannot wait goes *around* the orders whose rows somebody else holds: their entries are left out of the batch, for
+later (journal/lock_waits.py).
+
 An event that our own code fails on ends dead by itself: the batch is folded anew without it. A data
 or constraint error of the database is bisected with savepoints (`settle_carefully`). Anything else
 (a clash on results, a deadlock, a lost connection) rolls back and the caller drains again.
@@ -13,8 +16,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -46,7 +51,7 @@ from journal.matching import (
     unclaim,
 )
 from journal.writing import Result
-from storage.aggregates import lock, save
+from storage.aggregates import lock, lock_free, save
 from storage.hot import Writes
 
 __all__ = ["Clash", "Report", "Shop", "clock", "is_of_the_moment", "settle", "settle_carefully"]
@@ -56,12 +61,18 @@ class _Again(Exception):
     """Some events are poison; fold the batch anew without them."""
 
 
+class _Held(Exception):
+    """Somebody else holds rows of some orders; begin the batch anew without their entries."""
+
+
 @dataclass(slots=True)
 class Report:
     """What a batch came to: outcome → how many events, our own follow-ups included."""
 
     outcomes: dict[str, int] = field(default_factory=dict)
     known: int = 0  # entries that had a result already
+    left: set[int] = field(default_factory=set)  # numbers of entries that were gone around: they have no result
+    held: set[str] = field(default_factory=set)  # ids of the orders that somebody else held
     orders: dict[str, Order] = field(default_factory=dict)  # of one settling: by id, as they came to be
     results: Sequence[Result] = ()  # of one settling
 
@@ -78,8 +89,12 @@ def settle(
     only: Collection[int] | None = None,
     locked: Mapping[str, Order] | None = None,
     defer: list[Entry] | None = None,
+    around: bool = False,
 ) -> Report:
     """Apply `entries` and write what became of them.
+
+    With `around`, no order's row is waited for: entries and `retry` of orders that somebody else holds are left out,
+    and the report names them.
 
     With `defer`, what follows from them is journaled and added to that list, to be published once this is
     committed; else it is applied here and now. Also try again what waits for the orders `retry`, and under
@@ -89,12 +104,36 @@ def settle(
     Errors: one `is_of_the_moment`: roll back, drain again. Any other: `settle_carefully`.
     """
     kept = Kept(locked=locked or {})
+    make = partial(
+        Batch, context=context, shop=shop, kept=kept, retry_keys=retry_keys, only=only,
+        fresh=locked is not None, deferring=defer is not None, around=around,
+    )  # fmt: skip
     while True:
-        mine = [kept.corrected.get(entry.seq, entry) for entry in entries]
-        batch = Batch(
-            mine, context, shop, kept, dict(refused or {}), retry, retry_keys, only,
-            fresh=locked is not None, deferring=defer is not None,
-        )  # fmt: skip
+        mine = [entry for entry in entries if entry.seq not in kept.left]
+        tried = [each for each in retry if each not in kept.held]
+        try:
+            with conn.begin_nested() if around else nullcontext():  # what is left out has claimed nothing
+                report, follow_ups = _settle(conn, mine, kept, partial(make, refused=dict(refused or {}), retry=tried))
+            break
+        except _Held:
+            kept.claimed.clear()
+            kept.new_ids.clear()
+        except IntegrityError as error:
+            if _constraint(error) in _CLASHES:
+                raise Clash(str(error.orig)) from error
+            raise
+    if defer is not None:
+        defer += follow_ups
+    report.left, report.held = kept.left, kept.held
+    return report
+
+
+def _settle(
+    conn: Connection, entries: Sequence[Entry], kept: Kept, make: Callable[[list[Entry]], Batch]
+) -> tuple[Report, list[Entry]]:
+    """`settle`, as often as what it learns asks for."""
+    while True:
+        batch = make([kept.corrected.get(entry.seq, entry) for entry in entries])
         try:
             _fold_all(conn, batch)
         except _Again:
@@ -104,60 +143,61 @@ def settle(
             continue
         wrong = claimed_by_the_dead(batch) - kept.unclaiming
         if not wrong:
-            break
+            return _write(conn, batch)
         kept.unclaiming |= wrong  # a dead event must not bind a payment or a parcel to its order
         unclaim(conn, batch, wrong)
-    try:
-        report, follow_ups = _write(conn, batch)
-    except IntegrityError as error:
-        if _constraint(error) in _CLASHES:
-            raise Clash(str(error.orig)) from error
-        raise
-    if defer is not None:
-        defer += follow_ups
-    return report
 
 
-def settle_carefully(conn: Connection, entries: Sequence[Entry], context: Context, shop: Shop) -> Report:
+def settle_carefully(
+    conn: Connection, entries: Sequence[Entry], context: Context, shop: Shop, *, around: bool = False
+) -> Report:
     """`settle` with savepoints: what fails is halved until the poison stands alone, dead.
 
-    Call it after `settle` failed on its values and the transaction was begun anew. What is of the
-    moment (`is_of_the_moment`) is raised: nobody is dead-lettered for a deadlock.
+    Call it after `settle` failed on its values, or with `around` on a lock that no order's row is, and the transaction
+    was begun anew. What is of the moment (`is_of_the_moment`) is raised: nobody is dead-lettered for a deadlock. With
+    `around`, an entry that waits alone for a lock for longer than AROUND_MS is left out.
     """
     total = Report()
+    if around:
+        conn.execute(_HURRY)
     todo: list[list[Entry]] = [list(entries)]
     while todo:
         part = todo.pop(0)
         try:
             with conn.begin_nested():
-                report = settle(conn, part, context, shop)
+                report = settle(conn, part, context, shop, around=around)
         except Exception as error:
-            if is_of_the_moment(error):
+            waited = around and waited_too_long(error)
+            if is_of_the_moment(error) and not waited:
                 raise
             if len(part) > 1:
                 middle = len(part) // 2
                 todo[:0] = [part[:middle], part[middle:]]
                 continue
-            report = _alone(conn, part[0], context, shop)
+            report = Report(left={part[0].seq}) if waited else _alone(conn, part[0], context, shop, around)
+        total.left |= report.left
+        total.held |= report.held
         total.known += report.known
         for outcome, count in report.outcomes.items():
             total.outcomes[outcome] = total.outcomes.get(outcome, 0) + count
     return total
 
 
-def _alone(conn: Connection, entry: Entry, context: Context, shop: Shop) -> Report:
+def _alone(conn: Connection, entry: Entry, context: Context, shop: Shop, around: bool) -> Report:
     """One entry that failed: is it the poison, or something parked that it made applicable? Each is tried alone."""
 
     def attempt(entries: Sequence[Entry], seq: int, **waits: Any) -> Report:
         try:
             with conn.begin_nested():
-                return settle(conn, entries, context, shop, **waits)
+                return settle(conn, entries, context, shop, around=around, **waits)
         except Exception as error:
+            if around and waited_too_long(error):
+                return Report(left={seq})
             if is_of_the_moment(error):
                 raise
             verdict = _verdict(error)
         with conn.begin_nested():
-            return settle(conn, entries, context, shop, refused={seq: verdict}, **waits)
+            return settle(conn, entries, context, shop, refused={seq: verdict}, around=around, **waits)
 
     total = attempt([entry], entry.seq, only=())
     progress = True
@@ -178,6 +218,15 @@ def is_of_the_moment(error: Exception) -> bool:
     state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
     return isinstance(error, OperationalError | InterfaceError) and not state.startswith(_AT_FAULT)
 
+
+def waited_too_long(error: Exception) -> bool:
+    """Whether a lock was waited for longer than the session or transaction may (its `lock_timeout`)."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == _LOCK_NOT_AVAILABLE
+
+
+_LOCK_NOT_AVAILABLE = "55P03"
+AROUND_MS = 50  # a wait for one lock of a batch that goes around what is held
+_HURRY = text(f"select set_config('lock_timeout', '{AROUND_MS}ms', true)")
 
 # SQLSTATE classes: data exception, integrity constraint violation, program limit exceeded.
 _AT_FAULT = ("22", "23", "54")
@@ -213,9 +262,13 @@ def _fold_all(conn: Connection, batch: Batch) -> None:
         raise Clash("a rival made an order whose new id this batch has claimed keys with")
     made = {n: new_ids.setdefault(n, fresh(batch.context.now)) for n in sorted(numbers) if n not in ids}
     claim(conn, batch, owner, {**ids, **made})
-    known = {*ids.values(), *(o for o in owner.values() if o is not None), *batch.retry} - set(made.values())
+    known = {*ids.values(), *(o for o in owner.values() if o is not None), *batch.retry}
+    known -= batch.kept.held.union(made.values())
     orders = {order_id: locked[order_id] for order_id in known & locked.keys()}
-    orders |= lock(conn, known - locked.keys())
+    if batch.around:
+        orders = _free(conn, batch, known, ids, owner)
+    else:
+        orders |= lock(conn, known - locked.keys())
     for number, new_id in made.items():
         orders[new_id] = Order(new_id, number, shard_of(number, batch.shop.shards), mark=NEW)
     waiting = look_beside(conn, batch, orders)
@@ -231,6 +284,22 @@ def _fold_all(conn: Connection, batch: Batch) -> None:
         batch.settled += fold.settled
     if spoilt:
         raise _Again
+
+
+def _free(
+    conn: Connection, batch: Batch, wanted: set[str], by_number: dict[str, str], owner: dict[str, str | None]
+) -> dict[str, Order]:
+    """Lock and load orders that nobody else holds. Raises _Held where some are held, and notes whose entries wait."""
+    orders = lock_free(conn, wanted)
+    held = wanted - orders.keys()
+    if held:
+        batch.kept.held |= held
+        for seq, event in batch.events.items():
+            order_id = owner_of(event, owner) if event.subject is None else by_number.get(event.subject)
+            if order_id in held:
+                batch.kept.left.add(seq)
+        raise _Held
+    return orders
 
 
 def _fold_each(batch: Batch, by_number: dict[str, str], owner: dict[str, str | None]) -> set[str]:
@@ -288,7 +357,8 @@ def _write(conn: Connection, batch: Batch) -> tuple[Report, list[Entry]]:
     writes.run(conn)
     changes.record(conn, folds, batch.told, now)
     outcomes = Counter(row.outcome.kind for row in rows)
-    return Report(outcomes, batch.known, {fold.order.id: fold.order for fold in folds}, rows), follow_ups
+    report = Report(outcomes, batch.known, orders={fold.order.id: fold.order for fold in folds}, results=rows)
+    return report, follow_ups
 
 
 def _moved(batch: Batch, folds: list[Fold]) -> list[tuple[int, str, str]]:

@@ -5,7 +5,8 @@
 2. lock the shards of a batch (PostgreSQL's advisory locks: they die with the connection); leave those we do not get
 3. read their oldest entries, unless 1 brought them: they stay in the stream until their results are committed. A shard
    that is behind, and whose stream is done, is read in the journal
-4. settle the batch in one transaction; delete its entries, and note how far the journal was read
+4. settle the batch in one transaction; delete its entries, and note how far the journal was read. Entries that wait
+   for a row which somebody else holds are left to the relay (journal/lock_waits.py)
 5. after letting go, look again, at all shards: go on until nothing waits or the slice ends, and then ring
 
 So one ring is enough for any number of shards, and who finds a shard taken may leave it: its holder looks
@@ -26,8 +27,9 @@ import redis
 from sqlalchemy import Connection, Engine
 
 from domain.policy import Context, Policy
-from journal.batch import Report, Shop, clock, is_of_the_moment, settle, settle_carefully
+from journal.batch import Report, Shop, clock, is_of_the_moment, settle, settle_carefully, waited_too_long
 from journal.entries import Entry, decode, read, undecided_after
+from journal.lock_waits import PATIENCE_MS, LockWaits
 from journal.streams import Look, Streams, Waiting
 from storage.hot import Statement
 from storage.literals import array
@@ -44,7 +46,8 @@ log = logging.getLogger(__name__)
 # What a drain commits follows from the journal, so it need not wait for the disk (decision 0012): a crash of
 # PostgreSQL costs the last fractions of a second of it, which the relay brings back.
 _LOCKS = Statement(
-    "select s, set_config('synchronous_commit', 'off', true) from unnest(cast(:shards as integer[])) s "
+    "select s, set_config('synchronous_commit', 'off', true), "
+    f"set_config('lock_timeout', '{PATIENCE_MS}ms', true) from unnest(cast(:shards as integer[])) s "
     f"where pg_try_advisory_xact_lock({LOCK_SPACE}, s)"
 )
 
@@ -69,6 +72,7 @@ class Drain:
     policy: Policy
     shop: Shop
     batch: int = BATCH
+    waits: LockWaits = field(default_factory=LockWaits)
 
     def answer(self, shard: int, slice_s: float = SLICE_S) -> Report:
         """Drain `shard`, and others that ring beside it, until it is empty or the slice ends.
@@ -122,7 +126,7 @@ class Drain:
         `taken` learns which shards are another worker's. `ahead` is what was read of the window before: whatever of
         it was decided meanwhile is found to have a result.
         """
-        careful = False
+        careful, around = False, bool(self.waits)
         for attempt in range(1, TRIES + 1):
             try:
                 with self.engine.begin() as conn:
@@ -130,16 +134,20 @@ class Drain:
                     if not batch.entries and not batch.names:
                         break
                     way = settle_carefully if careful else settle
-                    report = way(conn, batch.entries, Context(clock(), self.policy), self.shop)
+                    context = Context(clock(), self.policy)
+                    ripe = self.waits.ripe(batch.entries)
+                    report = way(conn, ripe, context, self.shop, around=around)
+                    self.waits.note(conn, ripe, report.left, report.held)
             except redis.RedisError:
                 raise
             except Exception as error:
                 for shard in window.keys() & behind.keys():  # this may have been taken for its last
                     self.streams.fall_behind(shard, behind[shard])
-                passing = is_of_the_moment(error)
+                passing, waited = is_of_the_moment(error), waited_too_long(error)
                 if (careful and not passing) or (passing and attempt == TRIES):
                     raise
-                careful = careful or not passing
+                careful = careful or not passing or (waited and around)
+                around = around or waited
                 log.info("drain again, %s: %s", "batch in parts" if careful else "the same batch", error)
             else:
                 return report, self.streams.finish(batch.names, batch.passed)

@@ -55,6 +55,8 @@ class Kept:
     new_ids: dict[str, str] = field(default_factory=dict)  # order number → the id that claims were made with
     locked: Mapping[str, Order] = field(default_factory=dict)  # by id, loaded before; only the first try may have them
     claimed: set[str] = field(default_factory=set)  # keys: what waits for them comes with them
+    left: set[int] = field(default_factory=set)  # numbers of entries whose orders' rows somebody else holds
+    held: set[str] = field(default_factory=set)  # ids of those orders
 
 
 @dataclass(slots=True)
@@ -71,6 +73,7 @@ class Batch:
     only: Collection[int] | None = None  # of what is parked, try these again; None: all
     fresh: bool = False  # the entries were journaled in this transaction: nobody can have edited them
     deferring: bool = False  # follow-ups are journaled, and folded by whoever drains their shard
+    around: bool = False  # orders whose rows somebody else holds are left out, not waited for
     events: dict[int, Event] = field(default_factory=dict)
     named: dict[int, set[str]] = field(default_factory=dict)  # seq → the correlation keys that its event names
     settled: list[Settled] = field(default_factory=list)

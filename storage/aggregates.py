@@ -142,6 +142,7 @@ _NAMED_BY = {
 }
 _PEEK = Statement(f"{_SELECT} {_NAMED_BY['id'][1]} order by id")
 _LOCK = {by: (kind, Statement(f"{_SELECT} {which} order by id for update")) for by, (kind, which) in _NAMED_BY.items()}
+_LOCK_FREE = Statement(f"{_SELECT} {_NAMED_BY['id'][1]} order by id for update skip locked")
 _LOAD = Statement(f"select {', '.join(_part_sql(name, table) for name, _, table, _ in _PARTS)}")
 _REVIVALS = {
     name: [(i, _REVIVE[k]) for i, k in enumerate(rows.kinds) if k in _REVIVE] for name, rows in _TABLES.items()
@@ -160,6 +161,11 @@ def lock(conn: Connection, names: Collection[str], by: str = "id") -> dict[str, 
     """
     kind, statement = _LOCK[by]
     return _loaded(conn, statement, array(sorted(names), kind)) if names else {}
+
+
+def lock_free(conn: Connection, ids: Collection[str]) -> dict[str, Order]:
+    """As `lock`, by id, of the orders whose rows nobody else holds; it waits for none. The others are left out."""
+    return _loaded(conn, _LOCK_FREE, array(sorted(ids), "uuid")) if ids else {}
 
 
 def peek(conn: Connection, ids: Collection[str]) -> dict[str, Order]:

@@ -103,7 +103,7 @@ def config(conn: Connection | None = None, shards: int | None = None) -> Config:
 
 @contextmanager
 def _connected(database_url: str) -> Iterator[Connection]:
-    engine = connect(database_url, pool=1, application="orders migrate")
+    engine = connect(database_url, pool=1, application="orders migrate", bounds={})
     try:
         with engine.connect() as conn:
             yield conn

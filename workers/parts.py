@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -36,11 +36,14 @@ class Parts:
         self.streams.client.close()
 
 
-def open_parts(settings: Settings, ring: Ring, *, pool: int = 5) -> Parts:
-    """Open what `settings` name; both URLs must be known by now, and the schema must be there. `pool`: connections."""
+def open_parts(settings: Settings, ring: Ring, *, pool: int = 5, bounds: Mapping[str, str] = engines.TOOL) -> Parts:
+    """Open what `settings` name; both URLs must be known by now, and the schema must be there.
+
+    `pool`: connections; `bounds`: what each of them may take.
+    """
     if settings.database_url is None or settings.redis_url is None:
         raise SettingsError("DATABASE_URL and REDIS_URL must be set here; `orders up` starts servers and sets both")
-    engine = engines.connect(settings.database_url, pinned=True, pool=pool)
+    engine = engines.connect(settings.database_url, pinned=True, pool=pool, bounds=bounds)
     with engine.begin() as conn:
         shards = shards_fixed(conn)
         policy = policy_id(conn, settings.policy)

@@ -13,6 +13,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from journal import deliveries, dispatch, effects, inbox, relay, requests, sweep, timers, tracking
 from journal.batch import Clash, clock
+from storage.engine import WORKER
 from storage.settings import Settings
 from workers import outside
 from workers import parts as opening
@@ -26,7 +27,7 @@ _open: list[opening.Parts] = []  # of this process; one, once it is opened
 def open_parts(settings: Settings) -> opening.Parts:
     """Open this process's connections, before its first task."""
     if not _open:
-        _open.append(opening.open_parts(settings, ring))
+        _open.append(opening.open_parts(settings, ring, bounds=WORKER))
         gc.freeze()  # imports are no garbage; and the drain makes little that needs a collector
         gc.set_threshold(50_000)
     return _open[0]
