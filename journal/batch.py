@@ -216,7 +216,13 @@ def is_of_the_moment(error: Exception) -> bool:
     if isinstance(error, Clash):
         return True
     state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    if isinstance(error, DBAPIError) and (error.connection_invalidated or state in _ENDED):
+        return True
     return isinstance(error, OperationalError | InterfaceError) and not state.startswith(_AT_FAULT)
+
+
+# The server has ended a session that idled in a transaction, or a transaction that took too long: we were frozen.
+_ENDED = ("25P03", "25P04")
 
 
 def waited_too_long(error: Exception) -> bool:

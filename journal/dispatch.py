@@ -1,6 +1,6 @@
 """The dispatcher: sends what is due, many at once, and never more than a share of them to one receiver.
 
-It runs alone (an advisory lock, gone with its holder), so that a receiver that hangs holds up one process and no
+It runs alone (a lease, renewed with each look), so that a receiver that hangs holds up one process and no
 more. Should two run after all, leases keep them apart. Between two short transactions, each of which records what
 came back and claims what goes out next, threads wait for receivers and none of them holds a connection.
 """
@@ -10,29 +10,31 @@ from __future__ import annotations
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from datetime import datetime
 from time import monotonic
 from typing import Protocol
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import orjson
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine
 
 from domain.ids import shown
 from journal import backoff, deliveries, subscriptions
 from journal.deliveries import LEASE, Claim, Result
 from journal.documents import written
 from journal.subscriptions import Waiting
+from storage import leases
 
 AT_ONCE = 64  # attempts side by side
 A_RECEIVER = 8  # of them to one host
 A_FAILING = 2  # … whose last attempt failed
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
 LOOK_S = 1.0  # between two looks at what became due
-LOCK = 7_061_989_204_714  # any number of one's own; see storage.migrate
+DUTY = "webhooks"  # the lease of the one that runs
+DUTY_S = 10.0  # of a dispatcher that says nothing; then another may
 
 log = logging.getLogger(__name__)
 
@@ -60,35 +62,45 @@ def run_due(engine: Engine, sender: Sender, now: datetime, slice_s: float = SLIC
     May be doubled or killed at any line: what was under way is sent again once its lease is over, under the same id.
     Errors: OperationalError when PostgreSQL is away, which means the same for what was under way.
     """
-    with _alone(engine) as alone:
-        return dispatch(engine, sender, now, slice_s) if alone else 0
+    run = uuid4().hex
+    with engine.begin() as conn:
+        if not leases.take(conn, DUTY, run, DUTY_S):
+            return 0
+    try:
+        return dispatch(engine, sender, now, slice_s, lambda conn: leases.take(conn, DUTY, run, DUTY_S))
+    finally:
+        with engine.begin() as conn:
+            leases.end(conn, DUTY, run)
 
 
-def dispatch(engine: Engine, sender: Sender, now: datetime, slice_s: float = SLICE_S) -> int:
-    """`run_due`, also beside another."""
+def dispatch(
+    engine: Engine,
+    sender: Sender,
+    now: datetime,
+    slice_s: float = SLICE_S,
+    renew: Callable[[Connection], bool] = lambda _conn: True,
+) -> int:
+    """`run_due`, also beside another, for as long as `renew` answers True."""
     pool = ThreadPoolExecutor(AT_ONCE, "webhooks")
     try:
-        return _Dispatcher(engine, sender, backoff.ticking(now), pool).run(slice_s)
+        return _Dispatcher(engine, sender, backoff.ticking(now), pool, renew).run(slice_s)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-@contextmanager
-def _alone(engine: Engine) -> Iterator[bool]:
-    """Whether the lock is ours; on a connection without a transaction, since an open one would hold up the relay."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-        alone = bool(conn.execute(text("select pg_try_advisory_lock(:lock)"), {"lock": LOCK}).scalar_one())
-        try:
-            yield alone
-        finally:
-            if alone:
-                conn.execute(text("select pg_advisory_unlock(:lock)"), {"lock": LOCK})
 
 
 class _Dispatcher:
     """One run: what is under way, and which subscriptions may have more to send."""
 
-    def __init__(self, engine: Engine, sender: Sender, clock: Callable[[], datetime], pool: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        sender: Sender,
+        clock: Callable[[], datetime],
+        pool: ThreadPoolExecutor,
+        renew: Callable[[Connection], bool],
+    ) -> None:
+        self._renew = renew
+        self._alone = True
         self._engine = engine
         self._sender = sender
         self._clock = clock
@@ -102,7 +114,7 @@ class _Dispatcher:
     def run(self, slice_s: float) -> int:
         until = monotonic() + slice_s
         while True:
-            over = monotonic() >= until
+            over = monotonic() >= until or not self._alone
             ended = [each for each in self._under_way if each.done()]
             for each in ended:
                 del self._under_way[each]
@@ -120,6 +132,8 @@ class _Dispatcher:
         """One transaction. A taken delivery may have made the next of its order the first: its subscription is
         looked at again at once, the others as time goes by."""
         with self._engine.begin() as conn:
+            self._alone = self._renew(conn)
+            over = over or not self._alone  # frozen for longer than the lease: another runs
             kept = deliveries.settle(conn, results)
             disabled = subscriptions.judge(conn, kept, self._clock())
             self._looking |= {result.claim.subscription_id for result in kept if result.error is None}

@@ -9,10 +9,10 @@ from functools import wraps
 from typing import Any
 
 import redis
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from journal import deliveries, dispatch, effects, inbox, relay, requests, sweep, timers, tracking
-from journal.batch import Clash, clock
+from journal.batch import Clash, clock, is_of_the_moment
 from storage.engine import WORKER
 from storage.settings import Settings
 from workers import outside
@@ -52,7 +52,9 @@ def _calm(task: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any) -> None:
         try:
             task(*args)
-        except (Clash, OperationalError, InterfaceError, redis.RedisError) as error:
+        except (Clash, DBAPIError, redis.RedisError) as error:
+            if isinstance(error, DBAPIError) and not is_of_the_moment(error):
+                raise
             log.warning("%s: a server is away or busy; the next ring tries again: %s", task.__name__, error)
 
     return run

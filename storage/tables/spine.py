@@ -251,6 +251,13 @@ heartbeats = Table(
     at("at", nullable=False),
     at("gap_end", comment="when our last silence of over five minutes ended"),
 )
+leases = Table(
+    "leases",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False, comment="of one run; it renews while it works"),
+    at("until", nullable=False, comment="by PostgreSQL's clock"),
+)
 fixed = Table(
     "fixed",
     METADATA,

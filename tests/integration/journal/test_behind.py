@@ -45,9 +45,9 @@ def settled(monkeypatch):
     batches: list[list[int]] = []
     real = settle
 
-    def noted(conn, entries, *rest):
+    def noted(conn, entries, *rest, **options):
         batches.append([entry.seq for entry in entries])
-        return real(conn, entries, *rest)
+        return real(conn, entries, *rest, **options)
 
     monkeypatch.setattr(module, "settle", noted)
     return batches
