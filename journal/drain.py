@@ -59,7 +59,9 @@ class _Batch:
     entries: list[Entry] = field(default_factory=list)
     large: list[int] = field(default_factory=list)  # numbers of those whose bodies are read last
     room: int = BATCH_BYTES
-    names: dict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))  # shard → entries of its stream
+    names: dict[int, dict[bytes, int]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )  # shard → stream's entry: number
     passed: dict[int, tuple[int, int]] = field(default_factory=dict)  # shard → read in the journal: above, up to
 
 
@@ -123,7 +125,7 @@ class Drain:
     ) -> tuple[Report, Look]:
         """Settle one batch: (what it came to, a look after letting go: what came meanwhile is ours to see).
 
-        `taken` learns which shards are another worker's. `ahead` is what was read of the window before: whatever of
+        `taken` learns which shards are another worker's, or keep what waits for a held row. `ahead` is what was read of the window before: whatever of
         it was decided meanwhile is found to have a result.
         """
         careful, around = False, bool(self.waits)
@@ -138,6 +140,7 @@ class Drain:
                     ripe = self.waits.ripe(batch.entries)
                     report = way(conn, ripe, context, self.shop, around=around)
                     self.waits.note(conn, ripe, report.left, report.held)
+                    stay = self.waits.first(batch.entries)
             except redis.RedisError:
                 raise
             except Exception as error:
@@ -150,7 +153,13 @@ class Drain:
                 around = around or waited
                 log.info("drain again, %s: %s", "batch in parts" if careful else "the same batch", error)
             else:
-                return report, self.streams.finish(batch.names, batch.passed)
+                done = {
+                    shard: [n for n, seq in names.items() if seq not in stay] for shard, names in batch.names.items()
+                }
+                taken.update(shard for shard, names in batch.names.items() if len(names) > len(done[shard]))
+                return report, self.streams.finish(
+                    {shard: names for shard, names in done.items() if names}, batch.passed
+                )
         return Report(), self.streams.look()
 
     def _read(
@@ -170,7 +179,7 @@ class Drain:
                     break
                 seq, size, entry = decode(event, shard)
                 batch.room -= size
-                batch.names[shard].append(name)
+                batch.names[shard][name] = seq
                 if entry is None:
                     batch.large.append(seq)
                 else:

@@ -2,8 +2,9 @@
 
 An operator's open `update`, a frozen process or a long report may hold a row for as long as it likes. A drain waits
 for it once, PATIENCE_MS, as rivals of milliseconds are the rule; then it goes around what is held, and remembers what
-it left: that costs the others nothing. What was left stays undecided in the journal, where the relay finds it within
-a second; it is tried again when its wait is over, and waits twice as long if its row is held still.
+it left: that costs the others nothing. What is left a second time leaves its stream, too, so that it is in nobody's
+way; it stays undecided in the journal, where the relay finds it within a second or two. It is tried again when its
+wait is over, and waits twice as long if its row is held still.
 """
 
 from __future__ import annotations
@@ -97,6 +98,12 @@ class LockWaits:
         for name in [name for name, wait in self._waits.items() if wait.until + FORGOTTEN_S < now]:
             del self._waits[name]
         return [entry for entry in entries if not (wait := self._waits.get(_name(entry))) or wait.until <= now]
+
+    def first(self, entries: Iterable[Entry]) -> set[int]:
+        """Numbers of those that were left once: most holders are rivals, gone in milliseconds, so they keep their place."""
+        if not self._waits:
+            return set()
+        return {e.seq for e in entries if (wait := self._waits.get(_name(e))) is not None and wait.seconds == FIRST_S}
 
     def note(self, conn: Connection, entries: Iterable[Entry], left: Collection[int], held: Collection[str]) -> None:
         """Remember what a batch left (`left`: numbers of its entries), forget what it settled, tell who holds it."""

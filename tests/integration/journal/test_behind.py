@@ -205,12 +205,12 @@ def test_a_last_batch_that_meets_a_rival_is_done_again(rig, delivered, monkeypat
     rig.drain(batch=CAP).answer(SHARD, slice_s=0)
     tries = []
 
-    def rival(*arguments):
+    def rival(*arguments, **options):
         tries.append(behind(rig))
         if len(tries) == 1:
             delivered(2)
             raise Clash("a rival")
-        return settle(*arguments)
+        return settle(*arguments, **options)
 
     monkeypatch.setattr(module, "settle", rival)
     rig.drain(batch=CAP).answer(SHARD)
