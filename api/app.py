@@ -18,8 +18,10 @@ from api import errors, health, inbound, openapi, tokens
 from api.answers import Json
 from api.auth import TOKEN_HEADER
 from api.body import WholeBody
+from api.bulkheads import Bulkheads
 from api.doors import THREADS, Doors
 from api.frame import Frame
+from api.health import Probe
 from api.inbound.routes import router as webhooks
 from api.known import KnownKeys
 from api.limits import Limits
@@ -75,13 +77,16 @@ def create_app(doors: Doors) -> FastAPI:
         finally:
             await app.state.inbound.stop()
             await anyio.to_thread.run_sync(publisher.stop)
+            app.state.probe.close()
             doors.close()
 
     app = without_doors(lifespan)
     app.state.doors = doors
+    app.state.probe = Probe(doors.settings)
     app.state.keys = KnownKeys(doors.engine)
     app.state.limits = Limits(doors.streams.client, doors.settings.rate_limit)
     errors.install(app, _methods())
+    app.add_middleware(Bulkheads)
     app.add_middleware(WholeBody)
     if doors.settings.allowed_origins:
         app.add_middleware(

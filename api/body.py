@@ -10,9 +10,11 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import ApiError
+from api.bulkheads import BODY
+from api.errors import ApiError, unavailable
 
 LIMIT = 1 << 20  # bytes
+ALL_BYTES = 64 << 20  # of the bodies that are being read at once, in this process
 FORM = "application/x-www-form-urlencoded"
 _BODILESS = ("GET", "HEAD", "OPTIONS")
 _OF_THE_BODY = {b"content-length", b"content-type", b"transfer-encoding", b"x-payload-http-method-override"}
@@ -23,6 +25,7 @@ class WholeBody:
 
     def __init__(self, app: ASGIApp, limit: int = LIMIT) -> None:
         self._app, self._limit = app, limit
+        self._held = 0  # bytes of bodies that are not whole yet
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; what has no body passes through."""
@@ -38,6 +41,7 @@ class WholeBody:
         except ApiError as error:
             await error.answer()(scope, receive, send)
             return
+        scope[BODY] = body
         await self._app(scope, _once(body, receive), send)
 
     async def _read(self, receive: Receive, headers: Headers) -> bytes:
@@ -45,17 +49,23 @@ class WholeBody:
         if declared.isdecimal() and int(declared) > self._limit:
             raise self._too_large()
         chunks, size = [], 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnect
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > self._limit:
-                raise self._too_large()
-            chunks.append(chunk)
-            if not message.get("more_body", False):
-                return b"".join(chunks)
+        try:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                self._held += len(chunk)
+                if size > self._limit:
+                    raise self._too_large()
+                if self._held > ALL_BYTES:
+                    raise unavailable("Too many large bodies are on their way; send it again in a moment")
+                chunks.append(chunk)
+                if not message.get("more_body", False):
+                    return b"".join(chunks)
+        finally:
+            self._held -= size
 
     def _too_large(self) -> ApiError:
         return ApiError(

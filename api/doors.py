@@ -1,8 +1,8 @@
 """What the doors stand on: opened once a process, handed to every request.
 
-Endpoints run in a pool of THREADS threads, and each of them holds at most one connection of an engine at a
-time; the journaler of webhooks holds one more, of `engine`. An engine keeps POOL of them open, and may open as many
-again. So nobody waits for a connection but for a thread, and the thread pool is the one place where requests queue.
+Endpoints run in threads, and each of them holds at most one connection of an engine at a time; the journaler of
+webhooks holds one more, of `engine`. An engine keeps POOL of them open, and may open as many again. There is a thread
+for whoever is let in (api/bulkheads.py), so nobody waits for a thread or a connection but at the bulkheads.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from redis.retry import Retry
 from sqlalchemy import Engine
 from starlette.requests import HTTPConnection
 
+from api.bulkheads import READS, WRITES
 from journal.batch import Shop
 from journal.streams import Streams
 from storage import engine as engines
@@ -22,8 +23,8 @@ from storage.settings import Settings
 from workers.app import ring
 from workers.parts import open_parts
 
-POOL = 10  # connections that an engine keeps
-THREADS = POOL - 1
+THREADS = READS + WRITES + 4  # those that the bulkheads let in, and what passes by them
+POOL = 10  # connections that an engine keeps; it may open as many again
 READ_S = 10  # a query that takes longer is canceled, and answered with 503
 LOCK_S, WRITE_S = 5, 20  # likewise a write that waits so long for a row, or takes so long in one statement
 _IDLE = {"idle_in_transaction_session_timeout": "10s"}  # then this process is frozen, and its locks are others' to take
@@ -63,11 +64,11 @@ def open_doors(settings: Settings) -> Doors:
     parts = open_parts(settings, ring, pool=POOL, bounds=_WRITER)
     parts.streams.client.close()
     reader = engines.connect(settings.database_url or "", pool=POOL, application="orders api", bounds=_READER)
-    streams = Streams(_redis(settings.redis_url or ""), parts.shop.shards, ring)
+    streams = Streams(one_try(settings.redis_url or ""), parts.shop.shards, ring)
     return Doors(settings, parts.engine, reader, streams, parts.shop)
 
 
-def _redis(url: str) -> redis.Redis:
+def one_try(url: str) -> redis.Redis:
     """A client that asks once: a request does not wait for a Redis that comes back."""
     return redis.Redis.from_url(
         url, protocol=2, socket_timeout=REDIS_S, socket_connect_timeout=REDIS_S, retry=Retry(NoBackoff(), 0)

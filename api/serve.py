@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.bounded_protocol import BoundedProtocol
 from api.doors import open_doors
 from storage.settings import read
 
@@ -31,7 +32,7 @@ def serve(host: str, port: int, processes: int) -> None:
         port=port,
         workers=processes,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -50,8 +51,34 @@ def application() -> FastAPI:
     return create_app(open_doors(read()))
 
 
+class Lossy:
+    """Standard error, where a line that cannot be written (a full disk, a closed pipe) is lost, and fails no request."""
+
+    def __init__(self) -> None:
+        self.lost = 0  # lines since the last one that could be written
+
+    def write(self, text: str) -> int:
+        """Write a line, and before it how many were lost."""
+        try:
+            if self.lost:
+                sys.stderr.write(f'{{"event": "log lines were lost", "lines": {self.lost}, "level": "warning"}}\n')
+                self.lost = 0
+            return sys.stderr.write(text)
+        except (OSError, ValueError):  # ValueError: it is closed
+            self.lost += text.endswith("\n")
+            return 0
+
+    def flush(self) -> None:
+        """Hand over to the system what was written."""
+        try:
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            self.lost += 1
+
+
 def log() -> None:
     """One JSON line a record on stderr, structlog's and logging's alike, with the id of the request it belongs to."""
+    stderr = Lossy()
     stamped: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -62,10 +89,10 @@ def log() -> None:
     structlog.configure(
         processors=[*stamped, render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stderr),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler()
+    handler = logging.StreamHandler(stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=stamped,

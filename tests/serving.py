@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from api.bounded_protocol import BoundedProtocol
+
 END_S = 15
 
 
@@ -18,7 +20,7 @@ def served(app: FastAPI) -> Iterator[str]:
     """The URL that `app` answers under, as `api.serve` has it answer; its doors are closed afterwards."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(
-            uvicorn.Config(app, http="httptools", ws="none", lifespan="on", log_config=None, access_log=False)
+            uvicorn.Config(app, http=BoundedProtocol, ws="none", lifespan="on", log_config=None, access_log=False)
         )
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
