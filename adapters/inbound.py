@@ -33,12 +33,15 @@ class Notice:
 
     `envelope` is what was delivered. `history` are events that came along with it and were mostly told before:
     each is taken where it is new, and counts nothing where it is known. `thin`: it only says where to look, so
-    its provider is to be asked.
+    its provider is to be asked. `unsigned`: anybody may have sent it. `payment`: one answer of the provider's about this
+    name settles every such webhook that came before it; None: each is asked for by itself.
     """
 
     envelope: Envelope
     history: tuple[Envelope, ...] = ()
     thin: bool = False
+    unsigned: bool = False
+    payment: str | None = None
 
 
 Receive = Callable[[bytes, Mapping[str, str], Sequence[str], datetime], Notice]

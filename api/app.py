@@ -26,6 +26,7 @@ from api.inbound.routes import router as webhooks
 from api.known import KnownKeys
 from api.limits import Limits
 from api.publisher import Publisher
+from api.query.budget import Budgets
 from api.query.routes import router as queries
 from api.server.routes import router as writes
 
@@ -84,6 +85,7 @@ def create_app(doors: Doors) -> FastAPI:
     app.state.doors = doors
     app.state.probe = Probe(doors.settings)
     app.state.keys = KnownKeys(doors.engine)
+    app.state.budgets = Budgets()
     app.state.limits = Limits(doors.streams.client, doors.settings.rate_limit)
     errors.install(app, _methods())
     app.add_middleware(Bulkheads)

@@ -4,9 +4,12 @@ A due row is claimed by pushing its `next_at` forward, so that a killed worker c
 Providers are asked outside any transaction, several at once. What they told, and that the row is done, are written
 in one transaction, under a lock a payment: of two webhooks about one payment, the second sees what the first came to.
 
+Where anybody may have sent one (it is unsigned), payments that we know go first, and of those that nobody knows a few
+a round are asked for: each question is made with the shop's key. They expire quietly, counted, and are no dead letters.
+
     due ──told──▶ done
      │  no answer, or no order yet ──▶ due, later; after `patience` ──▶ dead
-     └─ made up, or nothing to be known ──▶ dead, with `last_error`
+     └─ made up, or nothing to be known ──▶ dead, with `last_error`; expired, where it is unsigned and of no order of ours
     dead ── a person asks again ──▶ due;  dead ── a person discards it ──▶ done
 """
 
@@ -14,11 +17,11 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Engine, TextClause, text
 from sqlalchemy.exc import DataError, IntegrityError
@@ -52,7 +55,9 @@ __all__ = [
     "run_due",
 ]
 
-DUE, DONE, DEAD = "due", "done", "dead"
+DUE, DONE, DEAD, EXPIRED = "due", "done", "dead", "expired"
+STRANGERS = 4  # of one claim: unsigned ones about payments that nobody knows
+OUTSTANDING = 500  # of them, of a provider, that wait; beyond it the door takes no more
 
 log = logging.getLogger(__name__)
 
@@ -85,35 +90,92 @@ class Asked:
     kind: str
     time: datetime
     data: dict[str, Any]
+    number: str | None  # of the order, where it names one
+    payment: str | None
+    unsigned: bool
     told: Payment | None = None
     problem: Exception | None = None
+    end: str = DUE  # the state that it came to
 
 
 # -- at the door ---------------------------------------------------------------------------------------------
 
+_ENTER_NAMES = ("id", "provider", "seq", "payment", "unsigned")
+_ENTER_KINDS = ("uuid", "text", "bigint", "text", "boolean")
 _ENTER = text(
-    "insert into inbox (id, provider, seq, next_at) select v.id, v.provider, v.seq, cast(:now as timestamptz) "
-    f"from {unnest(('id', 'provider', 'seq'), ('uuid', 'text', 'bigint'))}"
+    "insert into inbox (id, provider, seq, payment, unsigned, next_at) "
+    "select v.id, v.provider, v.seq, v.payment, v.unsigned, cast(:now as timestamptz) "
+    f"from {unnest(_ENTER_NAMES, _ENTER_KINDS)}"
 )
+# A name is a provider's of a payment, or a shop's of an order.
+_KNOWN = text("""
+    select n from unnest(cast(:names as text[])) n
+    where exists (select from transactions t where t.payment_id = n)
+       or exists (select from orders o where o.order_number = n and o.placed_at is not null)
+""")
+_OUTSTANDING = text(f"""
+    select count(*) from (
+        select from inbox where state = 'due' and unsigned and provider = :provider limit {OUTSTANDING}
+    ) waiting
+""")
 
 
-def enter(conn: Connection, webhooks: Sequence[tuple[str, int]], now: datetime) -> None:
-    """Have providers asked: (provider, journal number) of thin webhooks, in the transaction that journaled them."""
+class Webhook(NamedTuple):
+    """A thin webhook at the door: its provider, its journal number, and what of it anybody may have made up."""
+
+    provider: str
+    seq: int
+    payment: str | None = None  # one answer about it settles all that came before
+    unsigned: bool = False
+
+
+def enter(conn: Connection, webhooks: Sequence[Webhook], now: datetime) -> None:
+    """Have providers asked about thin webhooks, in the transaction that journaled them."""
     if webhooks:
-        rows = [(fresh(now), provider, seq) for provider, seq in webhooks]
-        conn.execute(_ENTER, {**columns(("id", "provider", "seq"), ("uuid", "text", "bigint"), rows), "now": now})
+        rows = [(fresh(now), *webhook) for webhook in webhooks]
+        conn.execute(_ENTER, {**columns(_ENTER_NAMES, _ENTER_KINDS, rows), "now": now})
+
+
+def names_known(conn: Connection, names: Collection[str]) -> set[str]:
+    """Those of these names that a payment or an order of ours has."""
+    return set(conn.execute(_KNOWN, {"names": array(sorted(names), "text")}).scalars()) if names else set()
+
+
+def is_full(conn: Connection, provider: str) -> bool:
+    """Whether so many unsigned webhooks wait that no more of unknown payments should be taken."""
+    return int(conn.execute(_OUTSTANDING, {"provider": provider}).scalar_one()) >= OUTSTANDING
 
 
 # -- the chore -----------------------------------------------------------------------------------------------
 
-_CLAIM = text("""
-    with due as materialized (
-        select id from inbox where state = 'due' and next_at <= :now and provider = any(cast(:names as text[]))
-        order by next_at limit :most for update skip locked
+# Of a payment the newest row that is due, unless one of its is being asked for; of unsigned ones about payments that
+# nobody knows the first few, after all others.
+_CLAIM = text(f"""
+    with found as (
+        select i.id, i.next_at, i.unsigned and not exists (
+                   select from transactions t where t.payment_id = coalesce(j.data ->> 'paymentId', '')
+               ) and not exists (
+                   select from orders o where o.order_number = j.subject and o.placed_at is not null
+               ) as stranger,
+               row_number() over (partition by i.provider, coalesce(i.payment, cast(i.seq as text)) order by i.seq desc)
+                   as nth
+        from inbox i join journal j using (seq)
+        where i.state = 'due' and i.next_at <= :now and i.provider = any(cast(:names as text[]))
+          and not exists (
+              select from inbox o where o.provider = i.provider and o.payment = i.payment and o.state = 'due'
+              and o.leased_until > :now
+          )
+    ), ranked as (
+        select id, stranger, next_at, row_number() over (partition by stranger order by next_at) as place
+        from found where nth = 1
+    ), due as materialized (
+        select id from inbox where state = 'due' and next_at <= :now and id in (
+            select id from ranked where not stranger or place <= {STRANGERS} order by stranger, next_at limit :most
+        ) for update skip locked
     )
-    update inbox i set next_at = :lease, attempts = i.attempts + 1, updated_at = now()
+    update inbox i set next_at = :lease, leased_until = :lease, attempts = i.attempts + 1, updated_at = now()
     from due, journal j where i.id = due.id and j.seq = i.seq
-    returning i.id, i.provider, i.seq, i.attempts, i.created_at, j.type, j.time, j.data
+    returning i.id, i.provider, i.seq, i.attempts, i.created_at, j.type, j.time, j.data, j.subject, i.payment, i.unsigned
 """)
 
 
@@ -145,10 +207,14 @@ def run_due(
             if not rows:
                 break
             asked += len(rows)
+            begun = at
             jobs: list[Future[Asked]] = [pool.submit(_ask, providers[row.provider], row) for row in rows]
             _, late = wait(jobs, ANSWER_S)
             answered = [job.result() for job in jobs if job not in late]  # the late ones keep their lease
             streams.publish(_settle_all(engine, shards, answered, patience, clock(), lease))
+            _settle_others(engine, answered, begun)
+            if all(row.unsigned for row in rows) and len(rows) <= STRANGERS:
+                break  # strangers' payments are asked for a few a round
             if late:
                 log.warning("%d providers' answers are late; they are asked again in %d s", len(late), LEASE_S)
                 break
@@ -181,9 +247,32 @@ _LOCK = text(
 _NAMES = ("id", "state", "next_at", "last_error")
 _KINDS = ("uuid", "text", "timestamptz", "text")
 _UPDATE = text(
-    "update inbox i set state = v.state, next_at = v.next_at, last_error = v.last_error, updated_at = now() "
+    "update inbox i set state = v.state, next_at = v.next_at, last_error = v.last_error, leased_until = null, "
+    "updated_at = now() "
     f"from {unnest(_NAMES, _KINDS)} where i.id = v.id"
 )
+
+
+# Rows of the same payment that were there before its provider was asked: the answer was about them, too.
+_OTHERS = text(f"""
+    update inbox i set state = v.state, last_error = v.error, updated_at = now()
+    from {unnest(("provider", "payment", "state", "error"), ("text", "text", "text", "text"))}
+    where i.provider = v.provider and i.payment = v.payment and i.state = 'due' and i.unsigned
+      and i.created_at <= :begun and (i.leased_until is null or i.leased_until <= :begun)
+""")
+
+
+def _settle_others(engine: Engine, rows: Sequence[Asked], begun: datetime) -> None:
+    """Let what came before the answer about its payment share its end."""
+    ends = {
+        (row.provider, row.payment): (row.provider, row.payment, row.end, str(row.problem or "") or None)
+        for row in rows
+        if row.unsigned and row.payment is not None and row.end in (DONE, EXPIRED)
+    }
+    if ends:
+        names, kinds = ("provider", "payment", "state", "error"), ("text", "text", "text", "text")
+        with engine.begin() as conn:
+            conn.execute(_OTHERS, {**columns(names, kinds, list(ends.values())), "begun": begun})
 
 
 def _settle_all(
@@ -216,6 +305,8 @@ def _settle(
     told = [(row.provider, row.told) for row in rows if row.told is not None]
     conn.execute(_LOCK, {"names": array([f"{provider}:{t.payment_id}" for provider, t in told], "text")})
     desk = Desk(conn, told)
+    named = {row.id: {n for n in (row.data.get("paymentId"), row.number) if n} for row in rows if row.unsigned}
+    ours_too = names_known(conn, {name for names in named.values() for name in names})
     updates = []
     for row in rows:
         state, next_at = DONE, now
@@ -229,6 +320,9 @@ def _settle(
             state, error = DEAD, problem
         except (NoAnswer, OrderUnknown) as problem:
             state, error, next_at = _later(row, problem, patience, now)
+        if state == DEAD and row.unsigned and not named[row.id] & ours_too:
+            state = EXPIRED
+        row.end = state
         if state == DEAD:
             log.warning("webhook %d of %s: given up: %s", row.seq, row.provider, error)
         updates.append((row.id, state, next_at, str(error).replace("\x00", "")[:ERROR] if error else None))

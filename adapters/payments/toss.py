@@ -64,7 +64,12 @@ def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now
         raise EnvelopeError("data.paymentKey", "is missing, and so is orderId; nothing tells which payment it is")
     # Toss has no id for these: the same transmission, or the same body, is the same webhook.
     own_id = a_name(headers.get("tosspayments-webhook-transmission-id")) or f"sha256:{hashlib.sha256(body).hexdigest()}"
-    return Notice(envelope(SOURCE, own_id, f"{SOURCE}.{kind}", _time(note.get("createdAt")), data, number), thin=thin)
+    made = envelope(SOURCE, own_id, f"{SOURCE}.{kind}", _time(note.get("createdAt")), data, number)
+    unsigned = headers.get("tosspayments-webhook-signature") is None or not secrets
+    payment = (
+        data.get("paymentId", number) if kind == STATUS_CHANGED else None
+    )  # a deposit's callback tells its own time
+    return Notice(made, thin=thin, unsigned=unsigned, payment=payment)
 
 
 def _verify(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime) -> None:

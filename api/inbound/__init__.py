@@ -3,6 +3,7 @@
 routes      POST /webhooks/payments/{provider} and /webhooks/carriers/{carrier}
 doors       which providers and carriers may call, from the settings
 journaler   many requests, one commit
+arrivals    how many unsigned webhooks one address may send
 
 An application calls `start` when it starts, keeps what that returns in `app.state.inbound`, and awaits its `stop`
 before it lets go of its connections.
@@ -14,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from api.doors import Doors
+from api.inbound.arrivals import Arrivals
 from api.inbound.doors import Door, carriers, payments
 from api.inbound.journaler import Journaler
 from api.publisher import Publisher
@@ -28,6 +30,7 @@ class Inbound:
     payments: Mapping[str, Door]
     carriers: Mapping[str, Door]
     journaler: Journaler
+    arrivals: Arrivals
 
     async def stop(self) -> None:
         """Finish what was handed over, then take nothing more."""
@@ -37,4 +40,4 @@ class Inbound:
 def start(doors: Doors, publisher: Publisher) -> Inbound:
     """Open the doors that `doors.settings` name, and the journaler behind them; what it commits goes to `publisher`."""
     journaler = Journaler(doors.engine, doors.shop.shards, publisher)
-    return Inbound(payments(doors.settings), carriers(doors.settings), journaler)
+    return Inbound(payments(doors.settings), carriers(doors.settings), journaler, Arrivals())

@@ -150,8 +150,18 @@ class Journaler:
         half = len(group) // 2
         return [*self._journal(group[:half]), *self._journal(group[half:])]
 
-    def _append(self, conn: Connection, group: Sequence[_Waiting]) -> tuple[list[Verdict], list[Entry]]:
+    def _append(self, conn: Connection, group: Sequence[_Waiting]) -> tuple[list[Verdict | ApiError], list[Entry]]:
         """Each one's verdict, and the new entries; thin webhooks are put into the inbox with them."""
+        strangers = _strangers(conn, group)
+        if not strangers:
+            verdicts, entries = self._append_all(conn, group)
+            return list(verdicts), entries
+        verdicts, entries = self._append_all(conn, [one for one in group if id(one) not in strangers])
+        rest = iter(verdicts)
+        full = unavailable("Too many unsigned webhooks of unknown payments wait here; send it again later")
+        return [full if id(one) in strangers else next(rest) for one in group], entries
+
+    def _append_all(self, conn: Connection, group: Sequence[_Waiting]) -> tuple[list[Verdict], list[Entry]]:
         told = [one.notice.envelope for one in group]
         history = {_key(envelope): envelope for one in group for envelope in one.notice.history}
         for envelope in told:
@@ -171,9 +181,24 @@ class Journaler:
             else:
                 verdicts.append(Verdict.NEW)
                 if one.notice.thin:
-                    thin.append((one.provider, seqs[_key(envelope)]))
+                    notice = one.notice
+                thin.append(inbox.Webhook(one.provider, seqs[_key(envelope)], notice.payment, notice.unsigned))
         inbox.enter(conn, thin, datetime.now(UTC))
         return verdicts, appended.new
+
+
+def _strangers(conn: Connection, group: Sequence[_Waiting]) -> set[int]:
+    """Those of a group that anybody may have sent, about payments that nobody knows, where enough of such wait."""
+    unsigned = [one for one in group if one.notice.thin and one.notice.unsigned]
+    full = {provider for provider in {one.provider for one in unsigned} if inbox.is_full(conn, provider)}
+    doubtful = {id(one): _names(one.notice.envelope) for one in unsigned if one.provider in full}
+    known_names = inbox.names_known(conn, {name for names in doubtful.values() for name in names})
+    return {each for each, names in doubtful.items() if not names & known_names}
+
+
+def _names(envelope: Envelope) -> set[str]:
+    """What an envelope names: a payment, an order."""
+    return {name for name in (envelope.data.get("paymentId"), envelope.subject) if isinstance(name, str)}
 
 
 def _key(envelope: Envelope) -> tuple[str, str]:

@@ -28,6 +28,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     202: {"description": "New, and committed in the journal"},
     400: {"description": "Verified, but no event that can be kept"},
     401: {"description": "The signature is missing, wrong, or over five minutes off"},
+    429: {"description": "One address sent too many webhooks that its provider does not sign"},
     404: {"description": "No such provider or carrier is configured here"},
 }
 BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
@@ -63,6 +64,8 @@ async def _take(request: Request, name: str, doors: Mapping[str, Door], known: M
     except EnvelopeError as error:
         fault = (error.field, str(error).partition(": ")[2])
         raise (ApiError(400, "Invalid JSON") if fault[1].startswith(NO_JSON) else validation_error([fault])) from None
+    if notice.unsigned:
+        _inbound(request).arrivals.take(request.client.host if request.client else "")
     verdict = await _inbound(request).journaler.accept(notice, door.name, len(body))
     if verdict is Verdict.NEW:
         return Json({"id": notice.envelope.id, "status": "accepted"}, 202)

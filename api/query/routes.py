@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from api.answers import Json
 from api.auth import Caller, reader
@@ -19,6 +19,7 @@ from api.doors import doors_of
 from api.errors import ApiError
 from api.paths import own_name
 from api.query import describing, parameters
+from api.query.budget import CUSTOMER_S, Budgets, check
 from api.query.collections import ALIASES, COLLECTIONS, Collection, Kind
 from api.query.finding import MOST_ALL, count, find, find_by_id, find_order, visible_id
 from api.query.parsing import Query, parse
@@ -27,21 +28,28 @@ from journal.documents import answer, timeline
 SECRET_ONLY = ("data", "detail")  # of a timeline: bodies and messages are for the shop
 Reader = Annotated[Caller, Depends(reader)]
 Id = Annotated[str, Path(description="Its id, as answered.")]
+_HURRY = text(f"set local statement_timeout = {int(CUSTOMER_S * 1000)}")
 _ABSENT: dict[int | str, dict[str, Any]] = {404: {"description": "There is none, for this caller"}}
 
 router = APIRouter(tags=["Queries"])
 
 
 @contextmanager
-def snapshot(request: Request) -> Iterator[Connection]:
-    """A connection whose statements all see one instant."""
-    with doors_of(request).reader.connect() as conn:
-        yield conn.execution_options(isolation_level="REPEATABLE READ")
+def snapshot(request: Request, caller: Caller) -> Iterator[Connection]:
+    """A connection whose statements all see one instant, for what the caller's budget allows."""
+    budgets: Budgets = request.app.state.budgets
+    with budgets.spent(caller.customer), doors_of(request).reader.connect() as conn:
+        conn = conn.execution_options(isolation_level="REPEATABLE READ")
+        if caller.customer is not None:
+            conn.execute(_HURRY)
+        yield conn
 
 
-def query_of(request: Request) -> Query:
-    """What the query string asks for. Errors: ApiError 400."""
-    return parse(request.scope["query_string"].decode("utf-8", "replace"))
+def query_of(request: Request, caller: Caller) -> Query:
+    """What the query string asks for. Errors: ApiError 400, also where it costs more than the caller may ask for."""
+    query = parse(request.scope["query_string"].decode("utf-8", "replace"))
+    check(query, caller.customer)
+    return query
 
 
 def _found(document: Any) -> Json:
@@ -59,15 +67,15 @@ def find_order_by_number(
     orderNumber: Annotated[str, Path(description="The shop's number of the order.")],  # noqa: N803
 ) -> Json:
     """The order of that number."""
-    query = query_of(request)
-    with snapshot(request) as conn:
+    query = query_of(request, caller)
+    with snapshot(request, caller) as conn:
         return _found(find_order(conn, orderNumber, query, caller.customer))
 
 
 def find_order_timeline(request: Request, caller: Reader, id: Id) -> Json:
     """Every event of the order with what became of it, newest last."""
-    query = query_of(request)
-    with snapshot(request) as conn:
+    query = query_of(request, caller)
+    with snapshot(request, caller) as conn:
         order = visible_id(conn, "orders", id, caller.customer)
         if order is None:
             raise ApiError(404, "Not Found")
@@ -87,8 +95,8 @@ def find_order_timeline(request: Request, caller: Reader, id: Id) -> Json:
 
 def _finder(name: str) -> Callable[..., Json]:
     def endpoint(request: Request, caller: Reader) -> Json:
-        query = query_of(request)
-        with snapshot(request) as conn:
+        query = query_of(request, caller)
+        with snapshot(request, caller) as conn:
             return Json(find(conn, name, query, caller.customer))
 
     return endpoint
@@ -96,8 +104,8 @@ def _finder(name: str) -> Callable[..., Json]:
 
 def _counter(name: str) -> Callable[..., Json]:
     def endpoint(request: Request, caller: Reader) -> Json:
-        query = query_of(request)
-        with snapshot(request) as conn:
+        query = query_of(request, caller)
+        with snapshot(request, caller) as conn:
             return Json(count(conn, name, query, caller.customer))
 
     return endpoint
@@ -105,8 +113,8 @@ def _counter(name: str) -> Callable[..., Json]:
 
 def _finder_by_id(name: str) -> Callable[..., Json]:
     def endpoint(request: Request, caller: Reader, id: Id) -> Json:
-        query = query_of(request)
-        with snapshot(request) as conn:
+        query = query_of(request, caller)
+        with snapshot(request, caller) as conn:
             return _found(find_by_id(conn, name, id, query, caller.customer))
 
     return endpoint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Identity,
@@ -13,6 +14,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    false,
     func,
     text,
 )
@@ -54,7 +56,12 @@ inbox = Table(
     at("next_at", nullable=False, server_default=func.now()),
     Column("last_error", Text),
     *stamps(),
-    one_of("state", ("due", "done", "dead")),
+    Column("payment", Text, comment="one answer about it settles all rows before"),
+    Column("unsigned", Boolean, nullable=False, server_default=false()),
+    at("leased_until", comment="being asked for"),
+    one_of("state", ("due", "done", "dead", "expired")),
+    Index("inbox_payment_idx", "provider", "payment", postgresql_where=text("state = 'due'")),
+    Index("inbox_unsigned_idx", "provider", postgresql_where=text("state = 'due' and unsigned")),
     Index("inbox_next_at_idx", "next_at", postgresql_where=text("state = 'due'")),
     Index("inbox_dead_idx", "updated_at", postgresql_where=text("state = 'dead'")),
     comment="Webhooks that only say where to look: accepted and journaled, to be asked for at the provider.",

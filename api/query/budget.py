@@ -1,0 +1,92 @@
+"""What a query may cost, and how much of the database's time a customer's token may take.
+
+A cost is counted before anything is asked: what a condition looks at decides it, not how many rows there are.
+
+    a condition       1, and 3 for each relationship on its dotted path
+    like, contains    4 more: every value is read, since no index helps
+    a list            1 for each 50 values
+    a sort            1, and 3 for each relationship
+    a join            2, and what it asks for
+    depth             5 a level
+
+A secret key is the shop's own: it may ask for MOST_SECRET. A customer's token is in a stranger's browser: MOST_CUSTOMER,
+CUSTOMER_S for one query, and of SHARE_S in each WINDOW_S; every process counts for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+from api.errors import ApiError
+from api.query.parsing import JoinQuery, Query
+from api.query.where import Condition, conditions
+
+MOST_SECRET = 1_500
+MOST_CUSTOMER = 100
+CUSTOMER_S = 2.0  # of one statement
+WINDOW_S, SHARE_S = 60.0, 10.0  # of the database's time
+REMEMBERED = 10_000  # customers
+
+_READS_ALL = frozenset(("like", "not_like", "contains"))
+
+
+def cost(query: Query | JoinQuery) -> int:
+    """What a query costs, counted as above."""
+    found = sum(map(_of_condition, conditions(query.where)))
+    found += sum(1 + 3 * name.count(".") for name in query.sort)
+    if isinstance(query, Query):
+        found += sum(2 + cost(each) for each in query.joins.values() if each is not None)
+        found += 5 * query.depth
+    return found
+
+
+def _of_condition(one: Condition) -> int:
+    values = len(one.value) if isinstance(one.value, list) else 1
+    return 1 + 3 * one.field.count(".") + 4 * (one.operator in _READS_ALL) + values // 50
+
+
+def check(query: Query, customer: str | None) -> None:
+    """ApiError 400 where the query costs more than its caller may ask for."""
+    most = MOST_SECRET if customer is None else MOST_CUSTOMER
+    found = cost(query)
+    if found > most:
+        raise ApiError(
+            400,
+            f"The query costs {found}, and {'this key' if customer is None else 'a customer'} may ask for {most}: ask for "
+            "fewer conditions, with equals or in rather than like or contains, over fewer relationships",
+            name="QueryTooCostly",
+            data={"cost": found, "most": most},
+        )
+
+
+class Budgets:
+    """How much of the database's time each customer has taken in the present window, as one process knows it."""
+
+    def __init__(self, now: Callable[[], float] = monotonic) -> None:
+        self._now = now
+        self._window = 0.0
+        self._taken: dict[str, float] = {}
+
+    @contextmanager
+    def spent(self, customer: str | None) -> Iterator[None]:
+        """Count what is done inside; the shop's own keys are not counted.
+
+        Errors: ApiError 429 with Retry-After where the customer's share is spent.
+        """
+        if customer is None:
+            yield
+            return
+        begun = self._now()
+        if begun - self._window >= WINDOW_S or len(self._taken) >= REMEMBERED:
+            self._window = begun
+            self._taken.clear()
+        if self._taken.get(customer, 0.0) >= SHARE_S:
+            wait_s = max(1, int(self._window + WINDOW_S - begun) + 1)
+            says = f"This customer's queries took {SHARE_S:.0f} s of the last {WINDOW_S:.0f}; wait {wait_s} s"
+            raise ApiError(429, says, name="TooManyRequests", headers={"Retry-After": str(wait_s)})
+        try:
+            yield
+        finally:
+            self._taken[customer] = self._taken.get(customer, 0.0) + self._now() - begun
