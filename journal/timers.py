@@ -42,14 +42,12 @@ _NAMES = text("""
     union all
     select null, unnest(f.parcels) from fulfillments f where f.order_id = any(cast(:ids as uuid[]))
 """)
-# By shard and number only, so that it looks at what is open and not at the whole journal.
+# By shard, so that it looks at what is open and not at the whole journal.
 _UNDECIDED = text("""
-    select j.seq from relay_marks m join journal j on j.shard = m.shard and j.seq > m.seq
-    where m.shard = any(cast(:shards as smallint[]))
-      and not exists (select from results r where r.seq = j.seq)
-      and (j.subject = any(cast(:numbers as text[])) or j.data->>'paymentId' = any(cast(:payments as text[]))
-           or j.type = 'TrackingUpdated' and j.subject is null)
-    order by j.seq
+    select seq from undecided where shard = any(cast(:shards as smallint[]))
+      and (subject = any(cast(:numbers as text[])) or data->>'paymentId' = any(cast(:payments as text[]))
+           or type = 'TrackingUpdated' and subject is null)
+    order by seq
 """)
 _STATE = text("""
     select o.id, o.order_number, o.status, o.confirmed_at is not null,
