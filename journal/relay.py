@@ -92,7 +92,7 @@ def relay(engine: Engine, streams: Streams) -> Relayed:
     look = streams.look()
     low = [shard for shard, length in enumerate(look.lengths) if length < streams.cap // LOW_WATER]
     held = streams.numbers([shard for shard in low if look.lengths[shard]])
-    most = dict.fromkeys(range(len(look.lengths)), OPEN + 1) | {shard: len(held.get(shard, ())) + 1 for shard in low}
+    most = {shard: len(held.get(shard, ())) + 1 for shard in range(len(look.lengths))}
     with engine.begin() as conn:
         found = _look(conn, most)
     for shard, seqs, young in found:
