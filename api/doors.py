@@ -58,7 +58,7 @@ def open_doors(settings: Settings) -> Doors:
 
     Errors: SettingsError without both URLs, SchemaAbsent, OperationalError where PostgreSQL does not answer.
     """
-    parts = open_parts(settings, ring, pool=POOL)
+    parts = open_parts(settings, ring, pool=POOL, process="api")
     parts.streams.client.close()
     reader = engines.connect(settings.database_url or "", pool=POOL, application="orders api")
     _bound(parts.engine, lock_timeout=f"{LOCK_S}s", statement_timeout=f"{WRITE_S}s")

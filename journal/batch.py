@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -47,6 +46,7 @@ from journal.matching import (
 )
 from journal.writing import Result
 from storage.aggregates import lock, save
+from storage.clock import clock
 from storage.hot import Writes
 
 __all__ = ["Clash", "Report", "Shop", "clock", "is_of_the_moment", "settle", "settle_carefully"]
@@ -313,8 +313,3 @@ _CLASHES = frozenset(
 def _constraint(error: IntegrityError) -> str | None:
     diagnosis: Any = getattr(error.orig, "diag", None)
     return getattr(diagnosis, "constraint_name", None)
-
-
-def clock() -> datetime:
-    """Now, in UTC: the one clock that outcomes are recorded with."""
-    return datetime.now(UTC)

@@ -2,7 +2,8 @@
 
 A timer first applies every undecided event of its order, under the row lock, and then looks again: a
 payment that waits in a stream while we were away must not find its order expired. After a gap of our
-own (a heartbeat older than GAP_S) no timer runs until a grace has passed, for the same reason.
+own (a heartbeat older than GAP_S) no timer runs until a grace has passed, for the same reason. Orders that
+somebody holds are left to the next run.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from domain.reactions import CONFIRM, awaits
 from events.catalogue import payment_key
 from events.envelope import OWN_SOURCE, Envelope
 from journal.append import append
-from journal.batch import Clash, Shop, clock, settle_carefully
+from journal.batch import Clash, Shop, settle_carefully
 from journal.entries import read, shard_of
 from storage.literals import array
 
@@ -27,15 +28,18 @@ GAP_S = 300
 AT_ONCE = 100
 TRIES = 5
 
+# By PostgreSQL's clock, whichever host runs this. Where that was put back, a gap's end is not left in the future.
 _BEAT = text("""
-    insert into heartbeats (name, at) values ('timers', :now)
-    on conflict (name) do update set at = :now,
-        gap_end = case when heartbeats.at < :now - make_interval(secs => :gap) then :now else heartbeats.gap_end end
-    returning gap_end
+    insert into heartbeats as h (name, at) values ('timers', coalesce(cast(:now as timestamptz), clock_timestamp()))
+    on conflict (name) do update set at = excluded.at,
+        gap_end = case when h.at < excluded.at - make_interval(secs => :gap) then excluded.at
+                       when h.gap_end > excluded.at then excluded.at else h.gap_end end
+    returning h.at, h.gap_end
 """)
+# Orders whose rows others hold have their turn at the next run.
 _DUE = text("""
     select t.order_id, t.kind, t.due, o.order_number, o.shard from timers t join orders o on o.id = t.order_id
-    where t.due <= :now and not t.held order by t.due limit :most
+    where t.due <= :now and not t.held order by t.due limit :most for update of t, o skip locked
 """)
 _NAMES = text("""
     select t.payment_id, null from transactions t where t.order_id = any(cast(:ids as uuid[]))
@@ -61,13 +65,20 @@ _DONE = text(
 
 
 def run_due(engine: Engine, policy: Policy, shop: Shop, now: datetime | None = None) -> int:
-    """Fire what is due at `now`; how many events that made. Nothing fires within a grace of a gap of ours."""
+    """Fire what is due at `now`, by default PostgreSQL's; how many events that made.
+
+    Nothing fires within a grace of a gap of ours.
+    """
     made = 0
     while True:
+        with engine.begin() as conn:  # committed whatever becomes of what is due
+            at, gap_end = conn.execute(_BEAT, {"now": now, "gap": GAP_S}).one()
+        if gap_end is not None and at < gap_end + policy.grace:
+            return made
         for _ in range(TRIES):
             try:
                 with engine.begin() as conn:
-                    found = _fire(conn, policy, shop, now or clock())
+                    found = _fire(conn, policy, shop, at)
                 break
             except Clash:
                 continue
@@ -79,9 +90,6 @@ def run_due(engine: Engine, policy: Policy, shop: Shop, now: datetime | None = N
 
 
 def _fire(conn: Connection, policy: Policy, shop: Shop, now: datetime) -> int | None:
-    gap_end = conn.execute(_BEAT, {"now": now, "gap": GAP_S}).scalar_one()
-    if gap_end is not None and now < gap_end + policy.grace:
-        return None
     due = conn.execute(_DUE, {"now": now, "most": AT_ONCE}).all()
     if not due:
         return None

@@ -13,6 +13,8 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InvalidatePoolError
 
+from storage import clock
+
 # Plans made while tables are small or not analyzed scan them whole, and stay: +20 % events/s without. And what
 # is planned once is not planned anew for a batch of one.
 PINNED = (
@@ -21,11 +23,19 @@ PINNED = (
 )
 
 
-def connect(database_url: str, *, pinned: bool = False, pool: int = 5, application: str = "orders") -> Engine:
+def connect(
+    database_url: str,
+    *,
+    pinned: bool = False,
+    pool: int = 5,
+    application: str = "orders",
+    process: str | None = None,
+) -> Engine:
     """An engine on `database_url` (postgresql://…); ids come as text, times are UTC.
 
     `pinned` is for statements that touch rows by key only (the drain, the relay): it keeps
-    PostgreSQL from planning sequential scans over tables that were small once.
+    PostgreSQL from planning sequential scans over tables that were small once. `process` is the name of a process
+    that lives long: how far its host's clock is off is recorded under it, so the schema must be there.
     """
     url = make_url(database_url).set(drivername="postgresql+psycopg")
     options = PINNED if pinned else "-c timezone=UTC"
@@ -38,6 +48,7 @@ def connect(database_url: str, *, pinned: bool = False, pool: int = 5, applicati
     )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "checkout", _refuse_the_dead)
+    clock.follow(engine, process)
     return engine
 
 

@@ -36,11 +36,14 @@ class Parts:
         self.streams.client.close()
 
 
-def open_parts(settings: Settings, ring: Ring, *, pool: int = 5) -> Parts:
-    """Open what `settings` name; both URLs must be known by now, and the schema must be there. `pool`: connections."""
+def open_parts(settings: Settings, ring: Ring, *, pool: int = 5, process: str | None = None) -> Parts:
+    """Open what `settings` name; both URLs must be known by now, and the schema must be there.
+
+    `pool`: connections. `process`: the name of one that lives long, such as "worker".
+    """
     if settings.database_url is None or settings.redis_url is None:
         raise SettingsError("DATABASE_URL and REDIS_URL must be set here; `orders up` starts servers and sets both")
-    engine = engines.connect(settings.database_url, pinned=True, pool=pool)
+    engine = engines.connect(settings.database_url, pinned=True, pool=pool, process=process)
     with engine.begin() as conn:
         shards = shards_fixed(conn)
         policy = policy_id(conn, settings.policy)

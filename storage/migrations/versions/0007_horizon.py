@@ -30,7 +30,9 @@ begin
     return null;
 end $$
 """
-TRIGGER = "create trigger journal_appenders before insert on journal for each statement execute function note_appender()"
+TRIGGER = (
+    "create trigger journal_appenders before insert on journal for each statement execute function note_appender()"
+)
 
 
 def upgrade() -> None:

@@ -140,7 +140,9 @@ def test_a_number_that_was_drawn_by_a_transaction_without_an_id_is_waited_for(ri
            "'begin perform pg_advisory_xact_lock(4); return new; end'")  # fmt: skip
     rig.do("create trigger pause before insert on journal for each row when (new.subject = 'slow') "
            "execute function pause()")  # fmt: skip
-    rig.append(created(subject="first", payments=()))  # with it PostgreSQL logs the next 32 numbers, so they cost no transaction its id
+    rig.append(
+        created(subject="first", payments=())
+    )  # with it PostgreSQL logs the next 32 numbers, so they cost no transaction its id
     slow, gated = created(subject="slow", payments=()), Event()
 
     def late():

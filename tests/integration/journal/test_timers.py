@@ -153,19 +153,17 @@ def test_poison_that_waits_undecided_does_not_stop_the_timers(rig, clock):
     assert (rig.status("N1"), rig.status("N2")) == ("canceled", "canceled")
 
 
-def test_a_payment_that_a_drain_is_just_applying_is_waited_for(rig, clock):
-    rig.tell(created(subject="N1", payments=("p1",), at=clock.began))
+def test_an_order_that_somebody_holds_is_left_to_the_next_run(rig, clock):
+    """A drain that is just applying its payment, or an operator: the timers of others fire meanwhile."""
+    rig.tell(*(created(subject=f"N{n}", payments=(f"p{n}",), at=clock.began) for n in (1, 2)))
     entries = rig.entries(paid(payment="p1", subject=None))
     with rig.engine.connect() as conn:
         rig.settle_in(conn, entries)
-
-        def commit():
-            rig.wait_until_blocked()
-            conn.commit()
-
-        [made, _] = rig.at_once(lambda: clock.at(UNPAID + SECOND), commit)
-    assert made == 0
-    assert rig.status("N1") == "preparing"
+        assert clock.at(UNPAID + SECOND) == 1
+        assert rig.status("N2") == "canceled"
+        conn.commit()
+    assert clock.at(UNPAID + SECOND) == 0
+    assert (rig.status("N1"), timers(rig)) == ("preparing", {})
 
 
 def test_a_scan_that_waits_undecided_is_applied_before_its_order_is_confirmed(rig, clock):
