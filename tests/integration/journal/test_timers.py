@@ -206,6 +206,41 @@ def test_a_short_pause_is_no_gap(rig, clock):
     assert clock.at(UNPAID + SECOND, away=True) == 1
 
 
+def test_hosts_that_disagree_about_the_time_make_no_gap(rig, clock, monkeypatch):
+    """One of two runs under a clock that is ten minutes fast: timers ask PostgreSQL."""
+    rig.tell(*(created(subject=f"N{n}", payments=(), at=clock.began) for n in range(2)))
+    for off in (0, 10 * MINUTE, 0, 10 * MINUTE):
+        monkeypatch.setattr(module, "clock", lambda off=off: datetime.now(UTC) + off, raising=False)
+        rig.do("update timers set due = clock_timestamp() + interval '5 minutes' where order_id = any("
+               "select id from orders where order_number = 'N1')")  # fmt: skip
+        rig.do("update timers set due = clock_timestamp() where order_id = any("
+               "select id from orders where order_number = 'N0')")  # fmt: skip
+        run_due(rig.engine, rig.policy, rig.shop)
+    assert fired(rig) == [("N0", "OrderExpired")]
+    assert rig.one("select gap_end from heartbeats") is None
+
+
+def test_a_clock_of_postgresqls_that_was_put_back_costs_one_grace_at_most(rig, clock):
+    rig.tell(created(subject="N1", at=clock.began))
+    ahead = clock.began + UNPAID + DAY
+    rig.do("insert into heartbeats (name, at, gap_end) values ('timers', :at, :at)", at=ahead)
+    assert clock.at(UNPAID + SECOND, away=True) == 0
+    clock.beat(UNPAID + GRACE - MINUTE)
+    assert clock.at(UNPAID + GRACE + 2 * SECOND, away=True) == 1
+
+
+def test_a_run_that_fails_has_beaten_all_the_same(rig, clock, monkeypatch):
+    """Else it would be taken for a gap of ours, and a grace begin when it goes again."""
+
+    def fail(*_):
+        raise RuntimeError("whatever it is")
+
+    monkeypatch.setattr(module, "_fire", fail)
+    with pytest.raises(RuntimeError):
+        clock.at(SECOND, away=True)
+    assert rig.one("select at from heartbeats") == clock.began + SECOND
+
+
 def test_history_never_fires(rig, clock):
     rig.tell(created(subject="N1", payments=("p1",), at=clock.began - 100 * DAY), held=True)
     rig.tell(*delivered_order(clock, number="N2", at=clock.began - 100 * DAY), held=True)
