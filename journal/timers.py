@@ -16,11 +16,11 @@ from sqlalchemy import Connection, Engine, text
 
 from domain.policy import Context, Policy
 from domain.reactions import CONFIRM, awaits
-from events.catalogue import payment_key
+from events.catalogue import payment_key, route_of
 from events.envelope import OWN_SOURCE, Envelope
 from journal.append import append
 from journal.batch import Clash, Shop, settle_carefully
-from journal.entries import read, shard_of
+from journal.entries import Entry, read, shard_of
 from storage.literals import array
 
 SOURCE = f"{OWN_SOURCE}/timers"
@@ -39,7 +39,7 @@ _BEAT = text("""
 # Orders whose rows others hold have their turn at the next run.
 _DUE = text("""
     select t.order_id, t.kind, t.due, o.order_number, o.shard from timers t join orders o on o.id = t.order_id
-    where t.due <= :now and not t.held order by t.due limit :most for update of t, o skip locked
+    where t.due <= :now and not t.held order by t.due limit :most for update of o skip locked
 """)
 _NAMES = text("""
     select t.payment_id, null from transactions t where t.order_id = any(cast(:ids as uuid[]))
@@ -90,13 +90,15 @@ def run_due(engine: Engine, policy: Policy, shop: Shop, now: datetime | None = N
 
 
 def _fire(conn: Connection, policy: Policy, shop: Shop, now: datetime) -> int | None:
-    due = conn.execute(_DUE, {"now": now, "most": AT_ONCE}).all()
+    with conn.begin_nested() as probe:
+        due = conn.execute(_DUE, {"now": now, "most": AT_ONCE}).all()
+        probe.rollback()  # lets go of the rows: they are locked in their turn, behind correlations, as everywhere
     if not due:
         return None
     ids = sorted({row.order_id for row in due})
     context = Context(now, policy)
-    while seqs := _undecided(conn, due, ids, shop.shards):  # one may name a payment that another one tells of
-        settle_carefully(conn, read(conn, seqs), context, shop)
+    while entries := _undecided(conn, due, ids, shop.shards):  # one may name a payment that another one tells of
+        settle_carefully(conn, entries, context, shop)
     states = {row[0]: row for row in conn.execute(_STATE, {"ids": array(ids, "uuid")})}
     envelopes = [
         Envelope(f"{row.order_id}:{kind}:{row.due.isoformat()}", SOURCE, kind, now, row.order_number, {"by": "timer"})
@@ -119,8 +121,8 @@ def _event_of(kind: str, status: str, confirmed: bool, captured: bool) -> str | 
     return None if captured else "OrderExpired"
 
 
-def _undecided(conn: Connection, due: Sequence[Any], ids: list[str], shards: int) -> list[int]:
-    """Numbers of undecided events that may be about these orders."""
+def _undecided(conn: Connection, due: Sequence[Any], ids: list[str], shards: int) -> list[Entry]:
+    """Undecided events about these orders; those of others might wait for rows that somebody holds."""
     payments, routes = [], {row.order_number for row in due}
     for payment_id, parcel in conn.execute(_NAMES, {"ids": array(ids, "uuid")}):
         if payment_id is not None:
@@ -137,4 +139,5 @@ def _undecided(conn: Connection, due: Sequence[Any], ids: list[str], shards: int
             "payments": array(sorted(payments), "text"),
         },
     )
-    return list(found.scalars())
+    entries = read(conn, list(found.scalars()))
+    return [e for e in entries if e.subject is not None or route_of(e.event_id, e.type, None, e.data) in routes]

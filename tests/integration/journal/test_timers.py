@@ -6,10 +6,14 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
+from sqlalchemy import text
 
+from events.catalogue import tracking_key
 from journal import timers as module
+from journal.entries import shard_of
 from journal.timers import GAP_S, SOURCE, run_due
 from tests.builders import asked_back, canceled, confirmed, created, delivered, failed, lost, paid, scan, shipped
+from tests.conftest import SHARDS
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 GRACE, UNPAID, CONFIRM = HOUR, 24 * HOUR, 7 * DAY  # of the default policy
@@ -154,16 +158,26 @@ def test_poison_that_waits_undecided_does_not_stop_the_timers(rig, clock):
 
 
 def test_an_order_that_somebody_holds_is_left_to_the_next_run(rig, clock):
-    """A drain that is just applying its payment, or an operator: the timers of others fire meanwhile."""
+    """A drain that is just applying its payment, an operator: the timers of others fire meanwhile."""
+    parcel = next(
+        f"T{n}"
+        for n in range(10_000)
+        if shard_of(tracking_key("CJ Logistics", f"T{n}"), SHARDS) == shard_of("N2", SHARDS)
+    )
     rig.tell(*(created(subject=f"N{n}", payments=(f"p{n}",), at=clock.began) for n in (1, 2)))
+    rig.tell(*delivered_order(clock, number="N3", carrier="CJ Logistics", trackingNumber=parcel))
     entries = rig.entries(paid(payment="p1", subject=None))
+    rig.append(scan("out_for_delivery", parcel, at=clock.began))  # undecided, in the shard of N2, and about N3
+    rig.do(f"alter database {rig.engine.url.database} set lock_timeout = '5s'")
+    rig.engine.dispose()
     with rig.engine.connect() as conn:
         rig.settle_in(conn, entries)
+        conn.execute(text("select from orders where order_number = 'N3' for update"))
         assert clock.at(UNPAID + SECOND) == 1
         assert rig.status("N2") == "canceled"
         conn.commit()
     assert clock.at(UNPAID + SECOND) == 0
-    assert (rig.status("N1"), timers(rig)) == ("preparing", {})
+    assert (rig.status("N1"), timers(rig)) == ("preparing", {"N3": ["confirm"]})
 
 
 def test_a_scan_that_waits_undecided_is_applied_before_its_order_is_confirmed(rig, clock):
