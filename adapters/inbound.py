@@ -50,7 +50,9 @@ Receive = Callable[[bytes, Mapping[str, str], Sequence[str], datetime], Notice]
 def check_time(sent: datetime, now: datetime, who: str) -> None:
     """BadSignature unless `sent` is within five minutes of `now`: an old request may be somebody's recording."""
     if abs(now - sent) > TOLERANCE:
-        raise BadSignature(f"{who}: signed {sent.isoformat()}, over 5 minutes from now; check this host's clock")
+        raise BadSignature(
+            f"{who}: signed {sent.isoformat()}, over 5 minutes from now by PostgreSQL's clock; check its host's"
+        )
 
 
 def any_matches(ours: Iterable[bytes], theirs: Sequence[bytes]) -> bool:

@@ -10,7 +10,7 @@ would connect to addresses that nobody judged. Every attempt opens a connection 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,13 +40,27 @@ class Reply:
     body: bytes = b""  # as far as it was read
 
 
-class Sender:
-    """Posts webhooks; may be shared by threads. `allow_private` lets them go inside one's own network."""
+def _of_the_host() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251  an adapter has no other; workers bring PostgreSQL's
 
-    def __init__(self, allow_private: bool, resolve: Resolve | None = None, total_s: float = TOTAL_S) -> None:
+
+class Sender:
+    """Posts webhooks; may be shared by threads.
+
+    `allow_private` lets them go inside one's own network; `clock` is what their signatures are dated by.
+    """
+
+    def __init__(
+        self,
+        allow_private: bool,
+        resolve: Resolve | None = None,
+        total_s: float = TOTAL_S,
+        clock: Callable[[], datetime] = _of_the_host,
+    ) -> None:
         self._allow_private = allow_private
         self._resolve = resolve
         self._total_s = total_s
+        self._clock = clock
         self._tls = httpx.create_ssl_context()  # certifi's authorities, or those of SSL_CERT_FILE
 
     def check(self, url: str) -> None:
@@ -68,7 +82,7 @@ class Sender:
                 (b"Content-Length", str(len(body)).encode()),
                 (b"User-Agent", b"order-lifecycle-workers"),
                 (b"Connection", b"close"),
-                *signed(secrets, webhook_id, body, datetime.now(UTC)),
+                *signed(secrets, webhook_id, body, self._clock()),
             ]
             return self._exchange(target, addresses, headers, body, until)
         except Forbidden as error:

@@ -61,7 +61,7 @@ def open_doors(settings: Settings) -> Doors:
 
     Errors: SettingsError without both URLs, SchemaAbsent, OperationalError where PostgreSQL does not answer.
     """
-    parts = open_parts(settings, ring, pool=POOL, bounds=_WRITER)
+    parts = open_parts(settings, ring, pool=POOL, process="api", bounds=_WRITER)
     parts.streams.client.close()
     reader = engines.connect(settings.database_url or "", pool=POOL, application="orders api", bounds=_READER)
     streams = Streams(one_try(settings.redis_url or ""), parts.shop.shards, ring)

@@ -10,7 +10,6 @@ minute; one a second asks again.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,6 +18,7 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 from api.errors import ApiError
+from storage.clock import epoch
 
 WINDOW_S = 60
 LEASES = 100  # a window's requests are taken in so many portions, so a process wastes at most one
@@ -58,7 +58,7 @@ class _Lease:
 class Limits:
     """The limit of every key, as one process keeps it. `limit` None lets everything pass."""
 
-    def __init__(self, client: redis.Redis, limit: int | None, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, client: redis.Redis, limit: int | None, now: Callable[[], float] = epoch) -> None:
         self._client, self._limit, self._now = client, limit, now
         self._size = max(1, (limit or 0) // LEASES)
         self._leases: dict[str, _Lease] = {}  # a key of the database each, so it stays small

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -14,6 +14,7 @@ from api.doors import doors_of
 from api.errors import ApiError
 from api.paths import own_name
 from domain.ids import shown
+from storage.clock import clock
 
 HOUR_S, DAY_S = 3_600, 86_400
 router = APIRouter(prefix="/api", tags=["Keys"])
@@ -78,5 +79,5 @@ async def create_customer_token(
             name="Unavailable",
         )
     lasts = timedelta(seconds=(body or TokenRequest()).expiresIn)
-    token, expires = issue(id, signing, datetime.now(UTC), lasts)
+    token, expires = issue(id, signing, clock(), lasts)
     return Json({"token": token, "expiresAt": expires})

@@ -31,11 +31,7 @@ PATIENCE_S = 120.0
 WORKER = ("workers.app", "-Q", f"{DRAIN},{CHORES}")
 # Whether any event has no result yet. It stops at the first: to count a backlog, as the relay's `undecided` does, takes
 # from the workers that are measured.
-UNDECIDED = text("""
-    select exists (select from relay_marks m cross join lateral (
-        select from journal j where j.shard = m.shard and j.seq > m.seq
-        and not exists (select from results r where r.seq = j.seq) limit 1) u)
-""")
+UNDECIDED = text("select exists (select from undecided)")
 
 
 def filled(database_url: str, play: Play, shards: int = SHARDS) -> dict[int, list[Entry]]:

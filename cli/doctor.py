@@ -215,9 +215,7 @@ _HEARTBEAT = text("""
     from heartbeats where name = 'timers'
 """)
 _OPEN = text("""
-    select count(*), coalesce(extract(epoch from clock_timestamp() - min(j.accepted_at)), 0)
-    from relay_marks m join journal j on j.shard = m.shard and j.seq > m.seq
-    where not exists (select from results r where r.seq = j.seq)
+    select count(*), coalesce(extract(epoch from clock_timestamp() - min(accepted_at)), 0) from undecided
 """)
 _PARKED = text("""
     select count(*), count(*) filter (where until < clock_timestamp() - make_interval(secs => :late)), min(until)

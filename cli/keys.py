@@ -5,7 +5,6 @@ Whatever is changed here leaves a row of `audit` with the actor `cli:USER`.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +15,7 @@ from cli.opening import open_shop
 from cli.options import Data, Json, Problem, actor, err, out, print_json
 from cli.showing import put, table, time_of
 from storage import keys as stored
+from storage.clock import clock
 from storage.keys import Key, Kind
 
 keys = typer.Typer(help="Keys of the HTTP API: made, listed, revoked.", no_args_is_help=True)
@@ -82,7 +82,7 @@ def revoke(
 ) -> None:
     """Revoke a key: within 5 seconds every process of the API refuses it. Revoking it again changes nothing."""
     with open_shop(data) as (opened, _), opened.engine.begin() as conn:
-        key = stored.revoke(conn, id, actor(), datetime.now(UTC))
+        key = stored.revoke(conn, id, actor(), clock())
     if key is None:
         raise Problem(f"no key has the id {id!r}; see `orders keys list`")
     if json:
@@ -93,7 +93,7 @@ def revoke(
 
 def make(conn: Connection, kind: Kind, label: str | None) -> tuple[str, Key]:
     """A new key of this command line's user: its text, and what is stored."""
-    return stored.add(conn, kind, label, actor(), datetime.now(UTC))
+    return stored.add(conn, kind, label, actor(), clock())
 
 
 def _as_document(key: Key) -> dict[str, Any]:

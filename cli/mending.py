@@ -37,6 +37,7 @@ from cli.showing import put, table, time_of
 from domain.ids import bare, shown
 from journal import dead_letters, effects, inbox
 from journal.dead_letters import DeadLetterError, LetterUnknown, NameAmbiguous
+from storage.clock import clock
 from workers.parts import Parts
 
 ASK_FROM = 100  # a replay of more than so many asks first
@@ -315,7 +316,7 @@ def _since(told: str | None) -> datetime | None:
         return None
     try:
         if ago := _AGO.fullmatch(told.strip()):
-            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+            return clock() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         moment = datetime.fromisoformat(told.strip())
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):

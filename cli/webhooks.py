@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Annotated, Any
@@ -30,6 +29,7 @@ from journal.changes import COLLECTIONS, OPERATIONS
 from journal.deliveries import DEAD, STATES, Delivery
 from journal.documents import written
 from journal.subscriptions import DISABLED, Subscription, SubscriptionError
+from storage.clock import clock
 from workers.parts import Parts
 
 SHOWN = 500  # characters of an answer's body that `test` prints
@@ -65,7 +65,7 @@ def add(
     with _opened(data) as opened:
         _check(_sender(opened), url)
         with opened.engine.begin() as conn:
-            now, what = datetime.now(UTC), (_names(collections), _names(operations))
+            now, what = clock(), (_names(collections), _names(operations))
             try:
                 found, secret = subscriptions.add(conn, url, *what, actor(), now)
             except SubscriptionError as error:
@@ -140,7 +140,7 @@ def rotate(
 def enable(id: Id, data: Data = None, json: Json = False) -> None:
     """Go on with a disabled subscription: what waits is sent, with three days anew. What changed meanwhile is not told."""
     with _opened(data) as opened, opened.engine.begin() as conn:
-        count = subscriptions.enable(conn, id, actor(), datetime.now(UTC))
+        count = subscriptions.enable(conn, id, actor(), clock())
         found = subscriptions.find(conn, id)
     if json:
         print_json(_as_document(found))
@@ -237,7 +237,7 @@ def replay(
         raise Problem("say which: DELIVERY…, or --subscription ID with --state dead", 2)
     if ids and state is not None:
         raise Problem("--state goes with --subscription; deliveries that are named go out in whatever state", 2)
-    now = datetime.now(UTC)
+    now = clock()
     missing: list[str] = []
     with _opened(data) as opened, opened.engine.begin() as conn:
         if subscription is not None:
@@ -268,7 +268,7 @@ def ping(id: Id, data: Data = None, json: Json = False) -> None:
         with opened.engine.begin() as conn:
             found = subscriptions.find(conn, id)
             secrets = subscriptions.secrets_of(conn, found)
-        now = datetime.now(UTC)
+        now = clock()
         name = shown("subscriptions", found.id)
         told = {"collection": "ping", "operation": "create", "data": {"subscription": name}, "timestamp": written(now)}
         began = monotonic()
@@ -301,7 +301,7 @@ def _opened(data: Path | None) -> Iterator[Parts]:
 
 
 def _sender(opened: Parts) -> Sender:
-    return Sender(opened.settings.webhooks_allow_private)
+    return Sender(opened.settings.webhooks_allow_private, clock=clock)
 
 
 def _check(sender: Sender, url: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import orjson
 from sqlalchemy import Connection
@@ -17,6 +16,7 @@ from domain.ids import fresh
 from events.catalogue import PERSONAL_FIELDS, route_of
 from events.envelope import Envelope
 from journal.entries import Entry, shard_of
+from storage.clock import clock
 from storage.hot import Statement
 from storage.literals import cast, columns, unnest
 
@@ -69,7 +69,7 @@ def append(conn: Connection, envelopes: Sequence[Envelope], shards: int, *, held
             again.append(envelope)
         else:
             first[key] = envelope
-    now = datetime.now(UTC)
+    now = clock()
     rows, entries, personal = [], {}, []
     for key, envelope in first.items():
         data, fields = _without_personal(envelope.data)

@@ -18,7 +18,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -52,6 +51,7 @@ from journal.matching import (
 )
 from journal.writing import Result
 from storage.aggregates import lock, lock_free, save
+from storage.clock import clock
 from storage.hot import Writes
 
 __all__ = ["Clash", "Report", "Shop", "clock", "is_of_the_moment", "settle", "settle_carefully"]
@@ -389,8 +389,3 @@ _CLASHES = frozenset(
 def _constraint(error: IntegrityError) -> str | None:
     diagnosis: Any = getattr(error.orig, "diag", None)
     return getattr(diagnosis, "constraint_name", None)
-
-
-def clock() -> datetime:
-    """Now, in UTC: the one clock that outcomes are recorded with."""
-    return datetime.now(UTC)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -30,6 +30,7 @@ from events.catalogue import PERSONAL_FIELDS, decode
 from events.envelope import Envelope
 from journal.effects import release
 from journal.entries import Entry, read
+from storage.clock import clock
 from storage.literals import array, columns, unnest
 
 SHOWN = 100  # how many a list has, unless told otherwise
@@ -304,7 +305,7 @@ def edit(conn: Connection, ref: str, data: Mapping[str, Any] | None, subject: st
     [before] = read(conn, [letter.seq])
     own, personal = _without_personal(before.data if data is None else dict(data), before.data.get("personal"))
     if personal:
-        own.setdefault("personal", fresh(datetime.now(UTC)))
+        own.setdefault("personal", fresh(clock()))
     after = _checked(before, own, before.subject if subject is None else subject)
     if personal:
         conn.execute(_KEEP_PERSONAL, {"id": own["personal"], "fields": orjson.dumps(personal).decode()})

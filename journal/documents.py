@@ -296,7 +296,7 @@ def _shared(one: str, other: str) -> int:
 # -- timeline ----------------------------------------------------------------------------------------------
 
 # The events of an order: those with a result that names it; those that name it themselves and died before they
-# reached it; and those that name it and are undecided (looked for above the relay's mark, so among what is open).
+# reached it; and those that name it and are undecided.
 _TIMELINE = text("""
     with own as (select id, order_number, shard from orders where id = cast(:id as uuid)),
     seqs as (
@@ -305,9 +305,7 @@ _TIMELINE = text("""
         select d.seq from dead_letters d join journal j on j.seq = d.seq left join corrections c on c.seq = d.seq
             join own on own.order_number = case when c.seq is null then j.subject else c.subject end
         union
-        select j.seq from own join relay_marks m on m.shard = own.shard join journal j on j.shard = m.shard
-            and j.seq > m.seq and j.subject = own.order_number
-        where not exists (select from results r where r.seq = j.seq)
+        select u.seq from own join undecided u on u.shard = own.shard and u.subject = own.order_number
     )
     select j.seq, j.source, j.event_id, j.type, j.time, j.accepted_at, r.decided_at, r.outcome, r.reason, r.detail,
            r.apply_number, r.parked_number, r.step_from, r.step_to, r.implied, p.until,

@@ -74,10 +74,19 @@ _ROWS = """
     cross join lateral (select cast(coalesce(c.data, j.data) as text) as body offset 0) b
 """
 _READ = Statement(f"{_ROWS} where j.seq = any(cast(:seqs as bigint[])) order by j.seq")
+# Of what the relay has looked at, only what it found open; so what was decided since the oldest is not read again.
 _UNDECIDED_AFTER = Statement(f"""
-    {_ROWS} where j.shard = cast(:shard as smallint) and j.seq > cast(:after as bigint)
-    and not exists (select from results r where r.seq = j.seq)
-    order by j.seq limit cast(:count as integer)
+    {_ROWS} where j.seq = any(array(
+        select u.seq from relay_marks m cross join lateral (
+            select o.seq from unnest(m.open) o(seq)
+            where o.seq > greatest(m.seq, cast(:after as bigint)) and o.seq <= m.above
+            and not exists (select from results r where r.seq = o.seq)
+            union all
+            (select n.seq from journal n where n.shard = m.shard and n.seq > greatest(m.above, cast(:after as bigint))
+            and not exists (select from results r where r.seq = n.seq)
+            order by n.seq limit cast(:count as integer))
+        ) u where m.shard = cast(:shard as smallint) order by u.seq limit cast(:count as integer)
+    )) order by j.seq
 """)
 _ANY_SIZE = 2**31 - 1
 

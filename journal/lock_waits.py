@@ -54,10 +54,8 @@ _HOLDERS = Statement(rf"""
     order by o.order_number
 """)
 _OF_WAITING = Statement("""
-    select distinct o.id from relay_marks m join journal j on j.shard = m.shard and j.seq > m.seq
-    join orders o on o.order_number = j.subject
-    where not exists (select from results r where r.seq = j.seq)
-      and j.accepted_at < clock_timestamp() - make_interval(secs => cast(:older_s as double precision))
+    select distinct o.id from undecided u join orders o on o.order_number = u.subject
+    where u.accepted_at < clock_timestamp() - make_interval(secs => cast(:older_s as double precision))
     limit 1000
 """)
 

@@ -2,6 +2,7 @@
 
 tables      every table, with the constraints that the database can hold
 settings    the environment, read once, checked, frozen
+clock       PostgreSQL's time, known to this process without asking each time
 engine      connections as the drain, the tools and the tests want them
 literals    PostgreSQL array literals, made by hand as bound parameters
 hot         statements straight to the driver; many writes in one

@@ -19,6 +19,8 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InvalidatePoolError
 
+from storage import clock
+
 # Plans made while tables are small or not analyzed scan them whole, and stay: +20 % events/s without. And what
 # is planned once is not planned anew for a batch of one.
 PINNED = (
@@ -56,12 +58,14 @@ def connect(
     pool: int = 5,
     application: str = "orders",
     bounds: Mapping[str, str] = TOOL,
+    process: str | None = None,
 ) -> Engine:
     """An engine on `database_url` (postgresql://…); ids come as text, times are UTC.
 
     `pinned` is for statements that touch rows by key only (the drain, the relay): it keeps
     PostgreSQL from planning sequential scans over tables that were small once. `bounds`: parameters of each session
-    that bound what it may take (`TOOL`, `WORKER`); what the URL's own `options` set stands before them.
+    that bound what it may take (`TOOL`, `WORKER`); what the URL's own `options` set stands before them. `process` is the
+    name of a process that lives long: how far its host's clock is off is recorded under it, so the schema must be there.
     """
     url = make_url(database_url).set(drivername="postgresql+psycopg")
     parameters = "".join(f" -c {name}={value}" for name, value in {**_SERVER, **bounds}.items())
@@ -77,6 +81,7 @@ def connect(
     )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "checkout", _refuse_the_dead)
+    clock.follow(engine, process)
     return engine
 
 

@@ -13,8 +13,10 @@ from typing import Any
 
 import redis
 from celery.beat import ScheduleEntry, Scheduler
+from celery.schedules import schedule as Pace  # noqa: N812
 
 from journal.streams import connect
+from storage.clock import clock
 from storage.settings import Settings, read
 
 KEY_S = 5  # a message that nobody took, or that died with its worker, may be followed by another after this
@@ -39,7 +41,8 @@ def schedule(settings: Settings) -> dict[str, dict[str, Any]]:
         paces["orders.inbox"] = timedelta(seconds=1)
     if settings.carriers:
         paces["orders.tracking"] = min(timedelta(seconds=5), settings.tracking_pace)
-    return {name: {"task": name, "schedule": pace} for name, pace in paces.items()}
+    # By a clock that goes on evenly: Celery's is this host's, and sends nothing for as long as that was put back.
+    return {name: {"task": name, "schedule": Pace(pace, nowfun=clock)} for name, pace in paces.items()}
 
 
 class Coalescing(Scheduler):

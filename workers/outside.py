@@ -18,6 +18,7 @@ from adapters.payments.simulated import SimulatedProvider
 from adapters.payments.toss import Toss
 from events.money import Money
 from journal import dispatch, effects, inbox, tracking
+from storage.clock import clock
 from storage.settings import Settings
 
 
@@ -128,7 +129,7 @@ def _provider(url: str) -> Refunds:
 
 @cache
 def _sender(allow_private: bool) -> Sender:
-    return Sender(allow_private)
+    return Sender(allow_private, clock=clock)
 
 
 @cache

@@ -36,14 +36,22 @@ class Parts:
         self.streams.client.close()
 
 
-def open_parts(settings: Settings, ring: Ring, *, pool: int = 5, bounds: Mapping[str, str] = engines.TOOL) -> Parts:
+def open_parts(
+    settings: Settings,
+    ring: Ring,
+    *,
+    pool: int = 5,
+    bounds: Mapping[str, str] = engines.TOOL,
+    process: str | None = None,
+) -> Parts:
     """Open what `settings` name; both URLs must be known by now, and the schema must be there.
 
-    `pool`: connections; `bounds`: what each of them may take.
+    `pool`: connections; `bounds`: what each of them may take; `process`: the name of one that lives long, such as
+    "worker".
     """
     if settings.database_url is None or settings.redis_url is None:
         raise SettingsError("DATABASE_URL and REDIS_URL must be set here; `orders up` starts servers and sets both")
-    engine = engines.connect(settings.database_url, pinned=True, pool=pool, bounds=bounds)
+    engine = engines.connect(settings.database_url, pinned=True, pool=pool, bounds=bounds, process=process)
     with engine.begin() as conn:
         shards = shards_fixed(conn)
         policy = policy_id(conn, settings.policy)

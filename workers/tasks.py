@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from journal import deliveries, dispatch, effects, inbox, relay, requests, sweep, timers, tracking
 from journal.batch import Clash, clock, is_of_the_moment
+from storage import clock as clocks
 from storage.engine import WORKER
 from storage.settings import Settings
 from workers import outside
@@ -27,7 +28,7 @@ _open: list[opening.Parts] = []  # of this process; one, once it is opened
 def open_parts(settings: Settings) -> opening.Parts:
     """Open this process's connections, before its first task."""
     if not _open:
-        _open.append(opening.open_parts(settings, ring, bounds=WORKER))
+        _open.append(opening.open_parts(settings, ring, bounds=WORKER, process="worker"))
         gc.freeze()  # imports are no garbage; and the drain makes little that needs a collector
         gc.set_threshold(50_000)
     return _open[0]
@@ -139,9 +140,10 @@ def send_webhooks(here: opening.Parts) -> None:
 
 @chore("orders.tidy")
 def forget(here: opening.Parts) -> None:
-    """Forget kept answers to idempotency keys whose day is over, and webhooks that were taken a month ago."""
+    """Forget kept answers to idempotency keys whose day is over, webhooks taken a month ago, and processes long gone."""
     with here.engine.begin() as conn:
         requests.purge(conn)
+        clocks.forget(conn)
     full = True
     while full:
         with here.engine.begin() as conn:

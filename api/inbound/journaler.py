@@ -12,7 +12,6 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from threading import Condition, Thread
 from typing import Any
@@ -30,6 +29,7 @@ from journal.append import append
 from journal.batch import is_of_the_moment
 from journal.entries import Entry
 from journal.told import known
+from storage.clock import clock
 
 GROUP = 512  # webhooks of one transaction at most
 GROUP_BYTES = 8 << 20  # and of their bodies, so that a group of large ones stays small
@@ -182,8 +182,8 @@ class Journaler:
                 verdicts.append(Verdict.NEW)
                 if one.notice.thin:
                     notice = one.notice
-                thin.append(inbox.Webhook(one.provider, seqs[_key(envelope)], notice.payment, notice.unsigned))
-        inbox.enter(conn, thin, datetime.now(UTC))
+                    thin.append(inbox.Webhook(one.provider, seqs[_key(envelope)], notice.payment, notice.unsigned))
+        inbox.enter(conn, thin, clock())
         return verdicts, appended.new
 
 

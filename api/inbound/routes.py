@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -20,6 +19,7 @@ from api.inbound import Inbound
 from api.inbound.doors import CARRIERS, PAYMENTS, Door, what_opens
 from api.inbound.journaler import Verdict
 from events.envelope import EnvelopeError
+from storage.clock import clock
 
 router = APIRouter(prefix="/webhooks", tags=["Webhooks in"])
 
@@ -58,7 +58,7 @@ async def _take(request: Request, name: str, doors: Mapping[str, Door], known: M
         raise ApiError(404, f"No webhooks are taken here under this name; {hint}", name="NotFound")
     body = await request.body()
     try:
-        notice = door.receive(body, request.headers, datetime.now(UTC))
+        notice = door.receive(body, request.headers, clock())
     except BadSignature as error:
         raise ApiError(401, str(error), name="Unauthorized") from None
     except EnvelopeError as error:

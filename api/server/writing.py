@@ -9,7 +9,6 @@ changed nothing, and may be tried again with the same key.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Annotated, Any, cast
 
@@ -28,6 +27,7 @@ from domain.ids import fresh
 from domain.outcome import DEAD
 from journal.documents import encode
 from journal.requests import Answer, Busy, KeyReused, Known, Refused, Request, Unfit, claim, keep, perform
+from storage.clock import clock
 
 UPDATED = "Updated successfully."
 KEY = "Idempotency-Key"
@@ -63,7 +63,7 @@ class Write:
         Errors: ApiError, for all that is refused; nothing was changed then.
         """
         doors, caller = self.doors, self.caller
-        request_id = self.key or fresh(datetime.now(UTC))
+        request_id = self.key or fresh(clock())
         try:
             (answer, replayed), entries = perform(
                 doors.engine,

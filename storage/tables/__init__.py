@@ -6,13 +6,14 @@ spine    what happened (journal, results), what waits, what was given up, the re
 doors    keys, inbox, subscriptions and their tellings
 columns  what many tables have
 
-The timeline is a view. No status stands in an index: updates stay heap-only, which is what lets the drain
+`DEFINITIONS` is what the schema has besides tables: the timeline and what is undecided are views. No status stands in an index: updates stay heap-only, which is what lets the drain
 write as fast as it does.
 """
 
 from __future__ import annotations
 
 from storage.tables.columns import METADATA
+from storage.tables.definitions import APPENDERS, DEFINITIONS
 from storage.tables.doors import answers, api_keys, deliveries, inbox, subscriptions
 from storage.tables.order import (
     fulfillment_items,
@@ -28,7 +29,6 @@ from storage.tables.shop import cart_items, carts, product_options, product_vari
 from storage.tables.spine import (
     EFFECT_STATES,
     JOURNAL_SEQ,
-    TIMELINE_VIEW,
     audit,
     corrections,
     correlations,
@@ -49,10 +49,11 @@ from storage.tables.spine import (
 )
 
 __all__ = [
+    "APPENDERS",
+    "DEFINITIONS",
     "EFFECT_STATES",
     "JOURNAL_SEQ",
     "METADATA",
-    "TIMELINE_VIEW",
     "answers",
     "api_keys",
     "audit",

@@ -7,6 +7,8 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -230,6 +232,20 @@ relay_marks = Table(
         server_default="0",
         comment="all of the shard up to here is decided",
     ),
+    Column(
+        "looked",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="and above that, up to here, all but `open`: while seq is not below where it was then",
+    ),
+    Column("open", ARRAY(BigInteger), nullable=False, server_default="{}", comment="undecided, sorted"),
+    Column(
+        "above",
+        BigInteger,
+        Computed("case when seq >= open[1] - 1 then greatest(looked, seq) else seq end", persisted=True),
+        comment="from here on nobody has looked",
+    ),
 )
 relay_horizon = Table(
     "relay_horizon",
@@ -243,6 +259,20 @@ relay_horizon = Table(
         comment="becomes safe once no transaction older than next_at runs",
     ),
     at("next_at", nullable=False),
+    Column(
+        "drawn",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="becomes safe once none of `appenders` runs; next_seq and next_at are older workers'",
+    ),
+    Column(
+        "appenders",
+        ARRAY(Text),
+        nullable=False,
+        server_default="{}",
+        comment="virtual ids of the transactions that were appending right after `drawn` was the last number",
+    ),
 )
 heartbeats = Table(
     "heartbeats",
@@ -250,6 +280,7 @@ heartbeats = Table(
     Column("name", Text, primary_key=True),
     at("at", nullable=False),
     at("gap_end", comment="when our last silence of over five minutes ended"),
+    Column("skew", Double, comment="seconds that a process's host is ahead of PostgreSQL; null: no process's row"),
 )
 leases = Table(
     "leases",
@@ -265,10 +296,3 @@ fixed = Table(
     Column("value", Text, nullable=False),
     comment="Settings that the first migration fixed for good (the number of shards).",
 )
-
-TIMELINE_VIEW = """
-create view timeline as
-select r.order_id, j.seq, j.source, j.event_id, j.type, j.time, j.accepted_at, r.decided_at,
-       r.outcome, r.reason, r.detail, r.apply_number, r.step_from, r.step_to, r.implied, j.data
-from results r join journal j using (seq)
-"""

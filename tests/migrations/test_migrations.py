@@ -18,7 +18,7 @@ from sqlalchemy.exc import ProgrammingError
 from storage import migrate
 from storage.engine import connect
 from storage.migrate import SchemaAbsent, SchemaNewer, config, pending, shards_fixed, upgrade
-from storage.tables import METADATA, TIMELINE_VIEW
+from storage.tables import DEFINITIONS, METADATA
 
 ROOT = Path(migrate.__file__).parents[1]
 EVERY = [s.revision for s in ScriptDirectory.from_config(config()).walk_revisions()][::-1]
@@ -83,7 +83,8 @@ def test_autogenerate_finds_nothing_to_do(migrated):
 def test_the_upgrade_path_equals_the_models(engine, migrated):
     with engine.begin() as conn:
         METADATA.create_all(conn)
-        conn.execute(text(TIMELINE_VIEW))
+        for definition in DEFINITIONS:
+            conn.execute(text(definition))
     modeled, upgraded = catalog(engine), catalog(migrated)
     for part in CATALOG:
         assert upgraded[part] == modeled[part], part
@@ -100,6 +101,8 @@ def test_the_catalog_sees_what_is_to_be_compared(migrated):
     assert "WHERE (NOT finished)" in found["indexes"]
     assert "placed_at DESC" in found["indexes"]
     assert "JOIN journal" in found["views"]
+    assert "BEFORE INSERT ON public.journal" in found["triggers"]
+    assert "pg_advisory_xact_lock_shared" in found["functions"]
 
 
 def test_the_first_upgrade_fixes_the_shards(engine, empty_database_url):

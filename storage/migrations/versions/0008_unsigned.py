@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0008_unsigned"
-down_revision = "0006_leases"
+down_revision = "0007_horizon"
 
 STATES = "inbox_state_check"
 

@@ -6,10 +6,14 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
+from sqlalchemy import text
 
+from events.catalogue import tracking_key
 from journal import timers as module
+from journal.entries import shard_of
 from journal.timers import GAP_S, SOURCE, run_due
 from tests.builders import asked_back, canceled, confirmed, created, delivered, failed, lost, paid, scan, shipped
+from tests.conftest import SHARDS
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 GRACE, UNPAID, CONFIRM = HOUR, 24 * HOUR, 7 * DAY  # of the default policy
@@ -153,19 +157,27 @@ def test_poison_that_waits_undecided_does_not_stop_the_timers(rig, clock):
     assert (rig.status("N1"), rig.status("N2")) == ("canceled", "canceled")
 
 
-def test_a_payment_that_a_drain_is_just_applying_is_waited_for(rig, clock):
-    rig.tell(created(subject="N1", payments=("p1",), at=clock.began))
+def test_an_order_that_somebody_holds_is_left_to_the_next_run(rig, clock):
+    """A drain that is just applying its payment, an operator: the timers of others fire meanwhile."""
+    parcel = next(
+        f"T{n}"
+        for n in range(10_000)
+        if shard_of(tracking_key("CJ Logistics", f"T{n}"), SHARDS) == shard_of("N2", SHARDS)
+    )
+    rig.tell(*(created(subject=f"N{n}", payments=(f"p{n}",), at=clock.began) for n in (1, 2)))
+    rig.tell(*delivered_order(clock, number="N3", carrier="CJ Logistics", trackingNumber=parcel))
     entries = rig.entries(paid(payment="p1", subject=None))
+    rig.append(scan("out_for_delivery", parcel, at=clock.began))  # undecided, in the shard of N2, and about N3
+    rig.do(f"alter database {rig.engine.url.database} set lock_timeout = '5s'")
+    rig.engine.dispose()
     with rig.engine.connect() as conn:
         rig.settle_in(conn, entries)
-
-        def commit():
-            rig.wait_until_blocked()
-            conn.commit()
-
-        [made, _] = rig.at_once(lambda: clock.at(UNPAID + SECOND), commit)
-    assert made == 0
-    assert rig.status("N1") == "preparing"
+        conn.execute(text("select from orders where order_number = 'N3' for update"))
+        assert clock.at(UNPAID + SECOND) == 1
+        assert rig.status("N2") == "canceled"
+        conn.commit()
+    assert clock.at(UNPAID + SECOND) == 0
+    assert (rig.status("N1"), timers(rig)) == ("preparing", {"N3": ["confirm"]})
 
 
 def test_a_scan_that_waits_undecided_is_applied_before_its_order_is_confirmed(rig, clock):
@@ -206,6 +218,41 @@ def test_a_short_pause_is_no_gap(rig, clock):
     rig.tell(created(subject="N1", at=clock.began))
     clock.beat(UNPAID + SECOND - timedelta(seconds=GAP_S - 1))
     assert clock.at(UNPAID + SECOND, away=True) == 1
+
+
+def test_hosts_that_disagree_about_the_time_make_no_gap(rig, clock, monkeypatch):
+    """One of two runs under a clock that is ten minutes fast: timers ask PostgreSQL."""
+    rig.tell(*(created(subject=f"N{n}", payments=(), at=clock.began) for n in range(2)))
+    for off in (0, 10 * MINUTE, 0, 10 * MINUTE):
+        monkeypatch.setattr(module, "clock", lambda off=off: datetime.now(UTC) + off, raising=False)
+        rig.do("update timers set due = clock_timestamp() + interval '5 minutes' where order_id = any("
+               "select id from orders where order_number = 'N1')")  # fmt: skip
+        rig.do("update timers set due = clock_timestamp() where order_id = any("
+               "select id from orders where order_number = 'N0')")  # fmt: skip
+        run_due(rig.engine, rig.policy, rig.shop)
+    assert fired(rig) == [("N0", "OrderExpired")]
+    assert rig.one("select gap_end from heartbeats") is None
+
+
+def test_a_clock_of_postgresqls_that_was_put_back_costs_one_grace_at_most(rig, clock):
+    rig.tell(created(subject="N1", at=clock.began))
+    ahead = clock.began + UNPAID + DAY
+    rig.do("insert into heartbeats (name, at, gap_end) values ('timers', :at, :at)", at=ahead)
+    assert clock.at(UNPAID + SECOND, away=True) == 0
+    clock.beat(UNPAID + GRACE - MINUTE)
+    assert clock.at(UNPAID + GRACE + 2 * SECOND, away=True) == 1
+
+
+def test_a_run_that_fails_has_beaten_all_the_same(rig, clock, monkeypatch):
+    """Else it would be taken for a gap of ours, and a grace begin when it goes again."""
+
+    def fail(*_):
+        raise RuntimeError("whatever it is")
+
+    monkeypatch.setattr(module, "_fire", fail)
+    with pytest.raises(RuntimeError):
+        clock.at(SECOND, away=True)
+    assert rig.one("select at from heartbeats") == clock.began + SECOND
 
 
 def test_history_never_fires(rig, clock):

@@ -63,10 +63,10 @@ def test_a_customer_whose_share_is_spent_waits_for_the_next_window_and_others_do
     with pytest.raises(ApiError) as refused, budgets.spent("a"):
         pass
     assert refused.value.status == 429
-    assert 1 <= int(refused.value.headers["Retry-After"]) <= WINDOW_S + 1
+    assert 1 <= int((refused.value.headers or {})["Retry-After"]) <= WINDOW_S + 1
     with budgets.spent("b"), budgets.spent(None):
         pass
-    clock.now += int(refused.value.headers["Retry-After"])
+    clock.now += int((refused.value.headers or {})["Retry-After"])
     with budgets.spent("a"):
         pass
 
@@ -102,7 +102,7 @@ def test_an_address_has_a_burst_and_then_its_pace():
         counted.take("a")
     with pytest.raises(ApiError) as refused:
         counted.take("a")
-    assert (refused.value.status, refused.value.headers["Retry-After"]) == (429, "1")
+    assert (refused.value.status, (refused.value.headers or {})["Retry-After"]) == (429, "1")
     counted.take("b")
     clock.now += 1
     for _ in range(int(PER_S)):

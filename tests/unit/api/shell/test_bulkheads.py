@@ -27,7 +27,7 @@ class Served:
         await send({"type": "http.response.body", "body": b""})
 
     def ask(self, path: str, method: str = "GET", key: bytes = b"k", **body: Any) -> asyncio.Task[int]:
-        scope = {"type": "http", "path": path, "method": method, "headers": [(b"authorization", key)]}
+        scope: dict[str, Any] = {"type": "http", "path": path, "method": method, "headers": [(b"authorization", key)]}
         scope[BODY] = orjson.dumps(body)
 
         async def run() -> int:
