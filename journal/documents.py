@@ -8,7 +8,6 @@ appears nowhere.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -45,17 +44,20 @@ _PERSONAL = text("select id, fields from personal where id = any(cast(:ids as uu
 def document_of(conn: Connection, order: Order) -> Document:
     """An order as folded, such as `as_known_at` gives it, with all that hangs on it; it has no times of writing."""
     names = _personal(conn, [order, *order.returns])
-    inside: dict[str, list[Document]] = defaultdict(list)
-    for share in order.fulfillment_items:
-        inside[share.fulfillment_id].append(of_fulfillment_item(share))
-    for back in order.return_items:
-        inside[back.return_id].append(of_return_item(back))
     joins = {
         "products": join([of_order_item(i) for i in sorted(order.items, key=lambda item: item.position)]),
         "transactions": join([of_transaction(t) for t in order.transactions]),
-        "fulfillments": join([{**of_fulfillment(f), "items": join(inside[f.id])} for f in order.fulfillments]),
+        "fulfillments": join(
+            [
+                {**of_fulfillment(f), "items": join([of_fulfillment_item(s) for s in f.shares.values()])}
+                for f in order.fulfillments
+            ]
+        ),
         "returns": join(
-            [{**of_return(r, names.get(r.personal_id, {})), "items": join(inside[r.id])} for r in order.returns]
+            [
+                {**of_return(r, names.get(r.personal_id, {})), "items": join([of_return_item(s) for s in r.shares])}
+                for r in order.returns
+            ]
         ),
     }
     return of_order(order, names.get(order.personal_id, {}), joins)

@@ -23,6 +23,7 @@ from domain.fulfillment import Fulfillment, FulfillmentItem
 from domain.ids import shown
 from domain.order import Order, OrderItem
 from domain.order import Status as OrderStatus
+from domain.parts import NOT_STORED
 from domain.policy import Context, Policy
 from domain.returns import Return, ReturnItem
 from domain.transaction import Transaction
@@ -151,21 +152,21 @@ def fold_order(
     """
     made = Order(order.id, order.order_number, order.shard, held=order.held)
     events = [_event(each, notice) for each in decided]
-    rejections = [
-        (each, event)
-        for each, event in zip(decided, events, strict=True)
-        if each.parked_number is not None and event is not None and event.type == "ReturnRejected"
-    ]
+    rejections: dict[str, list[Decided]] = {}  # by the name of their return
+    for each, event in zip(decided, events, strict=True):
+        if each.parked_number is not None and event is not None and event.type == "ReturnRejected":
+            rejections.setdefault(event.data.return_, []).append(each)
     for each, event in zip(decided, events, strict=True):
         if event is None:
             continue
-        waiting: list[Event] = []
+        rejected: tuple[str, ...] = ()
         if event.type == "ReturnRequested":  # the one type that looks at what waits beside it
-            number = each.apply_number
-            waiting = [e for r, e in rejections if (r.parked_number or 0) < number < r.apply_number]
+            name, number = event.data.return_, each.apply_number
+            if any((r.parked_number or 0) < number < r.apply_number for r in rejections.get(name, ())):
+                rejected = (name,)
         before = made.status
         try:
-            outcome = apply(made, event, Context(each.decided_at, policies[each.policy_id]), waiting)
+            outcome = apply(made, event, Context(each.decided_at, policies[each.policy_id]), rejected)
         except Exception as error:
             if notice is None:
                 raise
@@ -282,11 +283,9 @@ def _name(decided: Decided) -> str:
 
 # -- comparing ---------------------------------------------------------------------------------------------
 
-_NO_STATE = frozenset(("mark", "target_raised", "created_at", "gone"))
-
 
 def _own_fields(model: type[Any], *less: str) -> list[str]:
-    return [f.name for f in fields(model) if f.name not in _NO_STATE and f.name not in less]
+    return [f.name for f in fields(model) if f.name not in NOT_STORED and f.name not in less]
 
 
 # An order's parts: the fields that are stored, and what tells a thing apart besides its id.
