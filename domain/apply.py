@@ -31,6 +31,8 @@ Handler = Callable[[Order, Event, Context, Container[str]], Outcome]
 
 # Set once and kept: what the parts do not tell. All other flags follow from the parts.
 _STICKY = frozenset(("cancel_too_late", "return_contradicted", "expired", "amounts_differ"))
+_OF_MONEY = frozenset(("disputed", "payment_reversed"))  # follow from what moves money
+_OF_ITEMS = frozenset(("shipped_after_cancel", "over_fulfilled"))  # follow from what moves items
 _NO_FLAGS: list[str] = []
 
 
@@ -49,12 +51,12 @@ def apply(order: Order, event: Event, context: Context, rejected: Container[str]
         order.payments_kept.close()
     if event.type in _MOVES_ITEMS:
         recount(order, event, context)
-    if event.type in _MOVES_MONEY:
+    if event.type in _RAISES_TARGETS:
         if event.type == "ReturnCompleted":
             settle_return_amounts(order)
         raise_targets(order)
     advance(STEPS, order)
-    flags = flags_of(order)
+    flags = _flags(order, event.type)
     if flags != order.flags:
         order.flags = flags
     order.version += 1
@@ -62,17 +64,22 @@ def apply(order: Order, event: Event, context: Context, rejected: Container[str]
     return outcome
 
 
-def flags_of(order: Order) -> list[str]:
-    """What a person should know about the order, sorted."""
-    flags = {flag for flag in order.flags if flag in _STICKY} if order.flags else set()
+def _flags(order: Order, kind: str) -> list[str]:
+    """What a person should know about the order, sorted, after an event of that type."""
+    money, items = kind in _MOVES_MONEY, kind in _MOVES_ITEMS
+    flags: set[str] = set()
+    for flag in order.flags:
+        if flag in _STICKY or (flag in _OF_MONEY and not money) or (flag in _OF_ITEMS and not items):
+            flags.add(flag)
     if order.status in BEFORE_PAYMENT and 0 < order.captured() < order.total_amount:
         flags.add("underpaid")
-    payments = order.payments()
-    if payments.disputed:
-        flags.add("disputed")
-    if payments.reversed and lacks_reversed_money(order):
-        flags.add("payment_reversed")
-    if order.fulfillments:
+    if money and order.transactions:
+        payments = order.payments()
+        if payments.disputed:
+            flags.add("disputed")
+        if payments.reversed and lacks_reversed_money(order):
+            flags.add("payment_reversed")
+    if items and order.fulfillments:
         goods = order.goods()
         if goods.sent and order.canceled_at is not None:
             flags.add("shipped_after_cancel")
@@ -129,7 +136,8 @@ def _order_created(order: Order, event: Event, context: Context, rejected: Conta
         order.items.append(item)
         if order.goods_kept is not None:
             order.goods_kept.add_line(item)
-    if order.goods().price() + order.shipping_amount - order.discount_amount != order.total_amount:
+    goods = sum((item.total_price for item in order.items), Decimal(0))
+    if goods + order.shipping_amount - order.discount_amount != order.total_amount:
         order.flags = ["amounts_differ"]
     for payment_id in dict.fromkeys(data.paymentIds):
         expected = data.totalAmount if len(data.paymentIds) == 1 else Decimal(0)
@@ -409,6 +417,9 @@ _HANDLERS: dict[str, Handler] = {
 }
 _MOVES_ITEMS = frozenset(
     ("FulfillmentCreated", "FulfillmentPacked", "FulfillmentShipped", "FulfillmentDelivered", "FulfillmentFailed",
-     "TrackingUpdated", "ReturnCompleted", "OrderCanceled")
+     "TrackingUpdated", "ReturnCompleted", "OrderCanceled", "OrderExpired")
 )  # fmt: skip
-_MOVES_MONEY = frozenset(("PaymentSucceeded", "PaymentReversed", "ReturnCompleted", "OrderCanceled"))
+_RAISES_TARGETS = frozenset(("PaymentSucceeded", "PaymentReversed", "ReturnCompleted", "OrderCanceled"))
+_MOVES_MONEY = _RAISES_TARGETS | {
+    "PaymentFailed", "PaymentCanceled", "PaymentRefunded", "PaymentDisputed", "OrderExpired",
+}  # fmt: skip

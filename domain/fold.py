@@ -5,8 +5,8 @@ The drain folds each order of a batch through this class; tests fold whole lives
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import InitVar, dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from domain.apply import apply
@@ -54,13 +54,13 @@ class FollowUp:
 class Fold:
     """An order, what waits for it, and what its events led to.
 
-    `early` are the events that wait for it already. `known_poison` maps (source, id) to a detail: events that
+    `known_poison` maps (source, id) to a detail: events that
     failed in an earlier try of the same batch end dead without being applied.
     """
 
     order: Order
     context: Context
-    early: InitVar[Sequence[Event]] = ()
+    parked: Parked | None = None  # what waits for the order
     known_poison: dict[tuple[str, str], str] = field(default_factory=dict)
     reacting: bool = True
     deferring: bool = False  # follow-ups are only made; whoever drains their shard folds them
@@ -69,11 +69,6 @@ class Fold:
     timers: list[Timer] = field(default_factory=list)
     refunds: dict[str, Transaction] = field(default_factory=dict)  # by transaction id
     reasons: dict[int, str] = field(default_factory=dict)  # seq → why it waits, as of the last try
-    parked: Parked | None = None
-
-    def __post_init__(self, early: Sequence[Event]) -> None:
-        if early:
-            self.wait(early)
 
     @property
     def waiting(self) -> list[Event]:

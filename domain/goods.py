@@ -49,57 +49,58 @@ class Goods:
     lines whose counts moved since `settle` last took them over.
     """
 
-    __slots__ = (
-        "_order", "_parcels", "_price", "_references", "_returns", "_stale", "_tracked", "arrived", "changed", "due_back", "lines", "news",
-        "open", "open_returns", "out", "over", "plan", "processing", "sent", "to_arrive", "to_return", "to_ship",
-        "unanswered", "unpriced",
-    )  # fmt: skip
+    # Where each order begins, said once for all: to set them all one by one costs each order more than to count it.
+    to_ship = to_arrive = to_return = 0  # lines that have yet to leave, to arrive, to come back
+    open = over = 0  # lines of which parcels hold less, and more, than was ordered
+    out = sent = arrived = 0  # parcels on their way; those that left; that arrived
+    plan: Fulfillment | None = None
+    open_returns = processing = 0
+    due_back = _NOTHING  # amounts of completed returns
+    news: set[tuple[str, str]] | None = None  # what became of what, once somebody waits for it
+    # By name, once somebody asks: lines by reference, parcels and returns by reference and id, parcels by tracking key.
+    _references: dict[str, OrderItem] | None = None
+    _parcels: dict[str, Fulfillment] | None = None
+    _returns: dict[str, Return] | None = None
+    _tracked: dict[str, list[Fulfillment]] | None = None
+    _price: Decimal | None = None
+    _stale: set[str] | None = None  # lines whose last parcel may have arrived earlier than they say
 
     def __init__(self, order: Order) -> None:
-        self.lines: dict[str, OrderItem] = {}  # by id
-        self.to_ship = self.to_arrive = self.to_return = 0  # lines that have yet to leave, to arrive, to come back
-        self.open = self.over = 0  # lines of which parcels hold less, and more, than was ordered
-        self.changed: dict[str, OrderItem] = {}
-        self.plan: Fulfillment | None = None
-        self.out = self.sent = self.arrived = 0  # parcels on their way; those that left; that arrived
-        self.open_returns = self.processing = 0
-        self.unanswered: dict[str, Return] = {}  # returns whose next step follows by itself
-        self.unpriced: list[Return] = []  # completed, and without an amount yet
-        self.due_back = _NOTHING  # amounts of completed returns
-        self.news: set[tuple[str, str]] | None = None  # what became of what, once somebody waits for it
-        # By name, once somebody asks: lines by reference, parcels and returns by reference and id.
-        self._references: dict[str, OrderItem] | None = None
-        self._parcels: dict[str, Fulfillment] | None = None
-        self._returns: dict[str, Return] | None = None
-        self._tracked: dict[str, list[Fulfillment]] | None = None  # by tracking key
-        self._price: Decimal | None = None
-        self._stale: set[str] | None = None  # lines whose last parcel may have arrived earlier than they say
         self._order = order
+        self.lines: dict[str, OrderItem] = {}  # by id
+        self.changed: dict[str, OrderItem] = {}
+        lines = self.lines
+        to_ship = to_arrive = to_return = 0
         for item in order.items:
-            self.add_line(item)
+            lines[item.id] = item
+            quantity = item.quantity
+            if item.shipped_quantity < quantity:
+                to_ship += 1
+            if item.delivered_quantity < quantity:
+                to_arrive += 1
+            if item.returned_quantity < quantity:
+                to_return += 1
+        self.to_ship, self.to_arrive, self.to_return, self.open = to_ship, to_arrive, to_return, len(lines)
         for parcel in order.fulfillments:
-            if parcel.planned:
-                if self.plan is None:
-                    self.plan = parcel
-            else:
+            if not parcel.planned:
                 self.count_parcel(parcel)
-        for back in order.returns:
-            self.count_return(back)
+            elif self.plan is None:
+                self.plan = parcel
+        if order.returns:
+            self.unanswered: dict[str, Return] = {}  # returns whose next step follows by itself
+            self.unpriced: list[Return] = []  # completed, and without an amount yet
+            for back in order.returns:
+                self.count_return(back)
         if self.changed:
             self.changed = {}
 
     def add_line(self, item: OrderItem) -> None:
         """A line is new."""
         self.lines[item.id] = item
-        quantity = item.quantity
-        if quantity > 0:
-            self.open += 1
-        if item.shipped_quantity < quantity:
-            self.to_ship += 1
-        if item.delivered_quantity < quantity:
-            self.to_arrive += 1
-        if item.returned_quantity < quantity:
-            self.to_return += 1
+        self.open += 1
+        self.to_ship += 1
+        self.to_arrive += 1
+        self.to_return += 1
 
     # -- by name ----------------------------------------------------------------------------------------
 
@@ -253,6 +254,8 @@ class Goods:
 
     def add_return(self, back: Return) -> None:
         """A return is new; `count_return` it once its status and its shares are known."""
+        if len(self._order.returns) == 1:
+            self.unanswered, self.unpriced = {}, []
         if self._returns is not None:
             _name(self._returns, back)
         self._tell_of(back)

@@ -244,6 +244,8 @@ class Order:
 
     def open_shares(self) -> list[tuple[OrderItem, int]]:
         """What no living fulfillment has, the plan aside: (item, quantity), empty ones left out."""
+        if not self.fulfillments:
+            return [(item, item.quantity) for item in self.items]
         if self.goods().open == 0:
             return []
         return [(item, item.quantity - item.taken) for item in self.items if item.quantity > item.taken]

@@ -20,15 +20,14 @@ _NOTHING = Decimal(0)
 class Payments:
     """The payments of one order by their ids, and what of them is there."""
 
-    __slots__ = ("_by_id", "_ever", "_opened", "_order", "captured", "disputed", "living", "raised", "reversed")
+    captured = _NOTHING  # money that is there, refunded or not
+    living = reversed = disputed = 0  # payments not given up; ever reversed; asked about by a bank
+    _by_id: dict[str, Transaction] | None = None  # by the provider's id, once somebody asks
+    _ever: Decimal | None = None
+    _opened: Transaction | None = None
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        self._by_id: dict[str, Transaction] | None = None  # by the provider's id, once somebody asks
-        self._ever: Decimal | None = None
-        self._opened: Transaction | None = None
-        self.captured = _NOTHING  # money that is there, refunded or not
-        self.living = self.reversed = self.disputed = 0  # payments not given up; ever reversed; asked about by a bank
         self.raised: list[Transaction] = []  # whose refund target rose, until what follows of it is taken
         for each in order.transactions:
             self._count(each, 1)

@@ -61,8 +61,8 @@ def react(order: Order, before: str, event: Event, context: Context) -> Reaction
     if arriving and policy.confirm_after is not None and not order.confirmed_at:
         arrived = order.last_delivery() or event.time
         timers.append(_timer(order, CONFIRM, arrived + policy.confirm_after, context))
-    payments = order.payments()
-    if payments.raised:
+    payments = order.payments_kept
+    if payments is not None and payments.raised:
         refunds, payments.raised = payments.raised, []
     return Reactions(follow_ups, timers, refunds) if follow_ups or timers or refunds else None
 

@@ -58,9 +58,9 @@ def raise_targets(order: Order) -> None:
     A target never falls, since its refund may have gone out: where a later event shows that another
     payment should have borne it, the sum over all payments, reversed ones too, still never exceeds what is due.
     """
-    if order.canceled_at is None and order.captured() <= order.total_amount:
-        if not order.returns or order.goods().due_back == 0:
-            return  # nothing is due; most payments end here
+    nothing_back = not order.returns or order.goods().due_back == 0
+    if nothing_back and order.canceled_at is None and order.captured() <= order.total_amount:
+        return  # nothing is due; most payments end here
     payments, due = captured(order), targets(order)
     left = sum(due, Decimal(0)) - sum((t.refund_target for t in order.transactions), Decimal(0))
     for transaction, target in zip(payments, due, strict=True):

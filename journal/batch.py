@@ -24,6 +24,7 @@ from domain.fold import Fold, Poisoned, Settled
 from domain.ids import fresh
 from domain.order import Order
 from domain.outcome import Outcome, dead, parked
+from domain.parked import Parked
 from domain.parts import NEW, touch
 from domain.policy import Context
 from events.catalogue import Event
@@ -220,9 +221,9 @@ def _fold_all(conn: Connection, batch: Batch) -> None:
         orders[new_id] = Order(new_id, number, shard_of(number, batch.shop.shards), mark=NEW)
     waiting = look_beside(conn, batch, orders)
     for order in orders.values():
-        batch.folds[order.id] = Fold(
-            order, batch.context, waiting.get(order.id, []), batch.kept.poison, deferring=batch.deferring
-        )
+        early = waiting.get(order.id)
+        parked = Parked(early) if early else None
+        batch.folds[order.id] = Fold(order, batch.context, parked, batch.kept.poison, deferring=batch.deferring)
     spoilt = _fold_each(batch, {**ids, **made}, owner)
     for fold in batch.folds.values():
         if fold.order.id in batch.retry or waiting.get(fold.order.id):
@@ -295,7 +296,7 @@ def _moved(batch: Batch, folds: list[Fold]) -> list[tuple[int, str, str]]:
     """(seq, order id, reason) of events that wait on, but for another reason, or under their order now."""
     found = []
     for fold in folds:
-        for event in fold.waiting:
+        for event in fold.waiting if fold.parked else ():
             stored = batch.was_parked.get(event.seq)
             now = (fold.order.id, fold.reasons.get(event.seq, stored[1] if stored else ""))
             if stored is not None and stored != now:
