@@ -182,7 +182,7 @@ class Goods:
         if change & _ARRIVED:
             self.arrived += 1 if now & _ARRIVED else -1
         self.out += (now & (_SENT | _ARRIVED) == _SENT) - (before & (_SENT | _ARRIVED) == _SENT)
-        lines, changed = self.lines, self.changed
+        lines, changed, at = self.lines, self.changed, parcel.delivered_at
         for item_id, share in parcel.shares.items():
             item = lines.get(item_id)
             if item is None:
@@ -194,8 +194,8 @@ class Goods:
                 item.sent += share.quantity if now & _SENT else -share.quantity
             if change & _ARRIVED:
                 item.arrived += share.quantity if now & _ARRIVED else -share.quantity
-                if item.brought is None or item.brought < parcel.delivered_at:
-                    item.brought = parcel.delivered_at
+                if at is not None and (item.brought is None or item.brought < at):
+                    item.brought = at
 
     def put(self, parcel: Fulfillment, item_id: str, more: int) -> None:
         """A parcel holds `more` of a line than before (less: negative)."""
@@ -208,10 +208,11 @@ class Goods:
             item.sent += more
         if as_what & _ARRIVED:
             item.arrived += more
+            at = parcel.delivered_at
             if more < 0:
-                self._doubt(item, parcel.delivered_at)
-            elif item.brought is None or item.brought < parcel.delivered_at:
-                item.brought = parcel.delivered_at
+                self._doubt(item, at)
+            elif at is not None and (item.brought is None or item.brought < at):
+                item.brought = at
         self.changed[item_id] = item
 
     def arrived_earlier(self, parcel: Fulfillment, known: datetime) -> None:

@@ -14,7 +14,7 @@ CLEAN, DIRTY, FILLED, NEW, GONE = range(5)
 # Fields that are no columns: marks, and what is counted from other parts (domain/goods.py, domain/payments.py).
 NOT_STORED = frozenset(
     ("mark", "gone", "created_at", "goods_kept", "payments_kept", "taken", "sent", "arrived", "claimed", "came_back",
-     "brought", "counted", "shares", "worth", "target_raised", "highest")
+     "brought", "counted", "shares", "worth", "highest")
 )  # fmt: skip
 
 

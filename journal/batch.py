@@ -27,6 +27,7 @@ from domain.outcome import Outcome, dead, parked
 from domain.parked import Parked
 from domain.parts import NEW, touch
 from domain.policy import Context
+from domain.weight import weight
 from events.catalogue import Event
 from journal import changes, writing
 from journal.entries import Entry, read, shard_of
@@ -53,6 +54,9 @@ from storage.hot import Writes
 __all__ = ["Clash", "Report", "Shop", "clock", "is_of_the_moment", "settle", "settle_carefully"]
 
 
+LIGHT = 64  # lines: an event about no more is folded however full its batch is
+
+
 class _Again(Exception):
     """Some events are poison; fold the batch anew without them."""
 
@@ -65,6 +69,7 @@ class Report:
     known: int = 0  # entries that had a result already
     orders: dict[str, Order] = field(default_factory=dict)  # of one settling: by id, as they came to be
     results: Sequence[Result] = ()  # of one settling
+    left: frozenset[int] = frozenset()  # of one settling: numbers of entries that are undecided yet
 
 
 def settle(
@@ -79,13 +84,15 @@ def settle(
     only: Collection[int] | None = None,
     locked: Mapping[str, Order] | None = None,
     defer: list[Entry] | None = None,
+    work: int | None = None,
 ) -> Report:
     """Apply `entries` and write what became of them.
 
     With `defer`, what follows from them is journaled and added to that list, to be published once this is
     committed; else it is applied here and now. Also try again what waits for the orders `retry`, and under
     `retry_keys` that those have claimed. `locked` is for entries that this transaction has journaled itself: orders
-    by id that it has locked and loaded already; they are used up.
+    by id that it has locked and loaded already; they are used up. Once the events are about more lines than `work`,
+    further heavy ones, and what comes after them in their orders, are left as they are (`Report.left`).
 
     Errors: one `is_of_the_moment`: roll back, drain again. Any other: `settle_carefully`.
     """
@@ -94,7 +101,7 @@ def settle(
         mine = [kept.corrected.get(entry.seq, entry) for entry in entries]
         batch = Batch(
             mine, context, shop, kept, dict(refused or {}), retry, retry_keys, only,
-            fresh=locked is not None, deferring=defer is not None,
+            fresh=locked is not None, deferring=defer is not None, work=work,
         )  # fmt: skip
         try:
             _fold_all(conn, batch)
@@ -238,6 +245,7 @@ def _fold_each(batch: Batch, by_number: dict[str, str], owner: dict[str, str | N
     """Fold the batch's events in journal order; the ids of orders that poison left half changed."""
     history = {entry.seq for entry in batch.entries if entry.held}
     spoilt: set[str] = set()
+    spent, full = 0, set()
     for seq in sorted(batch.events):
         event, keys = batch.events[seq], batch.named[seq]
         number = event.subject
@@ -248,6 +256,13 @@ def _fold_each(batch: Batch, by_number: dict[str, str], owner: dict[str, str | N
             batch.without_order.append((seq, parked(reason), key))
             continue
         fold = batch.folds[order_id]
+        if batch.work is not None:
+            heavy = weight(fold.order, event)
+            if order_id in full or (heavy > LIGHT and spent and spent + heavy > batch.work):
+                full.add(order_id)
+                batch.left.add(seq)
+                continue
+            spent += heavy
         if seq in history and not fold.order.held:
             fold.order.held = True
             touch(fold.order)
@@ -289,7 +304,8 @@ def _write(conn: Connection, batch: Batch) -> tuple[Report, list[Entry]]:
     writes.run(conn)
     changes.record(conn, folds, batch.told, now)
     outcomes = Counter(row.outcome.kind for row in rows)
-    return Report(outcomes, batch.known, {fold.order.id: fold.order for fold in folds}, rows), follow_ups
+    orders = {fold.order.id: fold.order for fold in folds}
+    return Report(outcomes, batch.known, orders, rows, frozenset(batch.left)), follow_ups
 
 
 def _moved(batch: Batch, folds: list[Fold]) -> list[tuple[int, str, str]]:
