@@ -19,11 +19,9 @@ from sqlalchemy import Connection, text
 
 from domain.ids import bare, shown
 from domain.order import Order, Status
-from domain.outcome import REASONS
 from storage.literals import array
 
 Document = dict[str, Any]
-WAITING = "waiting"  # accepted, and not decided yet
 
 _NUMBER = text(
     "select order_number from orders where order_number = :name or id = cast(:id as uuid) "
@@ -293,67 +291,3 @@ def alike(conn: Connection, name: str, most: int = 5) -> list[str]:
 def _shared(one: str, other: str) -> int:
     """How many characters two names begin with alike."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
-
-
-# -- timeline ----------------------------------------------------------------------------------------------
-
-# The events of an order: those with a result that names it; those that name it themselves and died before they
-# reached it; and those that name it and are undecided (looked for above the relay's mark, so among what is open).
-_TIMELINE = text("""
-    with own as (select id, order_number, shard from orders where id = cast(:id as uuid)),
-    seqs as (
-        select t.seq from timeline t where t.order_id = cast(:id as uuid)
-        union
-        select d.seq from dead_letters d join journal j on j.seq = d.seq left join corrections c on c.seq = d.seq
-            join own on own.order_number = case when c.seq is null then j.subject else c.subject end
-        union
-        select j.seq from own join relay_marks m on m.shard = own.shard join journal j on j.shard = m.shard
-            and j.seq > m.seq and j.subject = own.order_number
-        where not exists (select from results r where r.seq = j.seq)
-    )
-    select j.seq, j.source, j.event_id, j.type, j.time, j.accepted_at, r.decided_at, r.outcome, r.reason, r.detail,
-           r.apply_number, r.parked_number, r.step_from, r.step_to, r.implied, p.until,
-           coalesce(c.data, j.data) as data, c.seq is not null as corrected, d.deliveries
-    from seqs join journal j using (seq) left join results r using (seq) left join parked p using (seq)
-    left join corrections c using (seq)
-    cross join lateral (select 1 + count(*) as deliveries from duplicates where duplicates.seq = j.seq) d
-    where (cast(:at as timestamptz) is null or j.accepted_at <= :at)
-      and (r.order_id is null or r.order_id = cast(:id as uuid))
-    order by r.decided_at nulls last, coalesce(r.apply_number, r.parked_number) nulls last,
-             r.apply_number nulls last, j.seq
-""")
-
-
-def timeline(conn: Connection, order_id: str, at: datetime | None = None) -> list[Document]:
-    """Every event of the order with what became of it, in the order of the decisions, newest last.
-
-    With `at`, the events that were accepted by then; what was decided later counts as undecided.
-    """
-    rows = conn.execute(_TIMELINE, {"id": bare(order_id), "at": at}).all()
-    found = [_happening(row, at) for row in rows]
-    return sorted(found, key=lambda entry: entry["outcome"] == WAITING)  # stable: the others stay as they are
-
-
-def _happening(row: Any, at: datetime | None) -> Document:
-    decided = row.outcome is not None and (at is None or row.decided_at <= at)
-    return {
-        "seq": row.seq,
-        "source": row.source,
-        "id": row.event_id,
-        "type": row.type,
-        "time": row.time,
-        "acceptedAt": row.accepted_at,
-        "decidedAt": row.decided_at if decided else None,
-        "outcome": row.outcome if decided else WAITING,
-        "reason": row.reason if decided else None,
-        "text": REASONS.get(row.reason, row.reason) if decided and row.reason else None,
-        "detail": row.detail if decided else None,
-        "number": row.apply_number if decided else None,
-        "stepFrom": row.step_from if decided else None,
-        "stepTo": row.step_to if decided else None,
-        "implied": row.implied if decided else None,
-        "until": row.until if decided else None,
-        "deliveries": row.deliveries,
-        "corrected": row.corrected,
-        "data": row.data,
-    }
