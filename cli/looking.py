@@ -19,8 +19,7 @@ from domain.ids import shown
 from domain.order import AFTER_DELIVERY, Status
 from journal import documents, timeline
 from journal.account import account as take_account
-from journal.verify import as_known_at
-from journal.verify import verify as verify_orders
+from journal.verify import Report, as_known_at, differences
 
 AT_ONCE = 500  # orders that are in memory where all are listed
 SHOWN = 50  # differences that are printed; --json has them all
@@ -171,20 +170,26 @@ def verify(
         columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=err, transient=True) as bar:
             task = bar.add_task("verifying", total=None)
-            report = verify_orders(opened.engine, number, lambda done, of: bar.update(task, completed=done, total=of))
-    if json:
-        print_json(report.as_document())
-    else:
-        for difference in report.differences[:SHOWN]:
-            out.print(f"[red]differs[/] {escape(str(difference))}", soft_wrap=True)
-        if len(report.differences) > SHOWN:
-            out.print(f"… and {len(report.differences) - SHOWN:,} more; --json has them all")
+            report, count = Report(), 0
+            found = differences(
+                opened.engine, report, number, lambda done, of: bar.update(task, completed=done, total=of)
+            )
+            if json:
+                documents_of = (each.as_document() for each in found)
+                count = stream_json("differences", documents_of, lambda _: report.as_counts())
+            else:
+                for count, difference in enumerate(found, 1):
+                    if count <= SHOWN:
+                        out.print(f"[red]differs[/] {escape(str(difference))}", soft_wrap=True)
+    if not json:
+        if count > SHOWN:
+            out.print(f"… and {count - SHOWN:,} more; --json has them all")
         counted = f"{report.orders:,} orders from {report.events:,} events"
-        if report.differences:
-            out.print(f"{counted}: [red]{len(report.differences):,} differences[/]; the journal is right")
+        if count:
+            out.print(f"{counted}: [red]{count:,} differences[/]; the journal is right")
         else:
             out.print(f"{counted}: [green]all as the journal says[/]")
-    if report.differences:
+    if count:
         raise typer.Exit(1)
 
 

@@ -48,10 +48,10 @@ def print_json(document: Any) -> None:
     sys.stdout.write(text.decode() + "\n")
 
 
-def stream_json(name: str, items: Iterable[Any], behind: Callable[[int], dict[str, Any]]) -> None:
+def stream_json(name: str, items: Iterable[Any], behind: Callable[[int], dict[str, Any]]) -> int:
     """One document on stdout: a list of that name, written as it comes, and the other fields behind it.
 
-    `behind` is told how many items there were.
+    `behind` is told how many items there were. → so many.
     """
     write, count = sys.stdout.write, 0
     write(f'{{"{name}": [')
@@ -62,6 +62,7 @@ def stream_json(name: str, items: Iterable[Any], behind: Callable[[int], dict[st
     others = {field: value for field, value in behind(count).items() if field != name}
     rest = orjson.dumps(others, default=_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode()
     write(f"\n],{rest[1:]}\n")
+    return count
 
 
 def _plain(value: Any) -> Any:

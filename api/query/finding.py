@@ -69,7 +69,7 @@ def each(
     statement = statement.where(_matching(of, query, customer))
     statement = statement.order_by(*ordering(of, of.table, query.sort, customer))
     reader = _Documents(conn, customer)
-    with conn.execution_options(yield_per=at_once).execute(statement, {"customer": customer}) as found:
+    with conn.execute(statement, {"customer": customer}, execution_options={"yield_per": at_once}) as found:
         for rows in found.partitions():
             yield from reader.of(of, rows, query.depth, query)
 
