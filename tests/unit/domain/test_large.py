@@ -6,7 +6,7 @@ would be four.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from random import Random
 from time import process_time
@@ -118,7 +118,7 @@ def test_what_waits_for_the_order_is_tried_once_when_it_comes():
 class TriesAll(Parked):
     """Tries all that waits after each event, as if nothing were known of causes."""
 
-    def wake(self, causes: list[Cause], after: int) -> None:
+    def wake(self, causes: Iterable[Cause], after: int) -> None:
         super().wake(list(self._files), after)
 
 
@@ -167,10 +167,10 @@ def test_what_is_kept_in_step_is_what_counting_anew_finds(first: int):
             kept = [getattr(goods, name) for name in GOODS] + [getattr(payments, name) for name in PAYMENTS]
             lines = [[getattr(item, name) for name in LINES] for item in order.items]
             brought = [goods.brought(item) for item in order.items]
-            for part in (*order.fulfillments, *order.returns):
-                part.counted = 0
+            for parcel in order.fulfillments:
+                parcel.counted = 0
             for back in order.returns:
-                back.worth = back.worth * 0
+                back.counted, back.worth = 0, back.worth * 0
             for item in order.items:
                 item.taken = item.sent = item.arrived = item.claimed = item.came_back = 0
                 item.brought = None
