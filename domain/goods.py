@@ -7,6 +7,7 @@ follows from what it touches. Nothing of this is stored; it follows from the par
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ _RETURN: dict[str, int] = {
     ReturnStatus.COMPLETED: _CLAIMED | _BACK,
 }
 _NOTHING = Decimal(0)
+FEW = 4  # so many are gone through faster than they are entered by name
 _ID = "\0"  # before an id among the names: no reference begins with it
 
 
@@ -107,6 +109,9 @@ class Goods:
     def line(self, name: str) -> OrderItem | None:
         """The line whose reference is `name`, else the one whose id it is."""
         if self._references is None:
+            if len(self._order.items) <= FEW:
+                few: OrderItem | None = named(self._order.items, name)
+                return few
             self._references = {}
             for item in self._order.items:
                 if item.reference is not None:
@@ -123,6 +128,9 @@ class Goods:
     def parcel(self, name: str) -> Fulfillment | None:
         """The parcel whose reference is `name`, else the one whose id it is."""
         if self._parcels is None:
+            if len(self._order.fulfillments) <= FEW:
+                few: Fulfillment | None = named(self._order.fulfillments, name)
+                return few
             self._parcels = {}
             for parcel in self._order.fulfillments:
                 _name(self._parcels, parcel)
@@ -132,6 +140,9 @@ class Goods:
     def back(self, name: str) -> Return | None:
         """The return whose reference is `name`, else the one whose id it is."""
         if self._returns is None:
+            if len(self._order.returns) <= FEW:
+                few: Return | None = named(self._order.returns, name)
+                return few
             self._returns = {}
             for back in self._order.returns:
                 _name(self._returns, back)
@@ -322,6 +333,18 @@ class Goods:
             if self.news is not None and shown[1] != before[1]:
                 self.news.add(("line", item.id))
         return moved
+
+
+def named(parts: Sequence[Any], name: str) -> Any:
+    """The part whose `reference` is `name`, else the one whose id it is, else None."""
+    for part in parts:
+        if part.reference == name:
+            return part
+    if own := bare(name):
+        for part in parts:
+            if part.id == own:
+                return part
+    return None
 
 
 def _name(names: dict[str, Any], part: Any) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Container, Sequence
-from typing import Any
 
 from domain import fulfillment
 from domain.fulfillment import RANK, Fulfillment, FulfillmentItem, Status
@@ -23,18 +22,6 @@ from events.envelope import OWN_SOURCE
 
 # Scans that only a parcel on the move can have.
 MOVEMENT = frozenset(("picked_up", "in_transit", "out_for_delivery", "ready_for_pickup", "delivery_failed"))
-
-
-def named(parts: Sequence[Any], name: str) -> Any:
-    """The part whose `reference` is `name`, else the one whose id it is, else None."""
-    for part in parts:
-        if part.reference == name:
-            return part
-    if own := bare(name):
-        for part in parts:
-            if part.id == own:
-                return part
-    return None
 
 
 def match_items(order: Order, shares: Sequence[Share] | None) -> list[tuple[OrderItem, int]] | Outcome:
