@@ -21,7 +21,7 @@ from cli.player import Player, stands
 from cli.showing import outcome, put, table
 from cli.stage import Stage
 from domain.order import Status
-from journal import documents
+from journal import timeline
 from journal.account import OUTCOMES, account
 from journal.verify import verify
 from storage.literals import array
@@ -132,7 +132,7 @@ def _story(stage: Stage) -> dict[str, Any] | None:
     returned = [life.number for life in stage.played if life.ends == Status.RETURNED]
     with stage.opened.engine.connect() as conn:
         row = conn.execute(_STORY, {"numbers": array(returned, "text")}).one_or_none()
-        return {"order": row.order_number, "timeline": documents.timeline(conn, row.id)} if row else None
+        return {"order": row.order_number, "timeline": timeline.timeline(conn, row.id)} if row else None
 
 
 def tell(document: dict[str, Any], stage: Stage, problems: list[str], *, stay: bool) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Annotated, Any
 
 import typer
@@ -11,15 +13,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy import Connection, text
 
 from cli.opening import open_shop
-from cli.options import Data, Json, Problem, err, out, print_json
+from cli.options import Data, Json, Problem, err, out, print_json, stream_json
 from cli.showing import in_utc, print_account, print_list, print_order
 from domain.ids import shown
 from domain.order import AFTER_DELIVERY, Status
-from journal import documents
+from journal import documents, timeline
 from journal.account import account as take_account
-from journal.verify import as_known_at
-from journal.verify import verify as verify_orders
+from journal.verify import Report, as_known_at, differences
 
+AT_ONCE = 500  # orders that are in memory where all are listed
 SHOWN = 50  # differences that are printed; --json has them all
 JOINS = ("products", "transactions", "fulfillments", "returns")  # what hangs on an order
 _EFFECTS = text("""
@@ -42,10 +44,12 @@ def show(
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="As it was known then: 2026-11-01T12:00Z, or 2026-11-01.")
     ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Events a page; 0 is all.")] = 100,
+    page: Annotated[int, typer.Option("--page", min=1, help="Which page of events; the newest are on the first.")] = 1,
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Show an order: items, money, parcels, returns, refunds, and every event with what became of it.
+    """Show an order: items, money, parcels, returns, refunds, and its newest events with what became of each.
 
     Examples: orders show 261101123456   ·   orders show 261101123456 --at 2026-11-01T12:00Z
     """
@@ -63,7 +67,9 @@ def show(
         if document is None:
             raise Problem(_not_there(number, moment))
         with opened.engine.connect() as conn:
-            document["timeline"] = documents.timeline(conn, document["id"], moment)
+            events, total = _events(conn, document["id"], moment, limit, (page - 1) * limit)
+            document["timeline"] = events
+            document["timelineEvents"] = total
             document["refunds"] = _refunds(conn, number) if moment is None else []
             document["timers"] = _timers(conn, number) if moment is None else []
     if moment is not None:
@@ -72,6 +78,8 @@ def show(
         print_json(document)
     else:
         print_order(document, moment)
+        if earlier := total - (page - 1) * limit - len(events):
+            out.print(f"[dim]{earlier:,} earlier events: --page {page + 1}, or --limit 0 for all[/]")
 
 
 def list_(
@@ -91,7 +99,7 @@ def list_(
 
     Examples: orders list --status paid   ·   orders list --sort=-totalAmount,orderNumber --limit 50
     """
-    from api.query import JoinQuery, Query, find
+    from api.query import JoinQuery, Query, each, find
     from api.query.where import where_of
 
     known = [str(each) for each in Status if each != Status.NEW]
@@ -106,14 +114,36 @@ def list_(
         joins={name: JoinQuery(limit=0) for name in JOINS},
     )
     with open_shop(data) as (opened, _), opened.engine.connect() as conn:
+        if not limit:
+            conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            _put_all(each(conn, "orders", asked), status, json)
+            return
         found = find(conn, "orders", asked, most=None)
     if json:
         print_json(found)
     elif not found["docs"]:
-        of = f" with status {status}" if status else ""
-        out.print(f"no orders{of}" + (f" on page {page} of {found['totalPages']}" if found["totalDocs"] else ""))
+        page_of = f" on page {page} of {found['totalPages']}" if found["totalDocs"] else ""
+        out.print(f"no orders{_with(status)}{page_of}")
     else:
         print_list(found)
+
+
+def _put_all(orders: Iterator[documents.Document], status: str | None, json: bool) -> None:
+    """Write all of them as they come: they may be more than fit into the memory."""
+    if json:
+        stream_json("docs", orders, lambda count: documents.answer([], count, 0, 1))
+        return
+    first = list(islice(orders, AT_ONCE))
+    if not first:
+        out.print(f"no orders{_with(status)}")
+    page = first
+    while page:
+        print_list({"docs": page, "totalPages": 1})
+        page = list(islice(orders, AT_ONCE))
+
+
+def _with(status: str | None) -> str:
+    return f" with status {status}" if status else ""
 
 
 def account(data: Data = None, json: Json = False) -> None:
@@ -140,21 +170,38 @@ def verify(
         columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=err, transient=True) as bar:
             task = bar.add_task("verifying", total=None)
-            report = verify_orders(opened.engine, number, lambda done, of: bar.update(task, completed=done, total=of))
-    if json:
-        print_json(report.as_document())
-    else:
-        for difference in report.differences[:SHOWN]:
-            out.print(f"[red]differs[/] {escape(str(difference))}", soft_wrap=True)
-        if len(report.differences) > SHOWN:
-            out.print(f"… and {len(report.differences) - SHOWN:,} more; --json has them all")
+            report, count = Report(), 0
+            found = differences(
+                opened.engine, report, number, lambda done, of: bar.update(task, completed=done, total=of)
+            )
+            if json:
+                documents_of = (each.as_document() for each in found)
+                count = stream_json("differences", documents_of, lambda _: report.as_counts())
+            else:
+                for count, difference in enumerate(found, 1):
+                    if count <= SHOWN:
+                        out.print(f"[red]differs[/] {escape(str(difference))}", soft_wrap=True)
+    if not json:
+        if count > SHOWN:
+            out.print(f"… and {count - SHOWN:,} more; --json has them all")
         counted = f"{report.orders:,} orders from {report.events:,} events"
-        if report.differences:
-            out.print(f"{counted}: [red]{len(report.differences):,} differences[/]; the journal is right")
+        if count:
+            out.print(f"{counted}: [red]{count:,} differences[/]; the journal is right")
         else:
             out.print(f"{counted}: [green]all as the journal says[/]")
-    if report.differences:
+    if count:
         raise typer.Exit(1)
+
+
+def _events(
+    conn: Connection, order_id: str, moment: datetime | None, limit: int, skip: int
+) -> tuple[list[documents.Document], int]:
+    """The page of an order's events, and how many there are in all."""
+    if moment is not None:
+        found = timeline.known_at(conn, order_id, moment)
+        return (found[max(len(found) - skip - limit, 0) : max(len(found) - skip, 0)] if limit else found), len(found)
+    total = timeline.length(conn, order_id)
+    return timeline.newest(conn, order_id, limit or total, skip), total
 
 
 # -- finding -----------------------------------------------------------------------------------------------

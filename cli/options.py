@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,6 +46,23 @@ def print_json(document: Any) -> None:
     """One document on stdout. Money is a number as it stands; times are RFC 3339 in UTC."""
     text = orjson.dumps(document, default=_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)
     sys.stdout.write(text.decode() + "\n")
+
+
+def stream_json(name: str, items: Iterable[Any], behind: Callable[[int], dict[str, Any]]) -> int:
+    """One document on stdout: a list of that name, written as it comes, and the other fields behind it.
+
+    `behind` is told how many items there were. → so many.
+    """
+    write, count = sys.stdout.write, 0
+    write(f'{{"{name}": [')
+    for item in items:
+        write(",\n" if count else "\n")
+        write(orjson.dumps(item, default=_plain, option=orjson.OPT_UTC_Z).decode())
+        count += 1
+    others = {field: value for field, value in behind(count).items() if field != name}
+    rest = orjson.dumps(others, default=_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode()
+    write(f"\n],{rest[1:]}\n")
+    return count
 
 
 def _plain(value: Any) -> Any:

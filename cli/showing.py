@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -45,6 +45,8 @@ EFFECTS = {
 
 TIMERS = {"unpaid": "unless it is paid, it expires", "confirm": "unless somebody does, it confirms itself"}
 
+SHOWN_PARTS = 100  # parts of a kind that are printed of one order; --json has them all
+SHOWN_SHARES = 20  # items of a parcel or a return, likewise
 WIDE = 240  # columns, where there is no terminal
 
 
@@ -132,7 +134,7 @@ def _progress(done: int, of: int) -> str:
 
 def _print_money(order: dict[str, Any]) -> None:
     rows = table("payment", "status", ">amount", ">refunded", "method", "provider", "paid", title="payments")
-    for t in order["transactions"]["docs"]:
+    for t in order["transactions"]["docs"][:SHOWN_PARTS]:
         rows.add_row(
             _text(t["paymentId"]),
             t["status"],
@@ -143,6 +145,7 @@ def _print_money(order: dict[str, Any]) -> None:
             time_of(t["paidAt"]),
         )
     put(rows)
+    _tell_more("payments", order["transactions"]["docs"])
     rows = table("payment", "state", ">to go back", ">went back", "what happens", title="refunds")
     for effect in order["refunds"]:
         words = EFFECTS[effect["state"]].format(id=effect["id"])
@@ -160,7 +163,7 @@ def _print_money(order: dict[str, Any]) -> None:
 def _print_parcels(order: dict[str, Any]) -> None:
     names = _item_names(order)
     rows = table("parcel", "status", "items", "carrier", "tracking", "shipped", "delivered", title="parcels")
-    for parcel in order["fulfillments"]["docs"]:
+    for parcel in order["fulfillments"]["docs"][:SHOWN_PARTS]:
         rows.add_row(
             _text(parcel["reference"]) if parcel["reference"] else "[dim]planned[/]",
             parcel["status"],
@@ -171,12 +174,13 @@ def _print_parcels(order: dict[str, Any]) -> None:
             time_of(parcel["deliveredAt"]),
         )
     put(rows)
+    _tell_more("parcels", order["fulfillments"]["docs"])
 
 
 def _print_returns(order: dict[str, Any]) -> None:
     names = _item_names(order)
     rows = table("return", "status", "reason", "items", ">refund", title="returns")
-    for each in order["returns"]["docs"]:
+    for each in order["returns"]["docs"][:SHOWN_PARTS]:
         rows.add_row(
             _text(each["reference"]),
             each["status"],
@@ -185,6 +189,7 @@ def _print_returns(order: dict[str, Any]) -> None:
             _money(each["refundAmount"], order["currency"]),
         )
     put(rows)
+    _tell_more("returns", order["returns"]["docs"])
 
 
 def _item_names(order: dict[str, Any]) -> dict[str, str]:
@@ -192,7 +197,14 @@ def _item_names(order: dict[str, Any]) -> dict[str, str]:
 
 
 def _shares(owner: dict[str, Any], names: dict[str, str]) -> str:
-    return escape(", ".join(f"{s['quantity']} × {names.get(s['orderItem'], '?')}" for s in owner["items"]["docs"]))
+    shares = owner["items"]["docs"]
+    named = ", ".join(f"{s['quantity']} × {names.get(s['orderItem'], '?')}" for s in shares[:SHOWN_SHARES])
+    return escape(named + (f" and {len(shares) - SHOWN_SHARES:,} more" if len(shares) > SHOWN_SHARES else ""))
+
+
+def _tell_more(what: str, docs: Sequence[Any]) -> None:
+    if len(docs) > SHOWN_PARTS:
+        out.print(f"[dim]… and {len(docs) - SHOWN_PARTS:,} more {what}; --json has them all[/]")
 
 
 def _print_timeline(entries: Iterable[dict[str, Any]]) -> None:

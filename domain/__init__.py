@@ -11,11 +11,15 @@ returns      items that come back and their lifecycle
 parts        the mark on each of these: what storage has to write
 policy       the settings that decide: currency, periods, who starts a return
 outcome      what became of an event
+goods        what an order's parcels and returns come to, kept in step
+payments     what its transactions come to, likewise
 apply        one event through the machines: `apply(order, event, context)`
 parcels      apply's part for fulfillments and tracking
 refunds      what is due back, and on which payment
 allowed      what a request may ask for, from where an order stands
 reactions    what follows from a state: follow-up events, timers, effects
+parked       what waits for an order, filed under what wakes it
+weight       how many lines an event is about: what it costs
 fold         one order's events in arrival order: parks, retries, reacts
 ids          ids that follow from the event that made them
 diagrams     draws docs/lifecycle.md from the tables

@@ -28,7 +28,7 @@ def order_statuses(order: Order) -> list[str]:
     found = [str(step) for step in SHIPPING if len(movable(order, step)) == 1]
     if order.canceled_at is None and order.confirmed_at is None and order.is_delivered():
         found.append(Status.CONFIRMED)
-    if order.status != Status.NEW and order.canceled_at is None and not any(f.has_left() for f in order.fulfillments):
+    if order.status != Status.NEW and order.canceled_at is None and order.goods().sent == 0:
         found.append(Status.CANCELED)
     return [str(status) for status in found]
 
@@ -92,12 +92,8 @@ def return_statuses(back: Return) -> list[str]:
 
 def returnable(order: Order) -> dict[str, int]:
     """item id → how many of it may be asked back: delivered, and held by no other return; empty ones left out."""
-    holding = {r.id for r in order.returns if r.holds_items()}
-    held: dict[str, int] = {}
-    for share in order.return_items:
-        if share.return_id in holding:
-            held[share.order_item_id] = held.get(share.order_item_id, 0) + share.quantity
-    left = {item.id: item.delivered_quantity - held.get(item.id, 0) for item in order.items}
+    order.goods()  # keeps what is claimed
+    left = {item.id: item.delivered_quantity - item.claimed for item in order.items}
     return {item_id: quantity for item_id, quantity in left.items() if quantity > 0}
 
 
@@ -107,9 +103,8 @@ def return_window_closed(
     """When the return window of these items closed, counted from the last parcel that brought any; None if it has not."""
     if policy.return_window is None:
         return None
-    wanted = {item.id for item in items}
-    brought = {s.fulfillment_id for s in order.fulfillment_items if s.order_item_id in wanted}
-    arrived = [f.delivered_at for f in order.fulfillments if f.delivered_at and f.id in brought]
+    goods = order.goods()
+    arrived = [at for item in items if (at := goods.brought(item)) is not None]
     if not arrived:
         return None
     closes = max(arrived) + policy.return_window

@@ -8,7 +8,7 @@ nothing; applied and ignored take the order's next apply number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container
 from datetime import datetime
 from decimal import Decimal
 
@@ -18,7 +18,7 @@ from domain.ids import derived
 from domain.machine import advance, fire
 from domain.order import BEFORE_PAYMENT, STEPS, Order, OrderItem, Status
 from domain.outcome import APPLIED, DEAD, DONE, PARKED, Outcome, dead, ignored, parked
-from domain.parcels import match_items, named, parcel_step, recount, tracking_updated
+from domain.parcels import drop_plan, match_items, parcel_step, recount, tracking_updated
 from domain.parts import FILLED, NEW, drop, touch
 from domain.policy import Context
 from domain.refunds import lacks_reversed_money, raise_targets, settle_return_amounts
@@ -27,31 +27,36 @@ from domain.transaction import Transaction
 from events.catalogue import Event
 from events.money import MoneyError, check
 
-Handler = Callable[[Order, Event, Context, Sequence[Event]], Outcome]
+Handler = Callable[[Order, Event, Context, Container[str]], Outcome]
 
 # Set once and kept: what the parts do not tell. All other flags follow from the parts.
 _STICKY = frozenset(("cancel_too_late", "return_contradicted", "expired", "amounts_differ"))
+_OF_MONEY = frozenset(("disputed", "payment_reversed"))  # follow from what moves money
+_OF_ITEMS = frozenset(("shipped_after_cancel", "over_fulfilled"))  # follow from what moves items
 _NO_FLAGS: list[str] = []
 
 
-def apply(order: Order, event: Event, context: Context, waiting: Sequence[Event] = ()) -> Outcome:
-    """Apply one event to one order; `waiting` are the order's parked events.
+def apply(order: Order, event: Event, context: Context, rejected: Container[str] = ()) -> Outcome:
+    """Apply one event to one order; `rejected` are the returns whose rejections wait for their requests.
 
     An outcome of applied or ignored has changed the order (at least its `version`); parked and dead
     leave it as it was. An exception is a bug of ours: the order may be half changed, throw it away.
     """
     if order.status == Status.NEW and event.type != "OrderCreated":
         return parked("order_unknown")
-    outcome = _HANDLERS[event.type](order, event, context, waiting)
+    outcome = _HANDLERS[event.type](order, event, context, rejected)
     if outcome.kind == PARKED or outcome.kind == DEAD:
         return outcome
+    if order.payments_kept is not None:
+        order.payments_kept.close()
     if event.type in _MOVES_ITEMS:
         recount(order, event, context)
-    if event.type in _MOVES_MONEY:
-        settle_return_amounts(order)
+    if event.type in _RAISES_TARGETS:
+        if event.type == "ReturnCompleted":
+            settle_return_amounts(order)
         raise_targets(order)
     advance(STEPS, order)
-    flags = flags_of(order)
+    flags = _flags(order, event.type)
     if flags != order.flags:
         order.flags = flags
     order.version += 1
@@ -59,20 +64,27 @@ def apply(order: Order, event: Event, context: Context, waiting: Sequence[Event]
     return outcome
 
 
-def flags_of(order: Order) -> list[str]:
-    """What a person should know about the order, sorted."""
-    flags = {flag for flag in order.flags if flag in _STICKY} if order.flags else set()
+def _flags(order: Order, kind: str) -> list[str]:
+    """What a person should know about the order, sorted, after an event of that type."""
+    money, items = kind in _MOVES_MONEY, kind in _MOVES_ITEMS
+    flags: set[str] = set()
+    for flag in order.flags:
+        if flag in _STICKY or (flag in _OF_MONEY and not money) or (flag in _OF_ITEMS and not items):
+            flags.add(flag)
     if order.status in BEFORE_PAYMENT and 0 < order.captured() < order.total_amount:
         flags.add("underpaid")
-    if order.canceled_at is not None and any(f.has_left() for f in order.fulfillments):
-        flags.add("shipped_after_cancel")
-    for t in order.transactions:
-        if t.dispute not in (None, "won"):
+    if money and order.transactions:
+        payments = order.payments()
+        if payments.disputed:
             flags.add("disputed")
-        if t.reversed_at is not None and lacks_reversed_money(order):
+        if payments.reversed and lacks_reversed_money(order):
             flags.add("payment_reversed")
-    if order.fulfillments and _over_fulfilled(order):
-        flags.add("over_fulfilled")
+    if items and order.fulfillments:
+        goods = order.goods()
+        if goods.sent and order.canceled_at is not None:
+            flags.add("shipped_after_cancel")
+        if goods.over:
+            flags.add("over_fulfilled")
     return sorted(flags) if flags else _NO_FLAGS
 
 
@@ -89,7 +101,7 @@ def agreed(known: str | None, told: str | None) -> str | None:
 # -- orders -----------------------------------------------------------------------------------------
 
 
-def _order_created(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+def _order_created(order: Order, event: Event, context: Context, rejected: Container[str]) -> Outcome:
     data = event.data
     if order.status != Status.NEW:
         return dead("order_number_taken", f"order {order.order_number} was created before, by another event")
@@ -108,44 +120,46 @@ def _order_created(order: Order, event: Event, context: Context, waiting: Sequen
     order.discount_code, order.discount_amount = data.discountCode, data.discountAmount
     order.shipping_amount = data.shippingAmount
     for position, line in enumerate(data.items):
-        order.items.append(
-            OrderItem(
-                derived(context.now, event.source, event.id, f"item{position}"),
-                order.id,
-                position,
-                line.item,
-                line.product,
-                line.variant,
-                line.option,
-                line.quantity,
-                line.unitPrice,
-                line.unitPrice * line.quantity,
-                mark=NEW,
-            )
+        item = OrderItem(
+            derived(context.now, event.source, event.id, f"item{position}"),
+            order.id,
+            position,
+            line.item,
+            line.product,
+            line.variant,
+            line.option,
+            line.quantity,
+            line.unitPrice,
+            line.unitPrice * line.quantity,
+            mark=NEW,
         )
+        order.items.append(item)
+        if order.goods_kept is not None:
+            order.goods_kept.add_line(item)
     goods = sum((item.total_price for item in order.items), Decimal(0))
     if goods + order.shipping_amount - order.discount_amount != order.total_amount:
         order.flags = ["amounts_differ"]
     for payment_id in dict.fromkeys(data.paymentIds):
         expected = data.totalAmount if len(data.paymentIds) == 1 else Decimal(0)
-        order.transactions.append(_new_transaction(order, event, context, payment_id, expected))
+        _add_transaction(order, event, context, payment_id, expected)
     return DONE
 
 
-def _order_canceled(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+def _order_canceled(order: Order, event: Event, context: Context, rejected: Container[str]) -> Outcome:
     if order.canceled_at is not None:
         order.canceled_at = earliest(order.canceled_at, event.time)
         return ignored("repeated")
-    if any(f.status == fulfillment.Status.DELIVERED for f in order.fulfillments):
+    goods = order.goods()
+    if goods.arrived:
         _flag(order, "cancel_too_late")
         return ignored("already_delivered")
-    if any(f.is_out() for f in order.fulfillments):
+    if goods.out:
         return parked("parcel_out")
     _cancel(order, event)
     return DONE
 
 
-def _order_expired(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+def _order_expired(order: Order, event: Event, context: Context, rejected: Container[str]) -> Outcome:
     if order.canceled_at is not None:
         return ignored("repeated")
     if order.captured() > 0 or order.was_covered():
@@ -157,20 +171,18 @@ def _order_expired(order: Order, event: Event, context: Context, waiting: Sequen
 
 def _cancel(order: Order, event: Event) -> None:
     order.canceled_at = event.time
-    for parcel in list(order.fulfillments):
-        if parcel.planned:
-            _drop_plan(order, parcel)
-        elif fire(fulfillment.STEPS, parcel, "OrderCanceled"):
+    goods = order.goods()
+    if goods.plan is not None:
+        for share in goods.plan.shares.values():
+            drop(share, order.gone)
+        drop_plan(order)
+    for parcel in order.fulfillments:
+        if fire(fulfillment.STEPS, parcel, "OrderCanceled"):
             touch(parcel)
+            goods.count_parcel(parcel)
 
 
-def _drop_plan(order: Order, plan: fulfillment.Fulfillment) -> None:
-    for share in [s for s in order.fulfillment_items if s.fulfillment_id == plan.id]:
-        drop(order.fulfillment_items, share, order.gone)
-    drop(order.fulfillments, plan, order.gone)
-
-
-def _order_confirmed(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+def _order_confirmed(order: Order, event: Event, context: Context, rejected: Container[str]) -> Outcome:
     if order.canceled_at is not None:
         return ignored("order_canceled")
     if order.confirmed_at is not None:
@@ -189,10 +201,10 @@ def _flag(order: Order, flag: str) -> None:
 # -- payments ---------------------------------------------------------------------------------------
 
 
-def _new_transaction(
+def _add_transaction(
     order: Order, event: Event, context: Context, payment_id: str, amount: Decimal = Decimal(0)
 ) -> Transaction:
-    return Transaction(
+    made = Transaction(
         derived(context.now, event.source, event.id, "transaction", payment_id),
         order.id,
         payment_id,
@@ -201,19 +213,24 @@ def _new_transaction(
         created_at=context.now,
         mark=NEW,
     )
-
-
-def _transaction(order: Order, event: Event, context: Context) -> Transaction:
-    for found in order.transactions:
-        if found.payment_id == event.data.paymentId:
-            touch(found)
-            return found
-    made = _new_transaction(order, event, context, event.data.paymentId)
+    payments = order.payments()
     order.transactions.append(made)
+    payments.add(made)
     return made
 
 
-def _payment_succeeded(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+def _transaction(order: Order, event: Event, context: Context) -> Transaction:
+    """The transaction that an event names, to be changed."""
+    payments = order.payments()
+    found = payments.find(event.data.paymentId)
+    if found is None:
+        found = _add_transaction(order, event, context, event.data.paymentId)
+    touch(found)
+    payments.open(found)
+    return found
+
+
+def _payment_succeeded(order: Order, event: Event, context: Context, rejected: Container[str]) -> Outcome:
     data = event.data
     currency = data.currency or context.policy.currency
     if currency != order.currency:
@@ -238,7 +255,7 @@ def _payment_succeeded(order: Order, event: Event, context: Context, waiting: Se
     return ignored("paid_after_expiry") if "expired" in order.flags else DONE
 
 
-def _payment_ended(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+def _payment_ended(order: Order, event: Event, context: Context, rejected: Container[str]) -> Outcome:
     """PaymentFailed and PaymentCanceled."""
     ended = _transaction(order, event, context)
     captured = ended.paid_at is not None or ended.reversed_at is not None
@@ -247,7 +264,7 @@ def _payment_ended(order: Order, event: Event, context: Context, waiting: Sequen
     return DONE
 
 
-def _payment_reversed(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+def _payment_reversed(order: Order, event: Event, context: Context, rejected: Container[str]) -> Outcome:
     taken = _transaction(order, event, context)
     if taken.reversed_at is not None and event.time <= taken.reversed_at:
         return ignored("repeated" if event.time == taken.reversed_at else "overtaken")
@@ -258,7 +275,7 @@ def _payment_reversed(order: Order, event: Event, context: Context, waiting: Seq
     return ignored("overtaken") if before is not None and taken.paid_at == before else DONE
 
 
-def _payment_refunded(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+def _payment_refunded(order: Order, event: Event, context: Context, rejected: Container[str]) -> Outcome:
     try:
         check(event.data.refundedAmount, order.currency or context.policy.currency)
     except MoneyError as error:
@@ -271,7 +288,7 @@ def _payment_refunded(order: Order, event: Event, context: Context, waiting: Seq
     return DONE
 
 
-def _payment_disputed(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+def _payment_disputed(order: Order, event: Event, context: Context, rejected: Container[str]) -> Outcome:
     disputed = _transaction(order, event, context)
     told = event.data.outcome or "open"
     if disputed.dispute not in (None, "open") and told == "open":
@@ -283,9 +300,9 @@ def _payment_disputed(order: Order, event: Event, context: Context, waiting: Seq
 # -- returns ----------------------------------------------------------------------------------------
 
 
-def _return_requested(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+def _return_requested(order: Order, event: Event, context: Context, rejected: Container[str]) -> Outcome:
     data = event.data
-    if find_return(order, data.return_) is not None:
+    if order.goods().back(data.return_) is not None:
         return ignored("repeated")
     shares = match_items(order, data.items)
     if isinstance(shares, Outcome):
@@ -297,9 +314,9 @@ def _return_requested(order: Order, event: Event, context: Context, waiting: Seq
                 f"{quantity} of {item.reference or item.id}, ordered {item.quantity}",
             )
     status, outcome = returns.Status.REQUESTED, DONE
-    if reason := _not_returnable(order, shares):
-        if not any(e.type == "ReturnRejected" and e.data.return_ == data.return_ for e in waiting):
-            return parked(reason)
+    if hindrance := not_returnable(shares):
+        if data.return_ not in rejected:
+            return parked(hindrance[0])
         status, outcome = returns.Status.REJECTED, Outcome(APPLIED, "rejected_already")
     made = Return(
         derived(context.now, event.source, event.id, "return"),
@@ -317,35 +334,30 @@ def _return_requested(order: Order, event: Event, context: Context, waiting: Seq
     order.returns.append(made)
     for item, quantity in shares:
         share_id = derived(context.now, event.source, event.id, "return", item.id)
-        order.return_items.append(ReturnItem(share_id, order.id, made.id, item.id, quantity, NEW))
+        made.shares.append(ReturnItem(share_id, order.id, made.id, item.id, quantity, NEW))
+    order.goods().add_return(made)
+    order.goods().count_return(made)
     return outcome
 
 
-def _not_returnable(order: Order, shares: list[tuple[OrderItem, int]]) -> str | None:
-    """Why these items cannot be returned yet, or None."""
-    holding = {r.id for r in order.returns if r.holds_items()}
+def not_returnable(shares: list[tuple[OrderItem, int]]) -> tuple[str, OrderItem] | None:
+    """Why these items cannot be returned yet, and the first that cannot; or None."""
     for item, quantity in shares:
         if quantity > item.delivered_quantity:
-            return "not_delivered"
-        held = sum(s.quantity for s in order.return_items if s.order_item_id == item.id and s.return_id in holding)
-        if quantity > item.delivered_quantity - held:
-            return "items_held"
+            return "not_delivered", item
+        if quantity > item.delivered_quantity - item.claimed:
+            return "items_held", item
     return None
 
 
-def find_return(order: Order, name: str) -> Return | None:
-    """A return by its reference, else by our id."""
-    found: Return | None = named(order.returns, name)
-    return found
-
-
-def _return_step(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+def _return_step(order: Order, event: Event, context: Context, rejected: Container[str]) -> Outcome:
     """ReturnApproved, ReturnProcessingStarted and ReturnRejected."""
-    found = find_return(order, event.data.return_)
+    found = order.goods().back(event.data.return_)
     if found is None:
         return parked("return_unknown")
     if fire(returns.STEPS, found, event.type):
         touch(found)
+        order.goods().count_return(found)
         return DONE
     if event.type == "ReturnRejected" and found.status == returns.Status.COMPLETED:
         _flag(order, "return_contradicted")
@@ -353,8 +365,8 @@ def _return_step(order: Order, event: Event, context: Context, waiting: Sequence
     return ignored("overtaken")
 
 
-def _return_completed(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
-    found = find_return(order, event.data.return_)
+def _return_completed(order: Order, event: Event, context: Context, rejected: Container[str]) -> Outcome:
+    found = order.goods().back(event.data.return_)
     if found is None:
         return parked("return_unknown")
     stated = event.data.refundAmount
@@ -376,19 +388,8 @@ def _return_completed(order: Order, event: Event, context: Context, waiting: Seq
         stated is not None,
     )
     touch(found)
+    order.goods().count_return(found)
     return DONE
-
-
-# -- shared -----------------------------------------------------------------------------------------
-
-
-def _over_fulfilled(order: Order) -> bool:
-    taken = order.taken()
-    if taken:
-        for item in order.items:
-            if taken.get(item.id, 0) > item.quantity:
-                return True
-    return False
 
 
 _HANDLERS: dict[str, Handler] = {
@@ -416,6 +417,9 @@ _HANDLERS: dict[str, Handler] = {
 }
 _MOVES_ITEMS = frozenset(
     ("FulfillmentCreated", "FulfillmentPacked", "FulfillmentShipped", "FulfillmentDelivered", "FulfillmentFailed",
-     "TrackingUpdated", "ReturnCompleted", "OrderCanceled")
+     "TrackingUpdated", "ReturnCompleted", "OrderCanceled", "OrderExpired")
 )  # fmt: skip
-_MOVES_MONEY = frozenset(("PaymentSucceeded", "PaymentReversed", "ReturnCompleted", "OrderCanceled"))
+_RAISES_TARGETS = frozenset(("PaymentSucceeded", "PaymentReversed", "ReturnCompleted", "OrderCanceled"))
+_MOVES_MONEY = _RAISES_TARGETS | {
+    "PaymentFailed", "PaymentCanceled", "PaymentRefunded", "PaymentDisputed", "OrderExpired",
+}  # fmt: skip

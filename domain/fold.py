@@ -12,6 +12,7 @@ from typing import Any
 from domain.apply import apply
 from domain.order import Order
 from domain.outcome import DEAD, PARKED, Outcome, dead, parked
+from domain.parked import LAST, Parked, came_about, causes_of_return
 from domain.policy import Context
 from domain.reactions import Timer, follow_up_id, react
 from domain.transaction import Transaction
@@ -53,13 +54,13 @@ class FollowUp:
 class Fold:
     """An order, what waits for it, and what its events led to.
 
-    `known_poison` maps (source, id) to a detail: events that failed in an earlier try of the same
-    batch end dead without being applied.
+    `known_poison` maps (source, id) to a detail: events that
+    failed in an earlier try of the same batch end dead without being applied.
     """
 
     order: Order
     context: Context
-    waiting: list[Event] = field(default_factory=list)  # in journal order
+    parked: Parked | None = None  # what waits for the order
     known_poison: dict[tuple[str, str], str] = field(default_factory=dict)
     reacting: bool = True
     deferring: bool = False  # follow-ups are only made; whoever drains their shard folds them
@@ -69,21 +70,44 @@ class Fold:
     refunds: dict[str, Transaction] = field(default_factory=dict)  # by transaction id
     reasons: dict[int, str] = field(default_factory=dict)  # seq → why it waits, as of the last try
 
+    @property
+    def waiting(self) -> list[Event]:
+        """What waits, in journal order."""
+        return self.parked.in_order() if self.parked is not None else []
+
+    def wait(self, events: Iterable[Event]) -> None:
+        """These wait for the order, too, and are tried as soon as anything is applied."""
+        parked = self._waiting()
+        for event in events:
+            parked.add(event)
+
     def take(self, event: Event) -> Outcome:
         """Apply one event that arrived, then whatever it makes applicable."""
         outcome = self._one(event)
         if outcome.kind == PARKED:
-            self.waiting.append(event)
-            self.waiting.sort(key=_seq)
+            parked = self._waiting()
+            parked.file(event, self.order, outcome.reason or "")
             if event.type == "ReturnRejected":  # it settles its own request, should that wait
-                self._retry()
-        elif outcome.kind != DEAD and self.waiting:
-            self._retry()
+                parked.wake(causes_of_return(event.data.return_), LAST)
+                self.retry()
+        elif outcome.kind != DEAD and self.parked:
+            self.parked.wake(came_about(self.order), LAST)
+            self.retry()
         return outcome
 
     def retry(self) -> None:
-        """Try what waits, as the sweep does."""
-        self._retry()
+        """Try what waits and may apply by now, in journal order, until nothing does."""
+        parked = self.parked
+        if parked is None:
+            return
+        while (event := parked.woken()) is not None:
+            outcome = self._one(event, again=True)
+            if outcome.kind == PARKED:
+                parked.file(event, self.order, outcome.reason or "")
+            else:
+                parked.settle(event)
+                if outcome.kind != DEAD:
+                    parked.wake(came_about(self.order), event.seq)
 
     def say_why_parked(self) -> None:
         """Let each event parked here tell what it waits for as of its last try."""
@@ -91,24 +115,19 @@ class Fold:
             if each.outcome.kind == PARKED:
                 each.outcome = parked(self.reasons[each.event.seq])
 
-    def _retry(self) -> None:
-        progress = True
-        while progress and self.waiting:
-            progress = False
-            for event in list(self.waiting):
-                others = [e for e in self.waiting if e is not event]
-                if self._one(event, others, again=True).kind != PARKED:
-                    self.waiting = others
-                    progress = True
+    def _waiting(self) -> Parked:
+        if self.parked is None:
+            self.parked = Parked()
+        return self.parked
 
-    def _one(self, event: Event, waiting: list[Event] | None = None, again: bool = False) -> Outcome:
+    def _one(self, event: Event, again: bool = False) -> Outcome:
         order, before = self.order, self.order.status
         detail = self.known_poison.get((event.source, event.id)) if self.known_poison else None
         try:
             if detail is not None:
                 outcome = dead("bug", detail)
             else:
-                outcome = apply(order, event, self.context, self.waiting if waiting is None else waiting)
+                outcome = apply(order, event, self.context, self.parked.rejected if self.parked is not None else ())
             is_parked = outcome.kind == PARKED
             decided = not is_parked and outcome.kind != DEAD
             if is_parked:
@@ -146,7 +165,3 @@ def fold(order: Order, events: Iterable[Event], context: Context) -> Fold:
     for event in events:
         made.take(event)
     return made
-
-
-def _seq(event: Event) -> int:
-    return event.seq

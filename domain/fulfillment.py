@@ -67,6 +67,8 @@ class Fulfillment:
     failed_at: datetime | None = None
     created_at: datetime | None = None
     mark: int = CLEAN
+    shares: dict[str, FulfillmentItem] = field(default_factory=dict)  # by order item id
+    counted: int = 0  # as what the order's goods have counted its shares
 
     def never_reported_failed(self) -> bool:
         """Guard: it failed only because its order was canceled."""

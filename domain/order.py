@@ -14,10 +14,11 @@ from enum import StrEnum
 from typing import Any
 
 from domain.fulfillment import Fulfillment, FulfillmentItem
+from domain.goods import Goods
 from domain.machine import build, steps
 from domain.parts import CLEAN
+from domain.payments import Payments
 from domain.returns import Return, ReturnItem
-from domain.returns import Status as ReturnStatus
 from domain.transaction import Transaction
 
 
@@ -70,7 +71,6 @@ LIFECYCLE = (
 )
 MACHINE = build(Status, LIFECYCLE)
 
-_NOTHING = Decimal(0)
 BEFORE_PAYMENT = frozenset((S.PENDING, S.FAILED))
 AFTER_DELIVERY = frozenset((S.DELIVERED, S.CONFIRMED, S.RETURN_REQUESTED, S.RETURN_PROCESSING, S.RETURNED))
 
@@ -93,6 +93,12 @@ class OrderItem:
     delivered_quantity: int = 0
     returned_quantity: int = 0
     mark: int = CLEAN
+    taken: int = 0  # in living parcels, the plan aside; these six are kept by the order's goods
+    sent: int = 0  # in parcels that left
+    arrived: int = 0  # in parcels that arrived
+    claimed: int = 0  # in returns that hold them
+    came_back: int = 0  # in completed returns
+    brought: datetime | None = None  # when the last parcel that holds some arrived
 
 
 @dataclass(slots=True, eq=False)
@@ -120,18 +126,38 @@ class Order:
     items: list[OrderItem] = field(default_factory=list)
     transactions: list[Transaction] = field(default_factory=list)
     fulfillments: list[Fulfillment] = field(default_factory=list)
-    fulfillment_items: list[FulfillmentItem] = field(default_factory=list)
     returns: list[Return] = field(default_factory=list)
-    return_items: list[ReturnItem] = field(default_factory=list)
     gone: list[Any] = field(default_factory=list)  # stored parts to delete
+    goods_kept: Goods | None = None
+    payments_kept: Payments | None = None
+
+    @property
+    def fulfillment_items(self) -> list[FulfillmentItem]:
+        """What all parcels hold."""
+        return [share for parcel in self.fulfillments for share in parcel.shares.values()]
+
+    @property
+    def return_items(self) -> list[ReturnItem]:
+        """What all returns hold."""
+        return [share for back in self.returns for share in back.shares]
+
+    def goods(self) -> Goods:
+        """What the order's parcels and returns come to. Whoever changes one tells it so."""
+        kept = self.goods_kept
+        if kept is None:
+            kept = self.goods_kept = Goods(self)
+        return kept
+
+    def payments(self) -> Payments:
+        """What the order's transactions come to. Whoever changes one tells it so."""
+        kept = self.payments_kept
+        if kept is None:
+            kept = self.payments_kept = Payments(self)
+        return kept
 
     def captured(self) -> Decimal:
         """Money captured, refunded or not; not what was reversed."""
-        captured = _NOTHING  # loops, not generators, where every event asks
-        for t in self.transactions:
-            if t.paid_at is not None:
-                captured += t.amount
-        return captured
+        return self.payments().captured
 
     def is_created(self) -> bool:
         """Guard: OrderCreated was applied."""
@@ -139,7 +165,7 @@ class Order:
 
     def is_covered(self) -> bool:
         """Whether captured money, refunded or not, reaches the total."""
-        return self.captured() >= self.total_amount
+        return self.payments().captured >= self.total_amount
 
     def was_covered(self) -> bool:
         """Guard: captured money, refunded, reversed or not, reaches the total.
@@ -147,23 +173,18 @@ class Order:
         A reversal is told before or after what it reverses, and after a parcel has left: only what no
         reversal takes away brings every order of arrival to one status. That the money is gone, the flag says.
         """
-        if self.is_covered():
+        payments = self.payments()
+        if payments.captured >= self.total_amount:
             return True
-        for t in self.transactions:
-            if t.reversed_at is not None:
-                return sum((t.ever_captured() for t in self.transactions), Decimal(0)) >= self.total_amount
-        return False
+        return payments.reversed > 0 and payments.ever_captured() >= self.total_amount
 
     def payment_lives(self) -> bool:
         """Guard: a payment is pending, or captured."""
-        for t in self.transactions:  # noqa: SIM110 - a loop, as in captured
-            if t.lives():
-                return True
-        return False
+        return self.payments().living > 0
 
     def every_payment_failed(self) -> bool:
         """Guard: there were payments, and none of them lives."""
-        return bool(self.transactions) and not self.payment_lives()
+        return bool(self.transactions) and self.payments().living == 0
 
     def is_canceled(self) -> bool:
         """Guard: somebody, or the unpaid timer, canceled it."""
@@ -175,10 +196,7 @@ class Order:
 
     def is_shipped(self) -> bool:
         """Guard: every item to ship has left."""
-        for item in self.items:
-            if item.shipped_quantity < item.quantity:
-                return False
-        return bool(self.items)
+        return self.goods().to_ship == 0 and bool(self.items)
 
     def has_items_to_ship(self) -> bool:
         """Guard: an item has yet to leave."""
@@ -186,10 +204,7 @@ class Order:
 
     def is_delivered(self) -> bool:
         """Guard: every item has arrived."""
-        for item in self.items:
-            if item.delivered_quantity < item.quantity:
-                return False
-        return bool(self.items)
+        return self.goods().to_arrive == 0 and bool(self.items)
 
     def awaits_items(self) -> bool:
         """Guard: an item has yet to arrive."""
@@ -201,7 +216,7 @@ class Order:
 
     def has_open_return(self) -> bool:
         """Guard: a return is neither rejected nor completed."""
-        return any(r.is_open() for r in self.returns)
+        return bool(self.returns) and self.goods().open_returns > 0
 
     def no_open_return(self) -> bool:
         """Guard: every return is rejected or completed."""
@@ -209,7 +224,7 @@ class Order:
 
     def processes_return(self) -> bool:
         """Guard: an open return is being processed."""
-        return any(r.status == ReturnStatus.PROCESSING for r in self.returns)
+        return bool(self.returns) and self.goods().processing > 0
 
     def only_requests_returns(self) -> bool:
         """Guard: returns are open, and none is being processed yet."""
@@ -217,8 +232,7 @@ class Order:
 
     def is_returned(self) -> bool:
         """Guard: no return is open and every item came back."""
-        everything = bool(self.items) and all(i.returned_quantity >= i.quantity for i in self.items)
-        return everything and not self.has_open_return()
+        return bool(self.items) and self.goods().to_return == 0 and not self.has_open_return()
 
     def last_delivery(self) -> datetime | None:
         """When the last parcel arrived, as far as we know."""
@@ -226,35 +240,15 @@ class Order:
 
     def plan(self) -> Fulfillment | None:
         """The fulfillment that the order started by itself, as long as there is something left in it."""
-        for parcel in self.fulfillments:
-            if parcel.planned:
-                return parcel
-        return None
-
-    def taken(self) -> dict[str, int]:
-        """item id → how many of it are in living fulfillments, the plan aside."""
-        found: dict[str, int] = {}
-        living = []
-        for parcel in self.fulfillments:
-            if not parcel.planned and parcel.lives():
-                living.append(parcel.id)
-        if living:
-            for share in self.fulfillment_items:
-                if share.fulfillment_id in living:
-                    found[share.order_item_id] = found.get(share.order_item_id, 0) + share.quantity
-        return found
+        return self.goods().plan if self.fulfillments else None
 
     def open_shares(self) -> list[tuple[OrderItem, int]]:
         """What no living fulfillment has, the plan aside: (item, quantity), empty ones left out."""
-        taken = self.taken()
-        if not taken:
+        if not self.fulfillments:
             return [(item, item.quantity) for item in self.items]
-        left = []
-        for item in self.items:
-            quantity = item.quantity - taken.get(item.id, 0)
-            if quantity > 0:
-                left.append((item, quantity))
-        return left
+        if self.goods().open == 0:
+            return []
+        return [(item, item.quantity - item.taken) for item in self.items if item.quantity > item.taken]
 
 
 STEPS = steps(MACHINE, Order)

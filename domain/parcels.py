@@ -6,8 +6,8 @@ order they came in: the items' shipped, delivered and returned quantities, and w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from bisect import bisect_left
+from collections.abc import Container, Sequence
 
 from domain import fulfillment
 from domain.fulfillment import RANK, Fulfillment, FulfillmentItem, Status
@@ -17,7 +17,6 @@ from domain.order import Order, OrderItem
 from domain.outcome import APPLIED, DONE, Outcome, dead, ignored, parked
 from domain.parts import NEW, drop, touch
 from domain.policy import Context
-from domain.returns import Status as ReturnStatus
 from events.catalogue import Event, Share, tracking_key
 from events.envelope import OWN_SOURCE
 
@@ -25,25 +24,14 @@ from events.envelope import OWN_SOURCE
 MOVEMENT = frozenset(("picked_up", "in_transit", "out_for_delivery", "ready_for_pickup", "delivery_failed"))
 
 
-def named(parts: Sequence[Any], name: str) -> Any:
-    """The part whose `reference` is `name`, else the one whose id it is, else None."""
-    for part in parts:
-        if part.reference == name:
-            return part
-    if own := bare(name):
-        for part in parts:
-            if part.id == own:
-                return part
-    return None
-
-
 def match_items(order: Order, shares: Sequence[Share] | None) -> list[tuple[OrderItem, int]] | Outcome:
     """(item, quantity) for what an event lists; None means all of the order's. Dead where one is unknown."""
     if shares is None:
         return [(item, item.quantity) for item in order.items]
     found: dict[str, tuple[OrderItem, int]] = {}
+    goods = order.goods()
     for share in shares:
-        item = named(order.items, share.item)
+        item = goods.line(share.item)
         if item is None:
             known = ", ".join(i.reference or i.id for i in order.items[:5])
             return dead(
@@ -54,12 +42,12 @@ def match_items(order: Order, shares: Sequence[Share] | None) -> list[tuple[Orde
     return list(found.values())
 
 
-def parcel_step(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+def parcel_step(order: Order, event: Event, context: Context, rejected: Container[str]) -> Outcome:
     """FulfillmentCreated, -Packed, -Shipped, -Delivered and -Failed."""
     data = event.data
     if order.canceled_at is None and not order.was_covered():
         return parked("not_paid")
-    parcel = named(order.fulfillments, data.fulfillment)
+    parcel = order.goods().parcel(data.fulfillment)
     if event.type == "FulfillmentFailed":
         return _failed(order, event, parcel)
     shares = match_items(order, data.items)
@@ -79,6 +67,7 @@ def parcel_step(order: Order, event: Event, context: Context, waiting: Sequence[
             mark=NEW,
         )
         order.fulfillments.append(parcel)
+        order.goods().add_parcel(parcel)
         parcel.items_step = 0 if data.items is None else rank
         _list_items(order, parcel, shares, event, context)
     parcel.planned = False  # somebody drives it by its name: what it holds now is its own
@@ -86,18 +75,18 @@ def parcel_step(order: Order, event: Event, context: Context, waiting: Sequence[
     if data.items is not None and rank > parcel.items_step:
         parcel.items_step = rank
         relisted = _list_items(order, parcel, shares, event, context)
-    _name_parcel(parcel, data.carrier, data.trackingNumber, rank)
+    _name_parcel(order, parcel, data.carrier, data.trackingNumber, rank)
     touch(parcel)
     outcome = _move(order, event, parcel, event.type)
     return DONE if relisted and outcome.reason == "overtaken" else outcome
 
 
-def tracking_updated(order: Order, event: Event, context: Context, waiting: Sequence[Event]) -> Outcome:
+def tracking_updated(order: Order, event: Event, context: Context, rejected: Container[str]) -> Outcome:
     """A carrier's scan: movement implies shipped, delivered implies all before it; the rest is timeline."""
     data = event.data
     key = tracking_key(data.carrier, data.trackingNumber)
     # By id: the last one's outcome is the event's, and a loaded order lists them in another sequence.
-    tracked = sorted((f for f in order.fulfillments if key in f.parcels), key=lambda f: f.id)
+    tracked = sorted(order.goods().tracked(key), key=lambda f: f.id)
     if not tracked:
         return parked("parcel_unknown")
     if data.status == "delivered":
@@ -120,56 +109,42 @@ def tracking_updated(order: Order, event: Event, context: Context, waiting: Sequ
 
 
 def recount(order: Order, event: Event, context: Context) -> None:
-    """Count anew what hangs on parcels and returns: the items' quantities, and what is left in the plan."""
-    left: dict[str, bool] = {}  # parcel id → whether it arrived
-    for parcel in order.fulfillments:
-        if parcel.has_left():
-            left[parcel.id] = parcel.status == Status.DELIVERED
-    shipped: dict[str, int] = {}
-    delivered: dict[str, int] = {}
-    if left:
-        for share in order.fulfillment_items:
-            arrived = left.get(share.fulfillment_id)
-            if arrived is not None:
-                item_id = share.order_item_id
-                shipped[item_id] = shipped.get(item_id, 0) + share.quantity
-                if arrived:
-                    delivered[item_id] = delivered.get(item_id, 0) + share.quantity
-    returned: dict[str, int] = {}
-    if order.returns:
-        back = {r.id for r in order.returns if r.status == ReturnStatus.COMPLETED}
-        for each in order.return_items:
-            if each.return_id in back:
-                returned[each.order_item_id] = returned.get(each.order_item_id, 0) + each.quantity
-    for item in order.items:
-        quantity = item.quantity
-        gone, here, back_again = shipped.get(item.id, 0), delivered.get(item.id, 0), returned.get(item.id, 0)
-        counted = (gone if gone < quantity else quantity, here if here < quantity else quantity, back_again)
-        if counted != (item.shipped_quantity, item.delivered_quantity, item.returned_quantity):
-            item.shipped_quantity, item.delivered_quantity, item.returned_quantity = counted
-            touch(item)
-    plan = order.plan()
+    """Let what hangs on parcels and returns follow them: the items' quantities, and what is left in the plan."""
+    goods = order.goods()
+    moved = goods.settle()
+    plan = goods.plan
     if plan is not None:
-        shares = order.open_shares()
-        _list_items(order, plan, shares, event, context)
-        if not shares:
-            drop(order.fulfillments, plan, order.gone)
+        for item in moved:
+            _hold(order, plan, item.id, max(item.quantity - item.taken, 0), event, context)
+        if not plan.shares:
+            drop_plan(order)
+
+
+def drop_plan(order: Order) -> None:
+    """Take the plan out; nothing is left in it."""
+    goods = order.goods()
+    if (plan := goods.plan) is not None:
+        goods.drop_plan()
+        order.fulfillments.remove(plan)
+        drop(plan, order.gone)
 
 
 def _planned(order: Order, event: Event, context: Context) -> Outcome:
     """Our own follow-up: start a plan with all that is open, unless that was done or is no longer due."""
-    if order.canceled_at is not None or order.plan() is not None or not order.open_shares():
+    if order.canceled_at is not None or order.plan() is not None or not (shares := order.open_shares()):
         return ignored("overtaken")
-    order.fulfillments.append(
-        Fulfillment(
-            bare(event.data.fulfillment) or derived(context.now, event.source, event.id, "fulfillment"),
-            order.id,
-            None,
-            planned=True,
-            created_at=context.now,
-            mark=NEW,
-        )
+    plan = Fulfillment(
+        bare(event.data.fulfillment) or derived(context.now, event.source, event.id, "fulfillment"),
+        order.id,
+        None,
+        planned=True,
+        created_at=context.now,
+        mark=NEW,
     )
+    order.fulfillments.append(plan)
+    order.goods().add_parcel(plan)
+    order.goods().count_parcel(plan)
+    _list_items(order, plan, shares, event, context)
     return DONE
 
 
@@ -183,18 +158,22 @@ def _failed(order: Order, event: Event, parcel: Fulfillment | None) -> Outcome:
 
 def _move(order: Order, event: Event, parcel: Fulfillment, trigger: str) -> Outcome:
     """Record the fact with its time, then let the machine stand at the furthest step."""
-    before = parcel.status
+    before, goods = parcel.status, order.goods()
     if trigger == "FulfillmentShipped":
         parcel.shipped_at = min(parcel.shipped_at or event.time, event.time)
     elif trigger == "FulfillmentDelivered":
-        parcel.delivered_at = min(parcel.delivered_at or event.time, event.time)
+        known, parcel.delivered_at = parcel.delivered_at, min(parcel.delivered_at or event.time, event.time)
+        if known is not None and known != parcel.delivered_at:
+            goods.arrived_earlier(parcel, known)
     elif trigger == "FulfillmentFailed":
         parcel.failed_at = min(parcel.failed_at or event.time, event.time)
     moved = fire(fulfillment.STEPS, parcel, trigger)
+    if order.canceled_at is not None and not parcel.has_left():
+        fire(fulfillment.STEPS, parcel, "OrderCanceled")
+    goods.count_parcel(parcel)
     if order.canceled_at is not None:
         if parcel.has_left():
             return ignored("shipped_after_cancel")
-        fire(fulfillment.STEPS, parcel, "OrderCanceled")
         return ignored("order_canceled") if trigger != "FulfillmentFailed" else DONE
     if trigger == "FulfillmentDelivered" and before in (Status.PENDING, Status.PACKED):
         return Outcome(APPLIED, implied="FulfillmentShipped")
@@ -203,7 +182,7 @@ def _move(order: Order, event: Event, parcel: Fulfillment, trigger: str) -> Outc
     return ignored("overtaken")
 
 
-def _name_parcel(parcel: Fulfillment, carrier: str | None, number: str | None, rank: int) -> None:
+def _name_parcel(order: Order, parcel: Fulfillment, carrier: str | None, number: str | None, rank: int) -> None:
     """Who carries it: what the furthest step says; of two in one step, the same one in either order."""
     if carrier is not None and (rank, carrier) > (parcel.carrier_step, parcel.carrier or ""):
         parcel.carrier, parcel.carrier_step = carrier, rank
@@ -211,8 +190,10 @@ def _name_parcel(parcel: Fulfillment, carrier: str | None, number: str | None, r
         parcel.tracking_number, parcel.tracking_step = number, rank
     if number is not None and carrier is not None:
         key = tracking_key(carrier, number)
-        if key not in parcel.parcels:
-            parcel.parcels = sorted([*parcel.parcels, key])
+        place = bisect_left(parcel.parcels, key)
+        if parcel.parcels[place : place + 1] != [key]:
+            parcel.parcels.insert(place, key)
+            order.goods().track(parcel, key)
 
 
 def _list_items(
@@ -225,17 +206,28 @@ def _list_items(
     """Make the parcel hold exactly `shares`; whether that changed anything."""
     changed = False
     wanted = {item.id: quantity for item, quantity in shares}
-    for share in [s for s in order.fulfillment_items if s.fulfillment_id == parcel.id]:
-        quantity = wanted.pop(share.order_item_id, None)
-        if quantity is None:
-            drop(order.fulfillment_items, share, order.gone)
-            changed = True
-        elif quantity != share.quantity:
-            share.quantity = quantity
-            touch(share)
-            changed = True
+    for item_id in [each for each in parcel.shares if each not in wanted]:
+        changed |= _hold(order, parcel, item_id, 0, event, context)
     for item_id, quantity in wanted.items():
-        share_id = derived(context.now, event.source, event.id, parcel.id, item_id)
-        order.fulfillment_items.append(FulfillmentItem(share_id, order.id, parcel.id, item_id, quantity, NEW))
-        changed = True
+        changed |= _hold(order, parcel, item_id, quantity, event, context)
     return changed
+
+
+def _hold(order: Order, parcel: Fulfillment, item_id: str, quantity: int, event: Event, context: Context) -> bool:
+    """Make the parcel hold so many of one item, or none; whether that changed anything."""
+    share = parcel.shares.get(item_id)
+    before = share.quantity if share is not None else 0
+    if quantity == before:
+        return False
+    if share is None:
+        share_id = derived(context.now, event.source, event.id, parcel.id, item_id)
+        parcel.shares[item_id] = FulfillmentItem(share_id, order.id, parcel.id, item_id, quantity, NEW)
+    elif quantity:
+        share.quantity = quantity
+        touch(share)
+    else:
+        del parcel.shares[item_id]
+        drop(share, order.gone)
+    if parcel.counted:
+        order.goods().put(parcel, item_id, quantity - before)
+    return True

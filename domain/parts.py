@@ -11,6 +11,12 @@ from typing import Protocol, TypeVar
 
 CLEAN, DIRTY, FILLED, NEW, GONE = range(5)
 
+# Fields that are no columns: marks, and what is counted from other parts (domain/goods.py, domain/payments.py).
+NOT_STORED = frozenset(
+    ("mark", "gone", "created_at", "goods_kept", "payments_kept", "taken", "sent", "arrived", "claimed", "came_back",
+     "brought", "counted", "shares", "worth", "highest")
+)  # fmt: skip
+
 
 class Part(Protocol):
     """Anything with a mark."""
@@ -27,9 +33,8 @@ def touch(part: Part) -> None:
         part.mark = DIRTY
 
 
-def drop(parts: list[P], part: P, gone: list[P]) -> None:
-    """Take `part` out; `gone` keeps it for storage unless it was never stored."""
-    parts.remove(part)
+def drop(part: P, gone: list[P]) -> None:
+    """Note that `part` is no more; `gone` keeps it for storage unless it was never stored."""
     if part.mark != NEW:
         part.mark = GONE
         gone.append(part)

@@ -50,12 +50,10 @@ def react(order: Order, before: str, event: Event, context: Context) -> Reaction
         name = shown("fulfillments", derived(context.now, event.source, event.id, "plan"))
         items = [{"item": item.reference or shown("order-items", item.id), "quantity": n} for item, n in shares]
         follow_ups.append(("FulfillmentCreated", {"fulfillment": name, "items": items}))
-    for back in order.returns:
+    for back in order.goods().unanswered.values() if order.returns else ():
         name = back.reference or shown("returns", back.id)
-        if back.status == ReturnStatus.REQUESTED and not back.for_staff:
-            follow_ups.append(("ReturnApproved", {"return": name, "by": "policy"}))
-        elif back.status == ReturnStatus.APPROVED:
-            follow_ups.append(("ReturnProcessingStarted", {"return": name, "by": "policy"}))
+        step = "ReturnApproved" if back.status == ReturnStatus.REQUESTED else "ReturnProcessingStarted"
+        follow_ups.append((step, {"return": name, "by": "policy"}))
     policy = context.policy
     if before == Status.NEW and status in BEFORE_PAYMENT and policy.unpaid_after is not None:
         timers.append(_timer(order, UNPAID, event.time + policy.unpaid_after, context))
@@ -63,10 +61,9 @@ def react(order: Order, before: str, event: Event, context: Context) -> Reaction
     if arriving and policy.confirm_after is not None and not order.confirmed_at:
         arrived = order.last_delivery() or event.time
         timers.append(_timer(order, CONFIRM, arrived + policy.confirm_after, context))
-    for transaction in order.transactions:
-        if transaction.target_raised:
-            transaction.target_raised = False
-            refunds.append(transaction)
+    payments = order.payments_kept
+    if payments is not None and payments.raised:
+        refunds, payments.raised = payments.raised, []
     return Reactions(follow_ups, timers, refunds) if follow_ups or timers or refunds else None
 
 

@@ -25,29 +25,30 @@ def settle_return_amounts(order: Order) -> None:
     currency's exponent. Once everything is back, what rounding left over goes with the return that was
     completed last (by the time it happened, then by name).
     """
-    completed = [r for r in order.returns if r.status == Status.COMPLETED]
-    unstated = [r for r in completed if not r.refund_stated]
-    if not unstated:
-        return
-    goods = sum((item.total_price for item in order.items), Decimal(0))
-    paid_for_goods = max(goods - order.discount_amount, Decimal(0))
-    shares = {r.id: _share(order, r, goods, paid_for_goods) for r in completed}
-    amounts = {r.id: shares[r.id] for r in unstated}
-    if all(item.returned_quantity >= item.quantity for item in order.items):
-        last = max(unstated, key=lambda r: (r.completed_at, r.reference or _FIRST))
+    goods = order.goods()
+    new, goods.unpriced = goods.unpriced, []
+    price = goods.price()
+    paid_for_goods = max(price - order.discount_amount, Decimal(0))
+    amounts = {r.id: _share(order, r, price, paid_for_goods) for r in new}
+    if goods.to_return == 0:
+        completed = [r for r in order.returns if r.status == Status.COMPLETED]
+        new = [r for r in completed if not r.refund_stated]
+        if not new:
+            return
+        shares = {r.id: _share(order, r, price, paid_for_goods) for r in completed}
+        amounts = {r.id: shares[r.id] for r in new}
+        last = max(new, key=lambda r: (r.completed_at, r.reference or _FIRST))
         amounts[last.id] += paid_for_goods - sum(shares.values(), Decimal(0))
-    for r in unstated:
+    for r in new:
         if r.refund_amount != amounts[r.id]:
             r.refund_amount = amounts[r.id]
             touch(r)
+            goods.count_return(r)
 
 
 def _share(order: Order, back: Return, goods: Decimal, paid_for_goods: Decimal) -> Decimal:
-    prices = {item.id: item.unit_price for item in order.items}
-    price = sum(
-        (prices[s.order_item_id] * s.quantity for s in order.return_items if s.return_id == back.id),
-        Decimal(0),
-    )
+    lines = order.goods().lines
+    price = sum((lines[s.order_item_id].unit_price * s.quantity for s in back.shares), Decimal(0))
     return round_down(price * paid_for_goods / goods, order.currency or "") if goods else Decimal(0)
 
 
@@ -57,7 +58,8 @@ def raise_targets(order: Order) -> None:
     A target never falls, since its refund may have gone out: where a later event shows that another
     payment should have borne it, the sum over all payments, reversed ones too, still never exceeds what is due.
     """
-    if not order.returns and order.canceled_at is None and order.captured() <= order.total_amount:
+    nothing_back = not order.returns or order.goods().due_back == 0
+    if nothing_back and order.canceled_at is None and order.captured() <= order.total_amount:
         return  # nothing is due; most payments end here
     payments, due = captured(order), targets(order)
     left = sum(due, Decimal(0)) - sum((t.refund_target for t in order.transactions), Decimal(0))
@@ -65,7 +67,7 @@ def raise_targets(order: Order) -> None:
         rise = min(target - transaction.refund_target, left)
         if rise > 0:
             transaction.refund_target += rise
-            transaction.target_raised = True
+            order.payments().raised.append(transaction)
             left -= rise
             touch(transaction)
 
@@ -76,7 +78,7 @@ def lacks_reversed_money(order: Order) -> bool:
     Money that went back as too much, before the reversal of another payment showed that it was not,
     is lacking, too.
     """
-    if order.canceled_at is not None or all(t.reversed_at is None for t in order.transactions):
+    if order.canceled_at is not None or order.payments().reversed == 0:
         return False
     if not order.is_covered():
         return order.was_covered() or any(t.is_reversed() for t in order.transactions)
@@ -106,10 +108,7 @@ def targets(order: Order) -> list[Decimal]:
     for t in payments:
         kept.append(min(t.amount, owed))
         owed -= kept[-1]
-    back = sum(
-        (r.refund_amount or Decimal(0) for r in order.returns if r.status == Status.COMPLETED),
-        Decimal(0),
-    )
+    back = order.goods().due_back
     for i in reversed(range(len(kept))):
         given = min(kept[i], back)
         kept[i] -= given

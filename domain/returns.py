@@ -5,7 +5,7 @@ Completed and rejected contradict each other; the first to commit wins and the o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -53,6 +53,9 @@ class Return:
     completed_at: datetime | None = None
     created_at: datetime | None = None
     mark: int = CLEAN
+    shares: list[ReturnItem] = field(default_factory=list)
+    counted: int = 0  # as what the order's goods have counted its shares
+    worth: Decimal = Decimal(0)  # how much of what is due back the order's goods have counted for it
 
     def is_open(self) -> bool:
         """Neither rejected nor completed."""

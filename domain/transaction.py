@@ -10,6 +10,7 @@ captures are kept, as soon as there are two or a reversal.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -61,7 +62,7 @@ class Transaction:
     captures: list[str] = field(default_factory=list)  # "time amount" of each, sorted; empty where all say the same
     created_at: datetime | None = None
     mark: int = CLEAN
-    target_raised: bool = False  # this batch raised refund_target: a refund is to be made
+    highest: Decimal | None = None  # of the captures, once somebody asks
 
     def capture(self, amount: Decimal, at: datetime) -> None:
         """Note a capture of `amount` that happened at `at`."""
@@ -73,9 +74,20 @@ class Transaction:
                 return
         self._keep_only_capture()
         told = _written(amount, at)
-        if told not in self.captures:
-            self.captures = sorted([*self.captures, told])
-        self._weigh()
+        place = bisect_left(self.captures, told)
+        if self.captures[place : place + 1] == [told]:
+            return
+        first = not self.captures
+        self.captures.insert(place, told)
+        if self.highest is not None:
+            self.highest = max(self.highest, amount)
+        if self.reversed_at is not None and at <= self.reversed_at:
+            if self.paid_at is None:  # what may come again
+                self.amount = amount if first else max(self.amount, amount)
+        elif self.paid_at is None:
+            self.amount, self.paid_at = amount, at
+        else:
+            self.amount, self.paid_at = max(self.amount, amount), min(self.paid_at, at)
 
     def reverse(self, at: datetime) -> None:
         """Note a reversal that happened at `at`: what was captured until then counts no more."""
@@ -86,7 +98,9 @@ class Transaction:
     def ever_captured(self) -> Decimal:
         """The highest amount that was ever captured, reversed or not."""
         if self.captures:
-            return max(amount for _, amount in map(_read, self.captures))
+            if self.highest is None:
+                self.highest = max(amount for _, amount in map(_read, self.captures))
+            return self.highest
         return self.amount if self.paid_at is not None else Decimal(0)
 
     def is_reversed(self) -> bool:

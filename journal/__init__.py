@@ -23,6 +23,7 @@ deliveries    changes on their way to subscribers: claimed, settled, replayed
 subscriptions who is told of changes, where, with which secrets
 dispatch      sends what is due: many at once, a share a receiver
 documents     orders as the contract's documents
+timeline      an order's readable history, by pages
 verify        state is a fold of the journal: folds it anew and compares
 account       what became of everything accepted
 """

@@ -28,8 +28,10 @@ from domain.fold import Fold, Poisoned, Settled
 from domain.ids import fresh
 from domain.order import Order
 from domain.outcome import Outcome, dead, parked
+from domain.parked import Parked
 from domain.parts import NEW, touch
 from domain.policy import Context
+from domain.weight import weight
 from events.catalogue import Event
 from journal import changes, writing
 from journal.entries import Entry, read, shard_of
@@ -57,6 +59,9 @@ from storage.hot import Writes
 __all__ = ["Clash", "Report", "Shop", "clock", "is_of_the_moment", "settle", "settle_carefully"]
 
 
+LIGHT = 64  # lines: an event about no more is folded however full its batch is
+
+
 class _Again(Exception):
     """Some events are poison; fold the batch anew without them."""
 
@@ -75,6 +80,7 @@ class Report:
     held: set[str] = field(default_factory=set)  # ids of the orders that somebody else held
     orders: dict[str, Order] = field(default_factory=dict)  # of one settling: by id, as they came to be
     results: Sequence[Result] = ()  # of one settling
+    rest: frozenset[int] = frozenset()  # of one settling: numbers of entries that were left, as the batch was full
 
 
 def settle(
@@ -90,6 +96,7 @@ def settle(
     locked: Mapping[str, Order] | None = None,
     defer: list[Entry] | None = None,
     around: bool = False,
+    work: int | None = None,
 ) -> Report:
     """Apply `entries` and write what became of them.
 
@@ -99,14 +106,15 @@ def settle(
     With `defer`, what follows from them is journaled and added to that list, to be published once this is
     committed; else it is applied here and now. Also try again what waits for the orders `retry`, and under
     `retry_keys` that those have claimed. `locked` is for entries that this transaction has journaled itself: orders
-    by id that it has locked and loaded already; they are used up.
+    by id that it has locked and loaded already; they are used up. Once the events are about more lines than `work`,
+    further heavy ones, and what comes after them in their orders, are left as they are (`Report.rest`).
 
     Errors: one `is_of_the_moment`: roll back, drain again. Any other: `settle_carefully`.
     """
     kept = Kept(locked=locked or {})
     make = partial(
         Batch, context=context, shop=shop, kept=kept, retry_keys=retry_keys, only=only,
-        fresh=locked is not None, deferring=defer is not None, around=around,
+        fresh=locked is not None, deferring=defer is not None, around=around, work=work,
     )  # fmt: skip
     while True:
         mine = [entry for entry in entries if entry.seq not in kept.left]
@@ -279,9 +287,9 @@ def _fold_all(conn: Connection, batch: Batch) -> None:
         orders[new_id] = Order(new_id, number, shard_of(number, batch.shop.shards), mark=NEW)
     waiting = look_beside(conn, batch, orders)
     for order in orders.values():
-        batch.folds[order.id] = Fold(
-            order, batch.context, waiting.get(order.id, []), batch.kept.poison, deferring=batch.deferring
-        )
+        early = waiting.get(order.id)
+        parked = Parked(early) if early else None
+        batch.folds[order.id] = Fold(order, batch.context, parked, batch.kept.poison, deferring=batch.deferring)
     spoilt = _fold_each(batch, {**ids, **made}, owner)
     for fold in batch.folds.values():
         if fold.order.id in batch.retry or waiting.get(fold.order.id):
@@ -312,6 +320,7 @@ def _fold_each(batch: Batch, by_number: dict[str, str], owner: dict[str, str | N
     """Fold the batch's events in journal order; the ids of orders that poison left half changed."""
     history = {entry.seq for entry in batch.entries if entry.held}
     spoilt: set[str] = set()
+    spent, full = 0, set()
     for seq in sorted(batch.events):
         event, keys = batch.events[seq], batch.named[seq]
         number = event.subject
@@ -322,6 +331,13 @@ def _fold_each(batch: Batch, by_number: dict[str, str], owner: dict[str, str | N
             batch.without_order.append((seq, parked(reason), key))
             continue
         fold = batch.folds[order_id]
+        if batch.work is not None:
+            heavy = weight(fold.order, event)
+            if order_id in full or (heavy > LIGHT and spent and spent + heavy > batch.work):
+                full.add(order_id)
+                batch.rest.add(seq)
+                continue
+            spent += heavy
         if seq in history and not fold.order.held:
             fold.order.held = True
             touch(fold.order)
@@ -363,15 +379,15 @@ def _write(conn: Connection, batch: Batch) -> tuple[Report, list[Entry]]:
     writes.run(conn)
     changes.record(conn, folds, batch.told, now)
     outcomes = Counter(row.outcome.kind for row in rows)
-    report = Report(outcomes, batch.known, orders={fold.order.id: fold.order for fold in folds}, results=rows)
-    return report, follow_ups
+    orders = {fold.order.id: fold.order for fold in folds}
+    return Report(outcomes, batch.known, orders=orders, results=rows, rest=frozenset(batch.rest)), follow_ups
 
 
 def _moved(batch: Batch, folds: list[Fold]) -> list[tuple[int, str, str]]:
     """(seq, order id, reason) of events that wait on, but for another reason, or under their order now."""
     found = []
     for fold in folds:
-        for event in fold.waiting:
+        for event in fold.waiting if fold.parked else ():
             stored = batch.was_parked.get(event.seq)
             now = (fold.order.id, fold.reasons.get(event.seq, stored[1] if stored else ""))
             if stored is not None and stored != now:

@@ -145,12 +145,12 @@ def _document(change: _Change, stamps: Any) -> Document:
         case "transactions":
             made = documents.of_transaction(part)
         case "fulfillments":
-            inside = [share.id for share in order.fulfillment_items if share.fulfillment_id == part.id]
+            inside = [share.id for share in part.shares.values()]
             made = {**documents.of_fulfillment(part), "items": _named("fulfillment-items", inside)}
         case "fulfillment-items":
             made = documents.of_fulfillment_item(part)
         case "returns":
-            inside = [share.id for share in order.return_items if share.return_id == part.id]
+            inside = [share.id for share in part.shares]
             made = {**documents.of_return(part, {}), "items": _named("return-items", inside)}
         case _:
             made = documents.of_return_item(part)

@@ -8,7 +8,6 @@ appears nowhere.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,11 +19,9 @@ from sqlalchemy import Connection, text
 
 from domain.ids import bare, shown
 from domain.order import Order, Status
-from domain.outcome import REASONS
 from storage.literals import array
 
 Document = dict[str, Any]
-WAITING = "waiting"  # accepted, and not decided yet
 
 _NUMBER = text(
     "select order_number from orders where order_number = :name or id = cast(:id as uuid) "
@@ -45,17 +42,20 @@ _PERSONAL = text("select id, fields from personal where id = any(cast(:ids as uu
 def document_of(conn: Connection, order: Order) -> Document:
     """An order as folded, such as `as_known_at` gives it, with all that hangs on it; it has no times of writing."""
     names = _personal(conn, [order, *order.returns])
-    inside: dict[str, list[Document]] = defaultdict(list)
-    for share in order.fulfillment_items:
-        inside[share.fulfillment_id].append(of_fulfillment_item(share))
-    for back in order.return_items:
-        inside[back.return_id].append(of_return_item(back))
     joins = {
         "products": join([of_order_item(i) for i in sorted(order.items, key=lambda item: item.position)]),
         "transactions": join([of_transaction(t) for t in order.transactions]),
-        "fulfillments": join([{**of_fulfillment(f), "items": join(inside[f.id])} for f in order.fulfillments]),
+        "fulfillments": join(
+            [
+                {**of_fulfillment(f), "items": join([of_fulfillment_item(s) for s in f.shares.values()])}
+                for f in order.fulfillments
+            ]
+        ),
         "returns": join(
-            [{**of_return(r, names.get(r.personal_id, {})), "items": join(inside[r.id])} for r in order.returns]
+            [
+                {**of_return(r, names.get(r.personal_id, {})), "items": join([of_return_item(s) for s in r.shares])}
+                for r in order.returns
+            ]
         ),
     }
     return of_order(order, names.get(order.personal_id, {}), joins)
@@ -291,65 +291,3 @@ def alike(conn: Connection, name: str, most: int = 5) -> list[str]:
 def _shared(one: str, other: str) -> int:
     """How many characters two names begin with alike."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
-
-
-# -- timeline ----------------------------------------------------------------------------------------------
-
-# The events of an order: those with a result that names it; those that name it themselves and died before they
-# reached it; and those that name it and are undecided.
-_TIMELINE = text("""
-    with own as (select id, order_number, shard from orders where id = cast(:id as uuid)),
-    seqs as (
-        select t.seq from timeline t where t.order_id = cast(:id as uuid)
-        union
-        select d.seq from dead_letters d join journal j on j.seq = d.seq left join corrections c on c.seq = d.seq
-            join own on own.order_number = case when c.seq is null then j.subject else c.subject end
-        union
-        select u.seq from own join undecided u on u.shard = own.shard and u.subject = own.order_number
-    )
-    select j.seq, j.source, j.event_id, j.type, j.time, j.accepted_at, r.decided_at, r.outcome, r.reason, r.detail,
-           r.apply_number, r.parked_number, r.step_from, r.step_to, r.implied, p.until,
-           coalesce(c.data, j.data) as data, c.seq is not null as corrected, d.deliveries
-    from seqs join journal j using (seq) left join results r using (seq) left join parked p using (seq)
-    left join corrections c using (seq)
-    cross join lateral (select 1 + count(*) as deliveries from duplicates where duplicates.seq = j.seq) d
-    where (cast(:at as timestamptz) is null or j.accepted_at <= :at)
-      and (r.order_id is null or r.order_id = cast(:id as uuid))
-    order by r.decided_at nulls last, coalesce(r.apply_number, r.parked_number) nulls last,
-             r.apply_number nulls last, j.seq
-""")
-
-
-def timeline(conn: Connection, order_id: str, at: datetime | None = None) -> list[Document]:
-    """Every event of the order with what became of it, in the order of the decisions, newest last.
-
-    With `at`, the events that were accepted by then; what was decided later counts as undecided.
-    """
-    rows = conn.execute(_TIMELINE, {"id": bare(order_id), "at": at}).all()
-    found = [_happening(row, at) for row in rows]
-    return sorted(found, key=lambda entry: entry["outcome"] == WAITING)  # stable: the others stay as they are
-
-
-def _happening(row: Any, at: datetime | None) -> Document:
-    decided = row.outcome is not None and (at is None or row.decided_at <= at)
-    return {
-        "seq": row.seq,
-        "source": row.source,
-        "id": row.event_id,
-        "type": row.type,
-        "time": row.time,
-        "acceptedAt": row.accepted_at,
-        "decidedAt": row.decided_at if decided else None,
-        "outcome": row.outcome if decided else WAITING,
-        "reason": row.reason if decided else None,
-        "text": REASONS.get(row.reason, row.reason) if decided and row.reason else None,
-        "detail": row.detail if decided else None,
-        "number": row.apply_number if decided else None,
-        "stepFrom": row.step_from if decided else None,
-        "stepTo": row.step_to if decided else None,
-        "implied": row.implied if decided else None,
-        "until": row.until if decided else None,
-        "deliveries": row.deliveries,
-        "corrected": row.corrected,
-        "data": row.data,
-    }

@@ -21,12 +21,14 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 
 import redis
 from sqlalchemy import Connection, Engine
 
 from domain.policy import Context, Policy
+from domain.weight import is_large
 from journal.batch import Report, Shop, clock, is_of_the_moment, settle, settle_carefully, waited_too_long
 from journal.entries import Entry, decode, read, undecided_after
 from journal.lock_waits import PATIENCE_MS, LockWaits
@@ -38,7 +40,9 @@ SLICE_S = 0.5  # then the other shards' doorbells, and the chores, have their tu
 BATCH = 512  # entries of one commit at most
 PER_SHARD = 16  # a batch is spread over BATCH / PER_SHARD shards at most
 FEW = 4  # entries that are settled at once, as they were rung for; more are worth a look at the other shards first
-BATCH_BYTES = 8_000_000  # of bodies, so that large ones do not fill the memory
+BATCH_BYTES = 512_000  # of bodies: what lists many items is as much work as hundreds of usual events
+WORK = 10_000  # lines of orders that the events of one batch are about, before heavy ones are left for the next
+SLOW_S = 0.25  # a batch that takes longer, and holds a large order, was slow because of it
 TRIES = 5  # of one batch, against deadlocks and rivals, before it is left to the next ring
 LOCK_SPACE = 77_001  # first key of the shards' advisory locks
 
@@ -59,9 +63,8 @@ class _Batch:
     entries: list[Entry] = field(default_factory=list)
     large: list[int] = field(default_factory=list)  # numbers of those whose bodies are read last
     room: int = BATCH_BYTES
-    names: dict[int, dict[bytes, int]] = field(
-        default_factory=lambda: defaultdict(dict)
-    )  # shard → stream's entry: number
+    # shard → entries of its stream, and their numbers
+    names: dict[int, list[tuple[bytes, int]]] = field(default_factory=lambda: defaultdict(list))
     passed: dict[int, tuple[int, int]] = field(default_factory=dict)  # shard → read in the journal: above, up to
 
 
@@ -75,6 +78,8 @@ class Drain:
     shop: Shop
     batch: int = BATCH
     waits: LockWaits = field(default_factory=LockWaits)
+    _slow: set[int] = field(default_factory=set)  # shards with a large order, which are drained each by itself
+    _owed_s: float = 0.0  # how long the other shards have their turn before the next slow one
 
     def answer(self, shard: int, slice_s: float = SLICE_S) -> Report:
         """Drain `shard`, and others that ring beside it, until it is empty or the slice ends.
@@ -107,17 +112,26 @@ class Drain:
         return total
 
     def _window(self, first: int, look: Look, taken: Collection[int]) -> dict[int, int]:
-        """Shards with entries, in turn from the first, as many as fill a batch: shard → entries that wait."""
+        """Shards with entries, in turn from the first, as many as fill a batch: shard → entries that wait.
+
+        One that is slow has a batch of its own, and half of the time at most, as long as others wait.
+        """
         window: dict[int, int] = {}
         waiting = 0
+        slow: dict[int, int] = {}
         shards = len(look.lengths)
         for shard in ((first + i) % shards for i in range(shards)):
             if waiting >= self.batch or len(window) * PER_SHARD >= self.batch:
                 break
             here = look.lengths[shard] or (self.batch if shard in look.behind else 0)
             if here and shard not in taken:
+                if shard in self._slow:
+                    slow[shard] = here
+                    continue
                 window[shard] = here
                 waiting += here
+        if slow and (not window or self._owed_s <= 0):
+            return dict([next(iter(slow.items()))])
         return window
 
     def _batch(
@@ -130,12 +144,13 @@ class Drain:
         """
         careful, around = False, bool(self.waits)
         for attempt in range(1, TRIES + 1):
+            begun = monotonic()
             try:
                 with self.engine.begin() as conn:
                     batch = self._read(conn, window, behind, taken, ahead)
                     if not batch.entries and not batch.names:
                         break
-                    way = settle_carefully if careful else settle
+                    way = settle_carefully if careful else partial(settle, work=WORK)
                     context = Context(clock(), self.policy)
                     ripe = self.waits.ripe(batch.entries)
                     report = way(conn, ripe, context, self.shop, around=around)
@@ -153,14 +168,31 @@ class Drain:
                 around = around or waited
                 log.info("drain again, %s: %s", "batch in parts" if careful else "the same batch", error)
             else:
-                done = {
-                    shard: [n for n, seq in names.items() if seq not in stay] for shard, names in batch.names.items()
-                }
-                taken.update(shard for shard, names in batch.names.items() if len(names) > len(done[shard]))
-                return report, self.streams.finish(
-                    {shard: names for shard, names in done.items() if names}, batch.passed
-                )
+                self._pace(window, report, monotonic() - begun)
+                taken.update(entry.shard for entry in batch.entries if entry.seq in stay)
+                return report, self._finish(batch, stay | report.rest)
         return Report(), self.streams.look()
+
+    def _pace(self, window: Mapping[int, int], report: Report, took_s: float) -> None:
+        """Learn from a batch which shards are slow: those whose large orders made it long."""
+        if len(window) == 1 and self._slow.issuperset(window):
+            self._owed_s = took_s
+            if took_s <= SLOW_S / 2:
+                self._slow -= window.keys()
+            return
+        self._owed_s -= took_s
+        if took_s > SLOW_S:
+            self._slow |= {order.shard for order in report.orders.values() if is_large(order)} & window.keys()
+
+    def _finish(self, batch: _Batch, left: Collection[int]) -> Look:
+        """Tell the streams what is done; what was left stays where it is."""
+        done = {shard: [name for name, seq in names if seq not in left] for shard, names in batch.names.items()}
+        for shard, (after, last) in batch.passed.items():
+            waits = [e.seq for e in batch.entries if e.shard == shard and after < e.seq <= last and e.seq in left]
+            if waits:
+                self.streams.fall_behind(shard, after)  # this may have been taken for its last
+                batch.passed[shard] = (after, min(waits) - 1)
+        return self.streams.finish({shard: names for shard, names in done.items() if names}, batch.passed)
 
     def _read(
         self, conn: Connection, window: Mapping[int, int], behind: Mapping[int, int], taken: set[int], ahead: Waiting
@@ -179,7 +211,7 @@ class Drain:
                     break
                 seq, size, entry = decode(event, shard)
                 batch.room -= size
-                batch.names[shard][name] = seq
+                batch.names[shard].append((name, seq))
                 if entry is None:
                     batch.large.append(seq)
                 else:

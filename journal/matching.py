@@ -81,6 +81,8 @@ class Batch:
     folds: dict[str, Fold] = field(default_factory=dict)  # by order id
     was_parked: dict[int, tuple[str | None, str]] = field(default_factory=dict)  # seq → order, reason as stored
     known: int = 0  # entries that had a result already
+    work: int | None = None  # lines that events may be about, before heavy ones are left; None: all are folded
+    rest: set[int] = field(default_factory=set)  # numbers of those
     told: frozenset[str] = frozenset()  # collections whose changes somebody has subscribed to
 
 

@@ -1,13 +1,18 @@
 """Parked events: examined again, as a net, and given up when their time is over.
 
-Nothing should wait for the sweep: what makes an event applicable retries it in its own transaction.
+Nothing should wait for the sweep: what makes an event applicable retries it in its own transaction. So it looks
+where something may have been missed: at orders that changed since it last looked, at keys that an order has claimed
+while an event still waits under them, and by turns at a few of all others. What somebody else holds it leaves for
+its next run.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from random import randrange
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, Row, text
 
 from domain.policy import Context, Policy
 from journal.batch import Clash, Shop, clock, is_of_the_moment, settle
@@ -15,20 +20,26 @@ from storage.literals import array
 
 log = logging.getLogger(__name__)
 AT_ONCE = 200  # orders a transaction
+A_RUN = 2_000  # orders a run; the next one goes on
+TURNS = 512  # runs in which each order has its turn once, whether it changed or not; a power of two
 
-# Orders that events wait for, with the key where an event still waits under one that was claimed.
+# Orders that events wait for, with the keys where an event still waits under one that was claimed.
 _ORDERS = text("""
-    select order_id, array_remove(array_agg(key), null) from (
-        select p.order_id, null as key from parked p where p.order_id is not null
+    select order_id, array_remove(array_agg(key), null) as keys from (
+        select p.order_id, null as key from parked p join orders o on o.id = p.order_id
+        where o.examined is distinct from o.version or hashtext(cast(o.id as text)) & (:turns - 1) = :turn
         union all
         select c.order_id, p.key from parked p join correlations c on c.key = p.key
         where p.order_id is null and c.order_id is not null
-    ) waiting where order_id > cast(:after as uuid) group by order_id order by order_id limit :most
+    ) waiting group by order_id order by order_id limit :most
 """)
-_EXPIRED = text("select seq, order_id, key from parked where until < :now order by seq limit :most")
+_FREE = text("select id from orders where id = any(cast(:ids as uuid[])) order by id for update skip locked")
+_EXAMINED = text("update orders set examined = version where id = any(cast(:ids as uuid[]))")
+_EXPIRED = text("select seq, order_id, key from parked where until < :now and seq > :after order by seq limit :most")
 # The locks that everyone else takes before they touch a parked event, in the same order.
-_LOCK_KEYS = text("select from correlations where key = any(cast(:keys as text[])) order by key for update")
-_LOCK_ORDERS = text("select from orders where id = any(cast(:ids as uuid[])) order by id for update")
+_FREE_KEYS = text(
+    "select key from correlations where key = any(cast(:keys as text[])) order by key for update skip locked"
+)
 _GIVE_UP = text("""
     with gone as (delete from parked where seq = any(cast(:seqs as bigint[])) and until < :now returning seq, reason),
     buried as (
@@ -43,41 +54,70 @@ _GIVE_UP = text("""
 
 
 def sweep(engine: Engine, policy: Policy, shop: Shop) -> tuple[int, int]:
-    """(events that applied after all, events given up). The first should be zero."""
-    applied, after, most = 0, "00000000-0000-0000-0000-000000000000", AT_ONCE
-    while True:
+    """(events that applied after all, events given up). The first should be zero.
+
+    Shape:  one look for a run, then a transaction per 200 orders that changed; none where nothing did.
+    Locks:  the orders it examines; what is locked is skipped.
+    """
+    with engine.connect() as conn:
+        turn = {"turn": randrange(TURNS), "turns": TURNS, "most": A_RUN}
+        waiting = conn.execute(_ORDERS, turn).all()
+    applied = 0
+    for first in range(0, len(waiting), AT_ONCE):
+        rows = waiting[first : first + AT_ONCE]
         try:
-            with engine.begin() as conn:
-                rows = conn.execute(_ORDERS, {"after": after, "most": most}).all()
-                if not rows:
-                    break
-                ids, keys = [row[0] for row in rows], {key for row in rows for key in row[1]}
-                report = settle(conn, [], Context(clock(), policy), shop, retry=ids, retry_keys=keys)
-                applied += sum(report.outcomes.values())
-                after = ids[-1]
-        except Clash:
-            continue
+            applied += _examine(engine, policy, shop, rows)
         except Exception as error:
             if is_of_the_moment(error):
                 raise
-            if most > 1:  # one of these orders is at fault: one by one from here on
-                most = 1
-                continue
-            log.error("order %s: what waits for it is refused: %s", ids[0], error)
-            after = ids[-1]
+            applied += _one_by_one(engine, policy, shop, rows)  # one of these orders is at fault
     return applied, _give_up(engine)
+
+
+def _examine(engine: Engine, policy: Policy, shop: Shop, rows: Sequence[Row[tuple[str, list[str]]]]) -> int:
+    """How many events of these orders applied after all."""
+    while True:
+        try:
+            with engine.begin() as conn:
+                named = {"ids": array([row.order_id for row in rows], "uuid")}
+                free = set(conn.execute(_FREE, named).scalars())
+                if not free:
+                    return 0
+                keys = {key for row in rows if row.order_id in free for key in row.keys}
+                report = settle(conn, [], Context(clock(), policy), shop, retry=free, retry_keys=keys)
+                conn.execute(_EXAMINED, {"ids": array(sorted(free), "uuid")})
+                return sum(report.outcomes.values())
+        except Clash:
+            continue
+
+
+def _one_by_one(engine: Engine, policy: Policy, shop: Shop, rows: Sequence[Row[tuple[str, list[str]]]]) -> int:
+    applied = 0
+    for row in rows:
+        try:
+            applied += _examine(engine, policy, shop, [row])
+        except Exception as error:
+            if is_of_the_moment(error):
+                raise
+            log.error("order %s: what waits for it is refused: %s", row.order_id, error)
+            with engine.begin() as conn:  # until it changes, or has its turn
+                conn.execute(_EXAMINED, {"ids": array([row.order_id], "uuid")})
+    return applied
 
 
 def _give_up(engine: Engine) -> int:
     """Dead-letter what is parked past its time."""
-    given_up = 0
+    given_up = after = 0
     while True:
         with engine.begin() as conn:
             now = clock()
-            rows = conn.execute(_EXPIRED, {"now": now, "most": 1000}).all()
+            rows = conn.execute(_EXPIRED, {"now": now, "after": after, "most": 1000}).all()
             if not rows:
                 return given_up
-            conn.execute(_LOCK_KEYS, {"keys": array(sorted({r.key for r in rows if r.key}), "text")})
-            conn.execute(_LOCK_ORDERS, {"ids": array(sorted({r.order_id for r in rows if r.order_id}), "uuid")})
-            conn.execute(_GIVE_UP, {"seqs": array([r.seq for r in rows], "bigint"), "now": now})
-            given_up += len(rows)
+            after = rows[-1].seq
+            keys = {"keys": array(sorted({r.key for r in rows if r.key}), "text")}
+            ids = {"ids": array(sorted({r.order_id for r in rows if r.order_id}), "uuid")}
+            free = {*conn.execute(_FREE_KEYS, keys).scalars(), *conn.execute(_FREE, ids).scalars(), None}
+            seqs = [r.seq for r in rows if r.key in free and r.order_id in free]
+            conn.execute(_GIVE_UP, {"seqs": array(seqs, "bigint"), "now": now})
+            given_up += len(seqs)

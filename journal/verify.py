@@ -8,7 +8,7 @@ made stands in the journal. `held` alone is no part of the fold; it is taken ove
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
@@ -23,6 +23,7 @@ from domain.fulfillment import Fulfillment, FulfillmentItem
 from domain.ids import shown
 from domain.order import Order, OrderItem
 from domain.order import Status as OrderStatus
+from domain.parts import NOT_STORED
 from domain.policy import Context, Policy
 from domain.returns import Return, ReturnItem
 from domain.transaction import Transaction
@@ -34,9 +35,12 @@ from storage.literals import array
 from storage.migrate import shards_fixed
 
 CHUNK = 500  # orders that are in memory at a time, and read in one snapshot
+EVENTS = 5_000  # events that are, likewise; an order with more is read so many at a time
+PAGE = 200  # events of a long history that are read at once: each may hold a thousand lines
 
 Notice = Callable[[str, object, object], None]  # path, what is stored, what the fold says
 Progress = Callable[[int, int], None]  # orders done, orders in all
+Rejections = dict[tuple[str, str], list[tuple[int, int]]]  # order, return's name → from, to which number one waited
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,14 @@ class Report:
     events: int = 0
     differences: list[Difference] = field(default_factory=list)
 
+    def as_counts(self) -> dict[str, Any]:
+        """JSON, without the differences."""
+        return {"orders": self.orders, "events": self.events}
+
     def as_document(self) -> dict[str, Any]:
         """JSON."""
         return {
-            "orders": self.orders,
-            "events": self.events,
+            **self.as_counts(),
             "differences": [difference.as_document() for difference in self.differences],
         }
 
@@ -104,6 +111,14 @@ def verify(engine: Engine, order_number: str | None = None, progress: Progress |
     Locks:  none; may run beside the workers.
     """
     report = Report()
+    report.differences += differences(engine, report, order_number, progress)
+    return report
+
+
+def differences(
+    engine: Engine, report: Report, order_number: str | None = None, progress: Progress | None = None
+) -> Iterator[Difference]:
+    """What `verify` reports, as it is found; `report` counts the orders and events. Never more in memory than a chunk."""
     with engine.connect() as conn:
         conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with conn.begin():
@@ -112,16 +127,17 @@ def verify(engine: Engine, order_number: str | None = None, progress: Progress |
         after = _FIRST
         while True:
             with conn.begin():
-                ids = list(conn.execute(_NEXT, {"after": after, "most": CHUNK, "number": order_number}).scalars())
+                ids = _chunk(conn, after, order_number)
                 if not ids:
                     break
-                _verify_chunk(conn, ids, shards, report)
+                yield from _verify_chunk(conn, ids, shards, report)
             after = ids[-1]
             if progress is not None:
                 progress(report.orders, max(total, report.orders))
         with conn.begin():
-            report.differences += _loose_ends(conn, order_number)
-    return report
+            loose = conn.execute(_LOOSE_ENDS, {"number": order_number}, execution_options={"yield_per": CHUNK})
+            for row in loose:
+                yield Difference(*row)
 
 
 def as_known_at(engine: Engine, order_number: str, at: datetime) -> Order | None:
@@ -129,20 +145,22 @@ def as_known_at(engine: Engine, order_number: str, at: datetime) -> Order | None
     with engine.connect() as conn:
         conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with conn.begin():
-            ids = list(conn.execute(_NEXT, {"after": _FIRST, "most": 1, "number": order_number}).scalars())
-            found = peek(conn, ids)
-            decided = _decided(conn, ids)
+            ids = _chunk(conn, _FIRST, order_number)
             policies = all_policies(conn)
-    for order_id, stored in found.items():
-        # A prefix, whatever the workers' clocks: what came after something unknown was not known either.
-        known = list(takewhile(lambda each: each.decided_at <= at, decided.get(order_id, [])))
-        order = fold_order(stored, known, policies)
-        return None if order.status == OrderStatus.NEW else order
+            for stored in peek(conn, ids).values():
+                # A prefix, whatever the workers' clocks: what came after something unknown was not known either.
+                known = takewhile(lambda each: each.decided_at <= at, _history(conn, stored.id))
+                order = fold_order(stored, known, policies, _rejections(conn, ids))
+                return None if order.status == OrderStatus.NEW else order
     return None
 
 
 def fold_order(
-    order: Order, decided: Sequence[Decided], policies: dict[int, Policy], notice: Notice | None = None
+    order: Order,
+    decided: Iterable[Decided],
+    policies: dict[int, Policy],
+    rejections: Rejections,
+    notice: Notice | None = None,
 ) -> Order:
     """An order anew out of `decided` (in the order of their apply numbers), of which only `order`'s names are taken.
 
@@ -150,22 +168,18 @@ def fold_order(
     recorded; without it an event that our code fails on raises.
     """
     made = Order(order.id, order.order_number, order.shard, held=order.held)
-    events = [_event(each, notice) for each in decided]
-    rejections = [
-        (each, event)
-        for each, event in zip(decided, events, strict=True)
-        if each.parked_number is not None and event is not None and event.type == "ReturnRejected"
-    ]
-    for each, event in zip(decided, events, strict=True):
+    for each in decided:
+        event = _event(each, notice)
         if event is None:
             continue
-        waiting: list[Event] = []
+        rejected: tuple[str, ...] = ()
         if event.type == "ReturnRequested":  # the one type that looks at what waits beside it
-            number = each.apply_number
-            waiting = [e for r, e in rejections if (r.parked_number or 0) < number < r.apply_number]
+            name, number = event.data.return_, each.apply_number
+            if any(since < number < until for since, until in rejections.get((order.id, name), ())):
+                rejected = (name,)
         before = made.status
         try:
-            outcome = apply(made, event, Context(each.decided_at, policies[each.policy_id]), waiting)
+            outcome = apply(made, event, Context(each.decided_at, policies[each.policy_id]), rejected)
         except Exception as error:
             if notice is None:
                 raise
@@ -219,7 +233,7 @@ _FIRST = "00000000-0000-0000-0000-000000000000"
 _RECORDED = ("outcome", "reason", "implied", "step_from", "step_to")
 _TOTAL = text("select count(*) from orders where cast(:number as text) is null or order_number = :number")
 _NEXT = text(
-    "select id from orders where id > cast(:after as uuid) "
+    "select id, version from orders where id > cast(:after as uuid) "
     "and (cast(:number as text) is null or order_number = :number) order by id limit :most"
 )
 _DECIDED = text("""
@@ -227,29 +241,84 @@ _DECIDED = text("""
            step_from, step_to
     from results where order_id = any(cast(:ids as uuid[])) and apply_number is not null order by apply_number, seq
 """)
+# Rejections that had waited for their returns.
+_REJECTED = text("""
+    select r.order_id, coalesce(c.data, j.data) ->> 'return' as name, r.parked_number, r.apply_number
+    from results r join journal j using (seq) left join corrections c using (seq)
+    where r.order_id = any(cast(:ids as uuid[])) and r.parked_number is not null and r.apply_number is not null
+    and j.type = 'ReturnRejected'
+""")
 
 
-def _verify_chunk(conn: Connection, ids: list[str], shards: int, report: Report) -> None:
-    decided = _decided(conn, ids)
+def _chunk(conn: Connection, after: str, number: str | None) -> list[str]:
+    """The next orders: so many that their events fit into the memory, at least one."""
+    ids: list[str] = []
+    events = 0
+    for order_id, version in conn.execute(_NEXT, {"after": after, "most": CHUNK, "number": number}):
+        events += version
+        if ids and events > EVENTS:
+            break
+        ids.append(order_id)
+    return ids
+
+
+def _verify_chunk(conn: Connection, ids: list[str], shards: int, report: Report) -> Iterator[Difference]:
     policies = all_policies(conn)
-    for order_id, stored in peek(conn, ids).items():
-        own = decided.get(order_id, [])
+    orders = peek(conn, ids)
+    long = sum(order.version for order in orders.values()) > EVENTS  # then it is one order
+    decided = {} if long else _decided(conn, ids)
+    rejections = _rejections(conn, ids)
+    for order_id, stored in orders.items():
+        own = _history(conn, order_id) if long else iter(decided.pop(order_id, []))
         number = stored.order_number
+        found: list[Difference] = []
 
-        def differ(path: str, one: object, other: object, number: str = number) -> None:
-            report.differences.append(Difference(number, path, one, other))
+        def differ(path: str, one: object, other: object, number: str = number, to: Any = found) -> None:
+            to.append(Difference(number, path, one, other))
 
         if (shard := shard_of(number, shards)) != stored.shard:
             differ("shard", stored.shard, shard)
-        for due, each in enumerate(own, 1):
-            if each.apply_number != due:  # the first hole or the first pair tells: the rest follows from it
-                differ(f"{_name(each)}.apply_number", each.apply_number, due)
-                break
-        folded = fold_order(stored, own, policies, differ)
-        folded.version = len(own)
-        report.differences += compare(stored, folded)
+        numbered = _Numbered(own, differ)
+        folded = fold_order(stored, numbered, policies, rejections, differ)
+        folded.version = numbered.count
         report.orders += 1
-        report.events += len(own)
+        report.events += numbered.count
+        yield from found
+        yield from compare(stored, folded)
+
+
+class _Numbered:
+    """Goes through an order's events, counts them, and tells of the first whose number does not fit."""
+
+    def __init__(self, decided: Iterator[Decided], differ: Notice) -> None:
+        self.count = 0
+        self._decided, self._differ = decided, differ
+
+    def __iter__(self) -> Iterator[Decided]:
+        fits = True
+        for each in self._decided:
+            self.count += 1
+            if fits and each.apply_number != self.count:  # the first hole or pair tells: the rest follows from it
+                fits = False
+                self._differ(f"{_name(each)}.apply_number", each.apply_number, self.count)
+            yield each
+
+
+def _history(conn: Connection, order_id: str) -> Iterator[Decided]:
+    """One order's numbered events, in the order of their numbers, few of them in memory at a time."""
+    ids = {"ids": array([order_id], "uuid")}
+    with conn.execute(_DECIDED, ids, execution_options={"yield_per": PAGE}) as found:
+        for rows in found.partitions():
+            entries = {entry.seq: entry for entry in read(conn, [row.seq for row in rows])}
+            for row in rows:
+                yield Decided(entries[row.seq], *row)
+
+
+def _rejections(conn: Connection, ids: Sequence[str]) -> Rejections:
+    found: Rejections = {}
+    for row in conn.execute(_REJECTED, {"ids": array(ids, "uuid")}):
+        found.setdefault((row.order_id, row.name), []).append((row.parked_number, row.apply_number))
+    return found
 
 
 def _decided(conn: Connection, ids: Sequence[str]) -> dict[str, list[Decided]]:
@@ -282,11 +351,9 @@ def _name(decided: Decided) -> str:
 
 # -- comparing ---------------------------------------------------------------------------------------------
 
-_NO_STATE = frozenset(("mark", "target_raised", "created_at", "gone"))
-
 
 def _own_fields(model: type[Any], *less: str) -> list[str]:
-    return [f.name for f in fields(model) if f.name not in _NO_STATE and f.name not in less]
+    return [f.name for f in fields(model) if f.name not in NOT_STORED and f.name not in less]
 
 
 # An order's parts: the fields that are stored, and what tells a thing apart besides its id.
@@ -381,7 +448,3 @@ _LOOSE_ENDS = text("""
     ) f join journal j using (seq) left join results r using (seq) left join orders o on o.id = r.order_id
     where cast(:number as text) is null or o.order_number = :number order by f.seq
 """)
-
-
-def _loose_ends(conn: Connection, order_number: str | None) -> list[Difference]:
-    return [Difference(*row) for row in conn.execute(_LOOSE_ENDS, {"number": order_number})]

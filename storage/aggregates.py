@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql
 
 from domain.fulfillment import Fulfillment, FulfillmentItem
 from domain.order import Order, OrderItem
-from domain.parts import DIRTY, FILLED, NEW
+from domain.parts import DIRTY, FILLED, NEW, NOT_STORED
 from domain.returns import Return, ReturnItem
 from domain.transaction import Transaction
 from storage import tables
@@ -51,7 +51,7 @@ _ORDER_FILLS = (
     f"{_ORDER_CHANGES} customer personal_id currency total_amount discount_code discount_amount "
     "shipping_amount placed_at"
 )
-_NOT_STORED = frozenset(("mark", "target_raised", "gone", "created_at", *(name for name, *_ in _PARTS)))
+_NOT_STORED = NOT_STORED | {name for name, *_ in _PARTS}
 
 
 class _Rows:
@@ -180,13 +180,21 @@ def _loaded(conn: Connection, statement: Statement, names: str) -> dict[str, Ord
         found[order.id] = order
     if found:
         (parts,) = _LOAD.run(conn, {"ids": array(list(found), "uuid")})
+        owners: dict[str, Any] = {}  # parcels and returns by id
         for (name, *_), rows in zip(_PARTS, parts, strict=True):
             model, revivals, owner = _MODELS[name], _REVIVALS[name], _OWNER[name]
             for row in orjson.loads(rows):
                 for i, revive in revivals:
                     if row[i] is not None:
                         row[i] = revive(row[i])
-                getattr(found[row[owner]], name).append(model(*row))  # the fields that are stored come first
+                part = model(*row)  # the fields that are stored come first
+                if name == "fulfillment_items":
+                    owners[part.fulfillment_id].shares[part.order_item_id] = part
+                elif name == "return_items":
+                    owners[part.return_id].shares.append(part)
+                else:
+                    getattr(found[row[owner]], name).append(part)
+                    owners[part.id] = part
     for order in found.values():
         order.items.sort(key=attrgetter("position"))
     return found

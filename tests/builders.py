@@ -252,7 +252,9 @@ class Story:
 
     def everything(self) -> dict[str, Any]:
         """The order to its last field, for comparing before and after."""
-        return asdict(self.order)
+        found = asdict(self.order)
+        del found["goods_kept"], found["payments_kept"]  # they follow from the rest
+        return found
 
     def _shares(self, parcel: Fulfillment) -> dict[str, int]:
         names = {item.id: item.reference or item.id for item in self.order.items}

@@ -44,11 +44,11 @@ def fold_events(arrivals: Sequence[Envelope], returns: str = "auto") -> Fold:
         order.order_number = event.subject or order.order_number
         if event.subject is not None and keys - known:
             known |= keys
-            made.waiting += [e for e in early if keys_of(e) & known]
+            made.wait([e for e in early if keys_of(e) & known])
             early = [e for e in early if not keys_of(e) & known]
         made.take(event)
         made.retry()
-    made.waiting += early
+    made.wait(early)
     return made
 
 

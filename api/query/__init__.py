@@ -13,7 +13,7 @@ describing    what is answered, for OpenAPI; parameters: what may be asked
 routes        the HTTP routes
 """
 
-from api.query.finding import count, document, find, find_by_id, find_order
+from api.query.finding import count, document, each, find, find_by_id, find_order
 from api.query.parsing import JoinQuery, Query, Select, parse
 
-__all__ = ["JoinQuery", "Query", "Select", "count", "document", "find", "find_by_id", "find_order", "parse"]
+__all__ = ["JoinQuery", "Query", "Select", "count", "document", "each", "find", "find_by_id", "find_order", "parse"]

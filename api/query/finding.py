@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ from domain.ids import shown
 from journal.documents import Document, answer, join
 
 MOST_ALL = 10_000  # documents that one answer without pages holds
+AT_ONCE = 500  # documents in memory where all are gone through
 
 
 def find(
@@ -53,6 +54,24 @@ def find(
     total = _total(conn, of, matching, query, len(rows), customer)
     docs = _Documents(conn, customer).of(of, rows, query.depth, query)
     return answer(docs, total, query.limit, query.page if query.limit else 1)
+
+
+def each(
+    conn: Connection, collection: str, query: Query, customer: str | None = None, at_once: int = AT_ONCE
+) -> Iterator[Document]:
+    """All documents of `collection` that `query` asks for, without pages, few of them in memory at a time.
+
+    Shape:  one statement behind a cursor of the server; and those of depth for every `at_once` documents.
+    Errors: as `find`.
+    """
+    of = collection_of(collection)
+    statement = statements.rows(of.name, brought(of, query, query.depth), customer is not None)
+    statement = statement.where(_matching(of, query, customer))
+    statement = statement.order_by(*ordering(of, of.table, query.sort, customer))
+    reader = _Documents(conn, customer)
+    with conn.execute(statement, {"customer": customer}, execution_options={"yield_per": at_once}) as found:
+        for rows in found.partitions():
+            yield from reader.of(of, rows, query.depth, query)
 
 
 def find_by_id(

@@ -23,7 +23,8 @@ from api.query.budget import CUSTOMER_S, Budgets, check
 from api.query.collections import ALIASES, COLLECTIONS, Collection, Kind
 from api.query.finding import MOST_ALL, count, find, find_by_id, find_order, visible_id
 from api.query.parsing import Query, parse
-from journal.documents import answer, timeline
+from journal import timeline
+from journal.documents import answer
 
 SECRET_ONLY = ("data", "detail")  # of a timeline: bodies and messages are for the shop
 Reader = Annotated[Caller, Depends(reader)]
@@ -79,15 +80,14 @@ def find_order_timeline(request: Request, caller: Reader, id: Id) -> Json:
         order = visible_id(conn, "orders", id, caller.customer)
         if order is None:
             raise ApiError(404, "Not Found")
-        entries = timeline(conn, order)
-    if not query.limit and len(entries) > MOST_ALL:
-        raise ApiError(400, f"More than {MOST_ALL} events; go through them with limit=1000 and page=1, page=2, …")
+        total = timeline.length(conn, order)
+        if not query.limit and total > MOST_ALL:
+            raise ApiError(400, f"More than {MOST_ALL} events; go through them with limit=1000 and page=1, page=2, …")
+        page = query.page if query.limit else 1
+        entries = timeline.timeline(conn, order, query.limit or None, (page - 1) * query.limit)
     if caller.kind != "secret":
         entries = [{name: each for name, each in entry.items() if name not in SECRET_ONLY} for entry in entries]
-    page = query.page if query.limit else 1
-    first = (page - 1) * query.limit
-    shown = entries[first : first + query.limit] if query.limit else entries
-    return Json(answer(shown, len(entries), query.limit, page))
+    return Json(answer(entries, total, query.limit, page))
 
 
 # -- every collection --------------------------------------------------------------------------------------

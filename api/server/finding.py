@@ -9,7 +9,6 @@ from api.errors import ApiError, validation_error
 from api.server.sending import Line, OfOrder
 from domain.ids import bare, shown
 from domain.order import Order, OrderItem
-from domain.parcels import named
 from journal.requests import Request
 
 _BY = {"fulfillments": "fulfillment", "returns": "return"}
@@ -61,7 +60,7 @@ def lines_of(order: Order, lines: Sequence[Line]) -> list[tuple[OrderItem, int]]
     found: dict[str, tuple[OrderItem, int]] = {}
     faults = []
     for number, line in enumerate(lines):
-        item = named(order.items, line.orderItem)
+        item = order.goods().line(line.orderItem)
         if item is None:
             known = ", ".join(name_of_item(one) for one in order.items[:5])
             faults.append((f"items.{number}.orderItem", f"is no item of order {order.order_number}; it has {known}"))

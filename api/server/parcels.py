@@ -13,7 +13,6 @@ from domain.allowed import fulfillment_statuses, held_back, order_statuses
 from domain.fulfillment import Status
 from domain.ids import shown
 from domain.order import Order, OrderItem
-from domain.parcels import named
 from journal.requests import Request, Step
 
 _EVENTS = {
@@ -34,7 +33,7 @@ def create(write: Write, sent: CreateFulfillment) -> Work:
         if order.canceled_at is not None or not order.is_covered():
             why = "it was canceled" if order.canceled_at is not None else "it is not paid"
             raise _not_now(order, f"order {order.order_number} cannot be shipped: {why}")
-        if sent.reference is not None and named(order.fulfillments, sent.reference) is not None:
+        if sent.reference is not None and order.goods().parcel(sent.reference) is not None:
             raise _not_now(order, f"order {order.order_number} has a fulfillment {sent.reference}; choose another name")
         shares = _open(order) if sent.items is None else lines_of(order, sent.items)
         _check_open(order, shares)

@@ -52,6 +52,7 @@ orders = Table(
     at("canceled_at"),
     at("confirmed_at"),
     *stamps(),
+    Column("examined", Integer, comment="the version at which the sweep last looked at what waits for it"),
     one_of("status", order.Status),
     CheckConstraint("total_amount >= 0 and discount_amount >= 0 and shipping_amount >= 0", "amounts"),
     CheckConstraint("(status = 'new') = (placed_at is null)", "created"),

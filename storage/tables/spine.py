@@ -55,7 +55,7 @@ results = Table(
     "results",
     METADATA,
     Column("seq", BigInteger, primary_key=True, autoincrement=False, comment="the journal's; its rows are for ever"),
-    uuid("order_id", index=True),
+    uuid("order_id"),
     Column("outcome", Text, nullable=False),
     Column("reason", Text),
     Column("detail", Text),
@@ -71,6 +71,7 @@ results = Table(
     Column("step_to", Text),
     Column("implied", Text),
     one_of("outcome", ("applied", "ignored", "parked", "dead")),
+    Index("results_order_id_decided_at_idx", "order_id", "decided_at"),
     comment="What became of each event: one row an event, the net under everything.",
 )
 

@@ -1,0 +1,153 @@
+"""What waits for an order, and for what: each event is tried again only once that came about.
+
+Trying everything that waits after each event would cost the square of it. So each waiting event is filed under
+what it waits for, and whatever comes about wakes its file. An event may be woken in vain, and is then filed
+anew; none may be missed: who adds a reason to park files it here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from heapq import heapify, heappop, heappush
+
+from domain.apply import not_returnable
+from domain.ids import bare
+from domain.order import Order
+from domain.outcome import Outcome
+from domain.parcels import match_items
+from events.catalogue import Event, tracking_key
+
+Cause = tuple[str, str]  # what is waited for: its kind and its name
+LAST = sys.maxsize  # after every event: whoever is woken has its turn in the next pass
+_ANY = ""  # of a cause without a name
+
+
+class Parked:
+    """The waiting events of one order in journal order, filed under what wakes them.
+
+    A pass goes through the woken ones in journal order. Who is woken meanwhile has its turn in the same pass if
+    it comes later in the journal, else in the next: as if each pass tried all that waits.
+    """
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self.events: dict[int, Event] = {}  # by number
+        self.rejected: dict[str, int] = {}  # names of returns → how many rejections of theirs wait
+        self._files: dict[Cause, set[int]] = {}
+        self._causes: dict[int, list[Cause]] = {}
+        self._woken: list[int] = []  # a heap: this pass
+        self._next: list[int] = []  # the next one
+        for event in events:
+            self.add(event)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def in_order(self) -> list[Event]:
+        """All of them, in journal order."""
+        return [self.events[seq] for seq in sorted(self.events)]
+
+    def add(self, event: Event) -> None:
+        """An event waits that was not tried yet, or whose last try is not known: it is tried in the next pass."""
+        self._keep(event)
+        self._next.append(event.seq)
+
+    def file(self, event: Event, order: Order, reason: str) -> None:
+        """An event was tried and waits for `reason`."""
+        self._keep(event)
+        goods = order.goods()
+        if goods.news is None:
+            goods.news = set()
+        causes = self._causes[event.seq] = _causes(event, order, reason)
+        for cause in causes:
+            self._files.setdefault(cause, set()).add(event.seq)
+
+    def _keep(self, event: Event) -> None:
+        if event.seq not in self.events:
+            self.events[event.seq] = event
+            if event.type == "ReturnRejected":
+                self.rejected[event.data.return_] = self.rejected.get(event.data.return_, 0) + 1
+
+    def settle(self, event: Event) -> None:
+        """An event waits no more."""
+        del self.events[event.seq]
+        if event.type == "ReturnRejected":
+            left = self.rejected[event.data.return_] = self.rejected[event.data.return_] - 1
+            if not left:
+                del self.rejected[event.data.return_]
+
+    def wake(self, causes: Iterable[Cause], after: int) -> None:
+        """These came about while a pass had come to the event of number `after`."""
+        for cause in causes:
+            for seq in self._files.pop(cause, ()):
+                for other in self._causes.pop(seq):
+                    if other != cause and (filed := self._files.get(other)) is not None:
+                        filed.discard(seq)
+                if seq > after:
+                    heappush(self._woken, seq)
+                else:
+                    self._next.append(seq)
+
+    def woken(self) -> Event | None:
+        """The next one to be tried, or None: nothing that waits can apply."""
+        if not self._woken:
+            if not self._next:
+                return None
+            self._woken, self._next = self._next, []
+            heapify(self._woken)
+        return self.events[heappop(self._woken)]
+
+
+def came_about(order: Order) -> list[Cause]:
+    """What has come about since this was last asked, or stands so that nobody waits for it any more."""
+    goods = order.goods()
+    causes: list[Cause] = []
+    if goods.news:
+        causes += goods.news
+        goods.news.clear()
+    canceled = order.canceled_at is not None
+    if order.is_created():
+        causes.append(("order", _ANY))
+    if canceled or order.was_covered():
+        causes.append(("paid", _ANY))
+    if canceled or goods.arrived or not goods.out:
+        causes.append(("nothing out", _ANY))
+    if canceled or order.confirmed_at is not None or order.is_delivered():
+        causes.append(("delivered", _ANY))
+    return causes
+
+
+def _causes(event: Event, order: Order, reason: str) -> list[Cause]:
+    """What wakes an event that waits for `reason`."""
+    data = event.data
+    match reason:
+        case "order_unknown":
+            return [("order", _ANY)]
+        case "not_paid":
+            return [("paid", _ANY)]
+        case "parcel_out":
+            return [("nothing out", _ANY)]
+        case "fulfillment_unknown":
+            return _by_name("parcel", data.fulfillment)
+        case "parcel_unknown":
+            return [("tracking", tracking_key(data.carrier, data.trackingNumber))]
+        case "return_unknown" | "return_not_processing":
+            return causes_of_return(data.return_)
+    if event.type == "OrderConfirmed":
+        return [("delivered", _ANY)]
+    # A return's request: the first line that it cannot have yet, or its rejection, or another of its name.
+    shares = match_items(order, data.items)
+    hindrance = None if isinstance(shares, Outcome) else not_returnable(shares)
+    if hindrance is None:
+        raise ValueError(f"{event.type} waits for {reason}, and nothing says what ends that")
+    return [("line", hindrance[1].id), *causes_of_return(data.return_)]
+
+
+def causes_of_return(name: str) -> list[Cause]:
+    """Something became of the return of that name."""
+    return _by_name("return", name)
+
+
+def _by_name(kind: str, name: str) -> list[Cause]:
+    own = bare(name)
+    return [(kind, name)] if own is None or own == name else [(kind, name), (kind, own)]

@@ -1,0 +1,80 @@
+"""An order's payments: what they come to, kept in step with every change of them.
+
+As `domain/goods.py` does for parcels: counted once, when somebody first asks; whoever changes a transaction
+opens it before and closes it after. Nothing of this is stored; it follows from the transactions.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from domain.transaction import Transaction
+
+if TYPE_CHECKING:
+    from domain.order import Order
+
+FEW = 4  # so many are gone through faster than they are entered by name
+_NOTHING = Decimal(0)
+
+
+class Payments:
+    """The payments of one order by their ids, and what of them is there."""
+
+    captured = _NOTHING  # money that is there, refunded or not
+    living = reversed = disputed = 0  # payments not given up; ever reversed; asked about by a bank
+    _by_id: dict[str, Transaction] | None = None  # by the provider's id, once somebody asks
+    _ever: Decimal | None = None
+    _opened: Transaction | None = None
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self.raised: list[Transaction] = []  # whose refund target rose, until what follows of it is taken
+        for each in order.transactions:
+            self._count(each, 1)
+
+    def find(self, payment_id: str) -> Transaction | None:
+        """The transaction of that name at its provider."""
+        if self._by_id is None:
+            if len(self._order.transactions) <= FEW:
+                for each in self._order.transactions:
+                    if each.payment_id == payment_id:
+                        return each
+                return None
+            self._by_id = {each.payment_id: each for each in self._order.transactions}
+        return self._by_id.get(payment_id)
+
+    def add(self, payment: Transaction) -> None:
+        """A transaction is new."""
+        if self._by_id is not None:
+            self._by_id[payment.payment_id] = payment
+        self._count(payment, 1)
+
+    def open(self, payment: Transaction) -> None:
+        """A transaction is about to change: until it is closed, it is not counted."""
+        self._count(payment, -1)
+        self._opened = payment
+
+    def close(self) -> None:
+        """What was opened has changed: count it as what it is now."""
+        if self._opened is not None:
+            self._count(self._opened, 1)
+            self._opened = None
+
+    def ever_captured(self) -> Decimal:
+        """Money captured, refunded, reversed or not."""
+        if self._ever is None:
+            self._ever = sum((each.ever_captured() for each in self._order.transactions), _NOTHING)
+        return self._ever
+
+    def _count(self, payment: Transaction, sign: int) -> None:
+        if payment.paid_at is not None:
+            self.captured += payment.amount if sign > 0 else -payment.amount
+        if payment.lives():
+            self.living += sign
+        if payment.reversed_at is not None:
+            self.reversed += sign
+        if payment.dispute is not None and payment.dispute != "won":
+            self.disputed += sign
+        if self._ever is not None:
+            self._ever += sign * payment.ever_captured()
