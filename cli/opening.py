@@ -51,11 +51,9 @@ def find_servers(data: Path | None) -> Iterator[Servers]:
     if data is not None:
         os.environ["ORDERS_DATA"] = str(data)
     settings = read()
-    named = (settings.database_url is not None) + (settings.redis_url is not None)
-    if named == 1:
-        raise Problem("set both DATABASE_URL and REDIS_URL to use yours, or neither for the embedded servers", 2)
+    both_or_neither(settings)
     with ExitStack() as stack:
-        if named == 2:
+        if settings.database_url is not None:
             whose, database_url, redis_url = "yours", settings.database_url, settings.redis_url
         else:
             addresses = stack.enter_context(servers(settings.data))  # those of a killed owner are taken over
@@ -66,6 +64,12 @@ def find_servers(data: Path | None) -> Iterator[Servers]:
                 settings = replace(settings, token_secret=kept)
         os.environ["DATABASE_URL"], os.environ["REDIS_URL"] = database_url or "", redis_url or ""
         yield Servers(replace(settings, database_url=database_url, redis_url=redis_url), whose)
+
+
+def both_or_neither(settings: Settings) -> None:
+    """Refuse one server of yours beside an embedded one. Errors: Problem."""
+    if (settings.database_url is None) != (settings.redis_url is None):
+        raise Problem("set both DATABASE_URL and REDIS_URL to use yours, or neither for the embedded servers", 2)
 
 
 @contextmanager

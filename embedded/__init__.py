@@ -26,7 +26,7 @@ from embedded.postgres import Postgres
 from embedded.server import POLL_S, START_S, ServerError
 from embedded.valkey import Valkey
 
-__all__ = ["Addresses", "ServerError", "running", "servers"]
+__all__ = ["Addresses", "ServerError", "kept", "owned", "running", "servers"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,22 @@ def running(data: Path) -> Addresses | None:
     if postgres.answers() and valkey.answers() and postgres.url and valkey.url:
         return Addresses(postgres.url, valkey.url, owner=False)
     return None
+
+
+def kept(data: Path) -> Addresses | None:
+    """Where the servers under `data` answer, or answered last, without asking them; None where there never were both."""
+    data = data.resolve()
+    postgres, valkey = Postgres(data).url, Valkey(data).url
+    return Addresses(postgres, valkey, owner=False) if postgres and valkey else None
+
+
+def owned(data: Path) -> bool:
+    """Whether a process keeps the servers under `data` at this moment."""
+    try:
+        with (data / "owner.lock").open() as lock:
+            return not hold(lock, shared=True)
+    except FileNotFoundError:
+        return False
 
 
 def _make(data: Path) -> None:

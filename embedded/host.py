@@ -11,10 +11,10 @@ except ImportError:  # Windows: it has no Valkey wheel either, and `servers` loo
     fcntl = None  # type: ignore[assignment]
 
 
-def hold(file: IO[str]) -> bool:
-    """Lock an open file unless another process has it; the kernel unlocks it on any death."""
+def hold(file: IO[str], *, shared: bool = False) -> bool:
+    """Lock an open file unless another process has it; the kernel unlocks it on any death. `shared`: beside others who do."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

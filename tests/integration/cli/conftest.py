@@ -44,7 +44,7 @@ def orders(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     """Runs `orders …` with its exit code; it sends no doorbell, and leaves this process's signals alone."""
     from cli import main
 
-    for module in ("opening", "doctor"):
+    for module in ("opening", "doctor.command"):
         monkeypatch.setattr(f"cli.{module}.stop_at_sigterm", lambda: None)
     monkeypatch.setattr("cli.opening.ring", lambda shard: None)
 
