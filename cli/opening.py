@@ -11,7 +11,7 @@ import os
 import secrets
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -46,8 +46,8 @@ def stop_at_sigterm() -> None:
 
 
 @contextmanager
-def find_servers(data: Path | None) -> Iterator[Servers]:
-    """Servers for the length of the command; see the module."""
+def find_servers(data: Path | None, tell: Callable[[str], None] | None = None) -> Iterator[Servers]:
+    """Servers for the length of the command; see the module. `tell` has them started again, and is told (embedded.servers)."""
     if data is not None:
         os.environ["ORDERS_DATA"] = str(data)
     settings = read()
@@ -56,7 +56,7 @@ def find_servers(data: Path | None) -> Iterator[Servers]:
         if settings.database_url is not None:
             whose, database_url, redis_url = "yours", settings.database_url, settings.redis_url
         else:
-            addresses = stack.enter_context(servers(settings.data))  # those of a killed owner are taken over
+            addresses = stack.enter_context(servers(settings.data, tell))  # those of a killed owner are taken over
             whose = "started" if addresses.owner else "found"
             database_url, redis_url = addresses.database_url, addresses.redis_url
             if settings.token_secret is None:
@@ -73,13 +73,15 @@ def both_or_neither(settings: Settings) -> None:
 
 
 @contextmanager
-def open_shop(data: Path | None, *, upgrade: bool = False) -> Iterator[tuple[Parts, Servers]]:
+def open_shop(
+    data: Path | None, *, upgrade: bool = False, tell: Callable[[str], None] | None = None
+) -> Iterator[tuple[Parts, Servers]]:
     """Servers with the schema in place, and this process's connections to them.
 
-    The embedded servers' schema is brought to this version; yours only where `upgrade` says so.
+    The embedded servers' schema is brought to this version; yours only where `upgrade` says so. `tell`: see `find_servers`.
     """
     stop_at_sigterm()
-    with find_servers(data) as found:
+    with find_servers(data, tell) as found:
         url = found.settings.database_url or ""
         if found.whose == "yours" and not upgrade:
             if waiting := migrate.pending(url):
