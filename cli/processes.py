@@ -22,7 +22,7 @@ from typing import IO
 from embedded.host import bound_log
 
 RESTART_S = 0.5  # between a death and the next start
-LONGEST_S = 15.0  # … of one that ends by itself each time
+LONGEST_S = 5.0  # … of one that ends by itself each time
 SOUND_S = 20.0  # a child that ran so long is started at once again
 STOP_S = 10.0  # then a child that does not stop is killed
 OUTSIDE_PROCESSES = 4  # for the chores, of which two may wait for the outside for seconds

@@ -15,7 +15,7 @@ from embedded.host import bound_log
 from embedded.server import Server, ServerError
 
 LOOK_S = 0.25
-FIRST_S, LONGEST_S = 0.5, 30.0  # between an end and the next start: doubled each time
+FIRST_S, LONGEST_S = 0.5, 5.0  # between an end and the next start: doubled each time
 SOUND_S = 60.0  # a server that ran so long begins with FIRST_S again
 
 
