@@ -18,7 +18,7 @@ from rich.progress import Progress, TaskID
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from cli.doctor.check import OK, Place, without_password
+from cli.doctor.check import OK, Place, some, without_password
 from cli.doctor.command import examine
 from cli.opening import heartbeat
 from cli.options import Problem, err
@@ -65,19 +65,19 @@ class Left:
         """What is left that should not be, each with the next step."""
         found = []
         if self.undecided:
-            found.append(f"{self.undecided:,} events have no result yet; `orders doctor` says why")
+            found.append(f"{some(self.undecided, 'event')} without a result yet; `orders doctor` says why")
         if self.refunds and self.provider is None:
-            found.append(f"{self.refunds:,} refunds are due and stay so: no refund API is set (ORDERS_REFUND_URL)")
+            found.append(f"{some(self.refunds, 'refund')} due, and no refund API is set (ORDERS_REFUND_URL)")
         elif self.refunds:
             found.append(
-                f"{self.refunds:,} refunds did not go out by {self.provider}, {self.failing:,} of them after {TRIES} tries or more"
+                f"{some(self.refunds, 'refund')} not made by {self.provider}, {self.failing:,} of them after {TRIES} tries or more"
                 f"{f'; its last answer: {self.error}' if self.error else ''}; workers try on: `orders doctor`"
             )
         if self.dead:
             cause = f"; the last: {self.error}" if self.error and not self.refunds else ""
-            found.append(f"{self.dead:,} refunds were given up{cause}: `orders dlq list --type Refund`")
+            found.append(f"{some(self.dead, 'refund')} given up{cause}: `orders dlq list --type Refund`")
         if self.staff:
-            found.append(f"{self.staff:,} refunds wait for a person to release them: `orders dlq list`")
+            found.append(f"{some(self.staff, 'refund')} for a person to release: `orders dlq list`")
         return found
 
     def document(self) -> dict[str, Any]:
@@ -187,8 +187,8 @@ def _show(bar: Progress, task: TaskID, left: Left, first: int) -> None:
 def _waiting(left: Left | None) -> str:
     if left is None:
         return "PostgreSQL does not answer"
-    told = [f"{left.undecided:,} events are undecided"] if left.undecided else []
+    told = [some(left.undecided, "undecided event")] if left.undecided else []
     if left.refunds:
         failing = f", {left.failing:,} of them failing: {left.error}" if left.failing else ""
-        told.append(f"{left.refunds:,} refunds on their way by {left.provider or 'nobody'}{failing}")
+        told.append(f"{some(left.refunds, 'refund')} on the way by {left.provider or 'nobody'}{failing}")
     return "waiting: " + " · ".join(told) if told else "nothing is left"

@@ -5,6 +5,7 @@ It starts no server and changes nothing: what it examines must be what was there
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -19,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 import embedded
 from cli import BEGAN
 from cli.doctor import broker, events, outside, postgres, sessions, workers
-from cli.doctor.check import OK, PROBLEM, Check, Look, Place, first_line
+from cli.doctor.check import OK, PROBLEM, WARNING, Check, Look, Place, first_line
 from cli.doctor.deadline import Answer, Round
 from cli.doctor.reach import Door, unreached
 from cli.doctor.report import print_document, print_tables
@@ -31,6 +32,7 @@ from storage.settings import Settings, SettingsError, read
 ENDS_S = 4.5  # since the command began: then it answers, whatever has been looked at
 LEAST_S = 2.5  # … and this long it looks in any case, on a machine that is slow to start it
 SERVER_S = 2.0  # for PostgreSQL to let us in, and to say what it is
+LITTLE_MB, FULL_MB = 1024, 128  # free on the disk of embedded servers: a warning, a problem
 AT_ONCE = 3  # looks at the database side by side, each on a connection
 LOOKS: tuple[Look, ...] = (*sessions.LOOKS, *workers.LOOKS, *events.LOOKS, *outside.LOOKS)
 
@@ -91,10 +93,26 @@ def _checks(settings: Settings, whose: str) -> list[Check]:
     if whose == "found" and settings.database_url is None:
         says = f"`orders up` begins in {settings.data}: its servers have no address yet"
         return [Check("embedded servers", PROBLEM, says, "wait, and look again")]
-    found = _owner(settings, whose)
-    if found.level == PROBLEM and (settings.database_url is None or _silent(settings)):
-        return [found]
-    return [found, *examine(Place(settings, embedded=True))]
+    found = [_owner(settings, whose)]
+    if settings.database_url is not None:
+        found.append(_disk(settings.data))
+    if whose == "stopped" and (settings.database_url is None or _silent(settings)):
+        return found
+    return [*found, *examine(Place(settings, embedded=True))]
+
+
+def _disk(data: Path) -> Check:
+    """PostgreSQL ends where it finds no room for its log; Valkey refuses writes."""
+    free_mb = shutil.disk_usage(data).free // 2**20
+    says = f"{free_mb:,} MB are free in {data}"
+    if free_mb < LITTLE_MB:
+        return Check(
+            "disk",
+            PROBLEM if free_mb < FULL_MB else WARNING,
+            says,
+            "free some there; what ended for want of it starts by itself",
+        )
+    return Check("disk", OK, says)
 
 
 def _owner(settings: Settings, whose: str) -> Check:

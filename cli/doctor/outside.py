@@ -192,7 +192,7 @@ def webhooks(conn: Connection, place: Place) -> Iterator[Check]:
             yield Check("webhooks", PROBLEM if since >= DOWN_S else WARNING, says, remedy)
         if row.dead:
             well = False
-            says = f"{name} lacks {some(row.dead, 'delivery', 'deliveries')} that were given up"
+            says = f"{name}: {some(row.dead, 'delivery', 'deliveries')} given up"
             remedy = f"`orders webhooks deliveries --state dead`; `orders webhooks replay --subscription {name} --state dead`"
             yield Check("webhooks", PROBLEM, says, remedy)
     if well:
