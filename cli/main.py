@@ -3,50 +3,67 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 import redis
 import typer
 from rich.markup import escape
 from sqlalchemy.exc import OperationalError
 
-from cli import bench, demo, doctor, ingest, keys, looking, mending, running, schema, serving, webhooks
 from cli.options import Problem, err
 from embedded import ServerError
 from storage.migrate import StorageError
 from storage.settings import SettingsError
 
-cli = typer.Typer(
-    name="orders",
-    help="Order lifecycle workers: events in, state out, nothing lost, nothing applied twice.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-cli.command()(demo.demo)
-cli.command()(running.up)
-cli.command()(ingest.ingest)
-cli.command()(looking.account)
-cli.command()(looking.show)
-cli.command("list")(looking.list_)
-cli.command()(looking.verify)
-cli.add_typer(mending.dlq, name="dlq")
-cli.add_typer(mending.parked, name="parked")
-cli.command("replay")(mending.replay_where)
-cli.add_typer(keys.keys, name="keys")
-cli.add_typer(webhooks.webhooks, name="webhooks")
-cli.command()(schema.schema)
-cli.command()(doctor.doctor)
-cli.command()(bench.bench)
-cli.command()(running.migrate)
-cli.command()(running.worker)
-cli.command()(running.beat)
-cli.command()(serving.api)
+# Name → where it is. Only what is asked for is imported: all of them take a second.
+COMMANDS = {
+    "demo": "cli.demo:demo",
+    "up": "cli.running:up",
+    "ingest": "cli.ingest:ingest",
+    "account": "cli.looking:account",
+    "show": "cli.looking:show",
+    "list": "cli.looking:list_",
+    "verify": "cli.looking:verify",
+    "dlq": "cli.mending:dlq",
+    "parked": "cli.mending:parked",
+    "replay": "cli.mending:replay_where",
+    "keys": "cli.keys:keys",
+    "webhooks": "cli.webhooks:webhooks",
+    "schema": "cli.schema:schema",
+    "doctor": "cli.doctor:doctor",
+    "bench": "cli.bench:bench",
+    "migrate": "cli.running:migrate",
+    "worker": "cli.running:worker",
+    "beat": "cli.running:beat",
+    "api": "cli.serving:api",
+}
+
+
+def command_line(*names: str) -> typer.Typer:
+    """`orders` with these commands, or with all."""
+    made = typer.Typer(
+        name="orders",
+        help="Order lifecycle workers: events in, state out, nothing lost, nothing applied twice.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    made.callback()(lambda: None)  # a lone command is called by its name, too
+    for name in names or COMMANDS:
+        module, attribute = COMMANDS[name].split(":")
+        found = getattr(import_module(module), attribute)
+        if isinstance(found, typer.Typer):
+            made.add_typer(found, name=name)
+        else:
+            made.command(name)(found)
+    return made
 
 
 def main() -> None:
     """Entry point of `orders`."""
+    named = sys.argv[1:2]
     try:
-        cli()
+        command_line(*(name for name in named if name in COMMANDS))()
     except Problem as problem:
         _fail(str(problem), problem.code)
     except SettingsError as error:

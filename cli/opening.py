@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 
 from sqlalchemy import text
 
-from cli.options import Problem
+from cli.options import Problem, both_or_neither, stop_at_sigterm
 from embedded import servers
 from storage import migrate
 from storage.settings import Settings, read
@@ -34,15 +32,6 @@ class Servers:
 
     settings: Settings
     whose: str
-
-
-def stop_at_sigterm() -> None:
-    """SIGTERM ends a command as Ctrl-C does: what it started is stopped."""
-
-    def leave(_signal: int, _frame: FrameType | None) -> None:
-        raise SystemExit(143)
-
-    signal.signal(signal.SIGTERM, leave)
 
 
 @contextmanager
@@ -64,12 +53,6 @@ def find_servers(data: Path | None, tell: Callable[[str], None] | None = None) -
                 settings = replace(settings, token_secret=kept)
         os.environ["DATABASE_URL"], os.environ["REDIS_URL"] = database_url or "", redis_url or ""
         yield Servers(replace(settings, database_url=database_url, redis_url=redis_url), whose)
-
-
-def both_or_neither(settings: Settings) -> None:
-    """Refuse one server of yours beside an embedded one. Errors: Problem."""
-    if (settings.database_url is None) != (settings.redis_url is None):
-        raise Problem("set both DATABASE_URL and REDIS_URL to use yours, or neither for the embedded servers", 2)
 
 
 @contextmanager

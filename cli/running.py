@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from cli import keys
-from cli.opening import find_servers, open_shop, stop_at_sigterm
-from cli.options import Data, Json, Problem, err, out, print_json
+from cli.opening import find_servers, open_shop
+from cli.options import Data, Json, Problem, err, out, print_json, stop_at_sigterm
 from cli.processes import Processes, start_workers
 from cli.serving import PORT, choose_port, start_api
 from journal.streams import DRAIN

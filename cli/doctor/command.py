@@ -24,8 +24,7 @@ from cli.doctor.check import OK, PROBLEM, WARNING, Check, Look, Place, first_lin
 from cli.doctor.deadline import Answer, Round
 from cli.doctor.reach import Door, unreached
 from cli.doctor.report import print_document, print_tables
-from cli.opening import both_or_neither, stop_at_sigterm
-from cli.options import Data, Json
+from cli.options import Data, Json, both_or_neither, stop_at_sigterm
 from embedded import ServerError
 from storage.settings import Settings, SettingsError, read
 

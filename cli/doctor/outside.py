@@ -9,9 +9,8 @@ from sqlalchemy import Connection, text
 
 from cli.doctor.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, some, without_password
 from domain.ids import shown
-from journal import subscriptions
-from journal.effects import counts
 from storage.settings import Settings
+from storage.tables import EFFECT_STATES
 
 LATE_S = 300  # a refund that waits, or fails, for so long: a problem; before, a warning
 FAILURES = 3  # of a tracker, or of one webhook's questions, in a row
@@ -29,6 +28,7 @@ _REFUNDS = text("""
            (array_agg(last_error order by updated_at desc) filter (where last_error is not null))[1] as error
     from effects where state in ('due', 'in_flight', 'unknown')
 """)
+_STATES = text("select state, count(*) from effects group by state")
 _TRACKERS = text("""
     select carrier, count(*) filter (where not finished) as watched,
            count(*) filter (where not finished and failures >= :failures) as failing,
@@ -43,6 +43,14 @@ _INBOX = text("""
     from inbox where state = 'due' group by provider order by provider
 """)
 _INBOX_DEAD = text("select count(*) from inbox where state = 'dead'")
+_SUBSCRIPTIONS = text("""
+    select s.id, s.url, s.state, s.notice, s.failing_since, coalesce(d.due, 0) as due, coalesce(d.dead, 0) as dead
+    from subscriptions s left join (
+        select subscription_id, count(*) filter (where state = 'due') as due,
+               count(*) filter (where state = 'dead') as dead
+        from deliveries where state <> 'done' group by subscription_id
+    ) d on d.subscription_id = s.id order by s.id
+""")
 _LAST_ERROR = text("""
     select last_error from deliveries where subscription_id = cast(:id as uuid) and state = 'due' and last_error is not null
     order by updated_at desc limit 1
@@ -52,7 +60,7 @@ _KEYS = text("select kind, count(*) from api_keys where revoked_at is null group
 
 def refunds(conn: Connection, place: Place) -> Iterator[Check]:
     """Money that is owed: given up, without anybody to give it back, or in vain so far."""
-    found = counts(conn)
+    found = dict.fromkeys(EFFECT_STATES, 0) | {row[0]: row[1] for row in conn.execute(_STATES)}
     waiting = found["due"] + found["in_flight"] + found["unknown"]
     row = conn.execute(_REFUNDS, {"late": LATE_S}).one()
     told = ", ".join(f"{count:,} {state}" for state, count in found.items() if count) or "none"
@@ -167,7 +175,7 @@ def _unasked(settings: Settings) -> dict[str, str]:
 
 def webhooks(conn: Connection, place: Place) -> Iterator[Check]:
     """Subscribers that take nothing, were given up, or lack what was given up."""
-    found = subscriptions.listed(conn)
+    found = conn.execute(_SUBSCRIPTIONS).all()
     well = True
     for row in found:
         name = shown("subscriptions", row.id)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from cli.main import cli
+from cli.main import command_line
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,7 +22,7 @@ def commands(of: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
         yield from commands(command, (*path, name))
 
 
-COMMANDS = dict(commands(typer.main.get_command(cli)))
+COMMANDS = dict(commands(typer.main.get_command(command_line())))
 
 
 @pytest.mark.parametrize("name", COMMANDS)

