@@ -5,6 +5,7 @@ options    what every command takes: --data, --json
 opening    finds the servers, or starts them, and opens what a command needs
 running    worker, beat, up, migrate
 ingest     events from files into the journal
+patience   how long `ingest --wait` waits, and what it says meanwhile
 looking    show, list, account, verify
 showing    how orders and tables look in a terminal
 mending    dead letters, parked events, replay
