@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib import import_module
 
@@ -74,6 +75,10 @@ def main() -> None:
         _fail(f"PostgreSQL does not answer: {str(error.orig).strip()}; check DATABASE_URL and the server", 1)
     except redis.RedisError as error:
         _fail(f"Redis does not answer: {error}; check REDIS_URL and the server", 1)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _fail(f"{error}: free some there, and start again; what was accepted is safe", 1)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -8,6 +8,7 @@ leaves no worker behind.
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
 import subprocess
@@ -27,6 +28,7 @@ SOUND_S = 20.0  # a child that ran so long is started at once again
 STOP_S = 10.0  # then a child that does not stop is killed
 OUTSIDE_PROCESSES = 4  # for the chores, of which two may wait for the outside for seconds
 _PR_SET_PDEATHSIG = 1
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -135,9 +137,15 @@ class Processes:
             child.wait = 0.0 if calm else min(max(RESTART_S, 2 * child.wait), LONGEST_S)
             child.again_at = now + child.wait
             self.on_restart(child.name, code)
-        if now >= child.again_at:
-            child.again_at = None
+        if now < child.again_at:
+            return
+        try:
             self._spawn(child)
+        except OSError as error:  # no room for its log, or too many processes
+            child.again_at = now + LONGEST_S
+            log.warning("%s cannot be started, and is tried again in %.0f s: %s", child.name, LONGEST_S, error)
+        else:
+            child.again_at = None
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None

@@ -205,7 +205,10 @@ class Server(ABC):
             if not self._child:
                 with self._alive() as alive:
                     if hold(alive):  # else one is still starting, recovering or stopping
-                        self._launch(alive, same_port)
+                        try:
+                            self._launch(alive, same_port)
+                        except OSError as problem:  # no room for its files
+                            raise self.error(f"cannot be started: {problem}") from problem
             self._over.wait(POLL_S)
         raise self.error("was not waited for" if self._over.is_set() else f"does not answer after {START_S} s")
 

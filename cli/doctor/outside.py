@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy import Connection, text
 
@@ -16,25 +17,32 @@ LATE_S = 300  # a refund that waits, or fails, for so long: a problem; before, a
 FAILURES = 3  # of a tracker, or of one webhook's questions, in a row
 ASKED_FOR_S = 900  # a payment that is asked for in vain for so long: a problem
 FAILING_S, DOWN_S = 300, 3600  # a subscriber that takes nothing: a warning, a problem
+RECENT = timedelta(days=30)  # a parcel that was given up
 ERROR = 160  # characters of an error that are shown
 
 # Refunds that wait for nobody but the provider. Their time is that of the cause: an order canceled, a return completed.
 _REFUNDS = text("""
-    select count(*) filter (where attempts > 0) as failing,
-           extract(epoch from clock_timestamp() - min(created_at) filter (where attempts > 0)) as since,
+    select count(*) filter (where last_error is not null or attempts > 1) as failing,
+           extract(epoch from clock_timestamp()
+                   - min(created_at) filter (where last_error is not null or attempts > 1)) as since,
            count(*) filter (where next_at < clock_timestamp() - make_interval(secs => :late)) as late,
            extract(epoch from clock_timestamp() - min(created_at)) as oldest,
-           min(next_at) filter (where attempts > 0) as next_at,
+           min(next_at) filter (where last_error is not null or attempts > 1) as next_at,
            (array_agg(last_error order by updated_at desc) filter (where last_error is not null))[1] as error
     from effects where state in ('due', 'in_flight', 'unknown')
 """)
 _STATES = text("select state, count(*) from effects group by state")
+# Ids begin with their time (UUIDv7), so that the primary key finds what was given up lately.
 _TRACKERS = text("""
     select carrier, count(*) filter (where not finished) as watched,
            count(*) filter (where not finished and failures >= :failures) as failing,
            count(*) filter (where finished and last_error is not null) as given_up,
            (array_agg(last_error order by updated_at desc) filter (where last_error is not null))[1] as error
-    from trackers where not finished or last_error is not null group by carrier order by carrier
+    from (
+        select * from trackers where not finished
+        union all
+        select * from trackers where finished and last_error is not null and id >= cast(:recent as uuid)
+    ) t group by carrier order by carrier
 """)
 _INBOX = text("""
     select provider, count(*) as due, count(*) filter (where attempts >= :failures) as failing,
@@ -102,7 +110,8 @@ def refunds(conn: Connection, place: Place) -> Iterator[Check]:
 
 def tracking(conn: Connection, place: Place) -> Iterator[Check]:
     """A carrier that answers for none of its parcels is away; one that lacks some may not know their numbers."""
-    found = conn.execute(_TRACKERS, {"failures": FAILURES}).all()
+    recent = UUID(int=int((datetime.now(UTC) - RECENT).timestamp() * 1000) << 80)
+    found = conn.execute(_TRACKERS, {"failures": FAILURES, "recent": str(recent)}).all()
     well = True
     for row in found:
         if not row.failing and not row.given_up:

@@ -19,7 +19,7 @@ OLDEST = 16  # the oldest major version that the code is tested on
 SKEW_S, WRONG_S = 2, 60  # between this host's clock and the database's: a warning, a problem
 ASKED_S = 1.5  # one look's statements, each
 LOCKED_S = 0.8  # … behind somebody's lock
-AGAIN_S = 0.2  # between two tries where no connection is free
+FREE_S, AGAIN_S = 0.6, 0.2  # where no connection is free: so long, and between two tries
 NAMES = ("PostgreSQL", "writes", "durability", "clock", "schema", "shards")
 # What PostgreSQL says when it refuses a connection (libpq tells no SQLSTATE of these), and the cure.
 _REFUSALS: tuple[tuple[str, str], ...] = (
@@ -83,8 +83,8 @@ def refused(error: SQLAlchemyError) -> Check:
 
 
 def _connected(engine: Engine) -> Connection:
-    """A connection; where all are taken, one that becomes free within ASKED_S."""
-    until = monotonic() + ASKED_S
+    """A connection; where all are taken, one that becomes free within FREE_S."""
+    until = monotonic() + FREE_S
     while True:
         try:
             return engine.connect()

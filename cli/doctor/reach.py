@@ -33,7 +33,10 @@ def unreached(url: str, setting: str, start: str) -> Unreached | None:
             f"its host {host} is unknown: {error.strerror}", f"correct the host in {setting}, or mend the name service"
         )
     except ConnectionRefusedError:
-        return Unreached(f"nothing listens on {host}:{port} (connection refused)", f"{start}, or correct {setting}")
+        return Unreached(
+            f"nothing listens on {host}:{port} (connection refused)",
+            start if "`orders up`" in start else f"{start}, or correct {setting}",
+        )
     except TimeoutError:
         return Unreached(
             f"{host}:{port} gives no sign within {CONNECT_S:.0f} s: the host is away, or a firewall drops what goes there",

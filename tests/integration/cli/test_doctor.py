@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -141,12 +143,26 @@ def test_a_setting_that_cannot_be_is_told_with_all_names(orders, monkeypatch):
     assert len(answer.json["settings"]) > 10
 
 
-def run_real(data: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command as a user runs it, on the embedded servers of a folder."""
+def run_real(data: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command as a user runs it, in a data folder of its own."""
     names = ("DATABASE_URL", "REDIS_URL")
     clean = {k: v for k, v in os.environ.items() if not k.startswith("ORDERS_") and k not in names}
-    command = [sys.executable, "-m", "cli", "doctor", "--json", "--data", data, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=clean, timeout=60)
+    command = [sys.executable, "-m", "cli", "doctor", "--json", "--data", data]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**clean, **environment}, timeout=100)
+
+
+def test_servers_that_take_connections_and_say_nothing_hold_it_up_for_seconds_only(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel takes what comes, and nobody answers
+        port = silent.getsockname()[1]
+        urls = {"DATABASE_URL": f"postgresql://u:p@127.0.0.1:{port}/x", "REDIS_URL": f"redis://127.0.0.1:{port}"}
+        began = time.monotonic()
+        done = run_real(str(tmp_path), **urls)
+        took = time.monotonic() - began
+    found = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert (done.returncode, set(found)) == (1, {"PostgreSQL", "Redis"}), done.stderr
+    for check in found.values():
+        assert "takes connections and gives no answer" in check["says"]
+    assert took < 60  # a bound of liveness: it took minutes
 
 
 def test_where_nothing_runs_it_starts_nothing_and_says_so(tmp_path):

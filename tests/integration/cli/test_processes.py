@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from pathlib import Path
 
 import psutil
@@ -10,6 +11,7 @@ import pytest
 
 from cli import processes as room
 from cli.processes import Processes, start_workers
+from embedded.host import bound_log
 from tests.integration.cli.test_doctor import checks
 
 
@@ -18,7 +20,7 @@ class Restarts:
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, int]] = []
-        self._new = room.threading.Condition()
+        self._new = threading.Condition()
 
     def __call__(self, name: str, code: int) -> None:
         with self._new:
@@ -62,9 +64,7 @@ def test_a_child_that_is_killed_is_started_again_at_once(tmp_path: Path, quick):
 
 
 def test_a_childs_log_stays_bounded(tmp_path: Path, quick, monkeypatch):
-    monkeypatch.setattr("cli.processes.bound_log", lambda log: room_bound(log, 2000))
-    from embedded.host import bound_log as room_bound
-
+    monkeypatch.setattr("cli.processes.bound_log", lambda log: bound_log(log, 2000))
     heard = Restarts()
     with Processes(tmp_path, heard) as children:
         children.start("talks", "timeit", "-n", "1", "-r", "1", "print('a line of some length, again and again ' * 20)")
