@@ -119,8 +119,7 @@ def _in_process(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 
 @pytest.fixture
 def sound(ward: Ward) -> Iterator[Ward]:
-    """The ward, in which nothing is wrong before, and nothing after the cure."""
-    assert unwell(ward) == []
+    """The ward, in which nothing is wrong after the cure; nor before it, as the test before has seen."""
     yield ward
     left = unwell(ward)
     ward.shop.do("delete from dead_letters; delete from effects; delete from deliveries; delete from subscriptions")
