@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from cli.opening import stop_at_sigterm
-from cli.options import Json, Problem, err, out, print_json
+from cli.options import Json, Problem, err, out, print_json, stop_at_sigterm
 
 if TYPE_CHECKING:  # imported late: no other command needs the bench
     from bench.run import Say

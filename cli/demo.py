@@ -18,8 +18,7 @@ import typer
 from cli import lives
 from cli.display import Display
 from cli.examining import examine, tell
-from cli.opening import stop_at_sigterm
-from cli.options import Data, Json, err, print_json
+from cli.options import Data, Json, err, print_json, stop_at_sigterm
 from cli.player import Player
 from cli.sender import Sender
 from cli.stage import Stage, open_stage

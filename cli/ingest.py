@@ -4,35 +4,32 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from psycopg.errors import DeadlockDetected
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from adapters import arrivals, ndjson, olist
 from adapters.lines import BadLine
+from cli.doctor.check import Place
 from cli.opening import heartbeat, open_shop
 from cli.options import Data, Json, Problem, err, out, print_json
+from cli.patience import Left, Patience, begun
 from cli.processes import Processes, start_workers
 from events.envelope import Envelope
 from journal.account import account
 from journal.append import Appended, append
-from journal.relay import undecided
 from workers.parts import Parts
 
 CHUNK = 1000  # envelopes a transaction
-BEAT_S = 12  # workers that run, or just start, beat within this
 SHOWN = 20  # bad lines that are printed; all are counted
-
-_OPEN_EFFECTS = text("select count(*) from effects where state in ('due', 'in_flight', 'unknown')")
 
 
 def ingest(
@@ -41,7 +38,12 @@ def ingest(
         Literal["events", "olist"] | None, typer.Option("--format", help="events (NDJSON) or olist (a folder).")
     ] = None,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Until every event has a result; starts workers if none run.")
+        bool,
+        typer.Option(
+            "--wait",
+            help="Until every event has a result, and every refund that can go out has; starts workers if none run. "
+            "What does not move is named, with exit code 1.",
+        ),
     ] = False,
     live: Annotated[
         bool, typer.Option("--live", help="Let timers run and refunds go out; history acts on nobody else.")
@@ -57,6 +59,8 @@ def ingest(
     json: Json = False,
 ) -> None:
     """Put events into the journal; a bad line is reported with its number, and the rest goes on.
+
+    Exit codes: 0 done; 1 bad lines, or with --wait something is left that does not move by itself; 2 wrong use.
 
     Examples: orders ingest events.ndjson --wait   ·   orders ingest olist/ --disorder 7 --duplicate 0.2 --wait
     """
@@ -80,12 +84,17 @@ def ingest(
         served = None if found.whose == "started" else heartbeat(opened)
         if wait and served is None:
             start()
-        begun = time.monotonic()
+        began = time.monotonic()
+        with opened.engine.connect() as conn:
+            since = begun(conn)
         counts = _append_all(opened, events, total, held=not live)
-        read_s = time.monotonic() - begun
+        read_s = time.monotonic() - began
+        left: Left | None = None
         if wait:
-            _wait(opened, start if served else None, served)
-        seconds = time.monotonic() - begun
+            place = Place(found.settings, embedded=found.whose != "yours")
+            with _bar() as bar:
+                left = Patience(opened, place, start if served else None, served, since).wait(bar)
+        seconds = time.monotonic() - began
         with opened.engine.connect() as conn:
             state = account(conn)
     document: dict[str, Any] = {
@@ -97,11 +106,13 @@ def ingest(
         "seconds": round(seconds, 3),
         "account": state,
     }
+    if left is not None:
+        document["left"] = left.document()
     if json:
         print_json(document)
     else:
-        _tell(document, bad, wait)
-    if bad:
+        _tell(document, bad, left)
+    if bad or (left is not None and left.reasons()):
         raise typer.Exit(1)
 
 
@@ -167,46 +178,17 @@ def _append(opened: Parts, chunk: list[Envelope], held: bool) -> Appended:
                 raise
 
 
-def _wait(opened: Parts, start: Callable[[], None] | None, served: datetime | None) -> None:
-    """Until every event has a result, and every effect that is not held is done.
-
-    Workers that were there before may be gone: unless their heartbeat goes on from `served`, `start` ours.
-    """
-    until = time.monotonic() + BEAT_S
-    with opened.engine.connect() as conn:
-        first = undecided(conn)
-    provider = opened.settings.refund_url is not None
-    with _bar() as bar:
-        task = bar.add_task("applying", total=first)
-        while True:
-            looked = time.monotonic()
-            with opened.engine.connect() as conn:
-                left = undecided(conn)
-                refunds = int(conn.execute(_OPEN_EFFECTS).scalar_one())
-            first = max(first, left)
-            bar.update(task, total=first, completed=first - left)
-            if not left and (not refunds or not provider):
-                break
-            if start is not None and time.monotonic() > until:
-                if heartbeat(opened) == served:
-                    start()
-                start = None
-            if not left:
-                bar.update(task, description=f"{refunds} refunds on their way")
-            time.sleep(max(0.1, 2 * (time.monotonic() - looked)))  # a long backlog takes a while to count
-    if refunds and not provider:
-        err.print(f"[yellow]{refunds} refunds are due and stay so:[/] no refund API is set (ORDERS_REFUND_URL)")
-
-
-def _tell(document: dict[str, Any], bad: list[BadLine], waited: bool) -> None:
+def _tell(document: dict[str, Any], bad: list[BadLine], left: Left | None) -> None:
     took = document["append_seconds"]
     out.print(
         f"accepted {document['accepted']:,} deliveries ({document['new']:,} new, {document['duplicates']:,} duplicates, "
         f"{document['body_differs']:,} with another body) in {took:.1f} s, {document['accepted'] / max(took, 0.001):,.0f}/s"
     )
-    if waited:
+    if left is not None and not left.undecided:
         out.print(f"every event has its result after {document['seconds']:.1f} s; see `orders account`")
-    elif document["new"]:
+    for reason in left.reasons() if left is not None else ():
+        out.print("[yellow]left:[/] " + escape(reason), soft_wrap=True)
+    if left is None and document["new"]:
         out.print("workers apply them as they come; `orders account` tells how far they are")
     if bad:
         out.print(f"[yellow]{len(bad)} bad lines[/] were left out" + (", see above" if len(bad) <= SHOWN else ""))

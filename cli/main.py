@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib import import_module
 from importlib.metadata import version
@@ -144,6 +145,8 @@ def _explain(error: Exception) -> tuple[str, int] | None:
             return str(error), 1
         case OperationalError():
             return f"PostgreSQL does not answer: {str(error.orig).strip()}; check DATABASE_URL and the server", 1
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return f"{error}: free some there, and start again; what was accepted is safe", 1
         case redis.RedisError():
             return f"Redis does not answer: {error}; check REDIS_URL and the server", 1
     return None

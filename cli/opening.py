@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 
 from sqlalchemy import text
 
-from cli.options import Problem
+from cli.options import Problem, both_or_neither, stop_at_sigterm
 from embedded import servers
 from storage import migrate
 from storage.settings import Settings, read
@@ -36,29 +34,18 @@ class Servers:
     whose: str
 
 
-def stop_at_sigterm() -> None:
-    """SIGTERM ends a command as Ctrl-C does: what it started is stopped."""
-
-    def leave(_signal: int, _frame: FrameType | None) -> None:
-        raise SystemExit(143)
-
-    signal.signal(signal.SIGTERM, leave)
-
-
 @contextmanager
-def find_servers(data: Path | None) -> Iterator[Servers]:
-    """Servers for the length of the command; see the module."""
+def find_servers(data: Path | None, tell: Callable[[str], None] | None = None) -> Iterator[Servers]:
+    """Servers for the length of the command; see the module. `tell` has them started again, and is told (embedded.servers)."""
     if data is not None:
         os.environ["ORDERS_DATA"] = str(data)
     settings = read()
-    named = (settings.database_url is not None) + (settings.redis_url is not None)
-    if named == 1:
-        raise Problem("set both DATABASE_URL and REDIS_URL to use yours, or neither for the embedded servers", 2)
+    both_or_neither(settings)
     with ExitStack() as stack:
-        if named == 2:
+        if settings.database_url is not None:
             whose, database_url, redis_url = "yours", settings.database_url, settings.redis_url
         else:
-            addresses = stack.enter_context(servers(settings.data))  # those of a killed owner are taken over
+            addresses = stack.enter_context(servers(settings.data, tell))  # those of a killed owner are taken over
             whose = "started" if addresses.owner else "found"
             database_url, redis_url = addresses.database_url, addresses.redis_url
             if settings.token_secret is None:
@@ -69,13 +56,15 @@ def find_servers(data: Path | None) -> Iterator[Servers]:
 
 
 @contextmanager
-def open_shop(data: Path | None, *, upgrade: bool = False) -> Iterator[tuple[Parts, Servers]]:
+def open_shop(
+    data: Path | None, *, upgrade: bool = False, tell: Callable[[str], None] | None = None
+) -> Iterator[tuple[Parts, Servers]]:
     """Servers with the schema in place, and this process's connections to them.
 
-    The embedded servers' schema is brought to this version; yours only where `upgrade` says so.
+    The embedded servers' schema is brought to this version; yours only where `upgrade` says so. `tell`: see `find_servers`.
     """
     stop_at_sigterm()
-    with find_servers(data) as found:
+    with find_servers(data, tell) as found:
         url = found.settings.database_url or ""
         if found.whose == "yours" and not upgrade:
             if waiting := migrate.pending(url):

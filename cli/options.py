@@ -7,14 +7,18 @@ else; progress and remarks go to stderr always.
 from __future__ import annotations
 
 import getpass
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import orjson
 import typer
 from rich.console import Console
+
+from storage.settings import Settings
 
 Data = Annotated[
     Path | None,
@@ -32,6 +36,21 @@ class Problem(Exception):
     def __init__(self, message: str, code: int = 1) -> None:
         super().__init__(message)
         self.code = code
+
+
+def stop_at_sigterm() -> None:
+    """SIGTERM ends a command as Ctrl-C does: what it started is stopped."""
+
+    def leave(_signal: int, _frame: FrameType | None) -> None:
+        raise SystemExit(143)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+def both_or_neither(settings: Settings) -> None:
+    """Refuse one server of yours beside an embedded one. Errors: Problem."""
+    if (settings.database_url is None) != (settings.redis_url is None):
+        raise Problem("set both DATABASE_URL and REDIS_URL to use yours, or neither for the embedded servers", 2)
 
 
 def actor() -> str:

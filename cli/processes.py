@@ -1,12 +1,14 @@
 """Processes of our own: started, watched, restarted when they die, stopped together.
 
-A child gets SIGTERM when this process ends in whatever way (on Linux), so that a killed `orders up`
+Each writes to a log of its own, which stays bounded. One that ends by itself soon after its start, again and again, is
+started after a growing wait. A child gets SIGTERM when this process ends in whatever way (on Linux), so that a killed `orders up`
 leaves no worker behind.
 """
 
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
 import subprocess
@@ -18,10 +20,15 @@ from pathlib import Path
 from time import monotonic
 from typing import IO
 
+from embedded.host import bound_log
+
 RESTART_S = 0.5  # between a death and the next start
+LONGEST_S = 5.0  # … of one that ends by itself each time
+SOUND_S = 20.0  # a child that ran so long is started at once again
 STOP_S = 10.0  # then a child that does not stop is killed
 OUTSIDE_PROCESSES = 4  # for the chores, of which two may wait for the outside for seconds
 _PR_SET_PDEATHSIG = 1
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -32,6 +39,9 @@ class Child:
     command: list[str]
     environment: Mapping[str, str]
     process: subprocess.Popen[bytes] | None = None
+    began: float = 0.0
+    wait: float = 0.0  # before the next start
+    again_at: float | None = None  # it has ended, and is started then
 
 
 @dataclass(slots=True)
@@ -97,8 +107,9 @@ class Processes:
         self._files.clear()
 
     def _spawn(self, child: Child) -> None:
-        file = self.log(child.name).open("ab")
+        file = self.log(child.name).open("ab")  # appended to, so that `bound_log` can empty it
         self._files.append(file)
+        child.began = monotonic()
         child.process = subprocess.Popen(
             child.command,
             env=dict(child.environment),
@@ -113,10 +124,28 @@ class Processes:
         while not self._stopping.wait(RESTART_S):
             with self._lock:
                 for child in self.children.values():
+                    bound_log(self.log(child.name))
                     code = child.process.poll() if child.process else None
                     if code is not None and not self._stopping.is_set():
-                        self.on_restart(child.name, code)
-                        self._spawn(child)
+                        self._again(child, code)
+
+    def _again(self, child: Child, code: int) -> None:
+        """Start what has ended: at once what was killed or ran for long, else later each time."""
+        now = monotonic()
+        if child.again_at is None:
+            calm = code < 0 or now - child.began >= SOUND_S
+            child.wait = 0.0 if calm else min(max(RESTART_S, 2 * child.wait), LONGEST_S)
+            child.again_at = now + child.wait
+            self.on_restart(child.name, code)
+        if now < child.again_at:
+            return
+        try:
+            self._spawn(child)
+        except OSError as error:  # no room for its log, or too many processes
+            child.again_at = now + LONGEST_S
+            log.warning("%s cannot be started, and is tried again in %.0f s: %s", child.name, LONGEST_S, error)
+        else:
+            child.again_at = None
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None

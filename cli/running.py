@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from cli import keys
-from cli.opening import find_servers, open_shop, stop_at_sigterm
-from cli.options import Data, Json, Problem, err, out, print_json
+from cli.opening import find_servers, open_shop
+from cli.options import Data, Json, Problem, err, out, print_json, stop_at_sigterm
 from cli.processes import Processes, start_workers
 from cli.serving import PORT, choose_port, start_api
 from journal.streams import DRAIN
@@ -93,7 +93,7 @@ def up(
     if read().database_url is None:
         err.print("starting PostgreSQL and Valkey …")
     with (
-        open_shop(data, upgrade=True) as (opened, found),
+        open_shop(data, upgrade=True, tell=_say) as (opened, found),
         Processes(found.settings.data / "logs", _say_restart) as processes,
     ):
         if found.whose == "found":
@@ -131,6 +131,10 @@ def _say_first_keys(opened: Parts) -> None:
     out.print("  keys      shown this once; more: orders keys add", soft_wrap=True)
     out.print(f"            [bold]{secret}[/]  secret, for your backend", soft_wrap=True)
     out.print(f"            [bold]{publishable}[/]  publishable, for pages", soft_wrap=True)
+
+
+def _say(sentence: str) -> None:
+    err.print(sentence, markup=False, soft_wrap=True)
 
 
 def _say_restart(name: str, code: int) -> None:

@@ -1,6 +1,7 @@
 """A real PostgreSQL and a real Valkey out of pip wheels: no Docker, no apt, no root.
 
     server.py    one server kept in a folder: find, start, stop
+    keeper.py    starts again what ends while its owner lives
     host.py      private files, locks, ports
     postgres.py  PostgreSQL: its settings, its cluster, and how root runs it
     valkey.py    Valkey: its configuration
@@ -15,18 +16,19 @@ takes them over. Importing opens nothing.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
 
 from embedded.host import hold, private
+from embedded.keeper import Keeper
 from embedded.postgres import Postgres
 from embedded.server import POLL_S, START_S, ServerError
 from embedded.valkey import Valkey
 
-__all__ = ["Addresses", "ServerError", "running", "servers"]
+__all__ = ["Addresses", "ServerError", "kept", "owned", "running", "servers"]
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,10 @@ class Addresses:
 
 
 @contextmanager
-def servers(data: Path) -> Iterator[Addresses]:
+def servers(data: Path, tell: Callable[[str], None] | None = None) -> Iterator[Addresses]:
     """Both servers, kept under `data` until the block ends; ServerError where that cannot be.
+
+    Where the owner gives `tell`, a server that ends is started again, and `tell` gets a sentence about it.
 
     Python ends without leaving the block on SIGTERM, unless the caller turns it into an exit:
 
@@ -68,7 +72,11 @@ def servers(data: Path) -> Iterator[Addresses]:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        with postgres.started() as database_url, valkey.started() as redis_url:
+        with (
+            postgres.started() as database_url,
+            valkey.started() as redis_url,
+            Keeper((postgres, valkey), tell) if tell is not None else nullcontext(),
+        ):
             yield Addresses(database_url, redis_url, owner=True)
 
 
@@ -79,6 +87,22 @@ def running(data: Path) -> Addresses | None:
     if postgres.answers() and valkey.answers() and postgres.url and valkey.url:
         return Addresses(postgres.url, valkey.url, owner=False)
     return None
+
+
+def kept(data: Path) -> Addresses | None:
+    """Where the servers under `data` answer, or answered last, without asking them; None where there never were both."""
+    data = data.resolve()
+    postgres, valkey = Postgres(data).url, Valkey(data).url
+    return Addresses(postgres, valkey, owner=False) if postgres and valkey else None
+
+
+def owned(data: Path) -> bool:
+    """Whether a process keeps the servers under `data` at this moment."""
+    try:
+        with (data / "owner.lock").open() as lock:
+            return not hold(lock, shared=True)
+    except FileNotFoundError:
+        return False
 
 
 def _make(data: Path) -> None:

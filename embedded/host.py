@@ -1,6 +1,7 @@
 """What we ask of the machine: private files, locks that outlive nobody, free ports."""
 
 import os
+import shutil
 import socket
 from pathlib import Path
 from typing import IO
@@ -11,10 +12,10 @@ except ImportError:  # Windows: it has no Valkey wheel either, and `servers` loo
     fcntl = None  # type: ignore[assignment]
 
 
-def hold(file: IO[str]) -> bool:
-    """Lock an open file unless another process has it; the kernel unlocks it on any death."""
+def hold(file: IO[str], *, shared: bool = False) -> bool:
+    """Lock an open file unless another process has it; the kernel unlocks it on any death. `shared`: beside others who do."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -50,3 +51,26 @@ def free(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+LOG_BYTES = 8 * 2**20
+
+
+def bound_log(log: Path, most: int = LOG_BYTES) -> None:
+    """Keep a log at `most` bytes, and as much of what came before in NAME.log.1. Its writers must append (O_APPEND).
+
+    They keep the file open, so it is copied and emptied, not moved; a line that is written in that moment is lost. On a
+    full disk there is no room for the copy: then what came before is lost.
+    """
+    try:
+        if log.stat().st_size <= most:
+            return
+        before = log.with_name(f"{log.name}.1")
+        try:
+            shutil.copyfile(log, before)
+            before.chmod(0o600)
+        except OSError:
+            before.unlink(missing_ok=True)
+        os.truncate(log, 0)
+    except FileNotFoundError:
+        return  # nobody has written yet

@@ -14,9 +14,12 @@ inherited by the server and its children, and the kernel drops it with the last 
 import contextlib
 import importlib.util
 import os
+import re
 import secrets
+import shutil
 import signal
 import subprocess
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,6 +32,14 @@ from embedded.host import free, free_port, hold, private, write_private
 START_S = 120  # a crashed PostgreSQL may have 2 GB of log to read again
 STOP_S = 60  # the last checkpoint, on a slow disk
 POLL_S = 0.05
+TAIL = 16_384  # bytes of a log's end that are read
+FULL_MB = 16  # a disk with less has no room for a segment of PostgreSQL's log
+LAST_WORDS = (
+    "No space left|Out Of Memory|out of memory|Cannot allocate",
+    "PANIC",
+    "FATAL|Fatal|could not|Can't|CRASHED",
+    "ERROR",
+)
 KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # no PG… and none of our keys
 
 
@@ -54,6 +65,8 @@ class Server(ABC):
         self._url_file = data / f"{self.name}.url"
         self._child: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
+        self._logged = 0  # bytes of the log before it was started last
+        self._over = threading.Event()  # its owner goes: wait for nothing more
 
     @abstractmethod
     def program(self) -> Path:
@@ -93,6 +106,49 @@ class Server(ABC):
         finally:
             if os.getpid() == owner:  # a fork of the owner may leave this block too
                 self._stop()
+
+    def ended(self) -> bool:
+        """Whether the server that was started here, or taken over, runs no more."""
+        if self._child is not None:
+            return self._child.poll() is not None
+        return self._pid is not None and self._gone(within=0)
+
+    def restart(self, over: threading.Event) -> None:
+        """Start it again after its end, on its port, when the last of its processes has gone.
+
+        Errors: ServerError where it cannot be, or `over` is set before it answers.
+        """
+        self._child, self._pid, self._over = None, None, over
+        self._start(same_port=True)
+
+    def why_it_ended(self) -> str:
+        """What its end, the end of its log and its disk say of the cause, in a line."""
+        code = self._child.poll() if self._child is not None else None
+        told = [
+            f"signal {-code} ({signal.Signals(-code).name})" if code is not None and code < 0 else f"exit code {code}"
+        ]
+        if code == -signal.SIGKILL:
+            told.append("killed by hand, or by the kernel for want of memory (`dmesg` tells)")
+        if (free_mb := shutil.disk_usage(self.data).free // 2**20) < FULL_MB:
+            told.append(f"No space left on device: {free_mb} MB are free in {self.data}; free some there")
+        elif code != -signal.SIGKILL and (line := self._last_words()):
+            told.append(f"its log: {line}")
+        return "; ".join(told if self._child is not None else told[1:] or ["it is gone"])
+
+    def _last_words(self) -> str | None:
+        """The last line since its start that tells of a failure."""
+        try:
+            with self.log.open("rb") as log:
+                size = log.seek(0, os.SEEK_END)
+                log.seek(max(self._logged if self._logged <= size else 0, size - TAIL))
+                lines = log.read().decode(errors="replace").splitlines()
+        except OSError:
+            return None
+        for words in LAST_WORDS:
+            for line in reversed(lines):
+                if re.search(words, line):
+                    return line.strip()[:300]
+        return None
 
     def wheel(self) -> Path:
         """The installed package's folder; it is never imported."""
@@ -135,29 +191,36 @@ class Server(ABC):
         except OSError as problem:
             raise self.error(f"cannot be run: {problem}") from problem
 
-    def _start(self) -> str:
-        """Reuse what a killed owner left running, else start anew."""
+    def _start(self, *, same_port: bool = False) -> str:
+        """Reuse what a killed owner left running, else start anew; `same_port`: where it was, or not at all."""
         until = monotonic() + START_S
-        while monotonic() < until:
+        while monotonic() < until and not self._over.is_set():
             if (pid := self.answers()) and (url := self.url):
                 self._pid = pid
                 return url
             if self._child and self._child.poll() is not None:
-                if free(urlsplit(self.url or "").port or 0):
+                if same_port or free(urlsplit(self.url or "").port or 0):
                     raise self.error(f"ended while starting (exit code {self._child.returncode})")
                 self._child = None  # another program took the port before us: take the next
             if not self._child:
                 with self._alive() as alive:
                     if hold(alive):  # else one is still starting, recovering or stopping
-                        self._launch(alive)
-            sleep(POLL_S)
-        raise self.error(f"does not answer after {START_S} s")
+                        try:
+                            self._launch(alive, same_port)
+                        except OSError as problem:  # no room for its files
+                            raise self.error(f"cannot be started: {problem}") from problem
+            self._over.wait(POLL_S)
+        raise self.error("was not waited for" if self._over.is_set() else f"does not answer after {START_S} s")
 
-    def _launch(self, alive: IO[str]) -> None:
+    def _launch(self, alive: IO[str], same_port: bool) -> None:
         last = urlsplit(self.url or "")
-        port = free_port(last.port)  # the same again, so that clients find it after a restart
-        password = last.password or secrets.token_urlsafe(24)
-        write_private(self._url_file, self.address(port, password))
+        self._logged = self.log.stat().st_size if self.log.exists() else 0
+        if same_port and last.port and last.password:  # known to clients that run; a full disk takes no new file
+            port, password = last.port, last.password
+        else:
+            port = free_port(last.port)  # the same again, so that clients find it after a restart
+            password = last.password or secrets.token_urlsafe(24)
+            write_private(self._url_file, self.address(port, password))
         command = self.prepare(port, password, alive)
         self._child = self.spawn(command, self.home, alive)
         self._pid = self._child.pid

@@ -46,7 +46,9 @@ class Valkey(Server):
     def prepare(self, port: int, password: str, alive: IO[str]) -> Sequence[str | Path]:
         self.home.mkdir(mode=0o700, exist_ok=True)
         config = self.data / "valkey.conf"
-        write_private(config, CONFIG.format(port=port, password=password))
+        wanted = CONFIG.format(port=port, password=password)
+        if not config.exists() or config.read_text() != wanted:  # a full disk takes no new file
+            write_private(config, wanted)
         return [self.program(), config]
 
     def answers(self) -> int | None:

@@ -71,7 +71,7 @@ def upgrade(database_url: str, shards: int) -> list[str]:
         raise ValueError(f"shards={shards} must be at least 1")
     with _connected(database_url) as conn:
         _wait_alone(conn)
-        waiting = _pending(conn)
+        waiting = missing(conn)
         if waiting:
             command.upgrade(config(conn, shards), "head")
         return waiting
@@ -80,7 +80,19 @@ def upgrade(database_url: str, shards: int) -> list[str]:
 def pending(database_url: str) -> list[str]:
     """Names of the migrations that `upgrade` would run, in their order. Errors: SchemaNewer."""
     with _connected(database_url) as conn:
-        return _pending(conn)
+        return missing(conn)
+
+
+def missing(conn: Connection) -> list[str]:
+    """`pending`, on a connection that is there; ends its database transaction. Errors: SchemaNewer."""
+    scripts = ScriptDirectory.from_config(config())
+    newest = scripts.get_current_head() or ""
+    found = MigrationContext.configure(conn).get_current_revision()
+    conn.commit()
+    if found and found not in {script.revision for script in scripts.walk_revisions()}:
+        raise SchemaNewer(conn.engine.url.database or "", found, newest)
+    between = scripts.iterate_revisions(newest, found or "base")
+    return [script.revision for script in between][::-1]
 
 
 def shards_fixed(conn: Connection) -> int:
@@ -121,14 +133,3 @@ def _wait_alone(conn: Connection) -> None:
         conn.commit()
         sleep(POLL_S)
     conn.commit()
-
-
-def _pending(conn: Connection) -> list[str]:
-    scripts = ScriptDirectory.from_config(config())
-    newest = scripts.get_current_head() or ""
-    found = MigrationContext.configure(conn).get_current_revision()
-    conn.commit()
-    if found and found not in {script.revision for script in scripts.walk_revisions()}:
-        raise SchemaNewer(conn.engine.url.database or "", found, newest)
-    missing = scripts.iterate_revisions(newest, found or "base")
-    return [script.revision for script in missing][::-1]

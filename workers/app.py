@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -64,26 +65,31 @@ app.conf.update(
 def ring(shard: int) -> bytes:
     """The doorbell of a shard, "it has entries", as Celery's broker keeps a message; it carries no event.
 
-    So the streams put it into the queue in the round trip that adds the entries (decision 0014). The form is kombu's
-    for Redis, as its consumers read it: Celery's message protocol 2, its body in Base64.
+    So the streams put it into the queue in the round trip that adds the entries (decision 0014).
     """
-    task = app.amqp.create_task_message(f"doorbell-{shard}", "orders.drain", args=(shard,), ignore_result=True)
-    content_type, encoding, body = dumps(task.body, serializer="json")
-    message = {
-        "body": base64.b64encode(body.encode()).decode(),
-        "content-type": content_type,
-        "content-encoding": encoding,
-        "headers": task.headers,
-        "properties": {
-            **task.properties,
-            "delivery_mode": 2,
-            "delivery_info": {"exchange": "", "routing_key": DRAIN},
-            "delivery_tag": f"doorbell-{shard}",
-            "priority": 0,
-            "body_encoding": "base64",
-        },
-    }
-    return orjson.dumps(message)
+    return message(f"doorbell-{shard}", "orders.drain", (shard,), DRAIN)
+
+
+def message(name: str, task: str, arguments: Sequence[object], queue: str) -> bytes:
+    """A call of a task in the form that kombu's consumers read from Redis: message protocol 2, its body in Base64."""
+    made = app.amqp.create_task_message(name, task, args=arguments, ignore_result=True)
+    content_type, encoding, body = dumps(made.body, serializer="json")
+    return orjson.dumps(
+        {
+            "body": base64.b64encode(body.encode()).decode(),
+            "content-type": content_type,
+            "content-encoding": encoding,
+            "headers": made.headers,
+            "properties": {
+                **made.properties,
+                "delivery_mode": 2,
+                "delivery_info": {"exchange": "", "routing_key": queue},
+                "delivery_tag": name,
+                "priority": 0,
+                "body_encoding": "base64",
+            },
+        }
+    )
 
 
 @worker_process_init.connect

@@ -19,6 +19,7 @@ from journal.streams import connect
 from storage.clock import clock
 from storage.settings import Settings, read
 
+BEAT_KEY, BEAT_S = "orders:beat", 60  # set anew at every beat, for so long: what is left of it tells how old it is
 KEY_S = 5  # a message that nobody took, or that died with its worker, may be followed by another after this
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,14 @@ class Coalescing(Scheduler):
         settings = read()
         self._client = connect(settings.redis_url or "")
         self.merge_inplace(schedule(settings))
+
+    def tick(self, *arguments: Any, **options: Any) -> Any:
+        """Send what is due, and say in Redis that this beat goes on."""
+        try:
+            self._client.set(BEAT_KEY, b"1", ex=BEAT_S)
+        except redis.RedisError as error:
+            log.warning("Redis is away (%s); nobody can see that this beat goes on", error)
+        return super().tick(*arguments, **options)
 
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
         """Send the chore unless its last message is still on its way."""

@@ -68,6 +68,11 @@ def drain(shard: int) -> None:
     _here().drain().answer(shard)
 
 
+@app.task(name="orders.sign")
+def give_sign() -> None:
+    """Nothing: that its message is gone from a queue says that somebody takes what is there."""
+
+
 def chore(name: str) -> Callable[[Callable[[opening.Parts], object]], Any]:
     """A task that the beat sends: its key is deleted first, so that the next one may be sent from here on."""
 

@@ -23,7 +23,7 @@ from typing import Any
 import orjson
 import psutil
 
-from cli.opening import stop_at_sigterm
+from cli.options import stop_at_sigterm
 from events.envelope import MAX_BODY_BYTES, Envelope
 from journal.entries import INLINE_BYTES
 from tests.chaos.harness import Shop, Workers, a_shop, account, account_faults, verify_faults, workers

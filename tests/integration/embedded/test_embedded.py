@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -136,13 +137,17 @@ def test_data_and_addresses_survive_a_restart(data):
 
 def test_nothing_runs_before_or_after(data):
     assert running(data) is None
+    assert (embedded.kept(data), embedded.owned(data)) == (None, False)
     assert not data.exists(), "looking made something"
     with servers(data) as at:
+        assert embedded.owned(data)
+        assert embedded.kept(data) == running(data)
         found = running(data)
         assert found is not None
         assert (found.database_url, found.redis_url) == (at.database_url, at.redis_url)
         assert not found.owner
     assert running(data) is None
+    assert (embedded.kept(data), embedded.owned(data)) == (found, False)
 
 
 def test_an_exception_stops_both(data):
@@ -330,6 +335,91 @@ def test_a_zombies_pid_file_is_stale(data):
         (data / "postgres/postmaster.pid").write_text(f"{zombie.pid}\n{data / 'postgres'}\n")
         with servers(data) as at:
             assert at.owner
+
+
+# ── kept ─────────────────────────────────────────────────────────────────────
+
+
+class Told(list[str]):
+    """What the owner's terminal would show; `until` waits for a sentence."""
+
+    def __init__(self) -> None:
+        self._new = threading.Condition()
+
+    def __call__(self, sentence: str) -> None:
+        with self._new:
+            self.append(sentence)
+            self._new.notify_all()
+
+    def until(self, *parts: str) -> str:
+        """The first sentence that has all of these parts; it is taken away with those before it."""
+        with self._new:
+            assert self._new.wait_for(lambda: self._index(parts) is not None, 60), (parts, list(self))
+            index = self._index(parts) or 0
+            found = self[index]
+            del self[: index + 1]
+            return found
+
+    def _index(self, parts: tuple[str, ...]) -> int | None:
+        return next((i for i, told in enumerate(self) if all(part in told for part in parts)), None)
+
+
+def test_servers_that_are_killed_are_started_again_where_they_were(data):
+    told = Told()
+    with servers(data, told) as at:
+        write(at, "before")
+        with closing(psycopg.connect(at.database_url)) as busy:  # its process outlives the postmaster for a moment
+            busy.execute("SELECT 1")
+            for name, title in (("postgres", "PostgreSQL"), ("valkey", "Valkey")):
+                before = pids(data)[name]
+                os.kill(before, signal.SIGKILL)
+                told.until(f"{title} ended: signal 9 (SIGKILL)", "want of memory", "started again in 0.5 s")
+                told.until(f"{title} answers again")
+                assert pids(data)[name] not in (before, None)
+        assert read(at) == "before", "the same ports and passwords"
+    assert running(data) is None
+
+
+def test_a_server_that_cannot_start_is_tried_ever_later_and_the_reason_told(data):
+    told = Told()
+    with servers(data, told) as at:
+        write(at, "kept")
+        version = data / "postgres/PG_VERSION"
+        right = version.read_text()
+        version.write_text("9.6\n")
+        os.kill(pids(data)["postgres"], signal.SIGKILL)
+        told.until("PostgreSQL ended")
+        for wait in ("in 1 s", "in 2 s"):
+            told.until("PostgreSQL cannot be started: exit code 1", "its log:", "incompatible with server", wait)
+        version.write_text(right)
+        told.until("PostgreSQL answers again")
+        assert read(at) == "kept"
+
+
+def test_a_full_disk_is_named_and_an_owner_that_goes_leaves_no_server_half_started(data, monkeypatch):
+    usage = shutil.disk_usage(Path(tempfile.gettempdir()))
+    monkeypatch.setattr("embedded.server.shutil.disk_usage", lambda path: usage._replace(free=3 * 2**20))
+    told = Told()
+    with servers(data, told):
+        for pid in pids(data).values():
+            os.kill(pid, signal.SIGKILL)
+        assert "No space left on device: 3 MB are free" in told.until("ended")
+    assert running(data) is None
+    assert not any(pids(data).values())
+
+
+def test_a_log_stays_bounded_while_its_writer_keeps_it_open(tmp_path):
+    log = tmp_path / "x.log"
+    with log.open("ab", buffering=0) as writer:
+        for number in range(10):
+            writer.write(b"%d" % number * 400 + b"\n")
+            embedded.host.bound_log(log, 1000)
+        writer.write(b"the last\n")
+    assert log.read_bytes().endswith(b"the last\n")
+    assert log.stat().st_size <= 1000 + 401
+    assert b"8" in (before := (tmp_path / "x.log.1").read_bytes())
+    assert len(before) <= 1000 + 401
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.log", "x.log.1"]
 
 
 # ── errors ───────────────────────────────────────────────────────────────────

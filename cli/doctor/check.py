@@ -1,0 +1,68 @@
+"""What one look answers, and the words that the looks share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from storage.settings import Settings
+
+OK, WARNING, PROBLEM = "ok", "warning", "problem"
+_CREDENTIALS = re.compile(r"://[^/@\s,]+@")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line: what was looked at, how it is, and what to do where it is not well."""
+
+    name: str
+    level: str
+    says: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is examined: settings with both URLs, and whether `orders up` keeps the servers itself."""
+
+    settings: Settings
+    embedded: bool
+
+
+# A look at the database: its lines' names, and what makes them.
+Look = tuple[tuple[str, ...], Callable[[Connection, Place], Iterator[Check]]]
+
+
+def without_password(text: str) -> str:
+    """A text with the credentials of every URL in it hidden."""
+    return _CREDENTIALS.sub("://***@", text)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in a line and without credentials."""
+    told = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+    return without_password(told.splitlines()[0])
+
+
+def ago(seconds: float) -> str:
+    """A span in its largest unit.
+
+    >>> ago(7), ago(190), ago(7200), ago(200_000)
+    ('7 s', '3 min', '2 h', '2 d')
+    """
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def some(count: int, one: str, many: str | None = None) -> str:
+    """A number with its noun.
+
+    >>> some(1, "problem"), some(1200, "delivery", "deliveries")
+    ('1 problem', '1,200 deliveries')
+    """
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"

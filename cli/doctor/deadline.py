@@ -1,0 +1,101 @@
+"""Looks side by side, each in a thread of its own, and one deadline for all of them.
+
+A look may hang wherever it asks: in a connection that nobody answers, or behind a lock. Then its lines say so. Its
+thread is left behind: it is a daemon, and ends with the process.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from time import monotonic
+
+from cli.doctor.check import PROBLEM, Check
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a look has found so far."""
+
+    names: tuple[str, ...]
+    late: Callable[[], tuple[str, str]]
+    checks: list[Check] = field(default_factory=list)
+    done: threading.Event = field(default_factory=threading.Event)
+    failed: BaseException | None = None
+    over: bool = False  # nobody waits for it any more
+
+    def well(self) -> bool:
+        """Whether it has ended, and found no problem."""
+        return self.done.is_set() and all(check.level != PROBLEM for check in self.checks)
+
+
+class Round:
+    """One examination: starts looks, and gathers what they found until the deadline."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._until = monotonic() + seconds
+        self._answers: list[Answer] = []
+
+    def start(
+        self,
+        names: tuple[str, ...],
+        look: Callable[[], Iterable[Check]],
+        late: Callable[[], tuple[str, str]] | None = None,
+    ) -> Answer:
+        """Begin a look that makes the lines `names`; `late` says (cause, remedy) of those that it does not make in time."""
+        answer = Answer(names, late or self._late)
+        self._answers.append(answer)
+
+        def run() -> None:
+            try:
+                for check in look():
+                    answer.checks.append(check)
+            except BaseException as error:  # told by `gather`, in the thread that can tell it
+                answer.failed = error
+            finally:
+                answer.done.set()
+
+        threading.Thread(target=run, name=f"doctor: {names[0]}", daemon=True).start()
+        return answer
+
+    def wait(self, answer: Answer, seconds: float | None = None) -> bool:
+        """Whether the look ends before the deadline, and within `seconds`."""
+        left = max(0.0, self._until - monotonic())
+        return answer.done.wait(left if seconds is None else min(left, seconds))
+
+    def give_up(self, answer: Answer) -> None:
+        """Wait for this look no longer: what it has not made by now is late."""
+        answer.over = True
+
+    def all_ended(self) -> bool:
+        """Whether no look hangs."""
+        return all(answer.done.is_set() for answer in self._answers)
+
+    def gather(self) -> list[Check]:
+        """Every line, in the order in which the looks began; a bug in a look is raised here."""
+        found: list[Check] = []
+        for answer in self._answers:
+            ended = answer.done.is_set() if answer.over else self.wait(answer)
+            if answer.failed is not None:
+                raise answer.failed
+            made = list(answer.checks)
+            found += made
+            if not ended:
+                found += _missing(answer, {check.name for check in made})
+        return found
+
+    def _late(self) -> tuple[str, str]:
+        return (
+            f"gave no answer within {self.seconds:.1f} s",
+            "something holds it up: see the lines `locks` and `database transactions`, mend those, and look again",
+        )
+
+
+def _missing(answer: Answer, made: set[str]) -> list[Check]:
+    """A line for the first thing that a look did not come to: it hangs there, and the rest is not known."""
+    says, remedy = answer.late()
+    missing = [name for name in answer.names if name not in made] or [answer.names[-1]]
+    rest = f"; not looked at: {', '.join(missing[1:])}" if missing[1:] else ""
+    return [Check(missing[0], PROBLEM, f"{says}{rest}", remedy)]

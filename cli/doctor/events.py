@@ -1,0 +1,88 @@
+"""Events that are not decided, wait for others, or were given up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, text
+
+from cli.doctor.check import OK, PROBLEM, WARNING, Check, Look, Place, ago
+
+SLOW_S, STUCK_S = 60, 300  # the oldest undecided event: a warning, a problem
+LATE_S = 300  # a parked event that is so much past its time
+LONG = 0.5  # of ORDERS_PARKED_FOR: a parked event that waits so long waits for a person
+LONG_S = 86_400  # … where nothing is ever given up
+COUNTED = 100_000  # undecided events, at most
+
+# No more are counted than say enough.
+_OPEN = text("""
+    select count(*), coalesce(extract(epoch from clock_timestamp() - min(accepted_at)), 0)
+    from (select accepted_at from undecided limit :most) open
+""")
+_PARKED = text("""
+    select count(*) as n, count(*) filter (where p.until < clock_timestamp() - make_interval(secs => :late)) as late,
+           min(p.until) as until,
+           count(*) filter (where r.decided_at < clock_timestamp() - make_interval(secs => :long)) as long,
+           extract(epoch from clock_timestamp() - min(r.decided_at)) as age
+    from parked p join results r using (seq)
+""")
+_DEAD = text("select reason, count(*) from dead_letters where state = 'open' group by reason order by 2 desc, 1")
+
+
+def undecided(conn: Connection, place: Place) -> Iterator[Check]:
+    """How many accepted events have no result yet, and since when."""
+    row = conn.execute(_OPEN, {"most": COUNTED + 1}).one()
+    count, age = int(row[0]), float(row[1])
+    many = f"over {COUNTED:,}" if count > COUNTED else f"{count:,}"
+    says = f"{many} undecided, the oldest {ago(age)} old"
+    if not count:
+        yield Check("events", OK, "every one is decided")
+    elif age < SLOW_S:
+        yield Check("events", OK, says)
+    else:
+        remedy = (
+            "see the lines of the workers, `locks` and Redis; where all are well it is a backlog: add worker processes"
+        )
+        yield Check("events", PROBLEM if age >= STUCK_S else WARNING, says, remedy)
+
+
+def parked(conn: Connection, place: Place) -> Iterator[Check]:
+    """What came too early. It waits for hours, not for days: then what it names did not come, and will not."""
+    patience = place.settings.policy.parked_for
+    long_s = LONG * patience.total_seconds() if patience is not None else LONG_S
+    row = conn.execute(_PARKED, {"late": LATE_S, "long": long_s}).one()
+    if not row.n:
+        yield Check("parked", OK, "none")
+    elif row.late:
+        says = f"{row.n:,} wait, {row.late:,} of them past their time"
+        yield Check(
+            "parked",
+            PROBLEM,
+            says,
+            "the sweep gives them up: see the lines `beat` and `worker: chores`, and ORDERS_SWEEP",
+        )
+    elif row.long:
+        ends = f"; the first is given up {row.until:%Y-%m-%d %H:%M} UTC" if row.until else ""
+        says = f"{row.long:,} of {row.n:,} wait for long, the oldest {ago(float(row.age))}{ends}"
+        remedy = (
+            "`orders parked list` says what each waits for: have its sender send that, and they apply by themselves"
+        )
+        yield Check("parked", PROBLEM, says, remedy)
+    else:
+        first = f", the first until {row.until:%Y-%m-%d %H:%M} UTC" if row.until else ""
+        yield Check("parked", OK, f"{row.n:,} wait{first}; see `orders parked list`")
+
+
+def dead_letters(conn: Connection, place: Place) -> Iterator[Check]:
+    """What was given up, and waits for a person."""
+    rows = conn.execute(_DEAD).all()
+    if not rows:
+        yield Check("dead letters", OK, "none")
+        return
+    says = f"{sum(row[1] for row in rows):,} open: {', '.join(f'{row[1]:,} {row[0]}' for row in rows[:5])}"
+    yield Check(
+        "dead letters", PROBLEM, says, "`orders dlq list` says why; then `orders dlq edit`, `replay` or `discard` each"
+    )
+
+
+LOOKS: tuple[Look, ...] = ((("events",), undecided), (("parked",), parked), (("dead letters",), dead_letters))

@@ -1,0 +1,233 @@
+"""What waits for others: refunds, parcels, payment look-ups, subscribers; and the keys of those who come in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from cli.doctor.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, some, without_password
+from domain.ids import shown
+from storage.settings import Settings
+from storage.tables import EFFECT_STATES
+
+LATE_S = 300  # a refund that waits, or fails, for so long: a problem; before, a warning
+FAILURES = 3  # of a tracker, or of one webhook's questions, in a row
+ASKED_FOR_S = 900  # a payment that is asked for in vain for so long: a problem
+FAILING_S, DOWN_S = 300, 3600  # a subscriber that takes nothing: a warning, a problem
+RECENT = timedelta(days=30)  # a parcel that was given up
+ERROR = 160  # characters of an error that are shown
+
+# Refunds that wait for nobody but the provider. Their time is that of the cause: an order canceled, a return completed.
+_REFUNDS = text("""
+    select count(*) filter (where last_error is not null or attempts > 1) as failing,
+           extract(epoch from clock_timestamp()
+                   - min(created_at) filter (where last_error is not null or attempts > 1)) as since,
+           count(*) filter (where next_at < clock_timestamp() - make_interval(secs => :late)) as late,
+           extract(epoch from clock_timestamp() - min(created_at)) as oldest,
+           min(next_at) filter (where last_error is not null or attempts > 1) as next_at,
+           (array_agg(last_error order by updated_at desc) filter (where last_error is not null))[1] as error
+    from effects where state in ('due', 'in_flight', 'unknown')
+""")
+_STATES = text("select state, count(*) from effects group by state")
+# Ids begin with their time (UUIDv7), so that the primary key finds what was given up lately.
+_TRACKERS = text("""
+    select carrier, count(*) filter (where not finished) as watched,
+           count(*) filter (where not finished and failures >= :failures) as failing,
+           count(*) filter (where finished and last_error is not null) as given_up,
+           (array_agg(last_error order by updated_at desc) filter (where last_error is not null))[1] as error
+    from (
+        select * from trackers where not finished
+        union all
+        select * from trackers where finished and last_error is not null and id >= cast(:recent as uuid)
+    ) t group by carrier order by carrier
+""")
+_INBOX = text("""
+    select provider, count(*) as due, count(*) filter (where attempts >= :failures) as failing,
+           extract(epoch from clock_timestamp() - min(created_at) filter (where attempts >= :failures)) as since,
+           max(last_error) filter (where attempts >= :failures) as error
+    from inbox where state = 'due' group by provider order by provider
+""")
+_INBOX_DEAD = text("select count(*) from inbox where state = 'dead'")
+_SUBSCRIPTIONS = text("""
+    select s.id, s.url, s.state, s.notice, s.failing_since, coalesce(d.due, 0) as due, coalesce(d.dead, 0) as dead
+    from subscriptions s left join (
+        select subscription_id, count(*) filter (where state = 'due') as due,
+               count(*) filter (where state = 'dead') as dead
+        from deliveries where state <> 'done' group by subscription_id
+    ) d on d.subscription_id = s.id order by s.id
+""")
+_LAST_ERROR = text("""
+    select last_error from deliveries where subscription_id = cast(:id as uuid) and state = 'due' and last_error is not null
+    order by updated_at desc limit 1
+""")
+_KEYS = text("select kind, count(*) from api_keys where revoked_at is null group by kind order by kind desc")
+
+
+def refunds(conn: Connection, place: Place) -> Iterator[Check]:
+    """Money that is owed: given up, without anybody to give it back, or in vain so far."""
+    found = dict.fromkeys(EFFECT_STATES, 0) | {row[0]: row[1] for row in conn.execute(_STATES)}
+    waiting = found["due"] + found["in_flight"] + found["unknown"]
+    row = conn.execute(_REFUNDS, {"late": LATE_S}).one()
+    told = ", ".join(f"{count:,} {state}" for state, count in found.items() if count) or "none"
+    whom = place.settings.refund_url
+    well = True
+    if found["dead"]:
+        well = False
+        remedy = "`orders dlq list --type Refund` says why; mend that, then `orders dlq replay` each"
+        yield Check("refunds", PROBLEM, f"{told}: {found['dead']:,} were given up", remedy)
+    if waiting and whom is None:
+        well = False
+        says = f"{told}; the oldest is due since {ago(float(row.oldest))}, and no refund API is set"
+        level = PROBLEM if row.oldest >= LATE_S else WARNING
+        yield Check(
+            "refunds", level, says, "set ORDERS_REFUND_URL for the workers and restart them: none goes out until then"
+        )
+    elif row.failing:
+        well = False
+        says = (
+            f"{row.failing:,} of {waiting:,} fail, the oldest is owed since {ago(float(row.since))}; "
+            f"{without_password(str(whom))} is tried again from {row.next_at:%H:%M:%S} UTC; its last answer: {_short(row.error)}"
+        )
+        remedy = (
+            "see that the provider answers there (ORDERS_REFUND_URL); they go out by themselves, within the hour, "
+            "and are given up after four hours"
+        )
+        yield Check("refunds", PROBLEM if row.since >= LATE_S else WARNING, says, remedy)
+    elif row.late:
+        well = False
+        remedy = "nobody takes them up: see the lines `beat` and `worker: outside`"
+        yield Check("refunds", PROBLEM, f"{told}; {row.late:,} of them late", remedy)
+    if found["staff"]:
+        well = False
+        remedy = "`orders dlq list` shows them; `orders dlq replay eff_…` lets one go"
+        yield Check("refunds", WARNING, f"{found['staff']:,} wait for a person to release them", remedy)
+    if well:
+        yield Check("refunds", OK, told)
+
+
+def tracking(conn: Connection, place: Place) -> Iterator[Check]:
+    """A carrier that answers for none of its parcels is away; one that lacks some may not know their numbers."""
+    recent = UUID(int=int((datetime.now(UTC) - RECENT).timestamp() * 1000) << 80)
+    found = conn.execute(_TRACKERS, {"failures": FAILURES, "recent": str(recent)}).all()
+    well = True
+    for row in found:
+        if not row.failing and not row.given_up:
+            continue
+        well = False
+        of = f"{row.failing:,} of {row.watched:,} parcels of {row.carrier} cannot be asked for"
+        gone = f", {row.given_up:,} were given up" if row.given_up else ""
+        says = f"{of}{gone}; the last answer: {_short(row.error)}"
+        if row.failing and row.failing == row.watched:
+            remedy = f"see that {row.carrier} answers where ORDERS_CARRIERS says; its parcels are asked for again by themselves"
+            yield Check("tracking", PROBLEM, says, remedy)
+        else:
+            remedy = (
+                f"compare the parcels' numbers with {row.carrier}'s; a scan by webhook or Server API moves them, too"
+            )
+            yield Check("tracking", WARNING, says, remedy)
+    if well:
+        yield Check("tracking", OK, "no carrier fails" if place.settings.carriers else "no carrier is polled")
+
+
+def keys(conn: Connection, place: Place) -> Iterator[Check]:
+    """Neither is a fault: a shop may do without the HTTP API, and without pages of its customers."""
+    found = {row[0]: row[1] for row in conn.execute(_KEYS)}
+    told = ", ".join(some(count, f"{kind} key") for kind, count in found.items())
+    if "secret" in found:
+        yield Check("API keys", OK, told)
+    else:
+        yield Check("API keys", OK, told or "none", "`orders keys add secret`, where the HTTP API is to be used")
+    if place.settings.token_secret is None:
+        yield Check("customer tokens", OK, "not to be had", "set ORDERS_TOKEN_SECRET, where customers' pages need them")
+    else:
+        yield Check("customer tokens", OK, "can be signed")
+
+
+def lookups(conn: Connection, place: Place) -> Iterator[Check]:
+    """Webhooks that only say where to look. Those that are done stay for ever, and are not counted."""
+    waiting = conn.execute(_INBOX, {"failures": FAILURES}).all()
+    dead = conn.execute(_INBOX_DEAD).scalar_one()
+    missing = _unasked(place.settings)
+    if dead:
+        remedy = "`orders dlq list`; mend the cause, then replay each, or discard what was made up"
+        yield Check("webhooks in", PROBLEM, f"{dead:,} dead", remedy)
+    well = not dead
+    for row in waiting:
+        if row.provider in missing:
+            well = False
+            remedy = f"set {missing[row.provider]} again, else {row.provider} is not asked"
+            yield Check("webhooks in", PROBLEM, f"{row.due:,} due", remedy)
+        elif row.failing:
+            well = False
+            says = f"{row.failing:,} of {row.provider} cannot be asked for; such as: {_short(row.error)}"
+            if row.since >= ASKED_FOR_S:
+                says = f"{says}; for {ago(float(row.since))}"
+            remedy = "mend what it names; it is asked again by itself, and given up after ORDERS_PARKED_FOR"
+            yield Check("webhooks in", PROBLEM if row.since >= ASKED_FOR_S else WARNING, says, remedy)
+    if well:
+        due = sum(row.due for row in waiting)
+        yield Check("webhooks in", OK, f"{due:,} due" if due else "none")
+
+
+def _unasked(settings: Settings) -> dict[str, str]:
+    """Provider → the setting for want of which nobody asks it."""
+    missing = {}
+    if not settings.webhook_secrets["portone"]:
+        missing["portone"] = "ORDERS_PORTONE_SECRETS"
+    if settings.toss_api_key is None:
+        missing["toss"] = "ORDERS_TOSS_API_KEY"
+    return missing
+
+
+def webhooks(conn: Connection, place: Place) -> Iterator[Check]:
+    """Subscribers that take nothing, were given up, or lack what was given up."""
+    found = conn.execute(_SUBSCRIPTIONS).all()
+    well = True
+    for row in found:
+        name = shown("subscriptions", row.id)
+        if row.state == "disabled" and row.notice is not None:
+            well = False
+            remedy = f"mend its receiver, then `orders webhooks test {name}` and `orders webhooks enable {name}`"
+            yield Check("webhooks", PROBLEM, f"{name} is disabled: {row.notice}", remedy)
+        elif row.state == "active" and row.failing_since is not None:
+            since = (datetime.now(UTC) - row.failing_since).total_seconds()
+            if since < FAILING_S:
+                continue
+            well = False
+            error = conn.execute(_LAST_ERROR, {"id": row.id}).scalar_one_or_none()
+            says = (
+                f"{name} ({without_password(row.url)}) takes nothing since {ago(since)}, {row.due:,} wait; "
+                f"its last answer: {_short(error)}"
+            )
+            remedy = (
+                f"mend its receiver, then `orders webhooks test {name}` and "
+                f"`orders webhooks replay --subscription {name} --state due`; it is disabled after 3 days"
+            )
+            yield Check("webhooks", PROBLEM if since >= DOWN_S else WARNING, says, remedy)
+        if row.dead:
+            well = False
+            says = f"{name}: {some(row.dead, 'delivery', 'deliveries')} given up"
+            remedy = f"`orders webhooks deliveries --state dead`; `orders webhooks replay --subscription {name} --state dead`"
+            yield Check("webhooks", PROBLEM, says, remedy)
+    if well:
+        active = sum(row.state == "active" for row in found)
+        failing = sum(row.state == "active" and row.failing_since is not None for row in found)
+        says = f"{some(active, 'subscription')}, {failing} of them failing" if active else "nobody is told of changes"
+        yield Check("webhooks", OK, says)
+
+
+LOOKS: tuple[Look, ...] = (
+    (("refunds",), refunds),
+    (("tracking",), tracking),
+    (("webhooks in",), lookups),
+    (("webhooks",), webhooks),
+    (("API keys", "customer tokens"), keys),
+)
+
+
+def _short(error: str | None) -> str:
+    told = " ".join((error or "unknown").split())
+    return told if len(told) <= ERROR else f"{told[:ERROR]}…"

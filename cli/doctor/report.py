@@ -1,0 +1,60 @@
+"""How an examination looks in a terminal, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich.markup import escape
+
+from cli.doctor.check import OK, PROBLEM, WARNING, Check, some, without_password
+from cli.options import out, print_json
+from cli.showing import put, table
+from storage.settings import KNOWN, Settings
+
+_COLORS = {OK: "green", WARNING: "yellow", PROBLEM: "red"}
+_WHOSE = {"found": "which `orders up` runs", "stopped": "which nobody runs"}
+
+
+def print_document(settings: Settings | None, whose: str | None, checks: Sequence[Check]) -> None:
+    """One JSON document: `healthy`, `servers` (yours, found, stopped, or null where no setting could be read), `settings`
+    (name, value, source, meaning) and `checks` (name, level, says, remedy; of one name there may be several)."""
+    healthy = all(check.level != PROBLEM for check in checks)
+    document = {"healthy": healthy, "servers": whose, "settings": _settings(settings)}
+    print_json({**document, "checks": [asdict(check) for check in checks]})
+
+
+def print_tables(settings: Settings | None, whose: str | None, checks: Sequence[Check]) -> None:
+    """Two tables for a person, and the verdict."""
+    rows = table("setting", "value", "from", "meaning")
+    for each in _settings(settings):
+        source = each["source"] if each["source"] == "default" else f"[bold]{each['source']}[/]"
+        rows.add_row(each["name"], escape(each["value"]), source, f"[dim]{escape(each['meaning'])}[/]")
+    put(rows)
+    if settings is not None and whose in _WHOSE:
+        out.print(f"\nembedded servers in {escape(str(settings.data))}, {_WHOSE[whose]}")
+    rows = table("check", "", "says", "what to do", title="checks")
+    for check in checks:
+        color = _COLORS[check.level]
+        rows.add_row(check.name, f"[{color}]{check.level}[/]", escape(check.says), escape(check.remedy or ""))
+    put(rows)
+    problems, warnings = (sum(check.level == level for check in checks) for level in (PROBLEM, WARNING))
+    verdict = f"[red]{some(problems, 'problem')}[/]" if problems else "[green]no problem[/]"
+    out.print(f"\n{verdict}" + (f", {some(warnings, 'warning')}" if warnings else ""))
+
+
+def _settings(settings: Settings | None) -> list[dict[str, str]]:
+    """Every name with what it says, where from, and what it is for. No password stands in it."""
+    found = []
+    for known in KNOWN:
+        value = settings.values[known.name] if settings else known.default or "-"
+        source = settings.sources[known.name] if settings else "-"
+        found.append(
+            {
+                "name": known.name,
+                "value": without_password(value) if not known.secret else value,
+                "source": source,
+                "meaning": known.meaning,
+            }
+        )
+    return found

@@ -1,0 +1,122 @@
+"""Which of the beat and the workers lives. Each is asked for a sign of its own, so that each has its own line.
+
+beat              a key in Redis that it sets anew every second
+worker: QUEUE     a message that asks for nothing, put before all others: somebody takes it, or nobody does
+workers           the heartbeat in PostgreSQL: the timers' chore, for which the beat and a worker are needed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from secrets import token_hex
+from time import monotonic, sleep
+
+import redis
+from sqlalchemy import Connection, text
+
+from cli.doctor.check import OK, PROBLEM, Check, Look, Place, ago, first_line
+from journal.streams import DRAIN
+from workers.app import CHORES, OUTSIDE, message
+from workers.beat import BEAT_KEY, BEAT_S
+
+ALIVE_S = 20  # the timers' chore beats every five seconds
+STILL_S = 5  # the beat, every second
+TAKEN_S = 1.5  # in which a worker takes a message that stands before all others
+POLL_S = 0.02
+# Queue as `orders worker --queues` names it → its key, and what stands still without a worker for it.
+QUEUES = {
+    "drain": (DRAIN, "no event is applied"),
+    "chores": (CHORES, "no timer fires, and what the streams lack is not found"),
+    "outside": (OUTSIDE, "no refund, webhook, payment look-up or tracking goes out"),
+}
+SIGNS = ("beat", *(f"worker: {name}" for name in QUEUES))
+
+
+def signs(client: redis.Redis, place: Place, sound: Callable[[], bool]) -> Iterator[Check]:
+    """The lines SIGNS; none where Redis is not `sound`, since nothing could be asked."""
+    if not sound():
+        return
+    try:
+        yield _beat(client, place)
+        yield from _queues(client, place)
+    except (redis.RedisError, OSError) as error:
+        says = f"could not be looked at: {first_line(error)}"
+        yield Check("beat and workers", PROBLEM, says, "see the lines of Redis")
+
+
+def _beat(client: redis.Redis, place: Place) -> Check:
+    until = monotonic() + TAKEN_S
+    while True:  # after a flush its key comes with its next beat
+        left = client.pttl(BEAT_KEY) / 1000
+        age = BEAT_S - left
+        if left >= 0 and age <= STILL_S:
+            return Check("beat", OK, f"alive: {age:.0f} s ago")
+        if monotonic() > until:
+            break
+        sleep(POLL_S)
+    since = f"since {ago(age)}" if left >= 0 else f"for {BEAT_S} s or more, or it never was here"
+    remedy = f"{_start('beat', place)}; where it runs, its log says why it does not reach this Redis, or it is frozen: `kill -9` it"
+    return Check("beat", PROBLEM, f"it is dead {since}: no chore is sent", remedy)
+
+
+def _queues(client: redis.Redis, place: Place) -> Iterator[Check]:
+    asked = {}
+    for name, (queue, _) in QUEUES.items():
+        asked[name] = message(f"sign-{token_hex(8)}", "orders.sign", (), queue).decode()
+        client.rpush(queue, asked[name])  # workers take from this end
+    until = monotonic() + TAKEN_S
+    waits = dict(asked)
+    try:
+        while waits:
+            waits = {name: sent for name, sent in waits.items() if client.lpos(QUEUES[name][0], sent) is not None}
+            if monotonic() > until:
+                break
+            sleep(POLL_S)
+    finally:
+        for name, sent in waits.items():
+            client.lrem(QUEUES[name][0], 0, sent)
+    for name, (queue, stands) in QUEUES.items():
+        if name not in waits:
+            yield Check(f"worker: {name}", OK, "alive: it takes what is there")
+            continue
+        waiting = client.llen(queue)
+        says = f"nobody takes what is in {queue} ({waiting:,} wait): {stands}"
+        remedy = f"{_start(f'worker --queues {name}', place)}; where one runs, it is frozen or all of it is at work: its log says on what"
+        yield Check(f"worker: {name}", PROBLEM, says, remedy)
+
+
+def _start(what: str, place: Place) -> str:
+    if place.embedded:
+        return f"restart `orders up`, which runs it (its logs are in {place.settings.data / 'logs'})"
+    return f"start `orders {what}`"
+
+
+_HEARTBEAT = text("""
+    select extract(epoch from clock_timestamp() - at), gap_end + make_interval(secs => :grace)
+    from heartbeats where name = 'timers'
+""")
+
+
+def heartbeat(conn: Connection, place: Place) -> Iterator[Check]:
+    """When the timers' chore last ran; where it did not, the lines SIGNS say for want of whom."""
+    grace = place.settings.policy.grace.total_seconds()
+    row = conn.execute(_HEARTBEAT, {"grace": grace}).one_or_none()
+    if row is None:
+        yield Check("workers", PROBLEM, "none was ever here", f"{_start('worker', place)}, and `orders beat`")
+        return
+    age, resting = float(row[0]), row[1]
+    if age > ALIVE_S:
+        says = f"the last heartbeat is {ago(age)} old: no timer fires"
+        remedy = (
+            "see the lines `beat` and `worker: chores`; where both are well, the log of `orders worker` says what fails"
+        )
+        yield Check("workers", PROBLEM, says, remedy)
+    elif resting is not None and resting > datetime.now(UTC):
+        says = f"alive; timers rest until {resting:%H:%M} UTC, a grace after our own silence"
+        yield Check("workers", OK, says)
+    else:
+        yield Check("workers", OK, f"alive: heartbeat {age:.0f} s ago")
+
+
+LOOKS: tuple[Look, ...] = ((("workers",), heartbeat),)

@@ -1,0 +1,194 @@
+"""What `orders ingest --wait` waits for, what it says meanwhile, and when it stops: what cannot move is named, not awaited.
+
+It waits until every event has a result and, where a refund API is set, every refund that may go out has gone. It ends
+without that, and says so, when each refund that is left has failed TRIES times, when nobody is there to make them, or when
+nothing at all moved for PATIENCE_S. What holds it up is what `orders doctor` finds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from rich.markup import escape
+from rich.progress import Progress, TaskID
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from cli.doctor.check import OK, Place, some, without_password
+from cli.doctor.command import examine
+from cli.opening import heartbeat
+from cli.options import Problem, err
+from journal.relay import undecided
+from workers.parts import Parts
+
+BEAT_S = 12  # workers that run, or just start, beat within this
+QUIET_S = 15.0  # nothing moved: the cause is looked for, and told
+PATIENCE_S = 90.0  # nothing moved: it stops
+TRIES = 4  # of a refund: they span 13 s; what failed so often is tried on for hours, by the workers
+
+_REFUNDS = text("""
+    select count(*) filter (where state in ('due', 'in_flight', 'unknown')) as open,
+           count(*) filter (where state in ('due', 'unknown') and attempts >= :tries
+                            or state = 'in_flight' and attempts > :tries) as failing,
+           count(*) filter (where state = 'dead' and updated_at >= :since) as dead,
+           count(*) filter (where state = 'staff' and updated_at >= :since) as staff,
+           (array_agg(last_error order by updated_at desc) filter (where last_error is not null
+                and (updated_at >= :since or state in ('due', 'unknown'))))[1] as error
+    from effects where state in ('due', 'in_flight', 'unknown', 'dead', 'staff')
+""")
+_DELIVERIES = text("select count(*) from deliveries where state = 'due'")
+_NOW = text("select clock_timestamp()")
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is not done at one moment. `dead` and `staff` count what came to that since the command began."""
+
+    undecided: int
+    refunds: int  # that may go out
+    failing: int  # of them, that failed TRIES times
+    dead: int
+    staff: int
+    deliveries: int  # tellings to subscribers: they are not waited for
+    error: str | None
+    provider: str | None
+
+    def moves(self) -> bool:
+        """Whether something may still happen by itself soon."""
+        return bool(self.undecided or (self.provider and self.refunds > self.failing))
+
+    def reasons(self) -> list[str]:
+        """What is left that should not be, each with the next step."""
+        found = []
+        if self.undecided:
+            found.append(f"{some(self.undecided, 'event')} without a result yet; `orders doctor` says why")
+        if self.refunds and self.provider is None:
+            found.append(f"{some(self.refunds, 'refund')} due, and no refund API is set (ORDERS_REFUND_URL)")
+        elif self.refunds:
+            found.append(
+                f"{some(self.refunds, 'refund')} not made by {self.provider}, {self.failing:,} of them after {TRIES} tries or more"
+                f"{f'; its last answer: {self.error}' if self.error else ''}; workers try on: `orders doctor`"
+            )
+        if self.dead:
+            cause = f"; the last: {self.error}" if self.error and not self.refunds else ""
+            found.append(f"{some(self.dead, 'refund')} given up{cause}: `orders dlq list --type Refund`")
+        if self.staff:
+            found.append(f"{some(self.staff, 'refund')} for a person to release: `orders dlq list`")
+        return found
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "undecided": self.undecided,
+            "refunds": {
+                "open": self.refunds,
+                "failing": self.failing,
+                "dead": self.dead,
+                "staff": self.staff,
+                "provider": self.provider,
+                "last_error": self.error,
+            },
+            "deliveries": self.deliveries,
+            "reasons": self.reasons(),
+        }
+
+
+@dataclass(slots=True)
+class Patience:
+    """One wait. `start` starts workers, where those that beat at `served` turn out to be gone."""
+
+    opened: Parts
+    place: Place
+    start: Callable[[], None] | None
+    served: datetime | None
+    since: datetime
+    clock: Callable[[], float] = time.monotonic
+    _least: tuple[int, int] | None = None
+    _moved: float = field(default=0.0)
+    _told: float = field(default=0.0)
+
+    def wait(self, bar: Progress) -> Left:
+        """Until nothing is left that moves; what is left then. Errors: Problem where PostgreSQL is away for PATIENCE_S."""
+        began = self._moved = self.clock()
+        task = bar.add_task("applying", total=None)
+        first = 0
+        while True:
+            looked = self.clock()
+            left = self._look()
+            now = self.clock()
+            if left is not None:
+                first = max(first, left.undecided)
+                _show(bar, task, left, first)
+                self._note(left, now)
+                if not left.moves():
+                    return left
+            if now - self._moved >= PATIENCE_S:
+                if left is None:
+                    raise Problem(
+                        f"PostgreSQL does not answer since {PATIENCE_S:.0f} s; what was journaled is safe, and ingested again "
+                        f"it counts as duplicates. `orders doctor` says what to do"
+                    )
+                return left
+            if self.start is not None and now - began >= BEAT_S:
+                if heartbeat(self.opened) == self.served:
+                    self.start()
+                self.start = None
+            if now - max(self._moved, self._told) >= QUIET_S:
+                self._told = now
+                self._say(left, now - self._moved)
+            time.sleep(max(0.1, 2 * (self.clock() - looked)))  # a long backlog takes a while to count
+
+    def _look(self) -> Left | None:
+        try:
+            with self.opened.engine.connect() as conn:
+                return left(conn, self.opened.settings.refund_url, self.since)
+        except (OperationalError, InterfaceError):
+            return None
+
+    def _note(self, left: Left, now: float) -> None:
+        """Less than ever before is left: it moves."""
+        at = (left.undecided, left.refunds)
+        if self._least is None or any(new < old for new, old in zip(at, self._least, strict=True)):
+            self._moved = now
+            self._least = at if self._least is None else (min(at[0], self._least[0]), min(at[1], self._least[1]))
+
+    def _say(self, left: Left | None, quiet_s: float) -> None:
+        err.print(f"nothing moved for {quiet_s:.0f} s; {_waiting(left)}", markup=False, soft_wrap=True)
+        for check in examine(self.place):
+            if check.level != OK:
+                remedy = f" → {check.remedy}" if check.remedy else ""
+                err.print(f"  [yellow]{check.name}:[/] {escape(check.says + remedy)}", soft_wrap=True)
+
+
+def begun(conn: Connection) -> datetime:
+    """The database's time, from which on what goes wrong is told as the command's."""
+    return conn.execute(_NOW).scalar_one()  # type: ignore[no-any-return]
+
+
+def left(conn: Connection, refund_url: str | None, since: datetime) -> Left:
+    """What is left at this moment."""
+    count = undecided(conn)
+    row = conn.execute(_REFUNDS, {"tries": TRIES, "since": since}).one()
+    deliveries = int(conn.execute(_DELIVERIES).scalar_one())
+    error = " ".join(row.error.split())[:160] if row.error else None
+    provider = None if refund_url is None else without_password(refund_url)
+    return Left(count, row.open, row.failing, row.dead, row.staff, deliveries, error, provider)
+
+
+def _show(bar: Progress, task: TaskID, left: Left, first: int) -> None:
+    says = "applying" if left.undecided else escape(_waiting(left))
+    bar.update(task, total=first, completed=first - left.undecided, description=says)
+
+
+def _waiting(left: Left | None) -> str:
+    if left is None:
+        return "PostgreSQL does not answer"
+    told = [some(left.undecided, "undecided event")] if left.undecided else []
+    if left.refunds:
+        failing = f", {left.failing:,} of them failing: {left.error}" if left.failing else ""
+        told.append(f"{some(left.refunds, 'refund')} on the way by {left.provider or 'nobody'}{failing}")
+    return "waiting: " + " · ".join(told) if told else "nothing is left"
