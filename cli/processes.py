@@ -20,7 +20,6 @@ from typing import IO
 
 RESTART_S = 0.5  # between a death and the next start
 STOP_S = 10.0  # then a child that does not stop is killed
-OUTSIDE_PROCESSES = 4  # for the chores, of which two may wait for the outside for seconds
 _PR_SET_PDEATHSIG = 1
 
 
@@ -38,7 +37,7 @@ class Child:
 class Processes:
     """A set of children; a watching thread restarts those that die."""
 
-    logs: Path
+    logs: Path | None  # None: they write where we do
     on_restart: Callable[[str, int], None] = lambda name, code: None
     children: dict[str, Child] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -47,7 +46,8 @@ class Processes:
     _files: list[IO[bytes]] = field(default_factory=list)
 
     def __enter__(self) -> Processes:
-        self.logs.mkdir(0o700, parents=True, exist_ok=True)
+        if self.logs is not None:
+            self.logs.mkdir(0o700, parents=True, exist_ok=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -65,7 +65,9 @@ class Processes:
         return child
 
     def log(self, name: str) -> Path:
-        """Where a child writes."""
+        """Where a child writes, where it has a file."""
+        if self.logs is None:
+            raise ValueError("these processes write where their parent does")
         return self.logs / f"{name}.log"
 
     def kill(self, name: str) -> int | None:
@@ -97,14 +99,16 @@ class Processes:
         self._files.clear()
 
     def _spawn(self, child: Child) -> None:
-        file = self.log(child.name).open("ab")
-        self._files.append(file)
+        file = None
+        if self.logs is not None:
+            file = self.log(child.name).open("ab")
+            self._files.append(file)
         child.process = subprocess.Popen(
             child.command,
             env=dict(child.environment),
             stdin=subprocess.DEVNULL,
             stdout=file,
-            stderr=subprocess.STDOUT,
+            stderr=None if file is None else subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is ours; children are stopped in order
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
@@ -129,11 +133,11 @@ def _die_with_parent() -> None:
 
 
 def start_workers(processes: Processes, count: int, **environment: str) -> None:
-    """A Celery worker with `count` drain processes, one for what waits for the outside, and the beat.
+    """A Celery worker with `count` drain processes, one for chores, one for what waits for the outside, and the beat.
 
     `environment` goes to all of them.
     """
-    processes.start("worker", "cli", "worker", "--concurrency", str(count), "--queues", "drain,chores", **environment)
-    outside = str(OUTSIDE_PROCESSES)
-    processes.start("outside", "cli", "worker", "--concurrency", outside, "--queues", "outside", **environment)
+    processes.start("worker", "cli", "worker", "--concurrency", str(count), "--queues", "drain", **environment)
+    processes.start("chores", "cli", "worker", "--queues", "chores", **environment)
+    processes.start("outside", "cli", "worker", "--queues", "outside", **environment)
     processes.start("beat", "cli", "beat", **environment)
