@@ -19,7 +19,7 @@ from kombu.transport import redis as kombu_redis
 from journal.streams import ANSWER_S, CONNECT_S, KEEPALIVE, of_the_primary
 
 RETRY_S = 1  # between two tries to connect, however long Redis is away
-BRPOP_CHECK_S = 5  # an answer to BRPOP that is overdue by this means a dead connection; looked at as often
+BRPOP_CHECK_S = 3  # an answer to BRPOP that is overdue by this means a dead connection; looked at as often
 
 OPTIONS = {
     "socket_timeout": ANSWER_S,  # of BRPOP, too, which is answered within a second, or by nothing
@@ -65,7 +65,7 @@ def use(settings: Any) -> None:
         broker_connection_max_retries=None,
         broker_channel_error_retry=True,  # a refusal (UNBLOCKED, READONLY) is a reason to connect anew, not to end
         worker_consumer=f"{__name__}:Consumer",
-        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_cancel_long_running_tasks_on_connection_loss=True,  # of none, since all are acknowledged early; unset, it warns
         worker_enable_prefetch_count_reduction=False,  # nothing is delivered twice, so nothing is to be held back
         worker_prefetch_multiplier=1,
     )
