@@ -22,7 +22,8 @@ from journal.entries import Entry
 from journal.policies import policy_id
 from journal.streams import DRAIN, Streams, connect
 from storage import engine as engines
-from workers.app import CHORES, ring
+from workers.app import ring
+from workers.chores import CHORES
 
 SHARDS = 64
 CHUNK = 1000  # envelopes a transaction, as `orders ingest` does

@@ -17,8 +17,7 @@ from cli.lives import Act, Cue, Life
 from cli.sender import Sender
 from cli.stage import Stage
 from journal.append import append
-from journal.streams import DRAIN
-from workers.app import CHORES, OUTSIDE
+from workers.app import QUEUES
 
 GRACE_S, GRACE_ORDER_S = 45.0, 0.03  # the deadline: so long, and so long an order
 TICK_S, LOOK_S = 0.05, 0.4
@@ -189,7 +188,7 @@ class Player:
 
 _OUR_KEYS = (
     "orders:*",
-    *(key for queue in (DRAIN, CHORES, OUTSIDE) for key in (f"{queue}*", f"_kombu.binding*.{queue}*")),
+    *(key for queue in QUEUES for key in (f"{queue}*", f"_kombu.binding*.{queue}*")),
 )
 
 

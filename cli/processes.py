@@ -26,7 +26,6 @@ RESTART_S = 0.5  # between a death and the next start
 LONGEST_S = 5.0  # … of one that ends by itself each time
 SOUND_S = 20.0  # a child that ran so long is started at once again
 STOP_S = 10.0  # then a child that does not stop is killed
-OUTSIDE_PROCESSES = 4  # for the chores, of which two may wait for the outside for seconds
 _PR_SET_PDEATHSIG = 1
 log = logging.getLogger(__name__)
 
@@ -48,7 +47,7 @@ class Child:
 class Processes:
     """A set of children; a watching thread restarts those that die."""
 
-    logs: Path
+    logs: Path | None  # None: they write where we do
     on_restart: Callable[[str, int], None] = lambda name, code: None
     children: dict[str, Child] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -57,7 +56,8 @@ class Processes:
     _files: list[IO[bytes]] = field(default_factory=list)
 
     def __enter__(self) -> Processes:
-        self.logs.mkdir(0o700, parents=True, exist_ok=True)
+        if self.logs is not None:
+            self.logs.mkdir(0o700, parents=True, exist_ok=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -75,7 +75,9 @@ class Processes:
         return child
 
     def log(self, name: str) -> Path:
-        """Where a child writes."""
+        """Where a child writes, where it has a file."""
+        if self.logs is None:
+            raise ValueError("these processes write where their parent does")
         return self.logs / f"{name}.log"
 
     def kill(self, name: str) -> int | None:
@@ -107,15 +109,17 @@ class Processes:
         self._files.clear()
 
     def _spawn(self, child: Child) -> None:
-        file = self.log(child.name).open("ab")  # appended to, so that `bound_log` can empty it
-        self._files.append(file)
+        file = None
+        if self.logs is not None:
+            file = self.log(child.name).open("ab")  # appended to, so that `bound_log` can empty it
+            self._files.append(file)
         child.began = monotonic()
         child.process = subprocess.Popen(
             child.command,
             env=dict(child.environment),
             stdin=subprocess.DEVNULL,
             stdout=file,
-            stderr=subprocess.STDOUT,
+            stderr=None if file is None else subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is ours; children are stopped in order
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
@@ -158,11 +162,11 @@ def _die_with_parent() -> None:
 
 
 def start_workers(processes: Processes, count: int, **environment: str) -> None:
-    """A Celery worker with `count` drain processes, one for what waits for the outside, and the beat.
+    """A Celery worker with `count` drain processes, one for chores, one for what waits for the outside, and the beat.
 
     `environment` goes to all of them.
     """
-    processes.start("worker", "cli", "worker", "--concurrency", str(count), "--queues", "drain,chores", **environment)
-    outside = str(OUTSIDE_PROCESSES)
-    processes.start("outside", "cli", "worker", "--concurrency", outside, "--queues", "outside", **environment)
+    processes.start("worker", "cli", "worker", "--concurrency", str(count), "--queues", "drain", **environment)
+    processes.start("chores", "cli", "worker", "--queues", "chores", **environment)
+    processes.start("outside", "cli", "worker", "--queues", "outside", **environment)
     processes.start("beat", "cli", "beat", **environment)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -14,12 +14,12 @@ from cli.opening import find_servers, open_shop
 from cli.options import Data, Json, Problem, err, out, print_json, stop_at_sigterm
 from cli.processes import Processes, start_workers
 from cli.serving import PORT, choose_port, start_api
-from journal.streams import DRAIN
 from storage import keys as stored_keys
 from storage import migrate as schema
-from storage.settings import read
-from workers.app import CHORES, OUTSIDE, app
+from storage.settings import Settings, read
+from workers.app import app
 from workers.parts import Parts
+from workers.pools import POOLS, serve
 
 Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes that apply events.")]
 
@@ -27,41 +27,58 @@ Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="Processe
 def worker(
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="Processes that apply events.")] = 2,
     queues: Annotated[
-        str, typer.Option(help="Which to answer: drain, chores, outside (carriers and refunds), comma-separated.")
+        str,
+        typer.Option(
+            help="Which to answer, comma-separated: drain (applies events), chores, and outside, "
+            "which is refunds, lookups, tracking and webhooks."
+        ),
     ] = "drain,chores,outside",
     loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
-    """Run one Celery worker: it answers doorbells and does the beat's chores. For a Procfile.
+    """Run a Celery worker: it answers doorbells and does the beat's chores. For a Procfile.
 
-    With slow carriers give them a worker of their own: `--queues drain,chores` and `--queues outside`. Needs DATABASE_URL and REDIS_URL; `orders up` runs workers, beat and servers together.
+    Drains have processes; chores, and what waits for the outside, a process each with a thread for every chore. Asked for
+    more than one of the three, it runs a process of its own for each, and starts again what ends. Needs DATABASE_URL and
+    REDIS_URL; `orders up` runs workers, beat and servers together.
     """
-    _needs_urls()
-    names = {"drain": DRAIN, "chores": CHORES, "outside": OUTSIDE}
-    if unknown := [name for name in queues.split(",") if name not in names]:
-        raise Problem(f"--queues: {unknown[0]!r} is none of {', '.join(names)}", 2)
+    settings = _needs_urls()
+    asked = _asked(queues)
+    if len(asked) == 1:
+        ((pool, names),) = asked.items()
+        _log_to(loglevel)
+        serve(settings, pool, names, concurrency, loglevel.upper())
+        return
+    stop_at_sigterm()
+    with Processes(None, _say_restart) as processes:
+        for pool, names in asked.items():
+            flags = ("--concurrency", str(concurrency), "--queues", ",".join(names), "--loglevel", loglevel)
+            processes.start(pool, "cli", "worker", *flags)
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            err.print("stopping …")
+
+
+def _asked(queues: str) -> dict[str, list[str]]:
+    """Pool → its queues among those named, each by the name that it has in `--queues`."""
+    named = {name for word in queues.split(",") for name in POOLS.get(word, (word,))}
+    if unknown := sorted(named - set(chain.from_iterable(POOLS.values()))):
+        known = ", ".join((*POOLS, *POOLS["outside"]))
+        raise Problem(f"--queues: {unknown[0]!r} is none of {known}", 2)
+    return {pool: here for pool, names in POOLS.items() if (here := [name for name in names if name in named])}
+
+
+def _log_to(loglevel: str) -> None:
     logging.basicConfig(level=loglevel.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if loglevel.upper() != "DEBUG":  # a line a doorbell says nothing that the account does not
-        for name in ("celery.worker.strategy", "celery.app.trace"):
+        for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
             logging.getLogger(name).setLevel(logging.WARNING)
-    app.conf.broker_url = os.environ["REDIS_URL"]
-    app.Worker(
-        concurrency=concurrency,
-        queues=[names[name] for name in queues.split(",")],
-        hostname=f"{queues.replace(',', '-')}-{os.getpid()}@%h",
-        loglevel=loglevel.upper(),
-        pool="prefork",
-        without_gossip=True,
-        without_mingle=True,
-        without_heartbeat=True,
-        optimization="fair",
-    ).start()
 
 
 def beat(loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info") -> None:
     """Run the beat: it sends the chores (relay, timers, sweep, refunds, tracking). One is enough, two do no harm."""
     _needs_urls()
-    logging.basicConfig(level=loglevel.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    app.conf.broker_url = os.environ["REDIS_URL"]
+    _log_to(loglevel)
     app.Beat(loglevel=loglevel.upper(), schedule=None, pidfile=None).run()
 
 
@@ -141,7 +158,8 @@ def _say_restart(name: str, code: int) -> None:
     err.print(f"{name} ended ({'signal ' + str(-code) if code < 0 else 'exit ' + str(code)}); started again")
 
 
-def _needs_urls() -> None:
+def _needs_urls() -> Settings:
     settings = read()
     if settings.database_url is None or settings.redis_url is None:
         raise Problem("set DATABASE_URL and REDIS_URL; to run everything on embedded servers use `orders up`", 2)
+    return settings

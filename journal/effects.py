@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from time import monotonic
 from typing import Protocol
 
 import orjson
@@ -38,6 +39,7 @@ from journal.entries import Entry
 from journal.streams import Streams
 from storage.tables import EFFECT_STATES
 
+SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
 LEASE_S = 30  # longer than a question and a refund together may take
 AT_ONCE = 8  # calls side by side; each needs a connection for a moment
 DETAIL = 2000  # characters of an error that are kept
@@ -129,15 +131,17 @@ def run_due(
 ) -> int:
     """Take up the effects that are due, at most `limit`, several at a time; how many were taken up.
 
+    Takes SLICE_S and one LEASE_S at most, whatever the provider does.
     `raised` is the state of one whose target rose while it was in flight: `staff` where each refund waits for a
     person. May be doubled or killed at any line. Errors: OperationalError when PostgreSQL is away; what was in
     flight is then unknown once its lease is over.
     """
     clock = backoff.ticking(now)
     taken = 0
+    until = monotonic() + SLICE_S
     pool = ThreadPoolExecutor(AT_ONCE, "refunds")
     try:
-        while taken < limit:
+        while taken < limit and monotonic() < until:
             with engine.begin() as conn:
                 claims, closed = _claim(conn, clock(), min(AT_ONCE, limit - taken))
             taken += len(claims) + closed

@@ -21,6 +21,7 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Engine, TextClause, text
@@ -35,6 +36,7 @@ from journal.streams import Streams
 from journal.told import Desk, NotTold, OrderUnknown, Payment
 from storage.literals import array, columns, unnest
 
+SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
 LEASE_S = 60  # longer than a round may take
 ANSWER_S = 45  # of a round: four turns of providers that answer within ten seconds or never
 AT_ONCE = 16  # questions side by side
@@ -190,14 +192,16 @@ def run_due(
 ) -> int:
     """Ask `providers` for what is due, at most `limit` webhooks; how many that were.
 
-    Whoever gets no answer is given up after `patience` (None: never). May be doubled or killed at any line.
+    Whoever gets no answer is given up after `patience` (None: never). Takes SLICE_S and one ANSWER_S at most, whatever
+    they do. May be doubled or killed at any line.
     Errors: OperationalError when PostgreSQL is away.
     """
     clock = backoff.ticking(now)
     asked = 0
+    until = monotonic() + SLICE_S
     pool = ThreadPoolExecutor(AT_ONCE, "inbox")
     try:
-        while asked < limit:
+        while asked < limit and monotonic() < until:
             at = clock()
             lease = at + timedelta(seconds=LEASE_S)
             names = array(sorted(providers), "text")

@@ -17,18 +17,36 @@ Nothing is ever trimmed away.
 from __future__ import annotations
 
 import logging
+import socket
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from journal.entries import Entry, decode, encode
 
 STREAM_ENTRIES = 48_000  # over all shards
 RING_FOR = 256  # entries: one ring brings one worker, which looks at every shard
 BELL_S = 5  # a doorbell that nobody answered may ring again after this
+BELLS = 1024  # messages of doorbells that may wait: who answers one of them looks at every stream
+
+ANSWER_S, CONNECT_S = 5, 3  # an answer of Redis, and a connection to it; then it counts as away
+# A connection whose other end is gone without a word: asked after 5 s of silence, left 12 s later at the latest.
+KEEPALIVE = {
+    option: value
+    for name, value in (
+        ("TCP_KEEPIDLE", 5),
+        ("TCP_KEEPINTVL", 3),
+        ("TCP_KEEPCNT", 3),
+        ("TCP_USER_TIMEOUT", 12_000),  # milliseconds
+    )
+    if (option := getattr(socket, name, None)) is not None  # Linux has all four
+}
 
 DRAIN = "orders.drain"  # the queue of doorbells
 BEHIND = "orders:behind"
@@ -38,8 +56,9 @@ Waiting = dict[int, list[tuple[bytes, bytes]]]  # shard → its oldest entries: 
 log = logging.getLogger(__name__)
 
 # KEYS events, behind, bell, queue · ARGV cap, seconds of the bell, shard, ring?, its message, then the entries, which
-# begin with "[number,". → 1 where a message that is not known yet ('') is to be put into the queue.
-_PUBLISH = """
+# begin with "[number,". → 1 where a message that is not known yet ('') is to be put into the queue. Where BELLS of them
+# wait there, nobody answers, and one more would be answered no sooner.
+_PUBLISH = f"""
 local behind = tonumber(redis.call('HGET', KEYS[2], ARGV[3]) or nil)
 local room = tonumber(ARGV[1]) - redis.call('XLEN', KEYS[1])
 for i = 6, #ARGV do
@@ -52,7 +71,8 @@ for i = 6, #ARGV do
     redis.call('HSET', KEYS[2], ARGV[3], string.format('%d', behind))
   end
 end
-if ARGV[4] == '0' or not redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[2]) then return 0 end
+if ARGV[4] == '0' or redis.call('LLEN', KEYS[4]) >= {BELLS} then return 0 end
+if not redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[2]) then return 0 end
 if ARGV[5] == '' then return 1 end
 redis.call('LPUSH', KEYS[4], ARGV[5])
 return 0
@@ -92,11 +112,46 @@ class Look:
         return [shard for shard, length in enumerate(self.lengths) if length or shard in self.behind]
 
 
-def connect(redis_url: str) -> redis.Redis:
-    """A client with timeouts, for streams (bytes in, bytes out)."""
-    return redis.Redis.from_url(
-        redis_url, protocol=2, socket_timeout=10, socket_connect_timeout=5, health_check_interval=30
+class OfThePrimary:
+    """A connection that is closed by a server which refuses writes as a replica: the next one may find the primary.
+
+    Raises ConnectionError then, as for a server that went away: who may try again does so on a new connection.
+    """
+
+    def read_response(self, *arguments: Any, **options: Any) -> Any:
+        """The next answer, as redis.Connection reads it."""
+        try:
+            return super().read_response(*arguments, **options)  # type: ignore[misc]
+        except redis.exceptions.ReadOnlyError as error:
+            self.disconnect()  # type: ignore[attr-defined]
+            raise redis.ConnectionError(f"failed over: {error}") from error
+
+
+@cache
+def of_the_primary(connection: type[Any]) -> type[Any]:
+    """`connection`, a class of redis-py's connections, that leaves a server which became a replica."""
+    return type(connection.__name__, (OfThePrimary, connection), {})
+
+
+def connect(redis_url: str, *, answer_s: float = ANSWER_S, again: int = 1) -> redis.Redis:
+    """A client (bytes in, bytes out) that waits `answer_s` seconds for an answer, and asks `again` so often.
+
+    A connection that died without a word, or leads to a server that became a replica, is left.
+    """
+    options: dict[str, Any] = {}
+    if not redis_url.startswith("unix:"):
+        options = {"socket_keepalive": True, "socket_keepalive_options": KEEPALIVE}
+    pool = redis.ConnectionPool.from_url(
+        redis_url,
+        protocol=2,
+        socket_timeout=answer_s,
+        socket_connect_timeout=min(answer_s, CONNECT_S),
+        health_check_interval=30,
+        retry=Retry(NoBackoff(), again),
+        **options,
     )
+    pool.connection_class = of_the_primary(pool.connection_class)
+    return redis.Redis.from_pool(pool)
 
 
 class Streams:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, text
@@ -26,6 +27,7 @@ from journal.entries import Entry
 from journal.streams import Streams
 from storage.literals import array, cast, columns, unnest
 
+SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
 LEASE_S = 60  # longer than a round may take
 ANSWER_S = 45  # of a round: four turns of carriers that answer within ten seconds or never
 AT_ONCE = 16  # questions side by side
@@ -101,13 +103,14 @@ def run_due(
 ) -> int:
     """Ask `carriers` (by their normalized names) for the parcels that are due, at most `limit`; how many that were.
 
-    May be doubled or killed at any line. Errors: OperationalError when PostgreSQL is away.
+    Takes SLICE_S and one ANSWER_S at most, whatever they do. May be doubled or killed at any line. Errors: OperationalError when PostgreSQL is away.
     """
     clock = backoff.ticking(now)
     asked = 0
+    until = monotonic() + SLICE_S
     pool = ThreadPoolExecutor(AT_ONCE, "tracking")
     try:
-        while asked < limit:
+        while asked < limit and monotonic() < until:
             at = clock()
             lease = at + timedelta(seconds=LEASE_S)
             with engine.begin() as conn:

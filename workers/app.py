@@ -1,7 +1,7 @@
-"""The Celery app. Messages are doorbells and chores: small, JSON, lossy-safe, acknowledged early.
+"""The Celery app. Messages are doorbells and chores: small, JSON, lossy-safe, gone from Redis when they are taken.
 
-The broker is the streams' Redis. Messages go straight to their queue by its name (the default
-exchange), so that a flush of Redis loses messages and never the way they take.
+The broker is the streams' Redis. Messages go straight to their queue by its name, so that a flush of Redis loses
+messages and never the way they take.
 """
 
 from __future__ import annotations
@@ -18,40 +18,21 @@ from kombu.serialization import dumps
 
 from journal.streams import DRAIN
 from storage.settings import read
+from workers import broker
+from workers.chores import CHORES, LOOKUPS, REFUNDS, TRACKING, WEBHOOKS, Chore
 
-# Queues. What waits for carriers and providers has one of its own: a carrier that never answers must not
-# hold up a drain.
-CHORES, OUTSIDE = "orders.chores", "orders.outside"
+QUEUES = (DRAIN, CHORES, REFUNDS, LOOKUPS, TRACKING, WEBHOOKS)
 
 app = Celery("orders", include=["workers.tasks"])
 app.conf.update(
     broker_url=os.environ.get("REDIS_URL"),
-    broker_connection_retry_on_startup=True,
-    broker_connection_max_retries=None,
-    broker_transport_options={
-        # A message that a killed worker held is lost, not redelivered: the next ring stands for it.
-        "visibility_timeout": 3600,
-        "socket_keepalive": True,
-        "health_check_interval": 10,
-        # A chore is not worth waiting for: the beat sends it again. (A worker's own connection has other rules.)
-        "max_retries": 0,
-    },
     task_default_queue=CHORES,
-    task_routes={
-        "orders.drain": {"queue": DRAIN},
-        "orders.effects": {"queue": OUTSIDE},
-        "orders.webhooks": {"queue": OUTSIDE},
-        "orders.inbox": {"queue": OUTSIDE},
-        "orders.tracking": {"queue": OUTSIDE},
-    },
     task_serializer="json",
     accept_content=["json"],
     result_backend=None,
     task_ignore_result=True,
     task_acks_late=False,
     task_store_errors_even_if_ignored=False,
-    worker_prefetch_multiplier=1,
-    worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_hijack_root_logger=False,
     worker_enable_remote_control=False,  # no gossip, no mingle: nothing of it survives a flush
     worker_send_task_events=False,
@@ -60,6 +41,7 @@ app.conf.update(
     enable_utc=True,
     timezone="UTC",
 )
+broker.use(app.conf)
 
 
 def ring(shard: int) -> bytes:
@@ -68,6 +50,11 @@ def ring(shard: int) -> bytes:
     So the streams put it into the queue in the round trip that adds the entries (decision 0014).
     """
     return message(f"doorbell-{shard}", "orders.drain", (shard,), DRAIN)
+
+
+def call(chore: Chore) -> bytes:
+    """The message of a chore, as Celery's broker keeps it."""
+    return message(chore.name, chore.task, () if chore.whom is None else (chore.whom,), chore.queue)
 
 
 def message(name: str, task: str, arguments: Sequence[object], queue: str) -> bytes:
@@ -94,10 +81,10 @@ def message(name: str, task: str, arguments: Sequence[object], queue: str) -> by
 
 @worker_process_init.connect
 def _open(**_: Any) -> None:
-    """Each process of the pool opens its own connections, after the fork."""
+    """Each process of the pool opens its own connections, after the fork, and stands by for Redis."""
     import workers.tasks as tasks
 
-    tasks.open_parts(read())
+    tasks.stand_by(tasks.open_parts(read()), [DRAIN])
 
 
 @worker_process_shutdown.connect

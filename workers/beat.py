@@ -1,14 +1,13 @@
 """The beat: sends each chore at its pace, and never piles them up.
 
-A chore's key is set while its message is on its way (like a doorbell's), so that a beat whose workers
-are away adds one message a chore and KEY_S. It keeps nothing on disk: killed and started again, or
-run twice, it sends the same chores, and each of them may run at any time.
+It keeps nothing on disk: killed and started again, or run twice, it sends the same chores, and each of them may run at
+any time. Redis is spoken to here and not by Celery, whose publisher waits for a Redis that is away.
 """
 
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 import redis
@@ -18,55 +17,62 @@ from celery.schedules import schedule as Pace  # noqa: N812
 from journal.streams import connect
 from storage.clock import clock
 from storage.settings import Settings, read
+from workers.app import call
+from workers.chores import chores, send
+from workers.liveness import Heartbeat
 
 BEAT_KEY, BEAT_S = "orders:beat", 60  # set anew at every beat, for so long: what is left of it tells how old it is
-KEY_S = 5  # a message that nobody took, or that died with its worker, may be followed by another after this
+ANSWER_S = 2  # a beat does not wait for Redis: what is not sent now is sent with the next
+REST_S = 1.0  # after Redis did not answer
 log = logging.getLogger(__name__)
 
 
-def chore_key(name: str) -> str:
-    """The Redis key that says a chore's message is on its way."""
-    return f"orders:chore:{name}"
-
-
 def schedule(settings: Settings) -> dict[str, dict[str, Any]]:
-    """What the beat sends, and how often."""
-    paces = {"orders.relay": timedelta(seconds=1), "orders.timers": timedelta(seconds=5)}
-    paces["orders.webhooks"] = timedelta(seconds=1)  # a subscription may come at any time
-    paces["orders.tidy"] = timedelta(hours=1)
-    if settings.sweep is not None:
-        paces["orders.sweep"] = settings.sweep
-    if settings.refund_url is not None:
-        paces["orders.effects"] = timedelta(seconds=1)
-    if settings.webhook_secrets["portone"] or settings.toss_api_key is not None:
-        paces["orders.inbox"] = timedelta(seconds=1)
-    if settings.carriers:
-        paces["orders.tracking"] = min(timedelta(seconds=5), settings.tracking_pace)
-    # By a clock that goes on evenly: Celery's is this host's, and sends nothing for as long as that was put back.
-    return {name: {"task": name, "schedule": Pace(pace, nowfun=clock)} for name, pace in paces.items()}
+    """What the beat sends, and how often, as Celery's schedulers know it.
+
+    By a clock that goes on evenly: Celery's is this host's, and sends nothing for as long as that was put back.
+    """
+    return {each.name: {"task": each.task, "schedule": Pace(each.pace, nowfun=clock)} for each in chores(settings)}
 
 
 class Coalescing(Scheduler):
-    """Celery's in-memory scheduler, with a key a chore."""
+    """Celery's in-memory scheduler, which sends by `chores.send`."""
+
+    producer = None  # Celery's: made of a connection that is waited for
 
     def setup_schedule(self) -> None:
         """Read the settings and start from now."""
         settings = read()
-        self._client = connect(settings.redis_url or "")
+        self._client = connect(settings.redis_url or "", answer_s=ANSWER_S, again=0)
+        self._chores = {each.name: (each, call(each)) for each in chores(settings)}
+        self._rests_until = 0.0
+        self._heartbeat = Heartbeat(settings.data, "beat")
         self.merge_inplace(schedule(settings))
 
     def tick(self, *arguments: Any, **options: Any) -> Any:
-        """Send what is due, and say in Redis that this beat goes on."""
-        try:
-            self._client.set(BEAT_KEY, b"1", ex=BEAT_S)
-        except redis.RedisError as error:
-            log.warning("Redis is away (%s); nobody can see that this beat goes on", error)
+        """Send what is due, and say in this process' file and in Redis that this beat goes on."""
+        self._heartbeat.beat()
+        if monotonic() >= self._rests_until:
+            try:
+                self._client.set(BEAT_KEY, b"1", ex=BEAT_S)
+            except redis.RedisError as error:
+                self._rests_until = monotonic() + REST_S
+                log.warning("Redis is away (%s); nobody can see there that this beat goes on", error)
         return super().tick(*arguments, **options)
 
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
-        """Send the chore unless its last message is still on its way."""
+        """Send the chore unless its last message is on its way, or its round under way."""
+        if monotonic() < self._rests_until:
+            return
+        chore, message = self._chores[entry.name]
         try:
-            if self._client.set(chore_key(entry.task), b"1", nx=True, ex=KEY_S):
-                super().apply_entry(entry, producer=producer)
+            if send(self._client, chore, message):
+                log.debug("%s sent", chore.name)
         except redis.RedisError as error:
-            log.warning("Redis is away (%s); %s comes with the next beat", error, entry.task)
+            self._rests_until = monotonic() + REST_S
+            log.warning("Redis takes nothing (%s); %s comes with a later beat", error, chore.name)
+
+    def close(self) -> None:
+        """End, and no longer count as alive."""
+        super().close()
+        self._heartbeat.end()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -12,30 +13,49 @@ import redis
 from sqlalchemy.exc import DBAPIError
 
 from journal import deliveries, dispatch, effects, inbox, relay, requests, sweep, timers, tracking
-from journal.batch import Clash, clock, is_of_the_moment
+from journal.batch import Clash, is_of_the_moment
+from journal.streams import DRAIN
 from storage import clock as clocks
+from storage.clock import clock
 from storage.engine import WORKER
 from storage.settings import Settings
 from workers import outside
 from workers import parts as opening
 from workers.app import app, ring
-from workers.beat import chore_key
+from workers.chores import Chore, alone, chores
+from workers.standby import Standby
+
+Work = Callable[[opening.Parts, str], object]
 
 log = logging.getLogger(__name__)
 _open: list[opening.Parts] = []  # of this process; one, once it is opened
+_opening = threading.Lock()
+_standing_by: list[Standby] = []
+_work: dict[str, Work] = {}  # by the task's name
 
 
-def open_parts(settings: Settings) -> opening.Parts:
-    """Open this process's connections, before its first task."""
-    if not _open:
-        _open.append(opening.open_parts(settings, ring, bounds=WORKER, process="worker"))
-        gc.freeze()  # imports are no garbage; and the drain makes little that needs a collector
-        gc.set_threshold(50_000)
-    return _open[0]
+def open_parts(settings: Settings, *, pool: int = 5) -> opening.Parts:
+    """Open this process's connections, before its first task; `pool`: to PostgreSQL."""
+    with _opening:
+        if not _open:
+            _open.append(opening.open_parts(settings, ring, pool=pool, bounds=WORKER, process="worker"))
+            gc.freeze()  # imports are no garbage; and the drain makes little that needs a collector
+            gc.set_threshold(50_000)
+        return _open[0]
+
+
+def stand_by(here: opening.Parts, queues: Sequence[str]) -> None:
+    """From now on do here what these queues bring, while Redis takes nothing and so no message comes."""
+    due = [each for each in chores(here.settings) if each.queue in queues]
+    standby = Standby(here, due, perform, drains=DRAIN in queues)
+    _standing_by.append(standby)
+    standby.start()
 
 
 def close_parts() -> None:
     """Let go of this process's connections."""
+    while _standing_by:
+        _standing_by.pop().stop()
     while _open:
         _open.pop().close()
 
@@ -73,17 +93,25 @@ def give_sign() -> None:
     """Nothing: that its message is gone from a queue says that somebody takes what is there."""
 
 
-def chore(name: str) -> Callable[[Callable[[opening.Parts], object]], Any]:
-    """A task that the beat sends: its key is deleted first, so that the next one may be sent from here on."""
+def perform(here: opening.Parts, chore: Chore) -> None:
+    """One round of a chore; raises what a server that is away makes it raise."""
+    _work[chore.task](here, chore.whom or "")
 
-    def make(work: Callable[[opening.Parts], object]) -> Any:
+
+def chore(name: str) -> Callable[[Work], Any]:
+    """A task that the beat sends, for one whom it asks where there are several; of each, one round at a time."""
+
+    def make(work: Work) -> Any:
+        _work[name] = work
+
         @app.task(name=name)
         @_calm
         @wraps(work)
-        def run() -> None:
+        def run(whom: str = "") -> None:
             here = _here()
-            here.streams.client.delete(chore_key(name))
-            work(here)
+            with alone(here.streams.client, f"{name}:{whom}" if whom else name) as ours:
+                if ours:
+                    work(here, whom)
 
         return run
 
@@ -91,13 +119,13 @@ def chore(name: str) -> Callable[[Callable[[opening.Parts], object]], Any]:
 
 
 @chore("orders.relay")
-def relay_events(here: opening.Parts) -> None:
+def relay_events(here: opening.Parts, whom: str) -> None:
     """Find what the streams lack, and ring what waits."""
     relay.relay(here.engine, here.streams)
 
 
 @chore("orders.sweep")
-def sweep_parked(here: opening.Parts) -> None:
+def sweep_parked(here: opening.Parts, whom: str) -> None:
     """Examine parked events again, as a net, and give up those whose time is over."""
     applied, _ = sweep.sweep(here.engine, here.settings.policy, here.shop)
     if applied:
@@ -105,13 +133,13 @@ def sweep_parked(here: opening.Parts) -> None:
 
 
 @chore("orders.timers")
-def fire_timers(here: opening.Parts) -> None:
+def fire_timers(here: opening.Parts, whom: str) -> None:
     """Turn what is due into events."""
     timers.run_due(here.engine, here.settings.policy, here.shop)
 
 
 @chore("orders.effects")
-def make_refunds(here: opening.Parts) -> None:
+def make_refunds(here: opening.Parts, whom: str) -> None:
     """Make the refunds that are due, where a provider is set."""
     provider = outside.refund_provider(here.settings)
     if provider is not None:
@@ -120,31 +148,31 @@ def make_refunds(here: opening.Parts) -> None:
 
 
 @chore("orders.inbox")
-def ask_providers(here: opening.Parts) -> None:
-    """Ask payment providers how the payments stand that thin webhooks told of."""
-    sources = outside.payment_sources(here.settings)
-    if sources:
+def ask_providers(here: opening.Parts, whom: str) -> None:
+    """Ask one payment provider how the payments stand that its thin webhooks told of."""
+    source = outside.payment_sources(here.settings).get(whom)
+    if source is not None:
         patience = here.settings.policy.parked_for
-        inbox.run_due(here.engine, here.streams, here.shop.shards, sources, patience, clock())
+        inbox.run_due(here.engine, here.streams, here.shop.shards, {whom: source}, patience, clock())
 
 
 @chore("orders.tracking")
-def poll_carriers(here: opening.Parts) -> None:
-    """Ask carriers for the parcels that are due."""
-    carriers = outside.carriers(here.settings)
-    if carriers:
+def poll_carriers(here: opening.Parts, whom: str) -> None:
+    """Ask one carrier for its parcels that are due."""
+    carrier = outside.carriers(here.settings).get(whom)
+    if carrier is not None:
         pace = here.settings.tracking_pace
-        tracking.run_due(here.engine, here.streams, here.shop.shards, carriers, pace, clock())
+        tracking.run_due(here.engine, here.streams, here.shop.shards, {whom: carrier}, pace, clock())
 
 
 @chore("orders.webhooks")
-def send_webhooks(here: opening.Parts) -> None:
+def send_webhooks(here: opening.Parts, whom: str) -> None:
     """Tell subscribers what changed."""
     dispatch.run_due(here.engine, outside.webhooks(here.settings), clock())
 
 
 @chore("orders.tidy")
-def forget(here: opening.Parts) -> None:
+def forget(here: opening.Parts, whom: str) -> None:
     """Forget kept answers to idempotency keys whose day is over, webhooks taken a month ago, and processes long gone."""
     with here.engine.begin() as conn:
         requests.purge(conn)

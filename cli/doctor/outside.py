@@ -98,7 +98,7 @@ def refunds(conn: Connection, place: Place) -> Iterator[Check]:
         yield Check("refunds", PROBLEM if row.since >= LATE_S else WARNING, says, remedy)
     elif row.late:
         well = False
-        remedy = "nobody takes them up: see the lines `beat` and `worker: outside`"
+        remedy = "nobody takes them up: see the lines `beat` and `worker: refunds`"
         yield Check("refunds", PROBLEM, f"{told}; {row.late:,} of them late", remedy)
     if found["staff"]:
         well = False

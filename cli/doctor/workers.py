@@ -17,8 +17,9 @@ from sqlalchemy import Connection, text
 
 from cli.doctor.check import OK, PROBLEM, Check, Look, Place, ago, first_line
 from journal.streams import DRAIN
-from workers.app import CHORES, OUTSIDE, message
+from workers.app import message
 from workers.beat import BEAT_KEY, BEAT_S
+from workers.chores import CHORES, LOOKUPS, REFUNDS, TRACKING, WEBHOOKS
 
 ALIVE_S = 20  # the timers' chore beats every five seconds
 STILL_S = 5  # the beat, every second
@@ -28,7 +29,10 @@ POLL_S = 0.02
 QUEUES = {
     "drain": (DRAIN, "no event is applied"),
     "chores": (CHORES, "no timer fires, and what the streams lack is not found"),
-    "outside": (OUTSIDE, "no refund, webhook, payment look-up or tracking goes out"),
+    "refunds": (REFUNDS, "no refund goes out"),
+    "lookups": (LOOKUPS, "no payment is asked for at its provider"),
+    "tracking": (TRACKING, "no carrier is asked for parcels"),
+    "webhooks": (WEBHOOKS, "no webhook goes out"),
 }
 SIGNS = ("beat", *(f"worker: {name}" for name in QUEUES))
 

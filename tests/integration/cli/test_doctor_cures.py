@@ -430,7 +430,7 @@ def test_a_refund_that_nobody_is_there_to_make(sound):
     assert sound.line("refunds", sound.with_settings(refund_url="http://bank.example")).level == OK
     sound.shop.do("update effects set next_at = now() - interval '1 hour' where state = 'due'")
     late = sound.line("refunds", sound.with_settings(refund_url="http://bank.example"))
-    assert (late.level, "`worker: outside`" in late.remedy) == (PROBLEM, True)
+    assert (late.level, "`worker: refunds`" in late.remedy) == (PROBLEM, True)
     sound.shop.do("delete from effects where state = 'due'")
 
 

@@ -10,9 +10,11 @@ import psutil
 import pytest
 
 from cli import processes as room
+from cli.doctor.workers import QUEUES
 from cli.processes import Processes, start_workers
 from embedded.host import bound_log
 from tests.integration.cli.test_doctor import checks
+from workers.pools import POOLS
 
 
 class Restarts:
@@ -78,7 +80,8 @@ def test_a_childs_log_stays_bounded(tmp_path: Path, quick, monkeypatch):
 def test_the_doctor_tells_a_dead_beat_from_dead_workers_for_real(shop, orders, tmp_path, monkeypatch):
     monkeypatch.setattr("cli.doctor.workers.TAKEN_S", 1.5)
     monkeypatch.setattr("cli.doctor.workers.STILL_S", 2)
-    names = ("beat", "worker: drain", "worker: chores", "worker: outside", "workers")
+    names = ("beat", "workers", *(f"worker: {queue}" for queue in QUEUES))
+    outer = {f"worker: {queue}" for queue in POOLS["outside"]}
 
     def unwell() -> set[str]:
         found = checks(orders("doctor", "--json"))
@@ -106,7 +109,7 @@ def test_the_doctor_tells_a_dead_beat_from_dead_workers_for_real(shop, orders, t
         family = [psutil.Process(outside.pid), *psutil.Process(outside.pid).children(recursive=True)]
         for process in family:
             process.suspend()
-        until({"worker: outside"})
+        until(outer)
         for process in family:
             process.resume()
         until(set())

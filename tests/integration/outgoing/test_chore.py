@@ -7,15 +7,14 @@ from datetime import timedelta
 from storage.settings import read
 from tests.builders import created
 from workers import tasks
-from workers.app import OUTSIDE, app
-from workers.beat import chore_key, schedule
+from workers.beat import schedule
+from workers.chores import WEBHOOKS, Chore, chore_key, chores, round_key
 from workers.parts import parts
 
 
-def test_it_comes_every_second_to_the_queue_of_what_waits_for_the_outside():
-    paced = schedule(read({}))
-    assert paced["orders.webhooks"] == {"task": "orders.webhooks", "schedule": timedelta(seconds=1)}
-    assert app.conf.task_routes["orders.webhooks"] == {"queue": OUTSIDE}
+def test_it_comes_every_second_to_a_queue_of_its_own():
+    assert Chore("orders.webhooks", WEBHOOKS, timedelta(seconds=1)) in chores(read({}))
+    assert schedule(read({}))["orders.webhooks"] == {"task": "orders.webhooks", "schedule": timedelta(seconds=1)}
 
 
 def test_it_sends_what_is_due_as_far_as_the_settings_let_it(shop, receiver, database_url, redis_url, monkeypatch):
@@ -26,7 +25,7 @@ def test_it_sends_what_is_due_as_far_as_the_settings_let_it(shop, receiver, data
         monkeypatch.setattr(tasks, "_open", [opened])
         opened.streams.client.set(chore_key("orders.webhooks"), b"1")
         tasks.send_webhooks()
-        assert not opened.streams.client.exists(chore_key("orders.webhooks"))
+        assert not opened.streams.client.exists(chore_key("orders.webhooks"), round_key("orders.webhooks"))
     assert receiver.posts == []
     assert "private network" in shop.rows("select last_error from deliveries")[0][0]
     shop.do("update deliveries set next_at = now()")
