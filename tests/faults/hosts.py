@@ -134,7 +134,7 @@ def ends_of(pids: Iterable[int], port: int) -> set[tuple[str, int]]:
         found |= {
             (each.laddr.ip, each.laddr.port)
             for each in connections
-            if each.raddr and each.raddr.port == port and each.status == psutil.CONN_ESTABLISHED
+            if each.status == psutil.CONN_ESTABLISHED and each.raddr.port == port
         }
     return found
 

@@ -82,7 +82,9 @@ class Load:
     refused: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=10_000))  # when, what
     wrong: list[str] = field(default_factory=list)  # answers that no fault excuses
     hot: list[str] = field(default_factory=list)  # orders that a fault aims at
+    hot_payment: str | None = None  # or the payment of one
     left_out: int = 0
+    paused: threading.Event = field(default_factory=threading.Event)  # set: turns are left out, for as long
     _again: deque[list[Envelope]] = field(default_factory=deque)
     _created: deque[str] = field(default_factory=lambda: deque(maxlen=200))
     _to_create: deque[str] = field(default_factory=deque)
@@ -136,6 +138,8 @@ class Load:
                         await asyncio.sleep(left)
                     if self._stopping.is_set():
                         break
+                    if self.paused.is_set():
+                        continue
                     if len(self._under_way) >= IN_FLIGHT:
                         self.left_out += 1
                         continue
@@ -158,11 +162,14 @@ class Load:
     def _heated(self, stream: Iterator[Envelope], random: Random) -> list[Envelope]:
         group = [next(stream) for _ in range(GROUP)]
         if self.hot and random.random() < HOT_SHARE:
-            number = random.choice(self.hot)
-            group[-1:] = [
-                group[-1],
-                Envelope(f"hot-{next(self._numbers)}", "shop", "OrderConfirmed", datetime.now(UTC), number, {"by": "customer"}),
-            ]
+            own_id, now = f"hot-{next(self._numbers)}", datetime.now(UTC)
+            if self.hot_payment is not None:
+                data = {"paymentId": self.hot_payment}
+                group.append(Envelope(own_id, "payments", "PaymentFailed", now, None, data))
+            else:
+                group.append(
+                    Envelope(own_id, "shop", "OrderConfirmed", now, random.choice(self.hot), {"by": "customer"})
+                )
         return group
 
     def _append(self, group: list[Envelope], publisher: Publisher) -> None:

@@ -1,11 +1,11 @@
 """The outside world, in a process of its own: `python -m tests.faults.outside HOST PORT`.
 
-    /good/v1/parcels/N       a carrier that answers: no scans yet
-    /silent/v1/parcels/N     a carrier that takes the question and never answers
-    /refunds/…               the payment provider of adapters.simulators, without mishaps
-    /toss/v1/payments/…      Toss, slow and ignorant: 404 after half a second
-    /hook                    a receiver of webhooks; it takes 100 ms, as receivers do
-    /counts                  how often each was asked
+/good/v1/parcels/N       a carrier that answers: no scans yet
+/silent/v1/parcels/N     a carrier that takes the question and never answers
+/refunds/…               the payment provider of adapters.simulators, without mishaps
+/toss/v1/payments/…      Toss, slow and ignorant: 404 after half a second
+/hook                    a receiver of webhooks; it takes 100 ms, as receivers do
+/counts                  how often each was asked
 """
 
 from __future__ import annotations

@@ -195,7 +195,9 @@ def a_stage(seed: int, say=print) -> Iterator[Stage]:
     network = Hosts() if networks.why_not() is None else None
     with ExitStack() as stack:
         # In no folder of pytest's: those are closed to the user that root's PostgreSQL may have to be.
-        data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="orders-faults-", ignore_cleanup_errors=True)))
+        data = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="orders-faults-", ignore_cleanup_errors=True))
+        )
         if network is not None:
             stack.callback(network.close)
             network.open()
