@@ -22,7 +22,7 @@ from tests.faults.rates import percentile
 from tests.faults.stage import Stage
 
 PARCELS, WRITES = 600, 18
-HOLD_S = 15.0
+HOLD_S = 12.0
 LAG_TIMES, LAG_FLOOR_S = 2.0, 3.0
 READY_S, EVERY_S = 1.0, 0.1  # readiness answers within; how often it is asked
 _ORDERS = "select id from orders where order_number like 'F%%' order by id desc limit 200"
@@ -143,7 +143,7 @@ FAULTS = (
         scope=PROVIDER,
     ),
     Fault(
-        "writes-blocked", "18 writes that wait for one order's row, for 15 s", "bulkheads", blocked_writes, 0,
+        "writes-blocked", "18 writes that wait for one order's row, for 12 s", "bulkheads", blocked_writes, 0,
         scope=CALLER, callers=True,
     ),
 )  # fmt: skip

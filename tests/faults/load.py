@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from random import Random
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import httpx
@@ -104,6 +104,18 @@ class Load:
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(TIMEOUT_S + 5)
+
+    def rest(self) -> None:
+        """Leave turns out, and return once nothing is under way; `paused.clear()` ends it."""
+        self.paused.set()
+        until = monotonic() + TIMEOUT_S + 5
+        while self._under_way and monotonic() < until:
+            sleep(0.05)
+
+    @property
+    def under_way(self) -> int:
+        """How many requests and appends have not ended."""
+        return len(self._under_way)
 
     def latencies(self, begin: float, end: float) -> dict[str, list[float]]:
         """Milliseconds of the requests that began in a span, by kind; one without an answer took as long as it waited."""

@@ -23,7 +23,7 @@ from tests.faults.hosts import ends_of
 from tests.faults.rates import Sample, Series
 from tests.faults.stage import Host, Stage
 
-HOLD_S, LONG_S = 12.0, 25.0
+HOLD_S, LONG_S = 10.0, 25.0
 CATCH_S = 20.0  # to catch a process in the middle of a transaction
 _NEWEST = "select order_number, id from orders where order_number like 'F%%' order by id desc limit 1 offset %s"
 _PAYMENTS = """
@@ -122,7 +122,7 @@ def host_frozen(stage: Stage, random: Random) -> Iterator[Aim]:
 @contextmanager
 def api_paused(stage: Stage, random: Random) -> Iterator[Aim]:
     """The API's processes stand still; what comes by other doors goes on."""
-    sleep(random.random())
+    sleep(random.random() / 2)
     processes = stage.api_processes()
     stage.gauge.aim()
     try:
@@ -216,19 +216,19 @@ def _pools(hosts: list[Host]) -> list[psutil.Process]:
 
 
 FAULTS = (
-    Fault("order-locked", "the row of one order held for 12 s", "locks", order_locked, HOLD_S, scope=ORDER),
-    Fault("correlation-locked", "the row of one payment held for 12 s", "locks", correlation_locked, HOLD_S, scope=ORDER),
+    Fault("order-locked", "the row of one order held for 10 s", "locks", order_locked, HOLD_S, scope=ORDER),
+    Fault("correlation-locked", "the row of one payment held for 10 s", "locks", correlation_locked, HOLD_S, scope=ORDER),
     Fault(
-        "drain-frozen", "a drain process frozen for 12 s in a transaction", "locks", drain_frozen, HOLD_S,
+        "drain-frozen", "a drain process frozen for 10 s in a transaction", "locks", drain_frozen, HOLD_S,
         scope=SHARD, bound_s=FROZEN_BOUND_S,
     ),
     Fault(
-        "host-frozen", "a whole worker host frozen for 25 s in a transaction", "locks", host_frozen, LONG_S,
-        scope=SHARD, bound_s=FROZEN_BOUND_S, from_begin=True,
+        "host-frozen", "a whole worker host frozen for up to 25 s in a transaction", "locks", host_frozen, LONG_S,
+        scope=SHARD, bound_s=FROZEN_BOUND_S, from_begin=True, until_back=True,
     ),
-    Fault("api-paused", "the API paused for 8 s (SIGSTOP)", "locks", api_paused, 8.0),
+    Fault("api-paused", "the API paused for 6 s (SIGSTOP)", "locks", api_paused, 6.0),
     Fault(
-        "dispatcher-frozen", "the process that posts webhooks frozen for 25 s", "locks", dispatcher_frozen, LONG_S,
-        scope=PROVIDER, bound_s=FROZEN_BOUND_S, from_begin=True,
+        "dispatcher-frozen", "the process that posts webhooks frozen for up to 25 s", "locks", dispatcher_frozen, LONG_S,
+        scope=PROVIDER, bound_s=FROZEN_BOUND_S, from_begin=True, until_back=True,
     ),
 )  # fmt: skip

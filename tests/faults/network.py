@@ -34,7 +34,7 @@ def valkey_dead(stage: Stage, random: Random) -> Iterator[Aim]:
 @contextmanager
 def _dead(stage: Stage, random: Random, port: int) -> Iterator[Aim]:
     assert stage.network is not None
-    sleep(random.random())
+    sleep(random.random() / 2)
     pids = [process.pid for host in stage.hosts for process in host.all()]
     pids += [process.pid for process in stage.api_processes()]
     pids.append(os.getpid())  # the appends are ours
@@ -62,14 +62,14 @@ def host_cut_off(stage: Stage, random: Random) -> Iterator[Aim]:
 FAULTS = (
     Fault(
         "postgres-connections-dead", "every open connection to PostgreSQL swallows its packets", "network",
-        postgres_dead, DEAD_S, bound_s=FROZEN_BOUND_S, from_begin=True, needs=("hosts",),
+        postgres_dead, DEAD_S, bound_s=FROZEN_BOUND_S, from_begin=True, until_back=True, needs=("hosts",),
     ),
     Fault(
         "valkey-connections-dead", "every open connection to Valkey swallows its packets", "network", valkey_dead,
-        DEAD_S, bound_s=FROZEN_BOUND_S, from_begin=True, needs=("hosts",),
+        DEAD_S, bound_s=FROZEN_BOUND_S, from_begin=True, until_back=True, needs=("hosts",),
     ),
     Fault(
         "host-cut-off", "a worker host off the network for 60 s, in a transaction", "network", host_cut_off, CUT_S,
-        scope=SHARD, bound_s=FROZEN_BOUND_S, from_begin=True, needs=("hosts",),
+        scope=SHARD, bound_s=FROZEN_BOUND_S, from_begin=True, most_tries=3, needs=("hosts",),
     ),
 )  # fmt: skip

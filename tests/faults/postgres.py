@@ -16,7 +16,7 @@ from tests.faults.fault import FROZEN_BOUND_S, SHARD, Aim, Fault
 from tests.faults.hosts import ends_of
 from tests.faults.stage import Stage, family
 
-SHORT_S = 10.0
+PAUSE_S, SHORT_S = 10.0, 6.0
 MOST = 200  # connections that are tried; the server takes a hundred
 
 
@@ -28,7 +28,7 @@ def postmaster(stage: Stage) -> psutil.Process:
 @contextmanager
 def killed(stage: Stage, random: Random) -> Iterator[Aim]:
     """All of it at once, as when a machine goes dark; started again, it recovers from its log."""
-    sleep(random.random())
+    sleep(random.random() / 2)
     try:
         processes = family(postmaster(stage))
         for number in (signal.SIGSTOP, signal.SIGKILL):
@@ -45,7 +45,7 @@ def killed(stage: Stage, random: Random) -> Iterator[Aim]:
 @contextmanager
 def restarted(stage: Stage, random: Random) -> Iterator[Aim]:
     """A fast shutdown, which ends every connection, and a start."""
-    sleep(random.random())
+    sleep(random.random() / 2)
     try:
         stage.postgres.stop()
     finally:
@@ -56,7 +56,7 @@ def restarted(stage: Stage, random: Random) -> Iterator[Aim]:
 @contextmanager
 def paused(stage: Stage, random: Random) -> Iterator[Aim]:
     """SIGSTOP of every process of it: connections stand, and nobody is answered."""
-    sleep(random.random())
+    sleep(random.random() / 2)
     processes = family(postmaster(stage))
     _signal(processes, signal.SIGSTOP)
     try:
@@ -68,7 +68,7 @@ def paused(stage: Stage, random: Random) -> Iterator[Aim]:
 @contextmanager
 def backend_frozen(stage: Stage, random: Random) -> Iterator[Aim]:
     """The backend that serves one drain process stands still; its client waits."""
-    sleep(random.random())
+    sleep(random.random() / 2)
     drain = random.choice([each for host in stage.hosts for each in host.drains()])
     port = int(stage.postgres.url.rsplit(":", 1)[1].split("/")[0])
     ends = {end[1] for end in ends_of([drain.pid], port)}
@@ -89,7 +89,7 @@ def backend_frozen(stage: Stage, random: Random) -> Iterator[Aim]:
 def exhausted(stage: Stage, random: Random) -> Iterator[Aim]:
     """Somebody takes every connection that is left."""
     with ExitStack() as taken:
-        sleep(random.random())
+        sleep(random.random() / 2)
         number = 0
         with suppress(psycopg.OperationalError):
             for number in range(MOST):  # noqa: B007 -- how far it came is told below
@@ -106,10 +106,10 @@ def _signal(processes: list[psutil.Process], number: int) -> None:
 FAULTS = (
     Fault("postgres-killed", "PostgreSQL killed, started again", "postgres", killed, 0),
     Fault("postgres-restarted", "PostgreSQL restarted", "postgres", restarted, 0),
-    Fault("postgres-paused", "PostgreSQL paused for 10 s (SIGSTOP)", "postgres", paused, SHORT_S),
+    Fault("postgres-paused", "PostgreSQL paused for 10 s (SIGSTOP)", "postgres", paused, PAUSE_S),
     Fault(
-        "postgres-backend-frozen", "one backend of PostgreSQL frozen for 10 s", "postgres", backend_frozen, SHORT_S,
+        "postgres-backend-frozen", "one backend of PostgreSQL frozen for 8 s", "postgres", backend_frozen, 8.0,
         scope=SHARD, bound_s=FROZEN_BOUND_S,
     ),
-    Fault("postgres-exhausted", "PostgreSQL's connections used up for 10 s", "postgres", exhausted, SHORT_S),
+    Fault("postgres-exhausted", "PostgreSQL's connections used up for 6 s", "postgres", exhausted, SHORT_S),
 )  # fmt: skip

@@ -43,6 +43,7 @@ from workers.parts import parts
 
 LOGS_MB = 96  # the small disk that logs are on, where root can make one
 CALM_S = 60.0  # for a stage to come to rest
+UNDER_WAY = 30  # requests and appends at once, where none of them waits for long
 API_KEY = "faults"
 TOKEN_SECRET = "a secret of the faults' own, of 32 characters and more"
 
@@ -160,7 +161,8 @@ class Stage:
         until = monotonic() + within_s
         while monotonic() < until:
             newest = self.gauge.decided.samples[-1:]
-            if newest and monotonic() - newest[0].at < 1 and newest[0].lag_s <= lag_s:
+            idle = self.load.under_way <= UNDER_WAY  # or requests queue somewhere
+            if idle and newest and monotonic() - newest[0].at < 1 and newest[0].lag_s <= lag_s:
                 return True
             sleep(0.1)
         return False

@@ -54,7 +54,8 @@ def test_what_was_accepted_is_kept_and_goes_on_after(name: str, staged: Staged, 
     if why := missing(fault):
         pytest.skip(f"{name}: {why}")
     option = request.config.getoption
-    tries, seed, out = range(option("tries")), option("seed"), Path(option("results"))
+    tries, seed = range(min(option("tries"), fault.most_tries)), option("seed")
+    out = Path(option("results"))
     if isinstance(fault, Trial):
         staged("")  # nothing runs beside it
         done = run_trial(fault, tries, seed, request.config.option, out, say)

@@ -100,8 +100,12 @@ def _flow(shop: Shop, flow, events: int) -> tuple[float, float]:
 
 
 FAULTS = (
-    Trial("transaction-idle", "300,000 events past an idle transaction", "transactions", _held(IDLE)),
+    Trial("transaction-idle", "300,000 events past an idle transaction", "transactions", _held(IDLE), most_tries=2),
     Trial(
-        "transaction-writer", "300,000 events past an idle transaction that has written", "transactions", _held(WRITER)
+        "transaction-writer",
+        "300,000 events past an idle transaction that has written",
+        "transactions",
+        _held(WRITER),
+        most_tries=2,
     ),
 )

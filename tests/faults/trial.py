@@ -13,14 +13,14 @@ from tests.chaos.harness import verify_faults
 from tests.faults import ledger
 from tests.faults.fault import OTHERS_SHARE, WHOLE, Aim, Fault, Trial
 from tests.faults.load import EVENTS
-from tests.faults.rates import WINDOW_S, percentile
+from tests.faults.rates import WINDOW_S, median, percentile
 from tests.faults.stage import Stage
 
-BASELINE_S = 6.0
+BASELINE_S, AGAIN_S = 6.0, 2.0  # before the first try; before the others, the end of one is the rest of the next
 PATIENCE_S = 25.0  # beyond the bound: then it has not recovered
 DECIDED_S = 30.0  # for what was acknowledged to have its result, once the rate is back
 STEADY = 0.9  # of what is offered: a baseline below it is no baseline
-QUIET_S = 45.0  # for that
+CHANCES = 8  # for that; in the middle of them the stage is started anew
 P99_TIMES, P99_FLOOR_MS = 2.0, 40.0  # below the floor differences are the scheduler's
 SHOWN = 3  # of the same kind, in a message
 
@@ -61,11 +61,13 @@ def run(stage: Stage, fault: Fault, tries: Sequence[int], seed: int, out: Path |
     """All tries of one fault on a stage, and what must hold of everything after the last."""
     done = []
     quiet: dict[str, list[float]] = {}
+    baselines: list[float] = []
     for number in tries:
         random = Random(f"{seed}:{fault.name}:{number}")
-        baseline = _baseline(stage, quiet, say)
+        baseline = _baseline(stage, quiet, BASELINE_S if number == tries[0] or fault.callers else AGAIN_S, say)
         tried = Try(fault.name, fault.title, fault.group, fault.scope, seed, number, fault.bound_s, fault.from_begin)
-        tried.baseline = round(baseline, 1)
+        baselines.append(baseline)
+        tried.baseline = round(median(baselines), 1)
         _strike(stage, fault, random, tried, quiet)
         _look(stage, tried)
         if number == tries[-1]:
@@ -98,27 +100,20 @@ def line(tried: Try) -> str:
     )
 
 
-def _baseline(stage: Stage, quiet: dict[str, list[float]], say: Say) -> float:
+def _baseline(stage: Stage, quiet: dict[str, list[float]], seconds: float, say: Say) -> float:
     """Decided per second, once the stage is at rest; latencies are gathered over a fault's tries."""
     stage.gauge.aim()
-    until = monotonic() + QUIET_S
-    rate = 0.0
-    while monotonic() < until:
-        if not stage.calm(10):
-            continue
+    for chance in range(CHANCES):
+        stage.calm(10)
         begin = monotonic()
-        sleep(BASELINE_S)
+        sleep(seconds)
         rate = stage.gauge.decided.rate(begin, monotonic() - 0.3)
         if rate >= STEADY * EVENTS:
             break
         say(f"    a baseline of {rate:.0f}/s where {EVENTS:.0f}/s are offered: once more")
-    else:
-        if not stage.heal():
-            say("    the stage does not come to rest, not even started anew")
-        begin = monotonic()
-        sleep(BASELINE_S)
-        rate = stage.gauge.decided.rate(begin, monotonic() - 0.3)
-    for kind, values in stage.load.latencies(begin, monotonic() - 1).items():
+        if chance == CHANCES // 2:
+            say(f"    the stage is started anew: {'well' if stage.heal() else 'it does not come to rest'}")
+    for kind, values in stage.load.latencies(begin, monotonic() - 0.5).items():
         quiet.setdefault(kind, []).extend(values)
     return rate
 
@@ -131,12 +126,14 @@ def _strike(stage: Stage, fault: Fault, random: Random, tried: Try, quiet: dict[
         begin = monotonic()
         if aim.hold is not None:
             aim.hold()
+        series, baseline = aim.series or stage.gauge.decided, aim.baseline or tried.baseline
         while monotonic() < begin + fault.hold_s:
             sleep(0.2)
             most = max(most, stage.api_mb())
+            if fault.until_back and series.recovery(begin, baseline) is not None:
+                break
         held = monotonic()
     end = monotonic()
-    series, baseline = aim.series or stage.gauge.decided, aim.baseline or tried.baseline
     start = begin if fault.from_begin else end
     until = start + fault.bound_s + PATIENCE_S
     while (back := series.recovery(start, baseline)) is None and monotonic() < until and aim.series is None:
@@ -217,7 +214,7 @@ def _look(stage: Stage, tried: Try) -> None:
 
 def _settle(stage: Stage, tried: Try) -> None:
     """With the load at rest: the account adds up, and every order is what the journal tells."""
-    stage.load.paused.set()
+    stage.load.rest()
     try:
         if tried.recovery_s is None:
             stage.heal()

@@ -16,7 +16,7 @@ from embedded.host import free_port
 from tests.faults.fault import Aim, Fault
 from tests.faults.stage import Stage
 
-AWAY_S, SHORT_S = 15.0, 10.0
+AWAY_S, PAUSE_S, SHORT_S = 15.0, 10.0, 6.0
 
 
 def _client(stage: Stage) -> redis.Redis:
@@ -32,7 +32,7 @@ def _kill(stage: Stage) -> None:
 @contextmanager
 def killed(stage: Stage, random: Random, *, empty: bool = False, away_s: float = 0.0) -> Iterator[Aim]:
     """kill -9, and started again on its port, with its file or without."""
-    sleep(random.random())
+    sleep(random.random() / 2)
     try:
         _kill(stage)
         if empty:
@@ -53,7 +53,7 @@ def killed_empty(stage: Stage, random: Random) -> Iterator[Aim]:
 @contextmanager
 def refusing(stage: Stage, random: Random) -> Iterator[Aim]:
     """Nobody listens at its port."""
-    sleep(random.random())
+    sleep(random.random() / 2)
     try:
         _kill(stage)
         yield Aim()
@@ -64,7 +64,7 @@ def refusing(stage: Stage, random: Random) -> Iterator[Aim]:
 @contextmanager
 def paused(stage: Stage, random: Random) -> Iterator[Aim]:
     """SIGSTOP: it takes connections, and answers nobody."""
-    sleep(random.random())
+    sleep(random.random() / 2)
     pid = stage.valkey.hang()
     try:
         yield Aim()
@@ -75,7 +75,7 @@ def paused(stage: Stage, random: Random) -> Iterator[Aim]:
 @contextmanager
 def failed_over(stage: Stage, random: Random) -> Iterator[Aim]:
     """It became a replica, which refuses writes, and is made the primary again."""
-    sleep(random.random())
+    sleep(random.random() / 2)
     with _client(stage) as client:
         client.execute_command("REPLICAOF", "127.0.0.1", free_port(None))
         try:
@@ -87,7 +87,7 @@ def failed_over(stage: Stage, random: Random) -> Iterator[Aim]:
 @contextmanager
 def full(stage: Stage, random: Random) -> Iterator[Aim]:
     """Over its maxmemory: reads and deletions pass, writes are refused."""
-    sleep(random.random())
+    sleep(random.random() / 2)
     with _client(stage) as client:
         client.config_set("maxmemory", "1mb")
         try:
@@ -99,7 +99,7 @@ def full(stage: Stage, random: Random) -> Iterator[Aim]:
 @contextmanager
 def flushed(stage: Stage, random: Random) -> Iterator[Aim]:
     """FLUSHALL in the middle of the load."""
-    sleep(random.random())
+    sleep(random.random() / 2)
     with _client(stage) as client:
         client.flushall()
     yield Aim()
@@ -109,8 +109,8 @@ FAULTS = (
     Fault("valkey-killed", "Valkey killed, started again with its data", "valkey", killed, 0),
     Fault("valkey-killed-empty", "Valkey killed, started again empty", "valkey", killed_empty, 0),
     Fault("valkey-refusing", "Valkey away for 15 s: connections refused", "valkey", refusing, AWAY_S),
-    Fault("valkey-paused", "Valkey paused for 10 s (SIGSTOP)", "valkey", paused, SHORT_S),
-    Fault("valkey-failover", "Valkey a read-only replica for 10 s, then primary again", "valkey", failed_over, SHORT_S),
-    Fault("valkey-full", "Valkey over its maxmemory for 10 s", "valkey", full, SHORT_S),
+    Fault("valkey-paused", "Valkey paused for 10 s (SIGSTOP)", "valkey", paused, PAUSE_S),
+    Fault("valkey-failover", "Valkey a read-only replica for 6 s, then primary again", "valkey", failed_over, SHORT_S),
+    Fault("valkey-full", "Valkey over its maxmemory for 6 s", "valkey", full, SHORT_S),
     Fault("valkey-flushed", "FLUSHALL", "valkey", flushed, 0),
 )
