@@ -2,7 +2,7 @@
 #
 #   PYTHON=python3.12   which Python the environment is made with (else the newest of 3.11–3.13 found)
 #   VENV=.venv          where the environment stands
-#   ARGS='…'            passed on: make demo ARGS='--orders 50' · make test ARGS='-k parked -x'
+#   ARGS='…'            passed on: make demo ARGS='--orders 50' · make test ARGS='-k parked -x' · make faults ARGS='-k valkey --tries 1'
 
 VENV ?= .venv
 ARGS ?=
@@ -13,7 +13,7 @@ PIP  := $(BIN)/python -m pip --disable-pip-version-check -qq
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check format lock docs clean force
+.PHONY: help demo up test faults check format lock docs clean force
 
 help: ## Print these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,9 @@ demo: $(READY) ## The whole thing on embedded servers: orders, duplicates, disor
 
 test: $(READY) ## All tests (ARGS='-m "not slow"' for the quick ones)
 	@$(BIN)/pytest $(ARGS)
+
+faults: $(READY) ## Every fault under load, 5 tries each, about an hour: killed, frozen, cut off, attacked
+	@$(BIN)/pytest tests/faults -m faults --show-capture=no $(ARGS)
 
 up: $(READY) ## The servers, workers and HTTP API for your own use, until Ctrl-C
 	@$(BIN)/orders up $(ARGS)

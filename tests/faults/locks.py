@@ -1,0 +1,234 @@
+"""Rows that somebody holds, and processes that stand still with locks in hand."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+from time import monotonic, sleep
+
+import psutil
+import psycopg
+from sqlalchemy import text
+
+from journal import subscriptions
+from journal.drain import LOCK_SPACE
+from tests.faults.fault import FROZEN_BOUND_S, ORDER, PROVIDER, SHARD, Aim, Fault
+from tests.faults.gauge import EVERY_S, oldest_untold_s
+from tests.faults.hosts import ends_of
+from tests.faults.rates import Sample, Series
+from tests.faults.stage import Host, Stage
+
+HOLD_S, LONG_S = 10.0, 25.0
+CATCH_S = 20.0  # to catch a process in the middle of a transaction
+_NEWEST = "select order_number, id from orders where order_number like 'F%%' order by id desc limit 1 offset %s"
+_PAYMENTS = """
+    select c.key, o.order_number from correlations c join orders o on o.id = c.order_id
+    where c.key like 'payment:pi_F%%' order by c.order_id desc limit 1 offset %s
+"""
+_HELD = "select objid from pg_locks where pid = any(%s) and locktype = 'advisory' and classid = %s"
+_IN = "select pid from pg_stat_activity where client_port = any(%s) and xact_start is not null"
+
+
+@contextmanager
+def order_locked(stage: Stage, random: Random) -> Iterator[Aim]:
+    """An operator's open `select … for update`, while events of that order, and of all others, come in."""
+    with _row(stage, random, _NEWEST, "select from orders where id = %s for update") as aim:
+        yield aim
+
+
+@contextmanager
+def correlation_locked(stage: Stage, random: Random) -> Iterator[Aim]:
+    """The same on the row that says which order a payment belongs to."""
+    with _row(stage, random, _PAYMENTS, "select from correlations where key = %s for update", keyed=True) as aim:
+        yield aim
+
+
+@contextmanager
+def _row(stage: Stage, random: Random, choose: str, lock: str, keyed: bool = False) -> Iterator[Aim]:
+    with psycopg.connect(stage.gauge.url, application_name="an operator") as conn:
+        row = conn.execute(choose, [random.randrange(50)]).fetchone()
+        if row is None:
+            raise RuntimeError("no order yet to lock")
+        number, held = (row[1], row[0]) if keyed else row
+        stage.gauge.aim([number])
+        conn.rollback()
+        conn.execute(lock, [held])
+        stage.load.hot = [number]
+        if keyed:
+            stage.load.hot_payment = held.removeprefix("payment:")
+        try:
+            yield Aim(f"order {number}", share=0.0)
+        finally:
+            stage.load.hot, stage.load.hot_payment = [], None
+            conn.rollback()
+
+
+# -- frozen processes ----------------------------------------------------------------------------------------
+
+
+def caught(stage: Stage, process: psutil.Process, seconds: float = CATCH_S) -> list[int]:
+    """Stop `process` in the middle of a transaction; the backends that wait for it. It may get through many before."""
+    port = int(stage.postgres.url.rsplit(":", 1)[1].split("/")[0])
+    until = monotonic() + seconds
+    with psycopg.connect(stage.gauge.url, autocommit=True) as conn:
+        while monotonic() < until:
+            process.send_signal(signal.SIGSTOP)
+            ends = [end[1] for end in ends_of([process.pid], port)]
+            sleep(0.02)  # what it had sent is answered by now
+            if found := [row[0] for row in conn.execute(_IN, [ends])]:
+                return found
+            process.send_signal(signal.SIGCONT)
+            sleep(0.013)
+    raise RuntimeError(f"process {process.pid} was not caught in a transaction within {seconds:.0f} s")
+
+
+def shards_of(stage: Stage, backends: list[int]) -> list[int]:
+    """The shards whose advisory locks these backends hold."""
+    with psycopg.connect(stage.gauge.url, autocommit=True) as conn:
+        return sorted(row[0] for row in conn.execute(_HELD, [backends, LOCK_SPACE]))
+
+
+@contextmanager
+def drain_frozen(stage: Stage, random: Random) -> Iterator[Aim]:
+    """One drain process, SIGSTOPped in the middle of a transaction: its shards and rows are in its hands."""
+    process = random.choice([each for host in stage.hosts for each in host.drains()])
+    try:
+        held = shards_of(stage, caught(stage, process))
+        stage.gauge.aim(shards=held)
+        yield Aim(f"drain process {process.pid} with shards {held}", share=len(held) / stage.shop.parts.shop.shards)
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def host_frozen(stage: Stage, random: Random) -> Iterator[Aim]:
+    """Every process of one worker host, in the middle of a transaction of its drain."""
+    host = random.choice(stage.hosts)
+    try:
+        held = shards_of(stage, caught(stage, host.drains()[0]))
+        host.signal(signal.SIGSTOP)
+        stage.gauge.aim(shards=held)
+        yield Aim(f"host {host.name} with shards {held}", share=len(held) / stage.shop.parts.shop.shards)
+    finally:
+        host.signal(signal.SIGCONT)
+
+
+@contextmanager
+def api_paused(stage: Stage, random: Random) -> Iterator[Aim]:
+    """The API's processes stand still; what comes by other doors goes on."""
+    sleep(random.random() / 2)
+    processes = stage.api_processes()
+    stage.gauge.aim()
+    try:
+        for process in processes:
+            process.send_signal(signal.SIGSTOP)
+        yield Aim()
+    finally:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGCONT)
+
+
+# -- the dispatcher ------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Told:
+    """Outgoing webhooks as a series: taken so far, and the age of the oldest that nobody has tried."""
+
+    stage: Stage
+    series: Series
+
+    def watch(self, until: Callable[[], bool]) -> None:
+        """Sample until told to end."""
+        with psycopg.connect(self.stage.gauge.url, autocommit=True) as conn:
+            while not until():
+                taken = self.stage.counts().get("hook", 0)
+                self.series.add(Sample(monotonic(), taken, taken, oldest_untold_s(conn)))
+                sleep(EVERY_S)
+
+    def settled(self, seconds: float = 8.0) -> float:
+        """Webhooks taken per second, once they flow."""
+        sleep(seconds)
+        now = self.series.samples[-1].at
+        return self.series.rate(now - seconds / 2, now)
+
+
+@contextmanager
+def subscribed(stage: Stage) -> Iterator[Told]:
+    """A subscription to returns and payments, taken by the outside world, until the block ends."""
+    with stage.shop.engine.begin() as conn:
+        subscription, _ = subscriptions.add(
+            conn, f"{stage.outside_url}/hook", ["transactions"], ["update", "create"], "faults", datetime.now(UTC)
+        )
+    told, ended = Told(stage, Series()), threading.Event()
+    thread = threading.Thread(target=told.watch, args=(ended.is_set,), daemon=True)
+    thread.start()
+    try:
+        yield told
+    finally:
+        ended.set()
+        thread.join(5)
+        with stage.shop.engine.begin() as conn:
+            conn.execute(text("delete from deliveries"))
+            conn.execute(text("delete from subscriptions where id = cast(:id as uuid)"), {"id": subscription.id})
+
+
+@contextmanager
+def dispatcher_frozen(stage: Stage, random: Random) -> Iterator[Aim]:
+    """The process that posts webhooks, caught while it waits for a receiver."""
+    process = None
+    with subscribed(stage) as told:
+        baseline = told.settled()
+        try:
+            process = _posting(stage)
+            yield Aim(f"process {process.pid}", series=told.series, baseline=baseline)
+        finally:
+            if process is not None:
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(signal.SIGCONT)
+
+
+def _posting(stage: Stage) -> psutil.Process:
+    """Stop a process of a pool while it has a connection to the receiver."""
+    port = int(stage.outside_url.rsplit(":", 1)[1])
+    until = monotonic() + CATCH_S
+    while monotonic() < until:
+        for process in _pools(stage.hosts):
+            with suppress(psutil.NoSuchProcess):
+                if ends_of([process.pid], port):
+                    process.send_signal(signal.SIGSTOP)
+                    if ends_of([process.pid], port):
+                        return process
+                    process.send_signal(signal.SIGCONT)
+        sleep(0.01)
+    raise RuntimeError(f"nobody posts webhooks within {CATCH_S:.0f} s")
+
+
+def _pools(hosts: list[Host]) -> list[psutil.Process]:
+    return [child for host in hosts for main in host.mains().values() for child in main.children()]
+
+
+FAULTS = (
+    Fault("order-locked", "the row of one order held for 10 s", "locks", order_locked, HOLD_S, scope=ORDER),
+    Fault("correlation-locked", "the row of one payment held for 10 s", "locks", correlation_locked, HOLD_S, scope=ORDER),
+    Fault(
+        "drain-frozen", "a drain process frozen for 10 s in a transaction", "locks", drain_frozen, HOLD_S,
+        scope=SHARD, bound_s=FROZEN_BOUND_S,
+    ),
+    Fault(
+        "host-frozen", "a whole worker host frozen for up to 25 s in a transaction", "locks", host_frozen, LONG_S,
+        scope=SHARD, bound_s=FROZEN_BOUND_S, from_begin=True, until_back=True,
+    ),
+    Fault("api-paused", "the API paused for 6 s (SIGSTOP)", "locks", api_paused, 6.0),
+    Fault(
+        "dispatcher-frozen", "the process that posts webhooks frozen for up to 25 s", "locks", dispatcher_frozen, LONG_S,
+        scope=PROVIDER, bound_s=FROZEN_BOUND_S, from_begin=True, until_back=True,
+    ),
+)  # fmt: skip

@@ -1,0 +1,75 @@
+"""Connections that die without a word, and a worker host that is cut off."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+from time import sleep
+from urllib.parse import urlsplit
+
+from tests.faults.fault import FROZEN_BOUND_S, SHARD, Aim, Fault
+from tests.faults.locks import caught, shards_of
+from tests.faults.stage import Stage
+
+DEAD_S = 25.0  # the filters stay for as long; whoever connects anew passes
+CUT_S = 60.0
+
+
+@contextmanager
+def postgres_dead(stage: Stage, random: Random) -> Iterator[Aim]:
+    """As after a fail-over behind one address: what was open swallows everything, what is new passes."""
+    with _dead(stage, random, urlsplit(stage.postgres.url).port or 0) as aim:
+        yield aim
+
+
+@contextmanager
+def valkey_dead(stage: Stage, random: Random) -> Iterator[Aim]:
+    """The same to Valkey."""
+    with _dead(stage, random, urlsplit(stage.valkey.url).port or 0) as aim:
+        yield aim
+
+
+@contextmanager
+def _dead(stage: Stage, random: Random, port: int) -> Iterator[Aim]:
+    assert stage.network is not None
+    sleep(random.random() / 2)
+    pids = [process.pid for host in stage.hosts for process in host.all()]
+    pids += [process.pid for process in stage.api_processes()]
+    pids.append(os.getpid())  # the appends are ours
+    killed = stage.network.kill_connections(port, pids, spare=[stage.gauge.port])
+    try:
+        yield Aim(f"{killed} connections", figures={"connections": float(killed)})
+    finally:
+        stage.network.revive()
+
+
+@contextmanager
+def host_cut_off(stage: Stage, random: Random) -> Iterator[Aim]:
+    """A host's cable is out, in the middle of a transaction of its drain: its shards must go on elsewhere."""
+    assert stage.network is not None
+    host = random.choice(stage.hosts)
+    process = host.drains()[0]
+    backends = caught(stage, process)
+    held = shards_of(stage, backends)
+    with stage.network.cut_off(host.name):
+        process.resume()
+        stage.gauge.aim(shards=held)
+        yield Aim(f"host {host.name} with shards {held}", share=len(held) / stage.shop.parts.shop.shards)
+
+
+FAULTS = (
+    Fault(
+        "postgres-connections-dead", "every open connection to PostgreSQL swallows its packets", "network",
+        postgres_dead, DEAD_S, bound_s=FROZEN_BOUND_S, from_begin=True, until_back=True, needs=("hosts",),
+    ),
+    Fault(
+        "valkey-connections-dead", "every open connection to Valkey swallows its packets", "network", valkey_dead,
+        DEAD_S, bound_s=FROZEN_BOUND_S, from_begin=True, until_back=True, needs=("hosts",),
+    ),
+    Fault(
+        "host-cut-off", "a worker host off the network for 60 s, in a transaction", "network", host_cut_off, CUT_S,
+        scope=SHARD, bound_s=FROZEN_BOUND_S, from_begin=True, most_tries=3, needs=("hosts",),
+    ),
+)  # fmt: skip

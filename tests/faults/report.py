@@ -1,0 +1,102 @@
+"""`python -m tests.faults.report RESULTS [--write]`: docs/faults.md's table out of the results of tries.
+
+Of each fault the last so many tries: median and worst. Without --write the table is printed; with it the part of
+docs/faults.md between its two markers is replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.faults.rates import median
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
+BEGIN, END = "<!-- results -->", "<!-- /results -->"
+TRIES = 5  # of each fault at most, the newest
+HEAD = ("fault", "tries", "during", "recovery", "lost", "besides")
+
+
+def load(results: Path) -> dict[str, list[dict[str, Any]]]:
+    """Fault → its newest tries, from a folder of JSON lines."""
+    found = {}
+    for file in sorted(results.glob("*.jsonl")):
+        tries = [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
+        if tries:
+            found[tries[-1]["fault"]] = tries[-TRIES:]
+    return found
+
+
+def table(results: dict[str, list[dict[str, Any]]], order: Sequence[str]) -> str:
+    """The table, in Markdown: faults in the catalogue's order, those without a result left out."""
+    lines = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
+    lines += ["| " + " | ".join(row(results[name])) + " |" for name in order if name in results]
+    return "\n".join(lines)
+
+
+def row(tries: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """One fault's cells."""
+    first = tries[0]
+    wrong = sum(1 for each in tries if each["wrong"])
+    count = str(len(tries)) if not wrong else f"{len(tries)}, {wrong} not as it must"
+    lost = sum(each["lost"] for each in tries)
+    return (first["title"], count, _during(tries), _recovery(tries), f"{lost} of {_whole(tries)}", _besides(tries))
+
+
+def _whole(tries: Iterable[dict[str, Any]]) -> str:
+    return f"{sum(each['acknowledged'] for each in tries):,}"
+
+
+def _during(tries: Sequence[dict[str, Any]]) -> str:
+    shares = [each["others"] if each["others"] is not None else each["during"] for each in tries]
+    whom = "others " if tries[0]["others"] is not None else ""
+    return f"{whom}{median(shares):.0%}, worst {min(shares):.0%}"
+
+
+def _recovery(tries: Sequence[dict[str, Any]]) -> str:
+    back = [each["recovery_s"] for each in tries if each["recovery_s"] is not None]
+    never = len(tries) - len(back)
+    since = " from its beginning" if tries[0]["from_begin"] else ""
+    shown = f"{median(back):.1f} s, worst {max(back):.1f} s{since}" if back else ""
+    return ", ".join(filter(None, (shown, f"never: {never}" if never else "")))
+
+
+def _besides(tries: Sequence[dict[str, Any]]) -> str:
+    """What was measured besides: each figure's worst, and the callers' 99th percentiles where those are judged."""
+    figures: dict[str, list[float]] = {}
+    for each in tries:
+        for name, value in each["figures"].items():
+            if name not in ("verify s", "api MB before"):
+                figures.setdefault(name, []).append(value)
+    shown = [
+        f"{name} {max(values):,.0f}" if max(values) >= 10 else f"{name} {max(values):.2g}"
+        for name, values in figures.items()
+    ]
+    return "; ".join(shown)
+
+
+def main() -> int:
+    """Print, or write, the table; 1 where a try was not as it must be."""
+    from tests.faults.catalogue import FAULTS
+
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.report", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--write", action="store_true", help="into docs/faults.md")
+    options = parser.parse_args()
+    results = load(options.results)
+    made = table(results, [fault.name for fault in FAULTS])
+    if options.write:
+        page = PAGE.read_text()
+        before, rest = page.split(BEGIN)
+        PAGE.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{rest.split(END)[1]}")
+    else:
+        print(made)
+    return 1 if any(each["wrong"] for tries in results.values() for each in tries) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

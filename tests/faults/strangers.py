@@ -1,0 +1,128 @@
+"""Strangers: who sends what no client sends, while other callers are measured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from random import Random
+from time import monotonic
+
+import httpx
+from sqlalchemy import text
+
+from events.envelope import Envelope
+from journal.append import append
+from tests.faults.fault import CALLER, Aim, Fault
+from tests.faults.stage import Stage
+
+HOLD_S = 6.0
+GRACE_S = 20.0  # for the stranger's own end
+MEMORY_MB = 150.0  # that the API may grow by
+CUSTOMER, ORDERS, LINES = "a large customer", 200, 20
+TOSS_CALLS = 60  # that 3,001 forged posts may cause: a few per second, bounded per address and in all
+_LETTERS = text("select (select count(*) from dead_letters) + (select count(*) from inbox where state = 'dead')")
+
+
+def _attack(kind: str):
+    @contextmanager
+    def strike(stage: Stage, random: Random) -> Iterator[Aim]:
+        """A stranger in a process of its own."""
+        with _stranger(stage, kind) as aim:
+            yield aim
+
+    return strike
+
+
+@contextmanager
+def _stranger(stage: Stage, kind: str, *given: str) -> Iterator[Aim]:
+    command = [sys.executable, "-m", "tests.faults.stranger", kind, stage.api_url, str(HOLD_S), *given]
+    stage.gauge.aim()
+    aim = Aim()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield aim
+            told, _ = process.communicate(timeout=GRACE_S)
+            document = json.loads(told)
+            aim.note = ", ".join(f"{what}: {times}" for what, times in sorted(document["answers"].items()))[:400]
+            aim.figures["MB sent"] = round(document["sent"] / 1e6, 1)
+        except subprocess.TimeoutExpired:
+            aim.note = "the stranger had to be killed"
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+@contextmanager
+def costly_queries(stage: Stage, random: Random) -> Iterator[Aim]:
+    """Ten at once by one customer's token, over that customer's 4,000 lines."""
+    _large_customer(stage)
+    with httpx.Client(base_url=stage.api_url, timeout=10, trust_env=False) as client:
+        headers = {"Authorization": f"Bearer {stage.key}"}
+        answer = client.post(f"/api/customers/{CUSTOMER}/token", json={}, headers=headers)
+        answer.raise_for_status()
+        token = answer.json()["token"]
+    with _stranger(stage, "costly-queries", stage.publishable, token) as aim:
+        yield aim
+
+
+def _large_customer(stage: Stage) -> None:
+    """Once per stage, as history."""
+    shop, now = stage.shop, datetime.now(UTC)
+    made = [
+        Envelope(
+            f"large-{n}", "shop", "OrderCreated", now, f"L{n:06}",
+            {
+                "items": [
+                    {"item": f"L{line}", "product": "mug", "quantity": 1, "unitPrice": "1000"} for line in range(LINES)
+                ],
+                "totalAmount": str(1000 * LINES), "currency": "KRW", "customer": CUSTOMER, "paymentIds": [],
+                "customerSnapshot": {"name": f"Kim {n}", "email": "kim@example.com"},
+            },
+        )
+        for n in range(ORDERS)
+    ]  # fmt: skip
+    with shop.engine.begin() as conn:
+        if conn.execute(text("select count(*) from journal where subject = 'L000000'")).scalar_one():
+            return
+        done = append(conn, made, shop.parts.shop.shards, held=True)
+    shop.parts.streams.publish(done.new)
+    stage.calm(20)
+
+
+@contextmanager
+def forged_toss(stage: Stage, random: Random) -> Iterator[Aim]:
+    """3,001 posts by anybody; what is asked of Toss, and what lies among the dead letters, is counted."""
+    calls, letters = stage.counts().get("toss", 0), _letters(stage)
+    with _stranger(stage, "forged-toss", f"forged{int(monotonic() * 1000)}x") as aim:
+        yield aim
+    stage.calm(10)
+    made, dead = stage.counts().get("toss", 0) - calls, _letters(stage) - letters
+    aim.figures |= {"calls to Toss": float(made), "dead letters": float(dead)}
+    if made > TOSS_CALLS:
+        aim.wrong.append(f"{made} calls to Toss, must be {TOSS_CALLS} at most")
+    if dead:
+        aim.wrong.append(f"{dead} dead letters, must be none")
+
+
+def _letters(stage: Stage) -> int:
+    with stage.shop.engine.connect() as conn:
+        return int(conn.execute(_LETTERS).scalar_one())
+
+
+def _row(name: str, title: str, strike) -> Fault:
+    return Fault(name, title, "strangers", strike, HOLD_S, scope=CALLER, callers=True, memory_mb=MEMORY_MB)
+
+
+FAULTS = (
+    _row("endless-header", "a header that never ends, over four connections", _attack("endless-header")),
+    _row("many-headers", "requests of 100,000 headers", _attack("many-headers")),
+    _row("large-header", "headers of 20 MB", _attack("large-header")),
+    _row("half-sent", "600 half-sent requests", _attack("half-sent")),
+    _row("slow-bodies", "200 bodies sent byte by byte", _attack("slow-bodies")),
+    _row("costly-queries", "ten queries of a hundred `contains` at once, by one token", costly_queries),
+    _row("forged-toss", "3,001 forged posts to Toss's unsigned door", forged_toss),
+)

@@ -1,0 +1,65 @@
+"""Each fault under load, on real processes: `make faults`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.faults.catalogue import BY_NAME, FAULTS
+from tests.faults.fault import Trial, missing
+from tests.faults.stage import Stage, a_stage
+from tests.faults.trial import run, run_trial
+
+Staged = Callable[[str], Stage]
+
+
+@pytest.fixture(scope="module")
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Shown at once, past pytest's capture."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def told(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(line, flush=True)
+
+    return told
+
+
+@pytest.fixture(scope="module")
+def staged(request: pytest.FixtureRequest, say: Callable[[str], None]) -> Iterator[Staged]:
+    """The stage of a group of faults: one stands at a time, and a new group has a new one."""
+    standing: dict[str, Stage] = {}
+    with ExitStack() as stack:
+
+        def stage(group: str) -> Stage:
+            if group not in standing:
+                stack.close()
+                standing.clear()
+                if group:
+                    say(f"\n  group {group}, seed {request.config.getoption('seed')}")
+                    standing[group] = stack.enter_context(a_stage(request.config.getoption("seed"), say))
+            return standing[group] if group else None  # type: ignore[return-value]
+
+        yield stage
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", [fault.name for fault in FAULTS])
+def test_what_was_accepted_is_kept_and_goes_on_after(name: str, staged: Staged, say, request: pytest.FixtureRequest):
+    fault = BY_NAME[name]
+    if why := missing(fault):
+        pytest.skip(f"{name}: {why}")
+    option = request.config.getoption
+    tries, seed = range(min(option("tries"), fault.most_tries)), option("seed")
+    out = Path(option("results"))
+    if isinstance(fault, Trial):
+        staged("")  # nothing runs beside it
+        done = run_trial(fault, tries, seed, request.config.option, out, say)
+    else:
+        done = run(staged(fault.group), fault, tries, seed, out, say)
+    wrong = [f"try {each.number}: {line}" for each in done for line in each.wrong]
+    assert not wrong, "\n".join(wrong)
