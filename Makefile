@@ -21,8 +21,9 @@ help: ## Print these targets
 demo: $(READY) ## The whole thing on embedded servers: orders, duplicates, disorder, a killed worker
 	@$(BIN)/orders demo $(ARGS)
 
-test: $(READY) ## All tests (ARGS='-m "not slow"' for the quick ones)
-	@$(BIN)/pytest $(ARGS)
+# A file stays on one core, with servers of its own. With another number of cores: ARGS='-n 4', or -n 0 for none of it.
+test: $(READY) ## All tests, on all cores (ARGS='-m "not slow"' for the quick ones)
+	@$(BIN)/pytest -n logical --dist loadfile --durations 10 $(ARGS)
 
 faults: $(READY) ## Every fault under load, 5 tries each, about an hour: killed, frozen, cut off, attacked
 	@$(BIN)/pytest tests/faults -m faults --show-capture=no $(ARGS)

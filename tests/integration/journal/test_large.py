@@ -78,7 +78,7 @@ def test_heavy_events_are_left_for_the_next_batch_and_others_are_not(rig, number
     monkeypatch.setattr(drains, "settle", settle)
     rig.accept(*story, *others)
     rig.work()
-    assert reports[0].left, "all of it was folded in one batch"
+    assert reports[0].rest, "all of it was folded in one batch"
     first = {row[0] for row in rig.do("""
         select o.order_number from results r join orders o on o.id = r.order_id
         where decided_at = (select min(decided_at) from results)
