@@ -186,10 +186,7 @@ class Player:
         return True
 
 
-_OUR_KEYS = (
-    "orders:*",
-    *(key for queue in QUEUES for key in (f"{queue}*", f"_kombu.binding*.{queue}*")),
-)
+_OUR_KEYS = ("orders:*", *QUEUES)
 
 
 def stands(life: Life, found: Figures) -> bool:

@@ -32,12 +32,18 @@ OPTIONS = {
 
 
 class Channel(kombu_redis.Channel):
-    """A channel whose messages are gone from Redis when they are delivered."""
+    """A channel whose messages are gone from Redis when they are delivered, and which writes nothing to listen.
+
+    So a consumer can connect to a Redis that is full.
+    """
 
     ack_emulation = False
     do_restore = False  # what a closed channel had not handed to the pool is lost, and sent again by whoever sent it
     connection_class = of_the_primary(redis.Connection)
     connection_class_ssl = of_the_primary(redis.SSLConnection)
+
+    def _queue_bind(self, *_: Any) -> None:
+        """Nothing: whoever sends names the queue itself, and no exchange that would have to know it."""
 
 
 class Transport(kombu_redis.Transport):

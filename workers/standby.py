@@ -60,13 +60,19 @@ class Standby:
         self._over.set()
         self._client.close()
 
+    def refused(self) -> redis.RedisError | None:
+        """Why Redis takes no write, None where it does."""
+        try:
+            self._client.set(PROBE, b"1", ex=60)
+        except redis.RedisError as error:
+            return error
+        return None
+
     def _run(self) -> None:
         refusals = 0
         pool = ThreadPoolExecutor(max(1, len(self._chores)), "standby")
         while not self._over.wait(LOOK_S):
-            try:
-                self._client.set(PROBE, b"1", ex=60)
-            except redis.RedisError as error:
+            if (error := self.refused()) is not None:
                 refusals += 1
                 if refusals == REFUSALS:
                     log.warning("Redis takes nothing (%s): until it does, events and chores are looked for here", error)
