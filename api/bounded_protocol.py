@@ -41,6 +41,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _address = ""
     _counted = False
     _refused = 0  # the status that this connection was refused with
+    _upgrade = False  # a request asked for another protocol; what follows is no HTTP
     _head = True  # the head of a request is awaited, or being read
     _head_bytes = 0  # that came since the head began, whatever of it was parsed
     _parsed_bytes = 0  # of the request line, headers and trailers
@@ -85,13 +86,20 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, unless what comes is more than may come."""
-        if self._refused or self.transport.is_closing():
+        if self._refused or self._upgrade or self.transport.is_closing():
             return
         if self._head:
             self._head_bytes += len(data)
         super().data_received(data)
         if self._head and self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
             self._refuse(431)  # what came is all head, and still not whole
+        if self._deadline is None and self._idle():  # blank lines: uvicorn has stopped the clock of an idle connection
+            self._deadline = self.loop.call_later(HEAD_S, self._late)
+
+    def _idle(self) -> bool:
+        """Whether nothing is under way on this connection, and no clock runs."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return self.timeout_keep_alive_task is None and (cycle is None or cycle.response_complete)
 
     def on_message_begin(self) -> None:
         """Begin the next request."""
@@ -111,7 +119,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._count(len(name) + len(value) + 4)
         if len(self.headers) >= HEADERS:
             self._too_large()
-        super().on_header(name, value)
+        if self._head:  # a trailer is no header: it came after whoever reads those has begun
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Start the request, and the clock of its body."""
@@ -121,6 +130,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refused = 503
             raise ValueError("too many pipelined requests")
         super().on_headers_complete()
+        if self.parser.should_upgrade():  # to nothing that is spoken here: it is answered as it is, and that is all
+            self._upgrade = True
+            self.cycle.keep_alive = False
         self._rest()
         self._deadline = self.loop.call_later(BODY_S, self._late)
 

@@ -35,6 +35,12 @@ def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     async def large() -> str:
         return "x" * 20_000_000
 
+    @app.get("/headers")
+    @app.post("/headers")
+    async def headers(request: Request) -> list[str]:
+        await request.body()
+        return sorted(request.headers)
+
     @app.post("/body")
     async def body(request: Request) -> int:
         return len(await request.body())
@@ -196,4 +202,27 @@ def test_many_requests_at_once_on_one_connection(connect, url):
     one = connect()
     send(one, b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n" * 2000)
     answer(one)
+    assert lives(url)
+
+
+def test_blank_lines_between_requests_keep_no_connection(connect, url):
+    one = connect()
+    send(one, b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert one.recv(65536).startswith(b"HTTP/1.1 200")
+    send(one, b"\r\n")
+    assert answer(one)[:12] in (b"HTTP/1.1 408", b"")
+    assert lives(url)
+
+
+def test_a_trailer_is_no_header(connect):
+    one = connect()
+    head = b"POST /headers HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    send(one, head, b"1\r\na\r\n0\r\nAuthorization: Bearer x\r\n\r\n")
+    assert b"authorization" not in answer(one)
+
+
+def test_a_request_to_speak_something_else_is_answered_and_ends(connect, url):
+    one = connect()
+    send(one, b"GET /live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", b"x" * 1000)
+    assert answer(one).startswith(b"HTTP/1.1 200")
     assert lives(url)
