@@ -9,6 +9,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("faults")
     group.addoption("--tries", type=int, default=5, help="of each fault")
     group.addoption("--seed", type=int, default=20261129, help="of load and moments")
+    group.addoption("--load", type=float, default=1.0, help="share of the usual load, which is 136 events per second")
     group.addoption("--results", default=".faults", help="folder that each try's JSON line is added to")
     group.addoption("--events", type=int, default=300_000, help="that flow past a held transaction")
 

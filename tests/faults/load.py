@@ -37,7 +37,6 @@ from workers.parts import Parts
 
 GROUP = 5  # events of one append
 RATES = {"append": 24.0, "create": 8.0, "webhook": 8.0, "health": 8.0, "read": 8.0}  # per second
-EVENTS = GROUP * RATES["append"] + RATES["create"] + RATES["webhook"]  # per second
 WRITERS = 8  # appends side by side
 IN_FLIGHT = 200  # requests; beyond them a turn is left out, and counted
 TIMEOUT_S = 10.0
@@ -78,6 +77,7 @@ class Load:
     parts: Parts
     seed: int
     ledger: Ledger
+    scale: float = 1.0  # of RATES, where a machine has less to give
     answers: list[Answer] = field(default_factory=list)
     refused: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=10_000))  # when, what
     wrong: list[str] = field(default_factory=list)  # answers that no fault excuses
@@ -113,6 +113,16 @@ class Load:
             sleep(0.05)
 
     @property
+    def rates(self) -> dict[str, float]:
+        """Turns per second, by kind."""
+        return {kind: rate * self.scale for kind, rate in RATES.items()}
+
+    @property
+    def events(self) -> float:
+        """Events offered per second."""
+        return GROUP * self.rates["append"] + self.rates["create"] + self.rates["webhook"]
+
+    @property
     def under_way(self) -> int:
         """How many requests and appends have not ended."""
         return len(self._under_way)
@@ -145,7 +155,7 @@ class Load:
                 base_url=self.url, timeout=TIMEOUT_S, trust_env=False, limits=limits
             ) as client:
                 began = monotonic()
-                for at, kind in schedule(self.seed, RATES):
+                for at, kind in schedule(self.seed, self.rates):
                     if (left := began + at - monotonic()) > 0:
                         await asyncio.sleep(left)
                     if self._stopping.is_set():

@@ -192,7 +192,7 @@ def family(process: psutil.Process) -> list[psutil.Process]:
 
 
 @contextmanager
-def a_stage(seed: int, say=print) -> Iterator[Stage]:
+def a_stage(seed: int, say=print, scale: float = 1.0) -> Iterator[Stage]:
     """All of it until the block ends."""
     network = Hosts() if networks.why_not() is None else None
     with ExitStack() as stack:
@@ -230,7 +230,7 @@ def a_stage(seed: int, say=print) -> Iterator[Stage]:
             worker.start()
         ledger = Ledger()
         source = f"api/key_{known.id.replace('-', '')}"
-        load = Load(api_url, key, source, STRIPE, opened, seed, ledger)
+        load = Load(api_url, key, source, STRIPE, opened, seed, ledger, scale)
         gauge = Gauge(urls["DATABASE_URL"])
         shop = Shop(opened, data)
         stage = Stage(

@@ -40,7 +40,9 @@ def staged(request: pytest.FixtureRequest, say: Callable[[str], None]) -> Iterat
                 standing.clear()
                 if group:
                     say(f"\n  group {group}, seed {request.config.getoption('seed')}")
-                    standing[group] = stack.enter_context(a_stage(request.config.getoption("seed"), say))
+                    standing[group] = stack.enter_context(
+                        a_stage(request.config.getoption("seed"), say, request.config.getoption("load"))
+                    )
             return standing[group] if group else None  # type: ignore[return-value]
 
         yield stage

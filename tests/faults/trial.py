@@ -12,7 +12,6 @@ from time import monotonic, sleep
 from tests.chaos.harness import verify_faults
 from tests.faults import ledger
 from tests.faults.fault import OTHERS_SHARE, WHOLE, Aim, Fault, Trial
-from tests.faults.load import EVENTS
 from tests.faults.rates import WINDOW_S, median, percentile
 from tests.faults.stage import Stage
 
@@ -108,14 +107,15 @@ def _baseline(stage: Stage, quiet: dict[str, list[float]], seconds: float, say: 
         begin = monotonic()
         sleep(seconds)
         rate = stage.gauge.decided.rate(begin, monotonic() - 0.3)
-        if rate >= STEADY * EVENTS:
+        offered = stage.load.events
+        if STEADY * offered <= rate <= offered / STEADY:  # above it a backlog is worked off
             break
-        say(f"    a baseline of {rate:.0f}/s where {EVENTS:.0f}/s are offered: once more")
+        say(f"    a baseline of {rate:.0f}/s where {offered:.0f}/s are offered: once more")
         if chance == CHANCES // 2:
             say(f"    the stage is started anew: {'well' if stage.heal() else 'it does not come to rest'}")
     for kind, values in stage.load.latencies(begin, monotonic() - 0.5).items():
         quiet.setdefault(kind, []).extend(values)
-    return rate
+    return min(rate, offered)
 
 
 def _strike(stage: Stage, fault: Fault, random: Random, tried: Try, quiet: dict[str, list[float]]) -> None:
