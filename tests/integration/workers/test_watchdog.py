@@ -31,4 +31,3 @@ def test_a_deaf_worker_says_why_and_ends(redis_url: str, tmp_path: Path):
     assert ended.returncode == EXIT
     assert "this worker is deaf: 1 messages wait, 2 of its pool are free" in ended.stderr
     assert stands_still(tmp_path, "chores") == f"no chores runs with the data folder {tmp_path}"
-
