@@ -3,6 +3,7 @@
 entries       a journal row as it travels: the stream's encoding
 append        accept envelopes: journaled once, duplicates counted at the door
 streams       Redis: a stream and a doorbell a shard, capped; expendable
+outage        the journal in the shape of streams, while Redis takes nothing
 batch         one transaction: lock, load, fold, write
 matching      which order an event is about: numbers, claims, and what waits for them
 writing       what a batch writes besides the orders

@@ -298,3 +298,21 @@ def test_a_carrier_that_never_answers_holds_up_no_round(shop, monkeypatch):
     assert time.monotonic() - began < 1.5
     assert statuses(shop) == {"1": "shipped", "2": "delivered"}
     assert shop.rows("select last_error from trackers where tracking_number = 'P1'") == [("no answer in time",)]
+
+
+class Slow(Scripted):
+    """A carrier that takes longer for one parcel than a whole run may take."""
+
+    def track(self, number):
+        time.sleep(2 * tracking.SLICE_S)
+        return super().track(number)
+
+
+def test_a_slow_carrier_is_asked_for_a_slice_and_then_the_next_run_goes_on(shop, monkeypatch):
+    monkeypatch.setattr(tracking, "SLICE_S", 0.3)
+    monkeypatch.setattr(tracking, "ROUND", 1)
+    for n in range(3):
+        shop.tell(*a_shipped_order(f"order-{n}", f"parcel-{n}"))
+    slow = Slow(**{f"parcel-{n}": [AScan(f"s{n}", "in_transit")] for n in range(3)})
+    assert [poll(shop, slow, HOUR) for _ in range(4)] == [1, 1, 1, 0]
+    assert len(scan_events(shop)) == 3
