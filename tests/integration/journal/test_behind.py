@@ -45,9 +45,9 @@ def settled(monkeypatch):
     batches: list[list[int]] = []
     real = settle
 
-    def noted(conn, entries, *rest):
+    def noted(conn, entries, *rest, **more):
         batches.append([entry.seq for entry in entries])
-        return real(conn, entries, *rest)
+        return real(conn, entries, *rest, **more)
 
     monkeypatch.setattr(module, "settle", noted)
     return batches
@@ -205,12 +205,12 @@ def test_a_last_batch_that_meets_a_rival_is_done_again(rig, delivered, monkeypat
     rig.drain(batch=CAP).answer(SHARD, slice_s=0)
     tries = []
 
-    def rival(*arguments):
+    def rival(*arguments, **more):
         tries.append(behind(rig))
         if len(tries) == 1:
             delivered(2)
             raise Clash("a rival")
-        return settle(*arguments)
+        return settle(*arguments, **more)
 
     monkeypatch.setattr(module, "settle", rival)
     rig.drain(batch=CAP).answer(SHARD)
@@ -239,7 +239,8 @@ def test_two_drains_share_shards_that_are_behind(rig, settled):
     assert_all_decided(rig)
 
 
-def test_large_bodies_are_read_as_many_as_the_memory_is_meant_for(rig, delivered, settled):
+def test_large_bodies_are_read_as_many_as_a_batch_has_room_for(rig, delivered, settled, monkeypatch):
+    monkeypatch.setattr(module, "BATCH_BYTES", 8_000_000)
     seqs = delivered(CAP)
     large = delivered(12, photo="x" * (MAX_BODY_BYTES - 2_000))
     small = delivered(5)
