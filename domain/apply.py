@@ -66,7 +66,7 @@ def apply(order: Order, event: Event, context: Context, rejected: Container[str]
 
 def _flags(order: Order, kind: str) -> list[str]:
     """What a person should know about the order, sorted, after an event of that type."""
-    money, items = kind in _MOVES_MONEY, kind in _MOVES_ITEMS
+    money, items = kind in _MOVES_MONEY, kind in _MOVES_ITEMS and order.goods_kept is not None
     flags: set[str] = set()
     for flag in order.flags:
         if flag in _STICKY or (flag in _OF_MONEY and not money) or (flag in _OF_ITEMS and not items):

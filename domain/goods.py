@@ -152,6 +152,8 @@ class Goods:
     def tracked(self, key: str) -> list[Fulfillment]:
         """The parcels that this tracking key was ever named for."""
         if self._tracked is None:
+            if len(self._order.fulfillments) <= FEW:
+                return [parcel for parcel in self._order.fulfillments if key in parcel.parcels]
             self._tracked = {}
             for parcel in self._order.fulfillments:
                 for each in parcel.parcels:
@@ -188,23 +190,28 @@ class Goods:
             return
         parcel.counted = now
         change = now ^ before
+        taken = sent = arrived = 0  # 1 where the shares are counted as that just now, -1 where they are no more
+        if change & _TAKEN:
+            taken = 1 if now & _TAKEN else -1
         if change & _SENT:
-            self.sent += 1 if now & _SENT else -1
+            sent = 1 if now & _SENT else -1
+            self.sent += sent
         if change & _ARRIVED:
-            self.arrived += 1 if now & _ARRIVED else -1
-        self.out += (now & (_SENT | _ARRIVED) == _SENT) - (before & (_SENT | _ARRIVED) == _SENT)
+            arrived = 1 if now & _ARRIVED else -1
+            self.arrived += arrived
+        self.out += sent - arrived
         lines, changed, at = self.lines, self.changed, parcel.delivered_at
         for item_id, share in parcel.shares.items():
             item = lines.get(item_id)
             if item is None:
                 continue
             changed[item_id] = item
-            if change & _TAKEN:
-                self._take(item, share.quantity if now & _TAKEN else -share.quantity)
-            if change & _SENT:
-                item.sent += share.quantity if now & _SENT else -share.quantity
-            if change & _ARRIVED:
-                item.arrived += share.quantity if now & _ARRIVED else -share.quantity
+            if taken:
+                self._take(item, taken * share.quantity)
+            if sent:
+                item.sent += sent * share.quantity
+            if arrived:
+                item.arrived += arrived * share.quantity
                 if at is not None and (item.brought is None or item.brought < at):
                     item.brought = at
 
@@ -259,8 +266,10 @@ class Goods:
         quantity = item.quantity
         before = item.taken
         now = item.taken = before + more
-        self.open += (now < quantity) - (before < quantity)
-        self.over += (now > quantity) - (before > quantity)
+        if (now < quantity) is not (before < quantity):
+            self.open += 1 if now < quantity else -1
+        if (now > quantity) is not (before > quantity):
+            self.over += 1 if now > quantity else -1
 
     # -- returns ----------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from domain.fulfillment import Fulfillment, FulfillmentItem
-from domain.goods import Goods
+from domain.goods import FEW, Goods
 from domain.machine import build, steps
 from domain.parts import CLEAN
 from domain.payments import Payments
@@ -148,6 +148,12 @@ class Order:
             kept = self.goods_kept = Goods(self)
         return kept
 
+    def tracked(self, key: str) -> list[Fulfillment]:
+        """The parcels that this tracking key was ever named for."""
+        if self.goods_kept is None and len(self.fulfillments) <= FEW:
+            return [parcel for parcel in self.fulfillments if key in parcel.parcels]
+        return self.goods().tracked(key)
+
     def payments(self) -> Payments:
         """What the order's transactions come to. Whoever changes one tells it so."""
         kept = self.payments_kept
@@ -196,6 +202,11 @@ class Order:
 
     def is_shipped(self) -> bool:
         """Guard: every item to ship has left."""
+        if self.goods_kept is None and len(self.items) <= FEW:
+            for item in self.items:
+                if item.shipped_quantity < item.quantity:
+                    return False
+            return bool(self.items)
         return self.goods().to_ship == 0 and bool(self.items)
 
     def has_items_to_ship(self) -> bool:
@@ -204,6 +215,11 @@ class Order:
 
     def is_delivered(self) -> bool:
         """Guard: every item has arrived."""
+        if self.goods_kept is None and len(self.items) <= FEW:
+            for item in self.items:  # as stored: nothing has moved since
+                if item.delivered_quantity < item.quantity:
+                    return False
+            return bool(self.items)
         return self.goods().to_arrive == 0 and bool(self.items)
 
     def awaits_items(self) -> bool:
@@ -232,7 +248,7 @@ class Order:
 
     def is_returned(self) -> bool:
         """Guard: no return is open and every item came back."""
-        return bool(self.items) and self.goods().to_return == 0 and not self.has_open_return()
+        return bool(self.items and self.returns) and self.goods().to_return == 0 and not self.has_open_return()
 
     def last_delivery(self) -> datetime | None:
         """When the last parcel arrived, as far as we know."""
@@ -240,7 +256,12 @@ class Order:
 
     def plan(self) -> Fulfillment | None:
         """The fulfillment that the order started by itself, as long as there is something left in it."""
-        return self.goods().plan if self.fulfillments else None
+        if self.goods_kept is None and len(self.fulfillments) <= FEW:
+            for parcel in self.fulfillments:
+                if parcel.planned:
+                    return parcel
+            return None
+        return self.goods().plan
 
     def open_shares(self) -> list[tuple[OrderItem, int]]:
         """What no living fulfillment has, the plan aside: (item, quantity), empty ones left out."""

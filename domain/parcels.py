@@ -86,7 +86,7 @@ def tracking_updated(order: Order, event: Event, context: Context, rejected: Con
     data = event.data
     key = tracking_key(data.carrier, data.trackingNumber)
     # By id: the last one's outcome is the event's, and a loaded order lists them in another sequence.
-    tracked = sorted(order.goods().tracked(key), key=lambda f: f.id)
+    tracked = sorted(order.tracked(key), key=lambda f: f.id)
     if not tracked:
         return parked("parcel_unknown")
     if data.status == "delivered":
@@ -110,7 +110,9 @@ def tracking_updated(order: Order, event: Event, context: Context, rejected: Con
 
 def recount(order: Order, event: Event, context: Context) -> None:
     """Let what hangs on parcels and returns follow them: the items' quantities, and what is left in the plan."""
-    goods = order.goods()
+    goods = order.goods_kept
+    if goods is None:
+        return  # nobody counted before anything moved: nothing did
     moved = goods.settle()
     plan = goods.plan
     if plan is not None:
@@ -158,19 +160,22 @@ def _failed(order: Order, event: Event, parcel: Fulfillment | None) -> Outcome:
 
 def _move(order: Order, event: Event, parcel: Fulfillment, trigger: str) -> Outcome:
     """Record the fact with its time, then let the machine stand at the furthest step."""
-    before, goods = parcel.status, order.goods()
+    before = parcel.status
+    on_its_way = before == Status.SHIPPED and trigger == "FulfillmentShipped"  # most scans: nothing moves
+    goods = order.goods_kept if on_its_way else order.goods()
     if trigger == "FulfillmentShipped":
         parcel.shipped_at = min(parcel.shipped_at or event.time, event.time)
     elif trigger == "FulfillmentDelivered":
         known, parcel.delivered_at = parcel.delivered_at, min(parcel.delivered_at or event.time, event.time)
         if known is not None and known != parcel.delivered_at:
-            goods.arrived_earlier(parcel, known)
+            order.goods().arrived_earlier(parcel, known)
     elif trigger == "FulfillmentFailed":
         parcel.failed_at = min(parcel.failed_at or event.time, event.time)
     moved = fire(fulfillment.STEPS, parcel, trigger)
     if order.canceled_at is not None and not parcel.has_left():
         fire(fulfillment.STEPS, parcel, "OrderCanceled")
-    goods.count_parcel(parcel)
+    if goods is not None:
+        goods.count_parcel(parcel)
     if order.canceled_at is not None:
         if parcel.has_left():
             return ignored("shipped_after_cancel")

@@ -46,7 +46,8 @@ def react(order: Order, before: str, event: Event, context: Context) -> Reaction
     timers: list[Timer] = []
     refunds: list[Transaction] = []
     status = order.status
-    if status in _SHIPPABLE and order.plan() is None and (shares := order.open_shares()):
+    to_ship = status in _SHIPPABLE and order.plan() is None and not order.is_shipped()
+    if to_ship and (shares := order.open_shares()):
         name = shown("fulfillments", derived(context.now, event.source, event.id, "plan"))
         items = [{"item": item.reference or shown("order-items", item.id), "quantity": n} for item, n in shares]
         follow_ups.append(("FulfillmentCreated", {"fulfillment": name, "items": items}))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import pairwise
@@ -44,24 +45,34 @@ def statements(engine: Engine) -> Iterator[list[str]]:
 
 
 def test_a_batch_of_a_large_order_and_its_verification_cost_by_their_lines(rig):
-    """In processor time of this process, and in statements."""
+    """In processor time of this process, the best of three, and in statements."""
     rig.settle(rig.entries(*large_life(2, 2, 2, order="warm")))
     costs = []
     for size in (6, 12, 24):
-        entries = rig.entries(*large_life(100, size, size, order=f"O{size}"))
-        with statements(rig.engine) as sent:
-            begun = process_time()
-            rig.settle(entries)
-            settled = process_time() - begun
-            begun = process_time()
-            report = verify(rig.engine, f"O{size}")
-            costs.append((settled, process_time() - begun, len(sent)))
-        assert (report.orders, report.differences, rig.status(f"O{size}")) == (1, [], "returned")
-    (_, _, few), (_, _, more), (_, _, most) = costs
-    assert few == more == most
+        settling, verifying, sending = [], [], set()
+        for turn in range(3):
+            order = f"O{size}-{turn}"
+            entries = rig.entries(*large_life(100, size, size, order=order))
+            with statements(rig.engine) as sent:
+                settling.append(costing(lambda entries=entries: rig.settle(entries)))
+                verifying.append(costing(lambda order=order: verify(rig.engine, order)))
+            sending.add(len(sent))
+            assert rig.status(order) == "returned"
+        costs.append((min(settling), min(verifying), sending))
+    assert costs[0][2] == costs[1][2] == costs[2][2]
+    assert len(costs[0][2]) == 1
     for before, after in pairwise(costs):
         assert after[0] < 3 * before[0], costs
         assert after[1] < 3 * before[1], costs
+    assert verify(rig.engine).differences == []
+
+
+def costing(work: Callable[[], object]) -> float:
+    """Seconds of processor time; what others left to be collected is none of it."""
+    gc.collect()
+    begun = process_time()
+    work()
+    return process_time() - begun
 
 
 def test_heavy_events_are_left_for_the_next_batch_and_others_are_not(rig, numbers, monkeypatch):
