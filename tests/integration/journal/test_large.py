@@ -7,6 +7,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 from time import process_time
 from typing import Any
@@ -54,8 +55,8 @@ def test_a_batch_of_a_large_order_and_its_verification_cost_by_their_lines(rig):
             order = f"O{size}-{turn}"
             entries = rig.entries(*large_life(100, size, size, order=order))
             with statements(rig.engine) as sent:
-                settling.append(costing(lambda entries=entries: rig.settle(entries)))
-                verifying.append(costing(lambda order=order: verify(rig.engine, order)))
+                settling.append(costing(partial(rig.settle, entries)))
+                verifying.append(costing(partial(verify, rig.engine, order)))
             sending.add(len(sent))
             assert rig.status(order) == "returned"
         costs.append((min(settling), min(verifying), sending))
