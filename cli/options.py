@@ -12,13 +12,14 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 from rich.console import Console
 
-from storage.settings import Settings
+if TYPE_CHECKING:
+    from storage.settings import Settings  # takes a second, and no list of commands needs it
 
 Data = Annotated[
     Path | None,
