@@ -160,9 +160,33 @@ def _exit_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The rooms that take longest come first, so that no core ends with one of them alone."""
-    items.sort(key=lambda item: next((n for n, room in enumerate(_LONGEST) if room in item.nodeid), len(_LONGEST)))
+# What measures, kills, or waits for whole processes: it runs alone, after all others, one test at a time.
+QUIET = (
+    "tests/chaos",
+    "tests/integration/test_bench",
+    "tests/integration/cli/test_demo",
+    "tests/integration/cli/test_processes",
+    "tests/integration/api/shell/test_serving",
+    "tests/integration/api/shell/test_away",
+    "tests/integration/api/inbound/test_journaler",
+    "tests/integration/outgoing/test_sender",
+    "tests/integration/journal/test_large",
+)
+LONGEST = ("tests/integration/cli", "tests/sdk", "tests/migrations", "tests/client", "tests/integration")
 
 
-_LONGEST = ("tests/chaos", "tests/integration/cli", "tests/integration/test_bench", "tests/sdk", "tests/integration")
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--part`: which of the two parts that `make test` has."""
+    parser.addoption("--part", choices=("all", "busy", "quiet"), default="all", help="side by side, or one by one")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the part that is asked for; what takes longest comes first, so that no core ends with it alone."""
+    part = config.getoption("part")
+    if part != "all":
+        other = [item for item in items if item.nodeid.startswith(QUIET) == (part == "busy")]
+        config.hook.pytest_deselected(items=other)
+        items[:] = [item for item in items if item.nodeid.startswith(QUIET) == (part == "quiet")]
+    items.sort(
+        key=lambda item: next((n for n, room in enumerate(LONGEST) if item.nodeid.startswith(room)), len(LONGEST))
+    )
