@@ -71,7 +71,7 @@ def bench(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Measure events a second, latency and costs, beside Celery with a task an event and PostgreSQL's ceiling.
+    """Measure events a second, latency and costs, beside Celery with a task per event and PostgreSQL's ceiling.
 
     `orders bench scale` instead lets the database, the workers, the shards and the backlog grow: up to ten million events, 20 GB of disk and a quarter of an hour; with --quick a hundredth of it. `orders bench api` measures whole lives over HTTP, webhooks beside a usual endpoint, and a query in a shop of a million orders (with --quick 200,000).
 

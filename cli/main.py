@@ -41,7 +41,7 @@ COMMANDS = {
     "webhooks": Place("webhooks", "webhooks", "Outgoing webhooks: who is told of changes, and what they did not take."),
     "schema": Place("schema", "schema", "Print the description of the HTTP API, or of the events, for tools that read such. No server is asked."),
     "doctor": Place("doctor", "doctor", "Print the settings with their sources, and what is wrong, with the way to mend it. Answers within 5 seconds."),
-    "bench": Place("bench", "bench", "Measure events a second, latency and costs, beside Celery with a task an event and PostgreSQL's ceiling."),
+    "bench": Place("bench", "bench", "Measure events a second, latency and costs, beside Celery with a task per event and PostgreSQL's ceiling."),
     "migrate": Place("running", "migrate", "Bring the database's schema to this version (Alembic). Safe to run twice, and by several at once."),
     "worker": Place("running", "worker", "Run a Celery worker: it answers doorbells and does the beat's chores. For a Procfile."),
     "beat": Place("running", "beat", "Run the beat: it sends the chores (relay, timers, sweep, refunds, tracking). One is enough, two do no harm."),
