@@ -16,6 +16,7 @@ effects       refunds: recorded before they are made, one in flight a transactio
 backoff       how long to wait before the next try
 inbox         thin webhooks: their provider is asked how the payment stands
 told          what a provider told of a payment, as events
+rounds        questions to somebody outside: claimed, asked side by side, settled as they are answered
 tracking      polls carriers for the parcels on their way
 dead_letters  list, show, edit, replay, discard; an audit row each
 policies      the settings that results were reached under

@@ -17,12 +17,11 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from time import monotonic
 from typing import Protocol
 
 import orjson
@@ -36,6 +35,7 @@ from events.money import Money, MoneyError
 from journal import backoff
 from journal.append import append
 from journal.entries import Entry
+from journal.rounds import Claimed, Round
 from journal.streams import Streams
 from storage.tables import EFFECT_STATES
 
@@ -137,28 +137,27 @@ def run_due(
     flight is then unknown once its lease is over.
     """
     clock = backoff.ticking(now)
-    taken = 0
-    until = monotonic() + SLICE_S
-    pool = ThreadPoolExecutor(AT_ONCE, "refunds")
-    try:
-        while taken < limit and monotonic() < until:
-            with engine.begin() as conn:
-                claims, closed = _claim(conn, clock(), min(AT_ONCE, limit - taken))
-            taken += len(claims) + closed
-            if not claims and not closed:
-                break
-            jobs = [pool.submit(_attempt, engine, shards, provider, claim, clock, raised) for claim in claims]
-            done, late = wait(jobs, LEASE_S)
-            if late:
-                log.warning("%s: %d refunds without an answer in %d s", provider.name, len(late), LEASE_S)
-            failed = [error for job in done if (error := job.exception())]
-            streams.publish(entry for job in done if not job.exception() for entry in job.result())
-            if failed:
-                raise failed[0]
-            if late:
-                break
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    failed: list[BaseException] = []
+
+    def claim(most: int) -> Claimed[Claim, None]:
+        if failed:
+            return Claimed([], None, 0)
+        with engine.begin() as conn:
+            claims, closed = _claim(conn, clock(), most)
+        return Claimed(claims, None, len(claims) + closed)
+
+    def settle(_: None, ended: Sequence[tuple[Claim, Future[list[Entry]]]], late: Sequence[Claim]) -> None:
+        if late:
+            log.warning("%s: %d refunds without an answer in %d s", provider.name, len(late), LEASE_S)
+        failed.extend(error for _, job in ended if (error := job.exception()))
+        streams.publish(entry for _, job in ended if not job.exception() for entry in job.result())
+
+    def attempt(claim: Claim) -> list[Entry]:
+        return _attempt(engine, shards, provider, claim, clock, raised)
+
+    taken = Round(claim, attempt, settle, AT_ONCE, AT_ONCE, SLICE_S, LEASE_S).run(limit)
+    if failed:
+        raise failed[0]
     return taken
 
 

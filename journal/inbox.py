@@ -18,10 +18,9 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Engine, TextClause, text
@@ -32,6 +31,7 @@ from events.envelope import EnvelopeError
 from journal import backoff
 from journal.append import append
 from journal.entries import Entry
+from journal.rounds import Claimed, Round
 from journal.streams import Streams
 from journal.told import Desk, NotTold, OrderUnknown, Payment
 from storage.literals import array, columns, unnest
@@ -197,34 +197,32 @@ def run_due(
     Errors: OperationalError when PostgreSQL is away.
     """
     clock = backoff.ticking(now)
-    asked = 0
-    until = monotonic() + SLICE_S
-    pool = ThreadPoolExecutor(AT_ONCE, "inbox")
-    try:
-        while asked < limit and monotonic() < until:
-            at = clock()
-            lease = at + timedelta(seconds=LEASE_S)
-            names = array(sorted(providers), "text")
-            values = {"now": at, "lease": lease, "names": names, "most": min(ROUND, limit - asked)}
-            with engine.begin() as conn:
-                rows = sorted((Asked(*row) for row in conn.execute(_CLAIM, values)), key=lambda row: row.seq)
-            if not rows:
-                break
-            asked += len(rows)
-            begun = at
-            jobs: list[Future[Asked]] = [pool.submit(_ask, providers[row.provider], row) for row in rows]
-            _, late = wait(jobs, ANSWER_S)
-            answered = [job.result() for job in jobs if job not in late]  # the late ones keep their lease
-            streams.publish(_settle_all(engine, shards, answered, patience, clock(), lease))
-            _settle_others(engine, answered, begun)
-            if all(row.unsigned for row in rows) and len(rows) <= STRANGERS:
-                break  # strangers' payments are asked for a few a round
-            if late:
-                log.warning("%d providers' answers are late; they are asked again in %d s", len(late), LEASE_S)
-                break
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-    return asked
+    strangers_alone = False
+
+    def claim(most: int) -> Claimed[Asked, tuple[datetime, datetime]]:
+        nonlocal strangers_alone
+        at = clock()
+        lease = at + timedelta(seconds=LEASE_S)
+        if strangers_alone:
+            return Claimed([], (at, lease), 0)
+        values = {"now": at, "lease": lease, "names": array(sorted(providers), "text"), "most": most}
+        with engine.begin() as conn:
+            rows = sorted((Asked(*row) for row in conn.execute(_CLAIM, values)), key=lambda row: row.seq)
+        strangers_alone = all(row.unsigned for row in rows) and 0 < len(rows) <= STRANGERS  # a few a run
+        return Claimed(rows, (at, lease), len(rows))
+
+    def settle(
+        times: tuple[datetime, datetime], ended: Sequence[tuple[Asked, Future[Asked]]], late: Sequence[Asked]
+    ) -> None:
+        begun, lease = times
+        answered = [job.result() for _, job in ended]  # the late ones keep their lease
+        streams.publish(_settle_all(engine, shards, answered, patience, clock(), lease))
+        _settle_others(engine, answered, begun)
+        if late:
+            log.warning("%d providers' answers are late; they are asked again in %d s", len(late), LEASE_S)
+
+    asked = Round(claim, lambda row: _ask(providers[row.provider], row), settle, AT_ONCE, ROUND, SLICE_S, ANSWER_S)
+    return asked.run(limit)
 
 
 def _ask(provider: Provider, row: Asked) -> Asked:

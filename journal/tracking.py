@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from time import monotonic
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, text
@@ -24,6 +23,7 @@ from events.envelope import Envelope
 from journal import backoff
 from journal.append import append
 from journal.entries import Entry
+from journal.rounds import Claimed, Round
 from journal.streams import Streams
 from storage.literals import array, cast, columns, unnest
 
@@ -103,34 +103,24 @@ def run_due(
 ) -> int:
     """Ask `carriers` (by their normalized names) for the parcels that are due, at most `limit`; how many that were.
 
-    Takes SLICE_S and one ANSWER_S at most, whatever they do. May be doubled or killed at any line. Errors: OperationalError when PostgreSQL is away.
+    Takes SLICE_S and one ANSWER_S at most, whatever they do. May be doubled or killed at any line.
+    Errors: OperationalError when PostgreSQL is away.
     """
     clock = backoff.ticking(now)
-    asked = 0
-    until = monotonic() + SLICE_S
-    pool = ThreadPoolExecutor(AT_ONCE, "tracking")
-    try:
-        while asked < limit and monotonic() < until:
-            at = clock()
-            lease = at + timedelta(seconds=LEASE_S)
-            with engine.begin() as conn:
-                polls = _claim(conn, carriers, at, lease, min(ROUND, limit - asked))
-            if not polls:
-                break
-            asked += len(polls)
-            jobs: list[Future[None]] = [pool.submit(_ask, carriers[poll.carrier], poll) for poll in polls]
-            _, late = wait(jobs, ANSWER_S)
-            answered = [
-                _overdue(poll) if job in late else poll
-                for poll, job in zip(polls, jobs, strict=True)
-                if job not in late or not job.cancel()  # one that nobody has asked for yet keeps its lease
-            ]
-            streams.publish(_settle_all(engine, shards, carriers, answered, pace, clock(), lease))
-            if late:
-                break
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-    return asked
+
+    def claim(most: int) -> Claimed[Poll, datetime]:
+        at = clock()
+        lease = at + timedelta(seconds=LEASE_S)
+        with engine.begin() as conn:
+            polls = _claim(conn, carriers, at, lease, most)
+        return Claimed(polls, lease, len(polls))
+
+    def settle(lease: datetime, ended: Sequence[tuple[Poll, Future[None]]], late: Sequence[Poll]) -> None:
+        answered = [*(poll for poll, _ in ended), *map(_overdue, late)]
+        streams.publish(_settle_all(engine, shards, carriers, answered, pace, clock(), lease))
+
+    asked = Round(claim, lambda poll: _ask(carriers[poll.carrier], poll), settle, AT_ONCE, ROUND, SLICE_S, ANSWER_S)
+    return asked.run(limit)
 
 
 def counts(conn: Connection) -> dict[str, int]:
