@@ -44,7 +44,7 @@ def servers() -> Iterator[Addresses]:
     # In no folder of pytest's: those are closed to the user that root's PostgreSQL may have to be.
     with (
         tempfile.TemporaryDirectory(prefix="orders-tests-") as data,
-        _exit_on_sigterm(),
+        exit_on_sigterm(),
         embedded_servers(Path(data)) as at,
     ):
         yield Addresses(own[0] or at.database_url, own[1] or at.redis_url, at.owner)
@@ -147,7 +147,7 @@ def _with_database(server: str, name: str) -> str:
 
 
 @contextmanager
-def _exit_on_sigterm() -> Iterator[None]:
+def exit_on_sigterm() -> Iterator[None]:
     """Let SIGTERM end the run as Ctrl-C does: fixtures are torn down, and the servers with them."""
 
     def leave(_number: int, _frame: object) -> None:

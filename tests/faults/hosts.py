@@ -11,20 +11,21 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import psutil
 
 BRIDGE = "orders-faults"
 ADDRESS = "10.213.57.1"  # of the bridge, in a range that hardly anybody uses
 NAMES = ("a", "b")
 _TABLE = "orders_faults"
 _CLONE_NEWNET = 0x40000000
+_ESTABLISHED = "01"  # in /proc/net/tcp
 
 
 def why_not() -> str | None:
@@ -124,19 +125,27 @@ def namespace(name: str) -> str:
 
 
 def ends_of(pids: Iterable[int], port: int) -> set[tuple[str, int]]:
-    """Address and port of our ends of the connections that `pids` have to `port`."""
+    """Address and port of our ends of the established connections that `pids` have to `port`, in whatever namespace.
+
+    Out of /proc/PID/net/tcp, which is that of the process's own namespace; psutil reads that of ours.
+    """
     found = set()
     for pid in pids:
-        try:
-            connections = psutil.Process(pid).net_connections("tcp4")
-        except psutil.Error:
-            continue  # it has gone
-        found |= {
-            (each.laddr.ip, each.laddr.port)
-            for each in connections
-            if each.status == psutil.CONN_ESTABLISHED and each.raddr.port == port
-        }
+        with suppress(OSError):  # it has gone
+            sockets = {link for fd in Path(f"/proc/{pid}/fd").iterdir() if (link := _link(fd)).startswith("socket:[")}
+            for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+                _, local, remote, state, *_, inode = line.split()[:10]
+                if state == _ESTABLISHED and int(remote.split(":")[1], 16) == port and f"socket:[{inode}]" in sockets:
+                    address, own = local.split(":")
+                    found.add((socket.inet_ntoa(struct.pack("=I", int(address, 16))), int(own, 16)))
     return found
+
+
+def _link(file: Path) -> str:
+    try:
+        return str(file.readlink())
+    except OSError:  # closed since
+        return ""
 
 
 def _outer(name: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.faults.fault import CALLER
 from tests.faults.rates import median
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
@@ -76,6 +77,8 @@ def _besides(tries: Sequence[dict[str, Any]]) -> str:
         f"{name} {max(values):,.0f}" if max(values) >= 10 else f"{name} {max(values):.2g}"
         for name, values in figures.items()
     ]
+    if tries[0]["scope"] == CALLER and (latencies := tries[-1]["latencies"]):
+        shown += [f"99th percentile of {kind} {at[1]:.0f} ms, quiet {at[3]:.0f} ms" for kind, at in latencies.items()]
     return "; ".join(shown)
 
 

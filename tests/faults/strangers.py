@@ -19,7 +19,7 @@ from journal.append import append
 from tests.faults.fault import CALLER, Aim, Fault
 from tests.faults.stage import Stage
 
-HOLD_S = 6.0
+HOLD_S = 8.0
 GRACE_S = 20.0  # for the stranger's own end
 MEMORY_MB = 150.0  # that the API may grow by
 CUSTOMER, ORDERS, LINES = "a large customer", 200, 20

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import fcntl
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import exit_on_sigterm
 from tests.faults.catalogue import BY_NAME, FAULTS
 from tests.faults.fault import Trial, missing
 from tests.faults.stage import Stage, a_stage
 from tests.faults.trial import run, run_trial
 
 Staged = Callable[[str], Stage]
+
+
+@pytest.fixture(scope="module")
+def alone() -> Iterator[None]:
+    """One harness at a time on a machine: two would share namespaces, and disturb what each measures."""
+    with (Path(tempfile.gettempdir()) / "orders-faults.lock").open("w") as file, exit_on_sigterm():
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pytest.exit("faults are being provoked on this machine already: wait for that run, or end it", 2)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +43,7 @@ def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 @pytest.fixture(scope="module")
-def staged(request: pytest.FixtureRequest, say: Callable[[str], None]) -> Iterator[Staged]:
+def staged(request: pytest.FixtureRequest, alone: None, say: Callable[[str], None]) -> Iterator[Staged]:
     """The stage of a group of faults: one stands at a time, and a new group has a new one."""
     standing: dict[str, Stage] = {}
     with ExitStack() as stack:

@@ -49,7 +49,9 @@ class Try:
     undecided: int = 0
     note: str = ""
     figures: dict[str, float] = field(default_factory=dict)
-    latencies: dict[str, list[float]] = field(default_factory=dict)  # ms during: 50th, 99th; quiet: 50th, 99th
+    latencies: dict[str, list[float]] = field(
+        default_factory=dict
+    )  # ms over all tries, with the last: 50th, 99th; quiet
     statuses: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     died: list[str] = field(default_factory=list)
@@ -60,16 +62,20 @@ def run(stage: Stage, fault: Fault, tries: Sequence[int], seed: int, out: Path |
     """All tries of one fault on a stage, and what must hold of everything after the last."""
     done = []
     quiet: dict[str, list[float]] = {}
+    during: dict[str, list[float]] = {}
     baselines: list[float] = []
     for number in tries:
         random = Random(f"{seed}:{fault.name}:{number}")
-        baseline = _baseline(stage, quiet, BASELINE_S if number == tries[0] or fault.callers else AGAIN_S, say)
+        rate, steady = _baseline(stage, quiet, BASELINE_S if number == tries[0] or fault.callers else AGAIN_S, say)
         tried = Try(fault.name, fault.title, fault.group, fault.scope, seed, number, fault.bound_s, fault.from_begin)
-        baselines.append(baseline)
+        baselines.append(rate)
         tried.baseline = round(median(baselines), 1)
-        _strike(stage, fault, random, tried, quiet)
+        _strike(stage, fault, random, tried, during)
+        if not steady:
+            tried.wrong.append(f"no baseline: {rate:.0f}/s of {stage.load.events:.0f}/s with nothing amiss")
         _look(stage, tried)
         if number == tries[-1]:
+            _compare(fault, tried, during, quiet)
             _settle(stage, tried)
         done.append(tried)
         say(line(tried))
@@ -99,8 +105,11 @@ def line(tried: Try) -> str:
     )
 
 
-def _baseline(stage: Stage, quiet: dict[str, list[float]], seconds: float, say: Say) -> float:
-    """Decided per second, once the stage is at rest; latencies are gathered over a fault's tries."""
+def _baseline(stage: Stage, quiet: dict[str, list[float]], seconds: float, say: Say) -> tuple[float, bool]:
+    """Decided per second, once the stage is at rest, and whether that is what is offered.
+
+    Latencies are gathered over a fault's tries.
+    """
     stage.gauge.aim()
     for chance in range(CHANCES):
         stage.calm(10)
@@ -108,18 +117,19 @@ def _baseline(stage: Stage, quiet: dict[str, list[float]], seconds: float, say: 
         sleep(seconds)
         rate = stage.gauge.decided.rate(begin, monotonic() - 0.3)
         offered = stage.load.events
-        if STEADY * offered <= rate <= offered / STEADY:  # above it a backlog is worked off
+        steady = STEADY * offered <= rate <= offered / STEADY  # above it a backlog is worked off
+        if steady:
             break
         say(f"    a baseline of {rate:.0f}/s where {offered:.0f}/s are offered: once more")
         if chance == CHANCES // 2:
             say(f"    the stage is started anew: {'well' if stage.heal() else 'it does not come to rest'}")
     for kind, values in stage.load.latencies(begin, monotonic() - 0.5).items():
         quiet.setdefault(kind, []).extend(values)
-    return min(rate, offered)
+    return min(rate, offered), steady
 
 
-def _strike(stage: Stage, fault: Fault, random: Random, tried: Try, quiet: dict[str, list[float]]) -> None:
-    """The fault and its recovery."""
+def _strike(stage: Stage, fault: Fault, random: Random, tried: Try, latencies: dict[str, list[float]]) -> None:
+    """The fault and its recovery; others' latencies while it lasts are added to `latencies`."""
     memory, most = stage.api_mb(), 0.0
     died, wrong = len(stage.died), len(stage.load.wrong)
     with fault.strike(stage, random) as aim:
@@ -158,15 +168,8 @@ def _strike(stage: Stage, fault: Fault, random: Random, tried: Try, quiet: dict[
             kind = what[:60]
             tried.refused[kind] = tried.refused.get(kind, 0) + 1
     tried.died = stage.died[died:]
-    during = stage.load.latencies(begin, max(held, begin + 1))
-    tried.latencies = {
-        kind: [
-            round(percentile(each, share), 1)
-            for each in (during.get(kind, []), quiet.get(kind, []))
-            for share in (0.5, 0.99)
-        ]
-        for kind in sorted(quiet)
-    }
+    for kind, values in stage.load.latencies(begin, max(held, begin + 1)).items():
+        latencies.setdefault(kind, []).extend(values)
     tried.figures |= {"api MB before": round(memory, 1), "api MB at most": round(max(most, memory), 1)}
     _judge(fault, tried, aim, stage.load.wrong[wrong:])
 
@@ -178,15 +181,21 @@ def _judge(fault: Fault, tried: Try, aim: Aim, answers: list[str]) -> None:
         tried.wrong.append(f"back after {tried.recovery_s} s, must be within {fault.bound_s:.0f} s")
     if tried.others is not None and tried.others < OTHERS_SHARE:
         tried.wrong.append(f"others at {tried.others:.0%}, must be {OTHERS_SHARE:.0%}")
-    if fault.callers:
-        for kind, (_, p99, _, quiet) in tried.latencies.items():
-            if p99 > max(P99_TIMES * quiet, P99_FLOOR_MS):
-                tried.wrong.append(f"p99 of {kind} {p99:.0f} ms, quiet {quiet:.0f} ms")
     if fault.memory_mb is not None:
         grown = tried.figures["api MB at most"] - tried.figures["api MB before"]
         if grown > fault.memory_mb:
             tried.wrong.append(f"the API grew by {grown:.0f} MB, must stay within {fault.memory_mb:.0f} MB")
     tried.wrong += answers[:SHOWN]
+
+
+def _compare(fault: Fault, tried: Try, during: dict[str, list[float]], quiet: dict[str, list[float]]) -> None:
+    """Other callers' latencies over all tries, beside the quiet ones: of one try they are too few for a 99th percentile."""
+    for kind in sorted(quiet):
+        shares = [percentile(each, share) for each in (during.get(kind, []), quiet[kind]) for share in (0.5, 0.99)]
+        tried.latencies[kind] = [round(share, 1) for share in shares]
+        p99, before = shares[1], shares[3]
+        if fault.callers and p99 > max(P99_TIMES * before, P99_FLOOR_MS):
+            tried.wrong.append(f"p99 of {kind} {p99:.0f} ms over {len(during[kind])} requests, quiet {before:.0f} ms")
 
 
 def _look(stage: Stage, tried: Try) -> None:
