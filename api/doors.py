@@ -18,8 +18,8 @@ from starlette.requests import HTTPConnection
 from api.bulkheads import READS, WRITES
 from journal.batch import Shop
 from journal.streams import Streams
+from settings.environment import Settings
 from storage import engine as engines
-from storage.settings import Settings
 from workers.app import ring
 from workers.parts import open_parts
 

@@ -18,9 +18,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.answers import Json
 from api.doors import one_try
+from settings.environment import Settings
 from storage import engine as engines
 from storage import migrate
-from storage.settings import Settings
 
 router = APIRouter(prefix="/health", tags=["Health"])
 LOOK_S = 1.5  # until a server that has not answered counts as one that does not

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.bounded_protocol import BoundedProtocol
 from api.doors import open_doors
-from storage.settings import read
+from settings.environment import read
 
 GRACE_S = 8  # a request in flight may take so long after SIGTERM; supervisors wait ten seconds and longer
 KEEP_ALIVE_S = 75  # longer than a proxy keeps its connections (nginx 60 s), so that the proxy closes first

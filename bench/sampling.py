@@ -49,7 +49,7 @@ STEPS = {
     ("journal/writing.py", "results"): "write results",
     ("journal/writing.py", "record"): "write results",
     ("storage/aggregates.py", "save"): "write orders",
-    ("storage/hot.py", "Writes.run"): "send the writes",
+    ("storage/raw_sql.py", "Writes.run"): "send the writes",
     ("journal/batch.py", "_fold_all"): "the batch's own",
     ("journal/batch.py", "_write"): "the batch's own",
     ("sqlalchemy/engine/base.py", "Transaction.commit"): "commit",

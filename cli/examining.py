@@ -24,7 +24,7 @@ from domain.order import Status
 from journal import timeline
 from journal.account import OUTCOMES, account
 from journal.verify import verify
-from storage.literals import array
+from storage.pg_arrays import array
 
 _EFFECTS = text("""
     select e.payment_id, e.target, e.made, t.refunded_amount from effects e

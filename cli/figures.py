@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from events.envelope import OWN_SOURCE
 from journal.account import OUTCOMES
-from storage.literals import array
+from storage.pg_arrays import array
 
 _OPEN = "('due', 'in_flight', 'unknown')"
 _FIGURES = text(f"""

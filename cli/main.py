@@ -135,8 +135,8 @@ def _explain(error: Exception) -> tuple[str, int] | None:
     from sqlalchemy.exc import OperationalError
 
     from embedded import ServerError
+    from settings.environment import SettingsError
     from storage.migrate import StorageError
-    from storage.settings import SettingsError
 
     match error:
         case SettingsError():

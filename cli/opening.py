@@ -20,8 +20,8 @@ from sqlalchemy import text
 
 from cli.options import Problem, both_or_neither, stop_at_sigterm
 from embedded import servers
+from settings.environment import Settings, read
 from storage import migrate
-from storage.settings import Settings, read
 from workers.app import ring
 from workers.parts import Parts, parts
 

@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from storage.settings import Settings  # takes a second, and no list of commands needs it
+    from settings.environment import Settings  # takes a second, and no list of commands needs it
 
 Data = Annotated[
     Path | None,

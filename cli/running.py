@@ -14,9 +14,9 @@ from cli.opening import find_servers, open_shop
 from cli.options import Data, Json, Problem, err, out, print_json, stop_at_sigterm
 from cli.processes import Processes, start_workers
 from cli.serving import PORT, choose_port, start_api
+from settings.environment import Settings, read
 from storage import keys as stored_keys
 from storage import migrate as schema
-from storage.settings import Settings, read
 from workers.app import app
 from workers.parts import Parts
 from workers.pools import POOLS, serve

@@ -13,8 +13,8 @@ import typer
 
 from cli.options import Problem, err
 from cli.processes import Processes
+from settings.environment import read
 from storage import migrate
-from storage.settings import read
 
 PORT = 8000
 LOCAL = "127.0.0.1"

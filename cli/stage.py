@@ -23,9 +23,9 @@ from cli.processes import Processes, start_workers
 from cli.sender import Access
 from cli.serving import choose_port, start_api
 from embedded.host import free_port
+from settings.environment import read
 from storage import keys as stored_keys
 from storage import migrate
-from storage.settings import read
 from workers.parts import Parts
 
 ARRIVAL_RATE = 70  # orders a second, so that the picture can be followed

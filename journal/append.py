@@ -17,8 +17,8 @@ from events.catalogue import PERSONAL_FIELDS, route_of
 from events.envelope import Envelope
 from journal.entries import Entry, shard_of
 from storage.clock import clock
-from storage.hot import Statement
-from storage.literals import cast, columns, unnest
+from storage.pg_arrays import cast, columns, unnest
+from storage.raw_sql import Statement
 
 # The journal's columns but its number, and their types.
 NAMES = ("source", "event_id", "type", "version", "time", "subject", "shard", "held", "data", "digest")

@@ -54,7 +54,7 @@ from journal.matching import (
 from journal.writing import Result
 from storage.aggregates import lock, lock_free, save
 from storage.clock import clock
-from storage.hot import Writes
+from storage.raw_sql import Writes
 
 __all__ = ["Clash", "Report", "Shop", "clock", "is_of_the_moment", "settle", "settle_carefully"]
 

@@ -23,7 +23,7 @@ from domain.parts import DIRTY, FILLED, NEW
 from domain.returns import ReturnItem
 from journal import documents
 from journal.documents import Document, encode, join
-from storage.literals import array, columns, unnest
+from storage.pg_arrays import array, columns, unnest
 
 CREATE, UPDATE = OPERATIONS = ("create", "update")
 

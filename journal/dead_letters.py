@@ -31,7 +31,7 @@ from events.envelope import Envelope
 from journal.effects import release
 from journal.entries import Entry, read
 from storage.clock import clock
-from storage.literals import array, columns, unnest
+from storage.pg_arrays import array, columns, unnest
 
 SHOWN = 100  # how many a list has, unless told otherwise
 

@@ -24,7 +24,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from domain.ids import shown
-from storage.literals import array, columns, unnest
+from storage.pg_arrays import array, columns, unnest
 
 LEASE = timedelta(seconds=20)  # twice what an attempt may take
 DUE, DONE, DEAD = STATES = ("due", "done", "dead")

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, text
 
 from domain.ids import bare, shown
 from domain.order import Order, Status
-from storage.literals import array
+from storage.pg_arrays import array
 
 Document = dict[str, Any]
 

@@ -33,8 +33,8 @@ from journal.batch import Report, Shop, clock, is_of_the_moment, settle, settle_
 from journal.entries import Entry, decode, read, undecided_after
 from journal.lock_waits import PATIENCE_MS, LockWaits
 from journal.streams import Look, Streams, Waiting
-from storage.hot import Statement
-from storage.literals import array
+from storage.pg_arrays import array
+from storage.raw_sql import Statement
 
 SLICE_S = 0.5  # then the other shards' doorbells, and the chores, have their turn
 BATCH = 512  # entries of one commit at most

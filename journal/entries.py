@@ -15,8 +15,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from storage.hot import Statement
-from storage.literals import array
+from storage.pg_arrays import array
+from storage.raw_sql import Statement
 
 INLINE_BYTES = 640  # a longer body travels by its number
 NAMES_BYTES = 320  # and so does an event whose names (id, source, subject …) are longer than this

@@ -34,7 +34,7 @@ from journal.entries import Entry
 from journal.rounds import Claimed, Round
 from journal.streams import Streams
 from journal.told import Desk, NotTold, OrderUnknown, Payment
-from storage.literals import array, columns, unnest
+from storage.pg_arrays import array, columns, unnest
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
 LEASE_S = 60  # longer than a round may take

@@ -19,8 +19,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from journal.entries import Entry
-from storage.hot import Statement
-from storage.literals import array
+from storage.pg_arrays import array
+from storage.raw_sql import Statement
 
 PATIENCE_MS = 250  # then a batch goes around; twice what a batch of 512 takes on a slow box
 FIRST_S, MOST_S = 0.25, 4.0  # of the growing wait

@@ -20,8 +20,8 @@ from domain.outcome import DEAD, Outcome, dead, ignored
 from domain.policy import Context
 from events.catalogue import CATALOGUE, Event, Malformed, UnknownType, UnknownVersion, decode, payment_key, tracking_key
 from journal.entries import Entry, read
-from storage.hot import Statement
-from storage.literals import array, columns, unnest
+from storage.pg_arrays import array, columns, unnest
+from storage.raw_sql import Statement
 
 
 class Clash(Exception):

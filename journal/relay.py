@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, text
 
 from journal.streams import Streams, bells_for
-from storage.literals import array, columns, unnest
+from storage.pg_arrays import array, columns, unnest
 from storage.tables import APPENDERS
 
 SETTLING_S = 1.5  # an event younger than this is on its way through its publisher

@@ -20,7 +20,7 @@ from domain.ids import bare, fresh, shown
 from journal import deliveries
 from journal.changes import COLLECTIONS, OPERATIONS
 from journal.deliveries import DEAD, DUE, GONE, Result
-from storage.literals import array, columns, unnest
+from storage.pg_arrays import array, columns, unnest
 
 ACTIVE, DISABLED = "active", "disabled"
 GIVES_UP_AFTER = timedelta(days=3)  # of nothing but failure

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, Row, text
 
 from domain.policy import Context, Policy
 from journal.batch import Clash, Shop, clock, is_of_the_moment, settle
-from storage.literals import array
+from storage.pg_arrays import array
 
 log = logging.getLogger(__name__)
 AT_ONCE = 200  # orders a transaction

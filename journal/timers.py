@@ -21,7 +21,7 @@ from events.envelope import OWN_SOURCE, Envelope
 from journal.append import append
 from journal.batch import Clash, Shop, settle_carefully
 from journal.entries import Entry, read, shard_of
-from storage.literals import array
+from storage.pg_arrays import array
 
 SOURCE = f"{OWN_SOURCE}/timers"
 GAP_S = 300

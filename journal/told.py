@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 from sqlalchemy import Connection, text
 
 from events.envelope import Envelope, EnvelopeError
-from storage.literals import array, columns, unnest
+from storage.pg_arrays import array, columns, unnest
 
 _KNOWN = text(
     "select j.source, j.event_id, j.time, j.data from journal j join "

@@ -25,7 +25,7 @@ from journal.append import append
 from journal.entries import Entry
 from journal.rounds import Claimed, Round
 from journal.streams import Streams
-from storage.literals import array, cast, columns, unnest
+from storage.pg_arrays import array, cast, columns, unnest
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
 LEASE_S = 60  # longer than a round may take

@@ -31,8 +31,8 @@ from events.catalogue import Event, decode
 from journal.entries import Entry, read, shard_of
 from journal.policies import all_policies
 from storage.aggregates import peek
-from storage.literals import array
 from storage.migrate import shards_fixed
+from storage.pg_arrays import array
 
 CHUNK = 500  # orders that are in memory at a time, and read in one snapshot
 EVENTS = 5_000  # events that are, likewise; an order with more is read so many at a time

@@ -20,8 +20,8 @@ from domain.reactions import awaits
 from events.envelope import Envelope
 from journal.append import KINDS, NAMES
 from journal.entries import Entry, shard_of
-from storage.hot import Statement, Write, Writes
-from storage.literals import cast, unnest
+from storage.pg_arrays import cast, unnest
+from storage.raw_sql import Statement, Write, Writes
 
 
 def _insert(table: str, names: Sequence[str], kinds: Sequence[str], tail: str = "") -> Write:

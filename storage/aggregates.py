@@ -23,8 +23,8 @@ from domain.parts import DIRTY, FILLED, NEW, NOT_STORED
 from domain.returns import Return, ReturnItem
 from domain.transaction import Transaction
 from storage import tables
-from storage.hot import Statement, Write, Writes
-from storage.literals import array, cast, unnest
+from storage.pg_arrays import array, cast, unnest
+from storage.raw_sql import Statement, Write, Writes
 
 # An order's parts: the attribute that holds them, their class, their table, and what an update may change.
 _PARTS: tuple[tuple[str, type[Any], Table, str], ...] = (

@@ -17,7 +17,7 @@ from celery.signals import worker_process_init, worker_process_shutdown
 from kombu.serialization import dumps
 
 from journal.streams import DRAIN
-from storage.settings import read
+from settings.environment import read
 from workers import broker
 from workers.chores import CHORES, LOOKUPS, REFUNDS, TRACKING, WEBHOOKS, Chore
 

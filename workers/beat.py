@@ -15,8 +15,8 @@ from celery.beat import ScheduleEntry, Scheduler
 from celery.schedules import schedule as Pace  # noqa: N812
 
 from journal.streams import connect
+from settings.environment import Settings, read
 from storage.clock import clock
-from storage.settings import Settings, read
 from workers.app import call
 from workers.chores import chores, send
 from workers.liveness import Heartbeat

@@ -22,7 +22,7 @@ from datetime import timedelta
 
 import redis
 
-from storage.settings import Settings
+from settings.environment import Settings
 
 # Queues: a kind of waiting each, so that each can have a worker of its own.
 CHORES = "orders.chores"  # what PostgreSQL alone is asked for

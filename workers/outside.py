@@ -18,8 +18,8 @@ from adapters.payments.simulated import SimulatedProvider
 from adapters.payments.toss import Toss
 from events.money import Money
 from journal import dispatch, effects, inbox, tracking
+from settings.environment import Settings
 from storage.clock import clock
-from storage.settings import Settings
 
 
 def carriers(settings: Settings) -> dict[str, tracking.Carrier]:

@@ -12,9 +12,9 @@ from journal.batch import Shop
 from journal.drain import Drain
 from journal.policies import policy_id
 from journal.streams import Ring, Streams, connect
+from settings.environment import Settings, SettingsError
 from storage import engine as engines
 from storage.migrate import shards_fixed
-from storage.settings import Settings, SettingsError
 
 
 @dataclass(frozen=True, slots=True)

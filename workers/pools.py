@@ -17,7 +17,7 @@ from typing import cast
 
 from journal.effects import AT_ONCE as REFUNDS_AT_ONCE
 from journal.streams import DRAIN
-from storage.settings import Settings
+from settings.environment import Settings
 from workers import tasks
 from workers.app import app
 from workers.chores import CHORES, LOOKUPS, REFUNDS, TRACKING, WEBHOOKS, chores

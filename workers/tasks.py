@@ -15,10 +15,10 @@ from sqlalchemy.exc import DBAPIError
 from journal import deliveries, dispatch, effects, inbox, relay, requests, sweep, timers, tracking
 from journal.batch import Clash, is_of_the_moment
 from journal.streams import DRAIN
+from settings.environment import Settings
 from storage import clock as clocks
 from storage.clock import clock
 from storage.engine import WORKER
-from storage.settings import Settings
 from workers import outside
 from workers import parts as opening
 from workers.app import app, ring
@@ -61,7 +61,7 @@ def close_parts() -> None:
 
 
 def _here() -> opening.Parts:
-    from storage.settings import read
+    from settings.environment import read
 
     return _open[0] if _open else open_parts(read())
 

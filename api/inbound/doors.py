@@ -9,7 +9,7 @@ from datetime import datetime
 from adapters.carriers import easypost
 from adapters.inbound import Notice, Receive
 from adapters.payments import portone, standard, stripe, toss
-from storage.settings import Settings
+from settings.environment import Settings
 
 PAYMENTS: dict[str, Receive] = {
     "stripe": stripe.receive,

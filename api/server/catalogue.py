@@ -12,7 +12,7 @@ from api.server.sending import BulkProduct, BulkProductOption, BulkProductVarian
 from api.server.writing import UPDATED, Document, Work
 from journal import documents
 from journal.requests import Request
-from storage.literals import columns, unnest
+from storage.pg_arrays import columns, unnest
 
 Entry = BulkProduct | BulkProductVariant | BulkProductOption
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from storage.settings import Settings
+from settings.environment import Settings
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 _CREDENTIALS = re.compile(r"://[^/@\s,]+@")

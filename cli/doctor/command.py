@@ -26,7 +26,7 @@ from cli.doctor.reach import Door, unreached
 from cli.doctor.report import print_document, print_tables
 from cli.options import Data, Json, both_or_neither, stop_at_sigterm
 from embedded import ServerError
-from storage.settings import Settings, SettingsError, read
+from settings.environment import Settings, SettingsError, read
 
 ENDS_S = 4.5  # since the command began: then it answers, whatever has been looked at
 LEAST_S = 2.0  # … and this long it looks in any case, on a machine that is slow to start it

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from cli.doctor.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, some, without_password
 from domain.ids import shown
-from storage.settings import Settings
+from settings.environment import Settings
 from storage.tables import EFFECT_STATES
 
 LATE_S = 300  # a refund that waits, or fails, for so long: a problem; before, a warning

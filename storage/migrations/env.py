@@ -9,8 +9,8 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection
 
+from settings.environment import SettingsError, read
 from storage.engine import connect
-from storage.settings import SettingsError, read
 from storage.tables import METADATA
 
 

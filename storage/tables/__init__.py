@@ -12,21 +12,11 @@ write as fast as it does.
 
 from __future__ import annotations
 
+from storage.tables.access import answers, api_keys, deliveries, inbox, subscriptions
+from storage.tables.catalogue import cart_items, carts, product_options, product_variants, products
 from storage.tables.columns import METADATA
 from storage.tables.definitions import APPENDERS, DEFINITIONS
-from storage.tables.doors import answers, api_keys, deliveries, inbox, subscriptions
-from storage.tables.order import (
-    fulfillment_items,
-    fulfillments,
-    order_items,
-    orders,
-    personal,
-    return_items,
-    returns_,
-    transactions,
-)
-from storage.tables.shop import cart_items, carts, product_options, product_variants, products
-from storage.tables.spine import (
+from storage.tables.journal import (
     EFFECT_STATES,
     JOURNAL_SEQ,
     audit,
@@ -46,6 +36,16 @@ from storage.tables.spine import (
     results,
     timers,
     trackers,
+)
+from storage.tables.order import (
+    fulfillment_items,
+    fulfillments,
+    order_items,
+    orders,
+    personal,
+    return_items,
+    returns_,
+    transactions,
 )
 
 __all__ = [

@@ -36,8 +36,8 @@ from embedded.postgres import Postgres
 from embedded.server import Server
 from embedded.valkey import Valkey
 from events.envelope import OWN_SOURCE
+from settings.environment import read
 from storage import keys, migrate
-from storage.settings import read
 from tests.chaos.harness import Shop, account, account_faults, settings, verify_faults
 from tests.chaos.shopping import Answered, Clients
 from tests.webhooks import STRIPE

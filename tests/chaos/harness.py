@@ -30,11 +30,11 @@ from journal.batch import clock, settle
 from journal.policies import policy_id
 from journal.relay import undecided
 from journal.verify import verify
+from settings.environment import KNOWN, read
 from storage import engine as engines
 from storage import migrate
 from storage.aggregates import peek
-from storage.literals import array
-from storage.settings import KNOWN, read
+from storage.pg_arrays import array
 from tests.folding import state_of
 from tests.lives import differences
 from workers.app import ring

@@ -31,7 +31,7 @@ from adapters import arrivals, olist
 from cli.options import stop_at_sigterm
 from domain.outcome import REASONS
 from events.envelope import Envelope
-from storage.settings import read
+from settings.environment import read
 from tests.chaos.blows import FLUSHES, Run, disturb
 from tests.chaos.harness import (
     OUTCOMES,

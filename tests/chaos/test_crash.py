@@ -21,8 +21,8 @@ from journal.append import append
 from journal.relay import relay
 from journal.streams import Streams
 from journal.verify import verify
+from settings.environment import read
 from storage import migrate
-from storage.settings import read
 from tests.chaos.harness import settings
 from workers.parts import parts
 

@@ -17,7 +17,7 @@ import redis
 from cli.processes import Processes
 from embedded.valkey import Valkey
 from events.envelope import Envelope
-from storage.settings import read
+from settings.environment import read
 from tests.chaos.backlog import simple_lives
 from tests.chaos.doors import Restartable
 from tests.chaos.harness import Shop, account, account_faults, settings

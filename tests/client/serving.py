@@ -18,8 +18,8 @@ from api.doors import Doors, open_doors
 from journal.drain import Drain
 from journal.relay import undecided
 from journal.streams import Streams, connect
+from settings.environment import read
 from storage import keys
-from storage.settings import read
 from tests.serving import served
 
 SECRET = "a-secret-of-more-than-32-characters"

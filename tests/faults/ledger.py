@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine, text
 
-from storage.literals import columns, unnest
+from storage.pg_arrays import columns, unnest
 from tests.chaos.harness import Shop, account, account_faults
 
 Key = tuple[str, str]  # source and id of an event

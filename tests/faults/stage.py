@@ -28,8 +28,8 @@ from cli.serving import start_api
 from embedded.host import free_port
 from embedded.postgres import Postgres
 from embedded.valkey import Valkey
+from settings.environment import read
 from storage import keys, migrate
-from storage.settings import read
 from tests.chaos.doors import Restartable
 from tests.chaos.harness import Shop, settings
 from tests.faults import hosts as networks

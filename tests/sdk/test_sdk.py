@@ -22,7 +22,7 @@ from api.app import create_app
 from api.auth import issue
 from api.doors import open_doors
 from journal.streams import Streams
-from storage.settings import read
+from settings.environment import read
 from tests.integration.api.server.conftest import SECRET, Shop
 from tests.serving import served
 

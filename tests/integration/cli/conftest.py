@@ -12,7 +12,7 @@ import pytest
 
 from events.envelope import Envelope
 from journal.append import append
-from storage.settings import read
+from settings.environment import read
 from tests.integration.cli.hands import Hands
 from workers.parts import Parts, parts
 

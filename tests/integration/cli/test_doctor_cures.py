@@ -31,7 +31,7 @@ from cli.doctor.check import OK, PROBLEM, Check, Place
 from cli.doctor.command import examine
 from embedded.valkey import Valkey
 from journal import backoff, dispatch, effects, inbox, subscriptions, tracking
-from storage.settings import read
+from settings.environment import read
 from tests.blocking import wait_until_blocked
 from tests.builders import canceled, created, paid, told
 from tests.integration.cli.conftest import Shop

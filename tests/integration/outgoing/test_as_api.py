@@ -9,8 +9,8 @@ from starlette.testclient import TestClient
 from api.app import create_app
 from api.doors import open_doors
 from journal.changes import COLLECTIONS
+from settings.environment import read
 from storage import keys
-from storage.settings import read
 from tests.builders import asked_back, created, delivered, paid, shipped
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from storage.settings import read
+from settings.environment import read
 from tests.builders import created
 from workers import tasks
 from workers.beat import schedule

@@ -28,7 +28,7 @@ from domain.transaction import Transaction
 from storage.aggregates import lock, peek
 from storage.aggregates import save as add_to
 from storage.engine import connect
-from storage.hot import Writes
+from storage.raw_sql import Writes
 
 PARTS = ("items", "transactions", "fulfillments", "fulfillment_items", "returns", "return_items")
 NOT_STORED = {*parts.NOT_STORED, *PARTS}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from storage.engine import connect
-from storage.literals import array, cast, columns, unnest
+from storage.pg_arrays import array, cast, columns, unnest
 
 # Everything that PostgreSQL can keep, and more often than by chance what its array syntax minds.
 CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\x00")

@@ -15,7 +15,7 @@ from journal import relay
 from journal.append import append
 from journal.outage import NoStreams
 from journal.streams import connect
-from storage.settings import read
+from settings.environment import read
 from tests.builders import created
 from workers.chores import CHORES, Chore
 from workers.parts import Parts, parts

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.settings import KNOWN, SettingsError, read
+from settings.environment import KNOWN, SettingsError, read
 
 NOWHERE = Path("/nonexistent/.env")
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from celery.beat import ScheduleEntry
 
-from storage.settings import read
+from settings.environment import read
 from workers.app import app
 from workers.beat import schedule
 

@@ -8,7 +8,7 @@ import pytest
 
 from cli.options import Problem
 from cli.running import _asked
-from storage.settings import read
+from settings.environment import read
 from workers.app import QUEUES, app
 from workers.chores import LOOKUPS, REFUNDS, TRACKING, WEBHOOKS, chores
 from workers.pools import POOLS

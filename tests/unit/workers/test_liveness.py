@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from time import time
 
-from storage.settings import KNOWN
+from settings.environment import KNOWN
 from workers.liveness import DATA, STILL_S, Heartbeat, stands_still
 
 

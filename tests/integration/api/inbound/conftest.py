@@ -20,7 +20,7 @@ from api.inbound.routes import router
 from api.publisher import Publisher
 from journal.account import account
 from journal.streams import Streams
-from storage.settings import read
+from settings.environment import read
 from tests.simulators import AShop, a_shop
 from tests.webhooks import EASYPOST, STANDARD, STRIPE
 

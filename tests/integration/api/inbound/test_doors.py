@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from api.app import create_app
 from api.body import LIMIT
 from api.doors import open_doors
-from storage.settings import read
+from settings.environment import read
 from tests.integration.api.inbound.conftest import NOWHERE
 from tests.simulators import a_paid_order, an_event
 from tests.webhooks import (

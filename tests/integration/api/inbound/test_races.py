@@ -30,8 +30,8 @@ from journal.drain import Drain
 from journal.relay import undecided
 from journal.streams import Streams
 from journal.verify import verify
+from settings.environment import read
 from storage import keys
-from storage.settings import read
 from tests.webhooks import STRIPE, as_stripe, stripe_paid
 
 TRIES = 20

@@ -470,7 +470,7 @@ def test_refunds_at_toss_are_the_total_less_the_balance(door, toss):
 
 
 def test_the_chore_is_sent_where_somebody_is_to_be_asked(door):
-    from storage.settings import read
+    from settings.environment import read
     from workers.beat import schedule
     from workers.outside import payment_sources
 

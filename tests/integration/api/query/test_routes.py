@@ -18,8 +18,8 @@ from api.query import finding, routes
 from api.query.collections import ALIASES, COLLECTIONS
 from events.envelope import Envelope
 from journal.append import append
+from settings.environment import read
 from storage import keys
-from storage.settings import read
 from tests.builders import CARRIER, asked_back, created, later, line, paid, shipped, told
 from workers.parts import parts
 

@@ -28,8 +28,8 @@ from journal.drain import Drain
 from journal.relay import undecided
 from journal.streams import Streams
 from journal.verify import verify
+from settings.environment import read
 from storage import keys
-from storage.settings import read
 
 SECRET = "a-secret-of-more-than-32-characters"
 SNAPSHOT = {"name": "John Doe", "email": "john@example.com"}

@@ -17,8 +17,8 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.doors import Doors, open_doors
+from settings.environment import read
 from storage import keys
-from storage.settings import read
 
 SECRET = "a-secret-of-more-than-32-characters"
 

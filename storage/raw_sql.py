@@ -18,7 +18,7 @@ import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from storage.literals import columns
+from storage.pg_arrays import columns
 
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
 _composed: dict[tuple[str, ...], str] = {}  # the names of the writes → their statement
