@@ -39,7 +39,7 @@ STEPS = {
     ("storage/aggregates.py", "lock"): "load orders",
     ("domain/reactions.py", "react"): "react",
     ("domain/fold.py", "Fold._react"): "react",
-    ("domain/apply.py", "apply"): "fold",
+    ("domain/order_handlers.py", "apply"): "fold",
     ("domain/fold.py", "Fold.take"): "fold",
     ("domain/fold.py", "Fold.say_why_parked"): "fold",
     ("journal/writing.py", "follow_ups"): "write follow-ups",

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain.apply import apply
 from domain.order import Order
+from domain.order_handlers import apply
 from domain.outcome import DEAD, PARKED, Outcome, dead, parked
 from domain.parked import LAST, Parked, came_about, causes_of_return
 from domain.policy import Context

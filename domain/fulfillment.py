@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from domain.machine import build, steps
-from domain.parts import CLEAN
+from domain.dirty_tracking import CLEAN
+from domain.state_machine import build, steps
 
 
 class Status(StrEnum):

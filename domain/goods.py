@@ -12,10 +12,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from domain.dirty_tracking import touch
 from domain.fulfillment import Fulfillment
 from domain.fulfillment import Status as ParcelStatus
 from domain.ids import bare
-from domain.parts import touch
 from domain.returns import Return
 from domain.returns import Status as ReturnStatus
 

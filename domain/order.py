@@ -13,12 +13,12 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from domain.dirty_tracking import CLEAN
 from domain.fulfillment import Fulfillment, FulfillmentItem
 from domain.goods import FEW, Goods
-from domain.machine import build, steps
-from domain.parts import CLEAN
 from domain.payments import Payments
 from domain.returns import Return, ReturnItem
+from domain.state_machine import build, steps
 from domain.transaction import Transaction
 
 

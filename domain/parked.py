@@ -11,11 +11,11 @@ import sys
 from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 
-from domain.apply import not_returnable
+from domain.fulfillment_handlers import match_items
 from domain.ids import bare
 from domain.order import Order
+from domain.order_handlers import not_returnable
 from domain.outcome import Outcome
-from domain.parcels import match_items
 from events.catalogue import Event, tracking_key
 
 Cause = tuple[str, str]  # what is waited for: its kind and its name

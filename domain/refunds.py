@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from domain.dirty_tracking import touch
 from domain.order import Order
-from domain.parts import touch
 from domain.returns import Return, Status
 from domain.transaction import Transaction
 from events.money import round_down

@@ -10,8 +10,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from domain.machine import build, steps
-from domain.parts import CLEAN
+from domain.dirty_tracking import CLEAN
+from domain.state_machine import build, steps
 
 
 class Status(StrEnum):

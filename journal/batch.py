@@ -24,12 +24,12 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
+from domain.dirty_tracking import NEW, touch
 from domain.fold import Fold, Poisoned, Settled
 from domain.ids import fresh
 from domain.order import Order
 from domain.outcome import Outcome, dead, parked
 from domain.parked import Parked
-from domain.parts import NEW, touch
 from domain.policy import Context
 from domain.weight import weight
 from events.catalogue import Event

@@ -15,11 +15,11 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from domain.dirty_tracking import DIRTY, FILLED, NEW
 from domain.fold import Fold
 from domain.fulfillment import FulfillmentItem
 from domain.ids import shown
 from domain.order import Order, Status
-from domain.parts import DIRTY, FILLED, NEW
 from domain.returns import ReturnItem
 from journal import documents
 from journal.documents import Document, encode, join

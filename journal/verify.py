@@ -18,12 +18,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from domain.apply import apply
+from domain.dirty_tracking import NOT_STORED
 from domain.fulfillment import Fulfillment, FulfillmentItem
 from domain.ids import shown
 from domain.order import Order, OrderItem
 from domain.order import Status as OrderStatus
-from domain.parts import NOT_STORED
+from domain.order_handlers import apply
 from domain.policy import Context, Policy
 from domain.returns import Return, ReturnItem
 from domain.transaction import Transaction

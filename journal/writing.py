@@ -11,10 +11,10 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
+from domain.dirty_tracking import CLEAN
 from domain.fold import Fold, Settled
 from domain.ids import derived, fresh
 from domain.outcome import DEAD, PARKED, Outcome
-from domain.parts import CLEAN
 from domain.policy import Context
 from domain.reactions import awaits
 from events.envelope import Envelope

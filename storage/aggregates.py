@@ -17,9 +17,9 @@ import orjson
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql
 
+from domain.dirty_tracking import DIRTY, FILLED, NEW, NOT_STORED
 from domain.fulfillment import Fulfillment, FulfillmentItem
 from domain.order import Order, OrderItem
-from domain.parts import DIRTY, FILLED, NEW, NOT_STORED
 from domain.returns import Return, ReturnItem
 from domain.transaction import Transaction
 from storage import tables

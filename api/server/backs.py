@@ -10,9 +10,9 @@ from api.server.documents import document
 from api.server.finding import lines_of, listed, name_of, name_of_item, order_of, part_of
 from api.server.sending import CreateReturn, ReturnWithRefund
 from api.server.writing import UPDATED, Document, Work, Write, conflict
-from domain.allowed import order_statuses, return_statuses, return_window_closed, returnable
 from domain.ids import shown
 from domain.order import Order, OrderItem
+from domain.permitted_transitions import order_statuses, return_statuses, return_window_closed, returnable
 from domain.refunds import captured
 from domain.returns import Status
 from events.money import MoneyError, check

@@ -10,10 +10,10 @@ from api.server.finding import listed, name_of, order_by_id
 from api.server.placing import CREATED, again, body_of, place, placed
 from api.server.sending import CreateOrder
 from api.server.writing import UPDATED, Document, Work, Write, conflict
-from domain.allowed import SHIPPING, movable, order_statuses
 from domain.fulfillment import Fulfillment
 from domain.ids import bare, shown
 from domain.order import Order, Status
+from domain.permitted_transitions import SHIPPING, movable, order_statuses
 from journal.requests import Request, Step
 
 _DECISIONS = {Status.CANCELED: "OrderCanceled", Status.CONFIRMED: "OrderConfirmed"}

@@ -9,10 +9,10 @@ from api.server.documents import document
 from api.server.finding import lines_of, listed, name_of, name_of_item, order_of, part_of
 from api.server.sending import CreateFulfillment, UpdateFulfillment
 from api.server.writing import UPDATED, Document, Work, Write, conflict
-from domain.allowed import fulfillment_statuses, held_back, order_statuses
 from domain.fulfillment import Status
 from domain.ids import shown
 from domain.order import Order, OrderItem
+from domain.permitted_transitions import fulfillment_statuses, held_back, order_statuses
 from journal.requests import Request, Step
 
 _EVENTS = {

@@ -9,8 +9,8 @@ from api.server.documents import document
 from api.server.finding import the_order
 from api.server.sending import UpdateTransaction
 from api.server.writing import UPDATED, Document, Work, Write, conflict
-from domain.allowed import transaction_statuses
 from domain.order import Order
+from domain.permitted_transitions import transaction_statuses
 from domain.transaction import Status, Transaction
 from journal.requests import Request, Step
 

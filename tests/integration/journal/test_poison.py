@@ -8,7 +8,7 @@ from time import perf_counter
 import pytest
 from sqlalchemy import event, text
 
-from domain import apply as domain
+from domain import order_handlers as domain
 from events.catalogue import Malformed, decode
 from events.envelope import OWN_SOURCE
 from journal import dead_letters, matching

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from domain import apply as domain
+from domain import order_handlers as domain
 from journal import dead_letters
 from journal import sweep as module
 from journal.sweep import sweep

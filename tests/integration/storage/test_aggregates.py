@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from sqlalchemy import event, text
 from sqlalchemy.exc import DataError, IntegrityError
 
-from domain import fulfillment, order, parts, returns, transaction
+from domain import dirty_tracking, fulfillment, order, returns, transaction
+from domain.dirty_tracking import CLEAN, DIRTY, FILLED, NEW, drop, touch
 from domain.fulfillment import Fulfillment, FulfillmentItem
 from domain.order import Order, OrderItem
-from domain.parts import CLEAN, DIRTY, FILLED, NEW, drop, touch
 from domain.returns import Return, ReturnItem
 from domain.transaction import Transaction
 from storage.aggregates import lock, peek
@@ -31,7 +31,7 @@ from storage.engine import connect
 from storage.raw_sql import Writes
 
 PARTS = ("items", "transactions", "fulfillments", "fulfillment_items", "returns", "return_items")
-NOT_STORED = {*parts.NOT_STORED, *PARTS}
+NOT_STORED = {*dirty_tracking.NOT_STORED, *PARTS}
 NOW = datetime(2026, 11, 1, 9, 30, 0, 123456, UTC)
 REASONS = ("change_of_mind", "defective", "wrong_delivery", "damaged", "other")
 WORDS = ("", "NULL", "a b", 'say "hi"', "back\\slash", "{x,y}", "it's :v", "한글", "𝄞", "line\nbreak")

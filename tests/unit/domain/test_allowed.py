@@ -7,7 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from domain.allowed import (
+from domain.ids import shown
+from domain.order_handlers import apply
+from domain.permitted_transitions import (
     ASKABLE,
     fulfillment_statuses,
     held_back,
@@ -18,8 +20,6 @@ from domain.allowed import (
     returnable,
     transaction_statuses,
 )
-from domain.apply import apply
-from domain.ids import shown
 from domain.policy import Context, Policy
 from tests import builders as b
 from tests.folding import NOW, an_event

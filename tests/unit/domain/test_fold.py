@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from domain import apply as applying
+from domain import order_handlers as applying
 from domain.fold import Poisoned, fold
 from domain.policy import Context, Policy
 from events.catalogue import CATALOGUE

@@ -13,7 +13,7 @@ from transitions import MachineError
 
 from domain import fulfillment, order, returns, transaction
 from domain.diagrams import KINDS
-from domain.machine import advance, build, fire, steps
+from domain.state_machine import advance, build, fire, steps
 
 MACHINES = pytest.mark.parametrize(("where", "model"), [kind[1:] for kind in KINDS], ids=[kind[0] for kind in KINDS])
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from domain.dirty_tracking import CLEAN, DIRTY, GONE, NEW, drop, touch
 from domain.outcome import DEAD, IGNORED, PARKED, REASONS, dead, ignored, parked
-from domain.parts import CLEAN, DIRTY, GONE, NEW, drop, touch
 from tests.builders import Story, canceled, created, paid
 
 

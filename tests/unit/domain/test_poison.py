@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from domain.apply import apply
+from domain.order_handlers import apply
 from domain.policy import Context, Policy
 from events.envelope import Envelope
 from tests.builders import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from domain.allowed import fulfillment_statuses, held_back, movable, order_statuses, transaction_statuses
 from domain.order import Status
+from domain.permitted_transitions import fulfillment_statuses, held_back, movable, order_statuses, transaction_statuses
 from events.envelope import Envelope
 from tests.builders import (
     Story,

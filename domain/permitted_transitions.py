@@ -12,11 +12,11 @@ from datetime import datetime
 
 from domain import fulfillment, returns, transaction
 from domain.fulfillment import Fulfillment
-from domain.machine import Step
 from domain.order import Order, OrderItem, Status
 from domain.policy import Policy
 from domain.refunds import lacks_reversed_money
 from domain.returns import Return
+from domain.state_machine import Step
 from domain.transaction import Transaction
 
 SHIPPING = (Status.PREPARING, Status.SHIPPED, Status.DELIVERED)  # steps that a fulfillment takes for its order

@@ -10,13 +10,13 @@ from bisect import bisect_left
 from collections.abc import Container, Sequence
 
 from domain import fulfillment
+from domain.dirty_tracking import NEW, drop, touch
 from domain.fulfillment import RANK, Fulfillment, FulfillmentItem, Status
 from domain.ids import bare, derived
-from domain.machine import fire
 from domain.order import Order, OrderItem
 from domain.outcome import APPLIED, DONE, Outcome, dead, ignored, parked
-from domain.parts import NEW, drop, touch
 from domain.policy import Context
+from domain.state_machine import fire
 from events.catalogue import Event, Share, tracking_key
 from events.envelope import OWN_SOURCE
 

@@ -13,16 +13,16 @@ from datetime import datetime
 from decimal import Decimal
 
 from domain import fulfillment, returns, transaction
-from domain.allowed import return_window_closed
+from domain.dirty_tracking import FILLED, NEW, drop, touch
+from domain.fulfillment_handlers import drop_plan, match_items, parcel_step, recount, tracking_updated
 from domain.ids import derived
-from domain.machine import advance, fire
 from domain.order import BEFORE_PAYMENT, STEPS, Order, OrderItem, Status
 from domain.outcome import APPLIED, DEAD, DONE, PARKED, Outcome, dead, ignored, parked
-from domain.parcels import drop_plan, match_items, parcel_step, recount, tracking_updated
-from domain.parts import FILLED, NEW, drop, touch
+from domain.permitted_transitions import return_window_closed
 from domain.policy import Context
 from domain.refunds import lacks_reversed_money, raise_targets, settle_return_amounts
 from domain.returns import Return, ReturnItem
+from domain.state_machine import advance, fire
 from domain.transaction import Transaction
 from events.catalogue import Event
 from events.money import MoneyError, check
