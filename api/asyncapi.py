@@ -8,7 +8,6 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from adapters.payments.standard import PAYMENTS
 from api.query import describing
 from api.query.collections import COLLECTIONS
 from api.query.describing import Schema, singular
@@ -16,6 +15,7 @@ from events import schema
 from events.catalogue import CATALOGUE
 from events.envelope import MAX_BODY_BYTES
 from journal import changes
+from providers.payments.standard_webhooks import PAYMENTS
 
 ROOT = "#/components/schemas/"
 PING = "Ping"

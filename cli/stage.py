@@ -86,9 +86,9 @@ def open_stage(stack: ExitStack, display: Display, orders: int, seed: int, worke
     carrier_url, provider_url = (f"http://127.0.0.1:{ports[name]}" for name in (CARRIER, PROVIDER))
     common = ("--seed", str(seed), "--errors", ERRORS, "--port")
     pace = ("--pace", str(PARCEL_PACE_S), "--missing", MISSING)
-    processes.start(CARRIER, "adapters.simulators.carrier", *common, str(ports[CARRIER]), *pace)
+    processes.start(CARRIER, "providers.simulators.carrier", *common, str(ports[CARRIER]), *pace)
     state = str(folder.resolve() / "demo-refunds.sqlite")
-    processes.start(PROVIDER, "adapters.simulators.provider", *common, str(ports[PROVIDER]), "--state", state)
+    processes.start(PROVIDER, "providers.simulators.provider", *common, str(ports[PROVIDER]), "--state", state)
     stripe, standard = _webhook_secret(), _webhook_secret()
     settings = _shop(carrier_url, provider_url) | {
         "ORDERS_STRIPE_SECRETS": stripe,

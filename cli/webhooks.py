@@ -17,8 +17,6 @@ import orjson
 import typer
 from rich.markup import escape
 
-from adapters.addresses import Forbidden
-from adapters.outgoing import Sender
 from cli.opening import open_shop
 from cli.options import Data, Json, Problem, actor, err, out, print_json
 from cli.showing import put, table, time_of
@@ -29,6 +27,8 @@ from journal.changes import COLLECTIONS, OPERATIONS
 from journal.deliveries import DEAD, STATES, Delivery
 from journal.documents import written
 from journal.subscriptions import DISABLED, Subscription, SubscriptionError
+from outbound.webhooks.sender import Sender
+from outbound.webhooks.ssrf_guard import Forbidden
 from storage.clock import clock
 from workers.parts import Parts
 

@@ -34,7 +34,7 @@ _ids = itertools.count(1)
 @contextlib.contextmanager
 def running(module: str, *arguments: object) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """`with running("carrier", "--errors", 0.5) as (process, url)`: ended afterwards, and only this one."""
-    command = [sys.executable, "-m", f"adapters.simulators.{module}", *map(str, arguments)]
+    command = [sys.executable, "-m", f"providers.simulators.{module}", *map(str, arguments)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
         try:
             yield process, _url(process)

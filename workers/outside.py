@@ -8,16 +8,16 @@ from functools import cache
 from random import random
 from typing import Any
 
-from adapters import carriers as parcels
-from adapters import payments
-from adapters.carriers import pace as paces
-from adapters.carriers.simulated import SimulatedCarrier
-from adapters.outgoing import Sender
-from adapters.payments.portone import PortOne, PortOneUnasked
-from adapters.payments.simulated import SimulatedProvider
-from adapters.payments.toss import Toss
 from events.money import Money
 from journal import dispatch, effects, inbox, tracking
+from outbound.webhooks.sender import Sender
+from providers import carriers as parcels
+from providers import payments
+from providers.carriers import poll_schedule as paces
+from providers.carriers.simulated import SimulatedCarrier
+from providers.payments.portone import PortOne, PortOneUnasked
+from providers.payments.simulated import SimulatedProvider
+from providers.payments.toss import Toss
 from settings.environment import Settings
 from storage.clock import clock
 

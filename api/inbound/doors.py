@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from adapters.carriers import easypost
-from adapters.inbound import Notice, Receive
-from adapters.payments import portone, standard, stripe, toss
+from providers.carriers import easypost
+from providers.payments import portone, standard_webhooks, stripe, toss
+from providers.webhook_verification import Notice, Receive
 from settings.environment import Settings
 
 PAYMENTS: dict[str, Receive] = {
     "stripe": stripe.receive,
     "portone": portone.receive,
     "toss": toss.receive,
-    "standard": standard.receive,
+    "standard": standard_webhooks.receive,
 }
 CARRIERS: dict[str, Receive] = {"easypost": easypost.receive}
 

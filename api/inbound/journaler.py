@@ -20,7 +20,6 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from adapters.inbound import Notice
 from api.errors import ApiError, unavailable
 from api.publisher import Publisher
 from events.envelope import Envelope
@@ -29,6 +28,7 @@ from journal.append import append
 from journal.batch import is_of_the_moment
 from journal.entries import Entry
 from journal.told import known
+from providers.webhook_verification import Notice
 from storage.clock import clock
 
 GROUP = 512  # webhooks of one transaction at most

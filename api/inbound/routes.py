@@ -12,13 +12,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from adapters.inbound import NO_JSON, BadSignature
 from api.answers import Json
 from api.errors import ApiError, validation_error
 from api.inbound import Inbound
 from api.inbound.doors import CARRIERS, PAYMENTS, Door, what_opens
 from api.inbound.journaler import Verdict
 from events.envelope import EnvelopeError
+from providers.webhook_verification import NO_JSON, BadSignature
 from storage.clock import clock
 
 router = APIRouter(prefix="/webhooks", tags=["Webhooks in"])

@@ -27,7 +27,7 @@ from typing import Any
 
 import orjson
 
-from adapters import arrivals, olist
+from cli.ingest.command import delivery_disorder, olist
 from cli.options import stop_at_sigterm
 from domain.outcome import REASONS
 from events.envelope import Envelope
@@ -174,7 +174,7 @@ def under_other_settings(shop: Shop) -> list[str]:
     """More events under other settings; what was decided before folds as it did, and so does what came since."""
     random = Random(DISORDER)
     lives = {life.order: life for life in (a_life(random) for _ in range(LIVES))}
-    events = arrivals.disorder([event for life in lives.values() for event in life.events], DISORDER)
+    events = delivery_disorder.disorder([event for life in lives.values() for event in life.events], DISORDER)
     file = shop.data / "lives.ndjson"
     file.write_bytes(b"\n".join(orjson.dumps(event.as_document()) for event in events))
     deviations: list[str] = []
@@ -193,7 +193,7 @@ def _waves(events: list[Envelope]) -> Iterator[list[Envelope]]:
     """The deliveries of the disorder; asked for more, the same orders under new names."""
     for turn in count():
         named = events if turn == 0 else [_renamed(event, turn) for event in events]
-        yield arrivals.disorder(arrivals.duplicate(named, DUPLICATE, DISORDER), DISORDER)
+        yield delivery_disorder.disorder(delivery_disorder.duplicate(named, DUPLICATE, DISORDER), DISORDER)
 
 
 def _renamed(event: Envelope, turn: int) -> Envelope:

@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from adapters.outgoing import Sender
 from embedded import servers
 from journal import dispatch, subscriptions
 from order_lifecycle_client import create_server_client, generate_order_number
+from outbound.webhooks.sender import Sender
 from storage.migrate import upgrade
 from tests.client.serving import Serving, serving
 

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adapters.carriers import CarrierError, ParcelUnknown, envelope_of
-from adapters.carriers.simulated import SimulatedCarrier
-from adapters.simulators.carrier import LIFE, life
 from events.catalogue import decode
 from events.envelope import Envelope
+from providers.carriers import CarrierError, ParcelUnknown, envelope_of
+from providers.carriers.simulated import SimulatedCarrier
+from providers.simulators.carrier import LIFE, life
 
 SEED = 7
 PACE_S = 0.1

@@ -7,9 +7,9 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from adapters.payments import RefundNotMade, RefundRefused, RefundUnknown
-from adapters.payments.simulated import SimulatedProvider
 from events.money import Money
+from providers.payments import RefundNotMade, RefundRefused, RefundUnknown
+from providers.payments.simulated import SimulatedProvider
 
 PAYMENTS = [f"pay-{number}" for number in range(12)]
 TARGETS = [Decimal("3.50"), Decimal("10.00")]  # cumulative

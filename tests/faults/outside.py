@@ -2,7 +2,7 @@
 
 /good/v1/parcels/N       a carrier that answers: no scans yet
 /silent/v1/parcels/N     a carrier that takes the question and never answers
-/refunds/…               the payment provider of adapters.simulators, without mishaps
+/refunds/…               the payment provider of providers.simulators, without mishaps
 /toss/v1/payments/…      Toss, slow and ignorant: 404 after half a second
 /hook                    a receiver of webhooks; it takes 100 ms, as receivers do
 /counts                  how often each was asked
@@ -20,9 +20,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from adapters.simulators import provider
-from adapters.simulators.ledger import Ledger
-from adapters.simulators.process import Mishaps, fault, silence
+from providers.simulators import provider
+from providers.simulators.ledger import Ledger
+from providers.simulators.process import Mishaps, fault, silence
 
 TOSS_S = 0.5
 HOOK_S = 0.1

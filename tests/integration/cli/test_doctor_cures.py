@@ -24,13 +24,13 @@ import pytest
 import redis
 from sqlalchemy.engine import make_url
 
-from adapters.outgoing import Sender
 from cli.doctor import outside as outside_looks
 from cli.doctor import sessions, workers
 from cli.doctor.check import OK, PROBLEM, Check, Place
 from cli.doctor.command import examine
 from embedded.valkey import Valkey
 from journal import backoff, dispatch, effects, inbox, subscriptions, tracking
+from outbound.webhooks.sender import Sender
 from settings.environment import read
 from tests.blocking import wait_until_blocked
 from tests.builders import canceled, created, paid, told

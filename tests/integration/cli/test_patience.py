@@ -97,7 +97,7 @@ def test_refunds_that_fail_again_and_again_end_it_with_the_last_answer(served, o
 def test_refunds_that_nobody_takes_up_are_not_waited_for_for_ever(served, orders, tmp_path, monkeypatch, quick):
     monkeypatch.setenv("ORDERS_REFUND_URL", "http://bank.example")
     served.do("update heartbeats set at = now() - interval '1 hour'")
-    monkeypatch.setattr("cli.ingest.heartbeat", lambda opened: datetime.now(UTC))
+    monkeypatch.setattr("cli.ingest.command.heartbeat", lambda opened: datetime.now(UTC))
     answer = orders("ingest", a_file(tmp_path, created(), paid(), canceled()), "--wait", "--live")
     assert answer.code == 1
     assert "nothing moved for" in answer.err

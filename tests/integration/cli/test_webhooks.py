@@ -70,7 +70,7 @@ def test_a_host_that_is_nowhere_just_now_is_a_problem(shop, orders, monkeypatch)
     def nowhere(*_, **__):
         raise OSError("Name or service not known")
 
-    monkeypatch.setattr("adapters.addresses.socket.getaddrinfo", nowhere)
+    monkeypatch.setattr("outbound.webhooks.ssrf_guard.socket.getaddrinfo", nowhere)
     answer = orders("webhooks", "add", "https://nowhere.example/", "--collections", "orders")
     assert (answer.code, "no address just now" in answer.err) == (1, True)
 

@@ -15,10 +15,10 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from adapters.payments.simulated import SimulatedProvider
 from domain.ids import shown
 from events.money import Money
 from journal import backoff, effects
+from providers.payments.simulated import SimulatedProvider
 from storage import engine as engines
 from tests.simulators import ROOT, SHARDS, a_paid_order, a_shop, an_event, running
 from workers.outside import Refunds
@@ -297,7 +297,7 @@ def test_an_answer_that_cannot_be_kept_stops_nobody(shop, provider, calm, name):
 KILLED = """
 import os, signal, sys
 from datetime import UTC, datetime
-from adapters.payments.simulated import SimulatedProvider
+from providers.payments.simulated import SimulatedProvider
 from journal import effects
 from journal.streams import Streams, connect
 from storage import engine

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from adapters.carriers.simulated import SimulatedCarrier
 from journal import tracking
+from providers.carriers.simulated import SimulatedCarrier
 from storage import engine as engines
 from tests.simulators import ROOT, SHARDS, a_paid_order, a_shop, an_event, running
 from workers.outside import Polled

@@ -14,8 +14,8 @@ import orjson
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from adapters.outgoing import Sender
 from journal import dispatch, subscriptions
+from outbound.webhooks.sender import Sender
 from tests.blocking import wait_until_blocked
 from tests.simulators import AShop, a_shop
 

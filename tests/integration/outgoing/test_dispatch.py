@@ -19,10 +19,10 @@ import pytest
 from sqlalchemy import text
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from adapters.outgoing import Reply, Sender
 from domain.ids import shown
 from journal import deliveries, dispatch, subscriptions
 from journal.deliveries import LEASE, WAITS, Result
+from outbound.webhooks.sender import Reply, Sender
 from tests.builders import ORDER, boxed, created, delivered, paid, shipped, told
 from tests.integration.outgoing.conftest import verified
 
@@ -178,7 +178,7 @@ def test_what_a_killed_dispatcher_had_under_way_comes_again_under_its_id(shop, r
     shop.subscribe(receiver.url)
     shop.tell(created())
     program = (
-        "import sys; from datetime import UTC, datetime; from adapters.outgoing import Sender\n"
+        "import sys; from datetime import UTC, datetime; from outbound.webhooks.sender import Sender\n"
         "from journal import dispatch; from storage import engine\n"
         "dispatch.run_due(engine.connect(sys.argv[1], pinned=True), Sender(True), datetime.now(UTC))"
     )

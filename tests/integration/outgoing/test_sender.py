@@ -11,7 +11,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from adapters.outgoing import MOST_BYTES, Sender
+from outbound.webhooks.sender import MOST_BYTES, Sender
 from tests.integration.outgoing.conftest import receiving, verified
 
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -93,11 +93,11 @@ def test_an_address_of_a_family_that_this_kernel_lacks_is_passed_over(receiver, 
             raise OSError(97, "Address family not supported by protocol")
         return socket.socket(family)
 
-    monkeypatch.setattr("adapters.outgoing.socket", without_ipv6)
+    monkeypatch.setattr("outbound.webhooks.sender.socket", without_ipv6)
     six = (socket.AF_INET6, ("2606:4700:4700::1111", 443, 0, 0))
     four = (HERE, ("127.0.0.1", port_of(receiver)))
     assert post("https://shop.example/", sender=Sender(True, lambda host, port: [six])).error.endswith("by protocol")
-    monkeypatch.setattr("adapters.outgoing.vet", lambda *_: [six, four])
+    monkeypatch.setattr("outbound.webhooks.sender.vet", lambda *_: [six, four])
     assert post("http://shop.example/").status == 200
 
 
@@ -122,7 +122,7 @@ def test_a_limit_that_is_used_up_is_told_as_that(receiver, monkeypatch):
         sleep(within)
         raise TimeoutError("timed out")
 
-    monkeypatch.setattr("adapters.outgoing._connected", slow)
+    monkeypatch.setattr("outbound.webhooks.sender._connected", slow)
     both = [(HERE, ("127.0.0.1", port_of(receiver)))] * 2
     reply = post("http://shop.example/", sender=Sender(True, lambda host, port: both, total_s=0.2))
     assert reply.error == "no answer within 0 s"

@@ -3,10 +3,9 @@
 from collections import Counter
 
 import pytest
+from cli.ingest.command.delivery_disorder import disorder, duplicate
 from hypothesis import given
 from hypothesis import strategies as st
-
-from adapters.arrivals import disorder, duplicate
 
 SEEDS = st.integers(0, 2**32)
 SHARES = st.floats(0, 1)

@@ -1,8 +1,8 @@
 from datetime import UTC, datetime, timedelta
 
-from adapters.carriers import Scan, envelope_of, plain_name
 from events.catalogue import decode, tracking_key
 from events.envelope import Envelope
+from providers.carriers import Scan, envelope_of, plain_name
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 

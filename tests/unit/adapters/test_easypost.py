@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adapters.carriers import easypost
-from adapters.inbound import BadSignature
 from events.catalogue import decode
 from events.envelope import EnvelopeError
+from providers.carriers import easypost
+from providers.webhook_verification import BadSignature
 from tests.webhooks import EASYPOST, an_id, as_easypost, as_easypost_v2, now, packed, shared
 
 

@@ -6,11 +6,11 @@ import tracemalloc
 from datetime import UTC, datetime
 
 import orjson
+from cli.ingest.command.line_reader import MAX_REASON, BadLine, bounded
+from cli.ingest.command.ndjson import MAX_LINE_BYTES, read, read_stream
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.lines import MAX_REASON, BadLine, bounded
-from adapters.ndjson import MAX_LINE_BYTES, read, read_stream
 from events.envelope import MAX_BODY_BYTES, Envelope
 
 

@@ -9,10 +9,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from cli.ingest.command.line_reader import BadLine
+from cli.ingest.command.olist import CUSTOMERS, ITEMS, LIFE, ORDERS, PAYMENTS, OlistError, read
 
-from adapters import olist
-from adapters.lines import BadLine
-from adapters.olist import CUSTOMERS, ITEMS, LIFE, ORDERS, PAYMENTS, OlistError, read
+from cli.ingest.command import olist
 from events.catalogue import decode
 from events.envelope import Envelope
 

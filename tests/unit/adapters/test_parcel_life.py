@@ -6,8 +6,8 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.simulators.carrier import LIFE, life, scan_document, scans_so_far
 from events.catalogue import TrackingStatus
+from providers.simulators.carrier import LIFE, life, scan_document, scans_so_far
 
 SEEDS = st.integers(0, 10**9)
 NUMBERS = st.text(min_size=1, max_size=40)

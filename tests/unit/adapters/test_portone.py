@@ -8,9 +8,9 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from adapters.payments import NoAnswer, NotTold
-from adapters.payments.portone import PortOne, PortOneUnasked
-from adapters.simulators import portone as simulated
+from providers.payments import NoAnswer, NotTold
+from providers.payments.portone import PortOne, PortOneUnasked
+from providers.simulators import portone as simulated
 
 AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from adapters.carriers import CarrierError, ParcelUnknown, Scan
-from adapters.carriers.simulated import SimulatedCarrier
+from providers.carriers import CarrierError, ParcelUnknown, Scan
+from providers.carriers.simulated import SimulatedCarrier
 
 GOOD = {"id": "s1", "time": "2026-11-01T21:00:00+09:00", "status": "in_transit"}
 

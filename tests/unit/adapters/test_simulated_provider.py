@@ -8,9 +8,9 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from adapters.payments import Refunded, RefundNotMade, RefundRefused, RefundUnknown
-from adapters.payments.simulated import SimulatedProvider
 from events.money import Money
+from providers.payments import Refunded, RefundNotMade, RefundRefused, RefundUnknown
+from providers.payments.simulated import SimulatedProvider
 
 MADE = {
     "refund_id": "re_1",

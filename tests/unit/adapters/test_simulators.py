@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from adapters.simulators.ledger import Ledger, Refusal
-from adapters.simulators.process import Mishaps, share
 from events.money import Money
+from providers.simulators.ledger import Ledger, Refusal
+from providers.simulators.process import Mishaps, share
 
 KINDS = {"broken": 3, "silent": 1}
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adapters.inbound import BadSignature
-from adapters.payments import portone, standard
 from events.envelope import EnvelopeError
+from providers.payments import portone, standard_webhooks
+from providers.webhook_verification import BadSignature
 from tests.webhooks import STANDARD, as_standard, packed, portone_event
 
 OTHER = "whsec_" + base64.b64encode(b"another key of 24 bytes!").decode()
@@ -28,7 +28,7 @@ def lower(headers):
     return {name.lower(): value for name, value in headers.items()}
 
 
-def receive(signed, secrets=(STANDARD,), adapter=standard, now=None):
+def receive(signed, secrets=(STANDARD,), adapter=standard_webhooks, now=None):
     body, headers = signed
     return adapter.receive(body, lower(headers), secrets, now or datetime.now(UTC))
 

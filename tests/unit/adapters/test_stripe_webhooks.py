@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
-from adapters.inbound import BadSignature
-from adapters.payments import stripe
 from events.catalogue import CATALOGUE, decode
 from events.envelope import EnvelopeError
+from providers.payments import stripe
+from providers.webhook_verification import BadSignature
 from tests.webhooks import as_stripe, packed, real_stripe, stripe_event, stripe_paid, stripe_signature
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)

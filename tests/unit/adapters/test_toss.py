@@ -12,10 +12,10 @@ import httpx
 import orjson
 import pytest
 
-from adapters.inbound import BadSignature
-from adapters.payments import NoAnswer, NotTold, toss
-from adapters.simulators import toss as simulated
 from events.envelope import EnvelopeError
+from providers.payments import NoAnswer, NotTold, toss
+from providers.simulators import toss as simulated
+from providers.webhook_verification import BadSignature
 from tests.webhooks import packed, shared, toss_event
 
 NOW = datetime(2026, 11, 20, 1, tzinfo=UTC)

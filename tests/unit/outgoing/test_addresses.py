@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from adapters.addresses import Forbidden, Reach, look_up, parse, reach, vet
+from outbound.webhooks.ssrf_guard import Forbidden, Reach, look_up, parse, reach, vet
 
 PUBLIC = (
     "93.184.216.34",

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adapters.inbound import Notice
 from api.errors import ApiError
 from api.inbound.journaler import WAITING_BYTES, Journaler, Verdict
 from api.publisher import Publisher
 from events.envelope import Envelope
 from journal.relay import SETTLING_S, relay
 from journal.streams import Streams, connect
+from providers.webhook_verification import Notice
 from tests.simulators import SHARDS, a_paid_order
 from tests.webhooks import an_id, as_standard, as_stripe, portone_event, stripe_paid
 

@@ -11,12 +11,12 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from adapters.payments.portone import PortOne, PortOneUnasked
-from adapters.payments.toss import Toss
-from adapters.simulators import portone as portone_api
-from adapters.simulators import toss as toss_api
 from journal import inbox
 from journal.verify import verify
+from providers.payments.portone import PortOne, PortOneUnasked
+from providers.payments.toss import Toss
+from providers.simulators import portone as portone_api
+from providers.simulators import toss as toss_api
 from tests.simulators import SHARDS, a_paid_order, running
 from tests.webhooks import as_standard, packed, portone_event, toss_event
 from workers.outside import Source

@@ -1,4 +1,4 @@
-"""Client of the simulated carrier (`adapters.simulators.carrier`); a model for real ones."""
+"""Client of the simulated carrier (`providers.simulators.carrier`); a model for real ones."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from urllib.parse import quote
 import httpx
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
-from adapters.carriers import CarrierError, ParcelUnknown, Scan
 from events.catalogue import Name, Text, TrackingStatus
+from providers.carriers import CarrierError, ParcelUnknown, Scan
 
 TIMEOUT_S = 5.0
 

@@ -17,9 +17,18 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from adapters.inbound import BadSignature, Notice, a_name, an_object, any_matches, check_time, document, envelope
 from events.envelope import Envelope, EnvelopeError
 from events.money import Money, MoneyError
+from providers.webhook_verification import (
+    BadSignature,
+    Notice,
+    a_name,
+    an_object,
+    any_matches,
+    check_time,
+    document,
+    envelope,
+)
 
 SOURCE = "stripe"
 HEADER = "stripe-signature"

@@ -17,12 +17,12 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, Field
 
-from adapters.inbound import Notice, a_name, an_object, document, envelope
-from adapters.payments import NoAnswer, NotTold, Payment, standard
-from adapters.payments.asking import TIMEOUT_S, Desk, Time
 from events.catalogue import Currency, Text
 from events.envelope import EnvelopeError
 from events.money import Money, MoneyError
+from providers.http_client import TIMEOUT_S, Desk, Time
+from providers.payments import NoAnswer, NotTold, Payment, standard_webhooks
+from providers.webhook_verification import Notice, a_name, an_object, document, envelope
 
 SOURCE = "portone"
 PARTIAL = "Transaction.PartialCancelled"
@@ -46,7 +46,7 @@ def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now
 
     Raises BadSignature, or EnvelopeError where it is none of PortOne's.
     """
-    own_id = standard.verify(body, headers, secrets, now, SOURCE)
+    own_id = standard_webhooks.verify(body, headers, secrets, now, SOURCE)
     note = document(body)
     kind = note.get("type")
     if not isinstance(kind, str):

@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 
 from standardwebhooks import Webhook
 
-from adapters.inbound import BadSignature, Notice, any_matches, check_time, document, keepable
 from events.envelope import Envelope, EnvelopeError
+from providers.webhook_verification import BadSignature, Notice, any_matches, check_time, document, keepable
 
 SOURCE = "standard"
 PAYMENTS = (

@@ -1,4 +1,4 @@
-"""Toss Payments' API: `python -m adapters.simulators.toss --key test_sk --errors 0.05`.
+"""Toss Payments' API: `python -m providers.simulators.toss --key test_sk --errors 0.05`.
 
     GET /v1/payments/KEY            a payment by its paymentKey, for Basic authorization with the secret key
     GET /v1/payments/orders/ORDER   and by its orderId
@@ -18,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from adapters.simulators.process import Mishaps, arguments, serve
-from adapters.simulators.records import Records
+from providers.simulators.process import Mishaps, arguments, serve
+from providers.simulators.records import Records
 
 KST = timezone(timedelta(hours=9))
 APPROVED = ("DONE", "CANCELED", "PARTIAL_CANCELED")
@@ -76,7 +76,7 @@ def application(key: str, mishaps: Mishaps) -> Starlette:
 
 def main() -> None:
     """Read the arguments and answer until a signal ends it."""
-    parser = arguments("adapters.simulators.toss", "Toss Payments' API.")
+    parser = arguments("providers.simulators.toss", "Toss Payments' API.")
     parser.add_argument("--key", default="test_sk", help="the shop's secret key (default test_sk)")
     given = parser.parse_args()
     serve(application(given.key, Mishaps(given.seed, given.errors)), given.port)

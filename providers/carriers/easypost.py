@@ -22,9 +22,18 @@ from typing import Any
 
 import orjson
 
-from adapters.inbound import BadSignature, Notice, a_name, an_object, any_matches, check_time, document, envelope
 from events.catalogue import TrackingStatus, TrackingUpdated
 from events.envelope import Envelope, EnvelopeError
+from providers.webhook_verification import (
+    BadSignature,
+    Notice,
+    a_name,
+    an_object,
+    any_matches,
+    check_time,
+    document,
+    envelope,
+)
 
 SOURCE = "easypost"
 USED = ("tracker.created", "tracker.updated")

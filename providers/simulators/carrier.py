@@ -1,4 +1,4 @@
-"""A carrier: `python -m adapters.simulators.carrier --pace 0.5 --errors 0.05 --missing 0.1`.
+"""A carrier: `python -m providers.simulators.carrier --pace 0.5 --errors 0.05 --missing 0.1`.
 
     GET /v1/parcels/NUMBER   {"number", "scans": [SCAN, …]}, a scan as `scan_document` writes it
 
@@ -21,8 +21,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from adapters.simulators.process import Dropped, Mishaps, arguments, fault, serve, share, silence
 from events.catalogue import TrackingStatus
+from providers.simulators.process import Dropped, Mishaps, arguments, fault, serve, share, silence
 
 LIFE = 6.0  # paces from the first question to the end
 LATE = 0.15  # share of scans that are reported after they happened
@@ -126,7 +126,7 @@ def application(depot: Depot) -> Starlette:
 
 def main() -> None:
     """Read the arguments and answer until a signal ends it."""
-    parser = arguments("adapters.simulators.carrier", "A carrier with missing and late scans.")
+    parser = arguments("providers.simulators.carrier", "A carrier with missing and late scans.")
     parser.add_argument("--pace", type=float, default=1.0, help="seconds; six are a parcel's life")
     parser.add_argument("--missing", type=share, default=0.0, help="share of parcels that lack scans")
     given = parser.parse_args()

@@ -24,7 +24,7 @@ import httpcore
 import httpx
 from standardwebhooks.webhooks import Webhook
 
-from adapters.addresses import PORTS, Address, Forbidden, Resolve, parse, vet
+from outbound.webhooks.ssrf_guard import PORTS, Address, Forbidden, Resolve, parse, vet
 
 TOTAL_S = 10.0  # from looking up the host to the last byte that is read
 CONNECT_S = 3.0  # an address; then the host's next is tried

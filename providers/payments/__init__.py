@@ -7,7 +7,7 @@ standard    Standard Webhooks: how they are signed, and events of ours that othe
 asking      a question to a provider's API, and what comes of it
 simulated   client of the simulated payment provider, which gives money back
 
-Telling is `adapters.inbound.Receive`, one function a provider. A thin webhook only says where to look: then the
+Telling is `providers.webhook_verification.Receive`, one function a provider. A thin webhook only says where to look: then the
 provider is asked (`PaymentSource`), and its answer is a `Payment`.
 
     NoAnswer      temporary: ask again later

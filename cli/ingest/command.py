@@ -16,9 +16,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy.exc import OperationalError
 
-from adapters import arrivals, ndjson, olist
-from adapters.lines import BadLine
 from cli.doctor.check import Place
+from cli.ingest.command import delivery_disorder, ndjson, olist
+from cli.ingest.command.line_reader import BadLine
 from cli.opening import heartbeat, open_shop
 from cli.options import Data, Json, Problem, err, out, print_json
 from cli.patience import Left, Patience, begun
@@ -71,8 +71,8 @@ def ingest(
         err.print("reading …")
         listed = list(events)
         if duplicate:
-            listed = arrivals.duplicate(listed, duplicate, disorder or 0)
-        events = arrivals.disorder(listed, disorder) if disorder is not None else listed
+            listed = delivery_disorder.duplicate(listed, duplicate, disorder or 0)
+        events = delivery_disorder.disorder(listed, disorder) if disorder is not None else listed
     total = len(events) if isinstance(events, list) else None
     with ExitStack() as stack:
         opened, found = stack.enter_context(open_shop(data))

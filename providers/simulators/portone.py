@@ -1,4 +1,4 @@
-"""PortOne's V2 API: `python -m adapters.simulators.portone --key test_secret --errors 0.05`.
+"""PortOne's V2 API: `python -m providers.simulators.portone --key test_secret --errors 0.05`.
 
     GET /payments/ID   a payment, for `Authorization: PortOne KEY`
     PUT /payments/ID   what the payment is now (`payment` writes one)
@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from adapters.simulators.process import Mishaps, arguments, serve
-from adapters.simulators.records import Records
+from providers.simulators.process import Mishaps, arguments, serve
+from providers.simulators.records import Records
 
 PAID = ("PAID", "PARTIAL_CANCELLED", "CANCELLED")
 TYPES = {"NOT_FOUND_PAYMENT": "PAYMENT_NOT_FOUND", "UNAUTHORIZED_KEY": "UNAUTHORIZED"}
@@ -77,7 +77,7 @@ def application(key: str, mishaps: Mishaps) -> Starlette:
 
 def main() -> None:
     """Read the arguments and answer until a signal ends it."""
-    parser = arguments("adapters.simulators.portone", "PortOne's V2 API.")
+    parser = arguments("providers.simulators.portone", "PortOne's V2 API.")
     parser.add_argument("--key", default="test_secret", help="the shop's API secret (default test_secret)")
     given = parser.parse_args()
     serve(application(given.key, Mishaps(given.seed, given.errors)), given.port)

@@ -1,4 +1,4 @@
-"""A payment provider: `python -m adapters.simulators.provider --errors 0.05 --state FILE`.
+"""A payment provider: `python -m providers.simulators.provider --errors 0.05 --state FILE`.
 
     POST /v1/refunds         {"payment_id", "amount", "currency"} with an Idempotency-Key
     PUT  /v1/payments/ID     {"amount", "currency"}: what was captured, the most that can go back
@@ -21,10 +21,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from adapters.simulators.ledger import Ledger, Refusal
-from adapters.simulators.process import Dropped, Mishaps, arguments, fault, serve, silence
 from events.catalogue import Amount, Currency, Name
 from events.money import Money, MoneyError
+from providers.simulators.ledger import Ledger, Refusal
+from providers.simulators.process import Dropped, Mishaps, arguments, fault, serve, silence
 
 REFUND_MISHAPS = {
     "not_made": 4,  # says so before it acts
@@ -122,7 +122,7 @@ def application(desk: Desk) -> Starlette:
 
 def main() -> None:
     """Read the arguments and answer until a signal ends it."""
-    parser = arguments("adapters.simulators.provider", "A payment provider that gives money back.")
+    parser = arguments("providers.simulators.provider", "A payment provider that gives money back.")
     parser.add_argument("--state", default=":memory:", metavar="FILE", help="SQLite; default memory")
     given = parser.parse_args()
     try:

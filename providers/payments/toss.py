@@ -24,11 +24,11 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, Field
 
-from adapters.inbound import BadSignature, Notice, a_name, any_matches, check_time, document, envelope
-from adapters.payments import NotTold, Payment
-from adapters.payments.asking import TIMEOUT_S, Desk, Time
 from events.catalogue import Amount, Currency, Text
 from events.envelope import EnvelopeError
+from providers.http_client import TIMEOUT_S, Desk, Time
+from providers.payments import NotTold, Payment
+from providers.webhook_verification import BadSignature, Notice, a_name, any_matches, check_time, document, envelope
 
 SOURCE = "toss"
 STATUS_CHANGED, DEPOSIT = "PAYMENT_STATUS_CHANGED", "DEPOSIT_CALLBACK"

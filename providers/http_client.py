@@ -15,7 +15,7 @@ from typing import Annotated, TypeVar
 import httpx
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
-from adapters.payments import NoAnswer, NotTold
+from providers.payments import NoAnswer, NotTold
 
 TIMEOUT_S = 10.0
 MAX_ANSWER = 4_000_000  # bytes

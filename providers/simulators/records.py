@@ -15,7 +15,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from adapters.simulators.process import Dropped, Mishaps, silence
+from providers.simulators.process import Dropped, Mishaps, silence
 
 MISHAPS = {"unavailable": 5, "cut": 2, "shape": 1, "silent": 1}
 

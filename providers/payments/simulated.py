@@ -1,4 +1,4 @@
-"""Client of the simulated payment provider (`adapters.simulators.provider`); a model for real ones.
+"""Client of the simulated payment provider (`providers.simulators.provider`); a model for real ones.
 
 The one question at each failure: can the provider have acted? Only where it surely has not is the
 failure RefundNotMade; a 4xx is its word that it will not; all else is RefundUnknown.
@@ -13,9 +13,9 @@ from urllib.parse import quote
 import httpx
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
-from adapters.payments import Refunded, RefundError, RefundNotMade, RefundRefused, RefundUnknown
 from events.catalogue import Amount, Name
 from events.money import Money
+from providers.payments import Refunded, RefundError, RefundNotMade, RefundRefused, RefundUnknown
 
 TIMEOUT_S = 10.0
 
