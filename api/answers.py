@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from journal.documents import encode
+from queries.documents import encode
 
 
 class Json(JSONResponse):

@@ -27,7 +27,7 @@ from api.known import KnownKeys
 from api.limits import Limits
 from api.publisher import Publisher
 from api.query.budget import Budgets
-from api.query.routes import router as queries
+from api.query.read_endpoints import router as queries
 from api.server.routes import router as writes
 
 DESCRIPTION = """

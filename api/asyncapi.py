@@ -8,14 +8,14 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from api.query import describing
-from api.query.collections import COLLECTIONS
-from api.query.describing import Schema, singular
+from api.query import openapi_schemas
+from api.query.openapi_schemas import Schema, singular
 from events import schema
 from events.catalogue import CATALOGUE
 from events.envelope import MAX_BODY_BYTES
 from journal import changes
 from providers.payments.standard_webhooks import PAYMENTS
+from queries.schema import COLLECTIONS
 
 ROOT = "#/components/schemas/"
 PING = "Ping"
@@ -96,8 +96,8 @@ def document() -> dict[str, Any]:
             "schemas": {
                 "SignedHeaders": SIGNED,
                 **dict(sorted(schema.schemas(ROOT).items())),
-                **{f"{singular(of)}Document": describing.document_schema(of, bare=True) for of in told},
-                **{name: _change(of.name, describing.reference(of)) for name, of in outgoing.items()},
+                **{f"{singular(of)}Document": openapi_schemas.document_schema(of, bare=True) for of in told},
+                **{name: _change(of.name, openapi_schemas.reference(of)) for name, of in outgoing.items()},
                 PING: _change(
                     "ping", {"type": "object", "properties": {"subscription": {"type": "string"}}}, ["create"]
                 ),

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.body import LIMIT
-from api.query import describing, parameters
+from api.query import openapi_parameters, openapi_schemas
 
 SCHEMES = {
     "SecretKey": {
@@ -86,7 +86,7 @@ def _fill(document: dict[str, Any]) -> None:
     for theirs in ("HTTPValidationError", "ValidationError"):
         schemas.pop(theirs, None)
     schemas["Errors"] = ERRORS
-    schemas |= describing.documents() | parameters.conditions()
+    schemas |= openapi_schemas.documents() | openapi_parameters.conditions()
     for operation in (each for path in document["paths"].values() for each in path.values()):
         responses = operation["responses"]
         if "HTTPValidationError" in str(responses.get("422")):  # FastAPI's guess: here that is a 400

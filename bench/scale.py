@@ -18,13 +18,13 @@ import psutil
 import redis
 from sqlalchemy import Engine, text
 
-from api.query import finding, parsing
 from bench import history, lives, measure, ours, standing
 from bench.hand import Hand
 from bench.lives import Play
 from bench.run import Say
 from bench.servers import BenchError, Servers
 from events.envelope import Envelope
+from queries import parser, repository
 from storage import engine as engines
 from storage.migrate import upgrade
 
@@ -191,10 +191,10 @@ class _Stage:
         engine.dispose()
 
     def _newest_ten(self, engine: Engine, customer: str) -> float:
-        query = parsing.parse(f"where[customer][equals]={customer}&sort=-createdAt&limit=10&depth=1")
+        query = parser.parse(f"where[customer][equals]={customer}&sort=-createdAt&limit=10&depth=1")
         began = time.perf_counter()
         with engine.connect() as conn:
-            found = finding.find(conn, "orders", query)
+            found = repository.find(conn, "orders", query)
         if len(found["docs"]) != 10:
             raise BenchError(f"{customer} has {found['totalDocs']} orders; ten were to be found")
         return (time.perf_counter() - began) * 1000

@@ -17,9 +17,9 @@ from cli.options import Data, Json, Problem, err, out, print_json, stream_json
 from cli.showing import in_utc, print_account, print_list, print_order
 from domain.ids import shown
 from domain.order import AFTER_DELIVERY, Status
-from journal import documents, timeline
 from journal.account import account as take_account
 from journal.verify import Report, as_known_at, differences
+from queries import documents, timeline
 
 AT_ONCE = 500  # orders that are in memory where all are listed
 SHOWN = 50  # differences that are printed; --json has them all
@@ -53,7 +53,8 @@ def show(
 
     Examples: orders show 261101123456   ·   orders show 261101123456 --at 2026-11-01T12:00Z
     """
-    from api.query import JoinQuery, Query, find_order  # imported late: it takes a third of a second
+    from queries.parser import JoinQuery, Query  # imported late: it takes a third of a second
+    from queries.repository import find_order  # imported late: it takes a third of a second
 
     moment = _moment(at)
     everything = Query(depth=1, joins={name: JoinQuery(limit=0) for name in JOINS})
@@ -99,8 +100,9 @@ def list_(
 
     Examples: orders list --status paid   ·   orders list --sort=-totalAmount,orderNumber --limit 50
     """
-    from api.query import JoinQuery, Query, each, find
-    from api.query.where import where_of
+    from queries.filters import where_of
+    from queries.parser import JoinQuery, Query
+    from queries.repository import each, find
 
     known = [str(each) for each in Status if each != Status.NEW]
     if status is not None and status not in known:

@@ -25,10 +25,10 @@ from journal import deliveries as stored
 from journal import subscriptions
 from journal.changes import COLLECTIONS, OPERATIONS
 from journal.deliveries import DEAD, STATES, Delivery
-from journal.documents import written
 from journal.subscriptions import DISABLED, Subscription, SubscriptionError
 from outbound.webhooks.sender import Sender
 from outbound.webhooks.ssrf_guard import Forbidden
+from queries.documents import written
 from storage.clock import clock
 from workers.parts import Parts
 

@@ -21,8 +21,8 @@ from domain.fulfillment import FulfillmentItem
 from domain.ids import shown
 from domain.order import Order, Status
 from domain.returns import ReturnItem
-from journal import documents
-from journal.documents import Document, encode, join
+from queries import documents
+from queries.documents import Document, encode, join
 from storage.pg_arrays import array, columns, unnest
 
 CREATE, UPDATE = OPERATIONS = ("create", "update")

@@ -24,8 +24,8 @@ from sqlalchemy import Connection, Engine
 from domain.ids import shown
 from journal import backoff, deliveries, subscriptions
 from journal.deliveries import LEASE, Claim, Result
-from journal.documents import written
 from journal.subscriptions import Waiting
+from queries.documents import written
 from storage import leases
 
 AT_ONCE = 64  # attempts side by side

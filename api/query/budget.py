@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from time import monotonic
 
 from api.errors import ApiError
-from api.query.parsing import JoinQuery, Query
-from api.query.where import Condition, conditions
+from queries.filters import Condition, conditions
+from queries.parser import JoinQuery, Query
 
 MOST_SECRET = 1_500
 MOST_CUSTOMER = 100

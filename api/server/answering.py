@@ -1,6 +1,6 @@
 """What the answers of the Server API hold, for the OpenAPI document: a write answers documents as the queries do.
 
-The documents are made by `journal.documents`; a test holds each of these beside one that was made.
+The documents are made by `queries.documents`; a test holds each of these beside one that was made.
 """
 # ruff: noqa: N815  fields are named as on the wire
 # No `from __future__ import annotations`: the models are made in a loop.

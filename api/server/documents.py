@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from api import query
 from api.errors import validation_error
-from api.query import Query, Select
-from api.query.brackets import tree
-from api.query.where import ANYTHING, Condition
 from api.server.sending import LINES
 from api.server.writing import Document
 from journal.requests import Request
+from queries import parser, repository
+from queries.filters import ANYTHING, Condition
+from queries.parser import Query, Select
+from queries.querystring import tree
 
 
 def document(request: Request, collection: str, uuid: str, depth: int) -> Document:
     """The document of that id, which is there: the request wrote or locked it."""
-    found = query.document(request.conn, collection, uuid, depth)
+    found = repository.document(request.conn, collection, uuid, depth)
     if found is None:
         raise LookupError(f"{collection} {uuid} is gone within its own transaction")
     return found
@@ -26,7 +26,7 @@ def document(request: Request, collection: str, uuid: str, depth: int) -> Docume
 def documents(request: Request, collection: str, uuids: Sequence[str], depth: int) -> list[Document]:
     """The documents of those ids; no more statements than for one."""
     wanted = Query(where=Condition("id", "in", list(uuids)), limit=0, counted=False, depth=depth)
-    found: list[Document] = query.find(request.conn, collection, wanted)["docs"]
+    found: list[Document] = repository.find(request.conn, collection, wanted)["docs"]
     return found
 
 
@@ -36,7 +36,7 @@ def selection(query_string: str) -> Callable[[Request], list[str]]:
     With `limit`, as Payload's bulk update has it, the first so many of them in the order of `sort`.
     Errors: ApiError 400 where it selects without a condition, or is none; from what it returns, where it selects more.
     """
-    asked = query.parse(query_string)
+    asked = parser.parse(query_string)
     if asked.where == ANYTHING:
         raise validation_error([("where", "is missing: say which, such as ?where[orderNumber][equals]=261101000001")])
     limit = asked.limit if tree(query_string, ("limit",)).get("limit") else 0  # unlike a page's, it is none by default
@@ -52,6 +52,6 @@ def selection(query_string: str) -> Callable[[Request], list[str]]:
     )
 
     def select(request: Request) -> list[str]:
-        return [str(doc["id"]) for doc in query.find(request.conn, "orders", ids, most=LINES)["docs"]]
+        return [str(doc["id"]) for doc in repository.find(request.conn, "orders", ids, most=LINES)["docs"]]
 
     return select

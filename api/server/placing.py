@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import text
 
 from api.errors import ApiError, validation_error
-from api.query import Query, find_order
 from api.server.documents import document
 from api.server.sending import OrderProduct, ShippingAddress, Terms
 from api.server.writing import Document
@@ -18,6 +17,8 @@ from events.envelope import Envelope
 from events.money import MoneyError, check
 from journal.batch import Clash
 from journal.requests import Refused, Request, Step
+from queries.parser import Query
+from queries.repository import find_order
 
 CREATED = "Order successfully created."
 

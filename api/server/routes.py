@@ -9,8 +9,7 @@ from fastapi import Request as HttpRequest
 from starlette.responses import Response
 
 from api.paths import own_name
-from api.query import parameters
-from api.query.collections import COLLECTIONS
+from api.query import openapi_parameters
 from api.server import answering as a
 from api.server import backs, carts, catalogue, orders, parcels, payments
 from api.server import sending as s
@@ -18,6 +17,7 @@ from api.server.documents import selection
 from api.server.exact import ExactRoute
 from api.server.writing import REPLAYED, ByReader, BySecret
 from events.catalogue import Name
+from queries.schema import COLLECTIONS
 
 router = APIRouter(route_class=ExactRoute)
 
@@ -85,7 +85,7 @@ def update_order(id: Id, sent: s.UpdateOrder, write: BySecret) -> Response:
     return write.do(orders.update(write, id, sent.status))
 
 
-@writes("PATCH", "/api/orders", "Orders", a.OrdersChanged, query=parameters.selecting(COLLECTIONS["orders"]))
+@writes("PATCH", "/api/orders", "Orders", a.OrdersChanged, query=openapi_parameters.selecting(COLLECTIONS["orders"]))
 def update_orders(request: HttpRequest, sent: s.UpdateOrder, write: BySecret) -> Response:
     """Move all orders that `where` selects, such as `?where[orderNumber][equals]=261101000001`.
 

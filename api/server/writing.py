@@ -21,12 +21,12 @@ from api.auth import Caller
 from api.doors import Doors, doors_of
 from api.errors import ApiError, unavailable, validation_error
 from api.publisher import Publisher
-from api.query.parsing import MOST_DEPTH
 from api.server.exact import Sent
 from domain.ids import fresh
 from domain.outcome import DEAD
-from journal.documents import encode
 from journal.requests import Answer, Busy, KeyReused, Known, Refused, Request, Unfit, claim, keep, perform
+from queries.documents import encode
+from queries.parser import MOST_DEPTH
 from storage.clock import clock
 
 UPDATED = "Updated successfully."

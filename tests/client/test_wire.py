@@ -8,11 +8,11 @@ from urllib.parse import parse_qs, parse_qsl
 
 import pytest
 
-from api.query.brackets import tree
 from order_lifecycle_client import Order, OrderItem, generate_order_number
 from order_lifecycle_client.calling import partial
 from order_lifecycle_client.opening import host_of
 from order_lifecycle_client.wire import decode, encode, query_string, segment
+from queries.querystring import tree
 
 
 def test_keys_become_camel_case_however_deep_and_values_stay():

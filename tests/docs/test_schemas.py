@@ -11,11 +11,11 @@ import jsonschema_rs
 import pytest
 import schemathesis
 
-from api.query.collections import COLLECTIONS
 from cli.schema import Kind, document
 from events.catalogue import CATALOGUE
 from journal import changes
 from providers.payments.standard_webhooks import PAYMENTS
+from queries.schema import COLLECTIONS
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 KINDS: tuple[Kind, ...] = ("openapi", "asyncapi")

@@ -15,14 +15,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, text
 
-from api.query import Query, each
 from journal import batch as batches
 from journal import drain as drains
 from journal import sweep as sweeps
-from journal import timeline
 from journal.streams import Look
 from journal.sweep import sweep
 from journal.verify import verify
+from queries import timeline
+from queries.parser import Query
+from queries.repository import each
 from tests.builders import ORDER, confirmed, created, paid, scan, shipped, told
 from tests.large import large_life
 

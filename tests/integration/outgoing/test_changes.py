@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 from sqlalchemy import event as listening
 
-from journal import changes, documents, subscriptions
+from journal import changes, subscriptions
+from queries import documents
 from tests.builders import (
     ORDER,
     asked_back,

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.query import Query, count, find, find_by_id, find_order, parse
-from journal.documents import encode
+from queries.documents import encode
+from queries.parser import Query, parse
+from queries.repository import count, find, find_by_id, find_order
 from tests.integration.api.query.oracle import Oracle
 from tests.integration.api.query.world import CATALOGUE, CUSTOMERS, PREFIX, TABLES
 

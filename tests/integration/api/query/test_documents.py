@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import event
 
 from api.errors import ApiError
-from api.query import Query, count, document, find, find_by_id, find_order, parse
-from api.query.collections import COLLECTIONS
 from domain.ids import bare as bare_or_none
-from journal import documents
+from queries import documents
+from queries.parser import Query, parse
+from queries.repository import count, document, find, find_by_id, find_order
+from queries.schema import COLLECTIONS
 from storage.aggregates import peek
 from tests.integration.api.query.world import POINTS, TABLES
 

@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.errors import ApiError
-from api.query import count, find, find_by_id, parse
-from api.query.collections import COLLECTIONS
-from api.query.where import OPERATORS
-from journal.documents import encode
+from queries.documents import encode
+from queries.filters import OPERATORS
+from queries.parser import parse
+from queries.repository import count, find, find_by_id
+from queries.schema import COLLECTIONS
 
 FIELDS = [
     *sorted({name for of in COLLECTIONS.values() for name in of.fields}),

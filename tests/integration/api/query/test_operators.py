@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.query import Query, count, find, parse
+from queries.parser import Query, parse
+from queries.repository import count, find
 from tests.integration.api.query.conftest import bracketed
 from tests.integration.api.query.oracle import Oracle
 from tests.integration.api.query.world import CUSTOMERS, TABLES

@@ -14,10 +14,10 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.doors import open_doors
-from api.query import finding, routes
-from api.query.collections import ALIASES, COLLECTIONS
 from events.envelope import Envelope
 from journal.append import append
+from queries import read_endpoints, repository
+from queries.schema import ALIASES, COLLECTIONS
 from settings.environment import read
 from storage import keys
 from tests.builders import CARRIER, asked_back, created, later, line, paid, shipped, told
@@ -150,9 +150,9 @@ def test_the_timeline_is_paged_newest_last(asking):
 def test_a_timeline_that_is_too_long_for_one_answer_is_paged(asking, monkeypatch):
     id = asking.docs("/api/orders?where[orderNumber][equals]=N1")[0]["id"]
     total = asking.get(f"/api/orders/{id}/timeline").json()["totalDocs"]
-    monkeypatch.setattr(routes, "MOST_ALL", total)
+    monkeypatch.setattr(read_endpoints, "MOST_ALL", total)
     assert len(asking.docs(f"/api/orders/{id}/timeline?limit=0")) == total
-    monkeypatch.setattr(routes, "MOST_ALL", total - 1)
+    monkeypatch.setattr(read_endpoints, "MOST_ALL", total - 1)
     refused = asking.get(f"/api/orders/{id}/timeline?limit=0")
     assert refused.status_code == 400
     assert "page=2" in refused.json()["errors"][0]["message"]
@@ -197,14 +197,14 @@ def test_a_long_query_by_post(asking):
 
 def test_an_answer_is_of_one_instant(asking, monkeypatch):
     """What another commits between two statements of an answer does not show in it."""
-    count = finding._count
+    count = repository._count
 
     def late(conn, *rest):
         with asking.engine.begin() as other:
             other.execute(text("update orders set placed_at = placed_at + interval '1 day', customer = 'c-9'"))
         return count(conn, *rest)
 
-    monkeypatch.setattr(finding, "_count", late)
+    monkeypatch.setattr(repository, "_count", late)
     found = asking.get("/api/orders?where[customer][in]=c-1,c-2&limit=1").json()
     assert (len(found["docs"]), found["totalDocs"]) == (1, 2)
     assert asking.docs("/api/orders?where[customer][in]=c-1,c-2&limit=0") == []

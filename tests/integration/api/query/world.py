@@ -1,6 +1,6 @@
 """A made-up shop, written straight into the tables and kept beside them as documents: what an oracle looks at.
 
-Nothing here uses the query API or `journal.documents`: documents are made by hand, from the same values as rows.
+Nothing here uses the query API or `queries.documents`: documents are made by hand, from the same values as rows.
 Three customers' orders, orders of nobody, and hidden orders (status new) with everything hanging on them.
 """
 

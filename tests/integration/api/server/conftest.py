@@ -123,8 +123,8 @@ class Shop:
 
     def order(self, order: Any) -> Any:
         """The order as it stands, with all that hangs on it."""
-        from api.query import document
         from domain.ids import bare
+        from queries.repository import document
 
         with self.doors.reader.connect() as conn:
             found = document(conn, "orders", bare(order["id"]) or "", depth=1)

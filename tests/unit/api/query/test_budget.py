@@ -7,9 +7,9 @@ import pytest
 from api.errors import ApiError
 from api.inbound import arrivals
 from api.inbound.arrivals import ADDRESSES, BURST, PER_S, Arrivals
-from api.query import budget
 from api.query.budget import MOST_CUSTOMER, MOST_SECRET, SHARE_S, WINDOW_S, Budgets, check, cost
-from api.query.parsing import parse
+from queries import budget
+from queries.parser import parse
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from api.query.collections import COLLECTIONS
-from api.query.parameters import conditions, parameters, selecting
-from api.query.parsing import JoinQuery, parse
-from api.query.where import OPERATORS
+from api.query.openapi_parameters import conditions, parameters, selecting
+from queries.filters import OPERATORS
+from queries.parser import JoinQuery, parse
+from queries.schema import COLLECTIONS
 
 
 def test_every_operator_is_described():
@@ -43,7 +43,7 @@ def test_a_join_of_which_nothing_is_said_is_there():
 
 @pytest.mark.parametrize("number", ["1.7976931348623157e308", "5e-324", "-1e300", "0.1"])
 def test_every_number_of_javascript_can_be_asked_for(number):
-    from api.query.collections import Kind
-    from api.query.values import single
+    from queries.coercion import single
+    from queries.schema import Kind
 
     assert float(single(number, Kind.NUMBER, "totalAmount")) == float(number)

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from api.errors import ApiError
-from api.query import JoinQuery, Query, Select, parse
-from api.query.where import ANYTHING, Condition, Every, Some
+from queries.filters import ANYTHING, Condition, Every, Some
+from queries.parser import JoinQuery, Query, Select, parse
 
 
 def refused(query: str) -> list[dict[str, str]]:

@@ -1,7 +1,7 @@
 """GET /api/{collection}, /{collection}/count and /{collection}/{id}, and what only orders have.
 
 An answer is of one instant: all its statements see one snapshot. A document that is not there and one that the
-caller may not see are the same 404. Everything refused is a 400 that names the field (`api/query/parsing.py`).
+caller may not see are the same 404. Everything refused is a 400 that names the field (`queries/parser.py`).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from api.auth import Caller, reader
 from api.doors import doors_of
 from api.errors import ApiError
 from api.paths import own_name
-from api.query import describing, parameters
+from api.query import openapi_parameters, openapi_schemas
 from api.query.budget import CUSTOMER_S, Budgets, check
-from api.query.collections import ALIASES, COLLECTIONS, Collection, Kind
-from api.query.finding import MOST_ALL, count, find, find_by_id, find_order, visible_id
-from api.query.parsing import Query, parse
-from journal import timeline
-from journal.documents import answer
+from queries import timeline
+from queries.documents import answer
+from queries.parser import Query, parse
+from queries.repository import MOST_ALL, count, find, find_by_id, find_order, visible_id
+from queries.schema import ALIASES, COLLECTIONS, Collection, Kind
 
 SECRET_ONLY = ("data", "detail")  # of a timeline: bodies and messages are for the shop
 Reader = Annotated[Caller, Depends(reader)]
@@ -153,14 +153,14 @@ def _add(
 def _add_collection(path: str, of: Collection, *, alias: bool) -> None:
     """Its three routes; what is fixed comes before the id."""
     name = path.replace("-", "_")
-    document = describing.reference(of)
+    document = openapi_schemas.reference(of)
     _add(
         path,
         _finder(of.name),
         f"find_{name}",
         f"Find {path}",
-        describing.list_schema(document),
-        parameters.parameters(of, many=True),
+        openapi_schemas.list_schema(document),
+        openapi_parameters.parameters(of, many=True),
         alias=alias,
     )
     _add(
@@ -168,8 +168,8 @@ def _add_collection(path: str, of: Collection, *, alias: bool) -> None:
         _counter(of.name),
         f"count_{name}",
         f"Count {path}",
-        describing.COUNT,
-        parameters.parameters(of, many=True, counting=True),
+        openapi_schemas.COUNT,
+        openapi_parameters.parameters(of, many=True, counting=True),
         alias=alias,
     )
     _add(
@@ -178,7 +178,7 @@ def _add_collection(path: str, of: Collection, *, alias: bool) -> None:
         f"find_{name}_by_id",
         f"One of {path} by its id",
         document,
-        parameters.parameters(of, many=False),
+        openapi_parameters.parameters(of, many=False),
         absent=True,
         alias=alias,
     )
@@ -190,8 +190,8 @@ _add(
     find_order_by_number,
     "find_order_by_number",
     "An order by its number",
-    describing.reference(_ORDERS),
-    parameters.parameters(_ORDERS, many=False),
+    openapi_schemas.reference(_ORDERS),
+    openapi_parameters.parameters(_ORDERS, many=False),
     absent=True,
 )
 _add(
@@ -199,8 +199,8 @@ _add(
     find_order_timeline,
     "find_order_timeline",
     "What happened to an order",
-    describing.list_schema(describing.HAPPENING),
-    parameters.pages(),
+    openapi_schemas.list_schema(openapi_schemas.HAPPENING),
+    openapi_parameters.pages(),
     absent=True,
 )
 for _collection in COLLECTIONS.values():

@@ -42,9 +42,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import TypeEngine
 
-from api.query.brackets import wrong
-from api.query.collections import Kind
-from api.query.values import NOTHING, several, single, truth
+from queries.coercion import NOTHING, several, single, truth
+from queries.querystring import wrong
+from queries.schema import Kind
 
 MOST_WORDS = 20  # of one like
 MILLISECOND = timedelta(milliseconds=1)

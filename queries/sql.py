@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, Text, and_, any_, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from api.query.collections import COLLECTIONS, Collection, Join, Who
-from api.query.compiling import condition, ordering
-from api.query.parsing import JoinQuery, Query
-from api.query.where import ANYTHING
+from queries.compiler import condition, ordering
+from queries.filters import ANYTHING
+from queries.parser import JoinQuery, Query
+from queries.schema import COLLECTIONS, Collection, Join, Who
 from storage import tables
 
 PLAIN, FIRST, WHOLE = Query(), JoinQuery(), JoinQuery(limit=0)  # what is asked for where the query says nothing

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, TextClause, text
 
 from domain.ids import bare
 from domain.outcome import REASONS
-from journal.documents import Document
+from queries.documents import Document
 
 WAITING = "waiting"  # accepted, and not decided yet
 

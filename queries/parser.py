@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from api.query.brackets import tree, wrong
-from api.query.where import ANYTHING, Where, where_of
+from queries.filters import ANYTHING, Where, where_of
+from queries.querystring import tree, wrong
 
 LIMIT = 10  # documents a page, and of a join, unless the query says
 MOST_LIMIT = 1_000

@@ -1,6 +1,6 @@
 """The collections as a table: which field is which column, what it points at, and who may see a row.
 
-To show a new field, add a line here (and in `journal.documents`, which makes the document). An order that was
+To show a new field, add a line here (and in `queries.documents`, which makes the document). An order that was
 named but not created yet has no `placed_at`: it is hidden here, with everything that hangs on it.
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Table, exists, true
 
-from journal import documents
-from journal.documents import Document
+from queries import documents
+from queries.documents import Document
 from storage import tables
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.query.collections import COLLECTIONS, Collection, Field, Join, Kind
+from queries.schema import COLLECTIONS, Collection, Field, Join, Kind
 
 Schema = dict[str, Any]
 

@@ -17,16 +17,16 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from api.errors import ApiError
-from api.query import statements
-from api.query.brackets import wrong
-from api.query.collections import COLLECTIONS, Collection, Join, collection_of
-from api.query.compiling import condition, ordering
-from api.query.parsing import JoinQuery, Query
-from api.query.parsing import Select as Selected
-from api.query.statements import FIRST, PLAIN, WHOLE, brought
-from api.query.values import NOTHING, single
 from domain.ids import shown
-from journal.documents import Document, answer, join
+from queries import sql
+from queries.coercion import NOTHING, single
+from queries.compiler import condition, ordering
+from queries.documents import Document, answer, join
+from queries.parser import JoinQuery, Query
+from queries.parser import Select as Selected
+from queries.querystring import wrong
+from queries.schema import COLLECTIONS, Collection, Join, collection_of
+from queries.sql import FIRST, PLAIN, WHOLE, brought
 
 MOST_ALL = 10_000  # documents that one answer without pages holds
 AT_ONCE = 500  # documents in memory where all are gone through
@@ -42,7 +42,7 @@ def find(
     """
     of = collection_of(collection)
     matching = _matching(of, query, customer)
-    statement = statements.rows(of.name, brought(of, query, query.depth), customer is not None).where(matching)
+    statement = sql.rows(of.name, brought(of, query, query.depth), customer is not None).where(matching)
     statement = statement.order_by(*ordering(of, of.table, query.sort, customer))
     if query.limit:
         statement = statement.limit(query.limit).offset((query.page - 1) * query.limit)
@@ -65,7 +65,7 @@ def each(
     Errors: as `find`.
     """
     of = collection_of(collection)
-    statement = statements.rows(of.name, brought(of, query, query.depth), customer is not None)
+    statement = sql.rows(of.name, brought(of, query, query.depth), customer is not None)
     statement = statement.where(_matching(of, query, customer))
     statement = statement.order_by(*ordering(of, of.table, query.sort, customer))
     reader = _Documents(conn, customer)
@@ -112,7 +112,7 @@ def visible_id(conn: Connection, collection: str, id: str, customer: str | None 
     wanted = _key(of, id)
     if wanted is None:
         return None
-    statement = select(of.table.c.id).where(of.table.c.id == wanted, statements.visible(of.name, customer is not None))
+    statement = select(of.table.c.id).where(of.table.c.id == wanted, sql.visible(of.name, customer is not None))
     found: str | None = conn.execute(statement, {"customer": customer}).scalar_one_or_none()
     return found
 
@@ -129,13 +129,13 @@ def _key(of: Collection, id: str) -> str | None:
 
 
 def _matching(of: Collection, query: Query, customer: str | None) -> ColumnElement[bool]:
-    return and_(statements.visible(of.name, customer is not None), condition(of, of.table, query.where, customer))
+    return and_(sql.visible(of.name, customer is not None), condition(of, of.table, query.where, customer))
 
 
 def _one(
     conn: Connection, of: Collection, column: str, value: str, query: Query, customer: str | None
 ) -> Document | None:
-    statement = statements.one(of.name, column, brought(of, query, query.depth), customer is not None)
+    statement = sql.one(of.name, column, brought(of, query, query.depth), customer is not None)
     rows = conn.execute(statement, {"value": value, "customer": customer}).all()
     return _Documents(conn, customer).of(of, rows, query.depth, query)[0] if rows else None
 
@@ -202,7 +202,7 @@ class _Documents:
         of = COLLECTIONS[each.collection]
         first = (asked.page - 1) * asked.limit
         told = {"owners": list(owners), "first": first, "last": first + asked.limit, "customer": self.customer}
-        rows = self.conn.execute(statements.joined(each, asked, self.customer, whole), told).all()
+        rows = self.conn.execute(sql.joined(each, asked, self.customer, whole), told).all()
         page = [row for row in rows if row.n > first]
         docs = self.of(of, page, max(depth - 1, 0), inside=True) if whole else [shown(of.name, row.id) for row in page]
         held: dict[str, list[Any]] = {owner: [] for owner in owners}
@@ -224,7 +224,7 @@ class _Documents:
 
     def _by_id(self, of: Collection, ids: Sequence[str], depth: int) -> dict[str, Document]:
         told = {"ids": list(ids), "customer": self.customer}
-        rows = self.conn.execute(statements.by_ids(of.name, self.customer is not None, depth), told).all()
+        rows = self.conn.execute(sql.by_ids(of.name, self.customer is not None, depth), told).all()
         return dict(zip([row.id for row in rows], self.of(of, rows, depth), strict=True))
 
 

@@ -2,7 +2,7 @@
 
 Grammar, as in Payload: `{field: {operator: value}}`, several fields or operators at a level all hold; `and` and `or`
 take lists of the same, and one that is empty says nothing. Fields are checked where the collection is known
-(`api/query/compiling.py`).
+(`queries/compiler.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from api.query.brackets import MOST_TEXT, wrong
+from queries.querystring import MOST_TEXT, wrong
 
 OPERATORS = (
     "equals", "not_equals", "in", "not_in", "all", "exists", "greater_than", "greater_than_equal",

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.query.collections import COLLECTIONS, Collection, Kind
-from api.query.describing import Schema, singular
-from api.query.finding import MOST_ALL
-from api.query.operators import MOST_WORDS
-from api.query.parsing import LIMIT, MOST_DEPTH, MOST_LIMIT, MOST_PAGE
-from api.query.where import MOST_CONDITIONS, MOST_VALUES
+from api.query.openapi_schemas import Schema, singular
+from queries.filters import MOST_CONDITIONS, MOST_VALUES
+from queries.operators import MOST_WORDS
+from queries.parser import LIMIT, MOST_DEPTH, MOST_LIMIT, MOST_PAGE
+from queries.repository import MOST_ALL
+from queries.schema import COLLECTIONS, Collection, Kind
 
 EXAMPLE = {"createdAt": {"greater_than": "2026-01-01T00:00:00.000Z"}}
 BOOLEAN: Schema = {"type": "boolean"}

@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, and_, exists, or_, select, true
 
-from api.query.brackets import wrong
-from api.query.collections import COLLECTIONS, Collection, Kind, Who
-from api.query.operators import Asked, asked
-from api.query.where import Condition, Every, Where
+from queries.filters import Condition, Every, Where
+from queries.operators import Asked, asked
+from queries.querystring import wrong
+from queries.schema import COLLECTIONS, Collection, Kind, Who
 from storage import tables
 
 Ask = Callable[[ColumnElement[Any], Kind, bool], Asked]

@@ -11,9 +11,9 @@ from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Any
 
-from api.query.brackets import wrong
-from api.query.collections import Kind
 from domain.ids import bare
+from queries.querystring import wrong
+from queries.schema import Kind
 
 MOST_DIGITS = 40  # of a number
 MOST_POWER = 400  # of ten that a number is: all that JavaScript has fit
