@@ -13,9 +13,9 @@ from rich.syntax import Syntax
 from cli.options import err, out, print_json
 from cli.showing import put, table, time_of
 from domain.ids import shown
-from journal import dead_letters
-from journal.dead_letters import Done, Letter
-from journal.inbox import GivenUp
+from operations import dead_letters
+from operations.dead_letters import Done, Letter
+from outbound.payment_lookups import GivenUp
 
 
 def ref_of(letter: Letter) -> str:

@@ -35,8 +35,9 @@ from cli.opening import open_shop, workers_alive
 from cli.options import Data, Json, Problem, actor, err, out, print_json
 from cli.showing import put, table, time_of
 from domain.ids import bare, shown
-from journal import dead_letters, effects, inbox
-from journal.dead_letters import DeadLetterError, LetterUnknown, NameAmbiguous
+from operations import dead_letters
+from operations.dead_letters import DeadLetterError, LetterUnknown, NameAmbiguous
+from outbound import payment_lookups, refunds
 from storage.clock import clock
 from workers.parts import Parts
 
@@ -88,7 +89,7 @@ def list_(
     moment = _since(since)
     with _letters(data) as (_, conn):
         letters = dead_letters.list_open(conn, type=type, reason=reason, since=moment, limit=limit)
-        webhooks = inbox.given_up(conn, type=type, since=moment, limit=limit) if reason is None else []
+        webhooks = payment_lookups.given_up(conn, type=type, since=moment, limit=limit) if reason is None else []
         waiting = []
         if type in (None, "Refund") and reason is None and since is None:
             waiting = [row._asdict() for row in conn.execute(_WAITING_EFFECTS, {"most": limit})]
@@ -223,13 +224,13 @@ def replay(refs: Refs, data: Data = None, json: Json = False) -> None:
     with _letters(data) as (opened, _):
         released: list[str] = []
         with opened.engine.begin() as conn:
-            asked = inbox.ask_again(conn, _numbers(refs), actor())
+            asked = payment_lookups.ask_again(conn, _numbers(refs), actor())
             _refuse_ambiguous(conn, asked)
             refs = _without(refs, asked)
             staff = _staff(conn, refs)
             done = dead_letters.replay(conn, [ref for ref in refs if bare(ref) not in staff], actor())
             for effect_id in staff:
-                if effects.release(conn, effect_id, actor()):
+                if refunds.release(conn, effect_id, actor()):
                     released.append(shown("effects", effect_id))
         opened.streams.publish(done.entries)
         _say_if_nobody_works(opened)
@@ -246,7 +247,7 @@ def discard(
     """Give dead letters up for good: their events end as ignored, with the reason `discarded`; webhooks are let be."""
     with _letters(data) as (opened, _), opened.engine.begin() as conn:
         why = why or f"discarded by {actor()}"
-        let_be = inbox.discard(conn, _numbers(refs), actor(), why)
+        let_be = payment_lookups.discard(conn, _numbers(refs), actor(), why)
         _refuse_ambiguous(conn, let_be)
         refs = _without(refs, let_be)
         staff = _staff(conn, refs)

@@ -21,13 +21,13 @@ from cli.opening import open_shop
 from cli.options import Data, Json, Problem, actor, err, out, print_json
 from cli.showing import put, table, time_of
 from domain.ids import bare, fresh, shown
-from journal import deliveries as stored
-from journal import subscriptions
 from journal.changes import COLLECTIONS, OPERATIONS
-from journal.deliveries import DEAD, STATES, Delivery
-from journal.subscriptions import DISABLED, Subscription, SubscriptionError
+from outbound.webhooks import deliveries as stored
+from outbound.webhooks import subscriptions
+from outbound.webhooks.deliveries import DEAD, STATES, Delivery
 from outbound.webhooks.sender import Sender
 from outbound.webhooks.ssrf_guard import Forbidden
+from outbound.webhooks.subscriptions import DISABLED, Subscription, SubscriptionError
 from queries.documents import written
 from storage.clock import clock
 from workers.parts import Parts

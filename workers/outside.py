@@ -9,7 +9,8 @@ from random import random
 from typing import Any
 
 from events.money import Money
-from journal import dispatch, effects, inbox, tracking
+from outbound import payment_lookups, refunds, tracking
+from outbound.webhooks import dispatcher
 from outbound.webhooks.sender import Sender
 from providers import carriers as parcels
 from providers import payments
@@ -27,14 +28,14 @@ def carriers(settings: Settings) -> dict[str, tracking.Carrier]:
     return {name: _carrier(name, url) for name, url in settings.carriers.items()}
 
 
-def refund_provider(settings: Settings) -> effects.Provider | None:
+def refund_provider(settings: Settings) -> refunds.Provider | None:
     """Who gives money back, None where `ORDERS_REFUND_URL` names nobody."""
     return None if settings.refund_url is None else _provider(settings.refund_url)
 
 
-def payment_sources(settings: Settings) -> dict[str, inbox.Provider]:
+def payment_sources(settings: Settings) -> dict[str, payment_lookups.Provider]:
     """Whom thin webhooks may come from, by name, ready to be asked."""
-    found: dict[str, inbox.Provider] = {}
+    found: dict[str, payment_lookups.Provider] = {}
     if settings.webhook_secrets["portone"]:
         found["portone"] = _portone(settings.portone_api_url, settings.portone_api_key)
     if settings.toss_api_key is not None:
@@ -42,7 +43,7 @@ def payment_sources(settings: Settings) -> dict[str, inbox.Provider]:
     return found
 
 
-def webhooks(settings: Settings) -> dispatch.Sender:
+def webhooks(settings: Settings) -> dispatcher.Sender:
     """Who posts to subscribers."""
     return _sender(settings.webhooks_allow_private)
 
@@ -53,14 +54,14 @@ class Source:
     def __init__(self, source: payments.PaymentSource) -> None:
         self._source = source
 
-    def ask(self, kind: str, time: datetime, data: Mapping[str, Any]) -> inbox.Payment:
+    def ask(self, kind: str, time: datetime, data: Mapping[str, Any]) -> payment_lookups.Payment:
         """How the payment of a thin webhook stands; raises inbox.NoAnswer or inbox.NotTold."""
         try:
             return self._source.ask(kind, time, data)
         except payments.NoAnswer as error:
-            raise inbox.NoAnswer(str(error), error.retry_after) from error
+            raise payment_lookups.NoAnswer(str(error), error.retry_after) from error
         except payments.NotTold as error:
-            raise inbox.NotTold(str(error)) from error
+            raise payment_lookups.NotTold(str(error)) from error
 
 
 class Polled:
@@ -97,23 +98,23 @@ class Refunds:
         """The provider's."""
         return self._provider.name
 
-    def refund(self, payment_id: str, amount: Money, idempotency_key: str) -> effects.Made:
+    def refund(self, payment_id: str, amount: Money, idempotency_key: str) -> refunds.Made:
         """Give `amount` back, once a key; raises effects.Refused, NotMade or Unknown."""
         try:
             return self._provider.refund(payment_id, amount, idempotency_key)
         except payments.RefundRefused as error:
-            raise effects.Refused(str(error)) from error
+            raise refunds.Refused(str(error)) from error
         except payments.RefundNotMade as error:
-            raise effects.NotMade(str(error)) from error
+            raise refunds.NotMade(str(error)) from error
         except payments.RefundError as error:
-            raise effects.Unknown(str(error)) from error
+            raise refunds.Unknown(str(error)) from error
 
-    def refunded(self, payment_id: str) -> effects.Made | None:
+    def refunded(self, payment_id: str) -> refunds.Made | None:
         """What went back so far; raises effects.Unknown."""
         try:
             return self._provider.refunded(payment_id)
         except payments.RefundError as error:
-            raise effects.Unknown(str(error)) from error
+            raise refunds.Unknown(str(error)) from error
 
 
 @cache

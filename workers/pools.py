@@ -15,8 +15,8 @@ import os
 from collections.abc import Sequence
 from typing import cast
 
-from journal.effects import AT_ONCE as REFUNDS_AT_ONCE
 from journal.streams import DRAIN
+from outbound.refunds import AT_ONCE as REFUNDS_AT_ONCE
 from settings.environment import Settings
 from workers import tasks
 from workers.app import app

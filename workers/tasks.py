@@ -12,9 +12,11 @@ from typing import Any
 import redis
 from sqlalchemy.exc import DBAPIError
 
-from journal import deliveries, dispatch, effects, inbox, relay, requests, sweep, timers, tracking
+from journal import relay, requests, sweep, timers
 from journal.batch import Clash, is_of_the_moment
 from journal.streams import DRAIN
+from outbound import payment_lookups, refunds, tracking
+from outbound.webhooks import deliveries, dispatcher
 from settings.environment import Settings
 from storage import clock as clocks
 from storage.clock import clock
@@ -144,7 +146,7 @@ def make_refunds(here: opening.Parts, whom: str) -> None:
     provider = outside.refund_provider(here.settings)
     if provider is not None:
         raised = "staff" if here.settings.policy.refunds == "staff" else "due"
-        effects.run_due(here.engine, here.streams, here.shop.shards, provider, clock(), raised=raised)
+        refunds.run_due(here.engine, here.streams, here.shop.shards, provider, clock(), raised=raised)
 
 
 @chore("orders.inbox")
@@ -153,7 +155,7 @@ def ask_providers(here: opening.Parts, whom: str) -> None:
     source = outside.payment_sources(here.settings).get(whom)
     if source is not None:
         patience = here.settings.policy.parked_for
-        inbox.run_due(here.engine, here.streams, here.shop.shards, {whom: source}, patience, clock())
+        payment_lookups.run_due(here.engine, here.streams, here.shop.shards, {whom: source}, patience, clock())
 
 
 @chore("orders.tracking")
@@ -168,7 +170,7 @@ def poll_carriers(here: opening.Parts, whom: str) -> None:
 @chore("orders.webhooks")
 def send_webhooks(here: opening.Parts, whom: str) -> None:
     """Tell subscribers what changed."""
-    dispatch.run_due(here.engine, outside.webhooks(here.settings), clock())
+    dispatcher.run_due(here.engine, outside.webhooks(here.settings), clock())
 
 
 @chore("orders.tidy")

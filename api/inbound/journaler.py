@@ -23,11 +23,11 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from api.errors import ApiError, unavailable
 from api.publisher import Publisher
 from events.envelope import Envelope
-from journal import inbox
 from journal.append import append
 from journal.batch import is_of_the_moment
 from journal.entries import Entry
-from journal.told import known
+from outbound import payment_lookups
+from outbound.payment_reconciler import known
 from providers.webhook_verification import Notice
 from storage.clock import clock
 
@@ -182,17 +182,19 @@ class Journaler:
                 verdicts.append(Verdict.NEW)
                 if one.notice.thin:
                     notice = one.notice
-                    thin.append(inbox.Webhook(one.provider, seqs[_key(envelope)], notice.payment, notice.unsigned))
-        inbox.enter(conn, thin, clock())
+                    thin.append(
+                        payment_lookups.Webhook(one.provider, seqs[_key(envelope)], notice.payment, notice.unsigned)
+                    )
+        payment_lookups.enter(conn, thin, clock())
         return verdicts, appended.new
 
 
 def _strangers(conn: Connection, group: Sequence[_Waiting]) -> set[int]:
     """Those of a group that anybody may have sent, about payments that nobody knows, where enough of such wait."""
     unsigned = [one for one in group if one.notice.thin and one.notice.unsigned]
-    full = {provider for provider in {one.provider for one in unsigned} if inbox.is_full(conn, provider)}
+    full = {provider for provider in {one.provider for one in unsigned} if payment_lookups.is_full(conn, provider)}
     doubtful = {id(one): _names(one.notice.envelope) for one in unsigned if one.provider in full}
-    known_names = inbox.names_known(conn, {name for names in doubtful.values() for name in names})
+    known_names = payment_lookups.names_known(conn, {name for names in doubtful.values() for name in names})
     return {each for each, names in doubtful.items() if not names & known_names}
 
 

@@ -6,7 +6,7 @@ Signatures are those of support.easypost.com, "Webhook HMAC Validation", and of 
 Fields and statuses: docs.easypost.com, "Trackers" and "Events".
 
 Each webhook repeats the whole history of its parcel. The newest scan is what was delivered; the earlier ones come
-along and are taken where they are new. A scan is one event, as when a carrier is polled (journal/tracking.py): its id
+along and are taken where they are new. A scan is one event, as when a carrier is polled (outbound/tracking.py): its id
 follows from the parcel and what was scanned when, so that it is the same in every webhook.
 """
 

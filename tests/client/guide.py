@@ -21,8 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from embedded import servers
-from journal import dispatch, subscriptions
 from order_lifecycle_client import create_server_client, generate_order_number
+from outbound.webhooks import dispatcher, subscriptions
 from outbound.webhooks.sender import Sender
 from storage.migrate import upgrade
 from tests.client.serving import Serving, serving
@@ -147,7 +147,7 @@ class Told:
             _until_open(port)
             self._change_an_order()
             sender = Sender(allow_private=True)
-            while dispatch.run_due(engine, sender, datetime.now(UTC), 1.0):
+            while dispatcher.run_due(engine, sender, datetime.now(UTC), 1.0):
                 pass  # of one order's changes the next follows when the one before was taken
             assert receiver.stdout is not None
             return receiver.stdout.readline() + receiver.stdout.readline()

@@ -15,8 +15,8 @@ import psutil
 import psycopg
 from sqlalchemy import text
 
-from journal import subscriptions
 from journal.drain import LOCK_SPACE
+from outbound.webhooks import subscriptions
 from tests.faults.fault import FROZEN_BOUND_S, ORDER, PROVIDER, SHARD, Aim, Fault
 from tests.faults.gauge import EVERY_S, oldest_untold_s
 from tests.faults.hosts import ends_of

@@ -29,7 +29,8 @@ from cli.doctor import sessions, workers
 from cli.doctor.check import OK, PROBLEM, Check, Place
 from cli.doctor.command import examine
 from embedded.valkey import Valkey
-from journal import backoff, dispatch, effects, inbox, subscriptions, tracking
+from outbound import backoff, payment_lookups, refunds, tracking
+from outbound.webhooks import dispatcher, subscriptions
 from outbound.webhooks.sender import Sender
 from settings.environment import read
 from tests.blocking import wait_until_blocked
@@ -384,7 +385,7 @@ class Provider:
 
     def refund(self, payment_id: str, amount: Any, idempotency_key: str) -> Any:
         if not self.answers:
-            raise effects.NotMade("bank: HTTP 503")
+            raise refunds.NotMade("bank: HTTP 503")
         return Refund(f"re-{payment_id}", amount.amount)
 
     def refunded(self, payment_id: str) -> None:
@@ -405,7 +406,7 @@ def test_refunds_that_the_provider_does_not_make(sound):
     sound.shop.tell(replace(canceled(), subject=number))
 
     def make(now: datetime) -> None:
-        effects.run_due(opened.engine, opened.streams, opened.shop.shards, provider, now)
+        refunds.run_due(opened.engine, opened.streams, opened.shop.shards, provider, now)
         sound.shop.work()
 
     make(datetime.now(UTC))
@@ -441,7 +442,7 @@ def test_a_refund_that_was_given_up(sound):
     place = sound.with_settings(refund_url="http://bank.example")
 
     def make(now: datetime) -> None:
-        effects.run_due(opened.engine, opened.streams, opened.shop.shards, provider, now)
+        refunds.run_due(opened.engine, opened.streams, opened.shop.shards, provider, now)
         sound.shop.work()
 
     for attempt in range(backoff.MAX_ATTEMPTS):
@@ -465,7 +466,7 @@ def test_a_subscriber_that_takes_nothing_for_a_day(sound):
             subscriptions.add(conn, receiver.url, ["orders"], ["create", "update"], "test", datetime.now(UTC))
         sound.order()
         sender = Sender(True)
-        dispatch.run_due(opened.engine, sender, datetime.now(UTC))
+        dispatcher.run_due(opened.engine, sender, datetime.now(UTC))
         sound.shop.do("update subscriptions set failing_since = now() - interval '1 day'")
         check = sound.line("webhooks")
         assert check.level == PROBLEM
@@ -473,7 +474,7 @@ def test_a_subscriber_that_takes_nothing_for_a_day(sound):
             assert part in check.says
         receiver.decide = lambda post: 200  # mended
         assert sound.run(*quoted(check, "orders webhooks replay").split()[1:]) == 0
-        dispatch.run_due(opened.engine, sender, datetime.now(UTC) + HOUR)  # no lease is longer
+        dispatcher.run_due(opened.engine, sender, datetime.now(UTC) + HOUR)  # no lease is longer
         assert sound.line("webhooks").level == OK
     sound.shop.do("delete from deliveries; delete from subscriptions")
 
@@ -523,8 +524,8 @@ class Source:
 
     def ask(self, kind: str, time: datetime, data: Any) -> Any:
         if not self.answers:
-            raise inbox.NoAnswer("toss: HTTP 401", None)
-        raise inbox.NotTold("toss: nothing of ours")
+            raise payment_lookups.NoAnswer("toss: HTTP 401", None)
+        raise payment_lookups.NotTold("toss: nothing of ours")
 
 
 def test_a_payment_that_is_asked_for_in_vain(sound):
@@ -537,11 +538,13 @@ def test_a_payment_that_is_asked_for_in_vain(sound):
         "select gen_random_uuid(), 'toss', max(seq), now() - interval '1 hour' from journal"
     )
     for attempt in range(outside_looks.FAILURES):
-        inbox.run_due(opened.engine, opened.streams, 64, {"toss": source}, None, datetime.now(UTC) + attempt * HOUR)
+        payment_lookups.run_due(
+            opened.engine, opened.streams, 64, {"toss": source}, None, datetime.now(UTC) + attempt * HOUR
+        )
     check = sound.line("webhooks in", place)
     assert (check.level, "toss: HTTP 401" in check.says, "1 h" in check.says) == (PROBLEM, True, True), check
     assert "asked again by itself" in check.remedy
     source.answers = True
-    inbox.run_due(opened.engine, opened.streams, 64, {"toss": source}, None, datetime.now(UTC) + 9 * HOUR)
+    payment_lookups.run_due(opened.engine, opened.streams, 64, {"toss": source}, None, datetime.now(UTC) + 9 * HOUR)
     assert sound.line("webhooks in", place).level in (OK, PROBLEM)
     sound.shop.do("delete from inbox")

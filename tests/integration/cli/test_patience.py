@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from journal import effects
+from outbound import refunds
 from tests.builders import canceled, created, paid, told
 from tests.integration.cli.test_doctor_cures import Provider
 
@@ -78,7 +78,7 @@ def test_refunds_that_fail_again_and_again_end_it_with_the_last_answer(served, o
     def refund() -> None:  # as the chore does, but does not wait between the tries
         while not over.wait(0.02):
             served.do("update effects set next_at = now() where state = 'due'")
-            effects.run_due(opened.engine, opened.streams, opened.shop.shards, provider, datetime.now(UTC))
+            refunds.run_due(opened.engine, opened.streams, opened.shop.shards, provider, datetime.now(UTC))
 
     thread = threading.Thread(target=refund, daemon=True)
     thread.start()

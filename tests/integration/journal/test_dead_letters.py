@@ -14,19 +14,9 @@ from sqlalchemy import text
 from domain.ids import shown
 from domain.policy import Policy
 from events.envelope import Envelope
-from journal import dead_letters
 from journal.account import account
 from journal.append import append
 from journal.batch import Shop
-from journal.dead_letters import (
-    Done,
-    EditRefused,
-    LetterClosed,
-    LetterUnknown,
-    NameAmbiguous,
-    list_open,
-    list_parked,
-)
 from journal.drain import Drain
 from journal.entries import shard_of
 from journal.policies import policy_id
@@ -35,6 +25,16 @@ from journal.streams import Streams
 from journal.streams import connect as connect_redis
 from journal.sweep import sweep
 from journal.verify import verify
+from operations import dead_letters
+from operations.dead_letters import (
+    Done,
+    EditRefused,
+    LetterClosed,
+    LetterUnknown,
+    NameAmbiguous,
+    list_open,
+    list_parked,
+)
 from storage.engine import connect
 from tests.conftest import SHARDS
 

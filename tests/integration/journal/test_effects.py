@@ -17,14 +17,14 @@ import pytest
 
 from domain.ids import shown
 from events.money import Money
-from journal import backoff, effects
+from outbound import backoff, refunds
 from providers.payments.simulated import SimulatedProvider
 from storage import engine as engines
 from tests.simulators import ROOT, SHARDS, a_paid_order, a_shop, an_event, running
 from workers.outside import Refunds
 
 HOUR = timedelta(hours=1)  # as `now` goes on: no wait and no lease is longer, but for the longest waits
-LEASE_OVER = timedelta(seconds=effects.LEASE_S + 1)
+LEASE_OVER = timedelta(seconds=refunds.LEASE_S + 1)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def name(request):
 
 def run(shop, provider, later=timedelta(0), **more):
     """The executor, then the drain."""
-    taken = effects.run_due(shop.engine, shop.streams, SHARDS, provider, datetime.now(UTC) + later, **more)
+    taken = refunds.run_due(shop.engine, shop.streams, SHARDS, provider, datetime.now(UTC) + later, **more)
     shop.work()
     return taken
 
@@ -69,7 +69,7 @@ def amounts(url, *payments):
 
 def states(shop):
     with shop.engine.connect() as conn:
-        return {state: n for state, n in effects.counts(conn).items() if n}
+        return {state: n for state, n in refunds.counts(conn).items() if n}
 
 
 def effect(shop):
@@ -82,7 +82,7 @@ def refunded(shop):
 
 def release(shop, effect_id):
     with shop.engine.begin() as conn:
-        return effects.release(conn, effect_id, "kim")
+        return refunds.release(conn, effect_id, "kim")
 
 
 def a_canceled_order(number="1", paid=12_000, **more):
@@ -115,7 +115,7 @@ class Scripted:
 
 def lose_the_answer(act):
     act()
-    raise effects.Unknown("the line broke")
+    raise refunds.Unknown("the line broke")
 
 
 # -- the good end --------------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ def test_a_target_that_rises_afterwards_makes_it_due_again(shop, provider, calm,
 def until_done(shop, engine, provider, rounds=80):
     """Run with time going on until every refund is made; an operator lets go what was given up."""
     for later in range(rounds):
-        effects.run_due(engine, shop.streams, SHARDS, provider, datetime.now(UTC) + later * 2 * HOUR)
+        refunds.run_due(engine, shop.streams, SHARDS, provider, datetime.now(UTC) + later * 2 * HOUR)
         for row in shop.rows("select effect_id from dead_letters where state = 'open' and reason = 'refund_gave_up'"):
             release(shop, row.effect_id)
         if set(states(shop)) == {"done"}:
@@ -240,7 +240,7 @@ def test_after_an_unknown_answer_it_asks_what_was_done(shop, provider, calm, nam
 def test_then_it_asks_again_with_the_same_key_and_amount(shop, provider, calm, name):
     """Also where the next answer says that nothing was done, and the target rose: the first may be on its way."""
     shop.tell(*a_paid_order("1", 12_000, total=10_000, payment=name))
-    scripted = Scripted(provider, [effects.Unknown("silence"), effects.NotMade("busy")])
+    scripted = Scripted(provider, [refunds.Unknown("silence"), refunds.NotMade("busy")])
     run(shop, scripted)
     shop.tell(an_event("OrderCanceled", "1"))
     run(shop, scripted, HOUR)
@@ -256,7 +256,7 @@ def test_then_it_asks_again_with_the_same_key_and_amount(shop, provider, calm, n
 
 def test_what_was_surely_not_made_is_due_again_later(shop, provider, calm, name):
     shop.tell(*a_canceled_order(payment=name))
-    scripted = Scripted(provider, [effects.NotMade("busy")])
+    scripted = Scripted(provider, [refunds.NotMade("busy")])
     run(shop, scripted)
     row = effect(shop)
     assert (row.state, row.idempotency_key, row.attempts, row.last_error) == ("due", None, 1, "busy")
@@ -382,7 +382,7 @@ def test_nothing_else_can_be_released(shop, effect_id):
 
 def test_one_that_is_tried_too_often_is_dead_and_still_in_doubt(shop, provider, calm, name):
     shop.tell(*a_canceled_order(payment=name))
-    away = Scripted(provider, [effects.Unknown("silence")] * backoff.MAX_ATTEMPTS)
+    away = Scripted(provider, [refunds.Unknown("silence")] * backoff.MAX_ATTEMPTS)
     for attempt in range(backoff.MAX_ATTEMPTS):
         assert run(shop, away, attempt * 2 * HOUR) == 1
     assert states(shop) == {"dead": 1}
@@ -415,7 +415,7 @@ def test_a_provider_that_is_away_is_tried_again_then_given_up(shop, provider, ca
 
 def test_a_refund_that_somebody_else_crossed_is_left_to_a_person(shop, provider, calm, name):
     shop.tell(*a_canceled_order(payment=name))
-    run(shop, Scripted(provider, [effects.Unknown("silence")]))
+    run(shop, Scripted(provider, [refunds.Unknown("silence")]))
     provider.refund(name, Money(Decimal(5_000), "KRW"), "by hand")
     run(shop, provider, HOUR)
     assert shop.rows("select reason from dead_letters") == [("refund_in_doubt",)]

@@ -13,10 +13,10 @@ from threading import Event
 import pytest
 from sqlalchemy import text
 
-from journal import dead_letters
 from journal import relay as module
 from journal.entries import read, undecided_after
 from journal.relay import relay, undecided
+from operations import dead_letters
 from tests.builders import created, paid
 from tests.conftest import SHARDS
 from tests.integration.journal.test_relay import mark, passed_over

@@ -11,7 +11,8 @@ from sqlalchemy import event, text
 from domain import order_handlers as domain
 from events.catalogue import Malformed, decode
 from events.envelope import OWN_SOURCE
-from journal import dead_letters, matching
+from journal import matching
+from operations import dead_letters
 from tests.builders import created, delivered, disputed, failed, paid, shipped, told
 
 

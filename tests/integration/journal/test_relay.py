@@ -13,11 +13,11 @@ from time import monotonic
 import pytest
 import redis
 
-from journal import dead_letters
 from journal import relay as module
 from journal.entries import decode, read
 from journal.relay import relay, undecided
 from journal.streams import Streams
+from operations import dead_letters
 from tests.builders import created, paid, told
 from tests.conftest import SHARDS
 from tests.integration.journal.conftest import numbers_of

@@ -16,9 +16,9 @@ import pytest
 from sqlalchemy import event
 
 from domain import order_handlers as domain
-from journal import dead_letters
 from journal import sweep as module
 from journal.sweep import sweep
+from operations import dead_letters
 from tests.builders import canceled, confirmed, created, delivered, paid, scan, shipped
 
 STARTS_S = (0, 0.005, 0.01, 0.02, 0.04)

@@ -14,7 +14,7 @@ import orjson
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from journal import dispatch, subscriptions
+from outbound.webhooks import dispatcher, subscriptions
 from outbound.webhooks.sender import Sender
 from tests.blocking import wait_until_blocked
 from tests.simulators import AShop, a_shop
@@ -134,7 +134,7 @@ class TellingShop:
 
     def send(self, later: timedelta = timedelta(0), sender: Any = None) -> int:
         """One run of the dispatcher, so much later; how many attempts it made."""
-        return dispatch.run_due(self.engine, sender or self.sender, datetime.now(UTC) + later)
+        return dispatcher.run_due(self.engine, sender or self.sender, datetime.now(UTC) + later)
 
     def wait_until_blocked(self) -> None:
         """Until somebody waits for a lock."""

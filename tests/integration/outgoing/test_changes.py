@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 from sqlalchemy import event as listening
 
-from journal import changes, subscriptions
+from journal import changes
+from outbound.webhooks import subscriptions
 from queries import documents
 from tests.builders import (
     ORDER,

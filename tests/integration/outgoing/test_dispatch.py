@@ -20,8 +20,8 @@ from sqlalchemy import text
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from domain.ids import shown
-from journal import deliveries, dispatch, subscriptions
-from journal.deliveries import LEASE, WAITS, Result
+from outbound.webhooks import deliveries, dispatcher, subscriptions
+from outbound.webhooks.deliveries import LEASE, WAITS, Result
 from outbound.webhooks.sender import Reply, Sender
 from tests.builders import ORDER, boxed, created, delivered, paid, shipped, told
 from tests.integration.outgoing.conftest import verified
@@ -98,7 +98,7 @@ def test_changes_of_one_order_arrive_in_order_though_two_send_and_many_fail(shop
     for round_ in range(12):
         moment = now + DAY * round_
         with ThreadPoolExecutor(2) as pool:
-            jobs = [pool.submit(dispatch.dispatch, shop.engine, shop.sender, moment) for _ in range(2)]
+            jobs = [pool.submit(dispatcher.dispatch, shop.engine, shop.sender, moment) for _ in range(2)]
             [job.result(60) for job in jobs]
         shop.do("update subscriptions set failing_since = null, state = 'active'")
         if set(shop.states()) == {"done"}:
@@ -123,7 +123,7 @@ def test_a_receiver_that_hangs_holds_up_nobody_else(shop, receiver, another):
     sender = Sender(allow_private=True, total_s=3)
     with ThreadPoolExecutor(1) as pool:
         began = monotonic()
-        run = pool.submit(dispatch.run_due, shop.engine, sender, datetime.now(UTC), 2.5)
+        run = pool.submit(dispatcher.run_due, shop.engine, sender, datetime.now(UTC), 2.5)
         while len(another.posts) < len(numbers) and monotonic() < began + 2.5:
             sleep(0.01)
         assert len(another.posts) == len(numbers), "they waited for the one that hangs"
@@ -143,7 +143,7 @@ def test_a_receiver_that_hangs_holds_up_nobody_else(shop, receiver, another):
         row[0] for row in shop.rows("select last_error from deliveries where state = 'due' and last_error is not null")
     }
     assert error == "no answer within 3 s"
-    assert len(receiver.posts) <= dispatch.A_RECEIVER * 2
+    assert len(receiver.posts) <= dispatcher.A_RECEIVER * 2
 
 
 def test_one_dispatcher_runs_at_a_time(shop, receiver):
@@ -463,11 +463,11 @@ def test_a_backlog_of_many_subscriptions_is_sent_in_one_run(shop):
                 self.urls[url] += 1
             return Reply(200, None)
 
-    for n in range(dispatch.AT_ONCE + 10):
+    for n in range(dispatcher.AT_ONCE + 10):
         shop.subscribe(f"https://h{n // 2}.example/{n}")
     shop.tell(*(an_order(f"N{n}") for n in range(3)))
     sender = Counting()
-    assert shop.send(sender=sender) == 3 * (dispatch.AT_ONCE + 10)
+    assert shop.send(sender=sender) == 3 * (dispatcher.AT_ONCE + 10)
     assert set(sender.urls.values()) == {3}
 
 
@@ -477,7 +477,7 @@ def test_a_life_of_an_order_is_told_within_one_run(shop, receiver):
         shop.tell(event)
     began = monotonic()
     shop.send()
-    assert monotonic() - began < dispatch.LOOK_S, "each step waited for the next look"
+    assert monotonic() - began < dispatcher.LOOK_S, "each step waited for the next look"
     statuses = [post.body["data"]["status"] for post in receiver.posts if post.body["collection"] == "orders"]
     assert statuses == ["pending", "preparing", "shipped", "delivered"]
 

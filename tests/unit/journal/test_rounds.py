@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from journal.rounds import Claimed, Round
+from outbound.leases import Claimed, Round
 
 
 class Outside:

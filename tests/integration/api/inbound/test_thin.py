@@ -11,8 +11,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from journal import inbox
 from journal.verify import verify
+from outbound import payment_lookups
 from providers.payments.portone import PortOne, PortOneUnasked
 from providers.payments.toss import Toss
 from providers.simulators import portone as portone_api
@@ -23,7 +23,7 @@ from workers.outside import Source
 
 PATIENCE = timedelta(hours=72)
 AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
-LEASE_OVER = timedelta(seconds=inbox.LEASE_S + 1)
+LEASE_OVER = timedelta(seconds=payment_lookups.LEASE_S + 1)
 
 
 class Provider:
@@ -52,7 +52,9 @@ def toss():
 def ask(door, *providers, later=timedelta(0), patience=PATIENCE):
     """The chore, then the workers."""
     sources = {provider.name: provider.source for provider in providers}
-    asked = inbox.run_due(door.shop.engine, door.shop.streams, SHARDS, sources, patience, datetime.now(UTC) + later)
+    asked = payment_lookups.run_due(
+        door.shop.engine, door.shop.streams, SHARDS, sources, patience, datetime.now(UTC) + later
+    )
     door.shop.work()
     return asked
 
@@ -184,12 +186,12 @@ def test_a_payment_that_the_api_never_knows_is_given_up_after_patience_and_can_b
     assert "does not know" in last_error(door)
     portone.holds(portone_api.payment("p-unknown", "PAID", 500, AT))
     with door.shop.engine.begin() as conn:
-        [found] = inbox.given_up(conn, type="portone.Transaction.Paid")
+        [found] = payment_lookups.given_up(conn, type="portone.Transaction.Paid")
         assert (found.payment_id, found.attempts, "does not know" in found.error) == ("p-unknown", 2, True)
-        assert inbox.given_up(conn, type="toss.PAYMENT_STATUS_CHANGED") == []
-        assert inbox.given_up(conn, since=datetime.now(UTC) + timedelta(minutes=1)) == []
-        assert inbox.ask_again(conn, [found.seq], "kim") == [found.seq]
-        assert inbox.ask_again(conn, [found.seq], "kim") == []
+        assert payment_lookups.given_up(conn, type="toss.PAYMENT_STATUS_CHANGED") == []
+        assert payment_lookups.given_up(conn, since=datetime.now(UTC) + timedelta(minutes=1)) == []
+        assert payment_lookups.ask_again(conn, [found.seq], "kim") == [found.seq]
+        assert payment_lookups.ask_again(conn, [found.seq], "kim") == []
     ask(door, portone, later=timedelta(seconds=1))
     assert facts(door) == ["PaymentSucceeded"]
     noted = door.shop.rows("select actor, action, target, detail from audit")
@@ -242,7 +244,7 @@ def test_two_workers_ask_for_each_once_and_one_that_died_costs_its_lease(door, p
 
     def work(later):
         now = datetime.now(UTC) + later
-        return inbox.run_due(door.shop.engine, door.shop.streams, SHARDS, sources, PATIENCE, now)
+        return payment_lookups.run_due(door.shop.engine, door.shop.streams, SHARDS, sources, PATIENCE, now)
 
     with ThreadPoolExecutor(3) as pool:
         assert sum(pool.map(work, [timedelta(0)] * 3)) == 60 - lost

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from api.inbound.arrivals import BURST
-from journal import inbox
-from journal.inbox import OUTSTANDING, STRANGERS
+from outbound import payment_lookups
+from outbound.payment_lookups import OUTSTANDING, STRANGERS
 from tests.simulators import SHARDS, a_paid_order
 from tests.webhooks import packed, toss_event
 
@@ -24,7 +24,7 @@ class Provider:
 
     def ask(self, kind, time, data):
         self.asked.append(data.get("paymentId"))
-        raise inbox.NotTold(f"Toss Payments knows no payment {data.get('paymentId')}")
+        raise payment_lookups.NotTold(f"Toss Payments knows no payment {data.get('paymentId')}")
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def forged(*keys, order="nobody", minute=0):
 
 def ask(door, provider, later=timedelta(0)):
     now = datetime.now(UTC) + later
-    return inbox.run_due(door.shop.engine, door.shop.streams, SHARDS, {"toss": provider}, PATIENCE, now)
+    return payment_lookups.run_due(door.shop.engine, door.shop.streams, SHARDS, {"toss": provider}, PATIENCE, now)
 
 
 def states(door):
@@ -49,8 +49,10 @@ def states(door):
 
 
 def test_a_flood_about_payments_that_nobody_knows_costs_few_questions_and_no_dead_letter(door, toss, monkeypatch):
-    monkeypatch.setattr(inbox, "_OUTSTANDING", text(inbox._OUTSTANDING.text.replace(str(OUTSTANDING), "30")))
-    monkeypatch.setattr(inbox, "OUTSTANDING", 30)
+    monkeypatch.setattr(
+        payment_lookups, "_OUTSTANDING", text(payment_lookups._OUTSTANDING.text.replace(str(OUTSTANDING), "30"))
+    )
+    monkeypatch.setattr(payment_lookups, "OUTSTANDING", 30)
     answers = [
         status
         for at in range(4)
@@ -69,8 +71,10 @@ def test_a_flood_about_payments_that_nobody_knows_costs_few_questions_and_no_dea
 
 
 def test_payments_that_we_know_go_first_and_pass_where_others_are_turned_away(door, toss, monkeypatch):
-    monkeypatch.setattr(inbox, "_OUTSTANDING", text(inbox._OUTSTANDING.text.replace(str(OUTSTANDING), "5")))
-    monkeypatch.setattr(inbox, "OUTSTANDING", 5)
+    monkeypatch.setattr(
+        payment_lookups, "_OUTSTANDING", text(payment_lookups._OUTSTANDING.text.replace(str(OUTSTANDING), "5"))
+    )
+    monkeypatch.setattr(payment_lookups, "OUTSTANDING", 5)
     door.shop.tell(a_paid_order("N1", 500, payment="k-true")[0])
     assert door.statuses("payments/toss", *forged(*(f"f-{n}" for n in range(9)))).count(202) >= 5
     assert door.statuses("payments/toss", *forged("f-late", minute=1)) == [503]
@@ -96,7 +100,7 @@ def test_one_that_is_being_asked_for_is_not_asked_again_meanwhile(door, toss):
             if len(self.asked) == 1:
                 door.statuses("payments/toss", *forged("k-same", minute=9))
                 assert ask(door, toss) == 0
-            raise inbox.NotTold("no such payment")
+            raise payment_lookups.NotTold("no such payment")
 
     door.statuses("payments/toss", *forged("k-same"))
     outer = Nested()

@@ -17,9 +17,9 @@ import orjson
 from sqlalchemy import Connection, text
 
 from domain.ids import bare, fresh, shown
-from journal import deliveries
 from journal.changes import COLLECTIONS, OPERATIONS
-from journal.deliveries import DEAD, DUE, GONE, Result
+from outbound.webhooks import deliveries
+from outbound.webhooks.deliveries import DEAD, DUE, GONE, Result
 from storage.pg_arrays import array, columns, unnest
 
 ACTIVE, DISABLED = "active", "disabled"

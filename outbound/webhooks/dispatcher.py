@@ -22,9 +22,10 @@ import orjson
 from sqlalchemy import Connection, Engine
 
 from domain.ids import shown
-from journal import backoff, deliveries, subscriptions
-from journal.deliveries import LEASE, Claim, Result
-from journal.subscriptions import Waiting
+from outbound import backoff
+from outbound.webhooks import deliveries, subscriptions
+from outbound.webhooks.deliveries import LEASE, Claim, Result
+from outbound.webhooks.subscriptions import Waiting
 from queries.documents import written
 from storage import leases
 

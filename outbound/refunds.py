@@ -32,11 +32,11 @@ from domain.ids import bare, fresh, shown
 from events.catalogue import PaymentRefunded
 from events.envelope import Envelope
 from events.money import Money, MoneyError
-from journal import backoff
 from journal.append import append
 from journal.entries import Entry
-from journal.rounds import Claimed, Round
 from journal.streams import Streams
+from outbound import backoff
+from outbound.leases import Claimed, Round
 from storage.tables import EFFECT_STATES
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on

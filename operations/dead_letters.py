@@ -28,8 +28,8 @@ from domain.ids import bare, fresh, shown
 from domain.outcome import REASONS
 from events.catalogue import PERSONAL_FIELDS, decode
 from events.envelope import Envelope
-from journal.effects import release
 from journal.entries import Entry, read
+from outbound.refunds import release
 from storage.clock import clock
 from storage.pg_arrays import array, columns, unnest
 

@@ -20,11 +20,11 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from events.catalogue import TrackingUpdated
 from events.envelope import Envelope
-from journal import backoff
 from journal.append import append
 from journal.entries import Entry
-from journal.rounds import Claimed, Round
 from journal.streams import Streams
+from outbound import backoff
+from outbound.leases import Claimed, Round
 from storage.pg_arrays import array, cast, columns, unnest
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on

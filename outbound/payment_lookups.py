@@ -28,12 +28,12 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from domain.ids import fresh
 from events.envelope import EnvelopeError
-from journal import backoff
 from journal.append import append
 from journal.entries import Entry
-from journal.rounds import Claimed, Round
 from journal.streams import Streams
-from journal.told import Desk, NotTold, OrderUnknown, Payment
+from outbound import backoff
+from outbound.leases import Claimed, Round
+from outbound.payment_reconciler import Desk, NotTold, OrderUnknown, Payment
 from storage.pg_arrays import array, columns, unnest
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on

@@ -1,0 +1,1 @@
+"""What people on call do: what was given up, replayed or discarded."""
