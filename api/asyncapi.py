@@ -13,7 +13,7 @@ from api.query.openapi_schemas import Schema, singular
 from events import schema
 from events.catalogue import CATALOGUE
 from events.envelope import MAX_BODY_BYTES
-from journal import changes
+from journal import change_capture
 from providers.payments.standard_webhooks import PAYMENTS
 from queries.schema import COLLECTIONS
 
@@ -47,7 +47,7 @@ SIGNED: Schema = {
 
 def document() -> dict[str, Any]:
     """AsyncAPI 3.0, the same at every call."""
-    told = [COLLECTIONS[name] for name in changes.COLLECTIONS]
+    told = [COLLECTIONS[name] for name in change_capture.COLLECTIONS]
     outgoing = {f"{singular(of)}Change": of for of in told}
     return {
         "asyncapi": "3.0.0",
@@ -138,7 +138,7 @@ def _message(name: str, summary: str, payload: str | None = None) -> dict[str, A
     }
 
 
-def _change(collection: str, data: Schema, operations: Any = changes.OPERATIONS) -> Schema:
+def _change(collection: str, data: Schema, operations: Any = change_capture.OPERATIONS) -> Schema:
     properties: Schema = {
         "collection": {"const": collection},
         "operation": {"enum": list(operations)},

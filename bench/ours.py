@@ -19,7 +19,7 @@ from bench.servers import BenchError
 from domain.policy import Policy
 from journal.append import append
 from journal.entries import Entry
-from journal.policies import policy_id
+from journal.policy_store import policy_id
 from journal.streams import DRAIN, Streams, connect
 from storage import engine as engines
 from workers.app import ring

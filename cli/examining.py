@@ -21,7 +21,7 @@ from cli.player import Player, stands
 from cli.showing import outcome, put, table
 from cli.stage import Stage
 from domain.order import Status
-from journal.account import OUTCOMES, account
+from journal.totals import OUTCOMES, account
 from journal.verify import verify
 from queries import timeline
 from storage.pg_arrays import array

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from events.envelope import OWN_SOURCE
-from journal.account import OUTCOMES
+from journal.totals import OUTCOMES
 from storage.pg_arrays import array
 
 _OPEN = "('due', 'in_flight', 'unknown')"

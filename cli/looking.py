@@ -17,7 +17,7 @@ from cli.options import Data, Json, Problem, err, out, print_json, stream_json
 from cli.showing import in_utc, print_account, print_list, print_order
 from domain.ids import shown
 from domain.order import AFTER_DELIVERY, Status
-from journal.account import account as take_account
+from journal.totals import account as take_account
 from journal.verify import Report, as_known_at, differences
 from queries import documents, timeline
 

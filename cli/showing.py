@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.options import out
-from journal.account import OUTCOMES
+from journal.totals import OUTCOMES
 
 COLORS = {
     "applied": "green",

@@ -21,7 +21,7 @@ from cli.opening import open_shop
 from cli.options import Data, Json, Problem, actor, err, out, print_json
 from cli.showing import put, table, time_of
 from domain.ids import bare, fresh, shown
-from journal.changes import COLLECTIONS, OPERATIONS
+from journal.change_capture import COLLECTIONS, OPERATIONS
 from outbound.webhooks import deliveries as stored
 from outbound.webhooks import subscriptions
 from outbound.webhooks.deliveries import DEAD, STATES, Delivery

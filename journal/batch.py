@@ -33,9 +33,9 @@ from domain.parked import Parked
 from domain.policy import Context
 from domain.weight import weight
 from events.catalogue import Event
-from journal import changes, writing
-from journal.entries import Entry, read, shard_of
-from journal.matching import (
+from journal import change_capture
+from journal import results as writing
+from journal.correlation import (
     Batch,
     Clash,
     Kept,
@@ -51,7 +51,8 @@ from journal.matching import (
     taken_by_another,
     unclaim,
 )
-from journal.writing import Result
+from journal.entries import Entry, read, shard_of
+from journal.results import Result
 from storage.aggregates import lock, lock_free, save
 from storage.clock import clock
 from storage.raw_sql import Writes
@@ -377,7 +378,7 @@ def _write(conn: Connection, batch: Batch) -> tuple[Report, list[Entry]]:
     writing.still_parked(writes, _moved(batch, folds))
     writing.record(writes, rows, batch.context, shop.policy_id)
     writes.run(conn)
-    changes.record(conn, folds, batch.told, now)
+    change_capture.record(conn, folds, batch.told, now)
     outcomes = Counter(row.outcome.kind for row in rows)
     orders = {fold.order.id: fold.order for fold in folds}
     return Report(outcomes, batch.known, orders=orders, results=rows, rest=frozenset(batch.rest)), follow_ups

@@ -29,7 +29,7 @@ from domain.returns import Return, ReturnItem
 from domain.transaction import Transaction
 from events.catalogue import Event, decode
 from journal.entries import Entry, read, shard_of
-from journal.policies import all_policies
+from journal.policy_store import all_policies
 from storage.aggregates import peek
 from storage.migrate import shards_fixed
 from storage.pg_arrays import array

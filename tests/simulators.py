@@ -21,7 +21,7 @@ from events.envelope import Envelope
 from journal.append import append
 from journal.batch import Shop
 from journal.drain import Drain
-from journal.policies import policy_id
+from journal.policy_store import policy_id
 from journal.streams import Streams, connect
 from storage import engine as engines
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from journal.batch import Shop
 from journal.drain import Drain
-from journal.policies import policy_id
+from journal.policy_store import policy_id
 from journal.streams import Ring, Streams, connect
 from settings.environment import Settings, SettingsError
 from storage import engine as engines

@@ -12,7 +12,7 @@ from typing import Any
 import redis
 from sqlalchemy.exc import DBAPIError
 
-from journal import relay, requests, sweep, timers
+from journal import commands, parked, relay, timers
 from journal.batch import Clash, is_of_the_moment
 from journal.streams import DRAIN
 from outbound import payment_lookups, refunds, tracking
@@ -129,7 +129,7 @@ def relay_events(here: opening.Parts, whom: str) -> None:
 @chore("orders.sweep")
 def sweep_parked(here: opening.Parts, whom: str) -> None:
     """Examine parked events again, as a net, and give up those whose time is over."""
-    applied, _ = sweep.sweep(here.engine, here.settings.policy, here.shop)
+    applied, _ = parked.sweep(here.engine, here.settings.policy, here.shop)
     if applied:
         log.warning("the sweep found %d events that nothing else had retried", applied)
 
@@ -177,7 +177,7 @@ def send_webhooks(here: opening.Parts, whom: str) -> None:
 def forget(here: opening.Parts, whom: str) -> None:
     """Forget kept answers to idempotency keys whose day is over, webhooks taken a month ago, and processes long gone."""
     with here.engine.begin() as conn:
-        requests.purge(conn)
+        commands.purge(conn)
         clocks.forget(conn)
     full = True
     while full:

@@ -16,7 +16,7 @@ from domain.permitted_transitions import order_statuses, return_statuses, return
 from domain.refunds import captured
 from domain.returns import Status
 from events.money import MoneyError, check
-from journal.requests import Request, Step
+from journal.commands import Request, Step
 
 CREATED = "Return successfully created."
 _EVENTS = {

@@ -19,7 +19,7 @@ from api.server.sending import LINES, Checkout, CreateCart, OrderProduct
 from api.server.writing import UPDATED, Document, Work, Write
 from domain.ids import bare, fresh, shown
 from events.money import MoneyError, check
-from journal.requests import Request
+from journal.commands import Request
 from queries import documents
 
 _NEW = text("insert into carts (id, customer, currency) values (:id, :customer, :currency) returning *")

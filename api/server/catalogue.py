@@ -10,7 +10,7 @@ from sqlalchemy import text
 from api.errors import validation_error
 from api.server.sending import BulkProduct, BulkProductOption, BulkProductVariant
 from api.server.writing import UPDATED, Document, Work
-from journal.requests import Request
+from journal.commands import Request
 from queries import documents
 from storage.pg_arrays import columns, unnest
 

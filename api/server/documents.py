@@ -8,7 +8,7 @@ from dataclasses import replace
 from api.errors import validation_error
 from api.server.sending import LINES
 from api.server.writing import Document
-from journal.requests import Request
+from journal.commands import Request
 from queries import parser, repository
 from queries.filters import ANYTHING, Condition
 from queries.parser import Query, Select

@@ -9,7 +9,7 @@ from api.errors import ApiError, validation_error
 from api.server.sending import Line, OfOrder
 from domain.ids import bare, shown
 from domain.order import Order, OrderItem
-from journal.requests import Request
+from journal.commands import Request
 
 _BY = {"fulfillments": "fulfillment", "returns": "return"}
 

@@ -14,7 +14,7 @@ from domain.fulfillment import Fulfillment
 from domain.ids import bare, shown
 from domain.order import Order, Status
 from domain.permitted_transitions import SHIPPING, movable, order_statuses
-from journal.requests import Request, Step
+from journal.commands import Request, Step
 
 _DECISIONS = {Status.CANCELED: "OrderCanceled", Status.CONFIRMED: "OrderConfirmed"}
 _MOVES = {

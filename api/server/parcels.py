@@ -13,7 +13,7 @@ from domain.fulfillment import Status
 from domain.ids import shown
 from domain.order import Order, OrderItem
 from domain.permitted_transitions import fulfillment_statuses, held_back, order_statuses
-from journal.requests import Request, Step
+from journal.commands import Request, Step
 
 _EVENTS = {
     Status.PACKED: "FulfillmentPacked",

@@ -12,7 +12,7 @@ from api.server.writing import UPDATED, Document, Work, Write, conflict
 from domain.order import Order
 from domain.permitted_transitions import transaction_statuses
 from domain.transaction import Status, Transaction
-from journal.requests import Request, Step
+from journal.commands import Request, Step
 
 _EVENTS = {Status.PAID: "PaymentSucceeded", Status.FAILED: "PaymentFailed", Status.CANCELED: "PaymentCanceled"}
 

@@ -16,7 +16,7 @@ from domain.order import Status
 from events.envelope import Envelope
 from events.money import MoneyError, check
 from journal.batch import Clash
-from journal.requests import Refused, Request, Step
+from journal.commands import Refused, Request, Step
 from queries.parser import Query
 from queries.repository import find_order
 

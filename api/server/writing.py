@@ -24,7 +24,7 @@ from api.publisher import Publisher
 from api.server.exact import Sent
 from domain.ids import fresh
 from domain.outcome import DEAD
-from journal.requests import Answer, Busy, KeyReused, Known, Refused, Request, Unfit, claim, keep, perform
+from journal.commands import Answer, Busy, KeyReused, Known, Refused, Request, Unfit, claim, keep, perform
 from queries.documents import encode
 from queries.parser import MOST_DEPTH
 from storage.clock import clock

@@ -24,8 +24,8 @@ from cli.options import Data, Json, Problem, err, out, print_json
 from cli.patience import Left, Patience, begun
 from cli.processes import Processes, start_workers
 from events.envelope import Envelope
-from journal.account import account
 from journal.append import Appended, append
+from journal.totals import account
 from workers.parts import Parts
 
 CHUNK = 1000  # envelopes a transaction

@@ -17,7 +17,7 @@ import orjson
 from sqlalchemy import Connection, text
 
 from domain.ids import bare, fresh, shown
-from journal.changes import COLLECTIONS, OPERATIONS
+from journal.change_capture import COLLECTIONS, OPERATIONS
 from outbound.webhooks import deliveries
 from outbound.webhooks.deliveries import DEAD, DUE, GONE, Result
 from storage.pg_arrays import array, columns, unnest

@@ -23,11 +23,11 @@ from cli.processes import Processes, start_workers
 from domain.policy import Context
 from embedded import servers
 from events.envelope import Envelope
-from journal import account as accounts
+from journal import totals as accounts
 from journal.append import append
 from journal.batch import Shop as Batches
 from journal.batch import clock, settle
-from journal.policies import policy_id
+from journal.policy_store import policy_id
 from journal.relay import undecided
 from journal.verify import verify
 from settings.environment import KNOWN, read

@@ -16,10 +16,10 @@ from sqlalchemy import create_engine, text
 
 from bench import lives
 from embedded import servers
-from journal.account import account
 from journal.append import append
 from journal.relay import relay
 from journal.streams import Streams
+from journal.totals import account
 from journal.verify import verify
 from settings.environment import read
 from storage import migrate

@@ -13,7 +13,7 @@ import schemathesis
 
 from cli.schema import Kind, document
 from events.catalogue import CATALOGUE
-from journal import changes
+from journal import change_capture
 from providers.payments.standard_webhooks import PAYMENTS
 from queries.schema import COLLECTIONS
 
@@ -159,4 +159,4 @@ def test_every_event_and_every_change_stands_in_it(asyncapi):
         found(asyncapi, f"#/components/schemas/{name}")["properties"]["collection"]["const"]
         for name in channels["changes"]["messages"]
     ]
-    assert told == [*changes.COLLECTIONS, "ping"]
+    assert told == [*change_capture.COLLECTIONS, "ping"]

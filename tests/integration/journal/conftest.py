@@ -21,14 +21,14 @@ from sqlalchemy import Connection, Engine, text
 from domain.order import Order
 from domain.policy import Context, Policy
 from events.envelope import Envelope
-from journal.account import OUTCOMES, account
 from journal.append import Appended, append
 from journal.batch import Report, Shop, clock, is_of_the_moment, settle
 from journal.drain import BATCH, Drain
 from journal.entries import Entry, shard_of
-from journal.policies import policy_id
+from journal.policy_store import policy_id
 from journal.streams import Streams
 from journal.streams import connect as connect_redis
+from journal.totals import OUTCOMES, account
 from storage import engine as engines
 from storage.aggregates import peek
 from tests.blocking import wait_until_blocked

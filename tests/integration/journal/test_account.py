@@ -15,14 +15,14 @@ import pytest
 from domain.outcome import REASONS
 from domain.policy import Policy
 from events.envelope import Envelope
-from journal.account import OUTCOMES, account
 from journal.append import append
 from journal.batch import Shop
 from journal.drain import Drain
-from journal.policies import policy_id
+from journal.policy_store import policy_id
 from journal.streams import Streams
 from journal.streams import connect as connect_redis
 from journal.timers import run_due
+from journal.totals import OUTCOMES, account
 from storage.engine import connect
 from tests.conftest import SHARDS
 from tests.lives import RandomChoices, a_life, arrivals

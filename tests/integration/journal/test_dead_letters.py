@@ -14,16 +14,16 @@ from sqlalchemy import text
 from domain.ids import shown
 from domain.policy import Policy
 from events.envelope import Envelope
-from journal.account import account
 from journal.append import append
 from journal.batch import Shop
 from journal.drain import Drain
 from journal.entries import shard_of
-from journal.policies import policy_id
+from journal.parked import sweep
+from journal.policy_store import policy_id
 from journal.relay import relay
 from journal.streams import Streams
 from journal.streams import connect as connect_redis
-from journal.sweep import sweep
+from journal.totals import account
 from journal.verify import verify
 from operations import dead_letters
 from operations.dead_letters import (

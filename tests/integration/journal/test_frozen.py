@@ -20,7 +20,7 @@ from sqlalchemy import event
 from domain.policy import Policy
 from journal.batch import Shop
 from journal.drain import Drain
-from journal.policies import policy_id
+from journal.policy_store import policy_id
 from journal.streams import Streams, connect
 from storage import engine
 

@@ -17,9 +17,9 @@ from sqlalchemy import Engine, event, text
 
 from journal import batch as batches
 from journal import drain as drains
-from journal import sweep as sweeps
+from journal import parked as sweeps
+from journal.parked import sweep
 from journal.streams import Look
-from journal.sweep import sweep
 from journal.verify import verify
 from queries import timeline
 from queries.parser import Query

@@ -11,7 +11,7 @@ from sqlalchemy import event, text
 from domain import order_handlers as domain
 from events.catalogue import Malformed, decode
 from events.envelope import OWN_SOURCE
-from journal import matching
+from journal import correlation
 from operations import dead_letters
 from tests.builders import created, delivered, disputed, failed, paid, shipped, told
 
@@ -222,7 +222,7 @@ def test_a_parked_event_that_cannot_be_read_any_more_dies_alone(rig, monkeypatch
             raise Malformed("code: is missing")
         return decode(kind, version, subject, data)
 
-    monkeypatch.setattr(matching, "decode", stricter)
+    monkeypatch.setattr(correlation, "decode", stricter)
     rig.tell(order, after)
     assert rig.outcomes(waiting, order, after) == ["dead: malformed", "applied", "applied"]
     assert rig.one("select count(*) from parked") == 0

@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import event
 
 from domain import order_handlers as domain
-from journal import sweep as module
-from journal.sweep import sweep
+from journal import parked as module
+from journal.parked import sweep
 from operations import dead_letters
 from tests.builders import canceled, confirmed, created, delivered, paid, scan, shipped
 

@@ -17,7 +17,7 @@ from journal import verify as module
 from journal.append import append
 from journal.batch import Shop
 from journal.drain import Drain
-from journal.policies import all_policies, policy_id
+from journal.policy_store import all_policies, policy_id
 from journal.streams import Streams
 from journal.streams import connect as connect_redis
 from journal.verify import as_known_at, verify

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.doors import open_doors
-from journal.changes import COLLECTIONS
+from journal.change_capture import COLLECTIONS
 from settings.environment import read
 from storage import keys
 from tests.builders import asked_back, created, delivered, paid, shipped

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import jsonschema_rs
 
 from api import asyncapi
-from journal.changes import COLLECTIONS
+from journal.change_capture import COLLECTIONS
 from tests.builders import asked_back, canceled, created, delivered, paid, shipped
 
 DOCUMENT = asyncapi.document()

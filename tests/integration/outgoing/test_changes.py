@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from sqlalchemy import event as listening
 
-from journal import changes
+from journal import change_capture
 from outbound.webhooks import subscriptions
 from queries import documents
 from tests.builders import (
@@ -23,7 +23,7 @@ from tests.builders import (
 )
 from tests.integration.outgoing.conftest import TellingShop
 
-EVERYTHING = changes.COLLECTIONS
+EVERYTHING = change_capture.COLLECTIONS
 URL = "https://shop.example/hook"
 SNAPSHOT = {"name": "Kim", "email": "kim@shop.example", "phone": "010"}
 
@@ -34,7 +34,7 @@ def recorded(shop: TellingShop) -> list[tuple[str, str]]:
 
 def test_nobody_asks_and_nothing_is_done():
     nothing: Any = None
-    changes.record(nothing, [nothing], frozenset(), datetime.now(UTC))
+    change_capture.record(nothing, [nothing], frozenset(), datetime.now(UTC))
 
 
 def test_an_order_appears_with_all_that_hangs_on_it(shop):

@@ -153,7 +153,7 @@ TIMERS = """
 import sys
 from domain.policy import Policy
 from journal.batch import Shop
-from journal.policies import policy_id
+from journal.policy_store import policy_id
 from journal.timers import run_due
 from storage.engine import connect
 engine = connect(sys.argv[1], pinned=True, process="worker")
@@ -169,7 +169,7 @@ def test_timers_fire_when_they_are_due_on_hosts_ten_minutes_apart(database_url, 
     from domain.policy import Context, Policy
     from journal.append import append
     from journal.batch import Shop, settle
-    from journal.policies import policy_id
+    from journal.policy_store import policy_id
     from journal.timers import run_due
     from tests.builders import created
 

@@ -18,8 +18,8 @@ from api.body import WholeBody
 from api.doors import Doors, open_doors
 from api.inbound.routes import router
 from api.publisher import Publisher
-from journal.account import account
 from journal.streams import Streams
+from journal.totals import account
 from settings.environment import read
 from tests.simulators import AShop, a_shop
 from tests.webhooks import EASYPOST, STANDARD, STRIPE

@@ -25,10 +25,10 @@ from sqlalchemy import text
 from api.app import create_app
 from api.doors import Doors, open_doors
 from events.envelope import OWN_SOURCE
-from journal.account import account
 from journal.drain import Drain
 from journal.relay import undecided
 from journal.streams import Streams
+from journal.totals import account
 from journal.verify import verify
 from settings.environment import read
 from storage import keys

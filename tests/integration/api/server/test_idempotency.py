@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from journal.requests import purge
+from journal.commands import purge
 
 KEY = {"Idempotency_Key": "4be5b7f3"}
 MUG = {"product": "mug", "quantity": 2, "unitPrice": 5000}

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from journal.batch import Clash
-from journal.requests import TRIES, Busy, Unfit, perform
+from journal.commands import TRIES, Busy, Unfit, perform
 from storage import engine as engines
 
 
