@@ -14,21 +14,21 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Lifespan
 
-from api import errors, health, inbound, openapi, tokens
-from api.answers import Json
+from api import errors, health, openapi, tokens, webhooks_in
 from api.auth import TOKEN_HEADER
-from api.body import WholeBody
+from api.body_middleware import WholeBody
 from api.bulkheads import Bulkheads
-from api.doors import THREADS, Doors
-from api.frame import Frame
+from api.commands.route_table import router as writes
 from api.health import Probe
-from api.inbound.routes import router as webhooks
-from api.known import KnownKeys
-from api.limits import Limits
+from api.key_cache import KnownKeys
 from api.publisher import Publisher
 from api.query.budget import Budgets
 from api.query.read_endpoints import router as queries
-from api.server.routes import router as writes
+from api.rate_limit import Limits
+from api.request_context import Frame
+from api.resources import THREADS, Doors
+from api.responses import Json
+from api.webhooks_in.receiver import router as webhooks
 
 DESCRIPTION = """
 Orders and what hangs on them: created, paid, shipped, returned; asked for and followed.
@@ -72,7 +72,7 @@ def create_app(doors: Doors) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         app.state.publisher = publisher = Publisher(doors.streams)
-        app.state.inbound = inbound.start(doors, publisher)
+        app.state.inbound = webhooks_in.start(doors, publisher)
         try:
             yield
         finally:
@@ -125,7 +125,7 @@ def without_doors(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
 
 
 def _methods() -> dict[str, str]:
-    """What each path allows: a route knows its own method alone. A HEAD is answered wherever a GET is (api/frame.py)."""
+    """What each path allows: a route knows its own method alone. A HEAD is answered wherever a GET is (api/request_context.py)."""
     found: defaultdict[str, set[str]] = defaultdict(set)
     for route in (each for router in ROUTERS for each in router.routes if isinstance(each, APIRoute)):
         methods = route.methods or set()

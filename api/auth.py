@@ -20,10 +20,10 @@ from fastapi.openapi.models import HTTPBearer as BearerScheme
 from fastapi.security.base import SecurityBase
 from jwt.types import Options
 
-from api.doors import doors_of
 from api.errors import ApiError
-from api.known import KnownKeys
-from api.limits import Limits
+from api.key_cache import KnownKeys
+from api.rate_limit import Limits
+from api.resources import doors_of
 from storage.clock import epoch
 
 ALGORITHM = "HS256"

@@ -8,7 +8,7 @@ A request waits for its place for WAIT_S, then it is answered 503. One that was 
 ANSWER_S (PostgreSQL hangs, say) is answered 503 too; its place is free once its thread is. Readiness and liveness pass
 by all of this (api/health.py).
 
-Pure ASGI, behind the body's reader (api/body.py): who sends slowly holds no place.
+Pure ASGI, behind the body's reader (api/body_middleware.py): who sends slowly holds no place.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HALF = 3  # of the reads, for one credential
 PER_TARGET = 2
 QUEUE = 200  # requests of a kind that wait; more are turned away at once
 WAIT_S = 5.0
-ANSWER_S = 28.0  # longer than a write may wait for a row and take in its statement (api/doors.py)
+ANSWER_S = 28.0  # longer than a write may wait for a row and take in its statement (api/resources.py)
 BODY = "orders.body"  # in a scope: the whole body
 _NAMES = ("orderNumber", "order", "paymentId", "cartId", "cart")  # of what a write is about, in its body
 

@@ -6,7 +6,7 @@
                       PostgreSQL is away, a statement or lock took too long, a rival was faster
     DataError (SQLAlchemy) → 400: a value that PostgreSQL cannot store, such as a NUL or a number out of range
 
-Whatever else is raised becomes a 500 that says no more than the request's id (api/frame.py).
+Whatever else is raised becomes a 500 that says no more than the request's id (api/request_context.py).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from starlette.exceptions import HTTPException
 
-from api.answers import Json
+from api.responses import Json
 from journal.batch import Clash
 
 RETRY_S = 2  # what a 503 asks to wait: a failover or a restart takes about as long

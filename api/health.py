@@ -16,8 +16,8 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.answers import Json
-from api.doors import one_try
+from api.resources import one_try
+from api.responses import Json
 from settings.environment import Settings
 from storage import engine as engines
 from storage import migrate

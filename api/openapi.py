@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.body import LIMIT
+from api.body_middleware import LIMIT
 from api.query import openapi_parameters, openapi_schemas
 
 SCHEMES = {

@@ -8,11 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.answers import Json
 from api.auth import Caller, anyone, issue, secret
-from api.doors import doors_of
 from api.errors import ApiError
-from api.paths import own_name
+from api.path_converters import own_name
+from api.resources import doors_of
+from api.responses import Json
 from domain.ids import shown
 from storage.clock import clock
 

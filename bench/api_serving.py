@@ -76,7 +76,7 @@ def api(servers: Servers, of: Shop, name: str) -> Iterator[tuple[int, psutil.Pro
 def uvicorn(
     servers: Servers, app: str, name: str, environment: Mapping[str, str]
 ) -> Iterator[tuple[int, psutil.Process]]:
-    """`app` (module:name) under uvicorn as we run it (api/serve.py): (its port, its process)."""
+    """`app` (module:name) under uvicorn as we run it (api/main.py): (its port, its process)."""
     port = free_port(None)
     command = [
         "-m", "uvicorn", app, "--port", str(port), "--loop", "uvloop", "--http", "httptools", "--ws", "none",

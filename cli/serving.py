@@ -41,7 +41,7 @@ def api(
         raise Problem("set DATABASE_URL and REDIS_URL; to run everything on embedded servers use `orders up`", 2)
     if waiting := migrate.pending(settings.database_url):
         raise Problem(f"the schema lacks {', '.join(waiting)}; run `orders migrate`")
-    from api.serve import serve  # imported late: no other command needs it, and it takes half a second
+    from api.main import serve  # imported late: no other command needs it, and it takes half a second
 
     if not _is_free(host, port):
         raise Problem(f"{host}:{port} is taken or cannot be listened on; choose another --port, or --host")

@@ -17,7 +17,7 @@ END_S = 15
 
 @contextmanager
 def served(app: FastAPI) -> Iterator[str]:
-    """The URL that `app` answers under, as `api.serve` has it answer; its doors are closed afterwards."""
+    """The URL that `app` answers under, as `api.main` has it answer; its doors are closed afterwards."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(
             uvicorn.Config(app, http=BoundedProtocol, ws="none", lifespan="on", log_config=None, access_log=False)

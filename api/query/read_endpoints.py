@@ -13,13 +13,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request
 from sqlalchemy import Connection, text
 
-from api.answers import Json
 from api.auth import Caller, reader
-from api.doors import doors_of
 from api.errors import ApiError
-from api.paths import own_name
+from api.path_converters import own_name
 from api.query import openapi_parameters, openapi_schemas
 from api.query.budget import CUSTOMER_S, Budgets, check
+from api.resources import doors_of
+from api.responses import Json
 from queries import timeline
 from queries.documents import answer
 from queries.parser import Query, parse

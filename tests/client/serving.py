@@ -14,7 +14,7 @@ from queue import Queue
 import redis
 
 from api.app import create_app
-from api.doors import Doors, open_doors
+from api.resources import Doors, open_doors
 from journal.drain import Drain
 from journal.relay import undecided
 from journal.streams import Streams, connect

@@ -20,7 +20,7 @@ import pytest
 
 from api.app import create_app
 from api.auth import issue
-from api.doors import open_doors
+from api.resources import open_doors
 from journal.streams import Streams
 from settings.environment import read
 from tests.integration.api.server.conftest import SECRET, Shop

@@ -28,7 +28,7 @@ from schemathesis.generation.meta import TestPhase
 from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection, positive_data_acceptance
 
 from api.app import create_app
-from api.doors import open_doors
+from api.resources import open_doors
 from cli.schema import document
 from journal.streams import Streams
 from settings.environment import read

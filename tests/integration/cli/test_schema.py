@@ -31,7 +31,7 @@ def test_what_cannot_be_written_or_made_is_told(orders, tmp_path):
 
 def test_a_served_application_answers_the_same(orders, shop, on_servers):
     from api.app import create_app
-    from api.doors import open_doors
+    from api.resources import open_doors
     from settings.environment import read
 
     doors = open_doors(read())

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from api.doors import open_doors
+from api.resources import open_doors
 from journal.change_capture import COLLECTIONS
 from settings.environment import read
 from storage import keys

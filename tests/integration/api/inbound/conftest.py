@@ -13,11 +13,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api import errors, inbound
-from api.body import WholeBody
-from api.doors import Doors, open_doors
-from api.inbound.routes import router
+from api import errors, webhooks_in
+from api.body_middleware import WholeBody
 from api.publisher import Publisher
+from api.resources import Doors, open_doors
+from api.webhooks_in.receiver import router
 from journal.streams import Streams
 from journal.totals import account
 from settings.environment import read
@@ -100,7 +100,7 @@ def an_application(doors: Doors) -> FastAPI:
     app = FastAPI()
     app.state.doors = doors
     app.state.publisher = Publisher(doors.streams)
-    app.state.inbound = inbound.start(doors, app.state.publisher)
+    app.state.inbound = webhooks_in.start(doors, app.state.publisher)
     errors.install(app)
     app.add_middleware(WholeBody)
     app.include_router(router)

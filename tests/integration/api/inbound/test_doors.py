@@ -10,8 +10,8 @@ from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from api.body import LIMIT
-from api.doors import open_doors
+from api.body_middleware import LIMIT
+from api.resources import open_doors
 from settings.environment import read
 from tests.integration.api.inbound.conftest import NOWHERE
 from tests.simulators import a_paid_order, an_event

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import pytest
 
 from api.errors import ApiError
-from api.inbound.journaler import WAITING_BYTES, Journaler, Verdict
 from api.publisher import Publisher
+from api.webhooks_in.group_commit import WAITING_BYTES, Journaler, Verdict
 from events.envelope import Envelope
 from journal.relay import SETTLING_S, relay
 from journal.streams import Streams, connect

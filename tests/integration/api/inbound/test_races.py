@@ -23,7 +23,7 @@ import pytest
 from sqlalchemy import text
 
 from api.app import create_app
-from api.doors import Doors, open_doors
+from api.resources import Doors, open_doors
 from events.envelope import OWN_SOURCE
 from journal.drain import Drain
 from journal.relay import undecided

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from api.inbound.arrivals import BURST
+from api.webhooks_in.address_limit import BURST
 from outbound import payment_lookups
 from outbound.payment_lookups import OUTSTANDING, STRANGERS
 from tests.simulators import SHARDS, a_paid_order

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from api.doors import open_doors
+from api.resources import open_doors
 from events.envelope import Envelope
 from journal.append import append
 from queries import read_endpoints, repository

@@ -21,7 +21,7 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.auth import issue
-from api.doors import open_doors
+from api.resources import open_doors
 from events.envelope import Envelope
 from journal.append import append
 from journal.drain import Drain

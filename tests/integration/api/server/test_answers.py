@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from api.server import answering as a
+from api.commands import response_models as a
 
 MUG = {"product": "mug", "quantity": 2, "unitPrice": 5000}
 TERMS = {"orderNumber": "C1", "customerSnapshot": {"name": "x"}}

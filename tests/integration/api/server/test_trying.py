@@ -77,7 +77,7 @@ def test_busy_is_a_503_that_says_when_to_come_again(shop, monkeypatch):
     def rivals(*_):
         raise Busy("x")
 
-    monkeypatch.setattr("api.server.writing.perform", rivals)
+    monkeypatch.setattr("api.commands.write_endpoint.perform", rivals)
     answer = shop.call("POST", "/api/carts", {})
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0

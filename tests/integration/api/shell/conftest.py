@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from api.doors import Doors, open_doors
+from api.resources import Doors, open_doors
 from settings.environment import read
 from storage import keys
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import text
 
-from api import doors as opening
-from api.answers import Json
-from api.limits import AWAY_S
+from api import resources as opening
+from api.rate_limit import AWAY_S
+from api.responses import Json
 from journal.batch import Clash
 from journal.entries import Entry
 

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI, Request
 
 from api import bounded_protocol as bounds
-from api.body import WholeBody
+from api.body_middleware import WholeBody
 from api.bounded_protocol import HEADERS, PER_ADDRESS, BoundedProtocol
 from tests.serving import served
 

@@ -8,9 +8,9 @@ from typing import Annotated
 import pytest
 from fastapi import Depends
 
-from api import known
-from api.answers import Json
+from api import key_cache
 from api.auth import Caller, anyone, reader, secret
+from api.responses import Json
 from domain.ids import shown
 from storage import keys
 from tests.integration.api.shell.conftest import SECRET
@@ -92,9 +92,9 @@ def test_a_token_that_is_not_ours_is_told_the_same(doors, open_shell):
 
 
 def test_a_revoked_key_is_refused_within_five_seconds(shell, monkeypatch):
-    assert known.KEPT_S < 5
+    assert key_cache.KEPT_S < 5
     moment = 1000.0
-    monkeypatch.setattr(known, "monotonic", lambda: moment)
+    monkeypatch.setattr(key_cache, "monotonic", lambda: moment)
     key = shell.key()
     headers = {"Authorization": f"Bearer {key}"}
     name = shell.client.get("/api/me", headers=headers).json()["key"]
@@ -103,7 +103,7 @@ def test_a_revoked_key_is_refused_within_five_seconds(shell, monkeypatch):
     assert revoked is not None
     assert revoked.name == name
     assert shell.client.get("/api/me", headers=headers).status_code == 200  # believed for a moment
-    moment += known.KEPT_S
+    moment += key_cache.KEPT_S
     assert shell.client.get("/api/me", headers=headers).status_code == 401
 
 

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from api.errors import ApiError
-from api.limits import AWAY_S, Allowance, Limits
+from api.rate_limit import AWAY_S, Allowance, Limits
 from journal.streams import connect
 
 

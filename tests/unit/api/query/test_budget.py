@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from api.errors import ApiError
-from api.inbound import arrivals
-from api.inbound.arrivals import ADDRESSES, BURST, PER_S, Arrivals
 from api.query.budget import MOST_CUSTOMER, MOST_SECRET, SHARE_S, WINDOW_S, Budgets, check, cost
+from api.webhooks_in import address_limit
+from api.webhooks_in.address_limit import ADDRESSES, BURST, PER_S, Arrivals
 from queries import budget
 from queries.parser import parse
 
@@ -112,7 +112,7 @@ def test_an_address_has_a_burst_and_then_its_pace():
 
 
 def test_addresses_without_number_do_not_fill_the_memory(monkeypatch):
-    monkeypatch.setattr(arrivals, "ADDRESSES", 10)
+    monkeypatch.setattr(address_limit, "ADDRESSES", 10)
     counted = Arrivals(Clock())
     for n in range(100):
         counted.take(f"10.0.0.{n}")

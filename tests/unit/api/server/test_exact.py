@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.server.exact import InvalidJson, canonical, parse
+from api.commands.json_body import InvalidJson, canonical, parse
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.text(max_size=9),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.answers import Json
+from api.responses import Json
 from queries.documents import encode
 
 

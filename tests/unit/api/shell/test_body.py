@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from api.body import WholeBody
+from api.body_middleware import WholeBody
 from tests.unit.api.shell.asgi import ask
 
 OVERRIDE = {"X-Payload-HTTP-Method-Override": "GET", "Content-Type": "application/x-www-form-urlencoded"}

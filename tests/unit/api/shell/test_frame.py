@@ -13,9 +13,9 @@ from starlette.responses import HTMLResponse, StreamingResponse
 from structlog.testing import capture_logs
 
 from api import errors
-from api.answers import Json
-from api.body import WholeBody
-from api.frame import Frame
+from api.body_middleware import WholeBody
+from api.request_context import Frame
+from api.responses import Json
 from tests.unit.api.shell.asgi import ask
 
 APP = FastAPI()

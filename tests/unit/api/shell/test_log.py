@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from api.serve import log
+from api.main import log
 
 
 class FullDisk:

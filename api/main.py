@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.bounded_protocol import BoundedProtocol
-from api.doors import open_doors
+from api.resources import open_doors
 from settings.environment import read
 
 GRACE_S = 8  # a request in flight may take so long after SIGTERM; supervisors wait ten seconds and longer
@@ -26,7 +26,7 @@ def serve(host: str, port: int, processes: int) -> None:
     """
     log()
     uvicorn.run(
-        "api.serve:application",
+        "api.main:application",
         factory=True,
         host=host,
         port=port,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from api.commands.request_models import Line, OfOrder
 from api.errors import ApiError, validation_error
-from api.server.sending import Line, OfOrder
 from domain.ids import bare, shown
 from domain.order import Order, OrderItem
 from journal.commands import Request

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from api.commands.lookups import listed, name_of, order_by_id
+from api.commands.order_creation import CREATED, again, body_of, place, placed
+from api.commands.request_models import CreateOrder
+from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
+from api.commands.written_documents import document, documents
 from api.errors import ApiError
-from api.server.documents import document, documents
-from api.server.finding import listed, name_of, order_by_id
-from api.server.placing import CREATED, again, body_of, place, placed
-from api.server.sending import CreateOrder
-from api.server.writing import UPDATED, Document, Work, Write, conflict
 from domain.fulfillment import Fulfillment
 from domain.ids import bare, shown
 from domain.order import Order, Status

@@ -1,7 +1,7 @@
 """The routes of webhooks in. The raw body is verified before it is parsed; 2xx means committed in the journal.
 
 202 new · 200 a duplicate · 400 malformed · 401 bad or stale signature · 404 not configured · 413 too large
-(api/body.py) · 503 PostgreSQL is away: send it again.
+(api/body_middleware.py) · 503 PostgreSQL is away: send it again.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.answers import Json
 from api.errors import ApiError, validation_error
-from api.inbound import Inbound
-from api.inbound.doors import CARRIERS, PAYMENTS, Door, what_opens
-from api.inbound.journaler import Verdict
+from api.responses import Json
+from api.webhooks_in import Inbound
+from api.webhooks_in.group_commit import Verdict
+from api.webhooks_in.senders import CARRIERS, PAYMENTS, Door, what_opens
 from events.envelope import EnvelopeError
 from providers.webhook_verification import NO_JSON, BadSignature
 from storage.clock import clock

@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from api.server.documents import document
-from api.server.finding import the_order
-from api.server.sending import UpdateTransaction
-from api.server.writing import UPDATED, Document, Work, Write, conflict
+from api.commands.lookups import the_order
+from api.commands.request_models import UpdateTransaction
+from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
+from api.commands.written_documents import document
 from domain.order import Order
 from domain.permitted_transitions import transaction_statuses
 from domain.transaction import Status, Transaction

@@ -5,11 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from api.commands.lookups import lines_of, listed, name_of, name_of_item, order_of, part_of
+from api.commands.request_models import CreateReturn, ReturnWithRefund
+from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
+from api.commands.written_documents import document
 from api.errors import ApiError, validation_error
-from api.server.documents import document
-from api.server.finding import lines_of, listed, name_of, name_of_item, order_of, part_of
-from api.server.sending import CreateReturn, ReturnWithRefund
-from api.server.writing import UPDATED, Document, Work, Write, conflict
 from domain.ids import shown
 from domain.order import Order, OrderItem
 from domain.permitted_transitions import order_statuses, return_statuses, return_window_closed, returnable

@@ -18,10 +18,10 @@ from starlette.responses import Response
 
 from api import auth
 from api.auth import Caller
-from api.doors import Doors, doors_of
+from api.commands.json_body import Sent
 from api.errors import ApiError, unavailable, validation_error
 from api.publisher import Publisher
-from api.server.exact import Sent
+from api.resources import Doors, doors_of
 from domain.ids import fresh
 from domain.outcome import DEAD
 from journal.commands import Answer, Busy, KeyReused, Known, Refused, Request, Unfit, claim, keep, perform

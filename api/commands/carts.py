@@ -11,12 +11,12 @@ from typing import Any
 
 from sqlalchemy import text
 
+from api.commands.lookups import not_found
+from api.commands.order_creation import CREATED, body_of, number_taken, place, placed
+from api.commands.request_models import LINES, Checkout, CreateCart, OrderProduct
+from api.commands.write_endpoint import UPDATED, Document, Work, Write
+from api.commands.written_documents import document
 from api.errors import ApiError, validation_error
-from api.server.documents import document
-from api.server.finding import not_found
-from api.server.placing import CREATED, body_of, number_taken, place, placed
-from api.server.sending import LINES, Checkout, CreateCart, OrderProduct
-from api.server.writing import UPDATED, Document, Work, Write
 from domain.ids import bare, fresh, shown
 from events.money import MoneyError, check
 from journal.commands import Request

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from api.commands.request_models import LINES
+from api.commands.write_endpoint import Document
 from api.errors import validation_error
-from api.server.sending import LINES
-from api.server.writing import Document
 from journal.commands import Request
 from queries import parser, repository
 from queries.filters import ANYTHING, Condition

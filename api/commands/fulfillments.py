@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.commands.lookups import lines_of, listed, name_of, name_of_item, order_of, part_of
+from api.commands.request_models import CreateFulfillment, UpdateFulfillment
+from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
+from api.commands.written_documents import document
 from api.errors import ApiError
-from api.server.documents import document
-from api.server.finding import lines_of, listed, name_of, name_of_item, order_of, part_of
-from api.server.sending import CreateFulfillment, UpdateFulfillment
-from api.server.writing import UPDATED, Document, Work, Write, conflict
 from domain.fulfillment import Status
 from domain.ids import shown
 from domain.order import Order, OrderItem

@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from api.doors import Doors
-from api.inbound.arrivals import Arrivals
-from api.inbound.doors import Door, carriers, payments
-from api.inbound.journaler import Journaler
 from api.publisher import Publisher
+from api.resources import Doors
+from api.webhooks_in.address_limit import Arrivals
+from api.webhooks_in.group_commit import Journaler
+from api.webhooks_in.senders import Door, carriers, payments
 
 __all__ = ["Inbound", "start"]
 

@@ -8,14 +8,14 @@ from fastapi import APIRouter, Body, Path
 from fastapi import Request as HttpRequest
 from starlette.responses import Response
 
-from api.paths import own_name
+from api.commands import carts, catalogue, fulfillments, orders, payments, returns
+from api.commands import request_models as s
+from api.commands import response_models as a
+from api.commands.json_body import ExactRoute
+from api.commands.write_endpoint import REPLAYED, ByReader, BySecret
+from api.commands.written_documents import selection
+from api.path_converters import own_name
 from api.query import openapi_parameters
-from api.server import answering as a
-from api.server import backs, carts, catalogue, orders, parcels, payments
-from api.server import sending as s
-from api.server.documents import selection
-from api.server.exact import ExactRoute
-from api.server.writing import REPLAYED, ByReader, BySecret
 from events.catalogue import Name
 from queries.schema import COLLECTIONS
 
@@ -109,13 +109,13 @@ def update_transaction(sent: s.UpdateTransaction, write: BySecret) -> Response:
 @writes("POST", "/api/fulfillments", "Fulfillments", a.FulfillmentChanged, 201, NOT_FOUND, CONFLICT)
 def create_fulfillment(sent: s.CreateFulfillment, write: BySecret) -> Response:
     """Create a fulfillment of items that are open: in the order's plan, or in none."""
-    return write.do(parcels.create(write, sent))
+    return write.do(fulfillments.create(write, sent))
 
 
 @writes("PATCH", "/api/fulfillments/{id}", "Fulfillments", a.FulfillmentChanged, 200, NOT_FOUND, CONFLICT)
 def update_fulfillment(id: Id, sent: s.UpdateFulfillment, write: BySecret) -> Response:
     """Move a fulfillment: packed, shipped, delivered or failed."""
-    return write.do(parcels.update(write, id, sent))
+    return write.do(fulfillments.update(write, id, sent))
 
 
 # -- returns -----------------------------------------------------------------------------------------------
@@ -124,19 +124,19 @@ def update_fulfillment(id: Id, sent: s.UpdateFulfillment, write: BySecret) -> Re
 @writes("POST", "/api/returns", "Returns", a.ReturnChanged, 201, NOT_FOUND, CONFLICT)
 def create_return(sent: s.CreateReturn, write: ByReader) -> Response:
     """Ask for a return of what was delivered. A customer may, of their own order."""
-    return write.do(backs.create(write, sent))
+    return write.do(returns.create(write, sent))
 
 
 @writes("PATCH", "/api/returns/{id}", "Returns", a.ReturnChanged, 200, NOT_FOUND, CONFLICT)
 def update_return(id: Id, sent: s.UpdateReturn, write: BySecret) -> Response:
     """Move a return: approved, processing, completed or rejected."""
-    return write.do(backs.update(write, id, sent.status))
+    return write.do(returns.update(write, id, sent.status))
 
 
 @writes("POST", "/api/returns/return-with-refund", "Returns", a.ReturnRefunded, 201, NOT_FOUND, CONFLICT)
 def return_with_refund(sent: s.ReturnWithRefund, write: BySecret) -> Response:
     """Take a return from its request to its end at once, and have it refunded."""
-    return write.do(backs.with_refund(write, sent))
+    return write.do(returns.with_refund(write, sent))
 
 
 # -- carts -------------------------------------------------------------------------------------------------

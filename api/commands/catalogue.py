@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import text
 
+from api.commands.request_models import BulkProduct, BulkProductOption, BulkProductVariant
+from api.commands.write_endpoint import UPDATED, Document, Work
 from api.errors import validation_error
-from api.server.sending import BulkProduct, BulkProductOption, BulkProductVariant
-from api.server.writing import UPDATED, Document, Work
 from journal.commands import Request
 from queries import documents
 from storage.pg_arrays import columns, unnest

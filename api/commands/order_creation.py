@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import text
 
+from api.commands.request_models import OrderProduct, ShippingAddress, Terms
+from api.commands.write_endpoint import Document
+from api.commands.written_documents import document
 from api.errors import ApiError, validation_error
-from api.server.documents import document
-from api.server.sending import OrderProduct, ShippingAddress, Terms
-from api.server.writing import Document
 from domain.order import Status
 from events.envelope import Envelope
 from events.money import MoneyError, check
