@@ -21,7 +21,7 @@ from journal.streams import Streams
 from settings.environment import Settings
 from storage import engine as engines
 from workers.app import ring
-from workers.parts import open_parts
+from workers.resources import open_parts
 
 THREADS = READS + WRITES + 4  # those that the bulkheads let in, and what passes by them
 POOL = 10  # connections that an engine keeps; it may open as many again

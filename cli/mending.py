@@ -39,7 +39,7 @@ from operations import dead_letters
 from operations.dead_letters import DeadLetterError, LetterUnknown, NameAmbiguous
 from outbound import payment_lookups, refunds
 from storage.clock import clock
-from workers.parts import Parts
+from workers.resources import Parts
 
 ASK_FROM = 100  # a replay of more than so many asks first
 

@@ -23,7 +23,7 @@ from embedded import servers
 from settings.environment import Settings, read
 from storage import migrate
 from workers.app import ring
-from workers.parts import Parts, parts
+from workers.resources import Parts, parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from cli.doctor.command import examine
 from cli.opening import heartbeat
 from cli.options import Problem, err
 from journal.relay import undecided
-from workers.parts import Parts
+from workers.resources import Parts
 
 BEAT_S = 12  # workers that run, or just start, beat within this
 QUIET_S = 15.0  # nothing moved: the cause is looked for, and told

@@ -18,8 +18,8 @@ from settings.environment import Settings, read
 from storage import keys as stored_keys
 from storage import migrate as schema
 from workers.app import app
-from workers.parts import Parts
 from workers.pools import POOLS, serve
+from workers.resources import Parts
 
 Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes that apply events.")]
 

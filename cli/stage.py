@@ -26,7 +26,7 @@ from embedded.host import free_port
 from settings.environment import read
 from storage import keys as stored_keys
 from storage import migrate
-from workers.parts import Parts
+from workers.resources import Parts
 
 ARRIVAL_RATE = 70  # orders a second, so that the picture can be followed
 SPAN_S = 4.0  # that a few orders take at least

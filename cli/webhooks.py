@@ -30,7 +30,7 @@ from outbound.webhooks.ssrf_guard import Forbidden
 from outbound.webhooks.subscriptions import DISABLED, Subscription, SubscriptionError
 from queries.documents import written
 from storage.clock import clock
-from workers.parts import Parts
+from workers.resources import Parts
 
 SHOWN = 500  # characters of an answer's body that `test` prints
 

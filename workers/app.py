@@ -36,7 +36,7 @@ app.conf.update(
     worker_hijack_root_logger=False,
     worker_enable_remote_control=False,  # no gossip, no mingle: nothing of it survives a flush
     worker_send_task_events=False,
-    beat_scheduler="workers.beat:Coalescing",
+    beat_scheduler="workers.scheduler:Coalescing",
     beat_max_loop_interval=1,
     enable_utc=True,
     timezone="UTC",

@@ -25,7 +25,7 @@ from journal.batch import Clash
 from journal.outage import NoStreams
 from journal.streams import connect
 from workers.chores import Chore
-from workers.parts import Parts
+from workers.resources import Parts
 
 LOOK_S = 1.0  # between two tries, and between two looks into the journal
 ANSWER_S = 1.0  # of Redis; if it is merely slow, to look here as well does no harm

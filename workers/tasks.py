@@ -21,8 +21,8 @@ from settings.environment import Settings
 from storage import clock as clocks
 from storage.clock import clock
 from storage.engine import WORKER
-from workers import outside
-from workers import parts as opening
+from workers import outbound_clients
+from workers import resources as opening
 from workers.app import app, ring
 from workers.chores import Chore, alone, chores
 from workers.standby import Standby
@@ -143,7 +143,7 @@ def fire_timers(here: opening.Parts, whom: str) -> None:
 @chore("orders.effects")
 def make_refunds(here: opening.Parts, whom: str) -> None:
     """Make the refunds that are due, where a provider is set."""
-    provider = outside.refund_provider(here.settings)
+    provider = outbound_clients.refund_provider(here.settings)
     if provider is not None:
         raised = "staff" if here.settings.policy.refunds == "staff" else "due"
         refunds.run_due(here.engine, here.streams, here.shop.shards, provider, clock(), raised=raised)
@@ -152,7 +152,7 @@ def make_refunds(here: opening.Parts, whom: str) -> None:
 @chore("orders.inbox")
 def ask_providers(here: opening.Parts, whom: str) -> None:
     """Ask one payment provider how the payments stand that its thin webhooks told of."""
-    source = outside.payment_sources(here.settings).get(whom)
+    source = outbound_clients.payment_sources(here.settings).get(whom)
     if source is not None:
         patience = here.settings.policy.parked_for
         payment_lookups.run_due(here.engine, here.streams, here.shop.shards, {whom: source}, patience, clock())
@@ -161,7 +161,7 @@ def ask_providers(here: opening.Parts, whom: str) -> None:
 @chore("orders.tracking")
 def poll_carriers(here: opening.Parts, whom: str) -> None:
     """Ask one carrier for its parcels that are due."""
-    carrier = outside.carriers(here.settings).get(whom)
+    carrier = outbound_clients.carriers(here.settings).get(whom)
     if carrier is not None:
         pace = here.settings.tracking_pace
         tracking.run_due(here.engine, here.streams, here.shop.shards, {whom: carrier}, pace, clock())
@@ -170,7 +170,7 @@ def poll_carriers(here: opening.Parts, whom: str) -> None:
 @chore("orders.webhooks")
 def send_webhooks(here: opening.Parts, whom: str) -> None:
     """Tell subscribers what changed."""
-    dispatcher.run_due(here.engine, outside.webhooks(here.settings), clock())
+    dispatcher.run_due(here.engine, outbound_clients.webhooks(here.settings), clock())
 
 
 @chore("orders.tidy")

@@ -18,8 +18,8 @@ from sqlalchemy import Connection, text
 from cli.doctor.check import OK, PROBLEM, Check, Look, Place, ago, first_line
 from journal.streams import DRAIN
 from workers.app import message
-from workers.beat import BEAT_KEY, BEAT_S
 from workers.chores import CHORES, LOOKUPS, REFUNDS, TRACKING, WEBHOOKS
+from workers.scheduler import BEAT_KEY, BEAT_S
 
 ALIVE_S = 20  # the timers' chore beats every five seconds
 STILL_S = 5  # the beat, every second

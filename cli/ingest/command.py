@@ -26,7 +26,7 @@ from cli.processes import Processes, start_workers
 from events.envelope import Envelope
 from journal.append import Appended, append
 from journal.totals import account
-from workers.parts import Parts
+from workers.resources import Parts
 
 CHUNK = 1000  # envelopes a transaction
 SHOWN = 20  # bad lines that are printed; all are counted

@@ -41,7 +41,7 @@ from storage import keys, migrate
 from tests.chaos.harness import Shop, account, account_faults, settings, verify_faults
 from tests.chaos.shopping import Answered, Clients
 from tests.webhooks import STRIPE
-from workers.parts import parts
+from workers.resources import parts
 
 REDIS_AT, POSTGRES_AT = 0.25, 0.65  # shares of the load's time
 AFTER_S = 5.0  # so long after PostgreSQL is back a connection of before may still cost its request a 503

@@ -38,7 +38,7 @@ from storage.pg_arrays import array
 from tests.folding import state_of
 from tests.lives import differences
 from workers.app import ring
-from workers.parts import Parts, parts
+from workers.resources import Parts, parts
 
 READY_S = 60  # for all drain processes to run: a start takes 2 s on an idle machine
 BATCH = 512  # of the undisturbed run

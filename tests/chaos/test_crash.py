@@ -24,7 +24,7 @@ from journal.verify import verify
 from settings.environment import read
 from storage import migrate
 from tests.chaos.harness import settings
-from workers.parts import parts
+from workers.resources import parts
 
 SHARDS = 64
 

@@ -22,7 +22,7 @@ from tests.chaos.backlog import simple_lives
 from tests.chaos.doors import Restartable
 from tests.chaos.harness import Shop, account, account_faults, settings
 from workers.app import ring
-from workers.parts import parts
+from workers.resources import parts
 
 CYCLES = 5
 RATE = 150  # events a second

@@ -33,7 +33,7 @@ from events.envelope import Envelope
 from journal.append import append
 from tests.faults.ledger import Ledger
 from tests.webhooks import as_stripe, stripe_paid
-from workers.parts import Parts
+from workers.resources import Parts
 
 GROUP = 5  # events of one append
 RATES = {"append": 24.0, "create": 8.0, "webhook": 8.0, "health": 8.0, "read": 8.0}  # per second

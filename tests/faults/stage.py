@@ -39,7 +39,7 @@ from tests.faults.ledger import Ledger
 from tests.faults.load import Load
 from tests.webhooks import STRIPE
 from workers.app import ring
-from workers.parts import parts
+from workers.resources import parts
 
 LOGS_MB = 96  # the small disk that logs are on, where root can make one
 CALM_S = 60.0  # for a stage to come to rest

@@ -14,7 +14,7 @@ from events.envelope import Envelope
 from journal.append import append
 from settings.environment import read
 from tests.integration.cli.hands import Hands
-from workers.parts import Parts, parts
+from workers.resources import Parts, parts
 
 
 @dataclass(slots=True)

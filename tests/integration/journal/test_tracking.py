@@ -16,7 +16,7 @@ from outbound import tracking
 from providers.carriers.simulated import SimulatedCarrier
 from storage import engine as engines
 from tests.simulators import ROOT, SHARDS, a_paid_order, a_shop, an_event, running
-from workers.outside import Polled
+from workers.outbound_clients import Polled
 
 CJ = "cj logistics"
 PACE = timedelta(minutes=15)

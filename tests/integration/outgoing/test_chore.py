@@ -7,9 +7,9 @@ from datetime import timedelta
 from settings.environment import read
 from tests.builders import created
 from workers import tasks
-from workers.beat import schedule
 from workers.chores import WEBHOOKS, Chore, chore_key, chores, round_key
-from workers.parts import parts
+from workers.resources import parts
+from workers.scheduler import schedule
 
 
 def test_it_comes_every_second_to_a_queue_of_its_own():

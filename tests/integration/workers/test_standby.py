@@ -18,7 +18,7 @@ from journal.streams import connect
 from settings.environment import read
 from tests.builders import created
 from workers.chores import CHORES, Chore
-from workers.parts import Parts, parts
+from workers.resources import Parts, parts
 from workers.standby import Standby
 
 PATIENCE_S = 30

@@ -8,7 +8,7 @@ from celery.beat import ScheduleEntry
 
 from settings.environment import read
 from workers.app import app
-from workers.beat import schedule
+from workers.scheduler import schedule
 
 
 def test_a_clock_that_is_put_back_holds_up_no_chore(monkeypatch):

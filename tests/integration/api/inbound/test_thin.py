@@ -19,7 +19,7 @@ from providers.simulators import portone as portone_api
 from providers.simulators import toss as toss_api
 from tests.simulators import SHARDS, a_paid_order, running
 from tests.webhooks import as_standard, packed, portone_event, toss_event
-from workers.outside import Source
+from workers.outbound_clients import Source
 
 PATIENCE = timedelta(hours=72)
 AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -473,8 +473,8 @@ def test_refunds_at_toss_are_the_total_less_the_balance(door, toss):
 
 def test_the_chore_is_sent_where_somebody_is_to_be_asked(door):
     from settings.environment import read
-    from workers.beat import schedule
-    from workers.outside import payment_sources
+    from workers.outbound_clients import payment_sources
+    from workers.scheduler import schedule
 
     from .conftest import NOWHERE
 

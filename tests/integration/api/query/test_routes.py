@@ -21,7 +21,7 @@ from queries.schema import ALIASES, COLLECTIONS
 from settings.environment import read
 from storage import keys
 from tests.builders import CARRIER, asked_back, created, later, line, paid, shipped, told
-from workers.parts import parts
+from workers.resources import parts
 
 CUSTOMER = {"name": "Kim Da-eun", "email": "kim@example.com", "phone": "010-1234-5678"}
 
