@@ -1,6 +1,6 @@
 """`orders bench api`: what the HTTP doors cost. Whole lives of orders, webhooks beside a rival, a customer's orders.
 
-lives over HTTP   bench/api_lives.py
+lives over HTTP   bench/api_workload.py
 webhooks          bench/api_webhooks.py, against bench/naive_webhook.py
 a query           bench/api_queries.py, in a small shop and in a large one
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench import api_lives, api_queries, api_webhooks
+from bench import api_queries, api_webhooks, api_workload
 from bench.run import Say
 from bench.servers import Servers
 
@@ -39,7 +39,7 @@ QUICK = Plan(lives=600, webhooks=1_500, rounds=2, sizes=(10_000, 200_000), calls
 def run(servers: Servers, plan: Plan, machine: dict[str, Any], say: Say) -> dict[str, Any]:
     """All of it, as `--json` answers it. Errors: BenchError where an answer is not what it must be."""
     found: dict[str, Any] = {
-        "lives": api_lives.run(servers, plan.lives, say),
+        "lives": api_workload.run(servers, plan.lives, say),
         "webhooks": api_webhooks.run(servers, plan.webhooks, plan.rounds, say),
         "query": api_queries.run(servers, plan.sizes, plan.calls, say),
         "vendure": VENDURE,

@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy import text
 
-from bench import api_serving, history, lives, ours
+from bench import api_serving, history_seed, product, workload
 from bench.api_calls import Line
-from bench.api_lives import percentiles
-from bench.hand import Hand
+from bench.api_workload import percentiles
+from bench.drain_process import Hand
 from bench.run import Say
 from bench.servers import BenchError, Servers
 from storage import engine as engines
@@ -35,7 +35,7 @@ def run(servers: Servers, sizes: Sequence[int], calls: int, say: Say) -> dict[st
     """So many calls to shops of each of `sizes` orders, in turns."""
     with ExitStack() as stack:
         seed = servers.database("query-seed")
-        upgrade(seed, ours.SHARDS)
+        upgrade(seed, product.SHARDS)
         _seed(servers, seed)
         lines: dict[int, Line] = {}
         for size in sizes:
@@ -64,11 +64,11 @@ def _ask(line: Line, size: int, calls: int, drawn: Random, name: str) -> None:
 
 
 def _seed(servers: Servers, url: str) -> None:
-    play, redis_url = lives.play(SEED, "q", duplicates=0), servers.redis_database()
-    ours.pour(redis_url, ours.filled(url, play), ours.SHARDS)
+    play, redis_url = workload.play(SEED, "q", duplicates=0), servers.redis_database()
+    product.pour(redis_url, product.filled(url, play), product.SHARDS)
     hand = Hand(0, servers.folder)
     try:
-        ours.work([hand], ours.drain_commands([hand], url, redis_url, 256))
+        product.work([hand], product.drain_commands([hand], url, redis_url, 256))
     finally:
         hand.close()
 
@@ -78,7 +78,7 @@ def _grown(servers: Servers, seed: str, size: int, say: Say) -> api_serving.Shop
     engine = engines.connect(url)
     with engine.connect() as conn:
         events = int(conn.execute(text("select count(*) from journal")).scalar_one())
-    history.grow(engine, events * size // SEED, say)
+    history_seed.grow(engine, events * size // SEED, say)
     with engine.begin() as conn:
         changed = conn.execute(_CUSTOMERS, {"customers": size // EACH}).rowcount
     if changed != size:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import psutil
 
-from bench import ours, standing
+from bench import paused_worker, product
 from bench.api_calls import WEBHOOK_SECRET
 from bench.servers import BenchError, Servers
 from embedded.host import free_port
@@ -37,7 +37,7 @@ class Shop:
         return {
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
-            "ORDERS_SHARDS": str(ours.SHARDS),
+            "ORDERS_SHARDS": str(product.SHARDS),
             "ORDERS_STRIPE_SECRETS": WEBHOOK_SECRET,
             "ORDERS_RATE_LIMIT": "off",
         }
@@ -51,7 +51,7 @@ class Shop:
 def shop(servers: Servers, name: str) -> Shop:
     """A fresh one."""
     url = servers.database(name)
-    upgrade(url, ours.SHARDS)
+    upgrade(url, product.SHARDS)
     return with_key(url, servers.redis_database())
 
 
@@ -91,8 +91,8 @@ def _serving(
     servers: Servers, name: str, command: list[str], environment: Mapping[str, str], port: int
 ) -> Iterator[psutil.Process]:
     log = servers.folder / f"{name}.log"
-    started = standing.start([sys.executable, *command], log, servers.folder, environment)
-    with standing.Worker(name, [started], log) as server:
+    started = paused_worker.start([sys.executable, *command], log, servers.folder, environment)
+    with paused_worker.Worker(name, [started], log) as server:
         until = time.monotonic() + START_S
         while not _answers(port):
             server.check()

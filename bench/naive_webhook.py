@@ -23,7 +23,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 from bench.api_calls import WEBHOOK_SECRET
-from bench.rivals import celery_app, database_url
+from bench.baseline_app import celery_app, database_url
 
 TOLERANCE_S = 300
 

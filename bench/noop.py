@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.rivals import celery_app
+from bench.baseline_app import celery_app
 
 app = celery_app("noop")
 

@@ -17,7 +17,7 @@ from celery import Task
 from psycopg.types.json import Jsonb, set_json_dumps
 from uuid_utils.compat import uuid7
 
-from bench.rivals import RETRY_S, TRIES, TooEarly, celery_app, database_url
+from bench.baseline_app import RETRY_S, TRIES, TooEarly, celery_app, database_url
 
 app = celery_app("psycopg")
 Cursor = psycopg.Cursor[tuple[Any, ...]]

@@ -19,12 +19,12 @@ from typing import Any
 import psutil
 import redis
 
-from bench import ceiling, latency, lives, measure, ours, peers, standing
-from bench.contenders import RIVALS, PeerAtWork, Rival, applied, open_peer, open_rival, rival_states
-from bench.hand import Hand
-from bench.lives import Play, State
+from bench import latency, measure, paused_worker, peers, product, replay_ceiling, workload
+from bench.contestants import RIVALS, PeerAtWork, Rival, applied, open_peer, open_rival, rival_states
+from bench.drain_process import Hand
 from bench.measure import Meter
 from bench.servers import BenchError, Servers
+from bench.workload import Play, State
 from events.envelope import Envelope
 from storage import engine as engines
 from storage.migrate import upgrade
@@ -137,7 +137,7 @@ class _Stage:
         self.queue_url, self.drain_redis, full_redis = (servers.redis_database() for _ in range(3))
         self.queue = stack.enter_context(redis.Redis.from_url(self.queue_url))
         self.template = servers.database("template")
-        upgrade(self.template, ours.SHARDS)
+        upgrade(self.template, product.SHARDS)
         full_url = servers.database("full", self.template)
         self.rivals: dict[str, Rival | PeerAtWork] = {}
         for name in RIVALS:
@@ -148,27 +148,27 @@ class _Stage:
         for name in self.measured.peers:
             self.rivals[name] = open_peer(servers, self.queue_url, name)
             stack.enter_context(self.rivals[name].worker)
-        told = {"DATABASE_URL": full_url, "REDIS_URL": full_redis, "ORDERS_SHARDS": str(ours.SHARDS)}
+        told = {"DATABASE_URL": full_url, "REDIS_URL": full_redis, "ORDERS_SHARDS": str(product.SHARDS)}
         self.full_worker = stack.enter_context(
-            standing.celery("full", *ours.WORKER[:1], servers.folder, told, *ours.WORKER[1:], beat=True)
+            paused_worker.celery("full", *product.WORKER[:1], servers.folder, told, *product.WORKER[1:], beat=True)
         )
-        self.full = ours.FullPath(full_url, full_redis)
+        self.full = product.FullPath(full_url, full_redis)
         stack.callback(self.full.close)
         self.hands = [Hand(number, servers.folder) for number in range(PROCESSES)]
         for hand in self.hands:
             stack.callback(hand.close)
-        self.play = lives.play(plan.orders, "d")
+        self.play = workload.play(plan.orders, "d")
         self.filled = servers.database("filled", self.template)
-        self.entries = ours.filled(self.filled, self.play)
-        self.recording = ceiling.Recording(servers.folder, PROCESSES)
+        self.entries = product.filled(self.filled, self.play)
+        self.recording = replay_ceiling.Recording(servers.folder, PROCESSES)
 
     # -- rounds ------------------------------------------------------------------------------------------------
 
     def warm_up(self) -> None:
         """Everyone plays a few lives unmeasured: imports, caches and prepared statements are there."""
         for name in self.rivals:
-            self._rival_round(name, lives.play(WARM_ORDERS, f"{name}-w"), measured=False)
-        self._full_round(lives.play(WARM_ORDERS * 5, "w"), measured=False)
+            self._rival_round(name, workload.play(WARM_ORDERS, f"{name}-w"), measured=False)
+        self._full_round(workload.play(WARM_ORDERS * 5, "w"), measured=False)
 
     def round(self, name: str, number: int) -> None:
         """One system, one round."""
@@ -177,10 +177,10 @@ class _Stage:
         elif name == "ceiling":
             self._ceiling_round()
         elif name == "full":
-            self._full_round(lives.play(self.plan.orders, f"f{number}"))
+            self._full_round(workload.play(self.plan.orders, f"f{number}"))
         else:
             orders = self.plan.peer_orders(name) if name in self.measured.peers else self.plan.rival_orders
-            self._rival_round(name, lives.play(orders, f"{name}-{number}"))
+            self._rival_round(name, workload.play(orders, f"{name}-{number}"))
         self.say(f"round {number + 1}/{self.plan.rounds}  {name:10} {self.measured.rates[name][-1]:>9,.0f} events/s")
 
     def _rival_round(self, name: str, play: Play, *, measured: bool = True) -> None:
@@ -231,7 +231,7 @@ class _Stage:
 
     def _drain_round(self) -> None:
         url = self._fresh_for_drain()
-        commands = ours.drain_commands(self.hands, url, self.drain_redis, self.plan.batch)
+        commands = product.drain_commands(self.hands, url, self.drain_redis, self.plan.batch)
         cost = self._work(url, commands)
         self._check_ours("drain", url, self.play)
         self.measured.note("drain", len(self.play.deliveries), cost)
@@ -244,12 +244,12 @@ class _Stage:
 
     def _work(self, url: str, commands: Sequence[dict[str, Any]]) -> measure.Cost:
         meter = Meter(self.servers, url, [hand.psutil for hand in self.hands])
-        seconds, _ = ours.work(self.hands, commands)
+        seconds, _ = product.work(self.hands, commands)
         return meter.cost(seconds)
 
     def _fresh_for_drain(self) -> str:
         url = self.servers.database("drained", self.filled)
-        ours.pour(self.drain_redis, self.entries)
+        product.pour(self.drain_redis, self.entries)
         return url
 
     # -- recordings --------------------------------------------------------------------------------------------
@@ -259,14 +259,14 @@ class _Stage:
         for batch in (*self.plan.other_batches, self.plan.batch):  # the plan's last: the ceiling replays it
             url = self._fresh_for_drain()
             record: dict[str, Any] = {"record": self.recording.pattern}
-            ours.work(self.hands, ours.drain_commands(self.hands, url, self.drain_redis, batch, **record))
-            self.measured.batches[str(batch)] = ceiling.summary(self.recording.plan())
+            product.work(self.hands, product.drain_commands(self.hands, url, self.drain_redis, batch, **record))
+            self.measured.batches[str(batch)] = replay_ceiling.summary(self.recording.plan())
             self.say(f"recorded at batch {batch}: {self.measured.batches[str(batch)]['statements']} statements a batch")
         if self.plan.profile is not None:
             url = self._fresh_for_drain()
             one = self.hands[:1]  # alone, so that it is seen waiting for the servers and not for its rival
             told: dict[str, Any] = {"profile": str(self.plan.profile.resolve())}
-            ours.work(one, ours.drain_commands(one, url, self.drain_redis, self.plan.batch, **told))
+            product.work(one, product.drain_commands(one, url, self.drain_redis, self.plan.batch, **told))
             self.say(f"profile: {self.plan.profile}")
 
     # -- latency -----------------------------------------------------------------------------------------------
@@ -276,7 +276,7 @@ class _Stage:
         found = self.measured.latencies.setdefault(str(rate), {})
         for name, measure_one in (("naive", self._naive_latency), ("ours", self._our_latency)):
             tag = f"{name[0]}{rate}"
-            play = lives.play(samples // 5 + 1, tag, duplicates=0)
+            play = workload.play(samples // 5 + 1, tag, duplicates=0)
             cut = list(islice(play.deliveries, samples))
             found[name] = measure_one(rate, cut, tag)
             shown = "saturated" if found[name].get("saturated") else f"{found[name]['p50']} / {found[name]['p99']} ms"
@@ -307,7 +307,7 @@ class _Stage:
     def _check_ours(self, name: str, url: str, play: Play) -> None:
         engine = engines.connect(url, pool=1)
         with engine.connect() as conn:
-            found, outcomes = ours.states(conn, _tag(play)), ours.outcomes(conn)
+            found, outcomes = product.states(conn, _tag(play)), product.outcomes(conn)
         engine.dispose()
         self._compare(name, play.states, found)
         if odd := {k: v for k, v in outcomes.items() if k != "applied"}:
@@ -316,7 +316,7 @@ class _Stage:
             self.measured.follow_ups = outcomes["applied"] - play.events
 
     def _compare(self, name: str, expected: dict[str, State], found: dict[str, State]) -> None:
-        wrong = list(islice(lives.differences(expected, found), 3))
+        wrong = list(islice(workload.differences(expected, found), 3))
         if wrong:
             raise BenchError(f"{name}: orders do not stand where their lives end:\n  " + "\n  ".join(wrong))
         self.measured.checked[name] = self.measured.checked.get(name, 0) + len(expected)

@@ -18,11 +18,11 @@ import psutil
 import redis
 from sqlalchemy import Engine, text
 
-from bench import history, lives, measure, ours, standing
-from bench.hand import Hand
-from bench.lives import Play
+from bench import history_seed, measure, paused_worker, product, workload
+from bench.drain_process import Hand
 from bench.run import Say
 from bench.servers import BenchError, Servers
+from bench.workload import Play
 from events.envelope import Envelope
 from queries import parser, repository
 from storage import engine as engines
@@ -89,9 +89,11 @@ class _Stage:
     def backlog(self) -> None:
         """All at the door before any worker moves; then how fast it is worked off, and what it takes meanwhile."""
         url, redis_url = self._fresh("backlog"), self.servers.redis_database()
-        told = {"DATABASE_URL": url, "REDIS_URL": redis_url, "ORDERS_SHARDS": str(ours.SHARDS)}
-        worker = standing.celery("backlog", *ours.WORKER[:1], self.servers.folder, told, *ours.WORKER[1:], beat=True)
-        full = ours.FullPath(url, redis_url)
+        told = {"DATABASE_URL": url, "REDIS_URL": redis_url, "ORDERS_SHARDS": str(product.SHARDS)}
+        worker = paused_worker.celery(
+            "backlog", *product.WORKER[:1], self.servers.folder, told, *product.WORKER[1:], beat=True
+        )
+        full = product.FullPath(url, redis_url)
         with worker, redis.Redis.from_url(redis_url) as client:
             try:
                 short = [self._short_full(worker, full) for _ in range(self.plan.rounds)]
@@ -123,7 +125,7 @@ class _Stage:
         }  # fmt: skip
         self.say(f"backlog: {events / took:,.0f} events/s; a short one of the same worker {median(short):,.0f}")
 
-    def _short_full(self, worker: standing.Worker, full: ours.FullPath) -> float:
+    def _short_full(self, worker: paused_worker.Worker, full: product.FullPath) -> float:
         """Some plays at the door before the worker moves, as the backlog is; no more than Redis holds."""
         events = 0
         for _ in range(self.plan.short):
@@ -146,11 +148,11 @@ class _Stage:
     def sizes(self) -> None:
         """The same plays in databases with a short and a long past."""
         seed = self._fresh("seed")
-        self._drain(seed, self.hands[:2], lives.play(SEED_ORDERS, "seed", duplicates=0))
+        self._drain(seed, self.hands[:2], workload.play(SEED_ORDERS, "seed", duplicates=0))
         for size in self.plan.sizes:
             url = self._databases[size] = self.servers.database(f"size{size}", seed)
             engine = engines.connect(url)
-            have = history.grow(engine, size, self.say)
+            have = history_seed.grow(engine, size, self.say)
             with engine.connect() as conn:
                 self.found.bytes[size] = int(
                     conn.execute(text("select pg_database_size(current_database())")).scalar_one()
@@ -202,21 +204,21 @@ class _Stage:
     def _middling(self) -> str:
         return sorted(self._databases.items())[len(self._databases) // 2][1]
 
-    def _fresh(self, name: str, shards: int = ours.SHARDS) -> str:
+    def _fresh(self, name: str, shards: int = product.SHARDS) -> str:
         url = self.servers.database(name)
         upgrade(url, shards)
         return url
 
     def _play(self) -> Play:
         self._plays += 1
-        return lives.play(self.plan.orders, f"s{self._plays}")
+        return workload.play(self.plan.orders, f"s{self._plays}")
 
-    def _drain(self, url: str, hands: list[Hand], play: Play | None = None, shards: int = ours.SHARDS) -> float:
+    def _drain(self, url: str, hands: list[Hand], play: Play | None = None, shards: int = product.SHARDS) -> float:
         """Journal a play and drain it: events a second."""
         play = play or self._play()
-        ours.pour(self.redis_url, ours.filled(url, play, shards), shards)
-        commands = ours.drain_commands(hands, url, self.redis_url, BATCH, shards)
-        seconds, answers = ours.work(hands, commands)
+        product.pour(self.redis_url, product.filled(url, play, shards), shards)
+        commands = product.drain_commands(hands, url, self.redis_url, BATCH, shards)
+        seconds, answers = product.work(hands, commands)
         decided = sum(sum(answer["outcomes"].values()) for answer in answers)
         if decided < play.events:
             raise BenchError(f"{decided} events have a result, of {play.events}")

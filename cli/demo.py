@@ -1,6 +1,6 @@
 """`orders demo`: the whole thing at work, with everything going wrong that goes wrong in production.
 
-Plays lives (`cli.lives`) through the HTTP doors while the API, workers, the beat, Redis and the outside world have
+Plays lives (`demo.scenarios`) through the HTTP doors while the API, workers, the beat, Redis and the outside world have
 their bad moments, and then asks four questions: does the account add up, does every order stand where its life
 ends, does the journal tell the same, and did money go back exactly once.
 """
@@ -15,18 +15,18 @@ from typing import Annotated
 
 import typer
 
-from cli import lives
-from cli.display import Display
-from cli.examining import examine, tell
 from cli.options import Data, Json, err, print_json, stop_at_sigterm
-from cli.player import Player
-from cli.sender import Sender
-from cli.stage import Stage, open_stage
+from demo import scenarios
+from demo.driver import Player
+from demo.environment import Stage, open_stage
+from demo.final_checks import examine, tell
+from demo.http_sender import Sender
+from demo.progress_view import Display
 
 
 def demo(
     orders: Annotated[
-        int, typer.Option("--orders", min=lives.MIN_ORDERS, max=100_000, help="How many to play.")
+        int, typer.Option("--orders", min=scenarios.MIN_ORDERS, max=100_000, help="How many to play.")
     ] = 1000,
     seed: Annotated[int, typer.Option("--seed", help="The same seed plays the same lives.")] = 7,
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes that apply events.")] = 2,

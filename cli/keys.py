@@ -11,9 +11,9 @@ import typer
 from rich.markup import escape
 from sqlalchemy import Connection
 
-from cli.opening import open_shop
+from cli.bootstrap import open_shop
 from cli.options import Data, Json, Problem, actor, err, out, print_json
-from cli.showing import put, table, time_of
+from cli.render import put, table, time_of
 from storage import keys as stored
 from storage.clock import clock
 from storage.keys import Key, Kind

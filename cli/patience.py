@@ -18,9 +18,9 @@ from rich.progress import Progress, TaskID
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from cli.bootstrap import heartbeat
 from cli.doctor.check import OK, Place, some, without_password
 from cli.doctor.command import examine
-from cli.opening import heartbeat
 from cli.options import Problem, err
 from journal.relay import undecided
 from workers.resources import Parts

@@ -17,9 +17,9 @@ import orjson
 import typer
 from rich.markup import escape
 
-from cli.opening import open_shop
+from cli.bootstrap import open_shop
 from cli.options import Data, Json, Problem, actor, err, out, print_json
-from cli.showing import put, table, time_of
+from cli.render import put, table, time_of
 from domain.ids import bare, fresh, shown
 from journal.change_capture import COLLECTIONS, OPERATIONS
 from outbound.webhooks import deliveries as stored

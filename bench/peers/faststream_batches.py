@@ -25,9 +25,9 @@ from faststream.redis import RedisBroker, StreamSub
 from faststream.redis.annotations import RedisBatchStreamMessage
 from redis.asyncio import Redis
 
+from bench.baseline_app import RETRY_S, TRIES, TooEarly
 from bench.peers import make_group
 from bench.psycopg_task import Cursor, Event, apply_event, connection
-from bench.rivals import RETRY_S, TRIES, TooEarly
 
 STREAM, GROUP = "bench.faststream", "workers"
 BATCH = 64  # 2,500 events/s with two processes; with 256, 1,770: neighbours share more orders, and wait for each other

@@ -18,8 +18,8 @@ import redis
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision, SyncPsycopgConnector
 from procrastinate.jobs import Job
 
+from bench.baseline_app import RETRY_S, TRIES, TooEarly
 from bench.psycopg_task import Event, apply_alone
-from bench.rivals import RETRY_S, TRIES, TooEarly
 
 app = App(connector=PsycopgConnector(conninfo=os.environ.get("BENCH_DATABASE_URL", "")))
 

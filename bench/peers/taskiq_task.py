@@ -19,9 +19,9 @@ from taskiq import SimpleRetryMiddleware
 from taskiq.kicker import AsyncKicker
 from taskiq_redis import RedisStreamBroker
 
+from bench.baseline_app import RETRY_S, TRIES, TooEarly
 from bench.peers import make_group
 from bench.psycopg_task import Event, apply_alone
-from bench.rivals import RETRY_S, TRIES, TooEarly
 
 STREAM, GROUP = "bench.taskiq", "workers"
 PREFETCH = 4  # entries, as Celery's default; with taskiq's 100 the two processes' events overtake each other

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from cli.doctor.check import OK, PROBLEM, WARNING, Check, some, without_password
 from cli.options import out, print_json
-from cli.showing import put, table
+from cli.render import put, table
 from settings.environment import KNOWN, Settings
 
 _COLORS = {OK: "green", WARNING: "yellow", PROBLEM: "red"}

@@ -16,10 +16,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy.exc import OperationalError
 
+from cli.bootstrap import heartbeat, open_shop
 from cli.doctor.check import Place
 from cli.ingest.command import delivery_disorder, ndjson, olist
 from cli.ingest.command.line_reader import BadLine
-from cli.opening import heartbeat, open_shop
 from cli.options import Data, Json, Problem, err, out, print_json
 from cli.patience import Left, Patience, begun
 from cli.processes import Processes, start_workers

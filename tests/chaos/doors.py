@@ -27,9 +27,9 @@ from time import monotonic, sleep
 
 from sqlalchemy import text
 
+from cli.api_process import start_api
 from cli.options import stop_at_sigterm
 from cli.processes import Processes, start_workers
-from cli.serving import start_api
 from domain.ids import bare
 from embedded.host import free_port
 from embedded.postgres import Postgres

@@ -14,7 +14,7 @@ from time import monotonic, sleep
 import psutil
 from sqlalchemy import create_engine, text
 
-from bench import lives
+from bench import workload
 from embedded import servers
 from journal.append import append
 from journal.relay import relay
@@ -30,7 +30,7 @@ SHARDS = 64
 
 
 def test_a_crash_takes_back_what_was_drained_last_and_loses_no_event(tmp_path: Path):
-    play = lives.play(60, "c")
+    play = workload.play(60, "c")
     with servers(tmp_path) as at, settings(DATABASE_URL=at.database_url, REDIS_URL=at.redis_url):
         migrate.upgrade(at.database_url, SHARDS)
         _write_late(at.database_url)

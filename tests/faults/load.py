@@ -28,7 +28,7 @@ from typing import Any
 import httpx
 
 from api.publisher import Publisher
-from bench import lives
+from bench import workload
 from events.envelope import Envelope
 from journal.append import append
 from tests.faults.ledger import Ledger
@@ -179,7 +179,7 @@ class Load:
 
     def _lives(self) -> Iterator[Envelope]:
         for wave in count():
-            yield from lives.play(ORDERS, f"F{self.seed}x{wave}", seed=self.seed + wave, duplicates=0).deliveries
+            yield from workload.play(ORDERS, f"F{self.seed}x{wave}", seed=self.seed + wave, duplicates=0).deliveries
 
     def _heated(self, stream: Iterator[Envelope], random: Random) -> list[Envelope]:
         group = [next(stream) for _ in range(GROUP)]

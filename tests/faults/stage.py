@@ -23,8 +23,8 @@ import psutil
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
+from cli.api_process import start_api
 from cli.processes import Processes, start_workers
-from cli.serving import start_api
 from embedded.host import free_port
 from embedded.postgres import Postgres
 from embedded.valkey import Valkey

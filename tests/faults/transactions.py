@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from bench import lives
+from bench import workload
 from journal.relay import relay
 from tests.chaos.harness import Shop, a_shop, account, account_faults, workers
 from tests.faults.fault import Trial
@@ -63,7 +63,7 @@ def _waves(seed: int):
     wave = 0
     while True:
         wave += 1
-        play = lives.play(WAVE, f"H{wave}", seed=seed + wave, duplicates=0).deliveries
+        play = workload.play(WAVE, f"H{wave}", seed=seed + wave, duplicates=0).deliveries
         yield from (play[start : start + CHUNK] for start in range(0, len(play), CHUNK))
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import contenders, lives
-from bench.lives import Play
+from bench import contestants, workload
 from bench.peers import PEERS
 from bench.servers import Servers
+from bench.workload import Play
 from embedded import Addresses
 
 PATIENCE_S = 60.0
@@ -28,10 +28,10 @@ def bench_servers(servers: Addresses, tmp_path: Path) -> Iterator[Servers]:
 
 
 @pytest.fixture(params=PEERS)
-def peer(request: pytest.FixtureRequest, bench_servers: Servers) -> Iterator[contenders.PeerAtWork]:
+def peer(request: pytest.FixtureRequest, bench_servers: Servers) -> Iterator[contestants.PeerAtWork]:
     """At work; its worker moves when it is told to."""
     _require(request.param)
-    opened = contenders.open_peer(bench_servers, bench_servers.redis_database(), request.param)
+    opened = contestants.open_peer(bench_servers, bench_servers.redis_database(), request.param)
     with opened.worker:
         yield opened
 
@@ -41,22 +41,22 @@ def _require(name: str) -> None:
         pytest.importorskip(library, reason=f"{name} is measured where {library} is installed: the `bench` extra")
 
 
-def until_applied(peer: contenders.PeerAtWork, tag: str, events: int) -> None:
+def until_applied(peer: contestants.PeerAtWork, tag: str, events: int) -> None:
     until = time.monotonic() + PATIENCE_S
-    while (so_far := contenders.applied(peer.database_url, tag)) < events:
+    while (so_far := contestants.applied(peer.database_url, tag)) < events:
         peer.worker.check()
         assert time.monotonic() < until, f"{so_far} of {events} events; {peer.worker.log.read_text()[-3000:]}"
         time.sleep(0.02)
     assert so_far == events
 
 
-def differences(peer: contenders.PeerAtWork, tag: str, play: Play) -> list[str]:
-    return list(lives.differences(play.states, contenders.rival_states(peer.database_url, tag)))
+def differences(peer: contestants.PeerAtWork, tag: str, play: Play) -> list[str]:
+    return list(workload.differences(play.states, contestants.rival_states(peer.database_url, tag)))
 
 
 def test_a_peer_leaves_orders_where_their_lives_end_also_after_standing_still(peer):
     for tag in ("first", "second"):
-        play = lives.play(20, tag)
+        play = workload.play(20, tag)
         peer.publish(play.deliveries)
         with peer.worker.moving():
             until_applied(peer, tag, play.events)
@@ -64,7 +64,7 @@ def test_a_peer_leaves_orders_where_their_lives_end_also_after_standing_still(pe
 
 
 def test_a_peer_tries_again_what_came_too_early(peer):
-    play = lives.play(5, "backwards")
+    play = workload.play(5, "backwards")
     peer.publish(play.deliveries[::-1])
     with peer.worker.moving():
         until_applied(peer, "backwards", play.events)
@@ -73,11 +73,11 @@ def test_a_peer_tries_again_what_came_too_early(peer):
 
 @pytest.mark.parametrize("peer", ["faststream"], indirect=True)
 def test_an_event_that_fails_does_not_take_its_batch_along(peer):
-    play = lives.play(20, "whole")
+    play = workload.play(20, "whole")
     first = play.deliveries[0]
     broken = replace(first, id=f"broken-{first.id}", type="PaymentSucceeded", data={"amount": "much"})
     peer.publish([first, broken, *play.deliveries[1:]])
     with peer.worker.moving():
         until_applied(peer, "whole", play.events)
     assert differences(peer, "whole", play) == []
-    assert contenders.applied(peer.database_url, "broken-whole") == 0
+    assert contestants.applied(peer.database_url, "broken-whole") == 0

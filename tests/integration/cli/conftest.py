@@ -47,7 +47,7 @@ def orders(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
     for module in ("opening", "doctor.command"):
         monkeypatch.setattr(f"cli.{module}.stop_at_sigterm", lambda: None)
-    monkeypatch.setattr("cli.opening.ring", lambda shard: None)
+    monkeypatch.setattr("cli.bootstrap.ring", lambda shard: None)
     monkeypatch.setattr("cli.doctor.workers.TAKEN_S", 0.3)  # few tests have workers
 
     def run(*arguments: str) -> Answer:

@@ -94,8 +94,8 @@ def ward(module_database_url: str) -> Iterator[Ward]:
         with valkey.started() as redis_url, Hands(redis_url) as hands:
             monkeypatch.setenv("DATABASE_URL", module_database_url)
             monkeypatch.setenv("REDIS_URL", redis_url)
-            monkeypatch.setattr("cli.opening.ring", lambda shard: None)
-            monkeypatch.setattr("cli.opening.stop_at_sigterm", lambda: None)
+            monkeypatch.setattr("cli.bootstrap.ring", lambda shard: None)
+            monkeypatch.setattr("cli.bootstrap.stop_at_sigterm", lambda: None)
             with parts(read(), lambda shard: None) as opened:
                 shop = Shop(opened)
                 shop.do("insert into heartbeats (name, at) values ('timers', now() + interval '1 hour')")

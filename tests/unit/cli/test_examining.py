@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from cli import examining
+from demo import final_checks
 
 BEGAN = datetime(2026, 11, 1, 9, 30, tzinfo=UTC)
 
@@ -18,7 +18,7 @@ def entry(decided: datetime | None) -> dict[str, object]:
 
 def test_no_event_of_the_story_is_decided_before_its_beginning(capsys):
     after = [timedelta(milliseconds=-30), timedelta(seconds=2.54)]  # a worker's clock may be behind PostgreSQL's
-    examining._tell_story({"order": "4711", "timeline": [*(entry(BEGAN + each) for each in after), entry(None)]})
+    final_checks._tell_story({"order": "4711", "timeline": [*(entry(BEGAN + each) for each in after), entry(None)]})
     told = capsys.readouterr().out
     assert "-0.0" not in told
     rows = [line.split() for line in told.splitlines() if "OrderCreated" in line]

@@ -9,15 +9,15 @@ from random import Random
 
 import pytest
 
-from cli import lives
-from cli.lives import Act, Life
+from demo import scenarios
+from demo.scenarios import Act, Life
 from domain.order import Status
 from events.catalogue import CATALOGUE, Malformed, UnknownType, UnknownVersion, decode
 from events.envelope import Envelope
 from tests.folding import fold_events
 
 BEGINNING = datetime(2026, 11, 1, tzinfo=UTC)
-PLAYED = lives.lives(400, 7, "t1", 10.0)
+PLAYED = scenarios.lives(400, 7, "t1", 10.0)
 
 
 def acts_of(life: Life) -> list[Act]:
@@ -31,7 +31,7 @@ def scans_of(life: Life) -> list[Act]:
     numbers = {str(act.data["trackingNumber"]) for act in acts_of(life) if "trackingNumber" in act.data}
     return [
         Act("carrier", f"{number}:1", "TrackingUpdated", life.number,
-            {"carrier": lives.CARRIER, "trackingNumber": number, "status": "delivered"}, 1800.0)
+            {"carrier": scenarios.CARRIER, "trackingNumber": number, "status": "delivered"}, 1800.0)
         for number in sorted(numbers)
     ]  # fmt: skip
 
@@ -46,21 +46,21 @@ def readable(envelope: Envelope) -> bool:
 
 
 def test_the_same_seed_plays_the_same():
-    assert lives.lives(50, 3, "a", 5.0) == lives.lives(50, 3, "a", 5.0)
-    assert lives.lives(50, 3, "a", 5.0) != lives.lives(50, 4, "a", 5.0)
+    assert scenarios.lives(50, 3, "a", 5.0) == scenarios.lives(50, 3, "a", 5.0)
+    assert scenarios.lives(50, 3, "a", 5.0) != scenarios.lives(50, 4, "a", 5.0)
 
 
 def test_the_smallest_demo_plays_every_plot_every_ending_and_every_poison():
-    played = lives.lives(lives.MIN_ORDERS, 7, "t2", 3.0)
-    assert {life.plot for life in played} == set(lives.PLOTS)
-    assert {life.ending for life in played} == {*lives.ENDINGS, ""}
+    played = scenarios.lives(scenarios.MIN_ORDERS, 7, "t2", 3.0)
+    assert {life.plot for life in played} == set(scenarios.PLOTS)
+    assert {life.ending for life in played} == {*scenarios.ENDINGS, ""}
     assert sum(life.dead for life in played) >= 3
     assert any(act.type not in CATALOGUE for life in played for _, act in life.opening)
 
 
 def test_names_do_not_meet_those_of_another_demo():
     def names(tag: str) -> set[str]:
-        acts = [act for life in lives.lives(60, 7, tag, 4.0) for act in acts_of(life)]
+        acts = [act for life in scenarios.lives(60, 7, tag, 4.0) for act in acts_of(life)]
         return {act.id for act in acts} | {str(act.data.get("paymentId", act.id)) for act in acts}
 
     assert not names("t3") & names("t4")
@@ -76,13 +76,13 @@ def test_about_a_tenth_comes_twice_and_some_of_it_with_another_body():
 
 def test_the_first_delivery_is_the_original():
     seen: set[str] = set()
-    for _, act in lives.deliveries(PLAYED):
+    for _, act in scenarios.deliveries(PLAYED):
         assert act.id in seen or "resent" not in act.data
         seen.add(act.id)
 
 
 def test_events_arrive_out_of_order():
-    arrived = [act for _, act in lives.deliveries(PLAYED)]
+    arrived = [act for _, act in scenarios.deliveries(PLAYED)]
     assert arrived != sorted(arrived, key=lambda act: act.happens)
     early = next(life for life in PLAYED if life.plot == "early_payment")
     first_of = {act.id: at for at, act in sorted(early.opening, key=lambda each: -each[0])}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.options import Problem
-from cli.running import _asked
+from cli.process_commands import _asked
 from settings.environment import read
 from workers.app import QUEUES, app
 from workers.chores import LOOKUPS, REFUNDS, TRACKING, WEBHOOKS, chores

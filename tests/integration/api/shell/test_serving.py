@@ -22,7 +22,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from cli import serving
+from cli import api_process
 from cli.options import Problem
 from embedded.host import free_port
 from storage import keys
@@ -136,11 +136,11 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(start, database_url
 
 
 def test_up_takes_the_next_port_that_is_free_unless_one_was_asked_for(monkeypatch):
-    monkeypatch.setattr(serving, "_is_free", lambda host, port: port not in (8000, 8001))
-    assert serving.choose_port(None) == 8002
-    assert serving.choose_port(9000) == 9000
+    monkeypatch.setattr(api_process, "_is_free", lambda host, port: port not in (8000, 8001))
+    assert api_process.choose_port(None) == 8002
+    assert api_process.choose_port(9000) == 9000
     with pytest.raises(Problem, match=r"8001 is taken.*--port"):
-        serving.choose_port(8001)
+        api_process.choose_port(8001)
 
 
 def test_without_servers_or_a_schema_the_remedy_is_told(start, empty_database_url, redis_url):

@@ -20,8 +20,9 @@ import typer
 from rich.markup import escape
 from sqlalchemy import Connection, text
 
-from cli.editing import edited, read_body, set_field
-from cli.letters import (
+from cli.body_editor import edited, read_body, set_field
+from cli.bootstrap import open_shop, workers_alive
+from cli.dead_letter_output import (
     as_document,
     print_letter,
     ref_of,
@@ -31,9 +32,8 @@ from cli.letters import (
     tell_dry,
     webhook_document,
 )
-from cli.opening import open_shop, workers_alive
 from cli.options import Data, Json, Problem, actor, err, out, print_json
-from cli.showing import put, table, time_of
+from cli.render import put, table, time_of
 from domain.ids import bare, shown
 from operations import dead_letters
 from operations.dead_letters import DeadLetterError, LetterUnknown, NameAmbiguous

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.syntax import Syntax
 
 from cli.options import err, out, print_json
-from cli.showing import put, table, time_of
+from cli.render import put, table, time_of
 from domain.ids import shown
 from operations import dead_letters
 from operations.dead_letters import Done, Letter

@@ -23,8 +23,8 @@ import httpx
 import orjson
 from standardwebhooks import Webhook
 
-from cli.lives import Act
 from cli.options import Problem
+from demo.scenarios import Act
 from events.money import Money
 
 SENDERS = 12  # connections, a thread each: commits that meet wait for the disk together

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from cli.figures import Figures
+from demo.progress_query import Figures
 from domain.order import Status
 
 LINE_S = 2.0  # between two plain lines

@@ -1,6 +1,6 @@
 """(a) What most teams build: a Celery task an event, a SQLAlchemy session a task, a model a table.
 
-    celery -A bench.naive worker
+    celery -A bench.orm_task worker
 
 An event is applied in one transaction under its order's row lock, and remembered there by its source and
 id, so that a repeated delivery changes nothing. One that comes too early is tried again by Celery.
@@ -24,7 +24,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, rela
 from sqlalchemy.types import DateTime
 from uuid_utils.compat import uuid7
 
-from bench.rivals import RETRY_S, TRIES, TooEarly, celery_app, database_url
+from bench.baseline_app import RETRY_S, TRIES, TooEarly, celery_app, database_url
 
 app = celery_app("naive")
 

@@ -1,4 +1,4 @@
-"""A process of its own that drains, or replays, at a word: `python -m bench.hand`, JSON lines in and out.
+"""A process of its own that drains, or replays, at a word: `python -m bench.drain_process`, JSON lines in and out.
 
 Each order is answered twice: `ready` once its connections are open, and, after `go`, with what it did.
 It opens and collects as a Celery worker's process does.
@@ -22,8 +22,8 @@ from typing import Any, TextIO
 import orjson
 import psutil
 
+from bench.paused_worker import start
 from bench.servers import BenchError
-from bench.standing import start
 
 SLOT = struct.Struct("=q")  # of a replaying hand: how many of its batches are committed
 WAIT_S = 0.0002
@@ -48,7 +48,7 @@ class Hand:
     def __init__(self, number: int, folder: Path) -> None:
         self.number = number
         self._log = folder / f"hand{number}.log"
-        self._process = start([sys.executable, "-m", "bench.hand"], self._log, folder, {}, talks=True)
+        self._process = start([sys.executable, "-m", "bench.drain_process"], self._log, folder, {}, talks=True)
         self.psutil = psutil.Process(self._process.pid)
 
     def tell(self, **command: Any) -> None:
@@ -222,7 +222,7 @@ def _wait_for(progress: mmap.mmap, other: int, wanted: int) -> None:
 
 
 if __name__ == "__main__":
-    # Unpickling looks for bench.hand.Batch, and this module is __main__.
-    from bench import hand
+    # Unpickling looks for bench.drain_process.Batch, and this module is __main__.
+    from bench import drain_process
 
-    hand.main()
+    drain_process.main()

@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from bench.hand import Hand
-from bench.lives import Play, State, gathered
+from bench.drain_process import Hand
 from bench.servers import BenchError
+from bench.workload import Play, State, gathered
 from domain.policy import Policy
 from journal.append import append
 from journal.entries import Entry

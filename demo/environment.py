@@ -13,15 +13,16 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from cli import keys, lives
-from cli.display import Display
-from cli.figures import Run
-from cli.lives import PAYMENT_PREFIX, Life
-from cli.opening import Servers, find_servers, heartbeat, open_shop, workers_alive
+from cli import keys
+from cli.api_process import choose_port, start_api
+from cli.bootstrap import Servers, find_servers, heartbeat, open_shop, workers_alive
 from cli.options import Problem, actor
 from cli.processes import Processes, start_workers
-from cli.sender import Access
-from cli.serving import choose_port, start_api
+from demo import scenarios
+from demo.http_sender import Access
+from demo.progress_query import Run
+from demo.progress_view import Display
+from demo.scenarios import PAYMENT_PREFIX, Life
 from embedded.host import free_port
 from settings.environment import read
 from storage import keys as stored_keys
@@ -75,7 +76,7 @@ def open_stage(stack: ExitStack, display: Display, orders: int, seed: int, worke
     beginning = datetime.now(UTC)
     span = max(SPAN_S, orders / ARRIVAL_RATE)
     tag = _tag(beginning)
-    played = lives.lives(orders, seed, tag, span)
+    played = scenarios.lives(orders, seed, tag, span)
     with opened.engine.connect() as conn:
         since = int(conn.execute(_LAST_SEQ).scalar_one())
     run = Run(tag, [life.number for life in played], since)
@@ -106,7 +107,7 @@ def open_stage(stack: ExitStack, display: Display, orders: int, seed: int, worke
 def _shop(carrier_url: str, provider_url: str) -> dict[str, str]:
     """The shop's settings: who is outside, and the policy that the lives' ends follow from."""
     return {
-        "ORDERS_CARRIERS": f"{lives.CARRIER}={carrier_url}",
+        "ORDERS_CARRIERS": f"{scenarios.CARRIER}={carrier_url}",
         "ORDERS_REFUND_URL": provider_url,
         "ORDERS_TRACKING_PACE": "1s",
         "ORDERS_RETURNS": "auto",

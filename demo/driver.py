@@ -10,12 +10,12 @@ from random import Random
 
 import psutil
 
-from cli import figures, lives
-from cli.display import Display
-from cli.figures import Figures
-from cli.lives import Act, Cue, Life
-from cli.sender import Sender
-from cli.stage import Stage
+from demo import progress_query, scenarios
+from demo.environment import Stage
+from demo.http_sender import Sender
+from demo.progress_query import Figures
+from demo.progress_view import Display
+from demo.scenarios import Act, Cue, Life
 from journal.append import append
 from workers.app import QUEUES
 
@@ -44,7 +44,7 @@ class Player:
         stage = self.stage
         began = time.monotonic()
         deadline = GRACE_S + GRACE_ORDER_S * len(stage.played)
-        for arrives, act in lives.deliveries(stage.played):
+        for arrives, act in scenarios.deliveries(stage.played):
             self._push(arrives, act)
         for life in stage.played:
             for cue in life.cued:
@@ -78,7 +78,7 @@ class Player:
     def look(self) -> Figures:
         """How far it is, on the display too."""
         with self.stage.opened.engine.connect() as conn:
-            found = figures.take(conn, self.stage.run)
+            found = progress_query.take(conn, self.stage.run)
         self.display.show(found)
         return found
 
@@ -123,7 +123,7 @@ class Player:
                     cued = replace(act, happens=now + act.happens)
                     chance = Random(f"again:{self.seed}:{act.type}:{number[-5:]}")
                     self._push(cued.happens, cued)
-                    repeated = lives.again(cued, chance)
+                    repeated = scenarios.again(cued, chance)
                     if repeated is not None:
                         self._push(cued.happens + chance.uniform(0.05, 2.0), repeated)
 

@@ -13,13 +13,13 @@ from celery import Celery
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.orm import DeclarativeBase
 
-from bench import lives, naive, noop, peers, psycopg_task, rivals, standing
-from bench.lives import State
+from bench import baseline_app, noop, orm_task, paused_worker, peers, psycopg_task, workload
+from bench.paused_worker import Worker
 from bench.servers import Servers
-from bench.standing import Worker
+from bench.workload import State
 from events.envelope import Envelope
 
-RIVALS = {"naive": naive, "psycopg": psycopg_task, "noop": noop}
+RIVALS = {"naive": orm_task, "psycopg": psycopg_task, "noop": noop}
 POLL_S = 0.005
 
 
@@ -38,14 +38,14 @@ class Rival:
 
     def hand_in(self, envelope: Envelope) -> float:
         """Send one event; when the broker had it."""
-        self.task.apply_async((rivals.message(envelope),))
+        self.task.apply_async((baseline_app.message(envelope),))
         return time.time()
 
     def publish(self, envelopes: Sequence[Envelope]) -> None:
         """Hand them in, in this order."""
         with self.app.producer_or_acquire() as producer:
             for envelope in envelopes:
-                self.task.apply_async((rivals.message(envelope),), producer=producer)
+                self.task.apply_async((baseline_app.message(envelope),), producer=producer)
 
     def is_waiting(self, queue: redis.Redis) -> bool:
         """Whether something is queued, or with the worker."""
@@ -70,7 +70,9 @@ class PeerAtWork:
 
     def publish(self, envelopes: Sequence[Envelope]) -> None:
         """Hand them in, in this order."""
-        self.module.publish(self.database_url, self.redis_url, [rivals.message(envelope) for envelope in envelopes])
+        self.module.publish(
+            self.database_url, self.redis_url, [baseline_app.message(envelope) for envelope in envelopes]
+        )
 
     def is_waiting(self, queue: redis.Redis) -> bool:
         """Whether something is queued, or with the worker, as far as Redis knows."""
@@ -81,10 +83,10 @@ def open_rival(servers: Servers, queue_url: str, name: str) -> Rival:
     """A rival with its tables and its worker."""
     module: Any = RIVALS[name]
     url = servers.database(name)
-    _make_tables(url, naive.Base)
+    _make_tables(url, orm_task.Base)
     module.app.conf.broker_url = queue_url
     told = {"BENCH_DATABASE_URL": url, "BENCH_REDIS_URL": queue_url}
-    worker = standing.celery(name, module.__name__, servers.folder, told, "-Q", f"bench.{name}")
+    worker = paused_worker.celery(name, module.__name__, servers.folder, told, "-Q", f"bench.{name}")
     return Rival(name, module.app, module.apply, url, worker, states=module is not noop)
 
 
@@ -93,10 +95,10 @@ def open_peer(servers: Servers, redis_url: str, name: str) -> PeerAtWork:
     peer = peers.PEERS[name]
     module = peer.module()
     url = servers.database(name)
-    _make_tables(url, naive.Base)
+    _make_tables(url, orm_task.Base)
     module.prepare(url, redis_url)
     told = {"BENCH_DATABASE_URL": url, "BENCH_REDIS_URL": redis_url}
-    worker = standing.command(name, peer.command, servers.folder, told, processes=peer.processes)
+    worker = paused_worker.command(name, peer.command, servers.folder, told, processes=peer.processes)
     return PeerAtWork(name, module, url, redis_url, worker, peer.processes == 1, peer.poll_s or POLL_S)
 
 
@@ -132,4 +134,4 @@ def rival_states(url: str, tag: str) -> dict[str, State]:
     with engine.connect() as conn:
         rows: list[Any] = [conn.execute(text(statement), {"tag": f"{tag}-"}).all() for statement in _STATES]
     engine.dispose()
-    return lives.gathered(*rows)
+    return workload.gathered(*rows)

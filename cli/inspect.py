@@ -12,9 +12,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy import Connection, text
 
-from cli.opening import open_shop
+from cli.bootstrap import open_shop
 from cli.options import Data, Json, Problem, err, out, print_json, stream_json
-from cli.showing import in_utc, print_account, print_list, print_order
+from cli.render import in_utc, print_account, print_list, print_order
 from domain.ids import shown
 from domain.order import AFTER_DELIVERY, Status
 from journal.totals import account as take_account

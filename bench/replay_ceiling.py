@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.hand import SLOT, Batch, Hand
+from bench.drain_process import SLOT, Batch, Hand
 
 
 class Recording:

@@ -12,14 +12,14 @@ import httpx
 from rich.markup import escape
 from sqlalchemy import text
 
-from cli import lives
-from cli.display import Display
-from cli.figures import Figures
-from cli.lives import PAYMENT_PREFIX, Life
 from cli.options import out
-from cli.player import Player, stands
-from cli.showing import outcome, put, table
-from cli.stage import Stage
+from cli.render import outcome, put, table
+from demo import scenarios
+from demo.driver import Player, stands
+from demo.environment import Stage
+from demo.progress_query import Figures
+from demo.progress_view import Display
+from demo.scenarios import PAYMENT_PREFIX, Life
 from domain.order import Status
 from journal.totals import OUTCOMES, account
 from journal.verify import verify
@@ -125,7 +125,7 @@ def _refunds(stage: Stage) -> dict[str, Any]:
     wrong += [{"payment": p, "due": 0, "noted": 0, "given": sum(gave, Decimal(0))} for p, gave in given.items()]
     amount = sum((row.refunded_amount for row in rows), Decimal(0))
     twice = [each for each in wrong if each["given"] > each["due"]]
-    return {"payments": len(rows), "amount": amount, "currency": lives.CURRENCY, "wrong": wrong, "twice": twice}
+    return {"payments": len(rows), "amount": amount, "currency": scenarios.CURRENCY, "wrong": wrong, "twice": twice}
 
 
 def _story(stage: Stage) -> dict[str, Any] | None:

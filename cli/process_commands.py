@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from cli import keys
-from cli.opening import find_servers, open_shop
+from cli.api_process import PORT, choose_port, start_api
+from cli.bootstrap import find_servers, open_shop
 from cli.options import Data, Json, Problem, err, out, print_json, stop_at_sigterm
 from cli.processes import Processes, start_workers
-from cli.serving import PORT, choose_port, start_api
 from settings.environment import Settings, read
 from storage import keys as stored_keys
 from storage import migrate as schema

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 from sqlalchemy import Engine, text
 
-from bench import api_calls, api_serving, measure, ours, standing
+from bench import api_calls, api_serving, measure, paused_worker, product
 from bench.api_calls import Line
 from bench.measure import Meter
 from bench.run import Say
@@ -40,7 +40,9 @@ def run(servers: Servers, lives: int, say: Say) -> dict[str, Any]:
         shop = api_serving.shop(servers, "lives")
         port, process = stack.enter_context(api_serving.api(servers, shop, "lives"))
         worker = stack.enter_context(
-            standing.celery("lives", *ours.WORKER[:1], servers.folder, shop.environment, *ours.WORKER[1:], beat=True)
+            paused_worker.celery(
+                "lives", *product.WORKER[:1], servers.folder, shop.environment, *product.WORKER[1:], beat=True
+            )
         )
         engine = engines.connect(shop.database_url)
         stack.callback(engine.dispose)
@@ -112,11 +114,11 @@ def _expect(status: int, answer: tuple[int, Any]) -> Any:
     return answer[1]
 
 
-def _settled(engine: Engine, worker: standing.Worker, tag: str, lives: int) -> None:
+def _settled(engine: Engine, worker: paused_worker.Worker, tag: str, lives: int) -> None:
     """Wait until every event has its result, and compare what the orders ended as."""
     until = time.monotonic() + PATIENCE_S
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-        while conn.execute(ours.UNDECIDED).scalar_one():
+        while conn.execute(product.UNDECIDED).scalar_one():
             worker.check()
             if time.monotonic() > until:
                 raise BenchError(f"events have no result after {PATIENCE_S:.0f} s; see {worker.log}")
