@@ -20,7 +20,7 @@ from domain.policy import Context, Policy
 from domain.returns import Return
 from domain.transaction import Transaction
 from events.envelope import Envelope
-from tests.folding import NOW, an_event
+from tests.fold_helpers import NOW, an_event
 
 ORDER = "261101000001"
 CARRIER, NUMBER = "CJ Logistics", "TRK-1"

@@ -166,13 +166,13 @@ QUIET = (
     "tests/integration/test_bench",
     "tests/integration/cli/test_demo",
     "tests/integration/cli/test_processes",
-    "tests/integration/api/shell/test_serving",
-    "tests/integration/api/shell/test_away",
-    "tests/integration/api/inbound/test_journaler",
-    "tests/integration/outgoing/test_sender",
+    "tests/integration/api/service/test_serving",
+    "tests/integration/api/service/test_away",
+    "tests/integration/api/webhooks_in/test_group_commit",
+    "tests/integration/outbound/webhooks/test_sender",
     "tests/integration/journal/test_large",
 )
-LONGEST = ("tests/integration/cli", "tests/sdk", "tests/migrations", "tests/client", "tests/integration")
+LONGEST = ("tests/integration/cli", "tests/contract", "tests/migrations", "tests/client", "tests/integration")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

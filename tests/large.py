@@ -7,7 +7,7 @@ from typing import Any
 
 from events.envelope import Envelope
 from tests.builders import ORDER, asked_back, came_back, created, delivered, line, paid, scan, shipped
-from tests.folding import NOW
+from tests.fold_helpers import NOW
 
 
 def large_life(lines: int, parcels: int, returns: int, scans: int = 0, order: str = ORDER) -> list[Envelope]:

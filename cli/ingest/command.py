@@ -18,8 +18,8 @@ from sqlalchemy.exc import OperationalError
 
 from cli.bootstrap import heartbeat, open_shop
 from cli.doctor.check import Place
-from cli.ingest.command import delivery_disorder, ndjson, olist
-from cli.ingest.command.line_reader import BadLine
+from cli.ingest import delivery_disorder, ndjson, olist
+from cli.ingest.line_reader import BadLine
 from cli.options import Data, Json, Problem, err, out, print_json
 from cli.patience import Left, Patience, begun
 from cli.processes import Processes, start_workers

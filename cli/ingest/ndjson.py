@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import orjson
 
-from cli.ingest.command.line_reader import BROKEN, BadLine, bounded, open_lines
+from cli.ingest.line_reader import BROKEN, BadLine, bounded, open_lines
 from events.envelope import MAX_BODY_BYTES, Envelope, EnvelopeError
 
 # An event's body, and as much as its names, times and blanks can take.

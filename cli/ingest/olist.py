@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cli.ingest.command.line_reader import BROKEN, BadLine, bounded, open_lines
+from cli.ingest.line_reader import BROKEN, BadLine, bounded, open_lines
 from events.envelope import Envelope
 from events.money import MoneyError, check
 

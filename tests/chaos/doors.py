@@ -38,8 +38,8 @@ from embedded.valkey import Valkey
 from events.envelope import OWN_SOURCE
 from settings.environment import read
 from storage import keys, migrate
+from tests.chaos.api_load import Answered, Clients
 from tests.chaos.harness import Shop, account, account_faults, settings, verify_faults
-from tests.chaos.shopping import Answered, Clients
 from tests.webhooks import STRIPE
 from workers.resources import parts
 

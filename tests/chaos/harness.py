@@ -35,8 +35,8 @@ from storage import engine as engines
 from storage import migrate
 from storage.aggregates import peek
 from storage.pg_arrays import array
-from tests.folding import state_of
-from tests.lives import differences
+from tests.fold_helpers import state_of
+from tests.scenario_generator import differences
 from workers.app import ring
 from workers.resources import Parts, parts
 

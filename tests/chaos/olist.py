@@ -27,12 +27,12 @@ from typing import Any
 
 import orjson
 
-from cli.ingest.command import delivery_disorder, olist
+from cli.ingest import delivery_disorder, olist
 from cli.options import stop_at_sigterm
 from domain.outcome import REASONS
 from events.envelope import Envelope
 from settings.environment import read
-from tests.chaos.blows import FLUSHES, Run, disturb
+from tests.chaos.fault_schedule import FLUSHES, Run, disturb
 from tests.chaos.harness import (
     OUTCOMES,
     Shop,
@@ -49,7 +49,7 @@ from tests.chaos.harness import (
     verify_faults,
     workers,
 )
-from tests.lives import a_life
+from tests.scenario_generator import a_life
 
 DISORDER, DUPLICATE = 7, 0.2
 DRAINS = 4

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.api_load import Clients
 from tests.chaos.doors import a_stage, faults, play, summary
-from tests.chaos.shopping import Clients
 
 LOAD_S, REDIS_S, POSTGRES_S = 15, 3, 3
 RATE = 30  # requests a second

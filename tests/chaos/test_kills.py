@@ -13,7 +13,7 @@ from time import monotonic
 import pytest
 
 from events.envelope import Envelope
-from tests.chaos.blows import FLUSHES, disturb
+from tests.chaos.fault_schedule import FLUSHES, disturb
 from tests.chaos.harness import (
     State,
     a_shop,
@@ -26,7 +26,7 @@ from tests.chaos.harness import (
     verify_faults,
     workers,
 )
-from tests.lives import UNSTATED, Life, RandomChoices, a_life, arrivals, differences
+from tests.scenario_generator import UNSTATED, Life, RandomChoices, a_life, arrivals, differences
 
 LIVES = 600  # a wave; about 9,000 deliveries
 DRAINS = 4

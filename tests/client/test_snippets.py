@@ -24,7 +24,7 @@ from order_lifecycle_client import (
     create_server_client,
     generate_order_number,
 )
-from order_lifecycle_client.sending import ItemInput
+from order_lifecycle_client.request_types import ItemInput
 
 JOHN = {"name": "John Doe", "email": "john@example.com", "phone": "010-1234-5678"}
 ADDRESS = {
@@ -140,7 +140,7 @@ def test_query_orders(client, shop):
 
 def create_cart_call() -> Any:
     from order_lifecycle_client import Cart
-    from order_lifecycle_client.calling import doc, write
+    from order_lifecycle_client.retry_policy import doc, write
 
     return write("POST", "/api/carts", doc(Cart), {})
 

@@ -1,6 +1,6 @@
 """Promise 3: whatever the order of arrival, one outcome.
 
-The lives and their ends come from `tests.lives`, which knows nothing of the code under test. A
+The lives and their ends come from `tests.scenario_generator`, which knows nothing of the code under test. A
 failure prints what differs, the life in a shrunken order of arrival, and the seed that makes it.
 """
 
@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from events.envelope import Envelope
-from tests.folding import fold
-from tests.lives import (
+from tests.fold_helpers import fold
+from tests.scenario_generator import (
     UNSTATED,
     Life,
     RandomChoices,

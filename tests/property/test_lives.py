@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from events.catalogue import CATALOGUE, Event, decode
 from events.envelope import Envelope
 from events.money import check
-from tests.lives import (
+from tests.scenario_generator import (
     UNSTATED,
     Life,
     RandomChoices,
@@ -25,7 +25,7 @@ from tests.lives import (
     lives_and_arrivals,
     smallest_failing,
 )
-from tests.lives.parcels import SHIPPED, STEPS
+from tests.scenario_generator.parcels import SHIPPED, STEPS
 
 LIVES = 3000
 # Each at least so often in 3,000 lives.

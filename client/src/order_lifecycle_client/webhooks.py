@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Protocol
 
+from order_lifecycle_client.codec import decode
 from order_lifecycle_client.errors import BadSignature
 from order_lifecycle_client.models import COLLECTIONS, Document, Model
-from order_lifecycle_client.wire import decode
 
 TOLERANCE_S = 300  # either way, between the sender's clock and ours
 PREFIX = "whsec_"

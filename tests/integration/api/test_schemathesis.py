@@ -32,7 +32,7 @@ from api.resources import open_doors
 from cli.schema import document
 from journal.streams import Streams
 from settings.environment import read
-from tests.integration.api.server.conftest import SECRET, Shop
+from tests.integration.api.commands.conftest import SECRET, Shop
 from tests.serving import served
 
 LONG = int(os.environ.get("ORDERS_FUZZ", "0"))
@@ -126,7 +126,7 @@ def _named(body: dict[str, Any], path: str, there: There, dice: int) -> dict[str
 
 # -- the test ----------------------------------------------------------------------------------------------------
 
-# Every operation without a key is refused: tests/integration/api/shell/test_documentation.py.
+# Every operation without a key is refused: tests/integration/api/service/test_documentation.py.
 CHECKED = [check for check in CHECKS.get_all() if check is not ignored_auth]
 # Operations of which the document can say all that is needed for a yes.
 ALL_SAID = ("find", "count", "checkKey", "createCustomerToken")

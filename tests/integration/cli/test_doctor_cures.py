@@ -33,11 +33,11 @@ from outbound import backoff, payment_lookups, refunds, tracking
 from outbound.webhooks import dispatcher, subscriptions
 from outbound.webhooks.sender import Sender
 from settings.environment import read
-from tests.blocking import wait_until_blocked
 from tests.builders import canceled, created, paid, told
 from tests.integration.cli.conftest import Shop
 from tests.integration.cli.hands import Hands
-from tests.integration.outgoing.conftest import receiving
+from tests.integration.outbound.webhooks.conftest import receiving
+from tests.pg_waits import wait_until_blocked
 from workers.resources import parts
 from workers.scheduler import BEAT_KEY
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.builders import created
-from tests.integration.outgoing.conftest import receiving, verified
+from tests.integration.outbound.webhooks.conftest import receiving, verified
 
 PUBLIC = "https://93.184.216.34/hook"  # judged by its number: nothing is looked up, and nothing is sent there
 DELIVERY = """

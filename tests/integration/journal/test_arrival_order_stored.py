@@ -18,8 +18,8 @@ import pytest
 from events.envelope import Envelope
 from journal.streams import Streams
 from tests.conftest import SHARDS
-from tests.folding import fold, state_of
-from tests.lives import UNSTATED, Life, RandomChoices, a_life, arrivals, describe, differences
+from tests.fold_helpers import fold, state_of
+from tests.scenario_generator import UNSTATED, Life, RandomChoices, a_life, arrivals, describe, differences
 
 LIVES = 75
 BATCHES = (1, 3, 16, 64, 512)

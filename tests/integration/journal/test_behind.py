@@ -14,7 +14,7 @@ from journal.entries import INLINE_BYTES, decode, undecided_after
 from journal.relay import undecided
 from journal.streams import Streams
 from tests.builders import created
-from tests.integration.journal.conftest import numbers_of
+from tests.integration.conftest import numbers_of
 
 SHARD = 7
 CAP = 16

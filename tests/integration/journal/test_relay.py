@@ -20,7 +20,7 @@ from journal.streams import Streams
 from operations import dead_letters
 from tests.builders import created, paid, told
 from tests.conftest import SHARDS
-from tests.integration.journal.conftest import numbers_of
+from tests.integration.conftest import numbers_of
 
 SHARD = 7
 

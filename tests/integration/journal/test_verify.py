@@ -23,7 +23,7 @@ from journal.streams import connect as connect_redis
 from journal.verify import as_known_at, verify
 from storage.engine import connect
 from tests.conftest import SHARDS
-from tests.lives import RandomChoices, a_life, arrivals
+from tests.scenario_generator import RandomChoices, a_life, arrivals
 
 AUTO, STAFF = Policy(), Policy(returns="staff")
 START = datetime(2026, 11, 1, 9, tzinfo=UTC)

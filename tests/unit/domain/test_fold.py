@@ -23,7 +23,7 @@ from tests.builders import (
     rejected,
     shipped,
 )
-from tests.folding import NOW, an_event
+from tests.fold_helpers import NOW, an_event
 
 
 def test_what_waits_is_retried_in_the_fold_that_makes_it_applicable_and_in_journal_order():

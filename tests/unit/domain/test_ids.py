@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.ids import PREFIXES, bare, derived, fresh, shown
-from tests.folding import NOW
+from tests.fold_helpers import NOW
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -33,9 +33,9 @@ from tests.builders import (
     rejected,
     shipped,
 )
-from tests.folding import NOW, an_event
+from tests.fold_helpers import NOW, an_event
 from tests.large import large_life
-from tests.lives import RandomChoices, a_life, arrivals
+from tests.scenario_generator import RandomChoices, a_life, arrivals
 
 TRIES = 5
 DOUBLE = 3  # what twice the work may cost at most

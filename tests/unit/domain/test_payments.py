@@ -22,7 +22,7 @@ from tests.builders import (
     shipped,
     won,
 )
-from tests.folding import fold, fold_events, state_of
+from tests.fold_helpers import fold, fold_events, state_of
 
 # -- a payment: success beats failed and canceled, whenever it comes ---------------------------------
 

@@ -26,7 +26,7 @@ from tests.builders import (
     scan,
     shipped,
 )
-from tests.folding import NOW, an_event
+from tests.fold_helpers import NOW, an_event
 
 HALFWAY = (created(line("mug", 2), line("cup")), paid(15_000), shipped("out", {"mug": 1}),
            delivered("here", {"mug": 1}), asked_back("ret", {"mug": 1}))  # fmt: skip

@@ -28,7 +28,7 @@ from tests.builders import (
     rejected,
     shipped,
 )
-from tests.folding import NOW, an_event
+from tests.fold_helpers import NOW, an_event
 
 GIFT = line("gift", 1, 0)
 DAY = timedelta(days=1)

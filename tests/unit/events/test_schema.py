@@ -12,7 +12,7 @@ import pytest
 from events.catalogue import CATALOGUE, Malformed, decode
 from events.envelope import Envelope, EnvelopeError
 from events.schema import schemas, version_of
-from tests.lives import a_life
+from tests.scenario_generator import a_life
 
 ROOT = "#/definitions/"
 SCHEMAS = schemas(ROOT)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from order_lifecycle_client._async.carts import AsyncCarts, AsyncCatalogue
 from order_lifecycle_client._async.connection import AsyncConnection
-from order_lifecycle_client.calling import Call, ask, doc, the_only_order, write
+from order_lifecycle_client.codec import encode, query_string, segment
 from order_lifecycle_client.models import CustomerToken, Fulfillment, Order, Return, ReturnRefunded, Transaction
-from order_lifecycle_client.sending import (
+from order_lifecycle_client.request_types import (
     Amount,
     CustomerSnapshotInput,
     FulfillmentStatus,
@@ -25,7 +25,7 @@ from order_lifecycle_client.sending import (
     ShippingAddressInput,
     TransactionStatus,
 )
-from order_lifecycle_client.wire import encode, query_string, segment
+from order_lifecycle_client.retry_policy import Call, ask, doc, the_only_order, write
 
 
 class AsyncCustomerApi:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from order_lifecycle_client._async.connection import AsyncConnection
-from order_lifecycle_client.calling import doc, docs, write
+from order_lifecycle_client.codec import segment
 from order_lifecycle_client.models import Cart, Product, ProductOption, ProductVariant
-from order_lifecycle_client.sending import Amount, ProductInput, ProductOptionInput, ProductVariantInput
-from order_lifecycle_client.wire import segment
+from order_lifecycle_client.request_types import Amount, ProductInput, ProductOptionInput, ProductVariantInput
+from order_lifecycle_client.retry_policy import doc, docs, write
 
 
 class AsyncCarts:

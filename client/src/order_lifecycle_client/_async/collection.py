@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Generic, TypeVar
 
 from order_lifecycle_client._async.connection import AsyncConnection
-from order_lifecycle_client.calling import after, ask, page_of, partial, total
+from order_lifecycle_client.codec import query_string, segment
 from order_lifecycle_client.models import Document, Page
-from order_lifecycle_client.sending import Joins, Select, Where
-from order_lifecycle_client.wire import query_string, segment
+from order_lifecycle_client.request_types import Joins, Select, Where
+from order_lifecycle_client.retry_policy import after, ask, page_of, partial, total
 
 D = TypeVar("D", bound=Document)
 

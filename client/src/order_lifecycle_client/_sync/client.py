@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, overload
 
-from order_lifecycle_client import opening
+from order_lifecycle_client import client_factory
 from order_lifecycle_client._sync.api import CustomerApi, ServerApi
 from order_lifecycle_client._sync.collection import Collection
 from order_lifecycle_client._sync.connection import Connection
-from order_lifecycle_client.calling import RETRIES, TIMEOUT_S, ask, timeline
+from order_lifecycle_client.client_factory import BASE_URL
+from order_lifecycle_client.codec import query_string, segment
 from order_lifecycle_client.models import (
     Cart,
     CartItem,
@@ -28,8 +29,7 @@ from order_lifecycle_client.models import (
     TimelineEntry,
     Transaction,
 )
-from order_lifecycle_client.opening import BASE_URL
-from order_lifecycle_client.wire import query_string, segment
+from order_lifecycle_client.retry_policy import RETRIES, TIMEOUT_S, ask, timeline
 
 Self = TypeVar("Self", bound="Client")
 
@@ -73,7 +73,7 @@ class Client:
 
     def from_(self, collection: str) -> Collection[Any]:
         """The collection of that name. Errors: ValueError where there is none."""
-        model: type[Document] = opening.model_of(collection)
+        model: type[Document] = client_factory.model_of(collection)
         return Collection(self._connection, collection, model)
 
     def timeline(self, order_id: str, *, limit: int = 10, page: int = 1) -> Page[TimelineEntry]:
@@ -114,8 +114,8 @@ def create_client(
 
     `timeout` is seconds an attempt, `retries` how often it may be repeated. Errors: ValueError, naming the argument.
     """
-    headers = opening.customer_headers(publishable_key, customer_token)
-    return Client(opening.host_of(base_url), headers, timeout, retries)
+    headers = client_factory.customer_headers(publishable_key, customer_token)
+    return Client(client_factory.host_of(base_url), headers, timeout, retries)
 
 
 def create_server_client(
@@ -131,5 +131,5 @@ def create_server_client(
 
     `timeout` is seconds an attempt, `retries` how often it may be repeated. Errors: ValueError, naming the argument.
     """
-    headers = opening.server_headers(secret_key, publishable_key)
-    return ServerClient(opening.host_of(base_url), headers, timeout, retries)
+    headers = client_factory.server_headers(secret_key, publishable_key)
+    return ServerClient(client_factory.host_of(base_url), headers, timeout, retries)

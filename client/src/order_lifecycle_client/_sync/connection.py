@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import httpx
 
-from order_lifecycle_client.calling import CONNECT_S, NO_ANSWER, Call, wait_before
 from order_lifecycle_client.errors import ApiError
+from order_lifecycle_client.retry_policy import CONNECT_S, NO_ANSWER, Call, wait_before
 
 T = TypeVar("T")
 

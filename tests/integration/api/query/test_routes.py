@@ -13,10 +13,11 @@ from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from api.app import create_app
+from api.query import read_endpoints
 from api.resources import open_doors
 from events.envelope import Envelope
 from journal.append import append
-from queries import read_endpoints, repository
+from queries import repository
 from queries.schema import ALIASES, COLLECTIONS
 from settings.environment import read
 from storage import keys

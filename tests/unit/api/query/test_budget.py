@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from api.errors import ApiError
+from api.query import budget
 from api.query.budget import MOST_CUSTOMER, MOST_SECRET, SHARE_S, WINDOW_S, Budgets, check, cost
 from api.webhooks_in import address_limit
 from api.webhooks_in.address_limit import ADDRESSES, BURST, PER_S, Arrivals
-from queries import budget
 from queries.parser import parse
 
 

@@ -1,0 +1,37 @@
+"""Made-up lives of one order, each with the end that its maker knows: the oracle of promise 3.
+
+| module    | what lives there                                                        |
+|-----------|-------------------------------------------------------------------------|
+| choices   | where chance comes from: Hypothesis, or a seeded Random                 |
+| life      | a finished life, and the pen that writes its events down                |
+| goods     | what was ordered, and what it costs                                     |
+| payments  | the payments of an order, and what is told about each                   |
+| parcels   | fulfillments that a warehouse reports, and their carriers' scans        |
+| returns   | what comes back                                                         |
+| story     | who does what when; adds up how it must end                             |
+| arrival   | any order of arrival, with duplicates; how a failing one is made small  |
+| comparing | expected against found, field by field                                  |
+
+Nothing here imports `domain/`, and nothing here was written after reading it.
+"""
+
+from tests.scenario_generator.arrival import arrivals, describe, smallest_failing
+from tests.scenario_generator.choices import Choices, DrawnChoices, RandomChoices
+from tests.scenario_generator.comparing import differences
+from tests.scenario_generator.life import UNSTATED, Life
+from tests.scenario_generator.story import a_life, lives, lives_and_arrivals
+
+__all__ = [
+    "UNSTATED",
+    "Choices",
+    "DrawnChoices",
+    "Life",
+    "RandomChoices",
+    "a_life",
+    "arrivals",
+    "describe",
+    "differences",
+    "lives",
+    "lives_and_arrivals",
+    "smallest_failing",
+]

@@ -1,0 +1,102 @@
+"""A finished life of one order, and the pen that writes it down."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from events.envelope import Envelope
+from tests.scenario_generator.choices import Choices
+
+START = datetime(2026, 11, 1, 9, tzinfo=UTC)
+# How long until the next thing happens. A life of 70 events stays within the 30 days for returns.
+PAUSES_S = (60.0, 0.0, 0.0, 0.25, 1.0, 1800.0, 7200.0, 36_000.0)
+
+
+class _Unstated:
+    """What the oracle leaves open: the design does not say it, or says it of no arrival order."""
+
+    def __repr__(self) -> str:
+        return "unstated"
+
+
+UNSTATED = _Unstated()
+
+
+@dataclass(frozen=True)
+class Life:
+    """What happened to one order, and how that must end.
+
+    `events` stand in an order in which all of them apply. `expected` has:
+
+        status        the order's
+        items         reference → shipped, delivered, returned (numbers)
+        transactions  paymentId → status, amount (captured), refundedAmount, paidAt
+        fulfillments  reference → status, items {reference: quantity}, shippedAt, deliveredAt;
+                      only those that were reported, not our own plan
+        returns       reference → status, items, refundAmount
+        flags         name → whether it must be set, UNSTATED where that depends on what was known when
+        plan          items in no living fulfillment, {} unless covered and not canceled
+
+    Amounts are Decimals, times are datetimes; both are None where nothing happened. A field that is
+    UNSTATED may be anything.
+
+    `due_back` is what must go back to the payers, all payments together (which of them, depends on
+    what was known when): everything captured of a canceled order, what is above the total of a
+    covered one. Captured is what no reversal took away; paid for, so that it may ship, is what was ever
+    captured. `traits` names what is special in this life.
+    """
+
+    order: str
+    policy: str
+    events: list[Envelope]
+    expected: dict[str, Any]
+    due_back: Any = UNSTATED
+    traits: frozenset[str] = field(default_factory=frozenset)
+
+    def __repr__(self) -> str:
+        return f"Life({self.order}, returns={self.policy}, {len(self.events)} events, ends {self.expected['status']})"
+
+
+class Pen:
+    """Writes down what is told, in the life's own order; time goes on by itself."""
+
+    def __init__(self, choices: Choices, order: str) -> None:
+        self.order = order
+        self.events: list[Envelope] = []
+        self._choices = choices
+        self._now = START
+
+    def now(self) -> datetime:
+        """The time, a little or much later than when asked before; sometimes the same."""
+        self._now += timedelta(seconds=self._choices.pick(PAUSES_S))
+        return self._now
+
+    def wait(self, days: int) -> None:
+        """Nothing happens for so long."""
+        self._now += timedelta(days=days)
+
+    def tell(
+        self,
+        kind: str,
+        data: dict[str, Any],
+        *,
+        source: str,
+        at: datetime | None = None,
+        subject: bool = True,
+    ) -> None:
+        """One more event; its id says nothing about its place, so that nobody can sort by it."""
+        place = f"{self.order}/{len(self.events)}".encode()
+        name = hashlib.blake2b(place, digest_size=6).hexdigest()
+        self.events.append(
+            Envelope(
+                id=f"evt_{self.order}_{name}",
+                source=source,
+                type=kind,
+                time=self.now() if at is None else at,
+                subject=self.order if subject else None,
+                data=data,
+            )
+        )

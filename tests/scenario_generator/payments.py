@@ -1,0 +1,264 @@
+"""The payments of an order: who pays what, what is told about each, and where each ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from tests.scenario_generator.choices import Choices
+from tests.scenario_generator.goods import Goods, written
+
+if TYPE_CHECKING:
+    from tests.scenario_generator.story import Story, Thread
+
+MOST_PAYMENTS = 4
+
+
+@dataclass
+class Payment:
+    """A payment: what its payer will do, and what has been told of it so far."""
+
+    id: str
+    amount: Decimal  # that will be captured; 0: none
+    known: bool  # OrderCreated names it
+    refunds: list[Decimal] = field(default_factory=list)  # cumulative, as they will be reported
+    told: bool = False
+    failed: bool = False
+    canceled: bool = False
+    captures: list[tuple[datetime, Decimal]] = field(default_factory=list)
+    reversed_at: datetime | None = None  # the latest
+    refunded: Decimal = Decimal(0)
+    dispute: str | None = None  # "open" or "won"
+
+    @property
+    def counting(self) -> list[tuple[datetime, Decimal]]:
+        """The captures that happened after the last reversal."""
+        return [one for one in self.captures if self.reversed_at is None or one[0] > self.reversed_at]
+
+    @property
+    def captured(self) -> Decimal:
+        """The money that is there, refunded or not."""
+        return max((amount for _, amount in self.counting), default=Decimal(0))
+
+    @property
+    def once_captured(self) -> Decimal:
+        return max((amount for _, amount in self.captures), default=Decimal(0))
+
+    @property
+    def paid_at(self) -> datetime | None:
+        return min((at for at, _ in self.counting), default=None)
+
+    @property
+    def status(self) -> str:
+        if self.captured:
+            return "canceled" if self.refunded >= self.captured else "paid"
+        if self.reversed_at is not None:
+            return "pending"
+        if self.canceled:
+            return "canceled"
+        return "failed" if self.failed else "pending"
+
+    def expected(self) -> dict[str, Any]:
+        return {
+            "status": self.status,
+            "amount": self.captured or None,
+            "refundedAmount": self.refunded,
+            "paidAt": self.paid_at,
+        }
+
+
+def some_payments(choices: Choices, order: str, goods: Goods) -> list[Payment]:
+    """One to four payments that together pay, pay too much, pay too little or never pay."""
+    amounts = _amounts(choices, goods)
+    idle = choices.pick((0, 0, 0, 1, 2)) if amounts else choices.pick((1, 1, 2, 3, 0))
+    amounts = choices.order_of([*amounts, *[Decimal(0)] * idle][:MOST_PAYMENTS])
+    return [Payment(f"pi_{order}_{place}", amount, known=choices.chance(50)) for place, amount in enumerate(amounts)]
+
+
+def plan_refunds(story: Story, payment: Payment) -> None:
+    """Decide what goes back of it, in up to three reports of the sum so far.
+
+    All of it only where that cannot matter to the order's status: the design does not say what
+    an order is whose only money was too little and has gone back.
+    """
+    choices, coin = story.choices, story.goods.coin
+    coins = int(payment.amount / coin)
+    most = coins if _may_all_go_back(story) else coins - 1
+    if most < 1 or not choices.chance(25):
+        return
+    sums = sorted(choices.number(1, most) for _ in range(choices.number(1, 3)))
+    if most == coins and choices.chance(40):
+        sums[-1] = coins
+    payment.refunds = [coin * one for one in sums]
+
+
+def _may_all_go_back(story: Story) -> bool:
+    return story.pays or story.fate == "canceled"
+
+
+def paying(story: Story, payment: Payment) -> Thread:
+    """What is told of one payment, in the order in which it happens."""
+    choices = story.choices
+    for _ in range(choices.pick((0, 0, 0, 1, 1, 2))):
+        yield from _fails(story, payment)
+    if choices.chance(12 if payment.amount else 35):
+        yield from _is_canceled(story, payment)
+    if not payment.amount:
+        if not payment.known and not payment.told:
+            yield from _fails(story, payment)
+        return
+    yield from _succeeds(story, payment)
+    if choices.chance(12):
+        story.trait("a failure told after the success")
+        yield from _fails(story, payment)
+    early, late = choices.chance(15), choices.chance(5)
+    if early:
+        yield from _is_reversed(story, payment)
+    most = payment.captured if _may_all_go_back(story) else payment.captured - story.goods.coin
+    for refunded in [one for one in payment.refunds if one <= most]:
+        payment.refunded = max(payment.refunded, refunded)
+        _tell(story, payment, "PaymentRefunded", {"refundedAmount": written(refunded)})
+        yield None
+    if payment.refunded:
+        full = payment.refunded >= payment.captured
+        story.trait("refunded in full" if full else "refunded in part")
+        if len(payment.refunds) > 1:
+            story.trait("several reports of refunds")
+        if choices.chance(15):
+            _captures(story, payment, payment.amount)
+            yield None
+    if late:
+        yield from _is_reversed(story, payment)
+    if choices.chance(12):
+        yield from _is_disputed(story, payment)
+
+
+def _amounts(choices: Choices, goods: Goods) -> list[Decimal]:
+    coins, coin = int(goods.total / goods.coin), goods.coin
+    if not coins:
+        return [coin * choices.number(1, 5000)] if choices.chance(20) else []
+    way = choices.pick(("once", "once", "once", "together", "together", "over", "under", "never"))
+    if way == "never" or (way == "under" and coins < 2):
+        return []
+    if way == "under":
+        amounts = [choices.number(1, coins - 1)]
+        rest = coins - 1 - amounts[0]
+        amounts += [choices.number(1, rest)] if rest and choices.chance(40) else []
+    elif way == "together":
+        amounts = _split(choices, coins)
+    elif way == "over":
+        amounts = [coins, choices.pick((coins, choices.number(1, 2 * coins)))]
+        amounts = amounts if choices.chance(60) else [coins + choices.number(1, coins)]
+    else:
+        amounts = [coins]
+    return [coin * amount for amount in amounts]
+
+
+def _split(choices: Choices, coins: int) -> list[int]:
+    """Two or three amounts that make up `coins`, as far as there are that many coins."""
+    parts = []
+    for _ in range(choices.number(1, 2)):
+        if coins > 1:
+            parts.append(choices.number(1, coins - 1))
+            coins -= parts[-1]
+    return [*parts, coins]
+
+
+def _succeeds(story: Story, payment: Payment) -> Thread:
+    """Up to three reports of one capture; the highest amount and the earliest time are true."""
+    choices, coin = story.choices, story.goods.coin
+    if payment.failed:
+        story.trait("a success after a failure")
+    if payment.canceled:
+        story.trait("a success after a cancellation")
+    reports = [payment.amount] * choices.pick((1, 1, 1, 2, 3))
+    if len(reports) > 1:
+        story.trait("a payment told several times")
+        coins = int(payment.amount / coin)
+        for place in range(1, len(reports)):
+            if choices.chance(60):
+                reports[place] = coin * choices.number(1, coins)
+        reports = choices.order_of(reports)
+    for amount in reports:
+        _captures(story, payment, amount)
+        yield None
+
+
+def _captures(story: Story, payment: Payment, amount: Decimal) -> None:
+    choices, currency = story.choices, story.goods.currency
+    at = story.pen.now() - timedelta(seconds=choices.pick((0, 0, 0, 5, 3600)))
+    data = {"amount": written(amount)}
+    if currency != "KRW" or choices.chance(50):
+        data["currency"] = currency
+    if choices.chance(20):
+        data["paymentMethod"] = choices.pick(("card", "transfer"))
+    payment.captures.append((at, amount))
+    if payment.reversed_at is not None and at <= payment.reversed_at:
+        story.trait("a capture told after its reversal")
+    if story.canceled:
+        story.trait("paid after it was canceled")
+    _tell(story, payment, "PaymentSucceeded", data, at)
+
+
+def _is_reversed(story: Story, payment: Payment) -> Thread:
+    """The bank takes the deposit back; it may be made anew, with another amount, and be taken back again."""
+    choices, coin = story.choices, story.goods.coin
+    story.trait("a payment reversed")
+    for turn in range(choices.pick((1, 1, 2))):
+        if turn:
+            story.trait("reversed again")
+        at = story.pen.now() - timedelta(seconds=choices.pick((0, 0, 0, 5, 3600)))
+        if payment.counting and at < min(payment.counting)[0]:
+            story.trait("a reversal of nothing")
+        payment.reversed_at = at if payment.reversed_at is None else max(payment.reversed_at, at)
+        data = {"reason": "bank_error"} if choices.chance(30) else {}
+        _tell(story, payment, "PaymentReversed", data, at)
+        yield None
+        if choices.chance(20):
+            yield from _fails(story, payment)
+        if choices.chance(60):
+            least = 1 if _may_all_go_back(story) else int(payment.refunded / coin) + 1
+            whole = choices.chance(70)
+            amount = payment.amount if whole else coin * choices.number(least, int(payment.amount / coin))
+            for _ in range(choices.pick((1, 1, 2))):
+                _captures(story, payment, amount)
+                yield None
+
+
+def _fails(story: Story, payment: Payment) -> Thread:
+    payment.failed = True
+    data = {"code": "card_declined"} if story.choices.chance(30) else {}
+    _tell(story, payment, "PaymentFailed", data)
+    yield None
+
+
+def _is_canceled(story: Story, payment: Payment) -> Thread:
+    payment.canceled = True
+    _tell(story, payment, "PaymentCanceled", {})
+    yield None
+
+
+def _is_disputed(story: Story, payment: Payment) -> Thread:
+    way = story.choices.pick(("open", "open, then won", "won"))
+    story.trait(f"disputed: {way}")
+    if way != "won":
+        payment.dispute = "open"
+        _tell(story, payment, "PaymentDisputed", {"reason": "fraudulent"})
+        yield None
+    if way != "open":
+        payment.dispute = "won"
+        _tell(story, payment, "PaymentDisputed", {"outcome": "won"})
+        yield None
+
+
+def _tell(story: Story, payment: Payment, kind: str, data: dict[str, Any], at: datetime | None = None) -> None:
+    """Without a subject only what leads to the order all the same."""
+    led = payment.known or payment.told
+    subject = not led or story.choices.chance(40)
+    if not subject:
+        story.trait("a payment event without subject")
+    payment.told = True
+    data = {"paymentId": payment.id, **data}
+    story.pen.tell(kind, data, source="stripe", at=at, subject=subject)

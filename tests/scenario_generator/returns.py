@@ -1,0 +1,124 @@
+"""What comes back: partial, repeated, refused and asked for again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from tests.scenario_generator.goods import written
+from tests.scenario_generator.life import UNSTATED
+from tests.scenario_generator.parcels import listed
+
+if TYPE_CHECKING:
+    from tests.scenario_generator.story import Story, Thread
+
+REASONS = ("change_of_mind", "defective", "wrong_delivery", "damaged", "other")
+APPROVED, STARTED = "ReturnApproved", "ReturnProcessingStarted"
+
+
+@dataclass
+class Return:
+    """A return, as far as it has been told."""
+
+    ref: str
+    items: dict[str, int]
+    approved: bool = False
+    rejected: bool = False
+    completed: bool = False
+    refund: Decimal | None = None  # as the completion states it
+
+    @property
+    def open(self) -> bool:
+        return not self.rejected and not self.completed
+
+    def status(self, policy: str) -> str:
+        if self.completed:
+            return "completed"
+        if self.rejected:
+            return "rejected"
+        return "processing" if self.approved or policy == "auto" else "requested"
+
+    def expected(self, story: Story) -> dict[str, Any]:
+        refund: Any = UNSTATED
+        if self.completed and self.refund is not None:
+            refund = self.refund
+        elif self.completed and plainly_priced(story):
+            refund = story.goods.worth(self.items)
+        return {
+            "status": self.status(story.policy),
+            "items": dict(self.items),
+            "refundAmount": refund,
+        }
+
+
+def returning(story: Story, ending: str, everything: bool) -> Thread:
+    """One return; `ending`: completed, rejected or open."""
+    choices = story.choices
+    most = story.returnable()
+    items = dict(most) if everything else choices.part(most)
+    one = story.new_return(items)
+    data: dict[str, Any] = {"return": one.ref, "reason": choices.pick(REASONS)}
+    if items != story.goods.ordered or choices.chance(50):
+        data["items"] = listed(items)
+    else:
+        story.trait("a return without items")
+    if any(item in earlier.items for earlier in story.returns if earlier.rejected for item in items):
+        story.trait("rejected, then asked for again")
+    if not story.everything_delivered():
+        story.trait("a return before everything was delivered")
+    if len(story.returns) == 1 and choices.chance(15):
+        story.trait("asked back after weeks")
+        story.pen.wait(days=choices.number(10, 20))
+    story.pen.tell("ReturnRequested", data, source="shop")
+    yield None
+    for step in _steps(story, ending):
+        one.approved = True
+        story.trait(f"{step} under {story.policy}")
+        story.pen.tell(step, {"return": one.ref}, source="staff")
+        yield None
+    if ending == "rejected":
+        one.rejected = True
+        story.pen.tell("ReturnRejected", {"return": one.ref}, source="staff")
+    elif ending == "completed":
+        one.completed = True
+        data = {"return": one.ref}
+        if choices.chance(40):
+            one.refund = _some_refund(story, items)
+            data["refundAmount"] = written(one.refund)
+        story.pen.tell("ReturnCompleted", data, source="staff")
+    story.trait(f"a return {one.status(story.policy)}")
+    yield None
+
+
+def plainly_priced(story: Story) -> bool:
+    """Whether a refund that nobody states is what the lines cost, by any reading of the design.
+
+    With a discount the share depends on who is last; with another return's stated amount, or money
+    that has gone back already, a remainder or a limit might.
+    """
+    stated = any(one.refund is not None for one in story.returns)
+    back = any(payment.refunded for payment in story.payments)
+    return not story.goods.discount and not stated and not back
+
+
+def _steps(story: Story, ending: str) -> list[str]:
+    """The steps that staff tell: none are needed by policy, else an approval is."""
+    ways: tuple[list[str], ...] = ([], [APPROVED], [APPROVED, STARTED])
+    if story.policy == "auto":
+        ways = (*ways, [STARTED])
+    elif ending == "completed":
+        ways = ways[1:]
+    elif ending == "open":
+        ways = ([], *ways)
+    return story.choices.pick(ways)
+
+
+def _some_refund(story: Story, items: dict[str, int]) -> Decimal:
+    """An amount that is within the lines' price and within what is left of the money."""
+    coin = story.goods.coin
+    left = sum((payment.amount for payment in story.payments), Decimal(0))
+    left -= sum((payment.refunds[-1] for payment in story.payments if payment.refunds), Decimal(0))
+    left -= sum((one.refund for one in story.returns if one.refund is not None), Decimal(0))
+    most = min(story.goods.worth(items), left)
+    return coin * story.choices.number(0, max(0, int(most / coin)))

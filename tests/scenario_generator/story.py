@@ -1,0 +1,329 @@
+"""One order's life while it is made up: threads that each wait for what must be true, and go on.
+
+Whoever pays, sends, cancels, confirms or returns is a thread: it tells an event, then yields, and
+what it yields (a condition, or None) says when it may go on. Chance picks who is next. A thread
+whose time never comes has simply not happened. What was told is the whole truth: the end that a
+life must have is added up from it, by the words of the design.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+from hypothesis import strategies as st
+
+from events.envelope import Envelope
+from tests.scenario_generator.arrival import arrivals
+from tests.scenario_generator.choices import Choices, DrawnChoices, RandomChoices
+from tests.scenario_generator.goods import some_goods
+from tests.scenario_generator.life import UNSTATED, Life, Pen
+from tests.scenario_generator.parcels import CARRIERS, Parcel, sending
+from tests.scenario_generator.payments import paying, plan_refunds, some_payments
+from tests.scenario_generator.returns import Return, returning
+
+Thread = Generator[Callable[[], bool] | None, None, None]
+MOST_PARCELS = 8
+
+
+def a_life(random: Random, policy: str = "auto") -> Life:
+    """A life by a seeded Random; `policy` is the shop's about returns, auto or staff."""
+    return Story(RandomChoices(random), policy).told()
+
+
+@st.composite
+def lives(draw: Any, policy: str = "auto") -> Life:
+    """Lives for Hypothesis."""
+    return Story(DrawnChoices(draw), policy).told()
+
+
+@st.composite
+def lives_and_arrivals(draw: Any, policy: str = "auto") -> tuple[Life, list[Envelope]]:
+    """Lives, each with an order of arrival."""
+    choices = DrawnChoices(draw)
+    life = Story(choices, policy).told()
+    return life, arrivals(life, choices)
+
+
+class Story:
+    """The order, its payments, parcels and returns, and those who are at work on them."""
+
+    def __init__(self, choices: Choices, policy: str) -> None:
+        self.choices, self.policy = choices, policy
+        order = f"261101{choices.number(0, 999_999):06}"
+        self.pen = Pen(choices, order)
+        self.goods = some_goods(choices)
+        self.payments = some_payments(choices, order, self.goods)
+        self.parcels: list[Parcel] = []
+        self.returns: list[Return] = []
+        self.canceled = False
+        self.confirmed = False
+        self._traits: set[str] = set()
+        self._threads: list[tuple[Thread, Callable[[], bool] | None]] = []
+        self._to_lose = 0  # parcels that must fail before the order is canceled
+
+        self.pays = sum((one.amount for one in self.payments), Decimal(0)) >= self.goods.total
+        never_paid = not any(one.amount for one in self.payments)
+        fates = ["lives"] * 6 + ["canceled"] * 2
+        if not self.pays:
+            fates = ["lives", "canceled"] + ["expired"] * never_paid
+        self.fate = choices.pick(fates)
+        for payment in self.payments:
+            plan_refunds(self, payment)
+
+    def told(self) -> Life:
+        """The whole life, from its first event to its end."""
+        self._place()
+        for payment in self.payments:
+            self._threads.append((paying(self, payment), None))
+        if self.fate == "lives":
+            self._threads += [(self._send(), None), (self._ask_back(), None)]
+            if self.choices.chance(50):
+                self._threads.append((self._confirm(), self.everything_delivered))
+        else:
+            self._cancel()
+        while ready := [one for one in self._threads if one[1] is None or one[1]()]:
+            thread, condition = self.choices.pick(ready)
+            self._threads.remove((thread, condition))
+            self._go_on(thread)
+        expected = self._expected()
+        self.trait(f"order {expected['status']}")
+        self._name_traits(expected)
+        traits = frozenset(self._traits)
+        return Life(self.pen.order, self.policy, self.pen.events, expected, self._due_back(), traits)
+
+    def trait(self, name: str) -> None:
+        self._traits.add(name)
+
+    def new_parcel(self, items: dict[str, int]) -> Parcel:
+        place = len(self.parcels)
+        number = f"TRK{self.pen.order}{place}" if self.choices.chance(60) else None
+        parcel = Parcel(f"box-{place}", dict(items), self.choices.pick(CARRIERS), number)
+        self.parcels.append(parcel)
+        return parcel
+
+    def new_return(self, items: dict[str, int]) -> Return:
+        self.returns.append(Return(f"ret-{len(self.returns)}", dict(items)))
+        return self.returns[-1]
+
+    # ------------------------------------------------------------ what is true by now
+
+    def captured(self) -> Decimal:
+        """The money that is there, refunded or not."""
+        return sum((one.captured for one in self.payments), Decimal(0))
+
+    def once_captured(self) -> Decimal:
+        """The money that came at any time, reversed or not."""
+        return sum((one.once_captured for one in self.payments), Decimal(0))
+
+    def covered(self) -> bool:
+        """A reversal never takes an order back to where it was: it goes on, flagged."""
+        return self.once_captured() >= self.goods.total
+
+    def short(self) -> Any:
+        """Whether a reversal left it without money that it needs.
+
+        Open where too much had come: what went back as such before the reversal was known is missing, and
+        what went back after it is not.
+        """
+        if self.canceled or all(one.reversed_at is None for one in self.payments):
+            return False
+        if self.captured() < self.goods.total:
+            return self.covered() or any(one.reversed_at and not one.captured for one in self.payments)
+        return UNSTATED if self.once_captured() > self.goods.total else False
+
+    def shipped(self) -> dict[str, int]:
+        """How many of each item left in a parcel that did not fail."""
+        return self._held(one for one in self.parcels if one.living and one.step >= 2)
+
+    def delivered(self) -> dict[str, int]:
+        return self._held(one for one in self.parcels if one.delivered)
+
+    def everything_delivered(self) -> bool:
+        return bool(self.goods.ordered) and self.delivered() == self.goods.ordered
+
+    def unsent(self, awaited: bool = False) -> dict[str, int]:
+        """What no living parcel holds, nor, with `awaited`, one that will be found."""
+        holding = (one for one in self.parcels if one.living or (awaited and one.awaited))
+        return self._left(self.goods.ordered, self._held(holding))
+
+    def returnable(self) -> dict[str, int]:
+        """What was delivered and no return holds."""
+        held = self._held(one for one in self.returns if not one.rejected)
+        return self._left(self.delivered(), held)
+
+    def _held(self, holders: Any) -> dict[str, int]:
+        counts = dict.fromkeys(self.goods.ordered, 0)
+        for holder in holders:
+            for item, count in holder.items.items():
+                counts[item] += count
+        return counts
+
+    def _left(self, most: dict[str, int], taken: dict[str, int]) -> dict[str, int]:
+        return {item: most[item] - taken[item] for item in most if most[item] > taken[item]}
+
+    # ------------------------------------------------------------ who is at work
+
+    def _go_on(self, thread: Thread) -> None:
+        with suppress(StopIteration):
+            self._threads.append((thread, next(thread)))
+
+    def _place(self) -> None:
+        data = self.goods.data(self.choices)
+        if known := [one.id for one in self.payments if one.known]:
+            data["paymentIds"] = known
+        self.pen.tell("OrderCreated", data, source="shop")
+
+    def _send(self) -> Thread:
+        """Parcels, until everything is under way or the shop gives up."""
+        choices = self.choices
+        thorough, failures = choices.chance(70), choices.pick((0, 0, 1, 2))
+        for place in range(MOST_PARCELS):
+            yield lambda: self.covered() and bool(self.unsent(awaited=True))
+            if not thorough and choices.chance(35):
+                return
+            most = self.unsent(awaited=True)
+            items = most if place > 3 or choices.chance(45) else choices.part(most)
+            ending = "delivered" if thorough else choices.pick(("delivered", "stops"))
+            if failures and choices.chance(50):
+                failures -= 1
+                ending = choices.pick(("failed", "failed", "found"))
+            if any(one.failed for one in self.parcels):
+                self.trait("sent again")
+            self._go_on(sending(self, items, ending))
+
+    def _cancel(self) -> None:
+        """Somebody cancels, or the unpaid timer does: nothing is out then, or ever comes after."""
+        choices = self.choices
+        if self.pays and self.goods.ordered:
+            self._to_lose = choices.pick((0, 0, 1, 1, 2))
+            for _ in range(self._to_lose):
+                self._threads.append((self._prepare("failed"), self._may_prepare))
+            for _ in range(choices.pick((0, 1, 2))):
+                self._threads.append((self._prepare("prepared"), self._may_prepare))
+        self._threads.append((self._ends_here(), self._may_end))
+
+    def _ends_here(self) -> Thread:
+        if any(one.shipped for one in self.parcels):
+            self.trait("canceled after a failed parcel")
+        elif self.parcels:
+            self.trait("canceled with a parcel prepared")
+        self.trait("canceled once paid" if self.covered() else "canceled unpaid")
+        self.canceled = True
+        kind = "OrderExpired" if self.fate == "expired" else "OrderCanceled"
+        self.trait(kind)
+        self.pen.tell(kind, {}, source="timers" if self.fate == "expired" else "shop")
+        yield None
+
+    def _may_prepare(self) -> bool:
+        return self.covered() and bool(self.unsent())
+
+    def _may_end(self) -> bool:
+        return sum(one.failed for one in self.parcels) >= self._to_lose
+
+    def _prepare(self, ending: str) -> Thread:
+        yield from sending(self, self.choices.part(self.unsent()), ending)
+
+    def _confirm(self) -> Thread:
+        self.confirmed = True
+        if self.returns:
+            self.trait("confirmed after a return began")
+        self.pen.tell("OrderConfirmed", {"by": "customer"}, source="shop")
+        yield None
+
+    def _ask_back(self) -> Thread:
+        choices = self.choices
+        patient, everything = choices.chance(60), choices.chance(30)
+        for _ in range(choices.pick((0, 0, 1, 2, 3, 4))):
+            yield lambda: bool(self.returnable()) and (not patient or self.everything_delivered())
+            ending = choices.pick(("completed", "completed", "rejected", "open", "open"))
+            if everything and ending == "open":
+                ending = "completed"
+            self._go_on(returning(self, ending, everything))
+
+    # ------------------------------------------------------------ how it must end
+
+    def _expected(self) -> dict[str, Any]:
+        shipped, delivered = self.shipped(), self.delivered()
+        returned = self._held(one for one in self.returns if one.completed)
+        covered = self.covered()
+        disputed = any(one.dispute == "open" for one in self.payments)
+        flags = {"disputed": disputed, "shipped_after_cancel": False, "payment_reversed": self.short()}
+        if not self.canceled:  # the design does not say whether a canceled order stays flagged
+            flags["underpaid"] = bool(self.captured()) and not covered
+        return {
+            "status": self._status(shipped, delivered, returned),
+            "items": {
+                item: {
+                    "shipped": shipped[item],
+                    "delivered": delivered[item],
+                    "returned": returned[item],
+                }
+                for item in self.goods.ordered
+            },
+            "transactions": {one.id: one.expected() for one in self.payments},
+            "fulfillments": {one.ref: one.expected(self.canceled) for one in self.parcels},
+            "returns": {one.ref: one.expected(self) for one in self.returns},
+            "flags": flags,
+            "plan": self.unsent() if covered and not self.canceled else {},
+        }
+
+    def _status(self, shipped: dict[str, int], delivered: dict[str, int], returned: dict[str, int]) -> str:
+        ordered = self.goods.ordered
+        if self.canceled:
+            return "canceled"
+        if not self.covered():
+            over = [one.status in ("failed", "canceled") for one in self.payments]
+            return "failed" if over and all(over) else "pending"
+        if not ordered:
+            return "paid"
+        if shipped != ordered:
+            return "preparing"
+        if delivered != ordered:
+            return "shipped"
+        going_on = {one.status(self.policy) for one in self.returns if one.open}
+        if going_on:
+            return "return_processing" if "processing" in going_on else "return_requested"
+        if returned == ordered:
+            return "returned"
+        return "confirmed" if self.confirmed else "delivered"
+
+    def _due_back(self) -> Any:
+        """Nothing of what was reversed; but what was due before a reversal was known may have gone back already."""
+        if any(one.completed for one in self.returns) and not self.canceled:
+            return UNSTATED
+        kept = Decimal(0) if self.canceled else self.goods.total
+        due, most = (max(money - kept, Decimal(0)) for money in (self.captured(), self.once_captured()))
+        return due if due == most else UNSTATED
+
+    def _name_traits(self, expected: dict[str, Any]) -> None:
+        captured = [one for one in self.payments if one.captured]
+        paid, total = self.captured(), self.goods.total
+        if not total:
+            self.trait("a total of 0")
+        if not self.goods.ordered:
+            self.trait("no items")
+        if len(captured) > 1 and all(one.captured < total for one in captured) and paid >= total:
+            self.trait("several payments pay together")
+        if paid > total:
+            self.trait("overpaid")
+        if expected["flags"].get("underpaid"):
+            self.trait("underpaid for good")
+        if any(one.reversed_at and one.captured for one in self.payments):
+            self.trait("reversed, and paid anew")
+        if self.short() is True and self.covered():
+            self.trait("short of what was reversed")
+            if self.shipped() != dict.fromkeys(self.goods.ordered, 0):
+                self.trait("shipped, and the money reversed")
+        if expected["plan"]:
+            self.trait("something left to send")
+        if sum(one.living for one in self.parcels) > 1:
+            self.trait("a split shipment")
+        if sum(one.completed for one in self.returns) > 1:
+            self.trait("several returns completed")
+        if expected["status"] == "returned" and self.confirmed:
+            self.trait("returned after it was confirmed")
+        self.trait(f"in {self.goods.currency}")
