@@ -207,7 +207,9 @@ def test_the_shards_of_an_absent_schema_cannot_be_told(engine):
         shards_fixed(conn)
 
 
-def test_each_migration_is_named_as_its_file_and_fits_alembics_column():
+def test_each_migrations_file_says_its_number_what_changes_and_when_to_run_it():
     for script in ScriptDirectory.from_config(config()).walk_revisions():
-        assert script.revision == Path(script.path).stem
-        assert len(script.revision) <= 32
+        number, *_, when = Path(script.path).stem.split("_")
+        assert script.revision.startswith(f"{number}_")
+        assert number == "0001" or when in ("before", "after", "either"), "of deployment"
+        assert len(script.revision) <= 32, "Alembic's column"
