@@ -298,7 +298,7 @@ KILLED = """
 import os, signal, sys
 from datetime import UTC, datetime
 from providers.payments.simulated import SimulatedProvider
-from journal import effects
+from outbound import refunds
 from journal.streams import Streams, connect
 from storage import engine
 
@@ -311,7 +311,7 @@ class Killed(SimulatedProvider):
         os.kill(os.getpid(), signal.SIGKILL)
 
 streams = Streams(connect(redis_url), 64, lambda shard: None)
-effects.run_due(engine.connect(database_url), streams, 64, Killed(url), datetime.now(UTC))
+refunds.run_due(engine.connect(database_url), streams, 64, Killed(url), datetime.now(UTC))
 """
 
 

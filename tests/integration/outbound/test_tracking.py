@@ -245,7 +245,7 @@ def test_one_bad_answer_stops_no_other_parcel(shop, fault):
 KILLED = """
 import os, signal, sys
 from datetime import UTC, datetime, timedelta
-from journal import tracking
+from outbound import tracking
 from journal.streams import Streams, connect
 from storage import engine
 

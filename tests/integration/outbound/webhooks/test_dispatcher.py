@@ -179,8 +179,8 @@ def test_what_a_killed_dispatcher_had_under_way_comes_again_under_its_id(shop, r
     shop.tell(created())
     program = (
         "import sys; from datetime import UTC, datetime; from outbound.webhooks.sender import Sender\n"
-        "from journal import dispatch; from storage import engine\n"
-        "dispatch.run_due(engine.connect(sys.argv[1], pinned=True), Sender(True), datetime.now(UTC))"
+        "from outbound.webhooks import dispatcher; from storage import engine\n"
+        "dispatcher.run_due(engine.connect(sys.argv[1], pinned=True), Sender(True), datetime.now(UTC))"
     )
     with subprocess.Popen([sys.executable, "-c", program, database_url], cwd=ROOT) as process:
         assert here.wait(30)
