@@ -13,7 +13,6 @@ from time import monotonic, sleep
 
 import psutil
 import psycopg
-from sqlalchemy import text
 
 from journal.drain import LOCK_SPACE
 from outbound.webhooks import subscriptions
@@ -176,8 +175,7 @@ def subscribed(stage: Stage) -> Iterator[Told]:
         ended.set()
         thread.join(5)
         with stage.shop.engine.begin() as conn:
-            conn.execute(text("delete from deliveries"))
-            conn.execute(text("delete from subscriptions where id = cast(:id as uuid)"), {"id": subscription.id})
+            subscriptions.remove(conn, subscription.id, "faults")
 
 
 @contextmanager
