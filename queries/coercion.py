@@ -1,7 +1,7 @@
 """A value as it came, a text or what JSON has, as what a field of its kind is compared with.
 
 None is null, which arrives as JSON's null, as an empty text (so the SDK writes it) or, but for texts, as the word
-`null`. NOTHING is a value that no row can have, such as an id that is none. Errors: ApiError 400 naming the field.
+`null`. NOTHING is a value that no row can have, such as an id that is none. Errors: QueryError naming the field.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any
 
 from domain.ids import bare
-from queries.querystring import wrong
+from queries.errors import wrong
 from queries.schema import Kind
 
 MOST_DIGITS = 40  # of a number

@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, and_, exists, or_, select, true
 
+from queries.errors import wrong
 from queries.filters import Condition, Every, Where
 from queries.operators import Asked, asked
-from queries.querystring import wrong
 from queries.schema import COLLECTIONS, Collection, Kind, Who
 from storage import tables
 
@@ -24,7 +24,7 @@ Ask = Callable[[ColumnElement[Any], Kind, bool], Asked]
 def condition(of: Collection, table: FromClause, where: Where, customer: Who) -> ColumnElement[bool]:
     """`where` about the rows of `table`, which holds documents of `of`, for a caller who sees what `customer` sees.
 
-    Errors: ApiError 400 naming the field, where it is unknown or its value or operator does not fit it.
+    Errors: QueryError naming the field, where it is unknown or its value or operator does not fit it.
     """
     if isinstance(where, Condition):
 

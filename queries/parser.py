@@ -1,7 +1,7 @@
 """A query string as a Query: what to look for, which page of it, and how much of each document.
 
 Parameters of Payload's that mean nothing here (`draft`, `locale`, `populate` …) are left unread.
-Errors of everything here: `api.errors.ApiError` 400, naming the parameter and what it takes.
+Errors of everything here: QueryError, naming the parameter and what it takes.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from queries.errors import wrong
 from queries.filters import ANYTHING, Where, where_of
-from queries.querystring import tree, wrong
+from queries.querystring import tree
 
 LIMIT = 10  # documents a page, and of a join, unless the query says
 MOST_LIMIT = 1_000

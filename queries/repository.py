@@ -16,15 +16,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
-from api.errors import ApiError
 from domain.ids import shown
 from queries import sql
 from queries.coercion import NOTHING, single
 from queries.compiler import condition, ordering
 from queries.documents import Document, answer, join
+from queries.errors import QueryError, wrong
 from queries.parser import JoinQuery, Query
 from queries.parser import Select as Selected
-from queries.querystring import wrong
 from queries.schema import COLLECTIONS, Collection, Join, collection_of
 from queries.sql import FIRST, PLAIN, WHOLE, brought
 
@@ -38,7 +37,7 @@ def find(
     """A list answer: the page of `collection` that `query` asks for.
 
     Shape:  at most two statements, and those of depth (above).
-    Errors: KeyError for no collection; ApiError 400 naming the field, or where all that match are over `most`.
+    Errors: KeyError for no collection; QueryError naming the field, or where all that match are over `most`.
     """
     of = collection_of(collection)
     matching = _matching(of, query, customer)
@@ -50,7 +49,7 @@ def find(
         statement = statement.limit(most + 1)
     rows = conn.execute(statement, {"customer": customer}).all()
     if not query.limit and most is not None and len(rows) > most:
-        raise ApiError(400, f"More than {most} documents match; go through them with limit=1000 and page=1, page=2, …")
+        raise QueryError(f"More than {most} documents match; go through them with limit=1000 and page=1, page=2, …")
     total = _total(conn, of, matching, query, len(rows), customer)
     docs = _Documents(conn, customer).of(of, rows, query.depth, query)
     return answer(docs, total, query.limit, query.page if query.limit else 1)
@@ -79,7 +78,7 @@ def find_by_id(
 ) -> Document | None:
     """The document of that id (`ord_…`, a bare UUID, or the shop's own), or None where the caller sees none.
 
-    Errors: KeyError for no collection; ApiError 400 for a join of the query's that is none.
+    Errors: KeyError for no collection; QueryError for a join of the query's that is none.
     """
     of = collection_of(collection)
     wanted = _key(of, id)
@@ -96,7 +95,7 @@ def find_order(conn: Connection, number: str, query: Query, customer: str | None
 
 
 def count(conn: Connection, collection: str, query: Query, customer: str | None = None) -> Document:
-    """`{"totalDocs": …}` of all that match. Errors: KeyError for no collection; ApiError 400 naming the field."""
+    """`{"totalDocs": …}` of all that match. Errors: KeyError for no collection; QueryError naming the field."""
     of = collection_of(collection)
     return {"totalDocs": _count(conn, of, _matching(of, query, customer), customer)}
 
