@@ -13,7 +13,7 @@ from typing import Any
 
 from domain.ids import bare
 from queries.errors import wrong
-from queries.schema import Kind
+from queries.fields import Kind
 
 MOST_DIGITS = 40  # of a number
 MOST_POWER = 400  # of ten that a number is: all that JavaScript has fit

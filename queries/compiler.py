@@ -13,9 +13,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, and_, exists, or_, select, true
 
 from queries.errors import wrong
+from queries.fields import Collection, Kind, Who
 from queries.filters import Condition, Every, Where
 from queries.operators import Asked, asked
-from queries.schema import COLLECTIONS, Collection, Kind, Who
+from queries.schema import COLLECTIONS
 from storage import tables
 
 Ask = Callable[[ColumnElement[Any], Kind, bool], Asked]

@@ -44,7 +44,7 @@ from sqlalchemy.types import TypeEngine
 
 from queries.coercion import NOTHING, several, single, truth
 from queries.errors import wrong
-from queries.schema import Kind
+from queries.fields import Kind
 
 MOST_WORDS = 20  # of one like
 MILLISECOND = timedelta(milliseconds=1)

@@ -20,11 +20,12 @@ from domain.ids import shown
 from queries import sql
 from queries.coercion import NOTHING, single
 from queries.compiler import condition, ordering
-from queries.documents import Document, answer, join
+from queries.documents import Document, join, list_answer, of_row
 from queries.errors import QueryError, wrong
+from queries.fields import Collection, Join
 from queries.parser import JoinQuery, Query
 from queries.parser import Select as Selected
-from queries.schema import COLLECTIONS, Collection, Join, collection_of
+from queries.schema import COLLECTIONS, collection_of
 from queries.sql import FIRST, PLAIN, WHOLE, brought
 
 MOST_ALL = 10_000  # documents that one answer without pages holds
@@ -52,7 +53,7 @@ def find(
         raise QueryError(f"More than {most} documents match; go through them with limit=1000 and page=1, page=2, …")
     total = _total(conn, of, matching, query, len(rows), customer)
     docs = _Documents(conn, customer).of(of, rows, query.depth, query)
-    return answer(docs, total, query.limit, query.page if query.limit else 1)
+    return list_answer(docs, total, query.limit, query.page if query.limit else 1)
 
 
 def each(
@@ -187,7 +188,7 @@ class _Documents:
             for name, each in of.joins.items()
             if (asked := query.joins.get(name, WHOLE if inside else FIRST)) and query.joined and query.wants(name)
         }
-        docs = [of.render(row, {name: found[row.id] for name, found in joined.items()}) for row in rows]
+        docs = [of_row(of, row, {name: found[row.id] for name, found in joined.items()}) for row in rows]
         if query.select is not None:
             docs = [_selected(doc, query.select) for doc in docs]
         if depth > 0:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from api.query.openapi_schemas import Schema, singular
+from queries.fields import Collection, Kind
 from queries.filters import MOST_CONDITIONS, MOST_VALUES
 from queries.operators import MOST_WORDS
 from queries.parser import LIMIT, MOST_DEPTH, MOST_LIMIT, MOST_PAGE
 from queries.repository import MOST_ALL
-from queries.schema import COLLECTIONS, Collection, Kind
+from queries.schema import COLLECTIONS
 
 EXAMPLE = {"createdAt": {"greater_than": "2026-01-01T00:00:00.000Z"}}
 BOOLEAN: Schema = {"type": "boolean"}

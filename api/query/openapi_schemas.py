@@ -1,10 +1,11 @@
-"""What queries answer, in the words of OpenAPI, made from the table of collections."""
+"""Documents and list answers in the words of OpenAPI, made from the table of fields."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from queries.schema import COLLECTIONS, Collection, Field, Join, Kind
+from queries.fields import Collection, Field, Join, Kind
+from queries.schema import COLLECTIONS
 
 Schema = dict[str, Any]
 
@@ -77,15 +78,23 @@ def documents() -> dict[str, Schema]:
 
 def document_schema(of: Collection, *, bare: bool = False) -> Schema:
     """A document of the collection, as far as `select` and `joins` leave it; `bare` at depth 0, with all its fields."""
-    properties = {name: _field(of, field, bare) for name, field in of.fields.items() if "." not in name}
+    properties: dict[str, Schema] = {}
     for name, field in of.fields.items():
         group, _, part = name.partition(".")
         if part:
             properties[group].setdefault("properties", {})[part] = _field(of, field, bare)
+        else:
+            properties[name] = _field(of, field, bare)
     for name, joined in of.joins.items():
         properties[name] = _join(name, joined, bare)
     required = list(properties) if bare else ["id"]
     return {"type": "object", "description": of.about, "required": required, "properties": properties}
+
+
+def whole(of: Collection) -> Schema:
+    """A document with all its fields, as a write answers it."""
+    shown = [*(name for name in of.fields if "." not in name), *of.joins]
+    return {"allOf": [reference(of), {"required": shown}]}
 
 
 def list_schema(docs: Schema) -> Schema:
@@ -103,6 +112,10 @@ def _field(of: Collection, field: Field, bare: bool) -> Schema:
             return {"description": f"The id of one of {target.name}; from depth 1 the document.", "anyOf": kinds}
         return {"type": ["string", "null"] if nullable else "string", "description": f"The id of one of {target.name}."}
     schema = dict(_TYPES[field.kind])
+    if field.whole(of.table):
+        schema["type"] = "integer"
+    if field.words:
+        schema["enum"] = [*field.words, *([None] if nullable else [])]
     if nullable:
         schema["type"] = [schema["type"], "null"]
     return schema

@@ -178,7 +178,7 @@ def test_an_order_reads_the_same_from_rows_and_from_objects(conn, world):
     folded = peek(conn, ids)
     for id in ids:
         row = without_stamps(document(conn, "orders", id, depth=1))
-        assert row == without_stamps(documents.document_of(conn, folded[id]))
+        assert row == without_stamps(documents.of_order(conn, folded[id]))
 
 
 def without_stamps(value):

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from queries.documents import encode
 from queries.errors import QueryError
 from queries.filters import OPERATORS
+from queries.json_encoder import encode
 from queries.parser import parse
 from queries.repository import count, find, find_by_id
 from queries.schema import COLLECTIONS
