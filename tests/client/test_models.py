@@ -13,6 +13,8 @@ from order_lifecycle_client import models
 from queries.fields import Collection, Field, Kind
 from queries.schema import ALIASES, COLLECTIONS, collection_of
 
+RELATED: Any = models.Related  # their parameters are values here
+JOIN: Any = models.Join
 PLAIN = {Kind.TEXT: str, Kind.KEY: str, Kind.ID: str, Kind.TIME: datetime, Kind.NAMES: list[str]}
 
 
@@ -25,7 +27,7 @@ def named(model: type[BaseModel]) -> dict[str, Any]:
 def typed(of: Collection, name: str, field: Field) -> Any:
     """The type that the table gives a field."""
     if field.to is not None:
-        found: Any = models.Related[models.COLLECTIONS[field.to]]  # type: ignore[misc]
+        found: Any = RELATED[models.COLLECTIONS[field.to]]
     elif field.kind is Kind.GROUP:
         found = getattr(models, name[0].upper() + name[1:])
     elif field.kind is Kind.NUMBER:
@@ -36,7 +38,7 @@ def typed(of: Collection, name: str, field: Field) -> Any:
 
 
 def joined(of: Collection) -> dict[str, Any]:
-    return {name: models.Join[models.COLLECTIONS[each.collection]] for name, each in of.joins.items()}  # type: ignore[misc]
+    return {name: JOIN[models.COLLECTIONS[each.collection]] for name, each in of.joins.items()}
 
 
 def test_the_client_knows_every_collection_and_alias():
