@@ -46,7 +46,7 @@ class ApiError(Exception):
         self.status, self.message, self.name, self.data, self.headers = status, message, name, data, headers
 
     def answer(self) -> Json:
-        """What the caller gets."""
+        """The answer that the caller gets."""
         error = {"message": self.message}
         if self.name is not None:
             error["name"] = self.name

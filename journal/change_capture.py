@@ -1,7 +1,7 @@
-"""What changed is told to who subscribed: a delivery a changed document and subscription, with the change itself.
+"""Changes recorded for those who subscribed to them: one delivery per changed document and subscription.
 
-Told is what a batch wrote: each order and part whose `updatedAt` moved, or whose joins name other parts than before;
-once, as it is at the end of the batch. An order appears with everything that hangs on it, each as `create`. An order
+They are recorded with the change itself, and are what a batch wrote: each order and part whose `updatedAt` moved, or
+whose joins name other parts than before; once, as it is at the end of the batch. An order appears with everything that hangs on it, each as `create`. An order
 that is still hidden, and history, which acts on nobody, are not told. What goes away (a plan that parcels took over)
 has no operation of its own: its order's `update` no longer names it.
 """

@@ -48,7 +48,7 @@ def several(told: Any, kind: Kind, field: str) -> list[Any]:
 
 
 def truth(told: Any, field: str) -> bool:
-    """What `exists` takes."""
+    """The truth value that `exists` takes."""
     if isinstance(told, bool):
         return told
     if isinstance(told, str) and told.lower() in ("true", "false"):

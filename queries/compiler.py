@@ -23,7 +23,7 @@ Ask = Callable[[ColumnElement[Any], Kind, bool], Asked]
 
 
 def condition(of: Collection, table: FromClause, where: Where, customer: Who) -> ColumnElement[bool]:
-    """`where` about the rows of `table`, which holds documents of `of`, for a caller who sees what `customer` sees.
+    """The condition that `where` puts on the rows of `table`, which holds documents of `of`, for a caller who sees what `customer` sees.
 
     Errors: QueryError naming the field, where it is unknown or its value or operator does not fit it.
     """
@@ -94,7 +94,7 @@ def _over(linked: ColumnElement[bool], found: Asked) -> Asked:
 
 
 def _value(of: Collection, table: FromClause, path: str, customer: Who) -> tuple[ColumnElement[Any], bool] | None:
-    """(the field at `path` as one value a row of `table`, whether it may be null), or None for what cannot be sorted."""
+    """(the field at `path` as one value per row of `table`, whether it may be null), or None for what cannot be sorted."""
     if (field := of.fields.get(path)) is not None:
         if field.kind in (Kind.GROUP, Kind.NAMES):
             return None

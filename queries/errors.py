@@ -1,4 +1,4 @@
-"""What a query is refused with; the API answers it as a 400."""
+"""The refusal of a query, which the API answers as a 400."""
 
 from __future__ import annotations
 

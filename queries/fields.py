@@ -1,4 +1,4 @@
-"""What a table of fields is made of: a field, a join, a collection, and the words to write them with.
+"""The words of the table of fields: a field, a join, a collection, and short functions that make them.
 
 `queries/schema.py` is written in these words. Everything else that knows fields reads them there: SQL and filters
 (`sql`, `compiler`), documents (`documents`), the OpenAPI and AsyncAPI documents.
@@ -18,7 +18,7 @@ PERSONAL = "personal_id"  # the column that points at a row's personal fields
 
 
 class Kind(Enum):
-    """What a field holds, and so which values it is compared with."""
+    """The kinds of fields: each is compared with values of its own."""
 
     TEXT = auto()
     NUMBER = auto()  # compared as Decimal
@@ -41,11 +41,11 @@ class Field:
     words: tuple[str, ...] = ()  # the only values that it can have
 
     def nullable(self, table: FromClause) -> bool:
-        """Whether a visible row may have none."""
+        """True where a visible row may have none."""
         return not self.always and (bool(self.inside) or bool(table.c[self.column].nullable))
 
     def whole(self, table: FromClause) -> bool:
-        """Whether it is a number without decimals."""
+        """True of a number without decimals."""
         return self.kind is Kind.NUMBER and isinstance(table.c[self.column].type, Integer)
 
 
@@ -64,7 +64,7 @@ class Join:
         return f"first_{self.collection}"
 
 
-Order = tuple[str, bool]  # a column, and whether it descends
+SortKey = tuple[str, bool]  # a column, and whether it descends
 Who = str | ColumnElement[str] | None  # a customer, by name or as a bound parameter; None is the shop itself
 
 
@@ -80,20 +80,20 @@ class Collection:
     customer: str | None = None  # the column that names the only customer who sees it
     hidden_without: str | None = None  # the column without which nobody sees it
     joins: Mapping[str, Join] = field(default_factory=dict)
-    order: tuple[Order, ...] = (("id", True),)  # newest first: UUIDv7
+    order: tuple[SortKey, ...] = (("id", True),)  # newest first: UUIDv7
 
     @property
     def key(self) -> Field:
-        """Its id."""
+        """The field that is its id."""
         return self.fields["id"]
 
     @property
     def personal(self) -> bool:
-        """Whether its documents show personal fields."""
+        """True where its documents show personal fields."""
         return any(each.inside for each in self.fields.values())
 
     def visible(self, table: FromClause, customer: Who) -> ColumnElement[bool]:
-        """Which rows of `table` exist for `customer`; the shop itself sees all orders that were created."""
+        """The condition that rows of `table` exist for `customer`; the shop itself sees all orders that were created."""
         if self.owner is not None:
             column, owner = self.owner
             above = owner.table.alias()
@@ -106,7 +106,7 @@ class Collection:
 
 
 def text(column: str, *, always: bool = False) -> Field:
-    """A text."""
+    """A field that holds text."""
     return Field(Kind.TEXT, column, always=always)
 
 
@@ -121,12 +121,12 @@ def number(column: str) -> Field:
 
 
 def time(column: str, *, always: bool = False) -> Field:
-    """A moment."""
+    """A field that holds a moment."""
     return Field(Kind.TIME, column, always=always)
 
 
 def names(column: str) -> Field:
-    """A list of texts."""
+    """A field that holds a list of texts."""
     return Field(Kind.NAMES, column)
 
 

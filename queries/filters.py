@@ -1,4 +1,4 @@
-"""What a query asks for, as parsed: a tree of conditions, an `and` or an `or` at each branch.
+"""Conditions of a query, as parsed: a tree of conditions, an `and` or an `or` at each branch.
 
 Grammar, as in Payload: `{field: {operator: value}}`, several fields or operators at a level all hold; `and` and `or`
 take lists of the same, and one that is empty says nothing. Fields are checked where the collection is known

@@ -2,7 +2,7 @@
 
     a page            one statement; its count another, unless the page itself tells
     depth 0           none for a join's first ids, unless pages are skipped; one for each other join
-    depth 1           one a join and one more for its items; one a collection that relationships point at
+    depth 1           one per join and one more for its items; one per collection that relationships point at
     depth 2           the same again for what depth 1 embeds
 
 `customer` narrows each of them, in SQL, to what that customer may see; None is the shop itself.
@@ -170,7 +170,7 @@ class _Documents:
     def of(
         self, of: Collection, rows: Sequence[Any], depth: int, query: Query = PLAIN, *, inside: bool = False
     ) -> list[Document]:
-        """`inside` a join a document's own joins come whole with it, whatever the depth.
+        """The documents of `rows`; `inside` a join their own joins come whole with them, whatever the depth.
 
         Outside of one, `rows` bring the joins that are `brought`.
         """

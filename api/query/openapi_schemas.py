@@ -34,7 +34,7 @@ _TEXT: Schema = {"type": "string"}
 _TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 _TIME: Schema = _TYPES[Kind.TIME]
 _TIME_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
-_HAPPENED: dict[str, Schema] = {
+_ENTRY: dict[str, Schema] = {
     "seq": {"type": "integer", "description": "Its place in the journal."},
     "source": _TEXT,
     "id": {**_TEXT, "description": "With `source` the event's idempotency key."},
@@ -53,16 +53,16 @@ _HAPPENED: dict[str, Schema] = {
     "deliveries": {"type": "integer", "description": "How often it came."},
     "corrected": {"type": "boolean", "description": "Whether an operator changed its data."},
 }
-HAPPENING: Schema = {
+TIMELINE_ENTRY: Schema = {
     "type": "object",
     "description": "An event and what became of it. `data` and `detail` for a secret key alone.",
-    "required": list(_HAPPENED),
-    "properties": {**_HAPPENED, "detail": _TEXT_OR_NULL, "data": {"type": "object"}},
+    "required": list(_ENTRY),
+    "properties": {**_ENTRY, "detail": _TEXT_OR_NULL, "data": {"type": "object"}},
 }
 
 
 def singular(of: Collection) -> str:
-    """`OrderItem` of order-items."""
+    """The name of one document: `OrderItem` of order-items."""
     return "".join(word.capitalize() for word in of.name.removesuffix("s").split("-"))
 
 

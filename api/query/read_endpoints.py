@@ -200,7 +200,7 @@ _add(
     find_order_timeline,
     "find_order_timeline",
     "What happened to an order",
-    openapi_schemas.list_schema(openapi_schemas.HAPPENING),
+    openapi_schemas.list_schema(openapi_schemas.TIMELINE_ENTRY),
     openapi_parameters.pages(),
     absent=True,
 )

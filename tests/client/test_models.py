@@ -9,6 +9,7 @@ from typing import Any, Union, get_type_hints
 import pytest
 from pydantic import BaseModel
 
+from api.query.openapi_schemas import TIMELINE_ENTRY
 from order_lifecycle_client import models
 from queries.fields import Collection, Field, Kind
 from queries.schema import ALIASES, COLLECTIONS, collection_of
@@ -70,3 +71,24 @@ def test_a_group_has_its_own_fields(of, group):
     parts = {name.partition(".")[2]: field for name, field in of.fields.items() if name.startswith(f"{group}.")}
     assert named(model) == {name: typed(of, name, field) for name, field in parts.items()}
     assert all(field.default is None for field in model.model_fields.values())
+
+
+JSON = {"string": str, "integer": int, "boolean": bool, "object": dict[str, Any]}
+
+
+def described(schema: dict[str, Any]) -> Any:
+    """The type that a schema of OpenAPI describes."""
+    told = schema.get("type", "string")  # an enum's values are texts
+    kind, null = (told[0], True) if isinstance(told, list) else (told, False)
+    found: Any = datetime if schema.get("format") == "date-time" else JSON[kind]
+    return Union[found, None] if null else found  # noqa: UP007
+
+
+def test_a_timelines_entry_is_what_openapi_says():
+    promised = {name: described(schema) for name, schema in TIMELINE_ENTRY["properties"].items()}
+    for name in ("data", "detail"):  # for a secret key alone
+        assert models.TimelineEntry.model_fields[name].default is None
+        promised[name] = Union[promised[name], None]  # noqa: UP007
+    assert named(models.TimelineEntry) == promised
+    required = {field.alias for field in models.TimelineEntry.model_fields.values() if field.is_required()}
+    assert required == set(TIMELINE_ENTRY["required"])
