@@ -25,6 +25,8 @@ Document = dict[str, Any]
 NONE: Document = {}
 # (a row or part, what has its stamps, its personal fields, its joins by name) → its document
 Maker = Callable[[Any, Any, Mapping[str, Any], Document], Document]
+# (a row, its joins by name) → its document
+RowMaker = Callable[[Any, Document], Document]
 # (a part, what has its stamps, its personal fields) → its document at depth 0, every id in its joins
 PartMaker = Callable[[Any, Any, Mapping[str, Any]], Document]
 
@@ -90,7 +92,16 @@ def _value(of: Collection, field: Field) -> str:
 
 def of_row(of: Collection, row: Any, joins: Document = NONE) -> Document:
     """The document of a row of storage, which has `personal` beside its columns where it shows personal fields."""
-    return maker(of)(row, row, (row.personal or NONE) if of.personal else NONE, joins)
+    return row_maker(of)(row, joins)
+
+
+@cache
+def row_maker(of: Collection) -> RowMaker:
+    """The function behind `of_row`, for many rows of one collection."""
+    make = maker(of)
+    if of.personal:
+        return lambda row, joins: make(row, row, row.personal or NONE, joins)
+    return lambda row, joins: make(row, row, NONE, joins)
 
 
 # -- parts of a folded order ---------------------------------------------------------------------------------

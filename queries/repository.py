@@ -20,7 +20,7 @@ from domain.ids import shown
 from queries import sql
 from queries.coercion import NOTHING, single
 from queries.compiler import condition, ordering
-from queries.documents import Document, join, list_answer, of_row
+from queries.documents import Document, join, list_answer, row_maker
 from queries.errors import QueryError, wrong
 from queries.fields import Collection, Join
 from queries.parser import JoinQuery, Query
@@ -188,7 +188,8 @@ class _Documents:
             for name, each in of.joins.items()
             if (asked := query.joins.get(name, WHOLE if inside else FIRST)) and query.joined and query.wants(name)
         }
-        docs = [of_row(of, row, {name: found[row.id] for name, found in joined.items()}) for row in rows]
+        make = row_maker(of)
+        docs = [make(row, {name: found[row.id] for name, found in joined.items()}) for row in rows]
         if query.select is not None:
             docs = [_selected(doc, query.select) for doc in docs]
         if depth > 0:
