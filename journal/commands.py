@@ -29,7 +29,7 @@ from domain.outcome import APPLIED, IGNORED, REASONS, Outcome
 from domain.policy import Context, Policy
 from events.envelope import Envelope
 from journal.append import append
-from journal.batch import Clash, Shop, clock, settle
+from journal.batch import Clash, Deferral, Shop, clock, settle
 from journal.entries import Entry
 from storage import aggregates
 
@@ -133,8 +133,10 @@ class Request:
         if appended.duplicates:
             raise Known(appended.duplicates[0].id)
         locked, self._locked = self._locked, {}
-        defer = None if to_the_end else self.deferred
-        report = settle(self.conn, appended.new, self.context, self.shop, locked=locked, defer=defer)
+        deferral = Deferral(follow_ups=not to_the_end)
+        report = settle(self.conn, appended.new, self.context, self.shop, deferral, locked=locked)
+        if deferral.follow_ups:
+            self.deferred += report.follow_ups
         if set(report.outcomes) != {APPLIED}:
             _check(appended.new, {result.seq: result.outcome for result in report.results})
         return report.orders

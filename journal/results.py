@@ -19,6 +19,7 @@ from domain.policy import Context
 from domain.reactions import awaits
 from events.envelope import Envelope
 from journal.append import KINDS, NAMES
+from journal.batch_values import ParkedRow, Unplaced
 from journal.entries import Entry, shard_of
 from storage.pg_arrays import cast, unnest
 from storage.raw_sql import Statement, Write, Writes
@@ -147,11 +148,7 @@ class Result:
     was_parked: bool = False  # it has a row already
 
 
-def results(
-    settled: Iterable[Settled],
-    without_order: Iterable[tuple[int, Outcome, str | None]],
-    was_parked: Mapping[int, tuple[str | None, str]],
-) -> list[Result]:
+def results(settled: Iterable[Settled], unplaced: Iterable[Unplaced], parked: Mapping[int, ParkedRow]) -> list[Result]:
     """One result an event: one that was parked and then settled in this batch counts as settled."""
     found: dict[int, Result] = {}
     for s in settled:
@@ -165,11 +162,11 @@ def results(
             s.version if s.outcome.kind == PARKED else before.parked_number if before else None,
             s.step_from if number else None,
             s.step_to if number else None,
-            was_parked=seq in was_parked,
+            was_parked=seq in parked,
         )
-    for seq, outcome, key in without_order:
-        order_id, _ = was_parked.get(seq, (None, ""))
-        found[seq] = Result(seq, order_id, outcome, key=key, was_parked=seq in was_parked)
+    for seq, outcome, key in unplaced:
+        row = parked.get(seq)
+        found[seq] = Result(seq, row.order_id if row else None, outcome, key=key, was_parked=row is not None)
     return [found[seq] for seq in sorted(found)]
 
 
