@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.options import out
+from domain.flags import Flag
 from journal.totals import OUTCOMES
 
 COLORS = {
@@ -22,17 +23,7 @@ COLORS = {
     "dead": "red",
     "waiting": "cyan",
 }
-FLAGS = {
-    "underpaid": "less was captured than the total: it stays unpaid until more comes or a person decides",
-    "shipped_after_cancel": "a parcel left although the order was canceled: get it back, or charge for it",
-    "disputed": "the payer's bank asks about a payment: answer it at the provider",
-    "over_fulfilled": "parcels hold more of an item than was ordered",
-    "amounts_differ": "its lines, shipping and discount do not add up to its total",
-    "cancel_too_late": "a cancel came after a parcel was delivered: it was not canceled",
-    "expired": "it was canceled because nobody paid in time",
-    "return_contradicted": "a return was both rejected and completed: the first to come counts",
-    "payment_reversed": "the provider took a payment back after it had reported it",
-}
+FLAGS = {flag: flag.words for flag in Flag}
 EFFECTS = {
     "due": "goes out next",
     "in_flight": "is on its way",

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
 from domain.dirty_tracking import CLEAN
 from domain.state_machine import build, steps
+from domain.words import Worded
 
 
-class Status(StrEnum):
+class Status(Worded):
     """Stages of a fulfillment."""
 
-    PENDING = "pending"  # known; nothing happened yet
-    PACKED = "packed"  # ready to leave
-    SHIPPED = "shipped"  # on its way
-    DELIVERED = "delivered"  # final
-    FAILED = "failed"  # will not arrive, or its order was canceled; its items are open again
+    PENDING = "pending", "known; nothing happened yet"
+    PACKED = "packed", "ready to leave"
+    SHIPPED = "shipped", "on its way"
+    DELIVERED = "delivered", "final"
+    FAILED = "failed", "will not arrive, or its order was canceled; its items are open again"
 
 
 S = Status

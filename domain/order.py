@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 
 from domain.dirty_tracking import CLEAN
@@ -20,23 +19,24 @@ from domain.payments import Payments
 from domain.returns import Return, ReturnItem
 from domain.state_machine import build, steps
 from domain.transaction import Transaction
+from domain.words import Worded
 
 
-class Status(StrEnum):
+class Status(Worded):
     """Stages of an order."""
 
-    NEW = "new"  # named by an event, not created yet: hidden from everyone
-    PENDING = "pending"  # placed, not paid
-    PAID = "paid"  # captured money covers the total, or did before a payment was reversed
-    FAILED = "failed"  # every payment failed; a later success revives it
-    PREPARING = "preparing"  # a fulfillment exists
-    SHIPPED = "shipped"  # every item has left
-    DELIVERED = "delivered"  # every item has arrived
-    CONFIRMED = "confirmed"  # by the customer, or by the timer
-    CANCELED = "canceled"  # final; captured money goes back
-    RETURN_REQUESTED = "return_requested"  # everything arrived, and a return is open
-    RETURN_PROCESSING = "return_processing"  # an open return is being worked on
-    RETURNED = "returned"  # final; every item came back
+    NEW = "new", "named by an event, not created yet: hidden from everyone"
+    PENDING = "pending", "placed, not paid"
+    PAID = "paid", "captured money covers the total, or did before a payment was reversed"
+    FAILED = "failed", "every payment failed; a later success revives it"
+    PREPARING = "preparing", "a fulfillment exists"
+    SHIPPED = "shipped", "every item has left"
+    DELIVERED = "delivered", "every item has arrived"
+    CONFIRMED = "confirmed", "by the customer, or by the timer"
+    CANCELED = "canceled", "final; captured money goes back"
+    RETURN_REQUESTED = "return_requested", "everything arrived, and a return is open"
+    RETURN_PROCESSING = "return_processing", "an open return is being worked on"
+    RETURNED = "returned", "final; every item came back"
 
 
 S = Status

@@ -15,7 +15,7 @@ from domain.order import AFTER_DELIVERY, BEFORE_PAYMENT, Order, Status
 from domain.policy import Context
 from domain.returns import Status as ReturnStatus
 from domain.transaction import Transaction
-from events.catalogue import Event
+from events.catalogue import AnyEvent
 from events.envelope import OWN_SOURCE
 
 UNPAID, CONFIRM = "unpaid", "confirm"  # the kinds of timer
@@ -40,7 +40,7 @@ class Reactions:
     refunds: list[Transaction]
 
 
-def react(order: Order, before: str, event: Event, context: Context) -> Reactions | None:
+def react(order: Order, before: str, event: AnyEvent, context: Context) -> Reactions | None:
     """What follows from `event`, which brought the order from status `before` to where it is."""
     follow_ups: list[tuple[str, dict[str, Any]]] = []
     timers: list[Timer] = []
@@ -78,7 +78,7 @@ def awaits(kind: str, status: str, confirmed: bool) -> bool:
     return status in AFTER_DELIVERY and status != Status.RETURNED and not confirmed
 
 
-def follow_up_id(order: Order, cause: Event, number: int, kind: str) -> tuple[str, str]:
+def follow_up_id(order: Order, cause: AnyEvent, number: int, kind: str) -> tuple[str, str]:
     """(source, id) of a follow-up: the same for the same cause, so that it is journaled once."""
     return OWN_SOURCE, derived(cause.time, order.id, cause.source, cause.id, kind, str(number))
 

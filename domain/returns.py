@@ -8,20 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 
 from domain.dirty_tracking import CLEAN
 from domain.state_machine import build, steps
+from domain.words import Worded
 
 
-class Status(StrEnum):
+class Status(Worded):
     """Stages of a return."""
 
-    REQUESTED = "requested"  # asked for; holds its items
-    APPROVED = "approved"  # accepted by staff or the policy
-    PROCESSING = "processing"  # on its way back, or being checked
-    REJECTED = "rejected"  # final; holds nothing
-    COMPLETED = "completed"  # final; its items are returned
+    REQUESTED = "requested", "asked for; holds its items"
+    APPROVED = "approved", "accepted by staff or the policy"
+    PROCESSING = "processing", "on its way back, or being checked"
+    REJECTED = "rejected", "final; holds nothing"
+    COMPLETED = "completed", "final; its items are returned"
 
 
 S = Status

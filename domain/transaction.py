@@ -14,19 +14,19 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import StrEnum
 
 from domain.dirty_tracking import CLEAN
 from domain.state_machine import build, steps
+from domain.words import Worded
 
 
-class Status(StrEnum):
+class Status(Worded):
     """Stages of a transaction."""
 
-    PENDING = "pending"  # announced, nothing captured; or reversed, until it is captured anew
-    PAID = "paid"  # captured, and not all of it refunded
-    FAILED = "failed"  # the last we know is a failure
-    CANCELED = "canceled"  # given up before capture, or refunded in full
+    PENDING = "pending", "announced, nothing captured; or reversed, until it is captured anew"
+    PAID = "paid", "captured, and not all of it refunded"
+    FAILED = "failed", "the last we know is a failure"
+    CANCELED = "canceled", "given up before capture, or refunded in full"
 
 
 S = Status

@@ -26,7 +26,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from domain.order import Order
-from domain.outcome import Outcome, dead
+from domain.outcome import Outcome, Reason, dead
 from domain.policy import Context
 from journal import change_capture
 from journal import results as rows_of
@@ -218,8 +218,8 @@ _AT_FAULT = ("22", "23", "54")
 
 def _verdict(error: Exception) -> Outcome:
     if isinstance(error, DBAPIError):
-        return dead("database_refused", str(error.orig).strip().splitlines()[0])
-    return dead("bug", f"{type(error).__name__}: {error}")
+        return dead(Reason.DATABASE_REFUSED, str(error.orig).strip().splitlines()[0])
+    return dead(Reason.BUG, f"{type(error).__name__}: {error}")
 
 
 _WAITING_WITH = text(
@@ -243,7 +243,7 @@ def _write(conn: Connection, terms: Terms, loaded: Loaded, folded: Folded) -> Ba
     writes.run(conn)
     change_capture.record(conn, folds, loaded.subscribed, now)
     return BatchReport(
-        outcomes=Counter(row.outcome.kind for row in rows),
+        outcomes={str(kind): n for kind, n in Counter(row.outcome.kind for row in rows).items()},
         known=loaded.known,
         orders={fold.order.id: fold.order for fold in folds},
         results=rows,

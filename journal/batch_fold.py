@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from domain.dirty_tracking import touch
 from domain.fold import Fold, Poisoned, Settled
-from domain.outcome import parked
+from domain.outcome import Reason, parked
 from domain.parked import Parked
 from domain.weight import weight
 from journal.batch_values import BatchMemory, Folded, Loaded, Terms, Unplaced
@@ -56,7 +56,7 @@ def _fold_each(
         order_id = loaded.order_of(event)
         if order_id is None:
             key = min(keys)
-            reason = "payment_unknown" if key.startswith("payment:") else "parcel_unknown"
+            reason = Reason.PAYMENT_UNKNOWN if key.startswith("payment:") else Reason.PARCEL_UNKNOWN
             unplaced.append(Unplaced(seq, parked(reason), key))
             continue
         fold = folds[order_id]

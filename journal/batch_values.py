@@ -14,7 +14,7 @@ from domain.fold import Fold, Settled
 from domain.order import Order
 from domain.outcome import Outcome
 from domain.policy import Context
-from events.catalogue import Event
+from events.catalogue import AnyEvent
 from journal.entries import Entry
 
 
@@ -95,7 +95,7 @@ class Decoded:
     """Entries as events, and what they name."""
 
     entries: Sequence[Entry]
-    events: Mapping[int, Event]  # by number
+    events: Mapping[int, AnyEvent]  # by number
     keys: Mapping[int, set[str]]  # number → the correlation keys that the event names
     numbers: set[str]  # of orders that are named
     unplaced: Sequence[Unplaced]  # those that are no events
@@ -105,7 +105,7 @@ class Decoded:
 class Loaded:
     """Events with the orders that they are about: their keys claimed, their rows locked, all loaded."""
 
-    events: Mapping[int, Event]  # those without a result yet
+    events: Mapping[int, AnyEvent]  # those without a result yet
     keys: Mapping[int, set[str]]
     history: set[int]  # numbers of those that act on nobody
     unplaced: Sequence[Unplaced]
@@ -113,11 +113,11 @@ class Loaded:
     orders: Mapping[str, Order]  # by id
     by_number: Mapping[str, str]  # order number → id
     owners: Mapping[str, str | None]  # correlation key → the order that has it
-    waiting: Mapping[str, Sequence[Event]]  # order id → its parked events, in journal order
+    waiting: Mapping[str, Sequence[AnyEvent]]  # order id → its parked events, in journal order
     parked: Mapping[int, ParkedRow]  # by number: what is tried again
     subscribed: frozenset[str]  # collections whose changes somebody has subscribed to
 
-    def order_of(self, event: Event) -> str | None:
+    def order_of(self, event: AnyEvent) -> str | None:
         """The id of the order that an event of this batch is about; None where nobody has its keys yet."""
         if event.subject is not None:
             return self.by_number[event.subject]

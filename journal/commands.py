@@ -25,7 +25,7 @@ from sqlalchemy.exc import DataError
 
 from domain.ids import derived
 from domain.order import Order, Status
-from domain.outcome import APPLIED, IGNORED, REASONS, Outcome
+from domain.outcome import APPLIED, IGNORED, REASONS, Outcome, Reason
 from domain.policy import Context, Policy
 from events.envelope import Envelope
 from journal.append import append
@@ -146,8 +146,10 @@ def _check(entries: Sequence[Entry], ended: Mapping[int, Outcome]) -> None:
     last = {entry.subject: entry.seq for entry in entries}
     for entry in entries:
         outcome = ended[entry.seq]
-        done_before = outcome.kind == IGNORED and outcome.reason == "overtaken" and last[entry.subject] != entry.seq
-        if outcome.kind != APPLIED and not done_before:
+        done_before = (
+            outcome.kind is IGNORED and outcome.reason is Reason.OVERTAKEN and last[entry.subject] != entry.seq
+        )
+        if outcome.kind is not APPLIED and not done_before:
             raise Refused(entry.subject or "", outcome.kind, outcome.reason or "", outcome.detail)
 
 

@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 
 from domain.fold import Settled
 from domain.order import Order
-from domain.outcome import DEAD, Outcome, dead, ignored
-from events.catalogue import CATALOGUE, Event, Malformed, UnknownType, UnknownVersion, decode, payment_key, tracking_key
+from domain.outcome import DEAD, Outcome, Reason, dead, ignored
+from events.catalogue import AnyEvent, Event, Malformed, UnknownType, UnknownVersion, decode, payment_key
 from journal.batch_values import BatchMemory, Decoded, Folded, Unplaced
 from journal.entries import Entry
 from storage.pg_arrays import array, columns, unnest
@@ -50,7 +50,7 @@ _UNCLAIM = Statement(
 
 def decode_entries(entries: Sequence[Entry], refused: Mapping[int, Outcome]) -> Decoded:
     """The batch's first value: its entries as events, and the numbers and keys that those name."""
-    events: dict[int, Event] = {}
+    events: dict[int, AnyEvent] = {}
     keys: dict[int, set[str]] = {}
     numbers: set[str] = set()
     unplaced: list[Unplaced] = []
@@ -60,13 +60,13 @@ def decode_entries(entries: Sequence[Entry], refused: Mapping[int, Outcome]) -> 
             unplaced.append(Unplaced(entry.seq, event, None))
             continue
         events[entry.seq] = event
-        keys[entry.seq] = keys_of(event)
+        keys[entry.seq] = event.data.correlation_keys()
         if event.subject is not None:
             numbers.add(event.subject)
     return Decoded(entries, events, keys, numbers, unplaced)
 
 
-def decode_entry(entry: Entry, refused: Mapping[int, Outcome]) -> Event | Outcome:
+def decode_entry(entry: Entry, refused: Mapping[int, Outcome]) -> AnyEvent | Outcome:
     """The entry as an event, or its outcome where it is none, or was `refused` beforehand."""
     outcome = refused.get(entry.seq)
     if outcome is not None:
@@ -75,27 +75,11 @@ def decode_entry(entry: Entry, refused: Mapping[int, Outcome]) -> Event | Outcom
         body = decode(entry.type, entry.version, entry.subject, entry.data)
         return Event(entry.seq, entry.source, entry.event_id, entry.type, entry.time, entry.subject, body)
     except UnknownType:
-        return ignored("unknown_type")
+        return ignored(Reason.UNKNOWN_TYPE)
     except UnknownVersion as error:
-        return dead("unknown_version", str(error))
+        return dead(Reason.UNKNOWN_VERSION, str(error))
     except Malformed as error:
-        return dead("malformed", str(error))
-
-
-def keys_of(event: Event) -> set[str]:
-    """The correlation keys that an event names."""
-    data = event.data
-    if event.type == "OrderCreated":
-        return {payment_key(p) for p in data.paymentIds}
-    if event.type in _OF_PAYMENT:
-        return {payment_key(data.paymentId)}
-    if event.type in _OF_PARCEL and data.carrier and data.trackingNumber:
-        return {tracking_key(data.carrier, data.trackingNumber)}
-    return set()
-
-
-_OF_PAYMENT = frozenset(name for name, body in CATALOGUE.items() if "paymentId" in body.model_fields)
-_OF_PARCEL = frozenset(name for name, body in CATALOGUE.items() if "trackingNumber" in body.model_fields)
+        return dead(Reason.MALFORMED, str(error))
 
 
 def look_up(
@@ -149,18 +133,18 @@ def taken_by_another(keys: Collection[str], owners: Mapping[str, str | None], or
     """Dead, where a payment that an event names is another order's. A parcel may hold two orders' goods."""
     for key in keys:
         if key.startswith("payment:") and owners.get(key) not in (None, order_id):
-            return dead("payment_id_taken", f"{key} belongs to order {owners[key]}")
+            return dead(Reason.PAYMENT_ID_TAKEN, f"{key} belongs to order {owners[key]}")
     return None
 
 
 def claimed_by_the_dead(settled: Iterable[Settled]) -> set[int]:
     """Numbers of events that ended dead and named keys."""
-    return {s.event.seq for s in settled if s.outcome.kind == DEAD and s.event.seq and keys_of(s.event)}
+    return {s.event.seq for s in settled if s.outcome.kind is DEAD and s.event.seq and s.event.data.correlation_keys()}
 
 
 def unclaim(conn: Connection, folded: Folded, seqs: set[int]) -> None:
     """Take back what dead events claimed just now, where nothing else of the batch supports it."""
-    keys = {key for s in folded.settled if s.event.seq in seqs for key in keys_of(s.event)}
+    keys = {key for s in folded.settled if s.event.seq in seqs for key in s.event.data.correlation_keys()}
     ids = {s.order.id for s in folded.settled if s.event.seq in seqs}
     supported = {key for fold in folded.folds for key in _keys_held(fold.order)}
     free = sorted(keys - supported)

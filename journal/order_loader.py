@@ -15,7 +15,7 @@ from domain.dirty_tracking import NEW
 from domain.ids import fresh
 from domain.order import Order
 from domain.outcome import Outcome
-from events.catalogue import Event
+from events.catalogue import AnyEvent
 from journal.batch_values import BatchMemory, Clash, Decoded, Loaded, ParkedRow, Terms, Unplaced, owner_of
 from journal.correlation import claim, decode_entry, look_up
 from journal.entries import read, shard_of
@@ -54,7 +54,7 @@ class _Beside(NamedTuple):
 class _Waiting(NamedTuple):
     """Parked events that are tried again."""
 
-    by_order: Mapping[str, Sequence[Event]]  # in journal order; those that waited for a key come with its claim
+    by_order: Mapping[str, Sequence[AnyEvent]]  # in journal order; those that waited for a key come with its claim
     rows: Mapping[int, ParkedRow]  # by number
     unplaced: Sequence[Unplaced]  # those that are no events any more
 
@@ -154,7 +154,7 @@ def _waiting(conn: Connection, terms: Terms, orders: Collection[str], rows: Sequ
         return _Waiting({}, {}, ())
     keys = {"keys": array(sorted({r.key for r in rows if r.key}), "text")}
     owners: dict[str, str] = {row[0]: row[1] for row in _CLAIMED.run(conn, keys)}
-    found: dict[str, list[Event]] = defaultdict(list)
+    found: dict[str, list[AnyEvent]] = defaultdict(list)
     parked: dict[int, ParkedRow] = {}
     unplaced: list[Unplaced] = []
     entries = {entry.seq: entry for entry in read(conn, [row.seq for row in rows])}

@@ -159,7 +159,7 @@ def results(settled: Iterable[Settled], unplaced: Iterable[Unplaced], parked: Ma
             s.order.id,
             s.outcome,
             number,
-            s.version if s.outcome.kind == PARKED else before.parked_number if before else None,
+            s.version if s.outcome.kind is PARKED else before.parked_number if before else None,
             s.step_from if number else None,
             s.step_to if number else None,
             was_parked=seq in parked,
@@ -217,14 +217,14 @@ _BURY = _insert(
 def record(writes: Writes, rows: Sequence[Result], context: Context, policy_id: int) -> None:
     """Add the results: the key on the event is the net under everything."""
     now = context.now
-    settled_now = [r for r in rows if r.was_parked and r.outcome.kind != PARKED]
+    settled_now = [r for r in rows if r.was_parked and r.outcome.kind is not PARKED]
     writes.add(_UNPARK, [(r.seq,) for r in settled_now])
     writes.add(_RERECORD, [_row(r, now, policy_id) for r in settled_now])
     new = [r for r in rows if not r.was_parked]
-    waiting = [r for r in new if r.outcome.kind == PARKED]
+    waiting = [r for r in new if r.outcome.kind is PARKED]
     until = now + context.policy.parked_for if context.policy.parked_for is not None else None
     writes.add(_PARK, [(r.seq, r.order_id, r.key, r.outcome.reason, until) for r in waiting])
-    died = [r for r in rows if r.outcome.kind == DEAD]
+    died = [r for r in rows if r.outcome.kind is DEAD]
     writes.add(_BURY, [(fresh(now), r.seq, r.outcome.reason, r.outcome.detail) for r in died])
     writes.add(_RECORD, [_row(r, now, policy_id) for r in new])
 

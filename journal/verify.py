@@ -20,14 +20,14 @@ from sqlalchemy import Connection, Engine, text
 
 from domain.dirty_tracking import NOT_STORED
 from domain.fulfillment import Fulfillment, FulfillmentItem
+from domain.handler_table import apply
 from domain.ids import shown
 from domain.order import Order, OrderItem
 from domain.order import Status as OrderStatus
-from domain.order_handlers import apply
 from domain.policy import Context, Policy
 from domain.returns import Return, ReturnItem
 from domain.transaction import Transaction
-from events.catalogue import Event, decode
+from events.catalogue import AnyEvent, Event, ReturnRequested, decode, is_a
 from journal.entries import Entry, read, shard_of
 from journal.policy_store import all_policies
 from storage.aggregates import peek
@@ -173,7 +173,7 @@ def fold_order(
         if event is None:
             continue
         rejected: tuple[str, ...] = ()
-        if event.type == "ReturnRequested":  # the one type that looks at what waits beside it
+        if is_a(event, ReturnRequested):  # the one type that looks at what waits beside it
             name, number = event.data.return_, each.apply_number
             if any(since < number < until for since, until in rejections.get((order.id, name), ())):
                 rejected = (name,)
@@ -331,7 +331,7 @@ def _decided(conn: Connection, ids: Sequence[str]) -> dict[str, list[Decided]]:
     return found
 
 
-def _event(decided: Decided, notice: Notice | None) -> Event | None:
+def _event(decided: Decided, notice: Notice | None) -> AnyEvent | None:
     """The event, read anew; None where that fails."""
     e = decided.entry
     try:

@@ -143,10 +143,10 @@ def examined(rig) -> int:
     """How many orders a sweep examines."""
     found = 0
 
-    def counting(*args: Any, retry: batches.Retry) -> Any:
+    def counting(conn: Any, entries: Any, context: Any, shop: Any, *, retry: batches.Retry) -> Any:
         nonlocal found
         found += len(retry.orders)
-        return batches.settle(*args, retry=retry)
+        return batches.settle(conn, entries, context, shop, retry=retry)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sweeps, "settle", counting)

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from domain.handler_table import apply
 from domain.ids import shown
-from domain.order_handlers import apply
 from domain.permitted_transitions import (
     ASKABLE,
     fulfillment_statuses,
