@@ -20,6 +20,13 @@ from domain.state_machine import fire
 from events.catalogue import AnyEvent, Event, FulfillmentFailed, ParcelStep, Share, TrackingUpdated, tracking_key
 from events.envelope import OWN_SOURCE
 
+# Once for all: to look a reason up in its enum costs 0.2 µs on Python 3.11, each time.
+_ORDER_CANCELED = ignored(Reason.ORDER_CANCELED)
+_OVERTAKEN = ignored(Reason.OVERTAKEN)
+_SHIPPED_AFTER_CANCEL = ignored(Reason.SHIPPED_AFTER_CANCEL)
+_FULFILLMENT_UNKNOWN = parked(Reason.FULFILLMENT_UNKNOWN)
+_NOT_PAID = parked(Reason.NOT_PAID)
+_PARCEL_UNKNOWN = parked(Reason.PARCEL_UNKNOWN)
 # Scans that only a parcel on the move can have.
 MOVEMENT = frozenset(("picked_up", "in_transit", "out_for_delivery", "ready_for_pickup", "delivery_failed"))
 
@@ -46,7 +53,7 @@ def parcel_step(order: Order, event: Event[ParcelStep], context: Context, reject
     """FulfillmentCreated, -Packed, -Shipped and -Delivered."""
     data = event.data
     if order.canceled_at is None and not order.was_covered():
-        return parked(Reason.NOT_PAID)
+        return _NOT_PAID
     parcel = order.goods().parcel(data.fulfillment)
     shares = match_items(order, data.items)
     if isinstance(shares, Outcome):
@@ -56,7 +63,7 @@ def parcel_step(order: Order, event: Event[ParcelStep], context: Context, reject
     rank = RANK[event.type]
     if parcel is None:
         if data.items is None and event.type in ("FulfillmentPacked", "FulfillmentDelivered"):
-            return parked(Reason.FULFILLMENT_UNKNOWN)
+            return _FULFILLMENT_UNKNOWN
         parcel = Fulfillment(
             derived(context.now, event.source, event.id, "fulfillment"),
             order.id,
@@ -76,7 +83,7 @@ def parcel_step(order: Order, event: Event[ParcelStep], context: Context, reject
     _name_parcel(order, parcel, data.carrier, data.trackingNumber, rank)
     touch(parcel)
     outcome = _move(order, event, parcel, event.type)
-    return DONE if relisted and outcome.reason is Reason.OVERTAKEN else outcome
+    return DONE if relisted and outcome is _OVERTAKEN else outcome
 
 
 def fulfillment_failed(
@@ -84,10 +91,10 @@ def fulfillment_failed(
 ) -> Outcome:
     """A parcel will not arrive."""
     if order.canceled_at is None and not order.was_covered():
-        return parked(Reason.NOT_PAID)
+        return _NOT_PAID
     parcel = order.goods().parcel(event.data.fulfillment)
     if parcel is None:
-        return parked(Reason.FULFILLMENT_UNKNOWN)
+        return _FULFILLMENT_UNKNOWN
     parcel.planned = False
     touch(parcel)
     return _move(order, event, parcel, event.type)
@@ -102,7 +109,7 @@ def tracking_updated(
     # By id: the last one's outcome is the event's, and a loaded order lists them in another sequence.
     tracked = sorted(order.tracked(key), key=lambda f: f.id)
     if not tracked:
-        return parked(Reason.PARCEL_UNKNOWN)
+        return _PARCEL_UNKNOWN
     if data.status == "delivered":
         trigger = "FulfillmentDelivered"
     elif data.status == "return_to_sender":
@@ -117,7 +124,7 @@ def tracking_updated(
         outcome = _move(order, event, parcel, trigger)
     if outcome is DONE:
         return Outcome(APPLIED, implied=trigger)
-    if outcome.reason is Reason.OVERTAKEN and trigger == "FulfillmentShipped" and parcel.is_out():
+    if outcome is _OVERTAKEN and trigger == "FulfillmentShipped" and parcel.is_out():
         return DONE  # one more scan of a parcel on its way
     return outcome
 
@@ -148,7 +155,7 @@ def drop_plan(order: Order) -> None:
 def _planned(order: Order, event: Event[ParcelStep], context: Context) -> Outcome:
     """Our own follow-up: start a plan with all that is open, unless that was done or is no longer due."""
     if order.canceled_at is not None or order.plan() is not None or not (shares := order.open_shares()):
-        return ignored(Reason.OVERTAKEN)
+        return _OVERTAKEN
     plan = Fulfillment(
         bare(event.data.fulfillment) or derived(context.now, event.source, event.id, "fulfillment"),
         order.id,
@@ -184,13 +191,13 @@ def _move(order: Order, event: AnyEvent, parcel: Fulfillment, trigger: str) -> O
         goods.count_parcel(parcel)
     if order.canceled_at is not None:
         if parcel.has_left():
-            return ignored(Reason.SHIPPED_AFTER_CANCEL)
-        return ignored(Reason.ORDER_CANCELED) if trigger != "FulfillmentFailed" else DONE
+            return _SHIPPED_AFTER_CANCEL
+        return _ORDER_CANCELED if trigger != "FulfillmentFailed" else DONE
     if trigger == "FulfillmentDelivered" and before in (Status.PENDING, Status.PACKED):
         return Outcome(APPLIED, implied="FulfillmentShipped")
     if moved or (trigger == "FulfillmentCreated" and before == Status.PENDING):
         return DONE
-    return ignored(Reason.OVERTAKEN)
+    return _OVERTAKEN
 
 
 def _name_parcel(order: Order, parcel: Fulfillment, carrier: str | None, number: str | None, rank: int) -> None:

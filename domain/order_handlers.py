@@ -19,6 +19,14 @@ from domain.state_machine import fire
 from events.catalogue import AnyEvent, Event, OrderCanceled, OrderConfirmed, OrderCreated, OrderExpired
 from events.money import MoneyError, check
 
+# Once for all: to look a reason up in its enum costs 0.2 µs on Python 3.11, each time.
+_ALREADY_DELIVERED = ignored(Reason.ALREADY_DELIVERED)
+_ALREADY_PAID = ignored(Reason.ALREADY_PAID)
+_ORDER_CANCELED = ignored(Reason.ORDER_CANCELED)
+_REPEATED = ignored(Reason.REPEATED)
+_NOT_DELIVERED = parked(Reason.NOT_DELIVERED)
+_PARCEL_OUT = parked(Reason.PARCEL_OUT)
+
 
 def order_created(order: Order, event: Event[OrderCreated], context: Context, rejected: Container[str]) -> Outcome:
     data = event.data
@@ -67,22 +75,22 @@ def order_created(order: Order, event: Event[OrderCreated], context: Context, re
 def order_canceled(order: Order, event: Event[OrderCanceled], context: Context, rejected: Container[str]) -> Outcome:
     if order.canceled_at is not None:
         order.canceled_at = _earliest(order.canceled_at, event.time)
-        return ignored(Reason.REPEATED)
+        return _REPEATED
     goods = order.goods()
     if goods.arrived:
         add_flag(order, Flag.CANCEL_TOO_LATE)
-        return ignored(Reason.ALREADY_DELIVERED)
+        return _ALREADY_DELIVERED
     if goods.out:
-        return parked(Reason.PARCEL_OUT)
+        return _PARCEL_OUT
     _cancel(order, event)
     return DONE
 
 
 def order_expired(order: Order, event: Event[OrderExpired], context: Context, rejected: Container[str]) -> Outcome:
     if order.canceled_at is not None:
-        return ignored(Reason.REPEATED)
+        return _REPEATED
     if order.captured() > 0 or order.was_covered():
-        return ignored(Reason.ALREADY_PAID)
+        return _ALREADY_PAID
     _cancel(order, event)
     add_flag(order, Flag.EXPIRED)
     return DONE
@@ -103,12 +111,12 @@ def _cancel(order: Order, event: AnyEvent) -> None:
 
 def order_confirmed(order: Order, event: Event[OrderConfirmed], context: Context, rejected: Container[str]) -> Outcome:
     if order.canceled_at is not None:
-        return ignored(Reason.ORDER_CANCELED)
+        return _ORDER_CANCELED
     if order.confirmed_at is not None:
         order.confirmed_at = _earliest(order.confirmed_at, event.time)
-        return ignored(Reason.REPEATED)
+        return _REPEATED
     if not order.is_delivered():
-        return parked(Reason.NOT_DELIVERED)
+        return _NOT_DELIVERED
     order.confirmed_at = event.time
     return DONE
 

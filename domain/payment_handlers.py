@@ -26,6 +26,10 @@ from events.catalogue import (
 )
 from events.money import MoneyError, check
 
+# Once for all: to look a reason up in its enum costs 0.2 µs on Python 3.11, each time.
+_OVERTAKEN = ignored(Reason.OVERTAKEN)
+_PAID_AFTER_EXPIRY = ignored(Reason.PAID_AFTER_EXPIRY)
+_REPEATED = ignored(Reason.REPEATED)
 _EXPIRED = Flag.EXPIRED
 
 
@@ -53,7 +57,7 @@ def payment_succeeded(
     fire(transaction.STEPS, paid, "PaymentRefunded")  # a refund may have been reported before
     if paid.paid_at is None:
         return Outcome(APPLIED, Reason.REVERSED_SINCE)
-    return ignored(Reason.PAID_AFTER_EXPIRY) if _EXPIRED in order.flags else DONE
+    return _PAID_AFTER_EXPIRY if _EXPIRED in order.flags else DONE
 
 
 def payment_ended(order: Order, event: Event[PaymentEnded], context: Context, rejected: Container[str]) -> Outcome:
@@ -61,7 +65,7 @@ def payment_ended(order: Order, event: Event[PaymentEnded], context: Context, re
     ended = _transaction(order, event, context)
     captured = ended.paid_at is not None or ended.reversed_at is not None
     if captured or not fire(transaction.STEPS, ended, event.type):
-        return ignored(Reason.OVERTAKEN)
+        return _OVERTAKEN
     return DONE
 
 
@@ -70,12 +74,12 @@ def payment_reversed(
 ) -> Outcome:
     taken = _transaction(order, event, context)
     if taken.reversed_at is not None and event.time <= taken.reversed_at:
-        return ignored(Reason.REPEATED if event.time == taken.reversed_at else Reason.OVERTAKEN)
+        return _REPEATED if event.time == taken.reversed_at else _OVERTAKEN
     before = taken.paid_at
     taken.reverse(event.time)
     fire(transaction.STEPS, taken, "PaymentReversed")
     fire(transaction.STEPS, taken, "PaymentRefunded")  # what is left may be less, and have gone back
-    return ignored(Reason.OVERTAKEN) if before is not None and taken.paid_at == before else DONE
+    return _OVERTAKEN if before is not None and taken.paid_at == before else DONE
 
 
 def payment_refunded(
@@ -87,7 +91,7 @@ def payment_refunded(
         return dead(Reason.MALFORMED, f"refundedAmount: {error}")
     back = _transaction(order, event, context)
     if event.data.refundedAmount <= back.refunded_amount:
-        return ignored(Reason.OVERTAKEN)
+        return _OVERTAKEN
     back.refunded_amount = event.data.refundedAmount
     fire(transaction.STEPS, back, "PaymentRefunded")
     return DONE
@@ -99,7 +103,7 @@ def payment_disputed(
     disputed = _transaction(order, event, context)
     given = event.data.outcome or "open"
     if disputed.dispute not in (None, "open") and given == "open":
-        return ignored(Reason.OVERTAKEN)
+        return _OVERTAKEN
     disputed.dispute = given if disputed.dispute in (None, "open") else _agreed(disputed.dispute, given)
     return DONE
 

@@ -18,13 +18,21 @@ from domain.state_machine import fire
 from events.catalogue import Event, ReturnCompleted, ReturnRequested, ReturnStep
 from events.money import MoneyError, check
 
+# Once for all: to look a reason up in its enum costs 0.2 µs on Python 3.11, each time.
+_OVERTAKEN = ignored(Reason.OVERTAKEN)
+_REPEATED = ignored(Reason.REPEATED)
+_RETURN_COMPLETED = ignored(Reason.RETURN_COMPLETED)
+_RETURN_REJECTED = ignored(Reason.RETURN_REJECTED)
+_RETURN_NOT_PROCESSING = parked(Reason.RETURN_NOT_PROCESSING)
+_RETURN_UNKNOWN = parked(Reason.RETURN_UNKNOWN)
+
 
 def return_requested(
     order: Order, event: Event[ReturnRequested], context: Context, rejected: Container[str]
 ) -> Outcome:
     data = event.data
     if order.goods().back(data.return_) is not None:
-        return ignored(Reason.REPEATED)
+        return _REPEATED
     shares = match_items(order, data.items)
     if isinstance(shares, Outcome):
         return shares
@@ -75,15 +83,15 @@ def return_step(order: Order, event: Event[ReturnStep], context: Context, reject
     """ReturnApproved, ReturnProcessingStarted and ReturnRejected."""
     found = order.goods().back(event.data.return_)
     if found is None:
-        return parked(Reason.RETURN_UNKNOWN)
+        return _RETURN_UNKNOWN
     if fire(returns.STEPS, found, event.type):
         touch(found)
         order.goods().count_return(found)
         return DONE
     if event.type == "ReturnRejected" and found.status == returns.Status.COMPLETED:
         add_flag(order, Flag.RETURN_CONTRADICTED)
-        return ignored(Reason.RETURN_COMPLETED)
-    return ignored(Reason.OVERTAKEN)
+        return _RETURN_COMPLETED
+    return _OVERTAKEN
 
 
 def return_completed(
@@ -91,7 +99,7 @@ def return_completed(
 ) -> Outcome:
     found = order.goods().back(event.data.return_)
     if found is None:
-        return parked(Reason.RETURN_UNKNOWN)
+        return _RETURN_UNKNOWN
     stated = event.data.refundAmount
     if stated is not None:
         try:
@@ -100,11 +108,11 @@ def return_completed(
             return dead(Reason.MALFORMED, f"refundAmount: {error}")
     if found.status == returns.Status.REJECTED:
         add_flag(order, Flag.RETURN_CONTRADICTED)
-        return ignored(Reason.RETURN_REJECTED)
+        return _RETURN_REJECTED
     if found.status in (returns.Status.REQUESTED, returns.Status.APPROVED):
-        return parked(Reason.RETURN_NOT_PROCESSING)
+        return _RETURN_NOT_PROCESSING
     if not fire(returns.STEPS, found, event.type):
-        return ignored(Reason.REPEATED)
+        return _REPEATED
     found.completed_at, found.refund_amount, found.refund_stated = (
         event.time,
         stated,
