@@ -26,8 +26,7 @@ _HEAD = """\
 Written by `make docs` from the tables in `domain/`; do not edit this page.
 
 An event moves its own transaction, fulfillment or return; the order then advances by itself, and
-its rows name the event that usually makes their guards hold. A row without a guard is always open
-to its event.
+its rows name their usual cause. A row without a guard is always open to its event.
 """
 _REASONS = """\
 ## Reasons
@@ -77,7 +76,7 @@ def _kind(title: str, where: ModuleType, model: type) -> str:
             *(f"    {edge}" for edge in _edges(where)),
             "```",
             "",
-            *_table(("event", "from", "to", "if"), steps),
+            *_table(("usual cause" if where is order else "event", "from", "to", "if"), steps),
             "",
         ]
     )

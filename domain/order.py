@@ -2,7 +2,8 @@
 
 After each event the machine advances until no guard lets it further, so that the status follows
 from the order's parts and decisions, whatever order they came in. Among the rows of one state the
-first whose guards hold is taken.
+first whose guards hold is taken. So a row's event is only what usually makes its guards hold, when
+events come in the order in which they happened; any other that does, moves the order as well.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Status(Worded):
 
 S = Status
 LIFECYCLE = (
-    # event                      from                                       to                   guards on Order
+    # usual cause (the machine tries every row after every event)   from   to   guards on Order
     ("OrderCreated", (S.NEW,), S.PENDING, "is_created"),
     ("OrderCanceled", (S.PENDING, S.FAILED, S.PAID, S.PREPARING), S.CANCELED, "is_canceled"),
     ("PaymentSucceeded", (S.PENDING, S.FAILED), S.PAID, "was_covered"),
@@ -54,11 +55,12 @@ LIFECYCLE = (
     # A step that arrived late lists fewer items than we took the parcel to hold.
     ("FulfillmentCreated", (S.DELIVERED, S.CONFIRMED), S.PREPARING, "awaits_items"),
     ("FulfillmentCreated", (S.RETURN_REQUESTED, S.RETURN_PROCESSING), S.PREPARING, "awaits_items"),
+    # Everything came back while the order waited for what such a step had taken out; that has arrived now.
+    ("FulfillmentDelivered", (S.DELIVERED, S.CONFIRMED), S.RETURNED, "is_returned"),
     ("ReturnRequested", (S.DELIVERED, S.CONFIRMED), S.RETURN_REQUESTED, "has_open_return"),
     ("ReturnProcessingStarted", (S.RETURN_REQUESTED,), S.RETURN_PROCESSING, "processes_return"),
     ("ReturnCompleted", (S.RETURN_REQUESTED, S.RETURN_PROCESSING), S.RETURNED, "is_returned"),
-    ("ReturnCompleted", (S.DELIVERED, S.CONFIRMED), S.RETURNED, "is_returned"),
-    ("ReturnRejected", (S.RETURN_PROCESSING,), S.RETURN_REQUESTED, "only_requests_returns"),
+    ("ReturnCompleted", (S.RETURN_PROCESSING,), S.RETURN_REQUESTED, "only_requests_returns"),
     (
         "ReturnRejected",
         (S.RETURN_REQUESTED, S.RETURN_PROCESSING),
