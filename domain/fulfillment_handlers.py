@@ -12,7 +12,7 @@ from collections.abc import Container, Sequence
 from domain import fulfillment
 from domain.dirty_tracking import NEW, drop, touch
 from domain.fulfillment import RANK, Fulfillment, FulfillmentItem, Status
-from domain.ids import bare, derived
+from domain.ids import derived, uuid_of
 from domain.order import Order, OrderItem
 from domain.outcome import APPLIED, DONE, Outcome, Reason, dead, ignored, parked
 from domain.policy import Context
@@ -157,7 +157,7 @@ def _planned(order: Order, event: Event[ParcelStep], context: Context) -> Outcom
     if order.canceled_at is not None or order.plan() is not None or not (shares := order.open_shares()):
         return _OVERTAKEN
     plan = Fulfillment(
-        bare(event.data.fulfillment) or derived(context.now, event.source, event.id, "fulfillment"),
+        uuid_of(event.data.fulfillment) or derived(context.now, event.source, event.id, "fulfillment"),
         order.id,
         None,
         planned=True,

@@ -55,12 +55,12 @@ def fresh(now: datetime) -> str:
     return _compose(now, os.urandom(10).hex())
 
 
-def shown(collection: str, uuid: str) -> str:
+def format_id(collection: str, uuid: str) -> str:
     """`0192…` of orders as `ord_0192…`, without dashes: what the outside sees."""
     return f"{PREFIXES[collection]}_{uuid.replace('-', '')}"
 
 
-def bare(name: str) -> str | None:
+def uuid_of(name: str) -> str | None:
     """The UUID text in `name` (`ord_…`, with or without dashes), or None where there is none."""
     if len(name) < 32:
         return None

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 
 from domain.fulfillment_handlers import match_items
-from domain.ids import bare
+from domain.ids import uuid_of
 from domain.order import Order
 from domain.outcome import Outcome, Reason
 from domain.return_handlers import not_returnable
@@ -171,5 +171,5 @@ def causes_of_return(name: str) -> list[Cause]:
 
 
 def _by_name(kind: str, name: str) -> list[Cause]:
-    own = bare(name)
+    own = uuid_of(name)
     return [(kind, name)] if own is None or own == name else [(kind, name), (kind, own)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from domain.ids import derived, shown
+from domain.ids import derived, format_id
 from domain.order import AFTER_DELIVERY, BEFORE_PAYMENT, Order, Status
 from domain.policy import Context
 from domain.returns import Status as ReturnStatus
@@ -48,11 +48,11 @@ def react(order: Order, before: str, event: AnyEvent, context: Context) -> React
     status = order.status
     to_ship = status in _SHIPPABLE and order.plan() is None and not order.is_shipped()
     if to_ship and (shares := order.open_shares()):
-        name = shown("fulfillments", derived(context.now, event.source, event.id, "plan"))
-        items = [{"item": item.reference or shown("order-items", item.id), "quantity": n} for item, n in shares]
+        name = format_id("fulfillments", derived(context.now, event.source, event.id, "plan"))
+        items = [{"item": item.reference or format_id("order-items", item.id), "quantity": n} for item, n in shares]
         follow_ups.append(("FulfillmentCreated", {"fulfillment": name, "items": items}))
     for back in order.goods().unanswered.values() if order.returns else ():
-        name = back.reference or shown("returns", back.id)
+        name = back.reference or format_id("returns", back.id)
         step = "ReturnApproved" if back.status == ReturnStatus.REQUESTED else "ReturnProcessingStarted"
         follow_ups.append((step, {"return": name, "by": "policy"}))
     policy = context.policy

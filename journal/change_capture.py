@@ -18,7 +18,7 @@ from sqlalchemy import Connection, text
 from domain.dirty_tracking import DIRTY, FILLED, NEW
 from domain.fold import Fold
 from domain.fulfillment import FulfillmentItem
-from domain.ids import shown
+from domain.ids import format_id
 from domain.order import Order, Status
 from domain.returns import ReturnItem
 from queries import documents
@@ -162,7 +162,7 @@ def _document(change: _Change, stamps: Any) -> Document:
 def _joins(order: Order) -> Document:
     lines = sorted(order.items, key=lambda item: item.position)
     return {
-        "products": join([shown("order-items", item.id) for item in lines]),
+        "products": join([format_id("order-items", item.id) for item in lines]),
         "transactions": _named("transactions", [each.id for each in order.transactions]),
         "fulfillments": _named("fulfillments", [each.id for each in order.fulfillments]),
         "returns": _named("returns", [each.id for each in order.returns]),
@@ -170,4 +170,4 @@ def _joins(order: Order) -> Document:
 
 
 def _named(collection: str, ids: Sequence[str]) -> Document:
-    return join([shown(collection, each) for each in sorted(ids)])
+    return join([format_id(collection, each) for each in sorted(ids)])

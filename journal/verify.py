@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine, text
 from domain.dirty_tracking import NOT_STORED
 from domain.fulfillment import Fulfillment, FulfillmentItem
 from domain.handler_table import apply
-from domain.ids import shown
+from domain.ids import format_id
 from domain.order import Order, OrderItem
 from domain.order import Status as OrderStatus
 from domain.policy import Context, Policy
@@ -380,8 +380,8 @@ def _names(order: Order) -> dict[str, str]:
     names = {item.id: item.reference or f"line {item.position + 1}" for item in order.items}
     names |= {t.id: t.payment_id for t in order.transactions}
     for parcel in order.fulfillments:
-        names[parcel.id] = parcel.reference or ("plan" if parcel.planned else shown("fulfillments", parcel.id))
-    names |= {back.id: back.reference or shown("returns", back.id) for back in order.returns}
+        names[parcel.id] = parcel.reference or ("plan" if parcel.planned else format_id("fulfillments", parcel.id))
+    names |= {back.id: back.reference or format_id("returns", back.id) for back in order.returns}
     for share in order.fulfillment_items:
         owner, item = share.fulfillment_id, share.order_item_id
         names[share.id] = f"{names.get(owner, owner)}/{names.get(item, item)}"

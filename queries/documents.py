@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, text
 
-from domain.ids import bare, shown
+from domain.ids import format_id, uuid_of
 from domain.order import Order, Status
 from storage.pg_arrays import array
 
@@ -69,7 +69,7 @@ def join(docs: Sequence[Any], has_next: bool = False) -> Document:
 def of_order(row: Any, personal: Document, joins: Document) -> Document:
     """An order; `personal` is its row of personal fields ({} for the forgotten), `joins` what hangs on it by name."""
     return {
-        "id": shown("orders", row.id),
+        "id": format_id("orders", row.id),
         "orderNumber": row.order_number,
         "status": str(row.status),
         "customer": row.customer,
@@ -93,8 +93,8 @@ def of_order(row: Any, personal: Document, joins: Document) -> Document:
 def of_order_item(row: Any) -> Document:
     """A line of an order."""
     return {
-        "id": shown("order-items", row.id),
-        "order": shown("orders", row.order_id),
+        "id": format_id("order-items", row.id),
+        "order": format_id("orders", row.order_id),
         "reference": row.reference,
         "product": row.product,
         "variant": row.variant,
@@ -112,8 +112,8 @@ def of_order_item(row: Any) -> Document:
 def of_transaction(row: Any) -> Document:
     """A payment of an order."""
     return {
-        "id": shown("transactions", row.id),
-        "order": shown("orders", row.order_id),
+        "id": format_id("transactions", row.id),
+        "order": format_id("orders", row.order_id),
         "paymentId": row.payment_id,
         "status": str(row.status),
         "amount": row.amount,
@@ -130,8 +130,8 @@ def of_transaction(row: Any) -> Document:
 def of_fulfillment(row: Any) -> Document:
     """A parcel. A plan is a fulfillment like any other: pending, and without a name from outside."""
     return {
-        "id": shown("fulfillments", row.id),
-        "order": shown("orders", row.order_id),
+        "id": format_id("fulfillments", row.id),
+        "order": format_id("orders", row.order_id),
         "reference": row.reference,
         "status": str(row.status),
         "carrier": row.carrier,
@@ -145,9 +145,9 @@ def of_fulfillment(row: Any) -> Document:
 def of_fulfillment_item(row: Any) -> Document:
     """So many of one item in a parcel."""
     return {
-        "id": shown("fulfillment-items", row.id),
-        "fulfillment": shown("fulfillments", row.fulfillment_id),
-        "orderItem": shown("order-items", row.order_item_id),
+        "id": format_id("fulfillment-items", row.id),
+        "fulfillment": format_id("fulfillments", row.fulfillment_id),
+        "orderItem": format_id("order-items", row.order_item_id),
         "quantity": row.quantity,
         **_stamps(row),
     }
@@ -156,8 +156,8 @@ def of_fulfillment_item(row: Any) -> Document:
 def of_return(row: Any, personal: Document) -> Document:
     """A return; `personal` is its row of personal fields, {} for the forgotten."""
     return {
-        "id": shown("returns", row.id),
-        "order": shown("orders", row.order_id),
+        "id": format_id("returns", row.id),
+        "order": format_id("orders", row.order_id),
         "reference": row.reference,
         "status": str(row.status),
         "reason": row.reason,
@@ -170,9 +170,9 @@ def of_return(row: Any, personal: Document) -> Document:
 def of_return_item(row: Any) -> Document:
     """So many of one item in a return."""
     return {
-        "id": shown("return-items", row.id),
-        "return": shown("returns", row.return_id),
-        "orderItem": shown("order-items", row.order_item_id),
+        "id": format_id("return-items", row.id),
+        "return": format_id("returns", row.return_id),
+        "orderItem": format_id("order-items", row.order_item_id),
         "quantity": row.quantity,
         **_stamps(row),
     }
@@ -181,10 +181,10 @@ def of_return_item(row: Any) -> Document:
 def of_cart(row: Any) -> Document:
     """A cart, and the order that it became."""
     return {
-        "id": shown("carts", row.id),
+        "id": format_id("carts", row.id),
         "customer": row.customer,
         "currency": row.currency,
-        "order": shown("orders", row.order_id) if row.order_id is not None else None,
+        "order": format_id("orders", row.order_id) if row.order_id is not None else None,
         **_stamps(row),
     }
 
@@ -192,8 +192,8 @@ def of_cart(row: Any) -> Document:
 def of_cart_item(row: Any) -> Document:
     """A line of a cart."""
     return {
-        "id": shown("cart-items", row.id),
-        "cart": shown("carts", row.cart_id),
+        "id": format_id("cart-items", row.id),
+        "cart": format_id("carts", row.cart_id),
         "product": row.product,
         "variant": row.variant,
         "option": row.option,
@@ -277,7 +277,7 @@ def answer(docs: Sequence[Document], total: int, limit: int, page: int) -> Docum
 
 def number_of(conn: Connection, name: str) -> str | None:
     """The number of the order of that name, a number or an id (`ord_…`), hidden orders too; or None."""
-    return conn.execute(_NUMBER, {"name": name, "id": bare(name)}).scalars().first()
+    return conn.execute(_NUMBER, {"name": name, "id": uuid_of(name)}).scalars().first()
 
 
 def alike(conn: Connection, name: str, most: int = 5) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, text
 
-from domain.ids import bare, fresh, shown
+from domain.ids import format_id, fresh, uuid_of
 
 Kind = Literal["secret", "publishable"]
 PREFIXES: dict[Kind, str] = {"secret": "sk01_", "publishable": "pk01_"}
@@ -54,7 +54,7 @@ class Key:
     @property
     def name(self) -> str:
         """`key_…`, as people see it."""
-        return shown("api-keys", self.id)
+        return format_id("api-keys", self.id)
 
 
 def digest(key: str) -> bytes:
@@ -89,7 +89,7 @@ def every(conn: Connection) -> list[Key]:
 
 def revoke(conn: Connection, name: str, actor: str, now: datetime) -> Key | None:
     """Revoke the key of this id (`key_…`); one revoked already stays as it is. None: no key has this id."""
-    if (uuid := bare(name)) is None:
+    if (uuid := uuid_of(name)) is None:
         return None
     row = conn.execute(_REVOKE, {"id": uuid, "at": now}).one_or_none()
     if row is not None:

@@ -10,7 +10,7 @@ from api.commands.request_models import CreateReturn, ReturnWithRefund
 from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
 from api.commands.written_documents import document
 from api.errors import ApiError, validation_error
-from domain.ids import shown
+from domain.ids import format_id
 from domain.order import Order, OrderItem
 from domain.permitted_transitions import order_statuses, return_statuses, return_window_closed, returnable
 from domain.refunds import captured
@@ -114,7 +114,7 @@ def _requested(request: Request, order: Order, sent: CreateReturn) -> Step:
             )
     _check_window(request, order, shares)
     data: dict[str, Any] = {
-        "return": shown("returns", request.will_be("return")),
+        "return": format_id("returns", request.will_be("return")),
         "reason": sent.reason,
         "items": listed(shares),
         "note": sent.note,

@@ -21,7 +21,7 @@ from uuid import uuid4
 import orjson
 from sqlalchemy import Connection, Engine
 
-from domain.ids import shown
+from domain.ids import format_id
 from outbound import backoff
 from outbound.webhooks import deliveries, subscriptions
 from outbound.webhooks.deliveries import LEASE, Claim, Result
@@ -150,7 +150,7 @@ class _Dispatcher:
         if len(kept) < len(results):
             log.warning("%d webhooks ended after their lease: they are sent again", len(results) - len(kept))
         for name, notice in disabled:
-            log.warning("webhooks to %s are disabled: %s", shown("subscriptions", name), notice)
+            log.warning("webhooks to %s are disabled: %s", format_id("subscriptions", name), notice)
         found = Counter(claim.subscription_id for claim in claims)
         self._looking -= {name for name, room in rooms.items() if found[name] < room}
         self._attempts += len(claims)

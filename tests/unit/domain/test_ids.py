@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.ids import PREFIXES, bare, derived, fresh, shown
+from domain.ids import PREFIXES, derived, format_id, fresh, uuid_of
 from tests.fold_helpers import NOW
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -47,23 +47,23 @@ def test_a_fresh_id_is_a_uuid_7_of_its_own():
 @pytest.mark.parametrize("collection", PREFIXES)
 def test_what_is_shown_is_found_again(collection: str):
     uuid = derived(NOW, collection)
-    assert shown(collection, uuid) == f"{PREFIXES[collection]}_{uuid.replace('-', '')}"
-    assert bare(shown(collection, uuid)) == uuid
+    assert format_id(collection, uuid) == f"{PREFIXES[collection]}_{uuid.replace('-', '')}"
+    assert uuid_of(format_id(collection, uuid)) == uuid
 
 
 def test_an_id_is_read_with_and_without_prefix_dashes_and_capitals():
     uuid = derived(NOW, "one")
     for written in (uuid, uuid.upper(), uuid.replace("-", ""), f"ord_{uuid}"):
-        assert bare(written) == uuid
+        assert uuid_of(written) == uuid
 
 
 @UNHURRIED
 @given(st.text())
 def test_whatever_is_asked_for_bare_answers_a_uuid_or_none(text: str):
-    found = bare(text)
+    found = uuid_of(text)
     assert found is None or str(UUID(found)) == found
 
 
 @pytest.mark.parametrize("name", ["", "ord_", "ord_1", "box", "ord_" + "g" * 32, "٣" * 32, "0" * 33])
 def test_what_is_no_id_is_none(name: str):
-    assert bare(name) is None
+    assert uuid_of(name) is None
