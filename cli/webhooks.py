@@ -20,7 +20,7 @@ from rich.markup import escape
 from cli.bootstrap import open_shop
 from cli.options import Data, Json, Problem, actor, err, out, print_json
 from cli.render import put, table, time_of
-from domain.ids import format_id, fresh, uuid_of
+from domain.ids import WrongKind, format_id, fresh, parse_id
 from journal.change_capture import COLLECTIONS, OPERATIONS
 from outbound.webhooks import deliveries as stored
 from outbound.webhooks import subscriptions
@@ -232,7 +232,10 @@ def replay(
     Example: orders webhooks replay --subscription sub_… --state dead
     """
     _check_state(state)
-    ids = [(name, uuid_of(name)) for name in delivery or ()]
+    try:
+        ids = [(name, parse_id("deliveries", name)) for name in delivery or ()]
+    except WrongKind as error:
+        raise Problem(f"{error}; `orders webhooks deliveries` shows them", 2) from None
     if bool(ids) == (subscription is not None):
         raise Problem("say which: DELIVERY…, or --subscription ID with --state dead", 2)
     if ids and state is not None:

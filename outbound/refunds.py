@@ -28,7 +28,7 @@ import orjson
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DataError, IntegrityError
 
-from domain.ids import format_id, fresh, uuid_of
+from domain.ids import format_id, fresh, parse_id
 from events.catalogue import PaymentRefunded
 from events.envelope import Envelope
 from events.money import Money, MoneyError
@@ -163,7 +163,7 @@ def run_due(
 
 def release(conn: Connection, effect_id: str, actor: str) -> bool:
     """Let a refund go that waits for staff or is dead; false where it is neither."""
-    found = conn.execute(_WAITS_FOR_A_PERSON, {"id": uuid_of(effect_id)}).one_or_none()
+    found = conn.execute(_WAITS_FOR_A_PERSON, {"id": parse_id("effects", effect_id)}).one_or_none()
     if found is None:
         return False
     conn.execute(_RELEASE, {"id": found.id})

@@ -17,7 +17,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, text
 
-from domain.ids import format_id, fresh, uuid_of
+from domain.ids import format_id, fresh, parse_id
 
 Kind = Literal["secret", "publishable"]
 PREFIXES: dict[Kind, str] = {"secret": "sk01_", "publishable": "pk01_"}
@@ -88,8 +88,11 @@ def every(conn: Connection) -> list[Key]:
 
 
 def revoke(conn: Connection, name: str, actor: str, now: datetime) -> Key | None:
-    """Revoke the key of this id (`key_…`); one revoked already stays as it is. None: no key has this id."""
-    if (uuid := uuid_of(name)) is None:
+    """Revoke the key of this id (`key_…`); one revoked already stays as it is. None: no key has this id.
+
+    Errors: WrongKind.
+    """
+    if (uuid := parse_id("api-keys", name)) is None:
         return None
     row = conn.execute(_REVOKE, {"id": uuid, "at": now}).one_or_none()
     if row is not None:

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 import orjson
 from sqlalchemy import Connection, text
 
-from domain.ids import format_id, fresh, uuid_of
+from domain.ids import WrongKind, format_id, fresh, parse_id
 from journal.change_capture import COLLECTIONS, OPERATIONS
 from outbound.webhooks import deliveries
 from outbound.webhooks.deliveries import DEAD, DUE, GONE, Result
@@ -86,7 +86,10 @@ def listed(conn: Connection) -> list[Subscription]:
 
 def find(conn: Connection, name: str) -> Subscription:
     """The one of that id (`sub_…`). Errors: SubscriptionError."""
-    row = conn.execute(_ONE, {"id": uuid_of(name)}).one_or_none()
+    try:
+        row = conn.execute(_ONE, {"id": parse_id("subscriptions", name)}).one_or_none()
+    except WrongKind as error:
+        raise SubscriptionError(f"{error}; `orders webhooks list` shows them all") from None
     if row is None:
         raise SubscriptionError(f"there is no subscription {name}; `orders webhooks list` shows them all")
     return Subscription(*row)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.ids import PREFIXES, derived, format_id, fresh, uuid_of
+from domain.ids import PREFIXES, WrongKind, derived, format_id, fresh, parse_id, uuid_of
 from tests.fold_helpers import NOW
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -49,6 +50,24 @@ def test_what_is_shown_is_found_again(collection: str):
     uuid = derived(NOW, collection)
     assert format_id(collection, uuid) == f"{PREFIXES[collection]}_{uuid.replace('-', '')}"
     assert uuid_of(format_id(collection, uuid)) == uuid
+    assert parse_id(collection, format_id(collection, uuid)) == uuid
+    assert parse_id(collection, uuid) == uuid
+
+
+@pytest.mark.parametrize(("wanted", "given"), permutations(PREFIXES, 2))
+def test_an_id_of_another_kind_is_refused_with_both_kinds_named(wanted: str, given: str):
+    name = format_id(given, derived(NOW, given))
+    with pytest.raises(WrongKind) as caught:
+        parse_id(wanted, name)
+    assert (caught.value.wanted, caught.value.given) == (wanted, given)
+    assert str(caught.value) == (
+        f"{name} is an id of {given}; an id of {wanted} is wanted here, which begins with {PREFIXES[wanted]}_"
+    )
+
+
+def test_what_only_looks_like_another_kinds_id_is_none():
+    assert parse_id("orders", "ret_1") is None
+    assert parse_id("orders", f"box_{'0' * 32}") is None
 
 
 def test_an_id_is_read_with_and_without_prefix_dashes_and_capitals():
