@@ -13,6 +13,7 @@ from rich.table import Table
 
 from cli.options import out
 from domain.flags import Flag
+from domain.refunds import RefundState
 from journal.totals import OUTCOMES
 
 COLORS = {
@@ -24,15 +25,7 @@ COLORS = {
     "waiting": "cyan",
 }
 FLAGS = {flag: flag.words for flag in Flag}
-EFFECTS = {
-    "due": "goes out next",
-    "in_flight": "is on its way",
-    "unknown": "the provider's answer was lost; it is asked what it did before it is asked again",
-    "done": "went back",
-    "held": "held back: the order came as history",
-    "staff": "waits for a person: orders dlq replay {id}",
-    "dead": "given up: orders dlq show {id}",
-}
+EFFECTS = {state: state.words for state in RefundState}
 
 TIMERS = {"unpaid": "unless it is paid, it expires", "confirm": "unless somebody does, it confirms itself"}
 

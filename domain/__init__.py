@@ -9,7 +9,7 @@ order                  the order, its items, and its lifecycle
 transaction            a payment record and its lifecycle
 fulfillment            items that ship together and their lifecycle
 returns                items that come back and their lifecycle
-dirty_tracking         the mark on each of these: what storage has to write
+dirty_tracking         the change state of each of these: what storage has to write
 policy                 the settings that decide: currency, periods, who starts a return
 outcome                what became of an event, and why
 goods                  what an order's parcels and returns come to, kept in step

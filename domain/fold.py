@@ -29,7 +29,7 @@ class Poisoned(Exception):
 
 
 @dataclass(slots=True)
-class Settled:
+class EventResult:
     """What became of one event, with the order's apply number and its status before and after."""
 
     event: AnyEvent
@@ -64,7 +64,7 @@ class Fold:
     known_poison: dict[tuple[str, str], str] = field(default_factory=dict)
     reacting: bool = True
     deferring: bool = False  # follow-ups are only made; whoever drains their shard folds them
-    settled: list[Settled] = field(default_factory=list)
+    settled: list[EventResult] = field(default_factory=list)
     follow_ups: list[FollowUp] = field(default_factory=list)
     timers: list[Timer] = field(default_factory=list)
     refunds: dict[str, Transaction] = field(default_factory=dict)  # by transaction id
@@ -134,7 +134,7 @@ class Fold:
                 self.reasons[event.seq] = outcome.why()
             if not (again and is_parked):
                 number = order.version if decided else None
-                self.settled.append(Settled(event, outcome, order, number, before, order.status, order.version))
+                self.settled.append(EventResult(event, outcome, order, number, before, order.status, order.version))
             if decided and self.reacting:
                 self._react(before, event)
         except Poisoned:

@@ -66,7 +66,7 @@ class Fulfillment:
     delivered_at: datetime | None = None
     failed_at: datetime | None = None
     created_at: datetime | None = None
-    mark: int = CLEAN
+    change_state: int = CLEAN
     shares: dict[str, FulfillmentItem] = field(default_factory=dict)  # by order item id
     counted: int = 0  # as what the order's goods have counted its shares
 
@@ -96,7 +96,7 @@ class FulfillmentItem:
     fulfillment_id: str
     order_item_id: str
     quantity: int
-    mark: int = CLEAN
+    change_state: int = CLEAN
 
 
 STEPS = steps(MACHINE, Fulfillment)

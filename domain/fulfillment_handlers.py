@@ -69,7 +69,7 @@ def parcel_step(order: Order, event: Event[ParcelStep], context: Context, reject
             order.id,
             data.fulfillment,
             created_at=context.now,
-            mark=NEW,
+            change_state=NEW,
         )
         order.fulfillments.append(parcel)
         order.goods().add_parcel(parcel)
@@ -149,7 +149,7 @@ def drop_plan(order: Order) -> None:
     if (plan := goods.plan) is not None:
         goods.drop_plan()
         order.fulfillments.remove(plan)
-        drop(plan, order.gone)
+        drop(plan, order.deleted)
 
 
 def _planned(order: Order, event: Event[ParcelStep], context: Context) -> Outcome:
@@ -162,7 +162,7 @@ def _planned(order: Order, event: Event[ParcelStep], context: Context) -> Outcom
         None,
         planned=True,
         created_at=context.now,
-        mark=NEW,
+        change_state=NEW,
     )
     order.fulfillments.append(plan)
     order.goods().add_parcel(plan)
@@ -245,7 +245,7 @@ def _hold(order: Order, parcel: Fulfillment, item_id: str, quantity: int, event:
         touch(share)
     else:
         del parcel.shares[item_id]
-        drop(share, order.gone)
+        drop(share, order.deleted)
     if parcel.counted:
         order.goods().put(parcel, item_id, quantity - before)
     return True

@@ -94,7 +94,7 @@ class OrderItem:
     shipped_quantity: int = 0
     delivered_quantity: int = 0
     returned_quantity: int = 0
-    mark: int = CLEAN
+    change_state: int = CLEAN
     taken: int = 0  # in living parcels, the plan aside; these six are kept by the order's goods
     sent: int = 0  # in parcels that left
     arrived: int = 0  # in parcels that arrived
@@ -112,7 +112,7 @@ class Order:
     shard: int
     status: str = S.NEW
     version: int = 0  # how many events were applied or settled: the last apply number
-    held: bool = False  # history: no timer runs and no effect goes out
+    effects_suppressed: bool = False  # history: no timer runs and no effect goes out
     customer: str | None = None
     personal_id: str | None = None
     currency: str | None = None
@@ -124,12 +124,12 @@ class Order:
     placed_at: datetime | None = None
     canceled_at: datetime | None = None
     confirmed_at: datetime | None = None
-    mark: int = CLEAN
+    change_state: int = CLEAN
     items: list[OrderItem] = field(default_factory=list)
     transactions: list[Transaction] = field(default_factory=list)
     fulfillments: list[Fulfillment] = field(default_factory=list)
     returns: list[Return] = field(default_factory=list)
-    gone: list[Any] = field(default_factory=list)  # stored parts to delete
+    deleted: list[Any] = field(default_factory=list)  # stored parts to delete
     goods_kept: Goods | None = None
     payments_kept: Payments | None = None
 

@@ -40,8 +40,8 @@ def order_created(order: Order, event: Event[OrderCreated], context: Context, re
             check(line.unitPrice, currency)
     except MoneyError as error:
         return dead(Reason.MALFORMED, str(error))
-    if order.mark != NEW:
-        order.mark = FILLED
+    if order.change_state != NEW:
+        order.change_state = FILLED
     order.placed_at, order.currency, order.customer = event.time, currency, data.customer
     order.total_amount, order.personal_id = data.totalAmount, data.personal
     order.discount_code, order.discount_amount = data.discountCode, data.discountAmount
@@ -58,7 +58,7 @@ def order_created(order: Order, event: Event[OrderCreated], context: Context, re
             line.quantity,
             line.unitPrice,
             line.unitPrice * line.quantity,
-            mark=NEW,
+            change_state=NEW,
         )
         order.items.append(item)
         if order.goods_kept is not None:
@@ -101,7 +101,7 @@ def _cancel(order: Order, event: AnyEvent) -> None:
     goods = order.goods()
     if goods.plan is not None:
         for share in goods.plan.shares.values():
-            drop(share, order.gone)
+            drop(share, order.deleted)
         drop_plan(order)
     for parcel in order.fulfillments:
         if fire(fulfillment.STEPS, parcel, "OrderCanceled"):

@@ -119,7 +119,7 @@ def add_transaction(
         order.currency or context.policy.currency,
         amount=amount,
         created_at=context.now,
-        mark=NEW,
+        change_state=NEW,
     )
     payments = order.payments()
     order.transactions.append(made)

@@ -28,7 +28,7 @@ class Timer:
     order_id: str
     kind: str
     due: datetime
-    held: bool
+    effects_suppressed: bool
 
 
 @dataclass(slots=True)
@@ -85,7 +85,7 @@ def follow_up_id(order: Order, cause: AnyEvent, number: int, kind: str) -> tuple
 
 def _timer(order: Order, kind: str, due: datetime, context: Context) -> Timer:
     """Due no sooner than a grace after we learned of it: a backfill expires nobody before its own events came."""
-    return Timer(order.id, kind, max(due, context.now + context.policy.grace), order.held)
+    return Timer(order.id, kind, max(due, context.now + context.policy.grace), order.effects_suppressed)
 
 
 _SHIPPABLE = frozenset((Status.PAID, Status.PREPARING, Status.SHIPPED))

@@ -13,7 +13,21 @@ from domain.dirty_tracking import touch
 from domain.order import Order
 from domain.returns import Return, Status
 from domain.transaction import Transaction
+from domain.words import Worded
 from events.money import round_down
+
+
+class RefundState(Worded):
+    """Where a refund stands on its way to the provider; {id} is its own."""
+
+    DUE = "due", "goes out next"
+    IN_FLIGHT = "in_flight", "is on its way"
+    UNKNOWN = "unknown", "the provider's answer was lost; it is asked what it did before it is asked again"
+    DONE = "done", "went back"
+    HELD = "held", "held back: the order came as history"
+    STAFF = "staff", "waits for a person: orders dlq replay {id}"
+    DEAD = "dead", "given up: orders dlq show {id}"
+
 
 _FIRST = ""  # sorts before any reference
 

@@ -58,7 +58,7 @@ def return_requested(
         personal_id=data.personal,
         requested_at=event.time,
         created_at=context.now,
-        mark=NEW,
+        change_state=NEW,
     )
     order.returns.append(made)
     for item, quantity in shares:

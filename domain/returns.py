@@ -52,7 +52,7 @@ class Return:
     requested_at: datetime | None = None
     completed_at: datetime | None = None
     created_at: datetime | None = None
-    mark: int = CLEAN
+    change_state: int = CLEAN
     shares: list[ReturnItem] = field(default_factory=list)
     counted: int = 0  # as what the order's goods have counted its shares
     worth: Decimal = Decimal(0)  # how much of what is due back the order's goods have counted for it
@@ -75,7 +75,7 @@ class ReturnItem:
     return_id: str
     order_item_id: str
     quantity: int
-    mark: int = CLEAN
+    change_state: int = CLEAN
 
 
 STEPS = steps(MACHINE, Return)

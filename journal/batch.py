@@ -35,7 +35,7 @@ from journal.batch_values import BatchMemory, Clash, Deferral, Folded, Loaded, P
 from journal.correlation import Stale, claimed_by_the_dead, decode_entries, unclaim
 from journal.entries import Entry, read
 from journal.order_loader import RowsHeld, load
-from journal.results import Result
+from journal.results import ResultRow
 from storage.aggregates import save
 from storage.clock import clock
 from storage.raw_sql import Writes
@@ -57,7 +57,7 @@ class BatchReport:
     left: set[int] = field(default_factory=set)  # numbers of entries that were gone around: they have no result
     held: set[str] = field(default_factory=set)  # ids of the orders that somebody else held
     orders: dict[str, Order] = field(default_factory=dict)  # of one settling: by id, as they came to be
-    results: Sequence[Result] = ()  # of one settling
+    results: Sequence[ResultRow] = ()  # of one settling
     follow_ups: Sequence[Entry] = ()  # of one settling, as journaled; to be published where they were deferred
     rest: frozenset[int] = frozenset()  # of one settling: numbers of entries that were left, as the batch was full
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from domain.dirty_tracking import touch
-from domain.fold import Fold, Poisoned, Settled
+from domain.fold import EventResult, Fold, Poisoned
 from domain.outcome import Reason, parked
 from domain.parked import Parked
 from domain.weight import weight
@@ -29,7 +29,7 @@ def fold_batch(terms: Terms, memory: BatchMemory, loaded: Loaded) -> Folded:
         )
     spoilt: set[str] = set()
     unplaced, rest = _fold_each(terms, memory, loaded, folds, spoilt)
-    settled: list[Settled] = []
+    settled: list[EventResult] = []
     for fold in folds.values():
         if fold.order.id in terms.retry.orders or loaded.waiting.get(fold.order.id):
             _unless_poison(memory, fold, spoilt, fold.retry)
@@ -67,14 +67,14 @@ def _fold_each(
                 rest.add(seq)
                 continue
             spent += heavy
-        if seq in history and not fold.order.held:
-            fold.order.held = True
+        if seq in history and not fold.order.effects_suppressed:
+            fold.order.effects_suppressed = True
             touch(fold.order)
         taken = taken_by_another(keys, owners, order_id) if keys else None
         if taken is None:
             _unless_poison(memory, fold, spoilt, fold.take, event)
         else:
-            fold.settled.append(Settled(event, taken, fold.order, None, fold.order.status, fold.order.status, 0))
+            fold.settled.append(EventResult(event, taken, fold.order, None, fold.order.status, fold.order.status, 0))
     return unplaced, rest
 
 

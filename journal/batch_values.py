@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from domain.fold import Fold, Settled
+from domain.fold import EventResult, Fold
 from domain.order import Order
 from domain.outcome import Outcome
 from domain.policy import Context
@@ -129,7 +129,7 @@ class Folded:
     """The orders with the events folded into them: all that there is to write."""
 
     folds: Sequence[Fold]
-    settled: Sequence[Settled]
+    settled: Sequence[EventResult]
     unplaced: Sequence[Unplaced]
     rest: frozenset[int]  # numbers of entries that were left, as the batch was full
 

@@ -2,7 +2,7 @@
 
 Where an event waits, a request is refused: whatever does not end `applied` is rolled back whole, and
 nothing of it is recorded. A rival that was faster (a deadlock, the same new order number) is met by
-trying again. What follows by itself is journaled with the request and left to the workers, unless `tell`
+trying again. What follows by itself is journaled with the request and left to the workers, unless `append`
 is asked to go to the end.
 
 Idempotency keys: the first answer to a key is kept with the write that it answers, and given again
@@ -118,7 +118,7 @@ class Request:
         self._locked |= found
         return {order_id: order for order_id, order in found.items() if order.status != Status.NEW}
 
-    def tell(self, *steps: Step, to_the_end: bool = False) -> dict[str, Order]:
+    def append(self, *steps: Step, to_the_end: bool = False) -> dict[str, Order]:
         """Journal the events of `steps` and settle them: the orders by id as they are after them. Orders that were
         locked before are used up by it.
 

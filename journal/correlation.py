@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from domain.fold import Settled
+from domain.fold import EventResult
 from domain.order import Order
 from domain.outcome import DEAD, Outcome, Reason, dead, ignored
 from events.catalogue import AnyEvent, Event, Malformed, UnknownType, UnknownVersion, decode, payment_key
@@ -137,7 +137,7 @@ def taken_by_another(keys: Collection[str], owners: Mapping[str, str | None], or
     return None
 
 
-def claimed_by_the_dead(settled: Iterable[Settled]) -> set[int]:
+def claimed_by_the_dead(settled: Iterable[EventResult]) -> set[int]:
     """Numbers of events that ended dead and named keys."""
     return {s.event.seq for s in settled if s.outcome.kind is DEAD and s.event.seq and s.event.data.correlation_keys()}
 

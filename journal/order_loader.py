@@ -80,7 +80,7 @@ def load(conn: Connection, terms: Terms, memory: BatchMemory, decoded: Decoded) 
     else:
         orders |= lock(conn, known - locked.keys())
     for number, new_id in made.items():
-        orders[new_id] = Order(new_id, number, shard_of(number, terms.shop.shards), mark=NEW)
+        orders[new_id] = Order(new_id, number, shard_of(number, terms.shop.shards), change_state=NEW)
     return _with_what_waits(conn, terms, memory, decoded, orders, by_number, claimed)
 
 
@@ -134,7 +134,7 @@ def _with_what_waits(
     return Loaded(
         events=events,
         keys=decoded.keys,
-        history={entry.seq for entry in entries if entry.held},
+        history={entry.seq for entry in entries if entry.effects_suppressed},
         unplaced=[*unplaced, *waiting.unplaced],
         known=len(seen),
         orders=orders,

@@ -12,11 +12,12 @@ import orjson
 from sqlalchemy import Connection
 
 from domain.dirty_tracking import CLEAN
-from domain.fold import Fold, Settled
+from domain.fold import EventResult, Fold
 from domain.ids import derived, fresh
 from domain.outcome import DEAD, PARKED, Outcome
 from domain.policy import Context
 from domain.reactions import awaits
+from domain.refunds import RefundState
 from events.envelope import Envelope
 from journal.append import KINDS, NAMES
 from journal.batch_values import ParkedRow, Unplaced
@@ -44,14 +45,14 @@ def follow_ups(conn: Connection, writes: Writes, folds: Sequence[Fold], shards: 
         return []
     rows, entries = [], []
     for (seq,), follow in zip(_SEQS.run(conn, {"n": len(made)}), made, strict=True):
-        e, held = follow.event, follow.order.held
+        e, suppressed = follow.event, follow.order.effects_suppressed
         e.seq = seq
         digest = Envelope(e.id, e.source, e.type, e.time, e.subject, follow.data).digest()
         shard = shard_of(e.subject or "", shards)
         body = orjson.dumps(follow.data).decode()
-        rows.append((seq, e.source, e.id, e.type, 1, e.time, e.subject, shard, held, body, digest))
+        rows.append((seq, e.source, e.id, e.type, 1, e.time, e.subject, shard, suppressed, body, digest))
         size = len(body.encode())
-        entries.append(Entry(seq, e.source, e.id, e.type, 1, e.time, e.subject, shard, held, follow.data, size))
+        entries.append(Entry(seq, e.source, e.id, e.type, 1, e.time, e.subject, shard, suppressed, follow.data, size))
     writes.add(_JOURNAL, rows)
     return entries
 
@@ -74,7 +75,7 @@ def timers(writes: Writes, folds: Iterable[Fold]) -> None:
         for t in fold.timers
         if awaits(t.kind, fold.order.status, fold.order.confirmed_at is not None)
     }
-    writes.add(_TIMERS, [(t.order_id, t.kind, t.due, t.held) for t in last.values()])
+    writes.add(_TIMERS, [(t.order_id, t.kind, t.due, t.effects_suppressed) for t in last.values()])
 
 
 # A target only rises. One in flight stays in flight; one that was done is due again.
@@ -92,7 +93,12 @@ def effects(writes: Writes, folds: Iterable[Fold], context: Context) -> None:
     """Record the refunds that are due, before anything is asked of a provider."""
     rows = []
     for fold in folds:
-        state = "held" if fold.order.held else "due" if context.policy.refunds == "auto" else "staff"
+        if not fold.refunds:
+            continue
+        if fold.order.effects_suppressed:
+            state = RefundState.HELD
+        else:
+            state = RefundState.DUE if context.policy.refunds == "auto" else RefundState.STAFF
         for t in fold.refunds.values():
             if t.refund_target > t.refunded_amount:
                 rows.append(
@@ -118,10 +124,10 @@ def trackers(writes: Writes, folds: Iterable[Fold], tracked: frozenset[str], now
         return
     rows = []
     for fold in folds:
-        if fold.order.held:
+        if fold.order.effects_suppressed:
             continue
         for parcel in fold.order.fulfillments:
-            if parcel.mark == CLEAN or parcel.delivered_at or parcel.failed_at:
+            if parcel.change_state == CLEAN or parcel.delivered_at or parcel.failed_at:
                 continue
             for key in parcel.parcels:
                 _, carrier, number = key.split(":", 2)
@@ -134,7 +140,7 @@ def trackers(writes: Writes, folds: Iterable[Fold], tracked: frozenset[str], now
 
 
 @dataclass(slots=True)
-class Result:
+class ResultRow:
     """What became of one event in this batch."""
 
     seq: int
@@ -148,13 +154,15 @@ class Result:
     was_parked: bool = False  # it has a row already
 
 
-def results(settled: Iterable[Settled], unplaced: Iterable[Unplaced], parked: Mapping[int, ParkedRow]) -> list[Result]:
+def results(
+    settled: Iterable[EventResult], unplaced: Iterable[Unplaced], parked: Mapping[int, ParkedRow]
+) -> list[ResultRow]:
     """One result an event: one that was parked and then settled in this batch counts as settled."""
-    found: dict[int, Result] = {}
+    found: dict[int, ResultRow] = {}
     for s in settled:
         seq, number = s.event.seq, s.apply_number
         before = found.get(seq)
-        found[seq] = Result(
+        found[seq] = ResultRow(
             seq,
             s.order.id,
             s.outcome,
@@ -166,7 +174,7 @@ def results(settled: Iterable[Settled], unplaced: Iterable[Unplaced], parked: Ma
         )
     for seq, outcome, key in unplaced:
         row = parked.get(seq)
-        found[seq] = Result(seq, row.order_id if row else None, outcome, key=key, was_parked=row is not None)
+        found[seq] = ResultRow(seq, row.order_id if row else None, outcome, key=key, was_parked=row is not None)
     return [found[seq] for seq in sorted(found)]
 
 
@@ -214,7 +222,7 @@ _BURY = _insert(
 )
 
 
-def record(writes: Writes, rows: Sequence[Result], context: Context, policy_id: int) -> None:
+def record(writes: Writes, rows: Sequence[ResultRow], context: Context, policy_id: int) -> None:
     """Add the results: the key on the event is the net under everything."""
     now = context.now
     settled_now = [r for r in rows if r.was_parked and r.outcome.kind is not PARKED]
@@ -235,7 +243,7 @@ def still_parked(writes: Writes, moved: Sequence[tuple[int, str, str]]) -> None:
     writes.add(_MOVE, moved)
 
 
-def _row(r: Result, now: datetime, policy_id: int) -> tuple[Any, ...]:
+def _row(r: ResultRow, now: datetime, policy_id: int) -> tuple[Any, ...]:
     return (
         r.seq, r.order_id, r.outcome.kind, r.outcome.reason, r.outcome.detail, r.apply_number,
         r.parked_number, policy_id, now, r.step_from, r.step_to, r.outcome.implied,

@@ -3,7 +3,7 @@
 Each result carries the order's apply number, given under its row lock, and the clock and the policy
 it was reached with. Folding by that number repeats every step, ids included, whatever order the
 events had come in and however often settings have changed since. Reactions are left out: what they
-made stands in the journal. `held` alone is no part of the fold; it is taken over as stored.
+made stands in the journal. `effects_suppressed` alone is no part of the fold; it is taken over as stored.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def fold_order(
     Each event is applied with the clock and the policy of its result. `notice` is told what comes out otherwise than
     recorded; without it an event that our code fails on raises.
     """
-    made = Order(order.id, order.order_number, order.shard, held=order.held)
+    made = Order(order.id, order.order_number, order.shard, effects_suppressed=order.effects_suppressed)
     for each in decided:
         event = _event(each, notice)
         if event is None:

@@ -40,7 +40,7 @@ def create(write: Write, sent: CreateFulfillment) -> Work:
         made = request.will_be("fulfillment")
         name = sent.reference or format_id("fulfillments", made)
         data = {"fulfillment": name, "items": listed(shares), **_carrier(sent)}
-        request.tell(Step("FulfillmentCreated", order.order_number, data))
+        request.append(Step("FulfillmentCreated", order.order_number, data))
         doc = document(request, "fulfillments", made, write.depth)
         return 201, {"doc": doc, "message": "Fulfillment successfully created."}
 
@@ -63,7 +63,7 @@ def update(write: Write, fulfillment_id: str, sent: UpdateFulfillment) -> Work:
                 allowed,
             )
         told = {} if status == Status.FAILED else _carrier(sent)
-        request.tell(Step(_EVENTS[status], order.order_number, {"fulfillment": name, **told}))
+        request.append(Step(_EVENTS[status], order.order_number, {"fulfillment": name, **told}))
         doc = document(request, "fulfillments", parcel.id, write.depth)
         return 200, {"doc": doc, "message": UPDATED}
 

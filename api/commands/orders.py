@@ -43,7 +43,7 @@ def update(write: Write, order_id: str, status: str) -> Work:
 
     def work(request: Request) -> tuple[int, Document]:
         order = order_by_id(request, order_id)
-        request.tell(step_to(request, order, status))
+        request.append(step_to(request, order, status))
         doc = document(request, "orders", order.id, write.depth)
         return 200, {"doc": doc, "message": UPDATED}
 
@@ -62,7 +62,7 @@ def update_many(write: Write, select: Callable[[Request], Sequence[str]], status
             except ApiError as error:
                 errors.append({"id": format_id("orders", order.id), "message": error.message, "data": error.data})
         if steps:
-            request.tell(*steps)
+            request.append(*steps)
         moved = {step.number for step in steps}
         ids = [order.id for order in orders.values() if order.order_number in moved]
         docs = documents(request, "orders", ids, write.depth) if ids else []

@@ -32,7 +32,7 @@ def create(write: Write, sent: CreateReturn) -> Work:
 
     def work(request: Request) -> tuple[int, Document]:
         order = order_of(request, sent, write.caller.customer)
-        request.tell(_requested(request, order, sent))
+        request.append(_requested(request, order, sent))
         doc = document(request, "returns", request.will_be("return"), write.depth)
         return 201, {"doc": doc, "message": CREATED}
 
@@ -51,7 +51,7 @@ def update(write: Write, return_id: str, status: str) -> Work:
                 f"return {name} is {back.status}; it cannot become {status}, but: {may}", back.status, allowed
             )
         if status != back.status:
-            request.tell(Step(_EVENTS[Status(status)], order.order_number, {"return": name}))
+            request.append(Step(_EVENTS[Status(status)], order.order_number, {"return": name}))
         doc = document(request, "returns", back.id, write.depth)
         return 200, {"doc": doc, "message": UPDATED}
 
@@ -73,7 +73,7 @@ def with_refund(write: Write, sent: ReturnWithRefund) -> Work:
         name = {"return": requested.data["return"]}
         end = {} if sent.refundAmount is None else {"refundAmount": format(sent.refundAmount.normalize(), "f")}
         number, before = order.order_number, {payment.id: payment.refund_target for payment in order.transactions}
-        told = request.tell(
+        told = request.append(
             requested,
             Step("ReturnApproved", number, name, " approve"),
             Step("ReturnProcessingStarted", number, name, " process"),

@@ -74,7 +74,7 @@ class Rig:
     def append(self, *envelopes: Envelope, held: bool = False) -> Appended:
         """Journal deliveries, and commit."""
         with self.engine.begin() as conn:
-            return append(conn, envelopes, SHARDS, held=held)
+            return append(conn, envelopes, SHARDS, effects_suppressed=held)
 
     def entries(self, *envelopes: Envelope) -> list[Entry]:
         """Journal events that are new; their entries, in the order given."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain.dirty_tracking import CLEAN, DIRTY, GONE, NEW, drop, touch
+from domain.dirty_tracking import CLEAN, DELETED, DIRTY, NEW, drop, touch
 from domain.outcome import DEAD, IGNORED, PARKED, REASONS, Kind, Reason, dead, ignored, parked
 from tests.builders import Story, canceled, created, paid
 
@@ -48,19 +48,19 @@ def test_a_reason_to_give_up_tells_what_to_do():
 def test_touching_notes_that_a_stored_part_changed_and_leaves_a_new_one_new():
     story = Story(created())
     item, payment = story.item(), story.payment()
-    item.mark = CLEAN
+    item.change_state = CLEAN
     touch(item)
     touch(payment)
-    assert (item.mark, payment.mark) == (DIRTY, NEW)
+    assert (item.change_state, payment.change_state) == (DIRTY, NEW)
 
 
 def test_dropping_keeps_a_stored_part_for_storage_and_forgets_a_new_one():
     story = Story(created())
-    gone: list = []
-    story.payment().mark = CLEAN
-    drop(story.payment(), gone)
-    drop(story.item(), gone)
-    assert [(type(part).__name__, part.mark) for part in gone] == [("Transaction", GONE)]
+    deleted: list = []
+    story.payment().change_state = CLEAN
+    drop(story.payment(), deleted)
+    drop(story.item(), deleted)
+    assert [(type(part).__name__, part.change_state) for part in deleted] == [("Transaction", DELETED)]
 
 
 @pytest.mark.parametrize("event", [paid(), canceled()])
@@ -68,7 +68,7 @@ def test_whatever_an_event_changes_is_marked_for_storage(event):
     story = Story(created())
     stored: list[Any] = [story.order, *story.order.items, *story.order.transactions]
     for part in stored:
-        part.mark = CLEAN
+        part.change_state = CLEAN
     story.tell(event)
-    assert story.order.mark == DIRTY
-    assert (story.payment().mark == DIRTY) == (event.type == "PaymentSucceeded")
+    assert story.order.change_state == DIRTY
+    assert (story.payment().change_state == DIRTY) == (event.type == "PaymentSucceeded")

@@ -164,7 +164,7 @@ def test_an_order_that_is_delivered_again_is_timed_again():
 
 @pytest.mark.parametrize("held", [True, False])
 def test_the_timers_of_history_are_held(held: bool):
-    assert [timer.held for timer in Story(created(), held=held).fold.timers] == [held]
+    assert [timer.effects_suppressed for timer in Story(created(), held=held).fold.timers] == [held]
 
 
 # -- refunds -----------------------------------------------------------------------------------------
