@@ -342,7 +342,7 @@ AnyEvent = Event[Body]
 
 
 def is_a(event: AnyEvent, body: type[B]) -> TypeGuard[Event[B]]:
-    """Whether an event is of exactly this type. (`isinstance` costs ten times as much where it is not.)"""
+    """Whether an event is of exactly this type. (`isinstance` on a pydantic class costs twice as much where it is not.)"""
     return type(event.data) is body
 
 

@@ -38,7 +38,7 @@ CHUNK = 500  # orders that are in memory at a time, and read in one snapshot
 EVENTS = 5_000  # events that are, likewise; an order with more is read so many at a time
 PAGE = 200  # events of a long history that are read at once: each may hold a thousand lines
 
-Notice = Callable[[str, object, object], None]  # path, what is stored, what the fold says
+Differ = Callable[[str, object, object], None]  # path, what is stored, what the fold says
 Progress = Callable[[int, int], None]  # orders done, orders in all
 Rejections = dict[tuple[str, str], list[tuple[int, int]]]  # order, return's name → from, to which number one waited
 
@@ -160,16 +160,16 @@ def fold_order(
     decided: Iterable[Decided],
     policies: dict[int, Policy],
     rejections: Rejections,
-    notice: Notice | None = None,
+    differ: Differ | None = None,
 ) -> Order:
     """An order anew out of `decided` (in the order of their apply numbers), of which only `order`'s names are taken.
 
-    Each event is applied with the clock and the policy of its result. `notice` is told what comes out otherwise than
+    Each event is applied with the clock and the policy of its result. `differ` is called with what comes out otherwise than
     recorded; without it an event that our code fails on raises.
     """
     made = Order(order.id, order.order_number, order.shard, effects_suppressed=order.effects_suppressed)
     for each in decided:
-        event = _event(each, notice)
+        event = _event(each, differ)
         if event is None:
             continue
         rejected: tuple[str, ...] = ()
@@ -181,17 +181,17 @@ def fold_order(
         try:
             outcome = apply(made, event, Context(each.decided_at, policies[each.policy_id]), rejected)
         except Exception as error:
-            if notice is None:
+            if differ is None:
                 raise
-            notice(_name(each), "applied", f"our own code fails on it: {type(error).__name__}: {error}")
+            differ(_name(each), "applied", f"our own code fails on it: {type(error).__name__}: {error}")
             continue
-        if notice is not None:
+        if differ is not None:
             recorded = (each.outcome, each.reason, each.implied, each.step_from, each.step_to)
             again = (outcome.kind, outcome.reason, outcome.implied, before, made.status)
             if recorded != again:
                 for name, stored, folded in zip(_RECORDED, recorded, again, strict=True):
                     if stored != folded:
-                        notice(f"{_name(each)}.{name}", stored, folded)
+                        differ(f"{_name(each)}.{name}", stored, folded)
     return made
 
 
@@ -290,7 +290,7 @@ def _verify_chunk(conn: Connection, ids: list[str], shards: int, report: Report)
 class _Numbered:
     """Goes through an order's events, counts them, and tells of the first whose number does not fit."""
 
-    def __init__(self, decided: Iterator[Decided], differ: Notice) -> None:
+    def __init__(self, decided: Iterator[Decided], differ: Differ) -> None:
         self.count = 0
         self._decided, self._differ = decided, differ
 
@@ -331,15 +331,15 @@ def _decided(conn: Connection, ids: Sequence[str]) -> dict[str, list[Decided]]:
     return found
 
 
-def _event(decided: Decided, notice: Notice | None) -> AnyEvent | None:
+def _event(decided: Decided, differ: Differ | None) -> AnyEvent | None:
     """The event, read anew; None where that fails."""
     e = decided.entry
     try:
         body = decode(e.type, e.version, e.subject, e.data)
     except ValueError as error:
-        if notice is None:
+        if differ is None:
             raise
-        notice(_name(decided), decided.outcome, f"cannot be read: {error}")
+        differ(_name(decided), decided.outcome, f"cannot be read: {error}")
         return None
     return Event(e.seq, e.source, e.event_id, e.type, e.time, e.subject, body)
 
@@ -368,7 +368,7 @@ _PARTS: dict[str, tuple[list[str], Callable[[Any], object]]] = {
 _ORDER_FIELDS = _own_fields(Order, *_PARTS)
 
 
-def _compare_fields(stored: Any, folded: Any, at: str, names: Sequence[str], differ: Notice) -> None:
+def _compare_fields(stored: Any, folded: Any, at: str, names: Sequence[str], differ: Differ) -> None:
     for name in names:
         one, other = getattr(stored, name), getattr(folded, name)
         if one != other:
