@@ -110,7 +110,7 @@ class Fold:
                     parked.wake(came_about(self.order), event.seq)
 
     def say_why_parked(self) -> None:
-        """Let each event parked here tell what it waits for as of its last try."""
+        """Give each event that was parked here the reason of its last try."""
         for each in self.settled:
             if each.outcome.kind is PARKED:
                 each.outcome = parked(self.reasons[each.event.seq])

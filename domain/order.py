@@ -178,7 +178,7 @@ class Order:
     def was_covered(self) -> bool:
         """Guard: captured money, refunded, reversed or not, reaches the total.
 
-        A reversal is told before or after what it reverses, and after a parcel has left: only what no
+        A reversal may be reported before or after what it reverses, and after a parcel has left: only what no
         reversal takes away brings every order of arrival to one status. That the money is gone, the flag says.
         """
         payments = self.payments()

@@ -1,4 +1,4 @@
-"""What changed is told to who subscribed: a delivery a changed document and subscription, with the change itself.
+"""What a batch changed, for those who subscribed: a delivery per changed document and subscription, with the change.
 
 Told is what a batch wrote: each order and part whose `updatedAt` moved, or whose joins name other parts than before;
 once, as it is at the end of the batch. An order appears with everything that hangs on it, each as `create`. An order

@@ -66,7 +66,7 @@ _LOCKS = Statement(
 
 @dataclass(slots=True)
 class _Batch:
-    """What was read, by number, and where: what is to be told to the streams once it is committed."""
+    """What was read, by number, and where: what the streams learn once it is committed."""
 
     entries: list[Entry] = field(default_factory=list)
     large: list[int] = field(default_factory=list)  # numbers of those whose bodies are read last

@@ -104,7 +104,7 @@ class LockWaits:
         return {e.seq for e in entries if (wait := self._waits.get(_name(e))) is not None and wait.seconds == FIRST_S}
 
     def note(self, conn: Connection, entries: Iterable[Entry], left: Collection[int], held: Collection[str]) -> None:
-        """Remember what a batch left (`left`: numbers of its entries), forget what it settled, tell who holds it."""
+        """Remember what a batch left (`left`: numbers of its entries), forget what it settled, log who holds it."""
         if not self._waits and not left:
             return
         settled: set[str | int] = set()
@@ -119,9 +119,9 @@ class LockWaits:
             seconds = min(MOST_S, before.seconds * 2) if before else FIRST_S
             self._waits[name] = _Wait(now + seconds, seconds)
         if names:
-            self._tell(conn, names, held)
+            self._log(conn, names, held)
 
-    def _tell(self, conn: Connection, names: Collection[str | int], held: Collection[str]) -> None:
+    def _log(self, conn: Connection, names: Collection[str | int], held: Collection[str]) -> None:
         said = [
             f"order {each.order_number} by pid {each.pid} ({each.application or 'no application'}, {each.client}, "
             f"{each.state}, {each.age.total_seconds():.0f} s in its transaction: {each.query!r})"

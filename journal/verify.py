@@ -393,8 +393,8 @@ def _names(order: Order) -> dict[str, str]:
 
 def _row(part: Any, names: Sequence[str]) -> str:
     """A whole part in a line: what is not said of it is left out."""
-    told = ((name, getattr(part, name)) for name in names if name != "order_id")
-    return ", ".join(f"{name} {_plain(value)}" for name, value in told if value not in (None, "", 0, False, []))
+    values = ((name, getattr(part, name)) for name in names if name != "order_id")
+    return ", ".join(f"{name} {_plain(value)}" for name, value in values if value not in (None, "", 0, False, []))
 
 
 def _plain(value: object) -> str:
