@@ -1,4 +1,4 @@
-"""What an order *is*: values, four state machines as tables, handlers, reactions.
+"""The model of an order: values, four state machines as tables, handlers, reactions.
 
 Pure: no I/O, no clock but the one passed in. The same events, in the same order, with the same
 clock and policy, end in the same state to the last id.

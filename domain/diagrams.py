@@ -37,7 +37,7 @@ door). These are the reasons that such an outcome may carry.
 
 
 def page() -> str:
-    """All of docs/lifecycle.md."""
+    """The text of docs/lifecycle.md, whole."""
     parts = [_HEAD, *(_kind(*kind) for kind in KINDS), _REASONS]
     for kind, names in reasons().items():
         rows = ((f"`{name}`", name.words) for name in names)
@@ -54,7 +54,7 @@ def reasons() -> dict[str, list[outcome.Reason]]:
 
 
 def asks(model: type, guard: str) -> str:
-    """What a guard asks: the first line of its docstring."""
+    """The question of a guard: the first line of its docstring."""
     return (getattr(model, guard).__doc__ or "").partition("\n")[0].removeprefix("Guard: ").rstrip(".")
 
 

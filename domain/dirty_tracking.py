@@ -1,4 +1,4 @@
-"""What every stored part shares: its change state tells storage what to write.
+"""The change state that every stored part has: it tells storage what to write.
 
 Parts are plain objects with slots, field for column. CLEAN is as loaded; FILLED is an order that was
 hidden and is created now (all its columns change); NEW, DIRTY and DELETED are

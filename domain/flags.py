@@ -1,4 +1,4 @@
-"""What a person should know about an order besides its status: flags, sorted, that follow from its parts."""
+"""Flags: notes for a person about an order besides its status, which follow from its parts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from domain.words import Worded
 
 
 class Flag(Worded):
-    """What may be wrong with an order, and what a person can do about it."""
+    """A note that something about an order may need a person, with the remedy."""
 
     UNDERPAID = "underpaid", "less was captured than the total: it stays unpaid until more comes or a person decides"
     SHIPPED_AFTER_CANCEL = (

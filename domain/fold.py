@@ -30,7 +30,7 @@ class Poisoned(Exception):
 
 @dataclass(slots=True)
 class EventResult:
-    """What became of one event, with the order's apply number and its status before and after."""
+    """The outcome of one event, with the order's apply number and its status before and after."""
 
     event: AnyEvent
     outcome: Outcome
@@ -72,7 +72,7 @@ class Fold:
 
     @property
     def waiting(self) -> list[AnyEvent]:
-        """What waits, in journal order."""
+        """The parked events, in journal order."""
         return self.parked.in_order() if self.parked is not None else []
 
     def wait(self, events: Iterable[AnyEvent]) -> None:

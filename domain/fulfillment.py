@@ -75,7 +75,7 @@ class Fulfillment:
         return self.failed_at is None
 
     def lives(self) -> bool:
-        """Whether it holds its items."""
+        """Not failed: it holds its items."""
         return self.status != S.FAILED
 
     def is_out(self) -> bool:

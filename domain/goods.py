@@ -45,7 +45,7 @@ _ID = "\0"  # before an id among the names: no reference begins with it
 
 
 class Goods:
-    """What is where, of one order: its lines and parts by name, and how many lines are short of what.
+    """The goods of one order and where they are: its lines and parts by name, and how many lines are short of what.
 
     `taken`, `sent`, `arrived`, `claimed` and `came_back` of the lines are kept from here, too. `changed` are the
     lines whose counts moved since `settle` last took them over.
@@ -120,7 +120,7 @@ class Goods:
         return found if found is not None else self.lines.get(uuid_of(name) or "")
 
     def price(self) -> Decimal:
-        """What all lines cost."""
+        """The price of all lines together."""
         if self._price is None:
             self._price = sum((item.total_price for item in self.lines.values()), _NOTHING)
         return self._price
@@ -240,7 +240,7 @@ class Goods:
                 self._doubt(item, known)
 
     def brought(self, item: OrderItem) -> datetime | None:
-        """When the last of the parcels that hold some of a line arrived."""
+        """The time at which the last of the parcels that hold some of a line arrived."""
         if self._stale and item.id in self._stale:
             self._stale.discard(item.id)
             times = (f.delivered_at for f in self._order.fulfillments if f.delivered_at and item.id in f.shares)

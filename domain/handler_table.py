@@ -33,7 +33,7 @@ _NEW = Status.NEW
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is done with one type of event, and what of the order it may move."""
+    """The handling of one type of event: its handler, and what of the order it may move."""
 
     handle: Handler[Any]
     items: bool  # quantities of parcels and returns: they are counted anew

@@ -135,16 +135,16 @@ class Order:
 
     @property
     def fulfillment_items(self) -> list[FulfillmentItem]:
-        """What all parcels hold."""
+        """The shares of all parcels together."""
         return [share for parcel in self.fulfillments for share in parcel.shares.values()]
 
     @property
     def return_items(self) -> list[ReturnItem]:
-        """What all returns hold."""
+        """The shares of all returns together."""
         return [share for back in self.returns for share in back.shares]
 
     def goods(self) -> Goods:
-        """What the order's parcels and returns come to. Whoever changes one tells it so."""
+        """The counts over the order's parcels and returns. Whoever changes one of them keeps these in step."""
         kept = self.goods_kept
         if kept is None:
             kept = self.goods_kept = Goods(self)
@@ -157,7 +157,7 @@ class Order:
         return self.goods().tracked(key)
 
     def payments(self) -> Payments:
-        """What the order's transactions come to. Whoever changes one tells it so."""
+        """The sums over the order's transactions. Whoever changes one of them keeps these in step."""
         kept = self.payments_kept
         if kept is None:
             kept = self.payments_kept = Payments(self)
@@ -172,7 +172,7 @@ class Order:
         return self.placed_at is not None
 
     def is_covered(self) -> bool:
-        """Whether captured money, refunded or not, reaches the total."""
+        """Paid in full: captured money, refunded or not, reaches the total."""
         return self.payments().captured >= self.total_amount
 
     def was_covered(self) -> bool:
@@ -253,7 +253,7 @@ class Order:
         return bool(self.items and self.returns) and self.goods().to_return == 0 and not self.has_open_return()
 
     def last_delivery(self) -> datetime | None:
-        """When the last parcel arrived, as far as we know."""
+        """The time at which the last parcel arrived, as far as we know."""
         return max((f.delivered_at for f in self.fulfillments if f.delivered_at), default=None)
 
     def plan(self) -> Fulfillment | None:
@@ -266,7 +266,7 @@ class Order:
         return self.goods().plan
 
     def open_shares(self) -> list[tuple[OrderItem, int]]:
-        """What no living fulfillment has, the plan aside: (item, quantity), empty ones left out."""
+        """The items that no living fulfillment has, the plan aside: (item, quantity), empty ones left out."""
         if not self.fulfillments:
             return [(item, item.quantity) for item in self.items]
         if self.goods().open == 0:

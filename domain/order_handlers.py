@@ -29,6 +29,7 @@ _PARCEL_OUT = parked(Reason.PARCEL_OUT)
 
 
 def order_created(order: Order, event: Event[OrderCreated], context: Context, rejected: Container[str]) -> Outcome:
+    """The order comes into being: its lines, its amounts, the payments that are announced."""
     data = event.data
     if order.status != Status.NEW:
         return dead(Reason.ORDER_NUMBER_TAKEN, f"order {order.order_number} was created before, by another event")
@@ -73,6 +74,7 @@ def order_created(order: Order, event: Event[OrderCreated], context: Context, re
 
 
 def order_canceled(order: Order, event: Event[OrderCanceled], context: Context, rejected: Container[str]) -> Outcome:
+    """Cancel the order, unless goods are out or have arrived."""
     if order.canceled_at is not None:
         order.canceled_at = _earliest(order.canceled_at, event.time)
         return _REPEATED
@@ -87,6 +89,7 @@ def order_canceled(order: Order, event: Event[OrderCanceled], context: Context, 
 
 
 def order_expired(order: Order, event: Event[OrderExpired], context: Context, rejected: Container[str]) -> Outcome:
+    """Cancel an order that nobody paid in time; what was ever paid never expires."""
     if order.canceled_at is not None:
         return _REPEATED
     if order.captured() > 0 or order.was_covered():
@@ -110,6 +113,7 @@ def _cancel(order: Order, event: AnyEvent) -> None:
 
 
 def order_confirmed(order: Order, event: Event[OrderConfirmed], context: Context, rejected: Container[str]) -> Outcome:
+    """Confirm the delivery, once every item has arrived."""
     if order.canceled_at is not None:
         return _ORDER_CANCELED
     if order.confirmed_at is not None:

@@ -1,4 +1,4 @@
-"""What became of an event, and why, in words that a person understands."""
+"""Outcomes of events and the reasons for them, in words that a person understands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from domain.words import Worded
 
 
 class Kind(Worded):
-    """What becomes of an event that was accepted."""
+    """The four ends of an event that was accepted."""
 
     APPLIED = "applied", "it took its step, or was recorded"
     IGNORED = "ignored", "recorded; nothing was left to do, and the reason says why"

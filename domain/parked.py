@@ -1,4 +1,4 @@
-"""What waits for an order, and for what: each event is tried again only once that came about.
+"""The events that wait for an order, filed by what they wait for: each is tried again only once that came about.
 
 Trying everything that waits after each event would cost the square of it. So each waiting event is filed under
 what it waits for, and whatever comes about wakes its file. An event may be woken in vain, and is then filed
@@ -111,7 +111,7 @@ class Parked:
 
 
 def came_about(order: Order) -> list[Cause]:
-    """What has come about since this was last asked, or stands so that nobody waits for it any more."""
+    """The causes that have come about since this was last asked, or stand so that nobody waits for them any more."""
     goods = order.goods()
     causes: list[Cause] = []
     if goods.news:

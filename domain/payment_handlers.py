@@ -36,6 +36,7 @@ _EXPIRED = Flag.EXPIRED
 def payment_succeeded(
     order: Order, event: Event[PaymentSucceeded], context: Context, rejected: Container[str]
 ) -> Outcome:
+    """Record a capture; it beats failed and canceled, and a later reversal takes it away."""
     data = event.data
     currency = data.currency or context.policy.currency
     if currency != order.currency:
@@ -61,7 +62,7 @@ def payment_succeeded(
 
 
 def payment_ended(order: Order, event: Event[PaymentEnded], context: Context, rejected: Container[str]) -> Outcome:
-    """PaymentFailed and PaymentCanceled."""
+    """Handle PaymentFailed and PaymentCanceled: overtaken once money was captured, or taken back."""
     ended = _transaction(order, event, context)
     captured = ended.paid_at is not None or ended.reversed_at is not None
     if captured or not fire(transaction.STEPS, ended, event.type):
@@ -72,6 +73,7 @@ def payment_ended(order: Order, event: Event[PaymentEnded], context: Context, re
 def payment_reversed(
     order: Order, event: Event[PaymentReversed], context: Context, rejected: Container[str]
 ) -> Outcome:
+    """Record a reversal: what was captured until then counts no more."""
     taken = _transaction(order, event, context)
     if taken.reversed_at is not None and event.time <= taken.reversed_at:
         return _REPEATED if event.time == taken.reversed_at else _OVERTAKEN
@@ -85,6 +87,7 @@ def payment_reversed(
 def payment_refunded(
     order: Order, event: Event[PaymentRefunded], context: Context, rejected: Container[str]
 ) -> Outcome:
+    """Record the highest cumulative amount that was reported as gone back."""
     try:
         check(event.data.refundedAmount, order.currency or context.policy.currency)
     except MoneyError as error:
@@ -100,6 +103,7 @@ def payment_refunded(
 def payment_disputed(
     order: Order, event: Event[PaymentDisputed], context: Context, rejected: Container[str]
 ) -> Outcome:
+    """Record a dispute, or how it ended."""
     disputed = _transaction(order, event, context)
     given = event.data.outcome or "open"
     if disputed.dispute not in (None, "open") and given == "open":

@@ -1,4 +1,4 @@
-"""What follows from an order's state: follow-up events, timers and effects, as data.
+"""Reactions to an order's state: follow-up events, timers and refunds, as data.
 
 Follow-ups are journaled in the transaction that caused them. Verify folds without this module:
 what it once made stands in the journal.
@@ -33,7 +33,7 @@ class Timer:
 
 @dataclass(slots=True)
 class Reactions:
-    """What an event led to. `refunds` are transactions whose target rose."""
+    """The follow-ups, timers and refunds that an event led to. `refunds` are transactions whose target rose."""
 
     follow_ups: list[tuple[str, dict[str, Any]]]
     timers: list[Timer]
@@ -41,7 +41,7 @@ class Reactions:
 
 
 def react(order: Order, before: str, event: AnyEvent, context: Context) -> Reactions | None:
-    """What follows from `event`, which brought the order from status `before` to where it is."""
+    """The reactions to `event`, which brought the order from status `before` to where it is."""
     follow_ups: list[tuple[str, dict[str, Any]]] = []
     timers: list[Timer] = []
     refunds: list[Transaction] = []
@@ -69,7 +69,7 @@ def react(order: Order, before: str, event: AnyEvent, context: Context) -> React
 
 
 def awaits(kind: str, status: str, confirmed: bool) -> bool:
-    """Whether a timer of this kind has anything left to do for an order of this status.
+    """True while a timer of this kind has anything left to do for an order of this status.
 
     What was once paid or ended never expires; an order that has to arrive again starts a timer anew when it does.
     """

@@ -30,6 +30,7 @@ _RETURN_UNKNOWN = parked(Reason.RETURN_UNKNOWN)
 def return_requested(
     order: Order, event: Event[ReturnRequested], context: Context, rejected: Container[str]
 ) -> Outcome:
+    """Open a return, once its items have arrived and no other return holds them."""
     data = event.data
     if order.goods().back(data.return_) is not None:
         return _REPEATED
@@ -70,7 +71,7 @@ def return_requested(
 
 
 def not_returnable(shares: list[tuple[OrderItem, int]]) -> tuple[Reason, OrderItem] | None:
-    """Why these items cannot be returned yet, and the first that cannot; or None."""
+    """The reason that these items cannot be returned yet, and the first that cannot; or None."""
     for item, quantity in shares:
         if quantity > item.delivered_quantity:
             return Reason.NOT_DELIVERED, item
@@ -97,6 +98,7 @@ def return_step(order: Order, event: Event[ReturnStep], context: Context, reject
 def return_completed(
     order: Order, event: Event[ReturnCompleted], context: Context, rejected: Container[str]
 ) -> Outcome:
+    """Complete a return that is being processed, with the amount that is stated, if any."""
     found = order.goods().back(event.data.return_)
     if found is None:
         return _RETURN_UNKNOWN

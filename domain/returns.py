@@ -62,7 +62,7 @@ class Return:
         return self.status in OPEN
 
     def holds_items(self) -> bool:
-        """Whether its items are taken from other returns."""
+        """Not rejected: its items are taken from other returns."""
         return self.status != S.REJECTED
 
 

@@ -1,4 +1,4 @@
-"""How much work an event is, before it is folded: one for each line of its order that it is about.
+"""The weight of an event, before it is folded: one for each line of its order that it is about.
 
 What a batch does grows with the lines that its events list, and one that lists none of a parcel's or a return's
 items is about all of them. So a batch is bounded by lines, not only by events.
@@ -24,7 +24,7 @@ _MOVED = 16  # lines that are moved in the time in which one is listed, and stor
 
 
 def weight(order: Order, event: AnyEvent) -> int:
-    """How many lines of its order an event lists, or what is as much work; at least one."""
+    """The number of lines of its order that an event lists, or what is as much work; at least one."""
     body = event.data
     if _lists_lines(body):
         listed = body.items
@@ -48,7 +48,7 @@ _MOVING = frozenset((FulfillmentPacked, FulfillmentDelivered))  # of a parcel th
 
 
 def is_large(order: Order) -> bool:
-    """Whether an order has so many parts that loading it alone holds up others."""
+    """True where an order has so many parts that loading it alone holds up others."""
     return sum(len(parcel.shares) for parcel in order.fulfillments) + sum(len(r.shares) for r in order.returns) > LARGE
 
 

@@ -56,7 +56,7 @@ Reason = Literal["change_of_mind", "defective", "wrong_delivery", "damaged", "ot
 
 
 class Body(BaseModel):
-    """What all bodies share: fields that a type does not know are kept in the journal, unread."""
+    """The base of all bodies: fields that a type does not know are kept in the journal, unread."""
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
 
@@ -107,22 +107,22 @@ class OrderCreated(Body):
     personal: Name | None = None
 
     def correlation_keys(self) -> set[str]:
-        """Its payments."""
+        """The keys of its payments."""
         return {payment_key(payment_id) for payment_id in self.paymentIds}
 
 
 class PaymentBody(Body):
-    """What is about one payment, by the provider's id of it."""
+    """The base of bodies about one payment, by the provider's id of it."""
 
     paymentId: Name
 
     def correlation_keys(self) -> set[str]:
-        """Its payment."""
+        """The key of its payment."""
         return {payment_key(self.paymentId)}
 
 
 class PaymentSucceeded(PaymentBody):
-    """Money was captured."""
+    """Money was captured for an order."""
 
     amount: Amount
     currency: Currency | None = None
@@ -191,7 +191,7 @@ class ParcelStep(Body):
     trackingNumber: Name | None = None
 
     def correlation_keys(self) -> set[str]:
-        """Its parcel, once both its carrier and its number are said."""
+        """The key of its parcel, once both its carrier and its number are said."""
         return {tracking_key(self.carrier, self.trackingNumber)} if self.carrier and self.trackingNumber else set()
 
 
@@ -208,7 +208,7 @@ class FulfillmentShipped(ParcelStep):
 
 
 class FulfillmentDelivered(ParcelStep):
-    """The parcel arrived."""
+    """The parcel has arrived."""
 
 
 class FulfillmentFailed(Body):
@@ -228,7 +228,7 @@ class TrackingUpdated(Body):
     location: Text | None = None
 
     def correlation_keys(self) -> set[str]:
-        """Its parcel."""
+        """The key of its parcel."""
         return {tracking_key(self.carrier, self.trackingNumber)}
 
 
@@ -342,7 +342,7 @@ AnyEvent = Event[Body]
 
 
 def is_a(event: AnyEvent, body: type[B]) -> TypeGuard[Event[B]]:
-    """Whether an event is of exactly this type. (`isinstance` on a pydantic class costs twice as much where it is not.)"""
+    """True where an event is of exactly this type. (`isinstance` on a pydantic class costs twice as much where it is not.)"""
     return type(event.data) is body
 
 
@@ -381,7 +381,7 @@ def tracking_key(carrier: str, number: str) -> str:
 
 
 def route_of(envelope_id: str, kind: str, subject: str | None, data: dict[str, Any]) -> str:
-    """What an event's shard follows from: the order's number, else its payment or parcel, else its id.
+    """The text that an event's shard follows from: the order's number, else its payment or parcel, else its id.
 
     Works on any body, also one that `decode` would refuse.
     """

@@ -1,4 +1,4 @@
-"""How facts are kept and reach the workers.
+"""The pipeline: facts are kept here, and reach the workers.
 
 entries         a journal row as it travels: the stream's encoding
 append          accept envelopes: journaled once, duplicates counted at the door

@@ -48,7 +48,7 @@ _COUNT_DUPLICATES = Statement(
 
 @dataclass(slots=True)
 class Appended:
-    """What became of a delivery of envelopes: the new entries in journal order, and the repeated ones."""
+    """The outcome of a delivery of envelopes: the new entries in journal order, and the repeated ones."""
 
     new: list[Entry] = field(default_factory=list)
     duplicates: list[Envelope] = field(default_factory=list)

@@ -50,7 +50,7 @@ NOTHING_LEFT = Deferral()
 
 @dataclass(slots=True)
 class BatchReport:
-    """What a batch came to: outcome → how many events, our own follow-ups included."""
+    """The sum of a batch: outcome → how many events, our own follow-ups included."""
 
     outcomes: dict[str, int] = field(default_factory=dict)
     known: int = 0  # entries that had a result already
@@ -190,7 +190,7 @@ def _alone(conn: Connection, entry: Entry, context: Context, shop: Shop, deferra
 
 
 def is_of_the_moment(error: Exception) -> bool:
-    """Whether trying again may help: a rival, a deadlock, a timeout, a lost connection; no value is at fault."""
+    """True where trying again may help: a rival, a deadlock, a timeout, a lost connection; no value is at fault."""
     if isinstance(error, Clash):
         return True
     state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
@@ -204,7 +204,7 @@ _ENDED = ("25P03", "25P04")
 
 
 def waited_too_long(error: Exception) -> bool:
-    """Whether a lock was waited for longer than the session or transaction may (its `lock_timeout`)."""
+    """True where a lock was waited for longer than the session or transaction may (its `lock_timeout`)."""
     return getattr(getattr(error, "orig", None), "sqlstate", None) == _LOCK_NOT_AVAILABLE
 
 

@@ -24,7 +24,7 @@ class Clash(Exception):
 
 @dataclass(slots=True)
 class Shop:
-    """What a batch needs to know besides its entries."""
+    """The facts about the shop that a batch needs besides its entries."""
 
     policy_id: int
     shards: int
@@ -42,7 +42,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Deferral:
-    """What a batch leaves to others, instead of waiting for it or doing it here and now."""
+    """The work that a batch leaves to others, instead of waiting for it or doing it here and now."""
 
     held_rows: bool = False  # entries and retries of orders whose rows somebody else holds; BatchReport names them
     above_lines: int | None = None  # once the events are about more lines: heavy ones, and what follows in their orders
@@ -51,7 +51,7 @@ class Deferral:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What is known of a batch before it begins; the same for each of its tries."""
+    """The facts and options of a batch before it begins; the same for each of its tries."""
 
     context: Context
     shop: Shop
@@ -63,7 +63,7 @@ class Terms:
 
 @dataclass(slots=True)
 class BatchMemory:
-    """What one try of a batch learns for the next: nothing of it is undone, as the transaction goes on."""
+    """The lessons of one try of a batch for the next: nothing of it is undone, as the transaction goes on."""
 
     poison: dict[tuple[str, str], str] = field(default_factory=dict)  # (source, id) → how our own code failed on it
     corrected: dict[int, Entry] = field(default_factory=dict)  # edited by an operator since they were published
@@ -84,7 +84,7 @@ class Unplaced(NamedTuple):
 
 
 class ParkedRow(NamedTuple):
-    """Where a parked event waits, as stored."""
+    """The place of a parked event, as stored: its order and its reason."""
 
     order_id: str | None
     reason: str

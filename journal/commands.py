@@ -189,7 +189,7 @@ def _is_a_rival(error: Exception) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request was answered: an HTTP status and a JSON body."""
+    """The answer to a request: an HTTP status and a JSON body."""
 
     status: int
     body: str

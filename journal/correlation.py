@@ -1,4 +1,4 @@
-"""Which order each event of a batch is about: what its entries say, and who has the keys that they name.
+"""The orders that the events of a batch are about: what its entries say, and who has the keys that they name.
 
 An event names its order's number, or only a payment or a parcel. Whoever names both claims the
 `correlations` row for its order, and whoever names only the key waits under the same row: so neither

@@ -1,4 +1,4 @@
-"""What answers a doorbell: batches of whatever shards have entries, each shard under its lock, until the slice ends.
+"""The answer to a doorbell: batches of whatever shards have entries, each shard under its lock, until the slice ends.
 
 1. delete the doorbell's key: a ring from here on rings again; read the shard, and where it has more than a few
    entries, or none, look how many each shard has

@@ -45,7 +45,7 @@ def shard_of(route: str, shards: int) -> int:
 
 
 def encode(entry: Entry) -> bytes:
-    """What of an entry travels through a stream: number and size, and all the rest unless it is large."""
+    """The part of an entry that travels through a stream: number and size, and all the rest unless it is large."""
     if entry.size <= INLINE_BYTES:
         e = entry
         event = orjson.dumps(

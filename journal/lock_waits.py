@@ -61,13 +61,13 @@ _OF_WAITING = Statement("""
 
 
 def holders(conn: Connection, ids: Collection[str]) -> list[Holder]:
-    """Who holds the rows of the orders `ids` now; none of those that nobody holds."""
+    """The sessions that hold the rows of the orders `ids` now; none of those that nobody holds."""
     rows = _HOLDERS.run(conn, {"ids": array(sorted(ids), "uuid")}) if ids else []
     return [Holder(*row) for row in rows]
 
 
 def holders_of_waiting(conn: Connection, older_s: float) -> list[Holder]:
-    """Who holds rows that undecided events, accepted more than `older_s` seconds ago, wait for."""
+    """The sessions that hold rows which undecided events, accepted more than `older_s` seconds ago, wait for."""
     found = [str(row[0]) for row in _OF_WAITING.run(conn, {"older_s": older_s})]
     return holders(conn, found)
 
@@ -80,7 +80,7 @@ class _Wait:
 
 @dataclass(slots=True)
 class LockWaits:
-    """What one drain has left, by the number of the order, or of the event where it names no order."""
+    """The events that one drain has left, by the number of the order, or of the event where it names no order."""
 
     _waits: dict[str | int, _Wait] = field(default_factory=dict)
 

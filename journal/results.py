@@ -1,4 +1,4 @@
-"""What a batch writes besides the orders: rows of eight tables, which travel with the orders' in one statement."""
+"""The rows that a batch writes besides the orders: rows of eight tables, which travel with the orders' in one statement."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def trackers(writes: Writes, folds: Iterable[Fold], tracked: frozenset[str], now
 
 @dataclass(slots=True)
 class ResultRow:
-    """What became of one event in this batch."""
+    """The result of one event in this batch, as a row."""
 
     seq: int
     order_id: str | None

@@ -68,7 +68,7 @@ class Difference:
 
 @dataclass(slots=True)
 class Report:
-    """How many orders, and how many of their events, were folded anew, and what differs."""
+    """The counts of orders and events that were folded anew, and what differs."""
 
     orders: int = 0
     events: int = 0
@@ -79,7 +79,7 @@ class Report:
         return {"orders": self.orders, "events": self.events}
 
     def as_document(self) -> dict[str, Any]:
-        """JSON."""
+        """JSON, with all differences."""
         return {
             **self.as_counts(),
             "differences": [difference.as_document() for difference in self.differences],
@@ -118,7 +118,7 @@ def verify(engine: Engine, order_number: str | None = None, progress: Progress |
 def differences(
     engine: Engine, report: Report, order_number: str | None = None, progress: Progress | None = None
 ) -> Iterator[Difference]:
-    """What `verify` reports, as it is found; `report` counts the orders and events. Never more in memory than a chunk."""
+    """The differences that `verify` reports, as they are found; `report` counts the orders and events. Never more in memory than a chunk."""
     with engine.connect() as conn:
         conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with conn.begin():
