@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 from cli.bootstrap import open_shop
 from cli.options import Data, Json, Problem, err, out, print_json, stream_json
 from cli.render import in_utc, print_account, print_list, print_order
-from domain.ids import shown
+from domain.ids import format_id
 from domain.order import AFTER_DELIVERY, Status
 from journal.totals import account as take_account
 from journal.verify import Report, as_known_at, differences
@@ -239,7 +239,7 @@ def _refunds(conn: Connection, number: str) -> list[dict[str, Any]]:
     """What goes back, or went, for each transaction: effects in the words of the outside."""
     return [
         {
-            "id": shown("effects", row.id),
+            "id": format_id("effects", row.id),
             "paymentId": row.payment_id,
             "state": row.state,
             "target": row.target,

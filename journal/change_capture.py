@@ -105,26 +105,26 @@ def record(conn: Connection, folds: Sequence[Fold], subscribed: Collection[str],
 
 def _changed(order: Order, subscribed: Collection[str]) -> Iterator[_Change]:
     """What of one order is to be told, the order first."""
-    if order.held or order.status == Status.NEW:
+    if order.effects_suppressed or order.status == Status.NEW:
         return
-    appears = order.mark in (NEW, FILLED)
-    if "orders" in subscribed and (appears or order.mark == DIRTY):
+    appears = order.change_state in (NEW, FILLED)
+    if "orders" in subscribed and (appears or order.change_state == DIRTY):
         yield _Change("orders", CREATE if appears else UPDATE, order, order)
     holds_others = _holds_others(order)
     for collection, attribute in _PARTS:
         if collection in subscribed:
             for part in getattr(order, attribute):
-                if appears or part.mark == NEW:
+                if appears or part.change_state == NEW:
                     yield _Change(collection, CREATE, order, part)
-                elif part.mark == DIRTY or part.id in holds_others:
+                elif part.change_state == DIRTY or part.id in holds_others:
                     yield _Change(collection, UPDATE, order, part)
 
 
 def _holds_others(order: Order) -> set[str]:
     """Fulfillments and returns whose documents name other items than before."""
-    found = {share.fulfillment_id for share in order.fulfillment_items if share.mark == NEW}
-    found |= {share.return_id for share in order.return_items if share.mark == NEW}
-    for part in order.gone:
+    found = {share.fulfillment_id for share in order.fulfillment_items if share.change_state == NEW}
+    found |= {share.return_id for share in order.return_items if share.change_state == NEW}
+    for part in order.deleted:
         if isinstance(part, FulfillmentItem):
             found.add(part.fulfillment_id)
         elif isinstance(part, ReturnItem):

@@ -102,7 +102,7 @@ if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[
 
 @dataclass(slots=True)
 class Look:
-    """What waits, at one moment."""
+    """The waiting entries of all shards, at one moment."""
 
     lengths: list[int]  # entries in each shard's stream
     behind: dict[int, int]  # shards that have more in the journal, above this number
@@ -228,7 +228,7 @@ class Streams:
         return self._read(pipe, [shard], count)
 
     def look(self) -> Look:
-        """What waits in the streams, and which shards have more in the journal."""
+        """The waiting entries of the streams, and which shards have more in the journal."""
         return _looked(self._look(keys=self._all))
 
     def read(self, shards: Sequence[int], count: int) -> Waiting:
@@ -272,7 +272,7 @@ class Streams:
         }
 
     def fall_behind(self, shard: int, after: int) -> None:
-        """What the shard has above the number `after` is read in the journal, if not from further back anyway."""
+        """From here on, the shard is read in the journal above the number `after`, if not from further back anyway."""
         self._fall(keys=[BEHIND], args=[shard, after])
 
     def caught_up(self, shard: int, was: int) -> None:
@@ -286,7 +286,7 @@ def _looked(answer: Any) -> Look:
 
 
 def bells_for(entries: int) -> int:
-    """How many rings so many entries are worth."""
+    """The number of rings that so many entries are worth."""
     return -(-entries // RING_FOR)
 
 

@@ -24,7 +24,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, text
 
-from domain.ids import bare, fresh, shown
+from domain.ids import format_id, fresh, uuid_of
 from domain.outcome import REASONS
 from events.catalogue import PERSONAL_FIELDS, decode
 from events.envelope import Envelope
@@ -111,7 +111,7 @@ class Letter:
     @property
     def name(self) -> str:
         """What a person calls it, and a reference that every operation takes."""
-        return f"{self.source}/{self.event_id}" if self.effect_id is None else shown("effects", self.effect_id)
+        return f"{self.source}/{self.event_id}" if self.effect_id is None else format_id("effects", self.effect_id)
 
     @property
     def text(self) -> str:
@@ -230,7 +230,7 @@ def find(conn: Connection, refs: Sequence[str]) -> list[Letter]:
     wanted = list(dict.fromkeys(refs))
     if not wanted:
         return []
-    named = conn.execute(_BY_NAME, columns(("ref", "uuid"), ("text", "uuid"), [(ref, bare(ref)) for ref in wanted]))
+    named = conn.execute(_BY_NAME, columns(("ref", "uuid"), ("text", "uuid"), [(ref, uuid_of(ref)) for ref in wanted]))
     matches: dict[str, list[str]] = {}
     for row in named:
         matches.setdefault(row.ref, []).append(row.id)

@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Any
 
-from domain.ids import bare
+from domain.ids import uuid_of
 from queries.errors import wrong
 from queries.fields import Kind
 
@@ -89,7 +89,7 @@ def _time(told: Any, field: str) -> datetime:
 
 
 def _id(told: Any, field: str) -> str | Nothing:
-    found = bare(told) if isinstance(told, str) else None
+    found = uuid_of(told) if isinstance(told, str) else None
     return NOTHING if found is None else found
 
 

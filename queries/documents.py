@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
-from domain.ids import shown
+from domain.ids import format_id
 from domain.order import Order
 from queries.fields import STAMPS, Collection, Field, Kind
 from queries.schema import COLLECTIONS, ORDERS
@@ -57,7 +57,7 @@ def part_maker(of: Collection) -> PartMaker:
     names: dict[str, Any] = {}
     for number, (name, other, parts, key) in enumerate(_parts(of)):
         names |= {f"parts_{number}": parts, f"key_{number}": key}
-        ids = f"[shown({other!r}, each.id) for each in sorted(parts_{number}(it), key=key_{number})]"
+        ids = f"[format_id({other!r}, each.id) for each in sorted(parts_{number}(it), key=key_{number})]"
         joins.append(f"{name!r}: join({ids}),")
     made: PartMaker = _generated(of, "it, stamps, personal", joins, names)
     return made
@@ -70,7 +70,7 @@ def _generated(of: Collection, arguments: str, joins: Sequence[str], names: Mapp
     at = shown_fields.index("createdAt")
     body = "\n        ".join([*lines[:at], *joins, *lines[at:]])
     source = f"def make({arguments}):\n    return {{\n        {body}\n    }}\n"
-    namespace: dict[str, Any] = {"shown": shown, "join": join, **names}
+    namespace: dict[str, Any] = {"format_id": format_id, "join": join, **names}
     exec(compile(source, f"<documents of {of.name}>", "exec"), namespace)  # noqa: S102  made of our own table
     return namespace["make"]
 
@@ -83,7 +83,7 @@ def _value(of: Collection, field: Field) -> str:
         return f"stamps.{field.column}"
     value = f"it.{field.column}"
     if field.kind is Kind.ID:
-        id = f"shown({field.to or of.name!r}, {value})"
+        id = f"format_id({field.to or of.name!r}, {value})"
         return f"{id} if {value} is not None else None" if field.nullable(of.table) else id
     if field.kind is Kind.NAMES:
         return f"list({value})"

@@ -6,7 +6,7 @@ from itertools import takewhile
 
 from sqlalchemy import Connection, text
 
-from domain.ids import bare
+from domain.ids import uuid_of
 from domain.order import Status
 
 _NUMBER = text(
@@ -23,7 +23,7 @@ _BESIDE = text(
 
 def number_of(conn: Connection, name: str) -> str | None:
     """The number of the order of that name, a number or an id (`ord_…`), hidden orders too; or None."""
-    return conn.execute(_NUMBER, {"name": name, "id": bare(name)}).scalars().first()
+    return conn.execute(_NUMBER, {"name": name, "id": uuid_of(name)}).scalars().first()
 
 
 def alike(conn: Connection, name: str, most: int = 5) -> list[str]:

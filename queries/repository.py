@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
-from domain.ids import shown
+from domain.ids import format_id
 from queries import sql
 from queries.coercion import NOTHING, single
 from queries.compiler import condition, ordering
@@ -205,7 +205,9 @@ class _Documents:
         told = {"owners": list(owners), "first": first, "last": first + asked.limit, "customer": self.customer}
         rows = self.conn.execute(sql.joined(each, asked, self.customer, whole), told).all()
         page = [row for row in rows if row.n > first]
-        docs = self.of(of, page, max(depth - 1, 0), inside=True) if whole else [shown(of.name, row.id) for row in page]
+        docs = (
+            self.of(of, page, max(depth - 1, 0), inside=True) if whole else [format_id(of.name, row.id) for row in page]
+        )
         held: dict[str, list[Any]] = {owner: [] for owner in owners}
         for row, doc in zip(page, docs, strict=True):
             held[row.owner].append(doc)
@@ -234,7 +236,7 @@ def _first_ids(each: Join, rows: Sequence[Any]) -> dict[str, Document]:
     found = {}
     for row in rows:
         ids = getattr(row, each.held)
-        docs = [shown(each.collection, id) for id in ids[: FIRST.limit]]
+        docs = [format_id(each.collection, id) for id in ids[: FIRST.limit]]
         found[row.id] = join(docs, has_next=len(ids) > FIRST.limit)
     return found
 

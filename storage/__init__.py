@@ -1,4 +1,4 @@
-"""How state is kept: PostgreSQL through SQLAlchemy Core, set-wise.
+"""State in the database: PostgreSQL through SQLAlchemy Core, set-wise.
 
 tables      every table, with the constraints that the database can hold
 settings    the environment, read once, checked, frozen

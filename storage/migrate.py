@@ -26,7 +26,7 @@ POLL_S = 0.05
 
 
 class StorageError(Exception):
-    """What is stored, and how, is not as this version needs it."""
+    """The database is not as this version needs it; the message says why."""
 
     code = "storage"
 

@@ -23,7 +23,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from domain.ids import shown
+from domain.ids import format_id
 from storage.pg_arrays import array, columns, unnest
 
 LEASE = timedelta(seconds=20)  # twice what an attempt may take
@@ -57,7 +57,7 @@ class Claim:
     @property
     def webhook_id(self) -> str:
         """The same at every attempt."""
-        return shown("deliveries", self.id)
+        return format_id("deliveries", self.id)
 
 
 @dataclass(frozen=True, slots=True)

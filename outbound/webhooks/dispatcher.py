@@ -21,7 +21,7 @@ from uuid import uuid4
 import orjson
 from sqlalchemy import Connection, Engine
 
-from domain.ids import shown
+from domain.ids import format_id
 from outbound import backoff
 from outbound.leases import Claimed, Round
 from outbound.webhooks import deliveries, subscriptions
@@ -142,7 +142,7 @@ class _Dispatcher:
         if late:
             log.warning("%d webhooks are without an end after their lease", len(late))
         for name, notice in disabled:
-            log.warning("webhooks to %s are disabled: %s", shown("subscriptions", name), notice)
+            log.warning("webhooks to %s are disabled: %s", format_id("subscriptions", name), notice)
 
     def _rooms(self, free: int) -> dict[str, int]:
         """How many of `free` each subscription that may have more can send; by chance, where there is not room for all."""

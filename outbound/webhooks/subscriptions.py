@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 import orjson
 from sqlalchemy import Connection, text
 
-from domain.ids import bare, fresh, shown
+from domain.ids import WrongKind, format_id, fresh, parse_id
 from journal.change_capture import COLLECTIONS, OPERATIONS
 from outbound.webhooks import deliveries
 from outbound.webhooks.deliveries import DEAD, DUE, GONE, Result
@@ -86,7 +86,10 @@ def listed(conn: Connection) -> list[Subscription]:
 
 def find(conn: Connection, name: str) -> Subscription:
     """The one of that id (`sub_…`). Errors: SubscriptionError."""
-    row = conn.execute(_ONE, {"id": bare(name)}).mappings().one_or_none()
+    try:
+        row = conn.execute(_ONE, {"id": parse_id("subscriptions", name)}).mappings().one_or_none()
+    except WrongKind as error:
+        raise SubscriptionError(f"{error}; `orders webhooks list` shows them all") from None
     if row is None:
         raise SubscriptionError(f"there is no subscription {name}; `orders webhooks list` shows them all")
     return Subscription(**row)
@@ -119,8 +122,8 @@ def rotate(conn: Connection, name: str, actor: str) -> str:
     kept = secrets_of(conn, found)
     if len(kept) > 1:
         raise SubscriptionError(
-            f"{shown('subscriptions', found.id)} rotates already: give its receiver the new secret, then "
-            f"`orders webhooks rotate {shown('subscriptions', found.id)} --finish`"
+            f"{format_id('subscriptions', found.id)} rotates already: give its receiver the new secret, then "
+            f"`orders webhooks rotate {format_id('subscriptions', found.id)} --finish`"
         )
     secret = _secret()
     conn.execute(_KEEP_SECRETS, {"id": found.id, "secrets": array([secret, *kept], "text")})
@@ -187,7 +190,7 @@ def _secret() -> str:
 
 
 def _audit(conn: Connection, actor: str, action: str, subscription_id: str, detail: object = None) -> None:
-    target = shown("subscriptions", subscription_id)
+    target = format_id("subscriptions", subscription_id)
     told = orjson.dumps(detail or {}).decode()
     conn.execute(_AUDIT, {"actor": actor, "action": action, "target": target, "detail": told})
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event
 
-from domain.ids import bare as bare_or_none
+from domain.ids import uuid_of as uuid_or_none
 from queries import documents
 from queries.errors import QueryError
 from queries.parser import Query, parse
@@ -19,9 +19,9 @@ from tests.integration.api.query.world import POINTS, TABLES
 STAMPS = ("createdAt", "updatedAt")
 
 
-def bare(id: str) -> str:
+def uuid_of(id: str) -> str:
     """The UUID of an id of ours."""
-    found = bare_or_none(id)
+    found = uuid_or_none(id)
     assert found is not None
     return found
 
@@ -109,7 +109,7 @@ def test_sorting(conn, world):
 
 def test_one_by_id_in_every_form_and_by_number(conn, world):
     for order in world.visible("orders")[:3]:
-        for id in (order["id"], bare(order["id"]), order["id"].removeprefix("ord_")):
+        for id in (order["id"], uuid_of(order["id"]), order["id"].removeprefix("ord_")):
             found = find_by_id(conn, "orders", id, Query(joined=False))
             assert found == order
         assert find_order(conn, order["orderNumber"], Query(joined=False)) == order
@@ -174,7 +174,7 @@ def test_joins_hold_documents_at_depth_1_with_their_own(conn, world):
 
 
 def test_an_order_reads_the_same_from_rows_and_from_objects(conn, world):
-    ids = [bare(order["id"]) for order in world.visible("orders")]
+    ids = [uuid_of(order["id"]) for order in world.visible("orders")]
     folded = peek(conn, ids)
     for id in ids:
         row = without_stamps(document(conn, "orders", id, depth=1))
@@ -309,5 +309,5 @@ def test_statements_do_not_grow_with_the_page(conn, collection, query, most):
 def test_one_order_with_all_that_hangs_on_it_costs_seven(conn, world):
     order = next(doc for doc in world.visible("orders") if of(world, "returns", "order", doc["id"]))
     with counted(conn) as statements:
-        document(conn, "orders", bare(order["id"]), depth=1)
+        document(conn, "orders", uuid_of(order["id"]), depth=1)
     assert len(statements) == 7
