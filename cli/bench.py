@@ -11,9 +11,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from cli.options import Json, Problem, err, out, print_json, stop_at_sigterm
+from cli.terminal import safe
 
 if TYPE_CHECKING:  # imported late: no other command needs the bench
     from bench.run import Say
@@ -89,7 +89,7 @@ def bench(
     began = monotonic()
 
     def say(what: str) -> None:
-        err.print(f"[dim]{monotonic() - began:6.1f} s[/]  {escape(what)}")
+        err.print(f"[dim]{monotonic() - began:6.1f} s[/]  {safe(what)}")
 
     if what is What.SCALE:
         measure, printed = _scale(quick, rounds), summaries.scale

@@ -23,6 +23,7 @@ from pydantic import (
     ValidationError,
 )
 
+from events.errors import OrdersError
 from events.money import MoneyError, exponent
 
 
@@ -282,16 +283,32 @@ WITHOUT_SUBJECT = {
 PERSONAL_FIELDS = ("customerSnapshot", "shippingAddress", "notes", "note")
 
 
-class UnknownType(ValueError):
+class BodyError(OrdersError, ValueError):
+    """A kept event that cannot be applied as it stands."""
+
+    code = "event_unreadable"
+    remedy = "See `orders dlq list`: mend the event there, then replay it."
+
+
+class UnknownType(BodyError):
     """No such event in the catalogue: kept, and ignored."""
 
+    code = "event_type_unknown"
+    remedy = "Nothing, where the sender means others with it; else correct the type, and send it under a new id."
 
-class UnknownVersion(ValueError):
-    """A version newer than this catalogue; upgrade, then replay."""
+
+class UnknownVersion(BodyError):
+    """The event has a version that this catalogue does not know."""
+
+    code = "event_version_unknown"
+    remedy = "Upgrade to the release that knows the version, then `orders dlq replay`."
 
 
-class Malformed(ValueError):
+class Malformed(BodyError):
     """The body does not fit its type; the message names each field at fault."""
+
+    code = "event_malformed"
+    remedy = "Correct the fields with `orders dlq edit`, then `orders dlq replay`."
 
 
 @dataclass(slots=True)

@@ -16,6 +16,8 @@ from typing import Any
 
 import orjson
 
+from events.errors import OrdersError
+
 MAX_BODY_BYTES = 1_048_576
 OWN_SOURCE = "order-lifecycle"  # of follow-up events; ours with a suffix are other events that we make
 MAX_YEAR = 9000  # so that a period can be added to any time
@@ -25,8 +27,12 @@ SCHEMA_ROOT = "https://orders.example/events"  # `dataschema` ends in /TYPE/VERS
 _VERSION = re.compile(r"/([0-9]{1,6})$")
 
 
-class EnvelopeError(ValueError):
-    """What came is no event that can be kept: the field at fault, and what to do about it."""
+class EnvelopeError(OrdersError, ValueError):
+    """What came is no event that can be kept; the message names the field at fault."""
+
+    code = "event_refused"
+    remedy = "Correct the field that the message names, and send the event again."
+    status = 400
 
     def __init__(self, field_name: str, message: str) -> None:
         super().__init__(f"{field_name}: {message}")

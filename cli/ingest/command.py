@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 from psycopg.errors import DeadlockDetected
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy.exc import OperationalError
 
@@ -23,6 +22,7 @@ from cli.ingest.line_reader import BadLine
 from cli.options import Data, Json, Problem, err, out, print_json
 from cli.patience import Left, Patience, begun
 from cli.processes import Processes, start_workers
+from cli.terminal import safe
 from events.envelope import Envelope
 from journal.append import Appended, append
 from journal.totals import account
@@ -139,7 +139,7 @@ def _good(source: Iterator[Envelope | BadLine], bad: list[BadLine]) -> Iterator[
             if isinstance(each, BadLine):
                 bad.append(each)
                 if len(bad) <= SHOWN:
-                    err.print(f"[yellow]{each.file}:{each.number}:[/] {each.reason}", soft_wrap=True)
+                    err.print(f"[yellow]{safe(each.file)}:{each.number}:[/] {safe(each.reason)}", soft_wrap=True)
             else:
                 yield each
     except olist.OlistError as error:
@@ -187,7 +187,7 @@ def _tell(document: dict[str, Any], bad: list[BadLine], left: Left | None) -> No
     if left is not None and not left.undecided:
         out.print(f"every event has its result after {document['seconds']:.1f} s; see `orders account`")
     for reason in left.reasons() if left is not None else ():
-        out.print("[yellow]left:[/] " + escape(reason), soft_wrap=True)
+        out.print("[yellow]left:[/] " + safe(reason), soft_wrap=True)
     if left is None and document["new"]:
         out.print("workers apply them as they come; `orders account` tells how far they are")
     if bad:
