@@ -15,11 +15,12 @@ import typer.core
 import typer.main
 
 from cli.options import Problem, err
-from cli.terminal import safe
+from cli.terminal import bounded, safe
 from events.errors import OrdersError
 
 CTRL_C = 130  # 128 and SIGINT, as shells have it
 LONGEST = 2_000  # characters of a message; it may quote what was typed
+SHOWN = 200  # of them, of one value
 NOT_ALLOWED = "42501"  # PostgreSQL's insufficient_privilege
 # Of typer's errors only BadParameter is public, and whose module the others are in depends on its version.
 _WRONG_USE: type[Exception] = typer.BadParameter.__mro__[2]
@@ -202,9 +203,18 @@ def _fail_use(error: Exception) -> NoReturn:
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()  # type: ignore[attr-defined]  # the help itself
         sys.exit(2)
+    says = error.format_message().replace("Value error, ", "").rstrip(".")  # type: ignore[attr-defined]
+    given = _given(error)
+    if given and given not in says:
+        says = f"{says}, not {bounded(given, SHOWN)}"
     context = getattr(error, "ctx", None)
-    hint = f"; see `{context.command_path} --help`" if context is not None else ""
-    _fail(f"{error.format_message().rstrip('.')}{hint}", 2)  # type: ignore[attr-defined]
+    _fail(f"{says}; see `{context.command_path} --help`" if context is not None else says, 2)
+
+
+def _given(error: Exception) -> str:
+    """The value that typer refuses, where pydantic told it so: its message says only what would do."""
+    faults = getattr(error.__cause__, "errors", None)
+    return str(faults()[0]["input"]) if faults is not None else ""
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -83,6 +83,11 @@ class Known(CommandError):
     remedy = "Look whether the request was done then; for a new one use a new key."
     status = 409
 
+    def __init__(self) -> None:
+        super().__init__(
+            "Idempotency-Key: this key was used more than a day ago, and its answer is no longer kept; use a new key"
+        )
+
 
 class KeyReused(CommandError):
     """The idempotency key answered another request."""
@@ -90,6 +95,9 @@ class KeyReused(CommandError):
     code = "idempotency_key_reused"
     remedy = "Use a new key for each request."
     status = 422
+
+    def __init__(self) -> None:
+        super().__init__("Idempotency-Key: this key came with another request before; use a new key for each request")
 
 
 class Unfit(CommandError):
@@ -159,7 +167,7 @@ class Request:
         ]
         appended = append(self.conn, envelopes, self.shop.shards)
         if appended.duplicates:
-            raise Known(appended.duplicates[0].id)
+            raise Known
         locked, self._locked = self._locked, {}
         defer = None if to_the_end else self.deferred
         report = settle(self.conn, appended.new, self.context, self.shop, locked=locked, defer=defer)
@@ -230,7 +238,7 @@ def claim(conn: Connection, key_id: str, name: str, digest: bytes) -> Answer | N
         return None
     known, status, body = conn.execute(_KEPT, row).one()
     if bytes(known) != digest:
-        raise KeyReused(name)
+        raise KeyReused
     return Answer(status, body)
 
 

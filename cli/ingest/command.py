@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +23,7 @@ from cli.patience import Left, Patience, begun
 from cli.processes import Processes, start_workers
 from cli.terminal import safe
 from events.envelope import Envelope
+from events.errors import OrdersError
 from journal.append import Appended, append
 from journal.totals import account
 from workers.resources import Parts
@@ -134,16 +134,13 @@ def _read(path: str, form: str | None) -> Iterator[Envelope | BadLine]:
 
 
 def _good(source: Iterator[Envelope | BadLine], bad: list[BadLine]) -> Iterator[Envelope]:
-    try:
-        for each in source:
-            if isinstance(each, BadLine):
-                bad.append(each)
-                if len(bad) <= SHOWN:
-                    err.print(f"[yellow]{safe(each.file)}:{each.number}:[/] {safe(each.reason)}", soft_wrap=True)
-            else:
-                yield each
-    except olist.OlistError as error:
-        raise Problem(str(error)) from error
+    for each in source:
+        if isinstance(each, BadLine):
+            bad.append(each)
+            if len(bad) <= SHOWN:
+                err.print(f"[yellow]{safe(each.file)}:{each.number}:[/] {safe(each.reason)}", soft_wrap=True)
+        else:
+            yield each
 
 
 def _bar() -> Progress:
@@ -153,10 +150,9 @@ def _bar() -> Progress:
 
 def _append_all(opened: Parts, events: Iterable[Envelope], total: int | None, *, held: bool) -> dict[str, int]:
     counts = {"accepted": 0, "new": 0, "duplicates": 0, "body_differs": 0}
-    source = iter(events)
     with _bar() as bar:
         task = bar.add_task("journaling", total=total)
-        while chunk := list(islice(source, CHUNK)):
+        for chunk in _chunks(events):
             done = _append(opened, chunk, held)
             opened.streams.publish(done.new)
             counts["accepted"] += len(chunk)
@@ -165,6 +161,23 @@ def _append_all(opened: Parts, events: Iterable[Envelope], total: int | None, *,
             counts["body_differs"] += len(done.body_differs)
             bar.advance(task, len(chunk))
     return counts
+
+
+def _chunks(events: Iterable[Envelope]) -> Iterator[list[Envelope]]:
+    """So many at a time; where the source ends in an error, what was read before it comes all the same."""
+    chunk: list[Envelope] = []
+    try:
+        for each in events:
+            chunk.append(each)
+            if len(chunk) == CHUNK:
+                yield chunk
+                chunk = []
+    except (OrdersError, OSError):
+        if chunk:
+            yield chunk
+        raise
+    if chunk:
+        yield chunk
 
 
 def _append(opened: Parts, chunk: list[Envelope], held: bool) -> Appended:
