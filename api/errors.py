@@ -54,6 +54,7 @@ class ApiError(OrdersError):
 
     code = "request_refused"
     remedy = "Do as the message says; `name` is one of those below."
+    status: int
 
     def __init__(
         self,

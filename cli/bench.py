@@ -83,7 +83,7 @@ def bench(
     _refuse_idle(what, orders=orders, samples=samples, batch=batch, markdown=markdown or None, profile=profile)
     from bench import report, summaries
     from bench import run as running
-    from bench.servers import BenchError, opened
+    from bench.servers import opened
 
     stop_at_sigterm()
     began = monotonic()
@@ -97,12 +97,9 @@ def bench(
         measure, printed = _api(quick, rounds, orders), summaries.api
     else:
         measure, printed = _drain(quick, rounds, orders, samples, batch, profile), report.printed
-    try:
-        say("starting servers")
-        with opened() as servers:
-            found = measure(servers, running.machine(servers), say)
-    except BenchError as error:
-        raise Problem(str(error)) from error
+    say("starting servers")
+    with opened() as servers:
+        found = measure(servers, running.machine(servers), say)
     found["seconds"] = round(monotonic() - began, 1)
     if json:
         print_json(found)

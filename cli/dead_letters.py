@@ -36,7 +36,7 @@ from cli.render import put, table, time_of
 from cli.terminal import safe
 from domain.ids import bare, shown
 from operations import dead_letters
-from operations.dead_letters import DeadLetterError, LetterUnknown, NameAmbiguous
+from operations.dead_letters import LetterUnknown, NameAmbiguous
 from outbound import payment_lookups, refunds
 from storage.clock import clock
 from workers.resources import Parts
@@ -298,13 +298,9 @@ def replay_where(
 
 @contextmanager
 def _letters(data: Path | None) -> Iterator[tuple[Parts, Connection]]:
-    """An open shop and a connection to look with; what the dead letters refuse is a Problem."""
-    with open_shop(data) as (opened, _):
-        try:
-            with opened.engine.connect() as conn:
-                yield opened, conn
-        except DeadLetterError as error:
-            raise Problem(str(error)) from error
+    """An open shop and a connection to look with."""
+    with open_shop(data) as (opened, _), opened.engine.connect() as conn:
+        yield opened, conn
 
 
 _AGO = re.compile(r"([0-9]+)\s*(s|m|h|d)")

@@ -22,13 +22,13 @@ programs and runbooks may rely on them, never on the sentence.
 
 ## Codes
 
-Over HTTP the code is the `name` of the error, where a status is given. `orders` prints the sentence on stderr and ends
-with 1 (it found a problem) or 2 (wrong use), with 130 after Ctrl-C.
+`orders` prints the sentence and the code on stderr, and ends with 1 (it found a problem) or 2 (wrong use); after Ctrl-C with 130.
+HTTP is the status of an answer that tells it; its `name` is one of the names below, or else the code.
 """
 NAMED = """\
 ## Names over HTTP
 
-What `{"errors": [{"message", "name"?, "data"?}]}` may have as its `name` besides the codes above. Without a name the status says all.
+What `{"errors": [{"message", "name"?, "data"?}]}` may have as its `name`. Without a name the status says all.
 """
 
 

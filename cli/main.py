@@ -160,7 +160,7 @@ def _check_arguments(arguments: Sequence[str]) -> None:
 def _explain(error: Exception) -> tuple[str, int] | None:
     """(what to say, exit code) of an error that a person can mend, else None; its libraries are imported late."""
     if isinstance(error, OrdersError):
-        return str(error), error.exit_code
+        return str(error) if isinstance(error, Problem) else f"{error} ({error.code})", error.exit_code
     if isinstance(error, OSError):
         return _of_the_system(error), 1
 

@@ -69,7 +69,8 @@ def add(
             try:
                 found, secret = subscriptions.add(conn, url, *what, actor(), now)
             except SubscriptionError as error:
-                raise Problem(str(error), 2) from error
+                error.exit_code = 2
+                raise
     if json:
         print_json({**_as_document(found), "secret": secret})
         return
@@ -294,10 +295,7 @@ _COLORS = {"due": "cyan", "done": "green", "dead": "red"}
 @contextmanager
 def _opened(data: Path | None) -> Iterator[Parts]:
     with open_shop(data) as (opened, _):
-        try:
-            yield opened
-        except SubscriptionError as error:
-            raise Problem(str(error)) from error
+        yield opened
 
 
 def _sender(opened: Parts) -> Sender:
