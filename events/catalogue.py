@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
 )
 
 from events.errors import OrdersError
@@ -53,9 +54,20 @@ _WEB = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\x00-\x20\x7f-\x9f\u2028-\u202e\u2066-\u2069
 Name = Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_CONTROL)]
 Url = Annotated[str, Field(max_length=2000, pattern=_WEB)]  # somebody clicks on it: never javascript:
 Text = Annotated[str, Field(max_length=10_000, pattern=_NO_NUL)]
+# What a sender writes; what is taken besides are numbers that any JSON reader takes, such as 1e3.
+AMOUNT_SCHEMA: dict[str, Any] = {
+    "description": "Money in major units; a text keeps every digit.",
+    "anyOf": [
+        {"type": "string", "pattern": r"^[0-9]{1,14}(\.[0-9]{1,4})?$"},
+        {"type": "number", "minimum": 0, "exclusiveMaximum": 10**14},
+    ],
+}
+CURRENCY_SCHEMA: dict[str, Any] = {"type": "string", "pattern": "^[A-Z]{3}$"}
 # Constraints first: after a validator they would be checked by Python, one by one.
-Amount = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=4), BeforeValidator(_a_number)]
-Currency = Annotated[str, AfterValidator(_currency)]
+Amount = Annotated[
+    Decimal, Field(ge=0, max_digits=18, decimal_places=4), BeforeValidator(_a_number), WithJsonSchema(AMOUNT_SCHEMA)
+]
+Currency = Annotated[str, AfterValidator(_currency), WithJsonSchema(CURRENCY_SCHEMA)]
 Quantity = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_a_number)]
 TrackingStatus = Literal[
     "pending", "picked_up", "in_transit", "out_for_delivery", "ready_for_pickup",

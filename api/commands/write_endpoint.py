@@ -109,6 +109,7 @@ IdempotencyKey = Annotated[
         alias=KEY,
         description="Names this request: sent again with the same body it is answered again for 24 h, and done once.",
         examples=["4be5b7f3-5d5c-4f0e-9d0e-2a6b4ac9b3a1"],
+        json_schema_extra={"minLength": 1, "maxLength": KEY_LENGTH, "pattern": "^[!-~]+$"},  # checked in `_write`
     ),
 ]
 _DEPTH = f"0: relationships in the answer are ids. 1: documents. Above {MOST_DEPTH} is answered as {MOST_DEPTH}."

@@ -10,7 +10,18 @@ import pytest
 
 from cli import main
 
-OURS = {"events.envelope", "events.catalogue", "domain", "storage", "journal", "adapters", "embedded", "workers", "api", "bench"}
+OURS = {
+    "events.envelope",
+    "events.catalogue",
+    "domain",
+    "storage",
+    "journal",
+    "adapters",
+    "embedded",
+    "workers",
+    "api",
+    "bench",
+}
 HEAVY = {"sqlalchemy", "celery", "redis", "pydantic", "psycopg", "fastapi", "alembic", "httpx"}
 
 
