@@ -25,7 +25,7 @@ MAX_YEAR = 9000  # so that a period can be added to any time
 MAX_NAME = 255  # characters of id, source, type and subject
 SCHEMA_ROOT = "https://orders.example/events"  # `dataschema` ends in /TYPE/VERSION
 
-_VERSION = re.compile(r"/([0-9]{1,6})$")
+_VERSION = re.compile(r"/([0-9]{1,6})\Z")
 
 
 class EnvelopeError(OrdersError, ValueError):

@@ -81,7 +81,7 @@ def reach(address: str) -> Reach:
 def parse(url: str) -> httpx.URL:
     """A URL that may be subscribed, as far as its text tells. Errors: Forbidden."""
     if len(url) > MAX_URL or not url.isprintable():
-        raise Forbidden(f"the URL must be printable, and of at most {MAX_URL} characters")
+        raise Forbidden(f"{url[:60]!r}… must be printable, and of at most {MAX_URL} characters")
     try:
         found = httpx.URL(url)
     except (httpx.InvalidURL, UnicodeError) as error:
