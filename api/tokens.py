@@ -34,7 +34,9 @@ class TokenRequest(BaseModel):
     """How long a token is to last."""
 
     model_config = ConfigDict(extra="forbid")
-    expiresIn: int = Field(default=HOUR_S, ge=60, le=LONGEST_S, description="Seconds until it expires; a day at most.")  # noqa: N815
+    expiresIn: int = Field(  # noqa: N815
+        default=HOUR_S, ge=60, le=LONGEST_S, strict=True, description="Seconds until it expires; a day at most."
+    )
 
 
 class Token(BaseModel):

@@ -42,6 +42,8 @@ def add(
     """
     if label is not None and not 0 < len(label) <= LABEL_CHARS:
         raise Problem(f"--label: {len(label)} characters; 1 to {LABEL_CHARS} are possible", 2)
+    if label is not None and not label.isprintable():
+        raise Problem(f"--label {label} holds control characters; leave them out", 2)
     with open_shop(data) as (opened, _), opened.engine.begin() as conn:
         text, key = make(conn, kind, label)
     if json:
