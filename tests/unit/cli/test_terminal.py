@@ -74,9 +74,8 @@ OURS = re.compile(
     r"len\(|str\(len"
 )
 ROWS = ("add_row", "print")
-RAW = re.compile(r"(detail|error|last_error|order_number|orderNumber|payment_id|paymentId|subject|url|file|body|label)")
-    r"\b(escape|\.detail|\.error|last_error|order_number|orderNumber|payment_id|paymentId|\.url|\.file|\.body)\b"
-)
+FIELDS = "detail|error|last_error|order_number|orderNumber|payment_id|paymentId|subject|url|file|body|label"
+RAW = re.compile(rf"\b({FIELDS})\b")
 
 
 def test_names_and_answers_are_printed_through_safe() -> None:
