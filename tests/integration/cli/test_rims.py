@@ -1,7 +1,7 @@
 """Whatever is typed or read from a file, a command ends with 0, 1 or 2 and a sentence: no traceback, no lost neighbour.
 
 Commands are found in the command line itself, so a new one is asked too. Those that run until they are stopped are cut
-off where they would begin to.
+off where they would begin to. ORDERS_FUZZ=N asks each N times, otherwise every time.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ from cli import main
 from cli.options import Problem
 from cli.terminal import _UNSEEN, visible
 from events.envelope import Envelope
-from tests.builders import NOW
+from tests.fold_helpers import NOW
 from tests.hostile import VALUES
 from tests.integration.cli.conftest import Orders
 
 ANY = st.sampled_from((*VALUES, "\udcff", "x\udc80y"))  # bytes of an argument that are no UTF-8 come as such
 FLAGS = ("--json", "--finish", "--dry-run", "--yes")  # the others wait, or run for long
+LONG = int(os.environ.get("ORDERS_FUZZ", "0"))
 EXAMPLES = {"doctor": 3, "demo": 4, "bench": 4}
 FEW = settings(
-    max_examples=8,
+    max_examples=LONG or 8,
     deadline=None,
-    derandomize=True,
+    derandomize=not LONG,
     database=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
@@ -115,11 +116,12 @@ def told(draw: Callable[[Any], Any], command: Any) -> tuple[list[str], list[str]
     return [*arguments, "--", *behind], [*values, *behind]
 
 
+@pytest.mark.timeout(600 if LONG else 120)
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
 def test_every_command_ends_in_a_sentence_whatever_it_is_told(shop_of_old: None, orders: Orders, path: Any) -> None:
     command, environment = LEAVES[path], dict(os.environ)
 
-    @settings(FEW, max_examples=EXAMPLES.get(path[0], FEW.max_examples))
+    @settings(FEW, max_examples=LONG or EXAMPLES.get(path[0], FEW.max_examples))
     @given(data=st.data())
     def ask(data: Any) -> None:
         os.environ.update(environment)
@@ -146,7 +148,7 @@ BAD = [
     json.dumps({"specversion": "[/]"}).encode(), json.dumps({"id": "[/x]", "source": "\x1b[1m"}).encode(),
 ]  # fmt: skip
 GOOD = {"specversion": "1.0", "source": "rims", "type": "PaymentFailed", "time": "2026-11-01T09:00:00Z"}
-FAULTS = st.sampled_from(
+FAULTS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         {"id": ""}, {"id": "x\ny"}, {"id": "x" * 256}, {"source": "order-lifecycle"}, {"type": None}, {"time": "[/]"},
         {"time": "0001-01-01T00:00:00+14:00"}, {"time": "9999-12-31T23:59:59-14:00"}, {"time": 10**300}, {"data": []},
@@ -181,7 +183,7 @@ LINES = st.lists(
 )
 
 
-@settings(FEW, max_examples=25)
+@settings(FEW, max_examples=LONG or 25)
 @given(lines=LINES)
 def test_every_good_line_of_a_file_with_bad_ones_is_taken(shop_of_old: None, orders: Orders, lines: Any) -> None:
     good = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from http.client import HTTPConnection
 from urllib.parse import quote, quote_from_bytes, urlsplit
 
@@ -37,7 +38,7 @@ HEADERS = (
 
 
 @pytest.fixture
-def url(shell: Shell) -> str:
+def url(shell: Shell) -> Iterator[str]:
     """Where the application answers."""
     with served(shell.app) as at:
         yield at
@@ -127,13 +128,25 @@ DATED: list[tuple[dict[str, object], int]] = [
     ({"exp": 1e300}, 401), ({"exp": "9" * 400}, 401), ({"exp": "9" * 5_000}, 401), ({"exp": float("inf")}, 401),
     ({"iat": -(10**300)}, 401), ({"iat": "x"}, 401), ({"nbf": 1e300}, 401), ({"nbf": []}, 401),
 ]  # fmt: skip
-NOBODY = ("\ud800", "x\udfff", "", "a\x00b", "\x1b[2J", "c" * 256, 7, None, ["cus_1"], {"a": 1}, True)
+NOBODY: tuple[object, ...] = (
+    "\ud800",
+    "x\udfff",
+    "",
+    "a\x00b",
+    "\x1b[2J",
+    "c" * 256,
+    7,
+    None,
+    ["cus_1"],
+    {"a": 1},
+    True,
+)
 
 
 def test_a_token_of_nobody_or_for_ever_is_refused(shell: Shell) -> None:
     """Such as whoever has the secret could sign."""
     publishable, now = shell.headers("publishable"), int(epoch())
-    for claims, status in (*DATED, *(({"sub": sub}, 401) for sub in NOBODY)):
+    for claims, status in [*DATED, *[({"sub": sub}, 401) for sub in NOBODY]]:
         told = {"sub": "cus_1", "iat": now, "exp": now + 60, "aud": AUDIENCE, **claims}
         headers = {**publishable, "X-Customer-Token": jwt.encode(told, SECRET, algorithm="HS256")}
         assert shell.client.get("/api/orders", headers=headers).status_code == status, claims
@@ -141,7 +154,8 @@ def test_a_token_of_nobody_or_for_ever_is_refused(shell: Shell) -> None:
 
 def test_no_token_is_made_for_a_time_that_is_none(shell: Shell) -> None:
     headers = {**shell.headers(), "Content-Type": "application/json"}
-    for lasts in (59, 86_401, 10**300, 1e300, -1, "1_000", "１０００", "3600", None, True, [], "x"):
+    times: tuple[object, ...] = (59, 86_401, 10**300, 1e300, -1, "1_000", "１０００", "3600", None, True, [], "x")
+    for lasts in times:
         told = json.dumps({"expiresIn": lasts})
         answer = shell.client.post("/api/customers/c/token", headers=headers, content=told)
         assert answer.status_code == 400, lasts
