@@ -14,7 +14,7 @@ from cli.api_process import PORT, choose_port, start_api
 from cli.bootstrap import find_servers, open_shop
 from cli.options import Data, Json, Problem, err, out, print_json, stop_at_sigterm
 from cli.processes import Processes, start_workers
-from cli.terminal import safe
+from cli.terminal import safe, visible
 from settings.environment import Settings, read
 from storage import keys as stored_keys
 from storage import migrate as schema
@@ -74,8 +74,18 @@ def _asked(queues: str) -> dict[str, list[str]]:
     return {pool: here for pool, names in POOLS.items() if (here := [name for name in names if name in named])}
 
 
+class _Lines(logging.Formatter):
+    """Lines of a log that no terminal obeys: they tell what providers and receivers answered."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A record as its line."""
+        return visible(super().format(record))
+
+
 def _log_to(loglevel: str) -> None:
-    logging.basicConfig(level=loglevel.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=loglevel.upper(), handlers=[handler])
     if loglevel.upper() != "DEBUG":  # a line a doorbell says nothing that the account does not
         for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
             logging.getLogger(name).setLevel(logging.WARNING)

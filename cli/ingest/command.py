@@ -123,13 +123,13 @@ def _read(path: str, form: str | None) -> Iterator[Envelope | BadLine]:
         return ndjson.read_stream(sys.stdin.buffer)
     where = Path(path)
     if not where.exists():
-        raise Problem(f"{where} does not exist", 2)
+        raise Problem(f"{path} does not exist; give a file of events, or a folder of Olist's CSVs", 2)
     if (form or ("olist" if where.is_dir() else "events")) == "olist":
         if not where.is_dir():
-            raise Problem(f"--format olist wants a folder of CSVs; {where} is a file", 2)
+            raise Problem(f"--format olist wants a folder of CSVs; {path} is a file", 2)
         return olist.read(where)
     if where.is_dir():
-        raise Problem(f"{where} is a folder; give a file, or --format olist for Olist's CSVs", 2)
+        raise Problem(f"{path} is a folder; give a file, or --format olist for Olist's CSVs", 2)
     return ndjson.read(where)
 
 

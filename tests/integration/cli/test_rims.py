@@ -68,6 +68,7 @@ def shop_of_old(
     monkeypatch.setenv("REDIS_URL", module_redis_url)
     monkeypatch.setenv("ORDERS_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("EDITOR", "/bin/false")
+    monkeypatch.delenv("ORDERS_FUZZ", raising=False)  # else it is an unknown setting
 
     def cut(*_: Any, **__: Any) -> Any:
         raise Problem("cut off: here it would begin")
