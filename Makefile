@@ -51,6 +51,8 @@ docs: $(READY) ## Write the generated pages of docs/ anew
 	$(BIN)/python -m domain.diagrams > docs/.lifecycle.md.new || { rm -f docs/.lifecycle.md.new; exit 1; }
 	@mv docs/.lifecycle.md.new docs/lifecycle.md
 	$(BIN)/python -m tests.client.guide > /dev/null
+	$(BIN)/python -m cli.error_reference > docs/.errors.md.new || { rm -f docs/.errors.md.new; exit 1; }
+	@mv docs/.errors.md.new docs/reference/errors.md
 	@$(BIN)/orders schema openapi --output docs/reference/openapi.json > /dev/null
 	@$(BIN)/orders schema asyncapi --output docs/reference/asyncapi.json > /dev/null
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from rich.markup import escape
 from rich.progress import Progress, TaskID
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -22,6 +21,7 @@ from cli.bootstrap import heartbeat
 from cli.doctor.check import OK, Place, some, without_password
 from cli.doctor.command import examine
 from cli.options import Problem, err
+from cli.terminal import safe
 from journal.relay import undecided
 from workers.resources import Parts
 
@@ -161,7 +161,7 @@ class Patience:
         for check in examine(self.place):
             if check.level != OK:
                 remedy = f" → {check.remedy}" if check.remedy else ""
-                err.print(f"  [yellow]{check.name}:[/] {escape(check.says + remedy)}", soft_wrap=True)
+                err.print(f"  [yellow]{check.name}:[/] {safe(check.says + remedy)}", soft_wrap=True)
 
 
 def begun(conn: Connection) -> datetime:
@@ -180,7 +180,7 @@ def left(conn: Connection, refund_url: str | None, since: datetime) -> Left:
 
 
 def _show(bar: Progress, task: TaskID, left: Left, first: int) -> None:
-    says = "applying" if left.undecided else escape(_waiting(left))
+    says = "applying" if left.undecided else safe(_waiting(left))
     bar.update(task, total=first, completed=first - left.undecided, description=says)
 
 

@@ -28,6 +28,7 @@ from domain.ids import format_id, fresh, uuid_of
 from domain.outcome import REASONS
 from events.catalogue import PERSONAL_FIELDS, decode
 from events.envelope import Envelope
+from events.errors import OrdersError
 from journal.entries import Entry, read
 from outbound.refunds import release
 from storage.clock import clock
@@ -36,16 +37,18 @@ from storage.pg_arrays import array, columns, unnest
 SHOWN = 100  # how many a list has, unless told otherwise
 
 
-class DeadLetterError(Exception):
+class DeadLetterError(OrdersError):
     """What was asked of the dead letters cannot be; nothing was changed."""
 
     code = "dead_letters"
+    remedy = "See `orders dlq list`."
 
 
 class LetterUnknown(DeadLetterError):
     """Nothing in the dead letters has this name."""
 
     code = "dead_letter_unknown"
+    remedy = "Give a number, an id or an event's id, as `orders dlq list` shows them."
 
     def __init__(self, ref: str) -> None:
         super().__init__(
@@ -59,6 +62,7 @@ class NameAmbiguous(DeadLetterError):
     """Several dead letters have this name."""
 
     code = "dead_letter_ambiguous"
+    remedy = "Give the number; the message lists those that have the name."
 
     def __init__(self, ref: str, matches: Sequence[Letter]) -> None:
         names = "; ".join(f"{match.seq or match.id} is {match.name}" for match in matches)
@@ -70,6 +74,7 @@ class LetterClosed(DeadLetterError):
     """It was replayed or discarded already: its event is decided elsewhere, and an edit would falsify that."""
 
     code = "dead_letter_closed"
+    remedy = "Nothing: its event is decided. `orders show` tells what became of it."
 
     def __init__(self, letter: Letter) -> None:
         super().__init__(
@@ -82,6 +87,7 @@ class EditRefused(DeadLetterError):
     """What the edit makes of the event would die again."""
 
     code = "edit_refused"
+    remedy = "Edit the field that the message names so that it fits its type."
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(f"{name}: with this edit it would die again ({why}); nothing was changed")

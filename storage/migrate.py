@@ -19,28 +19,32 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from events.errors import OrdersError
 from storage.engine import connect
 
 LOCK = 7_061_989_204_713  # any number; one bigint cannot meet the shards' locks, which are pairs
 POLL_S = 0.05
 
 
-class StorageError(Exception):
-    """The database is not as this version needs it; the message says why."""
+class StorageError(OrdersError):
+    """What is stored, and how, is not as this version needs it."""
 
     code = "storage"
+    remedy = "Run `orders doctor`: it says what is wrong with the database."
 
 
 class SchemaError(StorageError):
     """The database and the code do not fit; nothing was changed."""
 
     code = "schema"
+    remedy = "Run `orders migrate`, or install the version that the database was made with."
 
 
 class SchemaAbsent(SchemaError):
     """Our tables are not there."""
 
     code = "schema_absent"
+    remedy = "Run `orders migrate`."
 
     def __init__(self, database: str) -> None:
         super().__init__(f"database {database} holds no orders schema; run `orders migrate`")
@@ -51,6 +55,7 @@ class SchemaNewer(SchemaError):
     """A newer version of the code was here."""
 
     code = "schema_newer"
+    remedy = "Install the version that migrated it, or name another database in DATABASE_URL."
 
     def __init__(self, database: str, found: str, newest: str) -> None:
         super().__init__(

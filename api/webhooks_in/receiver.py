@@ -60,7 +60,7 @@ async def _take(request: Request, name: str, doors: Mapping[str, Door], known: M
     try:
         notice = door.receive(body, request.headers, clock())
     except BadSignature as error:
-        raise ApiError(401, str(error), name="Unauthorized") from None
+        raise ApiError(401, str(error), name="UnauthorizedError") from None
     except EnvelopeError as error:
         fault = (error.field, str(error).partition(": ")[2])
         raise (ApiError(400, "Invalid JSON") if fault[1].startswith(NO_JSON) else validation_error([fault])) from None

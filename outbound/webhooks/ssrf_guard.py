@@ -18,6 +18,8 @@ from typing import Any
 
 import httpx
 
+from events.errors import OrdersError
+
 MAX_URL = 2000  # characters
 PORTS = {"https": 443, "http": 80}
 
@@ -43,8 +45,12 @@ _NEVER = [
 ]  # fmt: skip
 
 
-class Forbidden(ValueError):
-    """No webhook may go there."""
+class Forbidden(OrdersError, ValueError):
+    """No webhook may go to this URL; the message says why."""
+
+    code = "webhook_url_refused"
+    remedy = "Give an https:// address on the internet; your own network needs ORDERS_WEBHOOKS_ALLOW_PRIVATE=on."
+    exit_code = 2
 
 
 class Reach(Enum):
@@ -75,7 +81,7 @@ def reach(address: str) -> Reach:
 def parse(url: str) -> httpx.URL:
     """A URL that may be subscribed, as far as its text tells. Errors: Forbidden."""
     if len(url) > MAX_URL or not url.isprintable():
-        raise Forbidden(f"the URL must be printable, and of at most {MAX_URL} characters")
+        raise Forbidden(f"{url[:60]!r}… must be printable, and of at most {MAX_URL} characters")
     try:
         found = httpx.URL(url)
     except (httpx.InvalidURL, UnicodeError) as error:
