@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
 from events.envelope import Envelope, EnvelopeError
+from providers.base import Payment
 from storage.pg_arrays import array, columns, unnest
 
 _KNOWN = text(
@@ -32,48 +33,11 @@ _OWED = text("""
 """)
 
 
-class Payment(Protocol):
-    """How a payment stands. A time without its amount: that happened, and the provider did not say how much."""
-
-    @property
-    def payment_id(self) -> str: ...
-    @property
-    def order_number(self) -> str | None: ...
-    @property
-    def currency(self) -> str | None: ...
-    @property
-    def captured_at(self) -> datetime | None: ...
-    @property
-    def captured(self) -> Decimal | None: ...
-    @property
-    def refunded_at(self) -> datetime | None: ...
-    @property
-    def refunded(self) -> Decimal | None: ...
-    @property
-    def ended(self) -> str | None: ...
-    @property
-    def ended_at(self) -> datetime | None: ...
-    @property
-    def code(self) -> str | None: ...
-    @property
-    def message(self) -> str | None: ...
-    @property
-    def method(self) -> str | None: ...
-    @property
-    def receipt_url(self) -> str | None: ...
-    @property
-    def awaits_deposit(self) -> bool: ...
-
-
 class Fact(NamedTuple):
     """An event that is known: when it happened, and its data."""
 
     time: datetime
     data: dict[str, Any]
-
-
-class NotTold(Exception):
-    """Final: nothing will come of asking again."""
 
 
 class OrderUnknown(Exception):

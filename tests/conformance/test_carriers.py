@@ -7,7 +7,8 @@ import pytest
 
 from events.catalogue import decode
 from events.envelope import Envelope
-from providers.carriers import CarrierError, ParcelUnknown, envelope_of
+from outbound.tracking import envelope_of
+from providers.base import NoAnswer, ParcelUnknown
 from providers.carriers.simulated import SimulatedCarrier
 from providers.simulators.carrier import LIFE, life
 
@@ -33,7 +34,7 @@ def tracked(carrier, number, tries=50):
             return carrier.track(number)
         except ParcelUnknown:
             raise
-        except CarrierError:
+        except NoAnswer:
             continue
     raise AssertionError(f"no answer in {tries} polls")
 
@@ -81,12 +82,12 @@ def test_on_bad_days_only_carrier_errors_are_seen_and_of_several_kinds(running):
         carrier = SimulatedCarrier(url, timeout=0.1)
         told = []
         for number in range(25):
-            with pytest.raises(CarrierError) as caught:
+            with pytest.raises(NoAnswer) as caught:
                 carrier.track(str(number))
             told.append(caught.value)
         process.kill()
         process.wait()
-        with pytest.raises(CarrierError, match=r"could not be reached|broke off"):
+        with pytest.raises(NoAnswer, match=r"could not be reached|broke off"):
             carrier.track("1")
         carrier.close()
     kinds = ("503", "no answer within", "broke off", "no JSON", "another shape")

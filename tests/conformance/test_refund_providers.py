@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from events.money import Money
-from providers.payments import RefundNotMade, RefundRefused, RefundUnknown
+from providers.base import RefundNotMade, RefundRefused, RefundUnknown
 from providers.payments.simulated import SimulatedProvider
 
 PAYMENTS = [f"pay-{number}" for number in range(12)]
