@@ -27,6 +27,7 @@ __all__ = ["Setting", "Settings", "SettingsError", "known", "read"]
 TOKEN_SECRET_CHARS = 32  # of ORDERS_TOKEN_SECRET at least: HMAC-SHA256 wants a key of its own size (RFC 7518, 3.2)
 TICK = timedelta(milliseconds=10)  # the shortest pace of a chore
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 # Read by others, and they may stand in the same shell: the Python client's examples.
 _CLIENTS = frozenset(("ORDERS_URL", "ORDERS_SECRET_KEY", "ORDERS_PUBLISHABLE_KEY"))
 
@@ -269,7 +270,7 @@ def _dotenv(path: Path) -> dict[str, str]:
         if not line or line.startswith("#"):
             continue
         name, equals, value = line.partition("=")
-        if not equals:
+        if not equals or not _NAME.fullmatch(name.strip()):
             raise SettingsError(f"{path}:{place} is no NAME=VALUE; correct that line, or put a # before it")
         if _ours(name.strip()):
             found[name.strip()] = _unquoted(value.strip())
