@@ -11,19 +11,18 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-import httpx
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from providers.base import NoAnswer, NotTold, RefundNotMade, RefundRefused, RefundUnknown
 
+if TYPE_CHECKING:
+    import httpx  # takes half a second, and reading the settings imports every provider
+
 TIMEOUT_S = 10.0  # of connecting, and of each pause in an answer
 MAX_ANSWER = 4_000_000  # bytes
 CODE = re.compile(r"[\w.-]{1,100}")
-
-# Failures before the first byte of the request went out.
-NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 # Bounded, so that no offset can push it off the calendar.
 Time = Annotated[
@@ -50,6 +49,8 @@ class HttpClient:
         *,
         unknown: Callable[[Mapping[str, Any]], bool],
     ) -> None:
+        import httpx
+
         self.name = name
         self._unknown = unknown
         self._client = httpx.Client(
@@ -62,6 +63,8 @@ class HttpClient:
 
     def get(self, path: str, shape: type[Answer]) -> Answer:
         """The document at `path` as `shape`; NotTold for a 404 that says why, NoAnswer for all else."""
+        import httpx
+
         try:
             response = self._client.get(path)
         except httpx.HTTPError as error:
@@ -79,9 +82,11 @@ class HttpClient:
         What surely did not reach the provider, and a 429, is RefundNotMade; a 4xx is its word that it will not, with
         the `error`, `code` or `type` of its answer; all else is RefundUnknown.
         """
+        import httpx
+
         try:
             response = self._client.post(path, json=document, headers=dict(headers))
-        except NOT_SENT as error:
+        except not_sent() as error:
             raise RefundNotMade(f"{self.name}: could not be reached ({type(error).__name__})") from error
         except httpx.HTTPError as error:
             raise RefundUnknown(f"{self.name}: no answer ({type(error).__name__})") from error
@@ -114,6 +119,13 @@ class HttpClient:
             raise NoAnswer(f"{self.name}: an answer in another shape: {where}: {fault['msg']}") from error
         except (ValueError, RecursionError) as error:
             raise NoAnswer(f"{self.name}: an answer that is no JSON") from error
+
+
+def not_sent() -> tuple[type[httpx.HTTPError], ...]:
+    """Failures before the first byte of a request went out."""
+    import httpx
+
+    return (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 def payment_not_found(told: Mapping[str, Any]) -> bool:

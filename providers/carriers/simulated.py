@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
-import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from events.catalogue import Name, Text, TrackingStatus
@@ -20,6 +19,9 @@ from providers import http_client
 from providers.base import AbilityByName, NoAnswer, ParcelUnknown, Provider, Scan
 from providers.http_client import Time
 from settings.fields import Setting, urls_by_name
+
+if TYPE_CHECKING:
+    import httpx
 
 CARRIERS = Setting(
     "ORDERS_CARRIERS", "", "carriers to poll, NAME=URL comma-separated (the simulated carrier's protocol)", urls_by_name,
@@ -55,6 +57,8 @@ class SimulatedCarrier:
         name: str = "simulated",
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        import httpx
+
         self.name = name
         self._timeout = timeout = http_client.TIMEOUT_S if timeout is None else timeout
         # Without the environment: a proxy that is set there cannot reach this machine's own ports.
@@ -62,6 +66,8 @@ class SimulatedCarrier:
 
     def track(self, number: str) -> list[Scan]:
         """All scans known, oldest first; NoAnswer says what happened instead."""
+        import httpx
+
         response = self._ask(number)
         if response.status_code != httpx.codes.OK:
             raise self._refusal(number, response)
@@ -79,6 +85,8 @@ class SimulatedCarrier:
         self._client.close()
 
     def _ask(self, number: str) -> httpx.Response:
+        import httpx
+
         try:
             return self._client.get(f"/v1/parcels/{quote(number, safe='')}")
         except httpx.ConnectError as error:
@@ -91,6 +99,8 @@ class SimulatedCarrier:
 
     def _refusal(self, number: str, response: httpx.Response) -> NoAnswer:
         """What an answer other than 200 means; a 404 counts only where the carrier says why."""
+        import httpx
+
         status = response.status_code
         if status == httpx.codes.NOT_FOUND:
             try:

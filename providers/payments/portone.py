@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
 
-import httpx
 from pydantic import BaseModel, Field
 
 from events.catalogue import Currency, Text
@@ -25,6 +24,9 @@ from providers.http_client import HttpClient, Time, payment_not_found
 from providers.payments import standard_webhooks
 from providers.webhook_verification import a_name, an_object, document, envelope
 from settings.fields import Setting, Values, base64_secrets, http_url, text
+
+if TYPE_CHECKING:
+    import httpx
 
 SOURCE = "portone"
 SECRETS = Setting(

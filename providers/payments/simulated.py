@@ -9,10 +9,9 @@ failure RefundNotMade; a 4xx is its word that it will not; all else is RefundUnk
 from __future__ import annotations
 
 from datetime import UTC
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
-import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from events.catalogue import Amount, Name
@@ -27,8 +26,11 @@ from providers.base import (
     RefundRefused,
     RefundUnknown,
 )
-from providers.http_client import NOT_SENT, Time
+from providers.http_client import Time, not_sent
 from settings.fields import Setting, urls_by_name
+
+if TYPE_CHECKING:
+    import httpx
 
 # What a key may hold as it is; the rest is percent-encoded: headers are ASCII, ids need not be.
 KEY_AS_IT_IS = "!#$&'*+,/:;=@^`|~"
@@ -75,6 +77,8 @@ class SimulatedProvider:
         name: str = "simulated",
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        import httpx
+
         self.name = name
         # Without the environment: a proxy that is set there cannot reach this machine's own ports.
         timeout = http_client.TIMEOUT_S if timeout is None else timeout
@@ -82,11 +86,13 @@ class SimulatedProvider:
 
     def refund(self, payment_id: str, amount: Money, idempotency_key: str) -> RefundReceipt:
         """Give `amount` back, once a key; see the interface for what each failure means."""
+        import httpx
+
         body = {"payment_id": payment_id, **amount.as_data()}
         headers = {"Idempotency-Key": quote(idempotency_key, safe=KEY_AS_IT_IS)}
         try:
             response = self._client.post("/v1/refunds", json=body, headers=headers)
-        except NOT_SENT as error:
+        except not_sent() as error:
             raise RefundNotMade(f"{self.name}: could not be reached ({error})") from error
         except httpx.HTTPError as error:
             raise self._unknown(payment_id, _named(error)) from error
@@ -102,6 +108,8 @@ class SimulatedProvider:
 
     def refunded(self, payment_id: str) -> RefundReceipt | None:
         """What was refunded so far, None if nothing; RefundUnknown where that stays open."""
+        import httpx
+
         try:
             response = self._client.get(f"/v1/payments/{quote(payment_id, safe='')}")
         except httpx.HTTPError as error:
@@ -125,6 +133,8 @@ class SimulatedProvider:
 
     def _failure(self, payment_id: str, response: httpx.Response) -> RefundError:
         """What an answer other than 2xx means for the refund that was asked for."""
+        import httpx
+
         status = response.status_code
         code = _fault(response)
         if status == httpx.codes.TOO_MANY_REQUESTS or (status >= 500 and code == "not_made"):

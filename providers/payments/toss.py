@@ -18,10 +18,9 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
 
-import httpx
 from pydantic import BaseModel, Field
 
 from events.catalogue import Amount, Currency, Text
@@ -31,6 +30,9 @@ from providers.http_client import HttpClient, Time, payment_not_found
 from providers.webhook_verification import a_name, any_matches, check_time, document, envelope
 from settings import fields
 from settings.fields import Setting
+
+if TYPE_CHECKING:
+    import httpx
 
 SOURCE = "toss"
 SECRETS = Setting(
