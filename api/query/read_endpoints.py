@@ -47,10 +47,12 @@ def snapshot(request: Request, caller: Caller) -> Iterator[Connection]:
 
 
 def query_of(request: Request, caller: Caller) -> Query:
-    """What the query string asks for. Errors: ApiError 400, also where it costs more than the caller may ask for."""
-    query = parse(request.scope["query_string"].decode("utf-8", "replace"))
-    check(query, caller.customer)
-    return query
+    """The query of a query string. Errors: ApiError 400, also where it costs more than the caller may ask for."""
+    budgets: Budgets = request.app.state.budgets
+    with budgets.read(caller.customer):
+        query = parse(request.scope["query_string"].decode("utf-8", "replace"))
+        check(query, caller.customer)
+        return query
 
 
 def _found(document: Any) -> Json:
