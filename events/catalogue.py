@@ -34,10 +34,9 @@ def _currency(code: str) -> str:
     return code
 
 
-def _plain_number(value: Any) -> Any:
-    """No bool, and of the texts that Python reads as numbers none such as "1_0" or "１０": no other system would."""
-    if isinstance(value, bool) or (isinstance(value, str) and ("_" in value or not value.isascii())):
-        raise ValueError("must be a number, or one as a string, in the digits 0 to 9")
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a number, or one as a string")
     return value
 
 
@@ -45,9 +44,9 @@ _NO_NUL = r"^[^\x00]*$"  # PostgreSQL's texts cannot hold it; a pattern, since a
 Name = Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_NUL)]
 Text = Annotated[str, Field(max_length=10_000, pattern=_NO_NUL)]
 # Constraints first: after a validator they would be checked by Python, one by one.
-Amount = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=4), BeforeValidator(_plain_number)]
+Amount = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=4), BeforeValidator(_no_bool)]
 Currency = Annotated[str, AfterValidator(_currency)]
-Quantity = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_plain_number)]
+Quantity = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_no_bool)]
 TrackingStatus = Literal[
     "pending", "picked_up", "in_transit", "out_for_delivery", "ready_for_pickup",
     "delivery_delayed", "on_hold", "delivery_failed", "return_to_sender", "cancelled",

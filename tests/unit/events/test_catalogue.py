@@ -164,9 +164,7 @@ def test_a_body_that_does_not_fit_is_refused_by_the_field_at_fault(kind: str, fi
 
 def test_a_refusal_names_every_field_at_fault_up_to_five():
     said = refusal("OrderCreated", totalAmount=True, discountAmount="-1")
-    assert said.startswith(
-        "totalAmount: Value error, must be a number, or one as a string, in the digits 0 to 9; discountAmount: "
-    )
+    assert said.startswith("totalAmount: Value error, must be a number, or one as a string; discountAmount: ")
     assert refusal("OrderCreated", items=[{**LINE, "quantity": 0}] * 20).count(";") == 4
 
 
