@@ -116,7 +116,7 @@ def names_known(conn: Connection, names: Collection[str]) -> set[str]:
 
 
 def is_full(conn: Connection, provider: str) -> bool:
-    """Whether so many unsigned webhooks wait that no more of unknown payments should be taken."""
+    """True where so many unsigned webhooks wait that no more of unknown payments should be taken."""
     return int(conn.execute(_OUTSTANDING, {"provider": provider}).scalar_one()) >= OUTSTANDING
 
 

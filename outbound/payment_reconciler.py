@@ -1,4 +1,4 @@
-"""What a provider told of a payment, as events: at most one of each kind a payment, whoever asked and however often.
+"""Events of what a provider told of a payment: at most one of each kind per payment, however often it was asked.
 
 `<payment>:paid`, `:failed`, `:canceled`, and `:refunded:<cumulative amount>` (`:refunded:all` where it named none);
 `:reversed` of a deposit that was taken back, then `:paid:2`, `:reversed:2` …, in turns.
@@ -45,7 +45,7 @@ class OrderUnknown(Exception):
 
 
 def known(conn: Connection, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], Fact]:
-    """Which of these (source, id) the journal has, with what they say."""
+    """Those of these (source, id) that the journal has, with what they say."""
     if not keys:
         return {}
     found = conn.execute(_KNOWN, columns(("source", "event_id"), ("text", "text"), sorted(keys)))

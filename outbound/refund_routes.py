@@ -1,4 +1,4 @@
-"""Who gives a payment's money back: the provider that took it, and nobody else.
+"""Routes of refunds: a payment's money is given back by the provider that took it, and nobody else.
 
     ready      its refund client is configured: `outbound.refunds` makes the refund
     waiting    it has a client, and a setting is missing: the refund stays due, and goes out once that is set
@@ -38,7 +38,7 @@ class Routes:
 
     @property
     def unnamed(self) -> str | None:
-        """Who refunds payments that name no provider: the only one who could have taken them."""
+        """The one who refunds payments that name no provider: the only one who could have taken them."""
         return next(iter(self.clients)) if len(self.clients) == 1 else None
 
     def refunder(self, name: str) -> Refunder | None:

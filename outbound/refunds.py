@@ -82,13 +82,13 @@ class Claim:
 
     @property
     def wanted(self) -> Decimal:
-        """What will have gone back in all after the attempt."""
+        """The sum that will have gone back after the attempt."""
         return self.made + self.asked
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of an attempt: the effect's next state, what the provider told, what went wrong."""
+    """Outcome of one attempt: the effect's next state, what the provider told, what went wrong."""
 
     state: str
     told: RefundReceipt | None = None
@@ -152,7 +152,7 @@ def release(conn: Connection, effect_id: str, actor: str) -> bool:
 
 
 def counts(conn: Connection) -> dict[str, int]:
-    """How many effects are in each state."""
+    """The number of effects in each state."""
     return dict.fromkeys(EFFECT_STATES, 0) | {row.state: row.n for row in conn.execute(_COUNTS)}
 
 

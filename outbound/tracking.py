@@ -88,7 +88,7 @@ def run_due(
 
 
 def counts(conn: Connection) -> dict[str, int]:
-    """How many parcels are `watched`, how many of those are `failing`, and how many we `gave_up` on."""
+    """Numbers of parcels: those `watched`, of them those `failing`, and those that we `gave_up` on."""
     return dict(conn.execute(_COUNTS).mappings().one())
 
 

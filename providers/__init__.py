@@ -2,7 +2,8 @@
 
 base                   the ports, their values and errors, and `Provider`: a provider in one object
 registry               all providers, ours and those of the entry-point group `orders.providers`
-payments, carriers     a module per provider
+payments               payment providers, a module each
+carriers               carriers, a module each
 webhook_verification   reading a webhook: its time, its signature, its body
 http_client            asking a provider's API, and which failure is which
 documentation          docs/reference/providers.md, written from the registry

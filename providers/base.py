@@ -1,4 +1,4 @@
-"""What a provider is to us: the ports, defined once, and `Provider`, the one object that says which of them it has.
+"""The ports of providers, defined once, and `Provider`, the one object that says which of them it has.
 
 A payment provider or carrier is a file with one `Provider` in it: what it sends us, what it can be asked, whether it
 gives money back or follows parcels, and which settings it needs. Everything else follows from that object: its webhook
@@ -120,7 +120,7 @@ class ReceivedWebhook:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """How a payment stands at its provider. Amounts are in major units; times are when it happened, UTC.
+    """State of a payment at its provider. Amounts are in major units; times are when it happened, UTC.
 
     A time without its amount: the provider said that, and not how much. Then `captured` is what the order still
     owes, and `refunded` all that was captured.
@@ -154,7 +154,7 @@ class RefundReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a carrier noted about a parcel: `id` is the same in every poll, `time` (UTC) is when it happened."""
+    """One note of a carrier about a parcel: `id` is the same in every poll, `time` (UTC) is when it happened."""
 
     id: str
     time: datetime
@@ -181,7 +181,7 @@ class PaymentLookup(Protocol):
     """One payment provider, ready to be asked."""
 
     def ask(self, kind: str, time: datetime, data: Mapping[str, Any]) -> Payment:
-        """How the payment stands that a thin webhook (`kind`, `time` and `data` of its envelope) is about.
+        """The state of the payment that a thin webhook (`kind`, `time` and `data` of its envelope) is about.
 
         Raises NoAnswer or NotTold only.
         """
@@ -229,7 +229,7 @@ class Ability(Generic[Port]):
         return (own_name,) if all(map(values.has, self.needs)) else ()
 
     def connect(self, name: str, values: Values) -> Port:
-        """What does it, for one of the names that are ready."""
+        """The port for one of the names that are ready."""
         return self.make(values)
 
 
@@ -242,7 +242,7 @@ class AbilityByName(Generic[Port]):
 
     @property
     def needs(self) -> tuple[Setting[Any], ...]:
-        """The one setting."""
+        """The one setting that names them."""
         return (self.by_name,)
 
     def configured(self, own_name: str, values: Values) -> tuple[str, ...]:
@@ -251,7 +251,7 @@ class AbilityByName(Generic[Port]):
         return tuple(urls)
 
     def connect(self, name: str, values: Values) -> Port:
-        """What does it, for one of the names that are ready."""
+        """The port for one of the names that are ready."""
         return self.make(name, values[self.by_name][name])
 
 
@@ -292,7 +292,7 @@ class Provider:
                 raise ValueError(f"provider {self.name}: {missing[0]}, which {word} needs, is not among its settings")
 
     def abilities(self) -> dict[str, Offer[Any]]:
-        """What it can do, by the name of the field."""
+        """Its abilities, by the name of the field."""
         offers = {name: getattr(self, name) for name in ABILITIES}
         return {name: offer for name, offer in offers.items() if offer is not None}
 

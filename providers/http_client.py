@@ -129,7 +129,7 @@ def not_sent() -> tuple[type[httpx.HTTPError], ...]:
 
 
 def payment_not_found(told: Mapping[str, Any]) -> bool:
-    """Whether a 404's object names a payment that was not found, in its `code` or `type`."""
+    """True where a 404's object names a payment that was not found, in its `code` or `type`."""
     code = told.get("code") or told.get("type")
     return isinstance(code, str) and "NOT_FOUND" in code and "PAYMENT" in code
 

@@ -67,27 +67,27 @@ class Registry:
         return [each for each in self.providers if each.kind == kind]
 
     def settings(self) -> list[Setting[Any]]:
-        """What all of them declare."""
+        """The settings that they declare."""
         return [setting for each in self.providers for setting in each.settings]
 
     def may_belong_to_broken(self, name: str) -> bool:
-        """Whether a setting of this name may be one that a broken entry point would have declared."""
+        """True for the name of a setting that a broken entry point may have declared."""
         return any(name.startswith(_prefix(each.name)) for each in self.broken)
 
     def receivers(self, kind: Kind, values: Values) -> dict[str, WebhookReceiver]:
-        """Who may send webhooks, by name."""
+        """Receivers of those who may send webhooks, by name."""
         return _connected("receives", [(each.name, each.receives) for each in self.of_kind(kind)], values)
 
     def lookups(self, values: Values) -> dict[str, PaymentLookup]:
-        """Who is asked how a payment stands, by name."""
+        """Clients that are asked how a payment stands, by name."""
         return _connected("looks_up", [(each.name, each.looks_up) for each in self.providers], values)
 
     def refund_clients(self, values: Values) -> dict[str, RefundClient]:
-        """Who gives money back, by the name that transactions carry."""
+        """Clients that give money back, by the name that transactions carry."""
         return _connected("refunds", [(each.name, each.refunds) for each in self.providers], values)
 
     def tracking_clients(self, values: Values) -> dict[str, TrackingClient]:
-        """Who is polled for parcels, by the carrier's name."""
+        """Clients that are polled for parcels, by the carrier's name."""
         return _connected("tracks", [(each.name, each.tracks) for each in self.providers], values)
 
     def ready(self, ability: str, values: Values) -> list[str]:

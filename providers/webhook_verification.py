@@ -32,7 +32,7 @@ def check_time(sent: datetime, now: datetime, who: str) -> None:
 
 
 def any_matches(ours: Iterable[bytes], theirs: Sequence[bytes]) -> bool:
-    """Whether one of ours is one of theirs; each pair is compared in constant time."""
+    """True where one of ours is one of theirs; each pair is compared in constant time."""
     return any(hmac.compare_digest(one, other) for one in ours for other in theirs)
 
 

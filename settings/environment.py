@@ -181,7 +181,7 @@ def known() -> tuple[Setting[Any], ...]:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the environment says. `database_url` and `redis_url` are None for the embedded servers."""
+    """Settings of one process. `database_url` and `redis_url` are None for the embedded servers."""
 
     database_url: str | None = field(repr=False)  # they carry passwords
     redis_url: str | None = field(repr=False)

@@ -65,7 +65,7 @@ class Setting(Generic[T]):
             raise SettingsError(f"{self.name} cannot be read: {type(error).__name__} in its parser") from None
 
     def shown(self, text: str | None) -> str:
-        """What its text looks like in a report: nothing of a secret, no credentials of a URL."""
+        """Its text as a report shows it: nothing of a secret, no credentials of a URL."""
         text = text or self.default
         if not text:
             return "-"
@@ -97,7 +97,7 @@ class Values:
         return cast("T | None", self._values.get(setting.name))
 
     def has(self, setting: Setting[Any]) -> bool:
-        """Whether the setting says something: it is neither without a value nor an empty list."""
+        """True where the setting says something: it is neither without a value nor an empty list."""
         return bool(self._values.get(setting.name))
 
 

@@ -26,7 +26,7 @@ __all__ = ["Inbound", "start"]
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """What the webhook routes of one application stand on."""
+    """State of one application's webhook routes."""
 
     receivers: Mapping[Kind, Mapping[str, WebhookReceiver]]  # those that are configured, by name
     closed: Mapping[Kind, Mapping[str, str]]  # of the others: the settings that would open them
@@ -34,7 +34,7 @@ class Inbound:
     arrivals: Arrivals
 
     def hint(self, kind: Kind, name: str) -> str:
-        """What to do where no webhooks are taken under a name."""
+        """Advice for a name under which no webhooks are taken."""
         known = {each.name for each in registry().of_kind(kind) if each.receives is not None}
         if name not in known:
             return f"there are {', '.join(sorted(known))}"

@@ -143,7 +143,7 @@ class PortOne:
         )
 
     def ask(self, kind: str, time: datetime, data: Mapping[str, Any]) -> Payment:
-        """How the payment stands now, whatever the webhook said; NoAnswer while the API does not know of that yet."""
+        """The state of the payment now, whatever the webhook said; NoAnswer while the API does not know of that yet."""
         payment_id, told = data["paymentId"], kind.removeprefix(f"{SOURCE}.")
         try:
             found = self._http.get(f"/payments/{quote(payment_id, safe='')}", _Payment)
@@ -171,7 +171,7 @@ class PortOneUnasked:
     """The webhook's bare word, without amounts, where no API key is set. A `PaymentLookup`."""
 
     def ask(self, kind: str, time: datetime, data: Mapping[str, Any]) -> Payment:
-        """What the webhook alone says; NotTold of a partial cancellation, whose amount nobody knows."""
+        """The state that the webhook alone tells; NotTold of a partial cancellation, whose amount nobody knows."""
         payment_id = data["paymentId"]
         if kind.endswith(".Paid"):
             return Payment(payment_id, captured_at=time)

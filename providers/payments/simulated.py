@@ -107,7 +107,7 @@ class SimulatedProvider:
         return _refunded(made)
 
     def refunded(self, payment_id: str) -> RefundReceipt | None:
-        """What was refunded so far, None if nothing; RefundUnknown where that stays open."""
+        """The latest refund, None if there is none; RefundUnknown where that stays open."""
         import httpx
 
         try:

@@ -182,7 +182,7 @@ class Toss:
         )
 
     def ask(self, kind: str, time: datetime, data: Mapping[str, Any]) -> Payment:
-        """How the payment stands now, whatever the webhook said; NotTold where a deposit's secret is another's."""
+        """The state of the payment now, whatever the webhook said; NotTold where a deposit's secret is another's."""
         key = data.get("paymentId")
         path = (
             f"/v1/payments/{quote(key, safe='')}" if key else f"/v1/payments/orders/{quote(data['orderId'], safe='')}"
