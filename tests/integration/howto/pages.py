@@ -40,3 +40,20 @@ def run(script: str, folder: Path, **environment: str) -> subprocess.CompletedPr
         ["bash", "-o", "pipefail", "-e", "-c", script], cwd=folder, env={**kept, **names}, capture_output=True, text=True,
         timeout=240, check=False,
     )  # fmt: skip
+
+
+_EDIT = re.compile(
+    r"^In `([\w./-]+)`, find:\n\n```\w*\n(.*?)^```\n\n(Write before it|Write behind it|Make it):\n\n```\w*\n(.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def edit_files(page: str, folder: Path) -> None:
+    """Make every change that a page tells, in files that are below `folder` already."""
+    edits = _EDIT.findall((HOWTO / page).read_text())
+    assert edits, f"{page} changes nothing"
+    for name, found, how, new in edits:
+        text = (folder / name).read_text()
+        assert text.count(found) == 1, f"{page}: {name} has {text.count(found)} places with {found!r}"
+        made = {"Write before it": new + found, "Write behind it": found + new, "Make it": new}[how]
+        (folder / name).write_text(text.replace(found, made))
