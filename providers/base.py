@@ -36,6 +36,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from events.catalogue import TrackingStatus
 from events.envelope import Envelope
+from events.errors import OrdersError
 from events.money import Money
 from settings.fields import Setting, Values
 
@@ -50,16 +51,24 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 # -- errors --------------------------------------------------------------------------------------------------
 
 
-class ProviderError(Exception):
+class ProviderError(OrdersError):
     """Something that a provider said, or did not say; its class says what to do."""
+
+    code = "provider"
 
 
 class BadSignature(ProviderError):
     """No signature that we can believe; the message says which header, and what to compare."""
 
+    code = "signature_refused"
+    remedy = "Compare the secret here with the one at the provider."
+
 
 class NoAnswer(ProviderError):
     """No usable answer; ask later, `retry_after` seconds where the provider named some."""
+
+    code = "provider_silent"
+    remedy = "Wait: it is asked again by itself."
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -69,33 +78,51 @@ class NoAnswer(ProviderError):
 class ParcelUnknown(NoAnswer):
     """The carrier does not know the number; often it will, once the parcel is in its hands."""
 
+    code = "parcel_unknown"
+    remedy = "Wait: the carrier will know it once the parcel is in its hands; else correct the tracking number."
+
 
 class NotTold(ProviderError):
     """Final: the provider does not know the payment, or what told us of it was forged."""
+
+    code = "payment_unknown_there"
+    remedy = "Look at the provider's own pages whether the payment is there."
 
 
 class RefundError(ProviderError):
     """A refund did not come to a good end; which of the three it is says what to do."""
 
+    code = "refund"
+    remedy = "See what the message says of the provider."
+
 
 class RefundRefused(RefundError):
-    """Final: the provider refuses; `code` is its own, for the dead letter's reason."""
+    """Final: the provider refuses; `reason` is its own code, for the dead letter."""
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(code, message)
-        self.code = code
+    code = "refund_refused"
+    remedy = "Mend at the provider what it names, then `orders dlq replay` the refund."
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
         self.message = message
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.message}"
+        return f"{self.reason}: {self.message}"
 
 
 class RefundNotMade(RefundError):
     """Temporary, and surely nothing happened: try again with the same key."""
 
+    code = "refund_not_made"
+    remedy = "Wait: it is tried again by itself."
+
 
 class RefundUnknown(RefundError):
     """No answer, or none that can be read: it may have happened. Ask before you ask again."""
+
+    code = "refund_unknown"
+    remedy = "Wait: the provider is asked what became of it."
 
 
 # -- what they tell ------------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ from datetime import timedelta
 from typing import Any, Generic, TypeVar, cast
 from urllib.parse import urlsplit
 
+from events.errors import OrdersError
+
 T = TypeVar("T")
 
 SECRET_CHARS = 8  # of a webhook secret at least; providers' own have 20 and more
@@ -32,8 +34,12 @@ _QUERY_VALUE = re.compile(r"([?&;][^=&;\s]*=)[^&;\s]+")
 _MASKED = r"\1***"
 
 
-class SettingsError(ValueError):
+class SettingsError(OrdersError, ValueError):
     """A setting that cannot be; the message names it, its value unless that may be secret, and what it may be."""
+
+    code = "setting_refused"
+    remedy = "Correct the setting in the environment or in .env, and start the command again."
+    exit_code = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ def test_the_same_key_for_another_amount_is_refused(provider):
     settle(provider, "reused", Decimal(5), Decimal(5))
     with pytest.raises(RefundRefused) as caught:
         provider_says(provider, "reused", "6", key_of("reused", Decimal(5)))
-    assert caught.value.code == "idempotency_key_reused"
+    assert caught.value.reason == "idempotency_key_reused"
 
 
 def test_more_than_was_captured_is_refused_and_changes_nothing(service):
@@ -111,14 +111,14 @@ def test_more_than_was_captured_is_refused_and_changes_nothing(service):
     settle(provider, "small", Decimal(6), Decimal(6))
     with pytest.raises(RefundRefused) as caught:
         provider_says(provider, "small", "5", "too-much")
-    assert caught.value.code == "exceeds_captured"
+    assert caught.value.reason == "exceeds_captured"
     assert what_went_back(provider, "small").refunded_amount == 6
 
 
 def test_a_payment_that_is_never_refunded_is_refused_for_good(provider):
     with pytest.raises(RefundRefused) as caught:
         provider_says(provider, "REFUSE-1", "5", "never")
-    assert caught.value.code == "refused"
+    assert caught.value.reason == "refused"
     assert what_went_back(provider, "REFUSE-1") is None
 
 
@@ -127,7 +127,7 @@ def test_another_currency_is_refused(service):
     capture(url, "dollars", "10")
     with pytest.raises(RefundRefused) as caught:
         provider_says(provider, "dollars", Money(Decimal(100), "KRW"), "in-won")
-    assert caught.value.code == "currency_mismatch"
+    assert caught.value.reason == "currency_mismatch"
 
 
 @pytest.mark.parametrize("payment", ["결제 1", "a/b?c#d", "50%"])

@@ -291,6 +291,7 @@ def test_one_whose_client_cannot_be_made_is_left_out_and_told(installed, caplog)
     def fail(values):
         raise KeyError("a bug")
 
+    assert acorn.looks_up is not None
     unlucky = replace(acorn, looks_up=replace(acorn.looks_up, make=fail))
     found = replace(found, providers=(*(each for each in found.providers if each is not acorn), unlucky))
     values = read({"ORDERS_ACORN_API_KEY": "x", "ORDERS_TOSS_API_KEY": "y"}, NOWHERE).providers

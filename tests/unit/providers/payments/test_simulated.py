@@ -116,7 +116,7 @@ def test_where_it_may_have_happened_the_answer_is_unknown(answer):
 def test_a_no_is_final_and_says_why(answer, code, message):
     with pytest.raises(RefundRefused) as caught:
         a_provider(answer).refund("pay_1", MONEY, "key")
-    assert (caught.value.code, caught.value.message) == (code, message)
+    assert (caught.value.reason, caught.value.message) == (code, message)
     assert str(pickle.loads(pickle.dumps(caught.value))) == f"{code}: {message}"
 
 
