@@ -28,7 +28,7 @@ from outbound.webhooks.deliveries import DEAD, STATES, Delivery
 from outbound.webhooks.sender import Sender
 from outbound.webhooks.ssrf_guard import Forbidden
 from outbound.webhooks.subscriptions import DISABLED, Subscription, SubscriptionError
-from queries.documents import written
+from queries.json_encoder import format_time
 from storage.clock import clock
 from workers.resources import Parts
 
@@ -273,7 +273,12 @@ def ping(id: Id, data: Data = None, json: Json = False) -> None:
             secrets = subscriptions.secrets_of(conn, found)
         now = clock()
         name = format_id("subscriptions", found.id)
-        told = {"collection": "ping", "operation": "create", "data": {"subscription": name}, "timestamp": written(now)}
+        told = {
+            "collection": "ping",
+            "operation": "create",
+            "data": {"subscription": name},
+            "timestamp": format_time(now),
+        }
         began = monotonic()
         reply = _sender(opened).post(found.url, secrets, format_id("deliveries", fresh(now)), orjson.dumps(told))
         took = monotonic() - began

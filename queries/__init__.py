@@ -1,6 +1,7 @@
 """The read model: what every collection of the contract shows, and how it is asked for.
 
-schema        the table of collections: fields, relationships, joins, who sees what
+schema        the table of fields: what each collection shows, and which columns those are
+fields        the words that the table is written in: field, relationship, join, collection
 querystring   bracketed query strings → nested dicts and lists
 filters       what a where says → a tree of conditions
 parser        a query string → a Query
@@ -9,6 +10,9 @@ operators     a column, an operator, a value → SQL
 compiler      a where and a sort → SQL, over relationships
 sql           the SQL behind documents, built once
 repository    pages, documents by id, counts
-documents     documents out of rows and folded orders, and their JSON
+documents     documents out of rows and folded orders, for the API and for outgoing webhooks
+json_encoder  documents as JSON
 timeline      what happened to an order, event by event
+order_lookup  the order that a person names
+errors        what a query is refused with
 """

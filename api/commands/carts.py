@@ -20,7 +20,8 @@ from api.errors import ApiError, validation_error
 from domain.ids import format_id, fresh, parse_id
 from events.money import MoneyError, check
 from journal.commands import Request
-from queries import documents
+from queries.documents import join, of_row
+from queries.schema import CART_ITEMS, CARTS
 
 _NEW = text("insert into carts (id, customer, currency) values (:id, :customer, :currency) returning *")
 _LOCK = text("select * from carts where id = cast(:id as uuid) for update")
@@ -153,4 +154,4 @@ def _changed(request: Request, cart_id: str) -> Document:
 
 
 def _document(cart: Any, items: Sequence[Any]) -> Document:
-    return {**documents.of_cart(cart), "items": documents.join([documents.of_cart_item(item) for item in items])}
+    return of_row(CARTS, cart, {"items": join([of_row(CART_ITEMS, item) for item in items])})

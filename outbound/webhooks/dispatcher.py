@@ -27,7 +27,7 @@ from outbound.leases import Claimed, Round
 from outbound.webhooks import deliveries, subscriptions
 from outbound.webhooks.deliveries import LEASE, Claim, Result
 from outbound.webhooks.subscriptions import Waiting
-from queries.documents import written
+from queries.json_encoder import format_time
 from storage import leases
 
 AT_ONCE = 64  # attempts side by side
@@ -166,7 +166,7 @@ class _Dispatcher:
                 "collection": claim.collection,
                 "operation": claim.operation,
                 "data": orjson.Fragment(claim.document),
-                "timestamp": written(claim.at),
+                "timestamp": format_time(claim.at),
             }
         )
         try:

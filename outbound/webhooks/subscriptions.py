@@ -49,8 +49,8 @@ class Subscription:
 
 
 _LIST = """
-    select s.id, s.url, s.collections, s.operations, s.state, cardinality(s.secrets) > 1, s.failing_since, s.notice,
-           s.created_at, coalesce(d.due, 0), coalesce(d.dead, 0)
+    select s.id, s.url, s.collections, s.operations, s.state, cardinality(s.secrets) > 1 as rotating,
+           s.failing_since, s.notice, s.created_at, coalesce(d.due, 0) as due, coalesce(d.dead, 0) as dead
     from subscriptions s left join (
         select subscription_id, count(*) filter (where state = 'due') as due,
                count(*) filter (where state = 'dead') as dead
@@ -81,18 +81,18 @@ _AUDIT = text(
 
 def listed(conn: Connection) -> list[Subscription]:
     """All of them, the oldest first."""
-    return [Subscription(*row) for row in conn.execute(_ALL)]
+    return [Subscription(**row) for row in conn.execute(_ALL).mappings()]
 
 
 def find(conn: Connection, name: str) -> Subscription:
     """The one of that id (`sub_…`). Errors: SubscriptionError."""
     try:
-        row = conn.execute(_ONE, {"id": parse_id("subscriptions", name)}).one_or_none()
+        row = conn.execute(_ONE, {"id": parse_id("subscriptions", name)}).mappings().one_or_none()
     except WrongKind as error:
         raise SubscriptionError(f"{error}; `orders webhooks list` shows them all") from None
     if row is None:
         raise SubscriptionError(f"there is no subscription {name}; `orders webhooks list` shows them all")
-    return Subscription(*row)
+    return Subscription(**row)
 
 
 def secrets_of(conn: Connection, subscription: Subscription) -> Sequence[str]:
@@ -208,7 +208,7 @@ class Waiting:
 
 
 _WAITING = text("""
-    select s.id, s.url, s.failing_since is not null from subscriptions s where s.state = 'active'
+    select s.id, s.url, s.failing_since is not null as failing from subscriptions s where s.state = 'active'
     and exists (select from deliveries d where d.subscription_id = s.id and d.state = 'due')
 """)
 _JUDGE_NAMES = ("id", "taken", "failed_at", "gone", "error")
@@ -232,7 +232,7 @@ _JUDGE = text(f"""
 
 def waiting(conn: Connection) -> list[Waiting]:
     """Active subscriptions that have something to be sent, now or later."""
-    return [Waiting(*row) for row in conn.execute(_WAITING)]
+    return [Waiting(**row) for row in conn.execute(_WAITING).mappings()]
 
 
 def judge(conn: Connection, results: Sequence[Result], now: datetime) -> list[tuple[str, str]]:

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event
 
-from api.errors import ApiError
 from domain.ids import uuid_of as uuid_or_none
 from queries import documents
+from queries.errors import QueryError
 from queries.parser import Query, parse
 from queries.repository import count, document, find, find_by_id, find_order
 from queries.schema import COLLECTIONS
@@ -69,7 +69,7 @@ def test_all_of_them_at_once(conn, world, query):
 
 
 def test_too_many_at_once_are_refused_with_the_way_out(conn):
-    with pytest.raises(ApiError, match="limit=1000 and page=1"):
+    with pytest.raises(QueryError, match="limit=1000 and page=1"):
         find(conn, "orders", parse("limit=0"), most=39)
     assert find(conn, "orders", parse("limit=0"), most=40)["totalDocs"] == 40
 
@@ -178,7 +178,7 @@ def test_an_order_reads_the_same_from_rows_and_from_objects(conn, world):
     folded = peek(conn, ids)
     for id in ids:
         row = without_stamps(document(conn, "orders", id, depth=1))
-        assert row == without_stamps(documents.document_of(conn, folded[id]))
+        assert row == without_stamps(documents.of_order(conn, folded[id]))
 
 
 def without_stamps(value):
@@ -252,9 +252,9 @@ def test_joins_can_be_left_out(conn):
     assert ("products" in found, "returns" in found) == (False, True)
     assert not {"products", "transactions", "fulfillments", "returns"} & docs(conn, "orders", "joins=false")[0].keys()
     for wrong in ("joins[items][limit]=1", "joins[id]=false"):
-        with pytest.raises(ApiError) as caught:
+        with pytest.raises(QueryError) as caught:
             docs(conn, "orders", wrong)
-        assert "products" in caught.value.data["errors"][0]["message"]
+        assert "products" in caught.value.faults[0][1]
 
 
 # -- select ------------------------------------------------------------------------------------------------
