@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
+from domain.ids import format_id
 from domain.order import Order
 from queries.fields import STAMPS, Collection, Field, Kind
 from queries.schema import COLLECTIONS, ORDERS
