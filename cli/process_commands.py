@@ -140,7 +140,7 @@ def up(
             out.print(f"  servers   embedded, in {safe(found.settings.data)}")
         else:
             out.print(f"  servers   {safe(values['DATABASE_URL'])}  {safe(values['REDIS_URL'])}")
-        out.print(f"  API       {url}/api   ·   {url}/docs")
+        out.print(f"  API       {safe(url)}/api   ·   {safe(url)}/docs")
         if port is None and port_chosen != PORT:
             out.print(f"            port {PORT} is taken, so it is {port_chosen}")
         _say_first_keys(opened)

@@ -25,9 +25,9 @@ BUILT_IN = {name for name in BUILT_IN if issubclass(getattr(builtins, name), Bas
 # What one part of a room tells another, by raising it: nobody outside meets them, so they need no code.
 SIGNALS = {
     "domain.fold.Poisoned": "the fold tells the drain which event it failed at",
-    "journal.batch._Again": "a batch is begun anew",
-    "journal.batch._Held": "a batch leaves out an order that somebody else holds",
-    "journal.correlation.Clash": "a rival was faster: the same again",
+    "journal.batch_fold.PoisonFound": "the batch is done again, without the event that it failed at",
+    "journal.batch_values.Clash": "a rival was faster: the same again",
+    "journal.order_loader.RowsHeld": "a batch leaves out orders that somebody else holds",
     "journal.correlation.Stale": "what was read is not so any more: the same again",
     "outbound.payment_lookups.NoAnswer": "a provider's answer, for the loop that asked",
     "outbound.payment_reconciler.NotTold": "a provider's answer, for the loop that asked",
