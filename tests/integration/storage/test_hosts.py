@@ -16,6 +16,7 @@ def test_the_host_that_answers_is_used_where_another_is_away(database_url):
     several = database_url.replace(f"{at.host}:{at.port}", f"{at.host}:1,{at.host}:{at.port}")
     assert several != database_url
     settings = read({"DATABASE_URL": several, "REDIS_URL": "redis://localhost"}, Path("/nonexistent/.env"))
+    assert settings.database_url is not None
     engine = engines.connect(settings.database_url)
     with engine.connect() as conn:
         assert conn.execute(text("select inet_server_port()")).scalar_one() == at.port
