@@ -168,11 +168,8 @@ def _explain(error: Exception) -> tuple[str, int] | None:
     from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 
     from embedded import ServerError
-    from settings.environment import SettingsError
 
     match error:
-        case SettingsError():
-            return str(error), 2
         case ServerError():
             return str(error), 1
         case OperationalError() | InterfaceError():

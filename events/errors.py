@@ -9,6 +9,16 @@
     ├── MoneyError          (events.money)           amount_refused
     ├── WrongKind           (domain.ids)             id_of_another_kind
     ├── QueryError          (queries.errors)         query_refused
+    ├── SettingsError       (settings.fields)        setting_refused
+    ├── ProviderError       (providers.base)         provider
+    │   ├── BadSignature    (providers.base)         signature_refused
+    │   ├── NoAnswer        (providers.base)         provider_silent
+    │   │   └── ParcelUnknown  (providers.base)      parcel_unknown
+    │   ├── NotTold         (providers.base)         payment_unknown_there
+    │   └── RefundError     (providers.base)         refund
+    │       ├── RefundRefused  (providers.base)      refund_refused
+    │       ├── RefundNotMade  (providers.base)      refund_not_made
+    │       └── RefundUnknown  (providers.base)      refund_unknown
     ├── StorageError        (storage.migrate)        storage
     │   └── SchemaError     (storage.migrate)        schema
     │       ├── SchemaAbsent  (storage.migrate)      schema_absent

@@ -1,1 +1,11 @@
-"""What is done to the outside: refunds, payment look-ups, tracking and webhooks. Each claims, asks, settles."""
+"""All that is done to the outside: refunds, payment look-ups, tracking and webhooks. Each claims, asks, settles.
+
+leases               claim, ask outside, settle, lease over: the protocol that they share
+backoff              waits between attempts
+refunds              money given back by one provider, once per target
+refund_routes        the provider that a refund goes to, and what becomes of one that nobody makes
+payment_lookups      thin webhooks: their provider is asked how the payment stands
+payment_reconciler   its answer, as events
+tracking             parcels followed at their carriers
+webhooks             changes told to subscribers
+"""

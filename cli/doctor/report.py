@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from cli.doctor.check import OK, PROBLEM, WARNING, Check, some, without_password
+from cli.doctor.check import OK, PROBLEM, WARNING, Check, some
 from cli.options import out, print_json
 from cli.render import put, table
 from cli.terminal import safe
-from settings.environment import KNOWN, Settings
+from settings.environment import Settings, known
 
 _COLORS = {OK: "green", WARNING: "yellow", PROBLEM: "red"}
 _WHOSE = {"found": "which `orders up` runs", "stopped": "which nobody runs"}
@@ -45,15 +45,8 @@ def print_tables(settings: Settings | None, whose: str | None, checks: Sequence[
 def _settings(settings: Settings | None) -> list[dict[str, str]]:
     """Every name with what it says, where from, and what it is for. No password stands in it."""
     found = []
-    for known in KNOWN:
-        value = settings.values[known.name] if settings else known.default or "-"
-        source = settings.sources[known.name] if settings else "-"
-        found.append(
-            {
-                "name": known.name,
-                "value": without_password(value) if not known.secret else value,
-                "source": source,
-                "meaning": known.meaning,
-            }
-        )
+    for each in known():
+        value = settings.values[each.name] if settings else each.default or "-"
+        source = settings.sources[each.name] if settings else "-"
+        found.append({"name": each.name, "value": value, "source": source, "meaning": each.meaning})
     return found

@@ -1,1 +1,8 @@
-"""Outgoing webhooks: subscriptions, deliveries, the dispatcher, the sender, and the guard of where it may post."""
+"""Webhooks out: who is told of which changes, and each delivery until it is taken or given up.
+
+subscriptions   the URLs that are told, and of what
+deliveries      each telling, with its state
+dispatcher      the chore: claim what is due, post it, settle
+sender          one webhook out: signed, and posted to an address that was judged
+ssrf_guard      addresses that are nobody's business
+"""

@@ -100,7 +100,7 @@ def find(conn: Connection, name: str) -> Subscription:
 
 
 def secrets_of(conn: Connection, subscription: Subscription) -> Sequence[str]:
-    """What signs for it, the newest first."""
+    """The secrets that sign for it, the newest first."""
     return list(conn.execute(_SECRETS, {"id": subscription.id}).scalar_one())
 
 
