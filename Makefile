@@ -48,8 +48,8 @@ format: $(READY) ## Format the code and mend what can be mended
 
 docs: $(READY) ## Write the generated pages of docs/ anew
 	@mkdir -p docs
-	$(BIN)/python -m domain.diagrams > docs/.lifecycle.md.new || { rm -f docs/.lifecycle.md.new; exit 1; }
-	@mv docs/.lifecycle.md.new docs/lifecycle.md
+	$(BIN)/python -m domain.diagrams > docs/reference/.lifecycle.md.new || { rm -f docs/reference/.lifecycle.md.new; exit 1; }
+	@mv docs/reference/.lifecycle.md.new docs/reference/lifecycle.md
 	$(BIN)/python -m tests.client.guide > /dev/null
 	@$(BIN)/orders schema openapi --output docs/reference/openapi.json > /dev/null
 	@$(BIN)/orders schema asyncapi --output docs/reference/asyncapi.json > /dev/null

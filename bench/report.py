@@ -179,7 +179,7 @@ def printed(found: dict[str, Any]) -> RenderableType:
 
 
 def markdown(found: dict[str, Any]) -> str:
-    """The part of docs/benchmark.md that a run writes."""
+    """The part of docs/reference/benchmark.md that a run writes."""
     parts = [
         _markdown(RATE_HEADS, _rate_rows(found)),
         "```text\n" + "\n".join(line.rstrip() for line in chart(found["events_per_second"])) + "\n```",

@@ -1,7 +1,7 @@
 """`orders bench scale`: does the drain keep its speed as the database, the workers, the shards and the backlog grow?
 
 Databases of all sizes stand on one server and take turns, round by round: a fresh play is journaled and
-drained in each. What is measured here is measured on one machine; docs/scaling.md says what is reckoned.
+drained in each. What is measured here is measured on one machine; docs/why/scaling.md says what is reckoned.
 """
 
 from __future__ import annotations

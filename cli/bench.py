@@ -65,7 +65,9 @@ def bench(
     batch: Annotated[
         int | None, typer.Option("--batch", min=1, max=10_000, help="Entries of one commit at most; 256.")
     ] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Answer with the tables of docs/benchmark.md.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Answer with the tables of docs/reference/benchmark.md.")
+    ] = False,
     profile: Annotated[
         Path | None, typer.Option("--profile", help="Write to this file where the drain's time goes.")
     ] = None,

@@ -1,4 +1,4 @@
-"""Draws docs/lifecycle.md from the tables themselves: `python -m domain.diagrams` prints the page.
+"""Draws docs/reference/lifecycle.md from the tables themselves: `python -m domain.diagrams` prints the page.
 
 What a status means is the comment beside it in its `Status`; what a guard asks is the first line of
 its docstring; which outcome a reason belongs to is the comment above it in `domain.outcome`.
@@ -44,7 +44,7 @@ _REASON = re.compile(r'^    (?:# (\w+)[:,].*|"(\w+)": ".*",)$', re.MULTILINE)
 
 
 def page() -> str:
-    """All of docs/lifecycle.md."""
+    """All of docs/reference/lifecycle.md."""
     parts = [_HEAD, *(_kind(*kind) for kind in KINDS), _REASONS]
     for kind, names in reasons().items():
         rows = ((f"`{name}`", outcome.REASONS[name]) for name in names)

@@ -4,7 +4,7 @@ What the files say is taken as it is: no time, payment or parcel is made up, and
 An order comes whole or not at all: one bad row leaves its order out, and both rows are told. So an
 order that comes later, from a mended file, meets no half of itself under the same event ids.
 
-The mapping, and what each oddity of the data becomes, is told in docs/guides/olist.md.
+The mapping, and what each oddity of the data becomes, is told in docs/howto/replay-olist.md.
 """
 
 from __future__ import annotations

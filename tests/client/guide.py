@@ -1,4 +1,4 @@
-"""docs/guides/orders-and-tracking.md: every example as it stands, with what it printed on a shop of its own.
+"""docs/tutorial/orders-and-tracking.md: every example as it stands, with what it printed on a shop of its own.
 
 Written anew by `make docs`, or `python -m tests.client.guide`. Ids, order numbers
 and days are masked, so that the page is the same each time.
@@ -29,7 +29,7 @@ from tests.client.serving import Serving, serving
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-PAGE = ROOT / "docs" / "guides" / "orders-and-tracking.md"
+PAGE = ROOT / "docs" / "tutorial" / "orders-and-tracking.md"
 SHARDS = 64
 RUN_S = 30.0
 
