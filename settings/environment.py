@@ -80,6 +80,11 @@ KNOWN = (
         "the refund API that refunds go to (the simulated provider's protocol)",
     ),
     Setting(
+        "ORDERS_CELERY_REMOTE_CONTROL",
+        "off",
+        "on: workers answer `celery inspect` and `celery control`, and Flower sees them",
+    ),
+    Setting(
         "ORDERS_WEBHOOKS_ALLOW_PRIVATE",
         "off",
         "on: outgoing webhooks may go to private addresses, by http too; off: to public ones, by https",
@@ -125,6 +130,7 @@ class Settings:
     tracking_pace: timedelta
     carriers: Mapping[str, str]
     refund_url: str | None
+    celery_remote_control: bool
     webhooks_allow_private: bool
     token_secret: str | None = field(repr=False)
     rate_limit: int | None  # requests a minute and key; None: any number
@@ -174,6 +180,7 @@ def read(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         tracking_pace=pace,
         carriers=_carriers(texts),
         refund_url=texts["ORDERS_REFUND_URL"],
+        celery_remote_control=_choice(texts, "ORDERS_CELERY_REMOTE_CONTROL", ("on", "off")) == "on",
         webhooks_allow_private=_choice(texts, "ORDERS_WEBHOOKS_ALLOW_PRIVATE", ("on", "off")) == "on",
         token_secret=_token_secret(texts),
         rate_limit=_rate_limit(texts),

@@ -55,9 +55,7 @@ def broken(page: Path) -> Iterator[str]:
     for target in links(page):
         path, _, anchor = target.partition("#")
         to = (page.parent / path).resolve() if path else page
-        if not to.exists():
-            yield target
-        elif anchor and (to.suffix != ".md" or anchor not in anchors(to)):
+        if not to.exists() or (anchor and (to.suffix != ".md" or anchor not in anchors(to))):
             yield target
 
 
