@@ -44,7 +44,7 @@ class ApiError(Exception):
         self.status, self.message, self.name, self.data, self.headers = status, message, name, data, headers
 
     def answer(self) -> Json:
-        """What the caller gets."""
+        """The response that the caller gets."""
         error = {"message": self.message}
         if self.name is not None:
             error["name"] = self.name

@@ -1,4 +1,4 @@
-"""What FastAPI cannot know of our operations: which keys each takes, and in what shape it refuses."""
+"""The parts of OpenAPI that FastAPI cannot know: which keys each operation takes, and in what shape it refuses."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ GROWTH = 1.5  # of the query's p50, from the small shop to the large one, at mos
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much of everything."""
+    """The amounts of a run: lives, webhooks, queries."""
 
     lives: int = 4_000
     webhooks: int = 5_000  # a round, of each

@@ -43,7 +43,7 @@ STEPS = {
 
 
 class Base(DeclarativeBase):
-    """What all models share."""
+    """The base of all models."""
 
     type_annotation_map = {datetime: DateTime(timezone=True), dict[str, Any]: JSONB}  # noqa: RUF012 -- SQLAlchemy's
 
@@ -70,7 +70,7 @@ class Order(Base):
 
 
 class Item(Base):
-    """A line."""
+    """A line of an order."""
 
     __tablename__ = "items"
     __table_args__ = (UniqueConstraint("order_id", "name"),)
@@ -156,7 +156,7 @@ class ReturnItem(Base):
 
 
 class Event(Base):
-    """What was applied, by its idempotency key: the order's history."""
+    """An applied event, by its idempotency key: the order's history."""
 
     __tablename__ = "events"
     source: Mapped[str] = mapped_column(primary_key=True)

@@ -18,7 +18,7 @@ from bench.drain_process import SLOT, Batch, Hand
 
 
 class Recording:
-    """What two hands sent, as plans to send it again."""
+    """The statements that two hands sent, as plans to send them again."""
 
     def __init__(self, folder: Path, hands: int) -> None:
         self._folder, self._hands = folder, hands
@@ -35,7 +35,7 @@ class Recording:
         return [{"entries": b.entries, "statements": len(b.statements)} for batches in recorded for b in batches]
 
     def commands(self, hands: Sequence[Hand], database_url: str) -> list[dict[str, Any]]:
-        """What tells each hand to replay."""
+        """The commands that tell each hand to replay."""
         progress = self._folder / "progress"
         progress.write_bytes(bytes(SLOT.size * len(hands)))
         return [

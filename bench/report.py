@@ -1,4 +1,4 @@
-"""What the bench answers: one document, and the table, the chart and the Markdown page made from it."""
+"""The report of a bench: one document, and the table, the chart and the Markdown page made from it."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ BATCH_HEADS = ("batch", "entries", "statements a batch")
 
 
 def target_rows(found: dict[str, Any]) -> Iterable[tuple[str, ...]]:
-    """What should be, what is, and whether that is enough."""
+    """Rows of the targets: what should be, what is, and if that is enough."""
     for target in found["targets"]:
         has = target["found"]
         shown = " against ".join(map(str, has)) if isinstance(has, list) else str(has)
@@ -168,7 +168,7 @@ TARGET_HEADS = ("should be", "is", "met")
 
 
 def printed(found: dict[str, Any]) -> RenderableType:
-    """For a terminal."""
+    """The report for a terminal."""
     drawn = "\n".join(chart(found["events_per_second"]))
     parts: list[RenderableType] = [table(RATE_HEADS, _rate_rows(found)), "", drawn, ""]
     parts += [table(COST_HEADS, _cost_rows(found)), ""]

@@ -42,7 +42,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much of everything."""
+    """The amounts of a run: rounds, lives, rates."""
 
     rounds: int = 5
     orders: int = 4000  # the drain's, the full path's and the ceiling's
@@ -68,7 +68,7 @@ class Plan:
 
     @property
     def command(self) -> str:
-        """What one types to have it done so."""
+        """The command that has it done so."""
         base = Plan() if self.other_batches else QUICK
         told = [
             f"--{name} {mine}"
@@ -83,7 +83,7 @@ QUICK = Plan(rounds=2, orders=1000, samples=300, other_batches=(), peers=False)
 
 @dataclass(slots=True)
 class Measured:
-    """What came out, system by system."""
+    """The measurements of a run, system by system."""
 
     peers: tuple[str, ...] = ()  # that play besides
     rates: dict[str, list[float]] = field(default_factory=dict)
@@ -108,7 +108,7 @@ class Measured:
 
 
 def run(servers: Servers, plan: Plan, say: Say) -> Measured:
-    """All of it."""
+    """Run all of it, in alternating rounds."""
     with ExitStack() as stack:
         stage = _Stage(servers, plan, say, stack)
         stage.warm_up()
@@ -342,7 +342,7 @@ def typical(costs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def machine(servers: Servers) -> dict[str, Any]:
-    """What it ran on."""
+    """The machine that it ran on, in a line."""
     import platform
     from importlib.metadata import version
 

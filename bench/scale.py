@@ -1,4 +1,4 @@
-"""`orders bench scale`: does the drain keep its speed as the database, the workers, the shards and the backlog grow?
+"""The bench of scaling, `orders bench scale`: does the drain keep its speed as the database, the workers, the shards and the backlog grow?
 
 Databases of all sizes stand on one server and take turns, round by round: a fresh play is journaled and
 drained in each. What is measured here is measured on one machine; docs/why/scaling.md says what is reckoned.
@@ -36,7 +36,7 @@ MANY_ORDERS, FEW_ORDERS = 100_000, 10
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much of what."""
+    """The amounts of a run of `orders bench scale`."""
 
     sizes: Sequence[int] = (10_000, 100_000, 1_000_000, 10_000_000)  # events in the database
     workers: Sequence[int] = (1, 2, 4)
@@ -52,7 +52,7 @@ QUICK = Plan(sizes=(10_000, 100_000), rounds=2, backlog=20_000, short=1)
 
 @dataclass(slots=True)
 class Found:
-    """What came out: events a second, unless it says otherwise."""
+    """The results of a run: events per second, unless it says otherwise."""
 
     sizes: dict[int, list[float]] = field(default_factory=dict)
     bytes: dict[int, int] = field(default_factory=dict)  # size → bytes of its database
@@ -258,7 +258,7 @@ _OWN = text(
 
 
 def document(found: Found, plan: Plan, machine: dict[str, Any]) -> dict[str, Any]:
-    """What `--json` answers."""
+    """The document that `--json` answers."""
 
     def rates(of: dict[int, list[float]]) -> dict[str, dict[str, float]]:
         return {

@@ -1,4 +1,4 @@
-"""What `orders bench scale` and `orders bench api` answer in a terminal; `--json` has all of it."""
+"""Summaries of `orders bench scale` and `orders bench api` for a terminal; `--json` has all of it."""
 
 from __future__ import annotations
 

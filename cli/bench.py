@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # imported late: no other command needs the bench
 
 
 class What(StrEnum):
-    """What may be measured."""
+    """The things that may be measured."""
 
     DRAIN = "drain"
     SCALE = "scale"

@@ -92,14 +92,14 @@ def _kept_token_secret(data: Path) -> str:
 
 
 def heartbeat(opened: Parts) -> datetime | None:
-    """When workers last served these servers, by the database's clock: every five seconds where some run."""
+    """The time at which workers last served these servers, by the database's clock: every five seconds where some run."""
     with opened.engine.connect() as conn:
         statement = text("select max(at) from heartbeats where name = 'timers'")
         return conn.execute(statement).scalar_one_or_none()
 
 
 def workers_alive(opened: Parts, within_s: float = 20) -> bool:
-    """Whether workers serve these servers: their timers' heartbeat is young."""
+    """True if workers serve these servers: their timers' heartbeat is young."""
     statement = text("select max(at) > now() - make_interval(secs => :s) from heartbeats where name = 'timers'")
     with opened.engine.connect() as conn:
         return bool(conn.execute(statement, {"s": within_s}).scalar_one_or_none())

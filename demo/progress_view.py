@@ -1,4 +1,4 @@
-"""What one sees of a demo while it plays, on stderr: a live picture in a terminal, plain lines elsewhere."""
+"""The display of a demo while it plays, on stderr: a live picture in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ class Display:
 
     @property
     def seconds(self) -> float:
-        """Since the start."""
+        """Seconds since the play's start."""
         return monotonic() - self._began
 
     def say(self, phase: str) -> None:
-        """What is being done now."""
+        """Show what is being done now."""
         if phase == self._phase:
             return
         self._phase = phase
@@ -86,13 +86,13 @@ class Display:
             self._line(escape(phase))
 
     def tell(self, text: str) -> None:
-        """An incident."""
+        """Show an incident in a line."""
         self.incidents.append(Incident(round(self.seconds, 1), text))
         if not self._live:
             self._line(f"[red]![/] {escape(text)}")
 
     def show(self, figures: Figures) -> None:
-        """New figures."""
+        """Show the newest figures."""
         now = self.seconds
         self.figures = figures
         self._decided.append((now, figures.decided))

@@ -56,7 +56,7 @@ Reason = Literal["change_of_mind", "defective", "wrong_delivery", "damaged", "ot
 
 
 class Body(BaseModel):
-    """What all bodies share: fields that a type does not know are kept in the journal, unread."""
+    """The base of all bodies: fields that a type does not know are kept in the journal, unread."""
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
 
@@ -104,7 +104,7 @@ class OrderCreated(Body):
 
 
 class PaymentSucceeded(Body):
-    """Money was captured."""
+    """Money of a payment was captured."""
 
     paymentId: Name
     amount: Amount
@@ -187,7 +187,7 @@ class FulfillmentShipped(_Parcel):
 
 
 class FulfillmentDelivered(_Parcel):
-    """The parcel arrived."""
+    """A parcel reached its address."""
 
 
 class FulfillmentFailed(Body):
@@ -342,7 +342,7 @@ def tracking_key(carrier: str, number: str) -> str:
 
 
 def route_of(envelope_id: str, kind: str, subject: str | None, data: dict[str, Any]) -> str:
-    """What an event's shard follows from: the order's number, else its payment or parcel, else its id.
+    """The text that an event's shard follows from: the order's number, else its payment or parcel, else its id.
 
     Works on any body, also one that `decode` would refuse.
     """

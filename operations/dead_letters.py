@@ -1,4 +1,4 @@
-"""What was given up, and what an operator does about it: list, show, edit, replay, discard.
+"""Dead letters and an operator's means: list, show, edit, replay, discard.
 
     DeadLetterError
     ├── LetterUnknown      nothing in the dead letters has this name
@@ -10,7 +10,6 @@ An event keeps its id, its place in the journal and its original body; an edit i
 takes its result away, so that it is undecided as on its first day: the caller publishes the entries after
 the commit, and should that fail the relay finds them. Every operation may be repeated: what is not open any more
 stays as it is, and is named as unchanged. Whatever changes something leaves a row of `audit`.
-
 Locks are taken in one order: effects, dead letters, relay marks, results, each sorted.
 """
 
@@ -37,7 +36,7 @@ SHOWN = 100  # how many a list has, unless told otherwise
 
 
 class DeadLetterError(Exception):
-    """What was asked of the dead letters cannot be; nothing was changed."""
+    """The base of what cannot be done to dead letters; nothing was changed."""
 
     code = "dead_letters"
 
@@ -79,7 +78,7 @@ class LetterClosed(DeadLetterError):
 
 
 class EditRefused(DeadLetterError):
-    """What the edit makes of the event would die again."""
+    """The refusal of an edit whose event would die again."""
 
     code = "edit_refused"
 
@@ -110,7 +109,7 @@ class Letter:
 
     @property
     def name(self) -> str:
-        """What a person calls it, and a reference that every operation takes."""
+        """The letter's name for people, and a reference that every operation takes."""
         return f"{self.source}/{self.event_id}" if self.effect_id is None else shown("effects", self.effect_id)
 
     @property
@@ -152,7 +151,7 @@ class Parked:
 
 @dataclass(slots=True)
 class Done:
-    """What an operation came to. Publish `entries` after the commit."""
+    """The result of an operation. Publish `entries` after the commit."""
 
     changed: list[Letter] = field(default_factory=list)  # as they were before
     unchanged: list[tuple[Letter, str]] = field(default_factory=list)  # with the reason
@@ -211,7 +210,7 @@ def list_open(
     since: datetime | None = None,
     limit: int = SHOWN,
 ) -> list[Letter]:
-    """What waits for an operator, the last to die first; `since` is when it died."""
+    """The letters that wait for an operator, the last to die first; `since` is when it died."""
     found = conn.execute(_LIST, {"type": type, "reason": reason, "since": since, "most": limit})
     return [Letter(*row) for row in found]
 

@@ -1,14 +1,14 @@
-"""The read model: what every collection of the contract shows, and how it is asked for.
+"""The read model: every collection of the contract, and the queries over them.
 
-schema        the table of collections: fields, relationships, joins, who sees what
-querystring   bracketed query strings → nested dicts and lists
-filters       what a where says → a tree of conditions
-parser        a query string → a Query
-coercion      a value as it came → what a field of its kind is compared with
-operators     a column, an operator, a value → SQL
-compiler      a where and a sort → SQL, over relationships
-sql           the SQL behind documents, built once
-repository    pages, documents by id, counts
-documents     documents out of rows and folded orders, and their JSON
-timeline      what happened to an order, event by event
+schema       the table of collections: fields, relationships, joins, who sees what
+querystring  bracketed query strings as nested dicts and lists
+parser       a query string as a Query
+filters      a where as a tree of conditions
+coercion     a value as its field is compared with
+operators    a column, an operator and a value as SQL
+compiler     a where and a sort as SQL, over relationships
+sql          the SQL behind documents, built once
+repository   pages, documents by id, counts
+documents    documents out of rows and folded orders, and their JSON
+timeline     an order's history, event by event
 """

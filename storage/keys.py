@@ -42,7 +42,7 @@ _AUDIT = text("insert into audit (actor, action, target) values (:actor, :action
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is stored of a key."""
+    """A key as it is stored."""
 
     id: str  # uuid
     kind: Kind
@@ -58,12 +58,12 @@ class Key:
 
 
 def digest(key: str) -> bytes:
-    """What a key is stored and found by."""
+    """The hash that a key is stored and found by."""
     return hashlib.sha256(key.encode()).digest()
 
 
 def well_formed(key: str) -> bool:
-    """Whether `key` could be one of ours; what is not needs no look into the database."""
+    """True if `key` could be one of ours; one that could not needs no look into the database."""
     return _FORM.fullmatch(key) is not None
 
 

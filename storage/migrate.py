@@ -26,7 +26,7 @@ POLL_S = 0.05
 
 
 class StorageError(Exception):
-    """What is stored, and how, is not as this version needs it."""
+    """Base of the errors of a database that does not fit this version."""
 
     code = "storage"
 

@@ -24,17 +24,17 @@ from storage.clock import clock
 
 
 def carriers(settings: Settings) -> dict[str, tracking.Carrier]:
-    """Whom `ORDERS_CARRIERS` names, by normalized name."""
+    """The carriers that `ORDERS_CARRIERS` names, by normalized name."""
     return {name: _carrier(name, url) for name, url in settings.carriers.items()}
 
 
 def refund_provider(settings: Settings) -> refunds.Provider | None:
-    """Who gives money back, None where `ORDERS_REFUND_URL` names nobody."""
+    """The provider that gives money back, None if `ORDERS_REFUND_URL` names nobody."""
     return None if settings.refund_url is None else _provider(settings.refund_url)
 
 
 def payment_sources(settings: Settings) -> dict[str, payment_lookups.Provider]:
-    """Whom thin webhooks may come from, by name, ready to be asked."""
+    """The providers whom thin webhooks may come from, by name, ready to be asked."""
     found: dict[str, payment_lookups.Provider] = {}
     if settings.webhook_secrets["portone"]:
         found["portone"] = _portone(settings.portone_api_url, settings.portone_api_key)
@@ -44,7 +44,7 @@ def payment_sources(settings: Settings) -> dict[str, payment_lookups.Provider]:
 
 
 def webhooks(settings: Settings) -> dispatcher.Sender:
-    """Who posts to subscribers."""
+    """The sender of webhooks to subscribers."""
     return _sender(settings.webhooks_allow_private)
 
 
@@ -55,7 +55,7 @@ class Source:
         self._source = source
 
     def ask(self, kind: str, time: datetime, data: Mapping[str, Any]) -> payment_lookups.Payment:
-        """How the payment of a thin webhook stands; raises inbox.NoAnswer or inbox.NotTold."""
+        """The payment of a thin webhook, as its provider tells it; raises inbox.NoAnswer or inbox.NotTold."""
         try:
             return self._source.ask(kind, time, data)
         except payments.NoAnswer as error:
@@ -79,11 +79,11 @@ class Polled:
             raise tracking.NoAnswer(str(error), error.retry_after, unknown=unknown) from error
 
     def ended(self, status: str) -> bool:
-        """Whether nothing more is to be expected after this status."""
+        """True if nothing more is to be expected after this status."""
         return paces.watch_ends(status)
 
     def wait(self, failures: int, status: str | None, pace: timedelta, retry_after: float | None) -> timedelta:
-        """How long until the next poll."""
+        """The time until the next poll."""
         return paces.next_poll(failures, status, pace, retry_after=retry_after, chance=random())
 
 
@@ -95,7 +95,7 @@ class Refunds:
 
     @property
     def name(self) -> str:
-        """The provider's."""
+        """The name of the provider."""
         return self._provider.name
 
     def refund(self, payment_id: str, amount: Money, idempotency_key: str) -> refunds.Made:
@@ -110,7 +110,7 @@ class Refunds:
             raise refunds.Unknown(str(error)) from error
 
     def refunded(self, payment_id: str) -> refunds.Made | None:
-        """What went back so far; raises effects.Unknown."""
+        """The sum that went back so far; raises effects.Unknown."""
         try:
             return self._provider.refunded(payment_id)
         except payments.RefundError as error:

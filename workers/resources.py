@@ -1,4 +1,4 @@
-"""What a process needs open: the engine, the streams, the policy. The composition root of workers and tools."""
+"""The open resources of a process: engine, streams, policy. The composition root of workers and tools."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Parts:
     shop: Shop
 
     def drain(self) -> Drain:
-        """What answers doorbells here."""
+        """The drain that answers doorbells here."""
         return Drain(self.engine, self.streams, self.settings.policy, self.shop)
 
     def close(self) -> None:

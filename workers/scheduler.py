@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def schedule(settings: Settings) -> dict[str, dict[str, Any]]:
-    """What the beat sends, and how often, as Celery's schedulers know it.
+    """The chores with their paces, as Celery's schedulers know them.
 
     By a clock that goes on evenly: Celery's is this host's, and sends nothing for as long as that was put back.
     """

@@ -61,7 +61,7 @@ class Standby:
         self._client.close()
 
     def refused(self) -> redis.RedisError | None:
-        """Why Redis takes no write, None where it does."""
+        """The reason why Redis takes no write, None if it takes one."""
         try:
             self._client.set(PROBE, b"1", ex=60)
         except redis.RedisError as error:

@@ -1,4 +1,4 @@
-"""What the answers of the Server API hold, for the OpenAPI document: a write answers documents as the queries do.
+"""Bodies of the Server API's answers, for the OpenAPI document: a write answers documents as the queries do.
 
 The documents are made by `queries.documents`; a test holds each of these beside one that was made.
 """
@@ -27,14 +27,14 @@ class _Stamped(BaseModel):
 
 
 class Join(BaseModel):
-    """What hangs on a document: ids, or documents at depth 1."""
+    """The documents that hang on one: ids, or documents at depth 1."""
 
     docs: list[Related]
     hasNextPage: bool
 
 
 class Order(_Stamped):
-    """An order."""
+    """An order and its parts."""
 
     orderNumber: str
     status: order.Status
@@ -135,7 +135,7 @@ class CatalogueEntry(_Stamped):
 
 
 class Changed(BaseModel):
-    """What every write says."""
+    """The fields of every write's answer."""
 
     message: Annotated[str, Field(examples=["Updated successfully."])]
 

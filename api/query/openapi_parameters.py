@@ -1,4 +1,4 @@
-"""What a query may say, in the words of OpenAPI, made from the table of collections.
+"""The parameters of queries in the words of OpenAPI, made from the table of collections.
 
 OpenAPI knows no name for brackets within brackets. So `where` is described as the JSON text that it may also be,
 and a client made from the document sends that.
@@ -96,7 +96,7 @@ _BEYOND: tuple[str, Schema] = (
 
 
 def conditions() -> dict[str, Schema]:
-    """What a where is made of, for the components."""
+    """The components that a where is made of."""
     return dict([*_CONDITIONS.values(), _BEYOND]) | {f"{singular(of)}Where": _where(of) for of in COLLECTIONS.values()}
 
 
@@ -122,7 +122,7 @@ def _named(component: str) -> Schema:
 
 
 def parameters(of: Collection, *, many: bool, counting: bool = False) -> list[Schema]:
-    """What a query may say: of `many` documents, or of one; a count takes the where alone."""
+    """The parameters of a query: of `many` documents, or of one; a count takes the where alone."""
     found = [where(of)] if many else []
     if many and not counting:
         found += [
@@ -156,7 +156,7 @@ def parameters(of: Collection, *, many: bool, counting: bool = False) -> list[Sc
 
 
 def pages() -> list[Schema]:
-    """Which page, and how long it is."""
+    """The parameters that choose a page and its length."""
     return [
         _parameter("limit", f"Documents a page, at most {MOST_LIMIT}; 0 is all of them, up to {MOST_ALL}.", _LIMIT),
         _parameter("page", "Which page.", _PAGE),
@@ -164,7 +164,7 @@ def pages() -> list[Schema]:
 
 
 def selecting(of: Collection) -> list[Schema]:
-    """Which documents a bulk update is about."""
+    """The parameters that select the documents of a bulk update."""
     return [
         {**where(of), "required": True},
         _parameter("limit", "At most so many of them; 0 is all.", {**_LIMIT, "default": 0}),
@@ -173,7 +173,7 @@ def selecting(of: Collection) -> list[Schema]:
 
 
 def where(of: Collection) -> Schema:
-    """Which documents."""
+    """The parameter that selects documents."""
     paths = ", ".join(name for name, field in of.fields.items() if field.kind is not Kind.GROUP)
     over = ", ".join(f"{name}.…" for name, field in of.fields.items() if field.to)
     return {

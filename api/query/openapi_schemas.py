@@ -1,4 +1,4 @@
-"""What queries answer, in the words of OpenAPI, made from the table of collections."""
+"""The answers of queries in the words of OpenAPI, made from the table of collections."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ HAPPENING: Schema = {
 
 
 def singular(of: Collection) -> str:
-    """`OrderItem` of order-items."""
+    """A collection's name for one document: `OrderItem` of order-items."""
     return "".join(word.capitalize() for word in of.name.removesuffix("s").split("-"))
 
 

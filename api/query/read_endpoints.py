@@ -47,7 +47,7 @@ def snapshot(request: Request, caller: Caller) -> Iterator[Connection]:
 
 
 def query_of(request: Request, caller: Caller) -> Query:
-    """What the query string asks for. Errors: ApiError 400, also where it costs more than the caller may ask for."""
+    """The query that a query string asks for. Errors: ApiError 400, also where it costs more than the caller may ask for."""
     query = parse(request.scope["query_string"].decode("utf-8", "replace"))
     check(query, caller.customer)
     return query

@@ -1,9 +1,9 @@
 """Webhooks in: verified, translated, journaled in groups, and answered once committed.
 
-routes      POST /webhooks/payments/{provider} and /webhooks/carriers/{carrier}
-doors       which providers and carriers may call, from the settings
-journaler   many requests, one commit
-arrivals    how many unsigned webhooks one address may send
+receiver       POST /webhooks/payments/{provider} and /webhooks/carriers/{carrier}
+senders        the providers and carriers that may call, from the settings
+group_commit   many requests, one commit
+address_limit  unsigned webhooks per address
 
 An application calls `start` when it starts, keeps what that returns in `app.state.inbound`, and awaits its `stop`
 before it lets go of its connections.
@@ -25,7 +25,7 @@ __all__ = ["Inbound", "start"]
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """What the webhook routes of one application stand on."""
+    """The resources of the webhook routes of one application."""
 
     payments: Mapping[str, Door]
     carriers: Mapping[str, Door]

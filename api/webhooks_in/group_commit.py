@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 class Verdict(StrEnum):
-    """What became of a webhook, once committed."""
+    """The answer to a webhook, once it is committed."""
 
     NEW = "new"
     DUPLICATE = "duplicate"

@@ -1,4 +1,4 @@
-"""Which providers and carriers may call, and with which secrets: the table of adapters. One line adds one."""
+"""The providers and carriers that may call, and their secrets: the table of adapters. One line adds one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waits for others: refunds, parcels, payment look-ups, subscribers; and the keys of those who come in."""
+"""Checks of what waits for others: refunds, parcels, payment look-ups, subscribers; and of the keys of those who come in."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def look(engine: Engine, place: Place, door: Door) -> Iterator[Check]:
 
 
 def refused(error: SQLAlchemyError) -> Check:
-    """Why PostgreSQL lets nobody in, each cause with its own cure."""
+    """The reason why PostgreSQL lets nobody in, each cause with its own cure."""
     told = first_line(error)
     for pattern, remedy in _REFUSALS:
         if found := re.search(pattern, str(getattr(error, "orig", None) or error)):
