@@ -47,11 +47,11 @@ class Channel(kombu_redis.Channel):
 
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
         """Nothing for our queues: whoever sends names the queue itself, and no exchange that would have to know it."""
-        kind = self.typeof(exchange).type
+        kind = self.typeof(exchange).type  # type: ignore[no-untyped-call]
         if kind == "fanout":  # of Celery's remote control and events: a subscription, kept in this process
             self._fanout_queues[queue] = (exchange, routing_key.replace("#", "*"))
         elif exchange == ANSWERS:
-            super()._queue_bind(exchange, routing_key, pattern, queue)
+            super()._queue_bind(exchange, routing_key, pattern, queue)  # type: ignore[no-untyped-call]
 
 
 class Transport(kombu_redis.Transport):

@@ -15,6 +15,8 @@ import os
 from collections.abc import Sequence
 from typing import cast
 
+from celery.utils.nodenames import gethostname
+
 from journal.streams import DRAIN
 from outbound.refunds import AT_ONCE as REFUNDS_AT_ONCE
 from settings.environment import Settings
@@ -51,7 +53,7 @@ def serve(settings: Settings, pool: str, names: Sequence[str], processes: int, l
     worker = app.Worker(
         concurrency=size,
         queues=queues,
-        hostname=f"{role}-{os.getpid()}@%h",
+        hostname=f"{role}-{os.getpid()}@{gethostname()}",
         loglevel=loglevel,
         pool="prefork" if drains else "threads",
         without_gossip=True,
