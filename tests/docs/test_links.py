@@ -91,3 +91,14 @@ def test_every_decision_stands_in_their_index():
     )
     records = {(str(int(path.name[:4])), path.name) for path in DECISIONS.glob("[0-9]*.md")}
     assert set(rows) == records, "docs/decisions/README.md: a row per record, with number, link, date and status"
+
+
+def test_every_file_that_the_docs_name_is_there():
+    named = [
+        (page.relative_to(ROOT).as_posix(), path)
+        for page in pages()
+        if not page.is_relative_to(DECISIONS) and page.name != "CHANGELOG.md"
+        for path in re.findall(r"`((?:[a-z_]+/)+[a-z0-9_]+\.(?:py|md|json))`", page.read_text())
+    ]
+    assert len(named) > 50
+    assert [each for each in named if not (ROOT / each[1]).is_file()] == []
