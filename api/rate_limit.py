@@ -114,5 +114,5 @@ class Limits:
 
     def _spent(self, reset_s: int) -> ApiError:
         headers = {"Retry-After": str(reset_s), **Allowance(self._limit or 0, 0, reset_s).headers()}
-        message = f"This key may make {self._limit} requests a minute; wait {reset_s} s"
+        message = f"This key may make {self._limit} requests per minute; wait {reset_s} s"
         return ApiError(429, message, name="TooManyRequests", headers=headers)

@@ -1,4 +1,4 @@
-"""(a) What most teams build: a Celery task an event, a SQLAlchemy session a task, a model a table.
+"""(a) What most teams build: a Celery task per event, a SQLAlchemy session per task, a model per table.
 
     celery -A bench.orm_task worker
 
@@ -184,7 +184,7 @@ def apply(self: Task, event: dict[str, Any]) -> None:
 
 @cache
 def _engine() -> Engine:
-    """One a process, opened by its first task."""
+    """One per process, opened by its first task."""
     return create_engine(make_url(database_url()).set(drivername="postgresql+psycopg"), pool_size=1)
 
 

@@ -66,7 +66,7 @@ def _followed(batch: Batch, others: list[Batch]) -> int:
 
 
 def summary(batches: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Statements a batch, BEGIN and COMMIT left out, and how full the batches were."""
+    """Statements per batch, BEGIN and COMMIT left out, and how full the batches were."""
     return {
         "batches": len(batches),
         "entries": {"median": median(b["entries"] for b in batches), "max": max(b["entries"] for b in batches)},

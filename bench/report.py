@@ -14,7 +14,7 @@ from bench.peers import PEERS
 from bench.run import Measured, Plan, typical
 
 TITLES = {
-    "naive": "(a) a task an event, ORM",
+    "naive": "(a) a task per event, ORM",
     "psycopg": "(b) the same, psycopg",
     "noop": "(c) tasks of nothing",
     "drain": "(d) ours, drain only",
@@ -69,7 +69,7 @@ def _targets(found: dict[str, Any]) -> Iterable[dict[str, Any]]:
         has = found["ratios"][f"{one}/{other}"]
         yield {"what": f"{one} ≥ {times:g} × {other}", "found": has, "met": has >= times}
     most = max(batch["statements"]["max"] for batch in found["batches"].values())
-    yield {"what": f"statements a batch ≤ {MOST_STATEMENTS}", "found": most, "met": most <= MOST_STATEMENTS}
+    yield {"what": f"statements per batch ≤ {MOST_STATEMENTS}", "found": most, "met": most <= MOST_STATEMENTS}
     slow, fast = (found["latency_ms"].get(rate, {}) for rate in ("50", "500"))
     if slow:
         ours, naive = slow["ours"], slow["naive"]
@@ -153,7 +153,7 @@ def _batch_rows(found: dict[str, Any]) -> Iterable[tuple[str, ...]]:
         )
 
 
-BATCH_HEADS = ("batch", "entries", "statements a batch")
+BATCH_HEADS = ("batch", "entries", "statements per batch")
 
 
 def target_rows(found: dict[str, Any]) -> Iterable[tuple[str, ...]]:

@@ -30,7 +30,7 @@ from storage import engine as engines
 from storage.migrate import upgrade
 
 SYSTEMS = ("naive", "psycopg", "noop", "drain", "full", "ceiling")
-RATES = {50: 1, 500: 2}  # events a second → how many times the samples
+RATES = {50: 1, 500: 2}  # events per second → how many times the samples
 PROCESSES = 2
 PATIENCE_S = 120.0
 QUIET = 10  # looks in a row at an empty queue
@@ -255,13 +255,15 @@ class _Stage:
     # -- recordings --------------------------------------------------------------------------------------------
 
     def record(self) -> None:
-        """Drain with every statement noted: for the ceiling, and to count statements a batch; then to profile."""
+        """Drain with every statement noted: for the ceiling, and to count statements per batch; then to profile."""
         for batch in (*self.plan.other_batches, self.plan.batch):  # the plan's last: the ceiling replays it
             url = self._fresh_for_drain()
             record: dict[str, Any] = {"record": self.recording.pattern}
             product.work(self.hands, product.drain_commands(self.hands, url, self.drain_redis, batch, **record))
             self.measured.batches[str(batch)] = replay_ceiling.summary(self.recording.plan())
-            self.say(f"recorded at batch {batch}: {self.measured.batches[str(batch)]['statements']} statements a batch")
+            self.say(
+                f"recorded at batch {batch}: {self.measured.batches[str(batch)]['statements']} statements per batch"
+            )
         if self.plan.profile is not None:
             url = self._fresh_for_drain()
             one = self.hands[:1]  # alone, so that it is seen waiting for the servers and not for its rival

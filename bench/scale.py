@@ -42,7 +42,7 @@ class Plan:
     workers: Sequence[int] = (1, 2, 4)
     shards: Sequence[int] = (8, 64, 256)
     rounds: int = 5
-    orders: int = 1_700  # lives a round
+    orders: int = 1_700  # lives per round
     backlog: int = 500_000  # events
     short: int = 4  # plays of a short backlog
 
@@ -214,7 +214,7 @@ class _Stage:
         return workload.play(self.plan.orders, f"s{self._plays}")
 
     def _drain(self, url: str, hands: list[Hand], play: Play | None = None, shards: int = product.SHARDS) -> float:
-        """Journal a play and drain it: events a second."""
+        """Journal a play and drain it: events per second."""
         play = play or self._play()
         product.pour(self.redis_url, product.filled(url, play, shards), shards)
         commands = product.drain_commands(hands, url, self.redis_url, BATCH, shards)

@@ -44,7 +44,7 @@ def show(
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="As it was known then: 2026-11-01T12:00Z, or 2026-11-01.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="Events a page; 0 is all.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Events per page; 0 is all.")] = 100,
     page: Annotated[int, typer.Option("--page", min=1, help="Which page of events; the newest are on the first.")] = 1,
     data: Data = None,
     json: Json = False,
@@ -85,7 +85,7 @@ def show(
 
 def list_(
     status: Annotated[str | None, typer.Option("--status", metavar="S", help="Only these: pending, paid, …")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="Orders a page; 0 is all.")] = 10,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Orders per page; 0 is all.")] = 10,
     page: Annotated[int, typer.Option("--page", min=1, help="Which page.")] = 1,
     depth: Annotated[
         int, typer.Option("--depth", min=0, max=1, help="1: with items, transactions, fulfillments, returns (--json).")

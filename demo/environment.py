@@ -29,7 +29,7 @@ from storage import keys as stored_keys
 from storage import migrate
 from workers.resources import Parts
 
-ARRIVAL_RATE = 70  # orders a second, so that the picture can be followed
+ARRIVAL_RATE = 70  # orders per second, so that the picture can be followed
 SPAN_S = 4.0  # that a few orders take at least
 READY_S = 20.0  # for a simulator to answer
 PARCEL_PACE_S = 0.5  # a parcel's life is six of these

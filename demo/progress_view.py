@@ -17,7 +17,7 @@ from demo.progress_query import Figures
 from domain.order import Status
 
 LINE_S = 2.0  # between two plain lines
-RATE_S = 3.0  # events a second are a mean over this
+RATE_S = 3.0  # events per second are a mean over this
 SHOWN = 8  # incidents in the picture; in plain lines all
 BESIDE = 68  # columns that the picture needs beside its bars
 BAR = 8, 40  # columns of the longest bar, at least and at most

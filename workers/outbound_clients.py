@@ -99,7 +99,7 @@ class Refunds:
         return self._provider.name
 
     def refund(self, payment_id: str, amount: Money, idempotency_key: str) -> refunds.Made:
-        """Give `amount` back, once a key; raises effects.Refused, NotMade or Unknown."""
+        """Give `amount` back, once per key; raises effects.Refused, NotMade or Unknown."""
         try:
             return self._provider.refund(payment_id, amount, idempotency_key)
         except payments.RefundRefused as error:

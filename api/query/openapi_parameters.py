@@ -158,7 +158,7 @@ def parameters(of: Collection, *, many: bool, counting: bool = False) -> list[Sc
 def pages() -> list[Schema]:
     """The parameters that choose a page and its length."""
     return [
-        _parameter("limit", f"Documents a page, at most {MOST_LIMIT}; 0 is all of them, up to {MOST_ALL}.", _LIMIT),
+        _parameter("limit", f"Documents per page, at most {MOST_LIMIT}; 0 is all of them, up to {MOST_ALL}.", _LIMIT),
         _parameter("page", "Which page.", _PAGE),
     ]
 

@@ -4,8 +4,8 @@ They play where they are installed (`pip install 'order-lifecycle-workers[bench]
 SQL are (b)'s; so is what becomes of an event that comes too early, and how a repeated one is found.
 
 faststream_batches  FastStream: batches of a Redis stream's consumer group, a transaction a batch
-procrastinate_job   procrastinate: PostgreSQL is the queue, a job an event
-taskiq_task         taskiq: a Redis stream, a task an event
+procrastinate_job   procrastinate: PostgreSQL is the queue, a job per event
+taskiq_task         taskiq: a Redis stream, a task per event
 
 Each module has `prepare`, called once before its worker starts, `publish` and `is_waiting`, for the bench.
 """

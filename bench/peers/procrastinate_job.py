@@ -1,4 +1,4 @@
-"""procrastinate: PostgreSQL is the queue, a job an event; two processes, one job at a time each.
+"""procrastinate: PostgreSQL is the queue, a job per event; two processes, one job at a time each.
 
     python -m bench.peers.procrastinate_job
 

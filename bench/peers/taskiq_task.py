@@ -1,4 +1,4 @@
-"""taskiq: a Redis stream and its consumer group, a task an event; two processes, one task at a time each.
+"""taskiq: a Redis stream and its consumer group, a task per event; two processes, one task at a time each.
 
     taskiq worker --workers 2 --max-async-tasks 1 --ack-type when_executed bench.peers.taskiq_task:broker
 

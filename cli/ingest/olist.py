@@ -385,7 +385,7 @@ def _find(folder: Path) -> dict[str, Path]:
 
 
 def _rows(path: Path, file: str) -> Iterator[_Row]:
-    """The rows of one CSV, a row a line: in these files no cell holds a line end, so a stray
+    """The rows of one CSV, a row per line: in these files no cell holds a line end, so a stray
     quote costs its own line and no other."""
     header: list[str] | None = None
     try:

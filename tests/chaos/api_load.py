@@ -143,7 +143,7 @@ LOOKS = (
 
 @dataclass(slots=True)
 class Clients:
-    """`threads` threads that send `rate` requests a second together, from `start` to `finish`."""
+    """`threads` threads that send `rate` requests per second together, from `start` to `finish`."""
 
     url: str
     key: str

@@ -280,7 +280,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--redis-away", type=float, default=60, help="seconds")
     parser.add_argument("--postgres-away", type=float, default=5, help="seconds between its end and its start")
-    parser.add_argument("--rate", type=float, default=20, help="requests a second, at most")
+    parser.add_argument("--rate", type=float, default=20, help="requests per second, at most")
     parser.add_argument("--seed", type=int, default=20261101)
     options = parser.parse_args()
     stop_at_sigterm()

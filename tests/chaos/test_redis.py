@@ -25,7 +25,7 @@ from workers.app import ring
 from workers.resources import parts
 
 CYCLES = 5
-RATE = 150  # events a second
+RATE = 150  # events per second
 DRAINS = 2
 READY_S, WITHIN_S = 60, 40  # generous: a loaded machine starts a process in many seconds
 WORKERS = {

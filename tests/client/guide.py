@@ -70,7 +70,7 @@ SECTIONS: Mapping[str, tuple[Step, ...]] = {
     ),
     "Cancel": (Step("cancel_order.py", ("ORDER_NUMBER",)),),
     "What happened": (Step("timeline.py", ("ORDER_ID",)),),
-    "Be told of changes": (Step(RECEIVER, ("PORT",)),),
+    "Receive changes": (Step(RECEIVER, ("PORT",)),),
 }
 
 INTRODUCTION = """\

@@ -2,7 +2,7 @@
 
 Tried again are no answer, 429 and 5xx, after the `Retry-After` that came, else after a wait that doubles from half a
 second to eight, by chance somewhere in its upper half. Every other refusal would only be repeated. A write carries an
-idempotency key of its own, made once a call, so that a try whose answer was lost is not done twice.
+idempotency key of its own, made once per call, so that a try whose answer was lost is not done twice.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Promise 3 on real servers: what is stored in the end is what each life must end in, in any arrival order.
 
-Many lives a round, their deliveries mixed and cut at random; two workers answer the doorbells as they
+Many lives per round, their deliveries mixed and cut at random; two workers answer the doorbells as they
 ring. Nobody sweeps, nobody relays. The property itself, over thousands of lives, is tested in memory.
 """
 

@@ -1,4 +1,4 @@
-"""The rate limit: a key's requests a minute, over all processes."""
+"""The rate limit: a key's requests per minute, over all processes."""
 
 from __future__ import annotations
 
