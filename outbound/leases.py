@@ -1,14 +1,20 @@
-"""A round of questions to somebody outside: what is answered is settled while slow answers are waited for.
+"""The protocol of whatever is claimed and done outside: refunds, payment look-ups, tracking, deliveries of webhooks.
 
-One of sixty questions that hangs must not hold up the sixty after it. So a round claims, asks in threads, settles
-what has come every SETTLE_S, and claims more in the place of that; it ends after a slice, and with the last answer.
+    claim    what is due becomes ours until a lease is over, in a short transaction
+    ask      in threads, without a connection to PostgreSQL; it may take as long as it wants
+    settle   what came of it is recorded, if the lease is still ours
+    over     whoever was too slow, or died, has lost the lease: another claims it, under the same idempotency key
+
+One of sixty questions that hangs must not hold up the sixty after it. So a round claims, asks, settles what has come
+every SETTLE_S (or at once, where others wait for that), and claims more in the place of it; it ends after a slice,
+and with the last answer.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from time import monotonic
 from typing import Generic, NamedTuple, TypeVar
@@ -21,7 +27,7 @@ Answer = TypeVar("Answer")
 
 
 class Claimed(NamedTuple, Generic[Item, Lease]):
-    """What was claimed: its lease, and how many that were, with those that needed no question."""
+    """Items that were claimed together: their lease, and how many that were, with those that needed no question."""
 
     items: Sequence[Item]
     lease: Lease
@@ -37,7 +43,7 @@ class _Question(Generic[Item, Lease]):
 
 @dataclass(frozen=True, slots=True)
 class Round(Generic[Item, Lease, Answer]):
-    """How one kind of question is claimed, asked and settled."""
+    """One kind of claim, with how it is asked and settled."""
 
     claim: Callable[[int], Claimed[Item, Lease]]  # at most so many
     ask: Callable[[Item], Answer]  # in a thread
@@ -46,6 +52,7 @@ class Round(Generic[Item, Lease, Answer]):
     room: int  # questions at once, those that wait for a thread included
     slice_s: float  # then nothing more is claimed
     answer_s: float  # then a question is overdue, and nothing more is claimed
+    at_once: bool = False  # each answer is settled as it comes: what is claimed next depends on it
 
     def run(self, limit: int) -> int:
         """Claim until nothing is due, at most `limit`; how many were taken. What nobody asked in time keeps its lease."""
@@ -68,7 +75,7 @@ class Round(Generic[Item, Lease, Answer]):
                     if not found:
                         return taken
                     continue
-                wait(asked, SETTLE_S)
+                wait(asked, SETTLE_S, FIRST_COMPLETED if self.at_once else ALL_COMPLETED)
                 over = self._settle(asked) or over
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -1,6 +1,6 @@
 """Real servers: started at most once a run, with a database and a Redis of its own for every test.
 
-    database_url         a fresh, migrated database; `module_database_url` lives for a whole module,
+    database_url         a migrated database as new; `module_database_url` lives for a whole module,
                          as tests by Hypothesis need
     empty_database_url   a fresh database without our schema
     redis_url            a logical database with nothing in it; `module_redis_url` for a whole module
@@ -26,6 +26,7 @@ import pytest
 
 if TYPE_CHECKING:
     from embedded import Addresses
+    from tests.databases import Databases
 
 SHARDS = 64  # of every migrated database here
 _numbers = itertools.count(1)
@@ -60,34 +61,47 @@ def postgres_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def template(postgres_url: str) -> Iterator[str]:
     """The name of a migrated database that nobody is connected to."""
-    from sqlalchemy.engine import make_url
-
     from storage.migrate import upgrade
+    from tests.databases import drop, make, with_database
 
-    with _made(postgres_url) as url:
-        upgrade(url, SHARDS)
-        yield make_url(url).database or ""
+    name = make(postgres_url, "template1")
+    upgrade(with_database(postgres_url, name), SHARDS)
+    yield name
+    drop(postgres_url, name)
+
+
+@pytest.fixture(scope="session")
+def databases(postgres_url: str, template: str) -> Iterator[Databases]:
+    """The databases of this run."""
+    from tests.databases import Databases
+
+    made = Databases(postgres_url, template)
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def database_url(postgres_url: str, template: str) -> Iterator[str]:
+def database_url(databases: Databases) -> Iterator[str]:
     """A migrated database for one test."""
-    with _made(postgres_url, template) as url:
+    with databases.one() as url:
         yield url
 
 
 @pytest.fixture(scope="module")
-def module_database_url(postgres_url: str, template: str) -> Iterator[str]:
+def module_database_url(databases: Databases) -> Iterator[str]:
     """A migrated database for one module."""
-    with _made(postgres_url, template) as url:
+    with databases.one() as url:
         yield url
 
 
 @pytest.fixture
 def empty_database_url(postgres_url: str) -> Iterator[str]:
     """A database without our schema, for one test."""
-    with _made(postgres_url) as url:
-        yield url
+    from tests.databases import drop, make, with_database
+
+    name = make(postgres_url, "template1")
+    yield with_database(postgres_url, name)
+    drop(postgres_url, name)
 
 
 @pytest.fixture
@@ -107,12 +121,13 @@ def module_redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
 @contextmanager
 def _an_empty_redis(request: pytest.FixtureRequest) -> Iterator[str]:
     import redis
+    from sqlalchemy.engine import make_url
 
     own = os.environ.get("REDIS_URL")
     server = own or request.getfixturevalue("servers").redis_url
     first = next(_numbers)
     for number in range(first, first + 15):
-        url = _with_database(server, str(number % 15 + 1))
+        url = make_url(server).set(database=str(number % 15 + 1)).render_as_string(hide_password=False)
         with redis.Redis.from_url(url) as client:
             if not own:
                 client.flushdb()
@@ -122,28 +137,6 @@ def _an_empty_redis(request: pytest.FixtureRequest) -> Iterator[str]:
             client.flushdb()
         return
     pytest.fail("REDIS_URL: each of the databases 1–15 holds something; flush one, or unset it")
-
-
-@contextmanager
-def _made(server: str, template: str = "template1") -> Iterator[str]:
-    """A database copied from `template`, dropped afterwards whoever is connected still."""
-    import psycopg
-    from psycopg.sql import SQL, Identifier
-
-    name = f"orders_test_{os.getpid()}_{next(_numbers)}"
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(SQL("create database {} template {}").format(*map(Identifier, (name, template))))
-    try:
-        yield _with_database(server, name)
-    finally:
-        with psycopg.connect(server, autocommit=True) as admin:
-            admin.execute(SQL("drop database {} with (force)").format(Identifier(name)))
-
-
-def _with_database(server: str, name: str) -> str:
-    from sqlalchemy.engine import make_url
-
-    return make_url(server).set(database=name).render_as_string(hide_password=False)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 beat              a key in Redis that it sets anew every second
 worker: QUEUE     a message that asks for nothing, put before all others: somebody takes it, or nobody does
 workers           the heartbeat in PostgreSQL: the timers' chore, for which the beat and a worker are needed
+hosts' clocks     how far each process's host is off, as it last said
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from time import monotonic, sleep
 import redis
 from sqlalchemy import Connection, text
 
-from cli.doctor.check import OK, PROBLEM, Check, Look, Place, ago, first_line
+from cli.doctor.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, first_line, some
+from cli.doctor.postgres import SKEW_S
 from journal.streams import DRAIN
+from storage.clock import skews
 from workers.app import message
 from workers.chores import CHORES, LOOKUPS, REFUNDS, TRACKING, WEBHOOKS
 from workers.scheduler import BEAT_KEY, BEAT_S
@@ -123,4 +126,20 @@ def heartbeat(conn: Connection, place: Place) -> Iterator[Check]:
         yield Check("workers", OK, f"alive: heartbeat {age:.0f} s ago")
 
 
-LOOKS: tuple[Look, ...] = ((("workers",), heartbeat),)
+def clocks(conn: Connection, place: Place) -> Iterator[Check]:
+    """Hosts whose clocks are off: nothing here goes by them, but their logs and certificates do."""
+    found = skews(conn)
+    off = [each for each in found if abs(each.seconds) > SKEW_S]
+    if not off:
+        yield Check(
+            "hosts' clocks", OK, f"within {SKEW_S} s of PostgreSQL's, in {some(len(found), 'process', 'processes')}"
+        )
+        return
+    worst = off[0]
+    ahead = "ahead of" if worst.seconds > 0 else "behind"
+    more = f", and {some(len(off) - 1, 'other process is', 'other processes are')} off" if len(off) > 1 else ""
+    says = f"{worst.process} is {ago(abs(worst.seconds))} {ahead} PostgreSQL's clock{more}: its log tells other times"
+    yield Check("hosts' clocks", WARNING, says, "set that host's clock: `timedatectl set-ntp true`, or chrony")
+
+
+LOOKS: tuple[Look, ...] = ((("workers",), heartbeat), (("hosts' clocks",), clocks))

@@ -11,7 +11,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future
 from datetime import datetime
 from time import monotonic
 from typing import Protocol
@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Engine
 
 from domain.ids import shown
 from outbound import backoff
+from outbound.leases import Claimed, Round
 from outbound.webhooks import deliveries, subscriptions
 from outbound.webhooks.deliveries import LEASE, Claim, Result
 from outbound.webhooks.subscriptions import Waiting
@@ -32,6 +33,7 @@ from storage import leases
 AT_ONCE = 64  # attempts side by side
 A_RECEIVER = 8  # of them to one host
 A_FAILING = 2  # … whose last attempt failed
+MOST = 1_000_000  # attempts of one run: its slice ends it
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
 LOOK_S = 1.0  # between two looks at what became due
 DUTY = "webhooks"  # the lease of the one that runs
@@ -82,84 +84,69 @@ def dispatch(
     renew: Callable[[Connection], bool] = lambda _conn: True,
 ) -> int:
     """`run_due`, also beside another, for as long as `renew` answers True."""
-    pool = ThreadPoolExecutor(AT_ONCE, "webhooks")
-    try:
-        return _Dispatcher(engine, sender, backoff.ticking(now), pool, renew).run(slice_s)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    return _Dispatcher(engine, sender, backoff.ticking(now), renew).run(slice_s)
 
 
 class _Dispatcher:
     """One run: what is under way, and which subscriptions may have more to send."""
 
     def __init__(
-        self,
-        engine: Engine,
-        sender: Sender,
-        clock: Callable[[], datetime],
-        pool: ThreadPoolExecutor,
-        renew: Callable[[Connection], bool],
+        self, engine: Engine, sender: Sender, clock: Callable[[], datetime], renew: Callable[[Connection], bool]
     ) -> None:
         self._renew = renew
         self._alone = True
         self._engine = engine
         self._sender = sender
         self._clock = clock
-        self._pool = pool
-        self._under_way: dict[Future[Result], Claim] = {}
+        self._under_way: Counter[str] = Counter()  # attempts by the receiver's host
         self._known: dict[str, Waiting] = {}
         self._looking: set[str] = set()
         self._look_at = monotonic()
-        self._attempts = 0
 
     def run(self, slice_s: float) -> int:
-        until = monotonic() + slice_s
-        while True:
-            over = monotonic() >= until or not self._alone
-            ended = [each for each in self._under_way if each.done()]
-            for each in ended:
-                del self._under_way[each]
-            for claim in self._record_and_claim([each.result() for each in ended], over):
-                self._under_way[self._pool.submit(self._attempt, claim)] = claim
-            if not self._under_way and (over or not self._looking):
-                return self._attempts
-            if monotonic() >= until + LEASE.total_seconds():
-                log.warning("%d webhooks are without an end after their lease", len(self._under_way))
-                return self._attempts
-            if not self._rooms():
-                wait(self._under_way, LOOK_S, FIRST_COMPLETED)
+        """Claim and send until nothing is due, or the slice is over; how many attempts were made."""
+        return Round(
+            self._claim, self._attempt, self._settle, AT_ONCE, AT_ONCE, slice_s, LEASE.total_seconds(), at_once=True
+        ).run(MOST)
 
-    def _record_and_claim(self, results: Sequence[Result], over: bool) -> list[Claim]:
-        """One transaction. A taken delivery may have made the next of its order the first: its subscription is
-        looked at again at once, the others as time goes by."""
+    def _claim(self, free: int) -> Claimed[Claim, None]:
+        """In one transaction: go on being the one that runs, look at what became due, and take of it."""
+        look = monotonic() >= self._look_at
+        if not self._alone or not (look or self._rooms(free)):
+            return Claimed((), None, 0)
         with self._engine.begin() as conn:
             self._alone = self._renew(conn)
-            over = over or not self._alone  # frozen for longer than the lease: another runs
-            kept = deliveries.settle(conn, results)
-            disabled = subscriptions.judge(conn, kept, self._clock())
-            self._looking |= {result.claim.subscription_id for result in kept if result.error is None}
-            if over:
-                self._looking.clear()
-            elif monotonic() >= self._look_at:
+            if not self._alone:  # frozen for longer than the lease: another runs
+                return Claimed((), None, 0)
+            if look:
                 self._known = {each.id: each for each in subscriptions.waiting(conn)}
                 self._looking = set(self._known)
                 self._look_at = monotonic() + LOOK_S
-            self._looking &= self._known.keys()
-            rooms = self._rooms()
+            rooms = self._rooms(free)
             claims = deliveries.claim(conn, rooms, self._clock())
-        if len(kept) < len(results):
-            log.warning("%d webhooks ended after their lease: they are sent again", len(results) - len(kept))
-        for name, notice in disabled:
-            log.warning("webhooks to %s are disabled: %s", shown("subscriptions", name), notice)
         found = Counter(claim.subscription_id for claim in claims)
         self._looking -= {name for name, room in rooms.items() if found[name] < room}
-        self._attempts += len(claims)
-        return claims
+        self._under_way.update(_host(claim.url) for claim in claims)
+        return Claimed(claims, None, len(claims))
 
-    def _rooms(self) -> dict[str, int]:
-        """How many each subscription that may have more can send now; by chance, where there is not room for all."""
-        free = AT_ONCE - len(self._under_way)
-        busy = Counter(_host(claim.url) for claim in self._under_way.values())
+    def _settle(self, _: None, ended: Sequence[tuple[Claim, Future[Result]]], late: Sequence[Claim]) -> None:
+        """A taken delivery may have made the next of its order the first: its subscription is looked at again at once."""
+        results = [job.result() for _, job in ended]
+        self._under_way.subtract(_host(claim.url) for claim in (*(claim for claim, _ in ended), *late))
+        with self._engine.begin() as conn:
+            kept = deliveries.settle(conn, results)
+            disabled = subscriptions.judge(conn, kept, self._clock())
+        self._looking |= {result.claim.subscription_id for result in kept if result.error is None} & self._known.keys()
+        if len(kept) < len(results):
+            log.warning("%d webhooks ended after their lease: they are sent again", len(results) - len(kept))
+        if late:
+            log.warning("%d webhooks are without an end after their lease", len(late))
+        for name, notice in disabled:
+            log.warning("webhooks to %s are disabled: %s", shown("subscriptions", name), notice)
+
+    def _rooms(self, free: int) -> dict[str, int]:
+        """How many of `free` each subscription that may have more can send; by chance, where there is not room for all."""
+        busy = self._under_way.copy()
         rooms: dict[str, int] = {}
         names = [name for name in self._looking if name in self._known]
         random.shuffle(names)

@@ -1,4 +1,5 @@
-"""Worker hosts as network namespaces, and connections that die without a word. For root on Linux, with `ip` and `nft`.
+"""Worker hosts, and a stranger's, as network namespaces; connections that die without a word. For root on Linux, with
+`ip` and `nft`.
 
 Each host is a namespace with a veth to a bridge; servers, API and the outside world listen at the bridge's address.
 A host is cut off by taking its end of the veth down; connections die by packet filters that drop what arrives on
@@ -22,7 +23,8 @@ from pathlib import Path
 
 BRIDGE = "orders-faults"
 ADDRESS = "10.213.57.1"  # of the bridge, in a range that hardly anybody uses
-NAMES = ("a", "b")
+NAMES = ("a", "b")  # worker hosts
+STRANGER = "stranger"  # whoever attacks the API, from an address of its own
 _TABLE = "orders_faults"
 _CLONE_NEWNET = 0x40000000
 _ESTABLISHED = "01"  # in /proc/net/tcp
@@ -61,7 +63,7 @@ class Hosts:
         _run("ip", "link", "add", BRIDGE, "type", "bridge")
         _run("ip", "addr", "add", f"{ADDRESS}/24", "dev", BRIDGE)
         _run("ip", "link", "set", BRIDGE, "up")
-        for place, name in enumerate(NAMES, 11):
+        for place, name in enumerate((*NAMES, STRANGER), 11):
             space, outer = namespace(name), _outer(name)
             _run("ip", "netns", "add", space)
             _run("ip", "link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", space)
@@ -75,7 +77,7 @@ class Hosts:
         """Take everything away; whatever is gone already stays gone."""
         self.revive()
         _quietly("nft", "delete", "table", "inet", _TABLE)
-        for name in NAMES:
+        for name in (*NAMES, STRANGER):
             _quietly("ip", "link", "del", _outer(name))
             _quietly("ip", "netns", "del", namespace(name))
         _quietly("ip", "link", "del", BRIDGE)

@@ -39,6 +39,7 @@ GROUP = 5  # events of one append
 RATES = {"append": 24.0, "create": 8.0, "webhook": 8.0, "health": 8.0, "read": 8.0}  # per second
 WRITERS = 8  # appends side by side
 IN_FLIGHT = 200  # requests; beyond them a turn is left out, and counted
+CONNECTIONS = 80  # from one address: the API takes a hundred
 TIMEOUT_S = 10.0
 ORDERS = 300  # lives told side by side
 HOT_SHARE = 0.25  # of appends that bring an event of an order that a fault aims at
@@ -149,7 +150,7 @@ class Load:
         stream = self._lives()
         publisher = Publisher(self.parts.streams)
         random = Random(self.seed)
-        limits = httpx.Limits(max_connections=IN_FLIGHT, max_keepalive_connections=32)
+        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=32)
         with ThreadPoolExecutor(WRITERS, "append") as writers:
             async with httpx.AsyncClient(
                 base_url=self.url, timeout=TIMEOUT_S, trust_env=False, limits=limits

@@ -13,7 +13,6 @@ from time import monotonic, sleep
 
 import psutil
 import psycopg
-from sqlalchemy import text
 
 from journal.drain import LOCK_SPACE
 from outbound.webhooks import subscriptions
@@ -21,7 +20,7 @@ from tests.faults.fault import FROZEN_BOUND_S, ORDER, PROVIDER, SHARD, Aim, Faul
 from tests.faults.gauge import EVERY_S, oldest_untold_s
 from tests.faults.hosts import ends_of
 from tests.faults.rates import Sample, Series
-from tests.faults.stage import Host, Stage
+from tests.faults.stage import Stage
 
 HOLD_S, LONG_S = 10.0, 25.0
 CATCH_S = 20.0  # to catch a process in the middle of a transaction
@@ -176,8 +175,7 @@ def subscribed(stage: Stage) -> Iterator[Told]:
         ended.set()
         thread.join(5)
         with stage.shop.engine.begin() as conn:
-            conn.execute(text("delete from deliveries"))
-            conn.execute(text("delete from subscriptions where id = cast(:id as uuid)"), {"id": subscription.id})
+            subscriptions.remove(conn, subscription.id, "faults")
 
 
 @contextmanager
@@ -196,11 +194,11 @@ def dispatcher_frozen(stage: Stage, random: Random) -> Iterator[Aim]:
 
 
 def _posting(stage: Stage) -> psutil.Process:
-    """Stop a process of a pool while it has a connection to the receiver."""
+    """Stop a worker's process while it has a connection to the receiver."""
     port = int(stage.outside_url.rsplit(":", 1)[1])
     until = monotonic() + CATCH_S
     while monotonic() < until:
-        for process in _pools(stage.hosts):
+        for process in [each for host in stage.hosts for each in host.all()]:
             with suppress(psutil.NoSuchProcess):
                 if ends_of([process.pid], port):
                     process.send_signal(signal.SIGSTOP)
@@ -209,10 +207,6 @@ def _posting(stage: Stage) -> psutil.Process:
                     process.send_signal(signal.SIGCONT)
         sleep(0.01)
     raise RuntimeError(f"nobody posts webhooks within {CATCH_S:.0f} s")
-
-
-def _pools(hosts: list[Host]) -> list[psutil.Process]:
-    return [child for host in hosts for main in host.mains().values() for child in main.children()]
 
 
 FAULTS = (

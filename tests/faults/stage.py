@@ -23,7 +23,6 @@ import psutil
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from cli.api_process import start_api
 from cli.processes import Processes, start_workers
 from embedded.host import free_port
 from embedded.postgres import Postgres
@@ -222,7 +221,7 @@ def a_stage(seed: int, say=print, scale: float = 1.0) -> Iterator[Stage]:
         stack.enter_context(api)
         host, port = outside_url.removeprefix("http://").split(":")
         api.start("outside-world", "tests.faults.outside", host, port)
-        api_url = start_api(api, free_port(None))
+        api_url = _serve(api, address, free_port(None))
         spaces = [networks.namespace(name) if network is not None else None for name in networks.NAMES]
         workers = [Host(name, data, space, died) for name, space in zip(networks.NAMES, spaces, strict=True)]
         for worker in workers:
@@ -276,6 +275,19 @@ def _settings(data: Path, outside_url: str) -> dict[str, str]:
         "ORDERS_TOSS_API_URL": f"{outside_url}/toss",
         "ORDERS_WEBHOOKS_ALLOW_PRIVATE": "on",
     }
+
+
+def _serve(api: Bridged, address: str, port: int) -> str:
+    """Run the API at an address that other hosts reach, and wait until it answers; its URL."""
+    api.start("api", "cli", "api", "--host", address, "--port", str(port))
+    url, until = f"http://{address}:{port}", monotonic() + CALM_S
+    with httpx.Client(timeout=2, trust_env=False) as client:
+        while monotonic() < until:
+            with suppress(httpx.TransportError):
+                if client.get(f"{url}/health/live").is_success:
+                    return url
+            sleep(0.05)
+    raise RuntimeError(f"the API does not answer on {url}; see {api.log('api')}")
 
 
 def _at(url: str, address: str) -> str:

@@ -67,6 +67,20 @@ def test_workers_that_are_away_are_a_problem(shop, orders):
     assert "`orders beat`" in late.out
 
 
+def test_a_host_whose_clock_is_off_is_named_with_its_process(shop, orders, hands):
+    beat(shop)
+    for process, skew in (("worker 7 on near", 0.4), ("worker 8 on far", -600.0), ("api 9 on further", 12.0)):
+        shop.do(
+            "insert into heartbeats (name, at, skew) values (:name, clock_timestamp(), :skew)", name=process, skew=skew
+        )
+    found = checks(orders("doctor", "--json"))["hosts' clocks"]
+    assert found["level"] == "warning"
+    assert "worker 8 on far is 10 min behind PostgreSQL's clock, and 1 other process is off" in found["says"]
+    assert "chrony" in found["remedy"]
+    shop.do("update heartbeats set skew = 0 where skew is not null")
+    assert checks(orders("doctor", "--json"))["hosts' clocks"]["level"] == "ok"
+
+
 def test_undecided_events_are_told_by_their_age(shop, orders):
     beat(shop)
     shop.take(created())

@@ -64,3 +64,28 @@ def test_a_limit_is_kept():
     outside = Outside(100)
     assert outside.run(limit=20) == 20
     assert len(outside.settled) == 20
+
+
+def test_where_the_next_claim_depends_on_it_an_answer_is_settled_as_it_comes():
+    """Numbers of one chain: each is due once the one before is settled, as a later change of an order is."""
+    hangs, settled = threading.Event(), []
+
+    def claim(_most: int) -> Claimed[int, None]:
+        items = [-1, 0] if not settled and not claimed else [settled[-1] + 1] if settled and settled[-1] < 20 else []
+        fresh = [item for item in items if item not in claimed]
+        claimed.update(fresh)
+        return Claimed(fresh, None, len(fresh))
+
+    def ask(number: int) -> int:
+        if number < 0:
+            hangs.wait(30)
+        return number
+
+    def settle(_lease, ended, _late) -> None:
+        settled.extend(job.result() for _, job in ended)
+        if 20 in settled:
+            hangs.set()
+
+    claimed: set[int] = set()
+    assert Round(claim, ask, settle, 4, 8, 30.0, 30.0, at_once=True).run(1000) == 22
+    assert settled == [*range(21), -1], "one by one, and the one that hangs last"
