@@ -207,7 +207,7 @@ def _sleep_until(moment: float) -> None:
 
 
 def faults(stage: Stage, clients: Clients, gaps: list[Away]) -> list[str]:
-    """Every deviation."""
+    """Every deviation from the promises."""
     redis, postgres = gaps
     found = [*clients.faults, *_answer_faults(clients.answers, postgres)]
     found += [f"{gap.name}: not worked off {SETTLED_S} s later" for gap in gaps if gap.worked_off_s >= SETTLED_S]
@@ -296,7 +296,7 @@ def main() -> int:
 
 
 def summary(stage: Stage, clients: Clients, gaps: list[Away]) -> str:
-    """What happened, in a few lines."""
+    """The events of a run, in a few lines."""
     redis, postgres = gaps
     document = account(stage.shop.engine)
     spans = {

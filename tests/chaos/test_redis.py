@@ -86,7 +86,7 @@ def decided(shop: Shop, more_than: int, within_s: float) -> int:
 
 
 def kill(valkey: Restartable) -> None:
-    """SIGKILL, and gone."""
+    """Kill a process by SIGKILL, and wait until it is gone."""
     with redis.Redis.from_url(valkey.url) as client:
         info: dict[str, int] = client.info("server")
     os.kill(info["process_id"], signal.SIGKILL)

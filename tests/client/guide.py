@@ -205,7 +205,7 @@ def _until_open(port: int) -> None:
 
 
 def play(shop: Serving) -> dict[str, str]:
-    """What every example printed, by its file."""
+    """The output of every example, by its file."""
     told = Told(shop)
     for steps in SECTIONS.values():
         for step in steps:
@@ -214,7 +214,7 @@ def play(shop: Serving) -> dict[str, str]:
 
 
 def page(printed: Mapping[str, str]) -> str:
-    """The page."""
+    """The guide's page as Markdown."""
     return "\n".join(
         [INTRODUCTION, *(part for name, steps in SECTIONS.items() for part in _section(name, steps, printed))]
     )

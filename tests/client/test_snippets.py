@@ -37,7 +37,7 @@ ADDRESS = {
 
 
 def an_order(client: Any, **more: Any) -> Any:
-    """What creates the guide's order, by a client of either kind."""
+    """The guide's order, created by a client of either kind."""
     number = generate_order_number()
     line = {"product": "mug", "variant": "mug-blue", "option": "wrap", "quantity": 2, "unit_price": 10000}
     told = {

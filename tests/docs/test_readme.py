@@ -17,7 +17,7 @@ README = Path(__file__).parents[2] / "README.md"
 
 
 def blocks() -> list[str]:
-    """What a reader types, block by block."""
+    """The commands that a reader types, block by block."""
     section = README.read_text().partition("## One order, by curl")[2].partition("\n## ")[0]
     return re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
 

@@ -40,7 +40,7 @@ def table(results: dict[str, list[dict[str, Any]]], order: Sequence[str]) -> str
 
 
 def row(tries: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    """One fault's cells."""
+    """The cells of one fault."""
     first = tries[0]
     wrong = sum(1 for each in tries if each["wrong"])
     count = str(len(tries)) if not wrong else f"{len(tries)}, {wrong} not as it must"

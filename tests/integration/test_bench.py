@@ -20,7 +20,7 @@ ORDERS = 60
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a tiny run answers; its profile stands beside it."""
+    """The answer of a tiny run; its profile stands beside it."""
     folder = tmp_path_factory.mktemp("bench")
     own = ("DATABASE_URL", "REDIS_URL", "ORDERS_")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(own)} | {"PYTHONPATH": str(ROOT)}

@@ -42,7 +42,7 @@ def worker(database_url: str, redis_url: str, log: Path, **environment: str) -> 
 
 
 def celery(redis_url: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """What a person types; with our app, or with nothing but the broker's address, as Flower may be started."""
+    """The command as a person types it; with our app, or with nothing but the broker's address, as Flower may be started."""
     return subprocess.run(
         [sys.executable, "-m", "celery", *words],
         env={**os.environ, "REDIS_URL": redis_url},

@@ -1,4 +1,4 @@
-"""What `orders bench scale` and `orders bench api` show in a terminal."""
+"""Summaries of `orders bench scale` and `orders bench api` in a terminal."""
 
 from __future__ import annotations
 
