@@ -1,6 +1,7 @@
 """Refusals, in the one shape that every door answers: {"errors": [{"message", "name"?, "data"?}]}.
 
-    ApiError          what a handler raises to refuse; nothing else of ours carries a status
+    ApiError          what a handler raises to refuse
+    QueryError (queries/errors.py)        → 400, a ValidationError where it names fields
     RequestValidationError (FastAPI)      → 400 ValidationError, or "Invalid JSON"
     OperationalError, InterfaceError, TimeoutError (SQLAlchemy), Clash → 503 with Retry-After:
                       PostgreSQL is away, a statement or lock took too long, a rival was faster
@@ -23,6 +24,7 @@ from starlette.exceptions import HTTPException
 
 from api.responses import Json
 from journal.batch import Clash
+from queries.errors import QueryError
 
 RETRY_S = 2  # what a 503 asks to wait: a failover or a restart takes about as long
 _log = structlog.get_logger("api")
@@ -44,7 +46,7 @@ class ApiError(Exception):
         self.status, self.message, self.name, self.data, self.headers = status, message, name, data, headers
 
     def answer(self) -> Json:
-        """The response that the caller gets."""
+        """The answer that the caller gets."""
         error = {"message": self.message}
         if self.name is not None:
             error["name"] = self.name
@@ -75,6 +77,10 @@ def install(app: FastAPI, allowed: Mapping[str, str] | None = None) -> None:
     @app.exception_handler(ApiError)
     async def refused(_: Request, error: ApiError) -> Json:
         return error.answer()
+
+    @app.exception_handler(QueryError)
+    async def misasked(_: Request, error: QueryError) -> Json:
+        return (validation_error(error.faults) if error.faults else ApiError(error.status, error.message)).answer()
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Json:

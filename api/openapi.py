@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.body_middleware import LIMIT
+from api.commands import response_schemas
 from api.query import openapi_parameters, openapi_schemas
 
 SCHEMES = {
@@ -87,7 +88,7 @@ def _fill(document: dict[str, Any]) -> None:
     for theirs in ("HTTPValidationError", "ValidationError"):
         schemas.pop(theirs, None)
     schemas["Errors"] = ERRORS
-    schemas |= openapi_schemas.documents() | openapi_parameters.conditions()
+    schemas |= openapi_schemas.documents() | openapi_parameters.conditions() | response_schemas.components()
     for operation in (each for path in document["paths"].values() for each in path.values()):
         responses = operation["responses"]
         if "HTTPValidationError" in str(responses.get("422")):  # FastAPI's guess: here that is a 400

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from queries.documents import encode
+from queries.json_encoder import encode
 
 
 class Json(JSONResponse):

@@ -13,7 +13,7 @@ from api.errors import ApiError
 from api.path_converters import own_name
 from api.resources import doors_of
 from api.responses import Json
-from domain.ids import shown
+from domain.ids import format_id
 from storage.clock import clock
 
 HOUR_S, DAY_S = 3_600, 86_400
@@ -55,7 +55,7 @@ class Me(BaseModel):
 @router.get("/me", response_model=Me, summary="Check a key")
 async def check_key(caller: Annotated[Caller, Depends(anyone)]) -> Json:
     """The key of this request: the one thing that a publishable key alone may ask."""
-    return Json({"key": shown("api-keys", caller.key_id), "kind": caller.kind, "customer": caller.customer})
+    return Json({"key": format_id("api-keys", caller.key_id), "kind": caller.kind, "customer": caller.customer})
 
 
 @router.post(

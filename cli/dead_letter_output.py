@@ -12,7 +12,7 @@ from rich.syntax import Syntax
 
 from cli.options import err, out, print_json
 from cli.render import put, table, time_of
-from domain.ids import shown
+from domain.ids import format_id
 from operations import dead_letters
 from operations.dead_letters import Done, Letter
 from outbound.payment_lookups import GivenUp
@@ -20,12 +20,12 @@ from outbound.payment_lookups import GivenUp
 
 def ref_of(letter: Letter) -> str:
     """The shortest name of a letter."""
-    return str(letter.seq) if letter.seq is not None else shown("effects", letter.effect_id or letter.id)
+    return str(letter.seq) if letter.seq is not None else format_id("effects", letter.effect_id or letter.id)
 
 
 def as_document(letter: Letter) -> dict[str, Any]:
     """A dead letter, for scripts."""
-    effect = shown("effects", letter.effect_id) if letter.effect_id else None
+    effect = format_id("effects", letter.effect_id) if letter.effect_id else None
     return {"ref": ref_of(letter), **asdict(letter), "effect_id": effect, "text": letter.text}
 
 
@@ -46,7 +46,7 @@ def shown_document(found: dead_letters.Shown) -> dict[str, Any]:
 
 def staff_document(row: dict[str, Any]) -> dict[str, Any]:
     """A refund that waits for a person, for scripts."""
-    ref = shown("effects", row["id"])
+    ref = format_id("effects", row["id"])
     return {**row, "ref": ref, "id": ref, "state": "staff"}
 
 

@@ -34,8 +34,8 @@ from cli.dead_letter_output import (
 )
 from cli.options import Data, Json, Problem, actor, err, out, print_json
 from cli.render import put, table, time_of
-from domain.ids import bare, shown
-from operations import dead_letters
+from domain.ids import format_id, uuid_of
+from operations import dead_letters, parked_events
 from operations.dead_letters import DeadLetterError, LetterUnknown, NameAmbiguous
 from outbound import payment_lookups, refunds
 from storage.clock import clock
@@ -117,7 +117,7 @@ def list_(
     rows = table("ref", "order", "payment", ">to go back", title="refunds that wait for a person")
     for row in waiting:
         amount = f"{row['target'] - row['made']:,} {row['currency']}"
-        rows.add_row(shown("effects", row["id"]), escape(row["order_number"]), escape(row["payment_id"]), amount)
+        rows.add_row(format_id("effects", row["id"]), escape(row["order_number"]), escape(row["payment_id"]), amount)
     put(rows)
     narrowed = any(each is not None for each in (type, reason, since))
     if not letters and not webhooks and not waiting:
@@ -142,10 +142,10 @@ def show(ref: Ref, data: Data = None, json: Json = False) -> None:
 
 
 @parked.command("list")
-def list_parked(limit: Limit = dead_letters.SHOWN, data: Data = None, json: Json = False) -> None:
+def list_parked(limit: Limit = parked_events.SHOWN, data: Data = None, json: Json = False) -> None:
     """List events that wait, what each waits for, and until when."""
     with _letters(data) as (_, conn):
-        found = dead_letters.list_parked(conn, limit)
+        found = parked_events.list_parked(conn, limit)
     if json:
         print_json({"parked": [{**asdict(each), "text": each.text} for each in found]})
         return
@@ -228,10 +228,10 @@ def replay(refs: Refs, data: Data = None, json: Json = False) -> None:
             _refuse_ambiguous(conn, asked)
             refs = _without(refs, asked)
             staff = _staff(conn, refs)
-            done = dead_letters.replay(conn, [ref for ref in refs if bare(ref) not in staff], actor())
+            done = dead_letters.replay(conn, [ref for ref in refs if uuid_of(ref) not in staff], actor())
             for effect_id in staff:
                 if refunds.release(conn, effect_id, actor()):
-                    released.append(shown("effects", effect_id))
+                    released.append(format_id("effects", effect_id))
         opened.streams.publish(done.entries)
         _say_if_nobody_works(opened)
     tell_done(done, "replayed", json, asked, released)
@@ -253,7 +253,7 @@ def discard(
         staff = _staff(conn, refs)
         if staff:
             raise Problem(
-                f"{shown('effects', min(staff))} waits for a person and is no dead letter: replay it to let it go, or "
+                f"{format_id('effects', min(staff))} waits for a person and is no dead letter: replay it to let it go, or "
                 "refund at the provider, whose report closes it. Nothing was changed"
             )
         done = dead_letters.discard(conn, refs, actor(), why)
@@ -326,7 +326,7 @@ def _since(told: str | None) -> datetime | None:
 
 def _staff(conn: Connection, refs: list[str]) -> list[str]:
     """Those of the names that are refunds which wait for a person."""
-    ids = sorted({id for ref in refs if (id := bare(ref))})
+    ids = sorted({id for ref in refs if (id := uuid_of(ref))})
     return list(conn.execute(_WAITS_FOR_STAFF, {"ids": ids}).scalars()) if ids else []
 
 

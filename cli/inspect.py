@@ -15,11 +15,11 @@ from sqlalchemy import Connection, text
 from cli.bootstrap import open_shop
 from cli.options import Data, Json, Problem, err, out, print_json, stream_json
 from cli.render import in_utc, print_account, print_list, print_order
-from domain.ids import shown
+from domain.ids import format_id
 from domain.order import AFTER_DELIVERY, Status
 from journal.totals import account as take_account
 from journal.verify import Report, as_known_at, differences
-from queries import documents, timeline
+from queries import documents, order_lookup, timeline
 
 AT_ONCE = 500  # orders that are in memory where all are listed
 SHOWN = 50  # differences that are printed; --json has them all
@@ -64,7 +64,7 @@ def show(
             document = find_order(conn, number, everything) if moment is None else None
         if moment is not None and (known := as_known_at(opened.engine, number, moment)) is not None:
             with opened.engine.connect() as conn:
-                document = documents.document_of(conn, known)
+                document = documents.of_order(conn, known)
         if document is None:
             raise Problem(_not_there(number, moment))
         with opened.engine.connect() as conn:
@@ -133,7 +133,7 @@ def list_(
 def _put_all(orders: Iterator[documents.Document], status: str | None, json: bool) -> None:
     """Write all of them as they come: they may be more than fit into the memory."""
     if json:
-        stream_json("docs", orders, lambda count: documents.answer([], count, 0, 1))
+        stream_json("docs", orders, lambda count: documents.list_answer([], count, 0, 1))
         return
     first = list(islice(orders, AT_ONCE))
     if not first:
@@ -211,9 +211,9 @@ def _events(
 
 def _number(conn: Connection, name: str) -> str:
     """The number of the order that is meant. Errors: Problem with near matches."""
-    if (number := documents.number_of(conn, name)) is not None:
+    if (number := order_lookup.number_of(conn, name)) is not None:
         return number
-    near = documents.alike(conn, name)
+    near = order_lookup.alike(conn, name)
     hint = f"; near it: {', '.join(near)}" if near else "; `orders list` shows those there are"
     raise Problem(f"there is no order {name}{hint}")
 
@@ -239,7 +239,7 @@ def _refunds(conn: Connection, number: str) -> list[dict[str, Any]]:
     """What goes back, or went, for each transaction: effects in the words of the outside."""
     return [
         {
-            "id": shown("effects", row.id),
+            "id": format_id("effects", row.id),
             "paymentId": row.payment_id,
             "state": row.state,
             "target": row.target,

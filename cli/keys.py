@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from cli.bootstrap import open_shop
 from cli.options import Data, Json, Problem, actor, err, out, print_json
 from cli.render import put, table, time_of
+from domain.ids import WrongKind
 from storage import keys as stored
 from storage.clock import clock
 from storage.keys import Key, Kind
@@ -81,8 +82,11 @@ def revoke(
     json: Json = False,
 ) -> None:
     """Revoke a key: within 5 seconds every process of the API refuses it. Revoking it again changes nothing."""
-    with open_shop(data) as (opened, _), opened.engine.begin() as conn:
-        key = stored.revoke(conn, id, actor(), clock())
+    try:
+        with open_shop(data) as (opened, _), opened.engine.begin() as conn:
+            key = stored.revoke(conn, id, actor(), clock())
+    except WrongKind as error:
+        raise Problem(f"{error}; see `orders keys list`") from None
     if key is None:
         raise Problem(f"no key has the id {id!r}; see `orders keys list`")
     if json:

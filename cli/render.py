@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.options import out
+from domain.flags import Flag
+from domain.refunds import RefundState
 from journal.totals import OUTCOMES
 
 COLORS = {
@@ -22,26 +24,8 @@ COLORS = {
     "dead": "red",
     "waiting": "cyan",
 }
-FLAGS = {
-    "underpaid": "less was captured than the total: it stays unpaid until more comes or a person decides",
-    "shipped_after_cancel": "a parcel left although the order was canceled: get it back, or charge for it",
-    "disputed": "the payer's bank asks about a payment: answer it at the provider",
-    "over_fulfilled": "parcels hold more of an item than was ordered",
-    "amounts_differ": "its lines, shipping and discount do not add up to its total",
-    "cancel_too_late": "a cancel came after a parcel was delivered: it was not canceled",
-    "expired": "it was canceled because nobody paid in time",
-    "return_contradicted": "a return was both rejected and completed: the first to come counts",
-    "payment_reversed": "the provider took a payment back after it had reported it",
-}
-EFFECTS = {
-    "due": "goes out next",
-    "in_flight": "is on its way",
-    "unknown": "the provider's answer was lost; it is asked what it did before it is asked again",
-    "done": "went back",
-    "held": "held back: the order came as history",
-    "staff": "waits for a person: orders dlq replay {id}",
-    "dead": "given up: orders dlq show {id}",
-}
+FLAGS = {flag: flag.words for flag in Flag}
+EFFECTS = {state: state.words for state in RefundState}
 
 TIMERS = {"unpaid": "unless it is paid, it expires", "confirm": "unless somebody does, it confirms itself"}
 

@@ -20,7 +20,7 @@ from rich.markup import escape
 from cli.bootstrap import open_shop
 from cli.options import Data, Json, Problem, actor, err, out, print_json
 from cli.render import put, table, time_of
-from domain.ids import bare, fresh, shown
+from domain.ids import WrongKind, format_id, fresh, parse_id
 from journal.change_capture import COLLECTIONS, OPERATIONS
 from outbound.webhooks import deliveries as stored
 from outbound.webhooks import subscriptions
@@ -28,7 +28,7 @@ from outbound.webhooks.deliveries import DEAD, STATES, Delivery
 from outbound.webhooks.sender import Sender
 from outbound.webhooks.ssrf_guard import Forbidden
 from outbound.webhooks.subscriptions import DISABLED, Subscription, SubscriptionError
-from queries.documents import written
+from queries.json_encoder import format_time
 from storage.clock import clock
 from workers.resources import Parts
 
@@ -71,7 +71,7 @@ def add(
     if json:
         print_json({**_as_document(found), "secret": secret})
         return
-    name = shown("subscriptions", found.id)
+    name = format_id("subscriptions", found.id)
     changes = [f"{collection}.{operation}" for collection in found.collections for operation in found.operations]
     out.print(f"[bold]{name}[/] is subscribed to {', '.join(changes)}", soft_wrap=True)
     out.print(f"[bold]{secret}[/]", soft_wrap=True)
@@ -91,7 +91,7 @@ def list_(data: Data = None, json: Json = False) -> None:
         only = "" if len(each.operations) == len(OPERATIONS) else f".{each.operations[0]}"
         changes = ", ".join(f"{collection}{only}" for collection in each.collections)
         rows.add_row(
-            shown("subscriptions", each.id),
+            format_id("subscriptions", each.id),
             escape(each.url),
             changes,
             _state(each),
@@ -124,7 +124,7 @@ def rotate(
             finished = subscriptions.finish_rotation(conn, found.id, actor())
         else:
             finished, secret = False, subscriptions.rotate(conn, found.id, actor())
-    name = shown("subscriptions", found.id)
+    name = format_id("subscriptions", found.id)
     if json:
         print_json({"id": name, "rotating": not finish, **({"secret": secret} if secret else {})})
     elif secret is not None:
@@ -143,7 +143,7 @@ def enable(id: Id, data: Data = None, json: Json = False) -> None:
     if json:
         print_json(_as_document(found))
     else:
-        out.print(f"{shown('subscriptions', found.id)} is active, and goes on with {_some(count)}", soft_wrap=True)
+        out.print(f"{format_id('subscriptions', found.id)} is active, and goes on with {_some(count)}", soft_wrap=True)
 
 
 @webhooks.command()
@@ -155,7 +155,7 @@ def disable(id: Id, data: Data = None, json: Json = False) -> None:
         print_json(_as_document(found))
     else:
         out.print(
-            f"{shown('subscriptions', found.id)} is disabled; until it is enabled it keeps {_some(found.due)}",
+            f"{format_id('subscriptions', found.id)} is disabled; until it is enabled it keeps {_some(found.due)}",
             soft_wrap=True,
         )
 
@@ -169,7 +169,7 @@ def remove(id: Id, data: Data = None, json: Json = False) -> None:
         print_json({**_as_document(found), "removed": True})
     else:
         left = found.due + found.dead
-        out.print(f"{shown('subscriptions', found.id)} is removed" + (f", with {_some(left)}" if left else ""))
+        out.print(f"{format_id('subscriptions', found.id)} is removed" + (f", with {_some(left)}" if left else ""))
 
 
 # -- deliveries --------------------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ def list_deliveries(
     rows = table("id", "change", "order", "at (UTC)", "state", ">tries", "next (UTC)", "last answer")
     for each in found:
         rows.add_row(
-            shown("deliveries", each.id),
+            format_id("deliveries", each.id),
             f"{each.collection} {each.operation}",
             escape(each.order_number),
             time_of(each.at),
@@ -230,7 +230,10 @@ def replay(
     Example: orders webhooks replay --subscription sub_… --state dead
     """
     _check_state(state)
-    ids = [(name, bare(name)) for name in delivery or ()]
+    try:
+        ids = [(name, parse_id("deliveries", name)) for name in delivery or ()]
+    except WrongKind as error:
+        raise Problem(f"{error}; `orders webhooks deliveries` shows them", 2) from None
     if bool(ids) == (subscription is not None):
         raise Problem("say which: DELIVERY…, or --subscription ID with --state dead", 2)
     if ids and state is not None:
@@ -241,13 +244,13 @@ def replay(
         if subscription is not None:
             found = subscriptions.find(conn, subscription)
             count = stored.replay_where(conn, found.id, state or DEAD, now)
-            subscriptions.replayed(conn, shown("subscriptions", found.id), count, actor())
+            subscriptions.replayed(conn, format_id("subscriptions", found.id), count, actor())
         else:
             known = set(stored.replay(conn, [each for _, each in ids if each], now))
             missing = [name for name, each in ids if each not in known]
             count = len(known)
             for each in sorted(known):
-                subscriptions.replayed(conn, shown("deliveries", each), 1, actor())
+                subscriptions.replayed(conn, format_id("deliveries", each), 1, actor())
     if json:
         print_json({"replayed": count, "missing": missing})
     else:
@@ -267,10 +270,15 @@ def ping(id: Id, data: Data = None, json: Json = False) -> None:
             found = subscriptions.find(conn, id)
             secrets = subscriptions.secrets_of(conn, found)
         now = clock()
-        name = shown("subscriptions", found.id)
-        told = {"collection": "ping", "operation": "create", "data": {"subscription": name}, "timestamp": written(now)}
+        name = format_id("subscriptions", found.id)
+        told = {
+            "collection": "ping",
+            "operation": "create",
+            "data": {"subscription": name},
+            "timestamp": format_time(now),
+        }
         began = monotonic()
-        reply = _sender(opened).post(found.url, secrets, shown("deliveries", fresh(now)), orjson.dumps(told))
+        reply = _sender(opened).post(found.url, secrets, format_id("deliveries", fresh(now)), orjson.dumps(told))
         took = monotonic() - began
     body = reply.body[:SHOWN].decode(errors="replace")
     if json:
@@ -330,7 +338,7 @@ def _state(found: Subscription) -> str:
 
 
 def _as_document(found: Subscription) -> dict[str, Any]:
-    return {**asdict(found), "id": shown("subscriptions", found.id)}
+    return {**asdict(found), "id": format_id("subscriptions", found.id)}
 
 
 def _some(count: int) -> str:
@@ -338,5 +346,8 @@ def _some(count: int) -> str:
 
 
 def _delivery(found: Delivery) -> dict[str, Any]:
-    ids = {"id": shown("deliveries", found.id), "subscription_id": shown("subscriptions", found.subscription_id)}
+    ids = {
+        "id": format_id("deliveries", found.id),
+        "subscription_id": format_id("subscriptions", found.subscription_id),
+    }
     return {**asdict(found), **ids}

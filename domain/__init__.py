@@ -1,28 +1,31 @@
-"""The model of an order: values, four state machines as tables, handlers of events, reactions.
+"""The model of an order: values, four state machines as tables, handlers, reactions.
 
 Pure: no I/O, no clock but the one passed in. The same events, in the same order, with the same
 clock and policy, end in the same state to the last id.
 
+words                  closed sets of texts, each with its meaning beside it
+state_machine          builds a `transitions` machine from a table, and reads it back as a dict
 order                  the order, its items, and its lifecycle
 transaction            a payment record and its lifecycle
 fulfillment            items that ship together and their lifecycle
 returns                items that come back and their lifecycle
-state_machine          a `transitions` machine built from a table, and read back as a dict
-
-fold                   one order's events in arrival order: parks, retries, reacts
-order_handlers         one event applied to an order: `apply(order, event, context)`
-fulfillment_handlers   its part for fulfillments and tracking
-reactions              consequences of a state: follow-up events, timers, refunds
-parked                 events that wait for an order, filed under what wakes them
-outcome                the outcome of an event, and its reason
-
-goods                  the totals of an order's parcels and returns, kept in step
-payments               the totals of its transactions, likewise
-refunds                the amounts due back, and on which payment
-permitted_transitions  the requests that an order's state allows
+dirty_tracking         the change state of each of these: what storage has to write
 policy                 the settings that decide: currency, periods, who starts a return
-dirty_tracking         the mark on each part that storage has to write
-weight                 the number of lines that an event is about: what it costs
+outcome                what became of an event, and why
+goods                  what an order's parcels and returns come to, kept in step
+payments               what its transactions come to, likewise
+flags                  what a person should know about it besides its status
+handler_table          one event through the machines: `apply(order, event, context)`
+order_handlers         its handlers of an order's own events
+payment_handlers       of payments'
+fulfillment_handlers   of parcels', and of carriers' scans
+return_handlers        of returns'
+refunds                what is due back, and on which payment
+permitted_transitions  what a request may ask for, from where an order stands
+reactions              what follows from a state: follow-up events, timers, refunds
+parked                 what waits for an order, filed under what wakes it
+weight                 how many lines an event is about: what it costs
+fold                   one order's events in arrival order: parks, retries, reacts
 ids                    ids that follow from the event that made them
-diagrams               the page docs/reference/lifecycle.md, drawn from the tables
+diagrams               draws docs/reference/lifecycle.md from the tables
 """

@@ -1,15 +1,12 @@
 """Draws docs/reference/lifecycle.md from the tables themselves: `python -m domain.diagrams` prints the page.
 
-What a status means is the comment beside it in its `Status`; what a guard asks is the first line of
-its docstring; which outcome a reason belongs to is the comment above it in `domain.outcome`.
+What a status or a reason means stands beside it in its enum; what a guard asks is the first line of its
+docstring.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from enum import StrEnum
-from inspect import getsource
 from types import ModuleType
 from typing import Any
 
@@ -29,8 +26,7 @@ _HEAD = """\
 Written by `make docs` from the tables in `domain/`; do not edit this page.
 
 An event moves its own transaction, fulfillment or return; the order then advances by itself, and
-its rows name the event that usually makes their guards hold. A row without a guard is always open
-to its event.
+its rows name their usual cause. A row without a guard is always open to its event.
 """
 _REASONS = """\
 ## Reasons
@@ -39,42 +35,31 @@ Each event ends as `applied`, `ignored`, `parked` or `dead` (or is a `duplicate`
 door). These are the reasons that such an outcome may carry.
 """
 
-_MEMBER = re.compile(r"^ +(\w+) = .*?  # (.+)$", re.MULTILINE)
-_REASON = re.compile(r'^    (?:# (\w+)[:,].*|"(\w+)": ".*",)$', re.MULTILINE)
-
 
 def page() -> str:
-    """All of docs/reference/lifecycle.md."""
+    """The text of docs/reference/lifecycle.md, whole."""
     parts = [_HEAD, *(_kind(*kind) for kind in KINDS), _REASONS]
     for kind, names in reasons().items():
-        rows = ((f"`{name}`", outcome.REASONS[name]) for name in names)
+        rows = ((f"`{name}`", name.words) for name in names)
         parts.append("\n".join([f"### {kind.capitalize()}", "", *_table(("reason", "means"), rows), ""]))
     return "\n".join(parts)
 
 
-def meanings(statuses: type[StrEnum]) -> dict[str, str]:
-    """status → the comment beside it."""
-    return {str(statuses[name]): text for name, text in _MEMBER.findall(getsource(statuses))}
-
-
-def reasons() -> dict[str, list[str]]:
-    """outcome → its reasons, in the order of `domain.outcome.REASONS`."""
-    found: dict[str, list[str]] = {}
-    for heading, reason in _REASON.findall(getsource(outcome)):
-        if heading:
-            names = found.setdefault(heading, [])
-        else:
-            names.append(reason)
+def reasons() -> dict[str, list[outcome.Reason]]:
+    """outcome → the reasons that it may carry."""
+    found: dict[str, list[outcome.Reason]] = {}
+    for reason in outcome.Reason:
+        found.setdefault(reason.kind, []).append(reason)
     return found
 
 
 def asks(model: type, guard: str) -> str:
-    """What a guard asks: the first line of its docstring."""
+    """The question of a guard: the first line of its docstring."""
     return (getattr(model, guard).__doc__ or "").partition("\n")[0].removeprefix("Guard: ").rstrip(".")
 
 
 def _kind(title: str, where: ModuleType, model: type) -> str:
-    said, rows = meanings(where.Status), where.LIFECYCLE
+    rows = where.LIFECYCLE
     steps = ((f"`{e}`", _names(sources), f"`{to}`", _asked(model, guards)) for e, sources, to, *guards in rows)
     return "\n".join(
         [
@@ -84,14 +69,14 @@ def _kind(title: str, where: ModuleType, model: type) -> str:
             "",
             (where.__doc__ or "").strip(),
             "",
-            *_table(("status", "means"), ((f"`{status}`", said[status]) for status in where.Status)),
+            *_table(("status", "means"), ((f"`{status}`", status.words) for status in where.Status)),
             "",
             "```mermaid",
             "stateDiagram-v2",
             *(f"    {edge}" for edge in _edges(where)),
             "```",
             "",
-            *_table(("event", "from", "to", "if"), steps),
+            *_table(("usual cause" if where is order else "event", "from", "to", "if"), steps),
             "",
         ]
     )

@@ -9,30 +9,30 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from domain.handler_table import apply
 from domain.order import Order
-from domain.order_handlers import apply
-from domain.outcome import DEAD, PARKED, Outcome, dead, parked
+from domain.outcome import DEAD, PARKED, Outcome, Reason, dead, parked
 from domain.parked import LAST, Parked, came_about, causes_of_return
 from domain.policy import Context
 from domain.reactions import Timer, follow_up_id, react
 from domain.transaction import Transaction
-from events.catalogue import Event, decode
+from events.catalogue import AnyEvent, Event, ReturnRejected, decode, is_a
 
 
 class Poisoned(Exception):
     """Our own code failed on an event; the order may be half changed and must be loaded anew."""
 
-    def __init__(self, event: Event, cause: Exception) -> None:
+    def __init__(self, event: AnyEvent, cause: Exception) -> None:
         super().__init__(f"{event.type} {event.source}/{event.id}: {type(cause).__name__}: {cause}")
         self.key = (event.source, event.id)
         self.detail = f"{type(cause).__name__}: {cause}"
 
 
 @dataclass(slots=True)
-class Settled:
-    """What became of one event, with the order's apply number and its status before and after."""
+class EventResult:
+    """The outcome of one event, with the order's apply number and its status before and after."""
 
-    event: Event
+    event: AnyEvent
     outcome: Outcome
     order: Order
     apply_number: int | None  # None: parked or dead
@@ -45,7 +45,7 @@ class Settled:
 class FollowUp:
     """A follow-up event with its body as JSON objects, to be journaled."""
 
-    event: Event
+    event: AnyEvent
     data: dict[str, Any]
     order: Order
 
@@ -64,33 +64,33 @@ class Fold:
     known_poison: dict[tuple[str, str], str] = field(default_factory=dict)
     reacting: bool = True
     deferring: bool = False  # follow-ups are only made; whoever drains their shard folds them
-    settled: list[Settled] = field(default_factory=list)
+    settled: list[EventResult] = field(default_factory=list)
     follow_ups: list[FollowUp] = field(default_factory=list)
     timers: list[Timer] = field(default_factory=list)
     refunds: dict[str, Transaction] = field(default_factory=dict)  # by transaction id
-    reasons: dict[int, str] = field(default_factory=dict)  # seq → why it waits, as of the last try
+    reasons: dict[int, Reason] = field(default_factory=dict)  # seq → why it waits, as of the last try
 
     @property
-    def waiting(self) -> list[Event]:
-        """What waits, in journal order."""
+    def waiting(self) -> list[AnyEvent]:
+        """The parked events, in journal order."""
         return self.parked.in_order() if self.parked is not None else []
 
-    def wait(self, events: Iterable[Event]) -> None:
+    def wait(self, events: Iterable[AnyEvent]) -> None:
         """These wait for the order, too, and are tried as soon as anything is applied."""
         parked = self._waiting()
         for event in events:
             parked.add(event)
 
-    def take(self, event: Event) -> Outcome:
+    def take(self, event: AnyEvent) -> Outcome:
         """Apply one event that arrived, then whatever it makes applicable."""
         outcome = self._one(event)
-        if outcome.kind == PARKED:
+        if outcome.kind is PARKED:
             parked = self._waiting()
-            parked.file(event, self.order, outcome.reason or "")
-            if event.type == "ReturnRejected":  # it settles its own request, should that wait
+            parked.file(event, self.order, outcome.why())
+            if is_a(event, ReturnRejected):  # it settles its own request, should that wait
                 parked.wake(causes_of_return(event.data.return_), LAST)
                 self.retry()
-        elif outcome.kind != DEAD and self.parked:
+        elif outcome.kind is not DEAD and self.parked:
             self.parked.wake(came_about(self.order), LAST)
             self.retry()
         return outcome
@@ -102,17 +102,17 @@ class Fold:
             return
         while (event := parked.woken()) is not None:
             outcome = self._one(event, again=True)
-            if outcome.kind == PARKED:
-                parked.file(event, self.order, outcome.reason or "")
+            if outcome.kind is PARKED:
+                parked.file(event, self.order, outcome.why())
             else:
                 parked.settle(event)
-                if outcome.kind != DEAD:
+                if outcome.kind is not DEAD:
                     parked.wake(came_about(self.order), event.seq)
 
     def say_why_parked(self) -> None:
-        """Let each event parked here tell what it waits for as of its last try."""
+        """Give each event that was parked here the reason of its last try."""
         for each in self.settled:
-            if each.outcome.kind == PARKED:
+            if each.outcome.kind is PARKED:
                 each.outcome = parked(self.reasons[each.event.seq])
 
     def _waiting(self) -> Parked:
@@ -120,21 +120,21 @@ class Fold:
             self.parked = Parked()
         return self.parked
 
-    def _one(self, event: Event, again: bool = False) -> Outcome:
+    def _one(self, event: AnyEvent, again: bool = False) -> Outcome:
         order, before = self.order, self.order.status
         detail = self.known_poison.get((event.source, event.id)) if self.known_poison else None
         try:
             if detail is not None:
-                outcome = dead("bug", detail)
+                outcome = dead(Reason.BUG, detail)
             else:
                 outcome = apply(order, event, self.context, self.parked.rejected if self.parked is not None else ())
-            is_parked = outcome.kind == PARKED
-            decided = not is_parked and outcome.kind != DEAD
+            is_parked = outcome.kind is PARKED
+            decided = not is_parked and outcome.kind is not DEAD
             if is_parked:
-                self.reasons[event.seq] = outcome.reason or ""
+                self.reasons[event.seq] = outcome.why()
             if not (again and is_parked):
                 number = order.version if decided else None
-                self.settled.append(Settled(event, outcome, order, number, before, order.status, order.version))
+                self.settled.append(EventResult(event, outcome, order, number, before, order.status, order.version))
             if decided and self.reacting:
                 self._react(before, event)
         except Poisoned:
@@ -143,7 +143,7 @@ class Fold:
             raise Poisoned(event, error) from error
         return outcome
 
-    def _react(self, before: str, event: Event) -> None:
+    def _react(self, before: str, event: AnyEvent) -> None:
         made = react(self.order, before, event, self.context)
         if made is None:
             return
@@ -159,7 +159,7 @@ class Fold:
                 self._one(follow)
 
 
-def fold(order: Order, events: Iterable[Event], context: Context) -> Fold:
+def fold(order: Order, events: Iterable[AnyEvent], context: Context) -> Fold:
     """Fold `events`, in arrival order, into `order` (a new one, or one as loaded)."""
     made = Fold(order, context)
     for event in events:

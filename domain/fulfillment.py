@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
 from domain.dirty_tracking import CLEAN
 from domain.state_machine import build, steps
+from domain.words import Worded
 
 
-class Status(StrEnum):
+class Status(Worded):
     """Stages of a fulfillment."""
 
-    PENDING = "pending"  # known; nothing happened yet
-    PACKED = "packed"  # ready to leave
-    SHIPPED = "shipped"  # on its way
-    DELIVERED = "delivered"  # final
-    FAILED = "failed"  # will not arrive, or its order was canceled; its items are open again
+    PENDING = "pending", "known; nothing happened yet"
+    PACKED = "packed", "ready to leave"
+    SHIPPED = "shipped", "on its way"
+    DELIVERED = "delivered", "final"
+    FAILED = "failed", "will not arrive, or its order was canceled; its items are open again"
 
 
 S = Status
@@ -66,7 +66,7 @@ class Fulfillment:
     delivered_at: datetime | None = None
     failed_at: datetime | None = None
     created_at: datetime | None = None
-    mark: int = CLEAN
+    change_state: int = CLEAN
     shares: dict[str, FulfillmentItem] = field(default_factory=dict)  # by order item id
     counted: int = 0  # as what the order's goods have counted its shares
 
@@ -75,7 +75,7 @@ class Fulfillment:
         return self.failed_at is None
 
     def lives(self) -> bool:
-        """Whether it holds its items."""
+        """Not failed: it holds its items."""
         return self.status != S.FAILED
 
     def is_out(self) -> bool:
@@ -96,7 +96,7 @@ class FulfillmentItem:
     fulfillment_id: str
     order_item_id: str
     quantity: int
-    mark: int = CLEAN
+    change_state: int = CLEAN
 
 
 STEPS = steps(MACHINE, Fulfillment)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from domain.dirty_tracking import touch
 from domain.fulfillment import Fulfillment
 from domain.fulfillment import Status as ParcelStatus
-from domain.ids import bare
+from domain.ids import uuid_of
 from domain.returns import Return
 from domain.returns import Status as ReturnStatus
 
@@ -45,7 +45,7 @@ _ID = "\0"  # before an id among the names: no reference begins with it
 
 
 class Goods:
-    """What is where, of one order: its lines and parts by name, and how many lines are short of what.
+    """The goods of one order and where they are: its lines and parts by name, and how many lines are short of what.
 
     `taken`, `sent`, `arrived`, `claimed` and `came_back` of the lines are kept from here, too. `changed` are the
     lines whose counts moved since `settle` last took them over.
@@ -117,10 +117,10 @@ class Goods:
                 if item.reference is not None:
                     self._references.setdefault(item.reference, item)
         found = self._references.get(name)
-        return found if found is not None else self.lines.get(bare(name) or "")
+        return found if found is not None else self.lines.get(uuid_of(name) or "")
 
     def price(self) -> Decimal:
-        """What all lines cost."""
+        """The price of all lines together."""
         if self._price is None:
             self._price = sum((item.total_price for item in self.lines.values()), _NOTHING)
         return self._price
@@ -135,7 +135,7 @@ class Goods:
             for parcel in self._order.fulfillments:
                 _name(self._parcels, parcel)
         found = self._parcels.get(name)
-        return found if found is not None else self._parcels.get(f"{_ID}{bare(name)}")
+        return found if found is not None else self._parcels.get(f"{_ID}{uuid_of(name)}")
 
     def back(self, name: str) -> Return | None:
         """The return whose reference is `name`, else the one whose id it is."""
@@ -147,7 +147,7 @@ class Goods:
             for back in self._order.returns:
                 _name(self._returns, back)
         found = self._returns.get(name)
-        return found if found is not None else self._returns.get(f"{_ID}{bare(name)}")
+        return found if found is not None else self._returns.get(f"{_ID}{uuid_of(name)}")
 
     def tracked(self, key: str) -> list[Fulfillment]:
         """The parcels that this tracking key was ever named for."""
@@ -240,7 +240,7 @@ class Goods:
                 self._doubt(item, known)
 
     def brought(self, item: OrderItem) -> datetime | None:
-        """When the last of the parcels that hold some of a line arrived."""
+        """The time at which the last of the parcels that hold some of a line arrived."""
         if self._stale and item.id in self._stale:
             self._stale.discard(item.id)
             times = (f.delivered_at for f in self._order.fulfillments if f.delivered_at and item.id in f.shares)
@@ -349,7 +349,7 @@ def named(parts: Sequence[Any], name: str) -> Any:
     for part in parts:
         if part.reference == name:
             return part
-    if own := bare(name):
+    if own := uuid_of(name):
         for part in parts:
             if part.id == own:
                 return part

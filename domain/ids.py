@@ -29,6 +29,7 @@ PREFIXES = {
 }
 
 
+_OF_PREFIX = {prefix: collection for collection, prefix in PREFIXES.items()}
 _HEX = re.compile("[0-9a-f]{32}")
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
@@ -55,13 +56,40 @@ def fresh(now: datetime) -> str:
     return _compose(now, os.urandom(10).hex())
 
 
-def shown(collection: str, uuid: str) -> str:
+def format_id(collection: str, uuid: str) -> str:
     """`0192…` of orders as `ord_0192…`, without dashes: what the outside sees."""
     return f"{PREFIXES[collection]}_{uuid.replace('-', '')}"
 
 
-def bare(name: str) -> str | None:
-    """The UUID text in `name` (`ord_…`, with or without dashes), or None where there is none."""
+class WrongKind(ValueError):
+    """An id of ours, but of another kind than the one that is wanted."""
+
+    def __init__(self, name: str, wanted: str, given: str) -> None:
+        super().__init__(
+            f"{name} is an id of {given}; an id of {wanted} is wanted here, which begins with {PREFIXES[wanted]}_"
+        )
+        self.name, self.wanted, self.given = name, wanted, given
+
+
+def parse_id(collection: str, name: str) -> str | None:
+    """The UUID text of an id of this collection, or None where `name` is no id of ours. The prefix may be left out.
+
+    Errors: WrongKind where the prefix is that of another collection.
+    """
+    prefix, _, _ = name.rpartition("_")
+    if prefix and prefix != PREFIXES[collection]:
+        given = _OF_PREFIX.get(prefix)
+        if given is not None and uuid_of(name) is not None:
+            raise WrongKind(name, collection, given)
+        return None
+    return uuid_of(name)
+
+
+def uuid_of(name: str) -> str | None:
+    """The UUID text in `name` (`ord_…`, with or without dashes) whatever its kind, or None where there is none.
+
+    For the names in events, which may be anybody's, and for references that may be of several kinds.
+    """
     if len(name) < 32:
         return None
     digits = name.rpartition("_")[2].replace("-", "").lower()

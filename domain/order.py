@@ -2,7 +2,8 @@
 
 After each event the machine advances until no guard lets it further, so that the status follows
 from the order's parts and decisions, whatever order they came in. Among the rows of one state the
-first whose guards hold is taken.
+first whose guards hold is taken. So a row's event is only what usually makes its guards hold, when
+events come in the order in which they happened; any other that does, moves the order as well.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 
 from domain.dirty_tracking import CLEAN
@@ -20,28 +20,29 @@ from domain.payments import Payments
 from domain.returns import Return, ReturnItem
 from domain.state_machine import build, steps
 from domain.transaction import Transaction
+from domain.words import Worded
 
 
-class Status(StrEnum):
+class Status(Worded):
     """Stages of an order."""
 
-    NEW = "new"  # named by an event, not created yet: hidden from everyone
-    PENDING = "pending"  # placed, not paid
-    PAID = "paid"  # captured money covers the total, or did before a payment was reversed
-    FAILED = "failed"  # every payment failed; a later success revives it
-    PREPARING = "preparing"  # a fulfillment exists
-    SHIPPED = "shipped"  # every item has left
-    DELIVERED = "delivered"  # every item has arrived
-    CONFIRMED = "confirmed"  # by the customer, or by the timer
-    CANCELED = "canceled"  # final; captured money goes back
-    RETURN_REQUESTED = "return_requested"  # everything arrived, and a return is open
-    RETURN_PROCESSING = "return_processing"  # an open return is being worked on
-    RETURNED = "returned"  # final; every item came back
+    NEW = "new", "named by an event, not created yet: hidden from everyone"
+    PENDING = "pending", "placed, not paid"
+    PAID = "paid", "captured money covers the total, or did before a payment was reversed"
+    FAILED = "failed", "every payment failed; a later success revives it"
+    PREPARING = "preparing", "a fulfillment exists"
+    SHIPPED = "shipped", "every item has left"
+    DELIVERED = "delivered", "every item has arrived"
+    CONFIRMED = "confirmed", "by the customer, or by the timer"
+    CANCELED = "canceled", "final; captured money goes back"
+    RETURN_REQUESTED = "return_requested", "everything arrived, and a return is open"
+    RETURN_PROCESSING = "return_processing", "an open return is being worked on"
+    RETURNED = "returned", "final; every item came back"
 
 
 S = Status
 LIFECYCLE = (
-    # event                      from                                       to                   guards on Order
+    # usual cause (the machine tries every row after every event)   from   to   guards on Order
     ("OrderCreated", (S.NEW,), S.PENDING, "is_created"),
     ("OrderCanceled", (S.PENDING, S.FAILED, S.PAID, S.PREPARING), S.CANCELED, "is_canceled"),
     ("PaymentSucceeded", (S.PENDING, S.FAILED), S.PAID, "was_covered"),
@@ -54,11 +55,12 @@ LIFECYCLE = (
     # A step that arrived late lists fewer items than we took the parcel to hold.
     ("FulfillmentCreated", (S.DELIVERED, S.CONFIRMED), S.PREPARING, "awaits_items"),
     ("FulfillmentCreated", (S.RETURN_REQUESTED, S.RETURN_PROCESSING), S.PREPARING, "awaits_items"),
+    # Everything came back while the order waited for what such a step had taken out; that has arrived now.
+    ("FulfillmentDelivered", (S.DELIVERED, S.CONFIRMED), S.RETURNED, "is_returned"),
     ("ReturnRequested", (S.DELIVERED, S.CONFIRMED), S.RETURN_REQUESTED, "has_open_return"),
     ("ReturnProcessingStarted", (S.RETURN_REQUESTED,), S.RETURN_PROCESSING, "processes_return"),
     ("ReturnCompleted", (S.RETURN_REQUESTED, S.RETURN_PROCESSING), S.RETURNED, "is_returned"),
-    ("ReturnCompleted", (S.DELIVERED, S.CONFIRMED), S.RETURNED, "is_returned"),
-    ("ReturnRejected", (S.RETURN_PROCESSING,), S.RETURN_REQUESTED, "only_requests_returns"),
+    ("ReturnCompleted", (S.RETURN_PROCESSING,), S.RETURN_REQUESTED, "only_requests_returns"),
     (
         "ReturnRejected",
         (S.RETURN_REQUESTED, S.RETURN_PROCESSING),
@@ -92,7 +94,7 @@ class OrderItem:
     shipped_quantity: int = 0
     delivered_quantity: int = 0
     returned_quantity: int = 0
-    mark: int = CLEAN
+    change_state: int = CLEAN
     taken: int = 0  # in living parcels, the plan aside; these six are kept by the order's goods
     sent: int = 0  # in parcels that left
     arrived: int = 0  # in parcels that arrived
@@ -110,7 +112,7 @@ class Order:
     shard: int
     status: str = S.NEW
     version: int = 0  # how many events were applied or settled: the last apply number
-    held: bool = False  # history: no timer runs and no effect goes out
+    effects_suppressed: bool = False  # history: no timer runs and no effect goes out
     customer: str | None = None
     personal_id: str | None = None
     currency: str | None = None
@@ -122,27 +124,27 @@ class Order:
     placed_at: datetime | None = None
     canceled_at: datetime | None = None
     confirmed_at: datetime | None = None
-    mark: int = CLEAN
+    change_state: int = CLEAN
     items: list[OrderItem] = field(default_factory=list)
     transactions: list[Transaction] = field(default_factory=list)
     fulfillments: list[Fulfillment] = field(default_factory=list)
     returns: list[Return] = field(default_factory=list)
-    gone: list[Any] = field(default_factory=list)  # stored parts to delete
+    deleted: list[Any] = field(default_factory=list)  # stored parts to delete
     goods_kept: Goods | None = None
     payments_kept: Payments | None = None
 
     @property
     def fulfillment_items(self) -> list[FulfillmentItem]:
-        """What all parcels hold."""
+        """The shares of all parcels together."""
         return [share for parcel in self.fulfillments for share in parcel.shares.values()]
 
     @property
     def return_items(self) -> list[ReturnItem]:
-        """What all returns hold."""
+        """The shares of all returns together."""
         return [share for back in self.returns for share in back.shares]
 
     def goods(self) -> Goods:
-        """What the order's parcels and returns come to. Whoever changes one tells it so."""
+        """The counts over the order's parcels and returns. Whoever changes one of them keeps these in step."""
         kept = self.goods_kept
         if kept is None:
             kept = self.goods_kept = Goods(self)
@@ -155,7 +157,7 @@ class Order:
         return self.goods().tracked(key)
 
     def payments(self) -> Payments:
-        """What the order's transactions come to. Whoever changes one tells it so."""
+        """The sums over the order's transactions. Whoever changes one of them keeps these in step."""
         kept = self.payments_kept
         if kept is None:
             kept = self.payments_kept = Payments(self)
@@ -170,13 +172,13 @@ class Order:
         return self.placed_at is not None
 
     def is_covered(self) -> bool:
-        """Whether captured money, refunded or not, reaches the total."""
+        """Paid in full: captured money, refunded or not, reaches the total."""
         return self.payments().captured >= self.total_amount
 
     def was_covered(self) -> bool:
         """Guard: captured money, refunded, reversed or not, reaches the total.
 
-        A reversal is told before or after what it reverses, and after a parcel has left: only what no
+        A reversal may be reported before or after what it reverses, and after a parcel has left: only what no
         reversal takes away brings every order of arrival to one status. That the money is gone, the flag says.
         """
         payments = self.payments()
@@ -251,7 +253,7 @@ class Order:
         return bool(self.items and self.returns) and self.goods().to_return == 0 and not self.has_open_return()
 
     def last_delivery(self) -> datetime | None:
-        """When the last parcel arrived, as far as we know."""
+        """The time at which the last parcel arrived, as far as we know."""
         return max((f.delivered_at for f in self.fulfillments if f.delivered_at), default=None)
 
     def plan(self) -> Fulfillment | None:
@@ -264,7 +266,7 @@ class Order:
         return self.goods().plan
 
     def open_shares(self) -> list[tuple[OrderItem, int]]:
-        """What no living fulfillment has, the plan aside: (item, quantity), empty ones left out."""
+        """The items that no living fulfillment has, the plan aside: (item, quantity), empty ones left out."""
         if not self.fulfillments:
             return [(item, item.quantity) for item in self.items]
         if self.goods().open == 0:

@@ -1,4 +1,4 @@
-"""What waits for an order, and for what: each event is tried again only once that came about.
+"""The events that wait for an order, filed by what they wait for: each is tried again only once that came about.
 
 Trying everything that waits after each event would cost the square of it. So each waiting event is filed under
 what it waits for, and whatever comes about wakes its file. An event may be woken in vain, and is then filed
@@ -12,11 +12,23 @@ from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 
 from domain.fulfillment_handlers import match_items
-from domain.ids import bare
+from domain.ids import uuid_of
 from domain.order import Order
-from domain.order_handlers import not_returnable
-from domain.outcome import Outcome
-from events.catalogue import Event, tracking_key
+from domain.outcome import Outcome, Reason
+from domain.return_handlers import not_returnable
+from events.catalogue import (
+    AnyEvent,
+    FulfillmentFailed,
+    OrderConfirmed,
+    ParcelStep,
+    ReturnCompleted,
+    ReturnRejected,
+    ReturnRequested,
+    ReturnStep,
+    TrackingUpdated,
+    is_a,
+    tracking_key,
+)
 
 Cause = tuple[str, str]  # what is waited for: its kind and its name
 LAST = sys.maxsize  # after every event: whoever is woken has its turn in the next pass
@@ -30,8 +42,8 @@ class Parked:
     it comes later in the journal, else in the next: as if each pass tried all that waits.
     """
 
-    def __init__(self, events: Iterable[Event] = ()) -> None:
-        self.events: dict[int, Event] = {}  # by number
+    def __init__(self, events: Iterable[AnyEvent] = ()) -> None:
+        self.events: dict[int, AnyEvent] = {}  # by number
         self.rejected: dict[str, int] = {}  # names of returns → how many rejections of theirs wait
         self._files: dict[Cause, set[int]] = {}
         self._causes: dict[int, list[Cause]] = {}
@@ -43,16 +55,16 @@ class Parked:
     def __len__(self) -> int:
         return len(self.events)
 
-    def in_order(self) -> list[Event]:
+    def in_order(self) -> list[AnyEvent]:
         """All of them, in journal order."""
         return [self.events[seq] for seq in sorted(self.events)]
 
-    def add(self, event: Event) -> None:
+    def add(self, event: AnyEvent) -> None:
         """An event waits that was not tried yet, or whose last try is not known: it is tried in the next pass."""
         self._keep(event)
         self._next.append(event.seq)
 
-    def file(self, event: Event, order: Order, reason: str) -> None:
+    def file(self, event: AnyEvent, order: Order, reason: Reason) -> None:
         """An event was tried and waits for `reason`."""
         self._keep(event)
         goods = order.goods()
@@ -62,16 +74,16 @@ class Parked:
         for cause in causes:
             self._files.setdefault(cause, set()).add(event.seq)
 
-    def _keep(self, event: Event) -> None:
+    def _keep(self, event: AnyEvent) -> None:
         if event.seq not in self.events:
             self.events[event.seq] = event
-            if event.type == "ReturnRejected":
+            if is_a(event, ReturnRejected):
                 self.rejected[event.data.return_] = self.rejected.get(event.data.return_, 0) + 1
 
-    def settle(self, event: Event) -> None:
+    def settle(self, event: AnyEvent) -> None:
         """An event waits no more."""
         del self.events[event.seq]
-        if event.type == "ReturnRejected":
+        if is_a(event, ReturnRejected):
             left = self.rejected[event.data.return_] = self.rejected[event.data.return_] - 1
             if not left:
                 del self.rejected[event.data.return_]
@@ -88,7 +100,7 @@ class Parked:
                 else:
                     self._next.append(seq)
 
-    def woken(self) -> Event | None:
+    def woken(self) -> AnyEvent | None:
         """The next one to be tried, or None: nothing that waits can apply."""
         if not self._woken:
             if not self._next:
@@ -99,7 +111,7 @@ class Parked:
 
 
 def came_about(order: Order) -> list[Cause]:
-    """What has come about since this was last asked, or stands so that nobody waits for it any more."""
+    """The causes that have come about since this was last asked, or stand so that nobody waits for them any more."""
     goods = order.goods()
     causes: list[Cause] = []
     if goods.news:
@@ -117,30 +129,40 @@ def came_about(order: Order) -> list[Cause]:
     return causes
 
 
-def _causes(event: Event, order: Order, reason: str) -> list[Cause]:
+def _causes(event: AnyEvent, order: Order, reason: Reason) -> list[Cause]:
     """What wakes an event that waits for `reason`."""
-    data = event.data
-    match reason:
-        case "order_unknown":
-            return [("order", _ANY)]
-        case "not_paid":
-            return [("paid", _ANY)]
-        case "parcel_out":
-            return [("nothing out", _ANY)]
-        case "fulfillment_unknown":
-            return _by_name("parcel", data.fulfillment)
-        case "parcel_unknown":
-            return [("tracking", tracking_key(data.carrier, data.trackingNumber))]
-        case "return_unknown" | "return_not_processing":
-            return causes_of_return(data.return_)
-    if event.type == "OrderConfirmed":
+    cause = _STATED.get(reason)
+    if cause is not None:
+        return [cause]
+    body = event.data
+    if isinstance(body, ReturnRequested):
+        return _causes_of_request(body, order)
+    if isinstance(body, ReturnStep | ReturnCompleted):
+        return causes_of_return(body.return_)
+    if isinstance(body, ParcelStep | FulfillmentFailed):
+        return _by_name("parcel", body.fulfillment)
+    if isinstance(body, TrackingUpdated):
+        return [("tracking", tracking_key(body.carrier, body.trackingNumber))]
+    if isinstance(body, OrderConfirmed):
         return [("delivered", _ANY)]
-    # A return's request: the first line that it cannot have yet, or its rejection, or another of its name.
-    shares = match_items(order, data.items)
+    raise ValueError(f"{event.type} waits for {reason}, and nothing says what ends that")
+
+
+# Reasons that say by themselves what ends them; of the others, the event says what it is about.
+_STATED: dict[Reason, Cause] = {
+    Reason.ORDER_UNKNOWN: ("order", _ANY),
+    Reason.NOT_PAID: ("paid", _ANY),
+    Reason.PARCEL_OUT: ("nothing out", _ANY),
+}
+
+
+def _causes_of_request(body: ReturnRequested, order: Order) -> list[Cause]:
+    """The first line that the return cannot have yet, or its rejection, or another return of its name."""
+    shares = match_items(order, body.items)
     hindrance = None if isinstance(shares, Outcome) else not_returnable(shares)
     if hindrance is None:
-        raise ValueError(f"{event.type} waits for {reason}, and nothing says what ends that")
-    return [("line", hindrance[1].id), *causes_of_return(data.return_)]
+        raise ValueError(f"the return {body.return_} waits, and nothing says what ends that")
+    return [("line", hindrance[1].id), *causes_of_return(body.return_)]
 
 
 def causes_of_return(name: str) -> list[Cause]:
@@ -149,5 +171,5 @@ def causes_of_return(name: str) -> list[Cause]:
 
 
 def _by_name(kind: str, name: str) -> list[Cause]:
-    own = bare(name)
+    own = uuid_of(name)
     return [(kind, name)] if own is None or own == name else [(kind, name), (kind, own)]

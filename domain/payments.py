@@ -56,7 +56,7 @@ class Payments:
         self._opened = payment
 
     def close(self) -> None:
-        """What was opened has changed: count it as what it is now."""
+        """Count a transaction that was opened as what it is now."""
         if self._opened is not None:
             self._count(self._opened, 1)
             self._opened = None

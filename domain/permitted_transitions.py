@@ -1,4 +1,4 @@
-"""What a request may ask for, from where an order stands. Pure: it reads, and changes nothing.
+"""The requests that are possible from where an order stands. Pure: it reads, and changes nothing.
 
 An event waits until it applies; a request is refused instead, and the refusal names what would be
 taken. What a part's lifecycle allows is read out of its table; what the order's does, out of its
@@ -24,7 +24,7 @@ ASKABLE = (*SHIPPING, Status.CONFIRMED, Status.CANCELED)  # what a request may a
 
 
 def order_statuses(order: Order) -> list[str]:
-    """What the order may be asked to become now; a shipping step only where one fulfillment alone can be meant."""
+    """The statuses that the order may be asked to take now; a shipping step only where one fulfillment alone can be meant."""
     found = [str(step) for step in SHIPPING if len(movable(order, step)) == 1]
     if order.canceled_at is None and order.confirmed_at is None and order.is_delivered():
         found.append(Status.CONFIRMED)
@@ -34,7 +34,7 @@ def order_statuses(order: Order) -> list[str]:
 
 
 def held_back(order: Order) -> str | None:
-    """Why nothing of the order may start to ship, although it was paid; None where it may.
+    """The reason that nothing of the order may start to ship, although it was paid; None where it may.
 
     What has started already goes on: a parcel that the warehouse took on may be reported shipped.
     """
@@ -64,7 +64,7 @@ def movable(order: Order, step: str) -> list[Fulfillment | None]:
 
 
 def transaction_statuses(payment: Transaction) -> list[str]:
-    """What a payment may be asked to become; money that went back is not paid again, and a refund is no cancel.
+    """The statuses that a payment may be asked to take; money that went back is not paid again, and a refund is no cancel.
 
     One that was reversed is paid anew, or stays as it is.
     """
@@ -77,7 +77,7 @@ def transaction_statuses(payment: Transaction) -> list[str]:
 
 
 def fulfillment_statuses(order: Order, parcel: Fulfillment) -> list[str]:
-    """What a fulfillment may be asked to become; nothing once its order was canceled, nor a plan that is held back."""
+    """The statuses that a fulfillment may be asked to take; nothing once its order was canceled, nor a plan that is held back."""
     if order.canceled_at is not None or (parcel.planned and held_back(order)):
         return []
     moves = ("FulfillmentPacked", "FulfillmentShipped", "FulfillmentDelivered", "FulfillmentFailed")
@@ -85,7 +85,7 @@ def fulfillment_statuses(order: Order, parcel: Fulfillment) -> list[str]:
 
 
 def return_statuses(back: Return) -> list[str]:
-    """What a return may be asked to become."""
+    """The statuses that a return may be asked to take."""
     steps = ("ReturnApproved", "ReturnProcessingStarted", "ReturnCompleted", "ReturnRejected")
     return _reached(returns.STEPS[back.status], steps, back)
 
@@ -100,7 +100,7 @@ def returnable(order: Order) -> dict[str, int]:
 def return_window_closed(
     order: Order, items: Collection[OrderItem], asked: datetime, policy: Policy
 ) -> datetime | None:
-    """When the return window of these items closed, counted from the last parcel that brought any; None if it has not."""
+    """The time at which the return window of these items closed, counted from the last parcel that brought any; None if it has not."""
     if policy.return_window is None:
         return None
     goods = order.goods()

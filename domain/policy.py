@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a shop decides about its orders; a period of None is switched off."""
+    """The settings that a shop decides about its orders by; a period of None is switched off."""
 
     currency: str = "KRW"  # where an event or order names none
     returns: str = "auto"  # or "staff": each request waits for a person
@@ -26,7 +26,7 @@ class Policy:
 
     @classmethod
     def parse(cls, document: dict[str, Any]) -> Policy:
-        """What `as_document` wrote; fields that did not exist then take their defaults."""
+        """The policy that `as_document` wrote; fields that did not exist then take their defaults."""
         known: dict[str, Any] = {f.name: document[f.name] for f in fields(cls) if f.name in document}
         for name, value in known.items():
             if isinstance(value, int | float):

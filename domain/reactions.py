@@ -1,4 +1,4 @@
-"""What follows from an order's state: follow-up events, timers and effects, as data.
+"""Reactions to an order's state: follow-up events, timers and refunds, as data.
 
 Follow-ups are journaled in the transaction that caused them. Verify folds without this module:
 what it once made stands in the journal.
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from domain.ids import derived, shown
+from domain.ids import derived, format_id
 from domain.order import AFTER_DELIVERY, BEFORE_PAYMENT, Order, Status
 from domain.policy import Context
 from domain.returns import Status as ReturnStatus
 from domain.transaction import Transaction
-from events.catalogue import Event
+from events.catalogue import AnyEvent
 from events.envelope import OWN_SOURCE
 
 UNPAID, CONFIRM = "unpaid", "confirm"  # the kinds of timer
@@ -28,31 +28,31 @@ class Timer:
     order_id: str
     kind: str
     due: datetime
-    held: bool
+    effects_suppressed: bool
 
 
 @dataclass(slots=True)
 class Reactions:
-    """What an event led to. `refunds` are transactions whose target rose."""
+    """The follow-ups, timers and refunds that an event led to. `refunds` are transactions whose target rose."""
 
     follow_ups: list[tuple[str, dict[str, Any]]]
     timers: list[Timer]
     refunds: list[Transaction]
 
 
-def react(order: Order, before: str, event: Event, context: Context) -> Reactions | None:
-    """What follows from `event`, which brought the order from status `before` to where it is."""
+def react(order: Order, before: str, event: AnyEvent, context: Context) -> Reactions | None:
+    """The reactions to `event`, which brought the order from status `before` to where it is."""
     follow_ups: list[tuple[str, dict[str, Any]]] = []
     timers: list[Timer] = []
     refunds: list[Transaction] = []
     status = order.status
     to_ship = status in _SHIPPABLE and order.plan() is None and not order.is_shipped()
     if to_ship and (shares := order.open_shares()):
-        name = shown("fulfillments", derived(context.now, event.source, event.id, "plan"))
-        items = [{"item": item.reference or shown("order-items", item.id), "quantity": n} for item, n in shares]
+        name = format_id("fulfillments", derived(context.now, event.source, event.id, "plan"))
+        items = [{"item": item.reference or format_id("order-items", item.id), "quantity": n} for item, n in shares]
         follow_ups.append(("FulfillmentCreated", {"fulfillment": name, "items": items}))
     for back in order.goods().unanswered.values() if order.returns else ():
-        name = back.reference or shown("returns", back.id)
+        name = back.reference or format_id("returns", back.id)
         step = "ReturnApproved" if back.status == ReturnStatus.REQUESTED else "ReturnProcessingStarted"
         follow_ups.append((step, {"return": name, "by": "policy"}))
     policy = context.policy
@@ -69,7 +69,7 @@ def react(order: Order, before: str, event: Event, context: Context) -> Reaction
 
 
 def awaits(kind: str, status: str, confirmed: bool) -> bool:
-    """Whether a timer of this kind has anything left to do for an order of this status.
+    """True while a timer of this kind has anything left to do for an order of this status.
 
     What was once paid or ended never expires; an order that has to arrive again starts a timer anew when it does.
     """
@@ -78,14 +78,14 @@ def awaits(kind: str, status: str, confirmed: bool) -> bool:
     return status in AFTER_DELIVERY and status != Status.RETURNED and not confirmed
 
 
-def follow_up_id(order: Order, cause: Event, number: int, kind: str) -> tuple[str, str]:
+def follow_up_id(order: Order, cause: AnyEvent, number: int, kind: str) -> tuple[str, str]:
     """(source, id) of a follow-up: the same for the same cause, so that it is journaled once."""
     return OWN_SOURCE, derived(cause.time, order.id, cause.source, cause.id, kind, str(number))
 
 
 def _timer(order: Order, kind: str, due: datetime, context: Context) -> Timer:
     """Due no sooner than a grace after we learned of it: a backfill expires nobody before its own events came."""
-    return Timer(order.id, kind, max(due, context.now + context.policy.grace), order.held)
+    return Timer(order.id, kind, max(due, context.now + context.policy.grace), order.effects_suppressed)
 
 
 _SHIPPABLE = frozenset((Status.PAID, Status.PREPARING, Status.SHIPPED))

@@ -1,4 +1,4 @@
-"""What is due back to the payer, and on which payment: a cumulative target a transaction.
+"""Refunds that are due to the payer, and on which payment: a cumulative target per transaction.
 
 The targets follow from the order's state alone, so they do not depend on the order of arrival, and
 a refund that staff made at the provider by hand counts toward the same target. Money that was reversed
@@ -13,7 +13,21 @@ from domain.dirty_tracking import touch
 from domain.order import Order
 from domain.returns import Return, Status
 from domain.transaction import Transaction
+from domain.words import Worded
 from events.money import round_down
+
+
+class RefundState(Worded):
+    """The stages of a refund on its way to the provider; {id} is its own."""
+
+    DUE = "due", "goes out next"
+    IN_FLIGHT = "in_flight", "is on its way"
+    UNKNOWN = "unknown", "the provider's answer was lost; it is asked what it did before it is asked again"
+    DONE = "done", "went back"
+    HELD = "held", "held back: the order came as history"
+    STAFF = "staff", "waits for a person: orders dlq replay {id}"
+    DEAD = "dead", "given up: orders dlq show {id}"
+
 
 _FIRST = ""  # sorts before any reference
 
@@ -73,7 +87,7 @@ def raise_targets(order: Order) -> None:
 
 
 def lacks_reversed_money(order: Order) -> bool:
-    """Whether a reversal left the order without money that it needs; never of a canceled one.
+    """True where a reversal left the order without money that it needs; never of a canceled one.
 
     Money that went back as too much, before the reversal of another payment showed that it was not,
     is lacking, too.
@@ -95,7 +109,7 @@ def captured(order: Order) -> list[Transaction]:
 
 
 def targets(order: Order) -> list[Decimal]:
-    """What is due back on each of `captured(order)`, cumulative.
+    """The cumulative amounts that are due back on each of `captured(order)`.
 
     All of it on a canceled order. Else what the earlier payments left over beyond the total, and the
     completed returns' amounts, latest payment first, never above what was captured.

@@ -8,20 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 
 from domain.dirty_tracking import CLEAN
 from domain.state_machine import build, steps
+from domain.words import Worded
 
 
-class Status(StrEnum):
+class Status(Worded):
     """Stages of a return."""
 
-    REQUESTED = "requested"  # asked for; holds its items
-    APPROVED = "approved"  # accepted by staff or the policy
-    PROCESSING = "processing"  # on its way back, or being checked
-    REJECTED = "rejected"  # final; holds nothing
-    COMPLETED = "completed"  # final; its items are returned
+    REQUESTED = "requested", "asked for; holds its items"
+    APPROVED = "approved", "accepted by staff or the policy"
+    PROCESSING = "processing", "on its way back, or being checked"
+    REJECTED = "rejected", "final; holds nothing"
+    COMPLETED = "completed", "final; its items are returned"
 
 
 S = Status
@@ -52,7 +52,7 @@ class Return:
     requested_at: datetime | None = None
     completed_at: datetime | None = None
     created_at: datetime | None = None
-    mark: int = CLEAN
+    change_state: int = CLEAN
     shares: list[ReturnItem] = field(default_factory=list)
     counted: int = 0  # as what the order's goods have counted its shares
     worth: Decimal = Decimal(0)  # how much of what is due back the order's goods have counted for it
@@ -62,7 +62,7 @@ class Return:
         return self.status in OPEN
 
     def holds_items(self) -> bool:
-        """Whether its items are taken from other returns."""
+        """Not rejected: its items are taken from other returns."""
         return self.status != S.REJECTED
 
 
@@ -75,7 +75,7 @@ class ReturnItem:
     return_id: str
     order_item_id: str
     quantity: int
-    mark: int = CLEAN
+    change_state: int = CLEAN
 
 
 STEPS = steps(MACHINE, Return)

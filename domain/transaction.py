@@ -1,10 +1,10 @@
 """An order's payment record and its lifecycle.
 
-A payment told twice stands at its highest amount and its earliest time. Success beats failed and
+A payment that is reported twice stands at its highest amount and its earliest time. Success beats failed and
 canceled whenever it comes; `refunded_amount` is the highest cumulative figure that was reported.
 
 A reversal (a bank took the deposit back) takes away the captures that happened before it or at its
-time; a later one counts again. By the times that they happened, so whichever is told first: all
+time; a later one counts again. By the times that they happened, so whichever is reported first: all
 captures are kept, as soon as there are two or a reversal.
 """
 
@@ -14,19 +14,19 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import StrEnum
 
 from domain.dirty_tracking import CLEAN
 from domain.state_machine import build, steps
+from domain.words import Worded
 
 
-class Status(StrEnum):
+class Status(Worded):
     """Stages of a transaction."""
 
-    PENDING = "pending"  # announced, nothing captured; or reversed, until it is captured anew
-    PAID = "paid"  # captured, and not all of it refunded
-    FAILED = "failed"  # the last we know is a failure
-    CANCELED = "canceled"  # given up before capture, or refunded in full
+    PENDING = "pending", "announced, nothing captured; or reversed, until it is captured anew"
+    PAID = "paid", "captured, and not all of it refunded"
+    FAILED = "failed", "the last we know is a failure"
+    CANCELED = "canceled", "given up before capture, or refunded in full"
 
 
 S = Status
@@ -61,7 +61,7 @@ class Transaction:
     reversed_at: datetime | None = None  # the latest reversal reported
     captures: list[str] = field(default_factory=list)  # "time amount" of each, sorted; empty where all say the same
     created_at: datetime | None = None
-    mark: int = CLEAN
+    change_state: int = CLEAN
     highest: Decimal | None = None  # of the captures, once somebody asks
 
     def capture(self, amount: Decimal, at: datetime) -> None:
@@ -73,12 +73,12 @@ class Transaction:
             if self.paid_at == at and self.amount == amount and not self.captures:
                 return
         self._keep_only_capture()
-        told = _written(amount, at)
-        place = bisect_left(self.captures, told)
-        if self.captures[place : place + 1] == [told]:
+        capture = _written(amount, at)
+        place = bisect_left(self.captures, capture)
+        if self.captures[place : place + 1] == [capture]:
             return
         first = not self.captures
-        self.captures.insert(place, told)
+        self.captures.insert(place, capture)
         if self.highest is not None:
             self.highest = max(self.highest, amount)
         if self.reversed_at is not None and at <= self.reversed_at:
@@ -125,11 +125,11 @@ class Transaction:
 
     def _weigh(self) -> None:
         """Amount and time follow from the captures that count; without any, the amount is what may come again."""
-        told = [_read(one) for one in self.captures]
+        known = [_read(one) for one in self.captures]
         since = self.reversed_at
-        counting = [(at, amount) for at, amount in told if since is None or at > since]
+        counting = [(at, amount) for at, amount in known if since is None or at > since]
         self.paid_at = min((at for at, _ in counting), default=None)
-        self.amount = max((amount for _, amount in counting or told), default=self.amount)
+        self.amount = max((amount for _, amount in counting or known), default=self.amount)
 
 
 def _written(amount: Decimal, at: datetime) -> str:

@@ -1,4 +1,4 @@
-"""How much work an event is, before it is folded: one for each line of its order that it is about.
+"""The weight of an event, before it is folded: one for each line of its order that it is about.
 
 What a batch does grows with the lines that its events list, and one that lists none of a parcel's or a return's
 items is about all of them. So a batch is bounded by lines, not only by events.
@@ -6,27 +6,49 @@ items is about all of them. So a batch is bounded by lines, not only by events.
 
 from __future__ import annotations
 
-from domain.order import Order
-from events.catalogue import Event
+from typing import TypeGuard
 
-_LISTS_LINES = frozenset(("OrderCreated", "FulfillmentCreated", "FulfillmentShipped", "ReturnRequested"))
-_MOVES_LINES = frozenset(("FulfillmentPacked", "FulfillmentDelivered"))  # of a parcel that exists
+from domain.order import Order
+from events.catalogue import (
+    AnyEvent,
+    Body,
+    FulfillmentCreated,
+    FulfillmentDelivered,
+    FulfillmentPacked,
+    FulfillmentShipped,
+    OrderCreated,
+    ReturnRequested,
+)
+
 _MOVED = 16  # lines that are moved in the time in which one is listed, and stored
 
 
-def weight(order: Order, event: Event) -> int:
-    """How many lines of its order an event lists, or what is as much work; at least one."""
-    if event.type in _LISTS_LINES:
-        listed = event.data.items
+def weight(order: Order, event: AnyEvent) -> int:
+    """The number of lines of its order that an event lists, or what is as much work; at least one."""
+    body = event.data
+    if _lists_lines(body):
+        listed = body.items
         return len(order.items if listed is None else listed) or 1
-    if event.type in _MOVES_LINES:
-        listed = event.data.items
+    if _moves_lines(body):
+        listed = body.items
         return 1 + len(order.items) // _MOVED if listed is None else len(listed)
     return 1
 
 
+def _lists_lines(body: Body) -> TypeGuard[OrderCreated | FulfillmentCreated | FulfillmentShipped | ReturnRequested]:
+    return type(body) in _LISTING
+
+
+def _moves_lines(body: Body) -> TypeGuard[FulfillmentPacked | FulfillmentDelivered]:
+    return type(body) in _MOVING
+
+
+_LISTING = frozenset((OrderCreated, FulfillmentCreated, FulfillmentShipped, ReturnRequested))
+_MOVING = frozenset((FulfillmentPacked, FulfillmentDelivered))  # of a parcel that exists
+
+
 def is_large(order: Order) -> bool:
-    """Whether an order has so many parts that loading it alone holds up others."""
+    """True where an order has so many parts that loading it alone holds up others."""
     return sum(len(parcel.shares) for parcel in order.fulfillments) + sum(len(r.shares) for r in order.returns) > LARGE
 
 

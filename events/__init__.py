@@ -1,4 +1,4 @@
-"""Everything that can happen: the shape of an event and the catalogue of all of them. Pure; imports no other room.
+"""Events that can happen: the shape of an event and the catalogue of all of them. Pure; imports no other room.
 
 money      amounts with their currency's exponent; never floats
 envelope   an event as it travels: identity, times, subject, version, body

@@ -26,7 +26,7 @@ _VERSION = re.compile(r"/([0-9]{1,6})$")
 
 
 class EnvelopeError(ValueError):
-    """The refusal of what is no event that can be kept: the field at fault, and the remedy."""
+    """A document that is no event that can be kept: the field at fault, and what to do about it."""
 
     def __init__(self, field_name: str, message: str) -> None:
         super().__init__(f"{field_name}: {message}")

@@ -1,20 +1,23 @@
-"""The pipeline: accepted events are kept, and reach the workers.
+"""The pipeline: facts are kept here, and reach the workers.
 
-append          accepted envelopes, journaled once; duplicates counted
 entries         a journal row as it travels: the stream's encoding
-streams         Redis: a stream per shard and a doorbell, capped; expendable
-drain           the answer to a doorbell: batches from the ringing shards
-batch           one transaction: lock, load, fold, write
-correlation     the order that an event is about: numbers, claims, and what waits for them
-results         a batch's writes besides the orders
-relay           events that the streams lack, found and rung for
+append          accept envelopes: journaled once, duplicates counted at the door
+streams         Redis: a stream and a doorbell per shard, capped; expendable
 outage          the journal in the shape of streams, while Redis takes nothing
-parked          the sweep: parked events examined again as a net, given up when their time is over
-timers          rows that become events when due
+drain           what answers a doorbell: batches from the ringing shards
+batch           one transaction: decode, load, fold, write; again without what was at fault
+batch_values    what a batch's steps hand on: decoded, loaded, folded
+correlation     a batch's first step: entries as events, and whose the keys are that they name
+order_loader    its second: keys claimed, orders locked and loaded, with what waits for them
+batch_fold      its third: the events folded into their orders, in memory alone
+results         what a batch writes besides the orders
+change_capture  what a batch changed, as deliveries to who subscribed
+lock_waits      events whose orders' rows somebody else holds
 commands        one request of the API: applied at once, or refused; idempotency keys
-change_capture  a batch's changes, as deliveries to subscribers
+relay           finds what the streams lack, and rings; knows what is decided
+parked          parked events: examined again as a net, given up when their time is over
+timers          rows that become events when due
 policy_store    the settings that results were reached under
-lock_waits      the sessions that hold rows which a drain waits for
-verify          state as a fold of the journal: folded anew and compared
-totals          the account: what became of everything accepted
+totals          what became of everything accepted
+verify          state is a fold of the journal: folds it anew and compares
 """

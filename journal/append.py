@@ -48,17 +48,19 @@ _COUNT_DUPLICATES = Statement(
 
 @dataclass(slots=True)
 class Appended:
-    """What became of a delivery of envelopes: the new entries in journal order, and the repeated ones."""
+    """The outcome of a delivery of envelopes: the new entries in journal order, and the repeated ones."""
 
     new: list[Entry] = field(default_factory=list)
     duplicates: list[Envelope] = field(default_factory=list)
     body_differs: list[Envelope] = field(default_factory=list)  # those of `duplicates` with another body
 
 
-def append(conn: Connection, envelopes: Sequence[Envelope], shards: int, *, held: bool = False) -> Appended:
+def append(
+    conn: Connection, envelopes: Sequence[Envelope], shards: int, *, effects_suppressed: bool = False
+) -> Appended:
     """Journal `envelopes`, in their order, in at most three statements for any number.
 
-    `held` marks history: its orders' timers do not run and no effect of theirs goes out.
+    `effects_suppressed` is for history (`held` in the tables): its orders' timers do not run and no effect of theirs goes out.
     Errors: OperationalError when PostgreSQL is away: nothing was accepted, tell the sender so.
     """
     first: dict[tuple[str, str], Envelope] = {}
@@ -79,9 +81,11 @@ def append(conn: Connection, envelopes: Sequence[Envelope], shards: int, *, held
         body = orjson.dumps(data).decode()
         shard = shard_of(route_of(envelope.id, envelope.type, envelope.subject, data), shards)
         e = envelope
-        rows.append((e.source, e.id, e.type, e.version, e.time, e.subject, shard, held, body, e.digest()))
+        rows.append((e.source, e.id, e.type, e.version, e.time, e.subject, shard, effects_suppressed, body, e.digest()))
         size = len(body.encode())
-        entries[key] = Entry(0, e.source, e.id, e.type, e.version, e.time, e.subject, shard, held, data, size)
+        entries[key] = Entry(
+            0, e.source, e.id, e.type, e.version, e.time, e.subject, shard, effects_suppressed, data, size
+        )
     appended = Appended()
     if rows:
         insert, values = _INSERT, columns(NAMES, KINDS, rows)

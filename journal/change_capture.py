@@ -1,7 +1,7 @@
-"""What changed is told to who subscribed: a delivery a changed document and subscription, with the change itself.
+"""Changes recorded for those who subscribed to them: one delivery per changed document and subscription.
 
-Told is what a batch wrote: each order and part whose `updatedAt` moved, or whose joins name other parts than before;
-once, as it is at the end of the batch. An order appears with everything that hangs on it, each as `create`. An order
+They are recorded with the change itself, and are what a batch wrote: each order and part whose `updatedAt` moved, or
+whose joins name other parts than before; once, as it is at the end of the batch. An order appears with everything that hangs on it, each as `create`. An order
 that is still hidden, and history, which acts on nobody, are not told. What goes away (a plan that parcels took over)
 has no operation of its own: its order's `update` no longer names it.
 """
@@ -18,35 +18,34 @@ from sqlalchemy import Connection, text
 from domain.dirty_tracking import DIRTY, FILLED, NEW
 from domain.fold import Fold
 from domain.fulfillment import FulfillmentItem
-from domain.ids import shown
 from domain.order import Order, Status
 from domain.returns import ReturnItem
-from queries import documents
-from queries.documents import Document, encode, join
+from queries import schema
+from queries.documents import NONE, part_maker
+from queries.fields import STAMPS
+from queries.json_encoder import encode
 from storage.pg_arrays import array, columns, unnest
 
 CREATE, UPDATE = OPERATIONS = ("create", "update")
 
-# What hangs on an order, in the order it is told: the collection, and the attribute that holds it (and its table).
+# What hangs on an order, in the order it is told: the collection, and the attribute that holds it.
 _PARTS = (
-    ("order-items", "items", "order_items"),
-    ("transactions", "transactions", "transactions"),
-    ("fulfillments", "fulfillments", "fulfillments"),
-    ("fulfillment-items", "fulfillment_items", "fulfillment_items"),
-    ("returns", "returns", "returns"),
-    ("return-items", "return_items", "return_items"),
+    ("order-items", "items"),
+    ("transactions", "transactions"),
+    ("fulfillments", "fulfillments"),
+    ("fulfillment-items", "fulfillment_items"),
+    ("returns", "returns"),
+    ("return-items", "return_items"),
 )
-COLLECTIONS = ("orders", *(collection for collection, *_ in _PARTS))
+COLLECTIONS = ("orders", *(collection for collection, _ in _PARTS))
+_TABLES = {collection: schema.COLLECTIONS[collection].table.name for collection in COLLECTIONS}
 
-# An order was created when it was placed, as its document says itself.
 _STAMPS = text(
-    "select id, null as created_at, updated_at from orders where id = any(cast(:orders as uuid[]))"
-    + "".join(
-        f" union all select id, created_at, updated_at from {table} where id = any(cast(:{table} as uuid[]))"
-        for *_, table in _PARTS
+    " union all ".join(
+        f"select id, {', '.join(STAMPS)} from {table} where id = any(cast(:{table} as uuid[]))"
+        for table in _TABLES.values()
     )
 )
-_TABLES = {"orders": "orders", **{collection: table for collection, _, table in _PARTS}}
 
 _NAMES = ("order_id", "collection", "operation", "document", "personal_id")
 _KINDS = ("uuid", "text", "text", "jsonb", "uuid")
@@ -89,12 +88,13 @@ def record(conn: Connection, folds: Sequence[Fold], subscribed: Collection[str],
         ids[_TABLES[change.collection]].append(change.part.id)
     found = conn.execute(_STAMPS, {table: array(each, "uuid") for table, each in ids.items()})
     stamps = {row.id: row for row in found}
+    make = {collection: part_maker(schema.COLLECTIONS[collection]) for collection in COLLECTIONS}
     rows = [
         (
             change.order.id,
             change.collection,
             change.operation,
-            encode(_document(change, stamps[change.part.id])).decode(),
+            encode(make[change.collection](change.part, stamps[change.part.id], NONE)).decode(),
             getattr(change.part, "personal_id", None),
         )
         for change in changes
@@ -105,69 +105,28 @@ def record(conn: Connection, folds: Sequence[Fold], subscribed: Collection[str],
 
 def _changed(order: Order, subscribed: Collection[str]) -> Iterator[_Change]:
     """What of one order is to be told, the order first."""
-    if order.held or order.status == Status.NEW:
+    if order.effects_suppressed or order.status == Status.NEW:
         return
-    appears = order.mark in (NEW, FILLED)
-    if "orders" in subscribed and (appears or order.mark == DIRTY):
+    appears = order.change_state in (NEW, FILLED)
+    if "orders" in subscribed and (appears or order.change_state == DIRTY):
         yield _Change("orders", CREATE if appears else UPDATE, order, order)
     holds_others = _holds_others(order)
-    for collection, attribute, _ in _PARTS:
+    for collection, attribute in _PARTS:
         if collection in subscribed:
             for part in getattr(order, attribute):
-                if appears or part.mark == NEW:
+                if appears or part.change_state == NEW:
                     yield _Change(collection, CREATE, order, part)
-                elif part.mark == DIRTY or part.id in holds_others:
+                elif part.change_state == DIRTY or part.id in holds_others:
                     yield _Change(collection, UPDATE, order, part)
 
 
 def _holds_others(order: Order) -> set[str]:
     """Fulfillments and returns whose documents name other items than before."""
-    found = {share.fulfillment_id for share in order.fulfillment_items if share.mark == NEW}
-    found |= {share.return_id for share in order.return_items if share.mark == NEW}
-    for part in order.gone:
+    found = {share.fulfillment_id for share in order.fulfillment_items if share.change_state == NEW}
+    found |= {share.return_id for share in order.return_items if share.change_state == NEW}
+    for part in order.deleted:
         if isinstance(part, FulfillmentItem):
             found.add(part.fulfillment_id)
         elif isinstance(part, ReturnItem):
             found.add(part.return_id)
     return found
-
-
-# -- documents ---------------------------------------------------------------------------------------------
-
-
-def _document(change: _Change, stamps: Any) -> Document:
-    order, part = change.order, change.part
-    match change.collection:
-        case "orders":
-            made = documents.of_order(order, {}, _joins(order))
-        case "order-items":
-            made = documents.of_order_item(part)
-        case "transactions":
-            made = documents.of_transaction(part)
-        case "fulfillments":
-            inside = [share.id for share in part.shares.values()]
-            made = {**documents.of_fulfillment(part), "items": _named("fulfillment-items", inside)}
-        case "fulfillment-items":
-            made = documents.of_fulfillment_item(part)
-        case "returns":
-            inside = [share.id for share in part.shares]
-            made = {**documents.of_return(part, {}), "items": _named("return-items", inside)}
-        case _:
-            made = documents.of_return_item(part)
-    made["createdAt"] = stamps.created_at or made["createdAt"]
-    made["updatedAt"] = stamps.updated_at
-    return made
-
-
-def _joins(order: Order) -> Document:
-    lines = sorted(order.items, key=lambda item: item.position)
-    return {
-        "products": join([shown("order-items", item.id) for item in lines]),
-        "transactions": _named("transactions", [each.id for each in order.transactions]),
-        "fulfillments": _named("fulfillments", [each.id for each in order.fulfillments]),
-        "returns": _named("returns", [each.id for each in order.returns]),
-    }
-
-
-def _named(collection: str, ids: Sequence[str]) -> Document:
-    return join([shown(collection, each) for each in sorted(ids)])

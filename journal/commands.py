@@ -2,7 +2,7 @@
 
 Where an event waits, a request is refused: whatever does not end `applied` is rolled back whole, and
 nothing of it is recorded. A rival that was faster (a deadlock, the same new order number) is met by
-trying again. What follows by itself is journaled with the request and left to the workers, unless `tell`
+trying again. What follows by itself is journaled with the request and left to the workers, unless `append`
 is asked to go to the end.
 
 Idempotency keys: the first answer to a key is kept with the write that it answers, and given again
@@ -25,11 +25,11 @@ from sqlalchemy.exc import DataError
 
 from domain.ids import derived
 from domain.order import Order, Status
-from domain.outcome import APPLIED, IGNORED, REASONS, Outcome
+from domain.outcome import APPLIED, IGNORED, REASONS, Outcome, Reason
 from domain.policy import Context, Policy
 from events.envelope import Envelope
 from journal.append import append
-from journal.batch import Clash, Shop, clock, settle
+from journal.batch import Clash, Deferral, Shop, clock, settle
 from journal.entries import Entry
 from storage import aggregates
 
@@ -118,7 +118,7 @@ class Request:
         self._locked |= found
         return {order_id: order for order_id, order in found.items() if order.status != Status.NEW}
 
-    def tell(self, *steps: Step, to_the_end: bool = False) -> dict[str, Order]:
+    def append(self, *steps: Step, to_the_end: bool = False) -> dict[str, Order]:
         """Journal the events of `steps` and settle them: the orders by id as they are after them. Orders that were
         locked before are used up by it.
 
@@ -133,8 +133,10 @@ class Request:
         if appended.duplicates:
             raise Known(appended.duplicates[0].id)
         locked, self._locked = self._locked, {}
-        defer = None if to_the_end else self.deferred
-        report = settle(self.conn, appended.new, self.context, self.shop, locked=locked, defer=defer)
+        deferral = Deferral(follow_ups=not to_the_end)
+        report = settle(self.conn, appended.new, self.context, self.shop, deferral, locked=locked)
+        if deferral.follow_ups:
+            self.deferred += report.follow_ups
         if set(report.outcomes) != {APPLIED}:
             _check(appended.new, {result.seq: result.outcome for result in report.results})
         return report.orders
@@ -144,8 +146,10 @@ def _check(entries: Sequence[Entry], ended: Mapping[int, Outcome]) -> None:
     last = {entry.subject: entry.seq for entry in entries}
     for entry in entries:
         outcome = ended[entry.seq]
-        done_before = outcome.kind == IGNORED and outcome.reason == "overtaken" and last[entry.subject] != entry.seq
-        if outcome.kind != APPLIED and not done_before:
+        done_before = (
+            outcome.kind is IGNORED and outcome.reason is Reason.OVERTAKEN and last[entry.subject] != entry.seq
+        )
+        if outcome.kind is not APPLIED and not done_before:
             raise Refused(entry.subject or "", outcome.kind, outcome.reason or "", outcome.detail)
 
 
@@ -185,7 +189,7 @@ def _is_a_rival(error: Exception) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request was answered: an HTTP status and a JSON body."""
+    """The answer to a request: an HTTP status and a JSON body."""
 
     status: int
     body: str

@@ -1,4 +1,4 @@
-"""What answers a doorbell: batches of whatever shards have entries, each shard under its lock, until the slice ends.
+"""The answer to a doorbell: batches of whatever shards have entries, each shard under its lock, until the slice ends.
 
 1. delete the doorbell's key: a ring from here on rings again; read the shard, and where it has more than a few
    entries, or none, look how many each shard has
@@ -21,7 +21,6 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from time import monotonic
 
 import redis
@@ -29,7 +28,16 @@ from sqlalchemy import Connection, Engine
 
 from domain.policy import Context, Policy
 from domain.weight import is_large
-from journal.batch import Report, Shop, clock, is_of_the_moment, settle, settle_carefully, waited_too_long
+from journal.batch import (
+    BatchReport,
+    Deferral,
+    Shop,
+    clock,
+    is_of_the_moment,
+    settle,
+    settle_carefully,
+    waited_too_long,
+)
 from journal.entries import Entry, decode, read, undecided_after
 from journal.lock_waits import PATIENCE_MS, LockWaits
 from journal.streams import Look, Streams, Waiting
@@ -58,7 +66,7 @@ _LOCKS = Statement(
 
 @dataclass(slots=True)
 class _Batch:
-    """What was read, by number, and where: what is to be told to the streams once it is committed."""
+    """What was read, by number, and where: what the streams learn once it is committed."""
 
     entries: list[Entry] = field(default_factory=list)
     large: list[int] = field(default_factory=list)  # numbers of those whose bodies are read last
@@ -81,13 +89,13 @@ class Drain:
     _slow: set[int] = field(default_factory=set)  # shards with a large order, which are drained each by itself
     _owed_s: float = 0.0  # how long the other shards have their turn before the next slow one
 
-    def answer(self, shard: int, slice_s: float = SLICE_S) -> Report:
+    def answer(self, shard: int, slice_s: float = SLICE_S) -> BatchReport:
         """Drain `shard`, and others that ring beside it, until it is empty or the slice ends.
 
         May be lost, doubled or killed at any line: entries leave the stream only after their results commit.
         """
         until = monotonic() + slice_s
-        total = Report()
+        total = BatchReport()
         taken: set[int] = set()  # by other workers, which look again after letting go
         few = min(FEW, self.batch)
         ahead = self.streams.answer(shard, few + 1)
@@ -99,9 +107,7 @@ class Drain:
             window = self._window(shard, look, taken)
         while window:
             report, look = self._batch(window, look.behind, taken, ahead)
-            total.known += report.known
-            for outcome, count in report.outcomes.items():
-                total.outcomes[outcome] = total.outcomes.get(outcome, 0) + count
+            total.add_counts(report)
             shard = (list(window)[-1] + 1) % len(look.lengths)  # the others' turn
             if monotonic() > until:
                 if left := self._window(shard, look, ()):
@@ -136,7 +142,7 @@ class Drain:
 
     def _batch(
         self, window: Mapping[int, int], behind: Mapping[int, int], taken: set[int], ahead: Waiting
-    ) -> tuple[Report, Look]:
+    ) -> tuple[BatchReport, Look]:
         """Settle one batch: (what it came to, a look after letting go: what came meanwhile is ours to see).
 
         `taken` learns which shards are another worker's, or keep what waits for a held row. `ahead` is what was read of the window before: whatever of
@@ -150,10 +156,12 @@ class Drain:
                     batch = self._read(conn, window, behind, taken, ahead)
                     if not batch.entries and not batch.names:
                         break
-                    way = settle_carefully if careful else partial(settle, work=WORK)
                     context = Context(clock(), self.policy)
                     ripe = self.waits.ripe(batch.entries)
-                    report = way(conn, ripe, context, self.shop, around=around)
+                    if careful:
+                        report = settle_carefully(conn, ripe, context, self.shop, around=around)
+                    else:
+                        report = settle(conn, ripe, context, self.shop, Deferral(around, WORK))
                     self.waits.note(conn, ripe, report.left, report.held)
                     stay = self.waits.first(batch.entries)
             except redis.RedisError:
@@ -171,9 +179,9 @@ class Drain:
                 self._pace(window, report, monotonic() - begun)
                 taken.update(entry.shard for entry in batch.entries if entry.seq in stay)
                 return report, self._finish(batch, stay | report.rest)
-        return Report(), self.streams.look()
+        return BatchReport(), self.streams.look()
 
-    def _pace(self, window: Mapping[int, int], report: Report, took_s: float) -> None:
+    def _pace(self, window: Mapping[int, int], report: BatchReport, took_s: float) -> None:
         """Learn from a batch which shards are slow: those whose large orders made it long."""
         if len(window) == 1 and self._slow.issuperset(window):
             self._owed_s = took_s

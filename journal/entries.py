@@ -34,7 +34,7 @@ class Entry:
     time: datetime
     subject: str | None
     shard: int
-    held: bool
+    effects_suppressed: bool
     data: dict[str, Any]
     size: int = 0  # bytes of the body
 
@@ -45,11 +45,11 @@ def shard_of(route: str, shards: int) -> int:
 
 
 def encode(entry: Entry) -> bytes:
-    """What of an entry travels through a stream: number and size, and all the rest unless it is large."""
+    """The part of an entry that travels through a stream: number and size, and all the rest unless it is large."""
     if entry.size <= INLINE_BYTES:
         e = entry
         event = orjson.dumps(
-            [e.seq, e.size, e.source, e.event_id, e.type, e.version, e.time, e.subject, e.held, e.data]
+            [e.seq, e.size, e.source, e.event_id, e.type, e.version, e.time, e.subject, e.effects_suppressed, e.data]
         )
         if len(event) <= INLINE_BYTES + NAMES_BYTES:
             return event

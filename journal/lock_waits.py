@@ -61,13 +61,13 @@ _OF_WAITING = Statement("""
 
 
 def holders(conn: Connection, ids: Collection[str]) -> list[Holder]:
-    """Who holds the rows of the orders `ids` now; none of those that nobody holds."""
+    """The sessions that hold the rows of the orders `ids` now; none of those that nobody holds."""
     rows = _HOLDERS.run(conn, {"ids": array(sorted(ids), "uuid")}) if ids else []
     return [Holder(*row) for row in rows]
 
 
 def holders_of_waiting(conn: Connection, older_s: float) -> list[Holder]:
-    """Who holds rows that undecided events, accepted more than `older_s` seconds ago, wait for."""
+    """The sessions that hold rows which undecided events, accepted more than `older_s` seconds ago, wait for."""
     found = [str(row[0]) for row in _OF_WAITING.run(conn, {"older_s": older_s})]
     return holders(conn, found)
 
@@ -80,7 +80,7 @@ class _Wait:
 
 @dataclass(slots=True)
 class LockWaits:
-    """What one drain has left, by the number of the order, or of the event where it names no order."""
+    """The events that one drain has left, by the number of the order, or of the event where it names no order."""
 
     _waits: dict[str | int, _Wait] = field(default_factory=dict)
 
@@ -104,7 +104,7 @@ class LockWaits:
         return {e.seq for e in entries if (wait := self._waits.get(_name(e))) is not None and wait.seconds == FIRST_S}
 
     def note(self, conn: Connection, entries: Iterable[Entry], left: Collection[int], held: Collection[str]) -> None:
-        """Remember what a batch left (`left`: numbers of its entries), forget what it settled, tell who holds it."""
+        """Remember what a batch left (`left`: numbers of its entries), forget what it settled, log who holds it."""
         if not self._waits and not left:
             return
         settled: set[str | int] = set()
@@ -119,9 +119,9 @@ class LockWaits:
             seconds = min(MOST_S, before.seconds * 2) if before else FIRST_S
             self._waits[name] = _Wait(now + seconds, seconds)
         if names:
-            self._tell(conn, names, held)
+            self._log(conn, names, held)
 
-    def _tell(self, conn: Connection, names: Collection[str | int], held: Collection[str]) -> None:
+    def _log(self, conn: Connection, names: Collection[str | int], held: Collection[str]) -> None:
         said = [
             f"order {each.order_number} by pid {each.pid} ({each.application or 'no application'}, {each.client}, "
             f"{each.state}, {each.age.total_seconds():.0f} s in its transaction: {each.query!r})"

@@ -1,4 +1,4 @@
-"""What a drain and the chores read while Redis takes nothing: the journal alone, in the shape of streams.
+"""The source that a drain and the chores read while Redis takes nothing: the journal alone, in the shape of streams.
 
 Each shard with undecided events is *behind* from its mark on, and so its drain reads the journal, as it does for a
 backlog that is too long for the streams. Nothing is published and nobody is rung: whoever asks looks for himself.
@@ -38,11 +38,11 @@ class NoStreams(Streams):
         return False
 
     def answer(self, shard: int, count: int) -> Waiting:
-        """No entries."""
+        """No entries, since there are no streams."""
         return {}
 
     def read(self, shards: Sequence[int], count: int) -> Waiting:
-        """No entries."""
+        """No entries, since there are no streams."""
         return {}
 
     def finish(self, done: Mapping[int, Sequence[bytes]], passed: Mapping[int, tuple[int, int]]) -> Look:
@@ -50,14 +50,14 @@ class NoStreams(Streams):
         return self.look()
 
     def numbers(self, shards: Sequence[int]) -> dict[int, set[int]]:
-        """No entries."""
+        """No numbers, since there are no streams."""
         return {}
 
     def ring(self, shard: int) -> None:
-        """Nobody hears."""
+        """Nothing: nobody would hear it."""
 
     def fall_behind(self, shard: int, after: int) -> None:
         """Every shard is, as long as it has undecided events."""
 
     def caught_up(self, shard: int, was: int) -> None:
-        """Likewise."""
+        """Nothing: see `fall_behind`, which holds as well."""

@@ -15,7 +15,7 @@ from random import randrange
 from sqlalchemy import Engine, Row, text
 
 from domain.policy import Context, Policy
-from journal.batch import Clash, Shop, clock, is_of_the_moment, settle
+from journal.batch import Clash, Retry, Shop, clock, is_of_the_moment, settle
 from storage.pg_arrays import array
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def _examine(engine: Engine, policy: Policy, shop: Shop, rows: Sequence[Row[tupl
                 if not free:
                     return 0
                 keys = {key for row in rows if row.order_id in free for key in row.keys}
-                report = settle(conn, [], Context(clock(), policy), shop, retry=free, retry_keys=keys)
+                report = settle(conn, [], Context(clock(), policy), shop, retry=Retry(free, keys))
                 conn.execute(_EXAMINED, {"ids": array(sorted(free), "uuid")})
                 return sum(report.outcomes.values())
         except Clash:

@@ -79,7 +79,7 @@ _MOVE_MARKS = text(f"""
 
 @dataclass(slots=True)
 class Relayed:
-    """What one round of the relay did."""
+    """The counts of one round of the relay."""
 
     behind: int = 0  # shards whose streams had lost something
     rung: int = 0
@@ -152,5 +152,5 @@ _COUNT = text("select count(*) from undecided")
 
 
 def undecided(conn: Connection) -> int:
-    """How many accepted events have no result yet (parked is a result). Costs what is open, not what is old."""
+    """The number of accepted events that have no result yet (parked is a result). Costs what is open, not what is old."""
     return int(conn.execute(_COUNT).scalar_one())

@@ -1,4 +1,4 @@
-"""What a batch writes besides the orders: rows of eight tables, which travel with the orders' in one statement."""
+"""The rows that a batch writes besides the orders: rows of eight tables, which travel with the orders' in one statement."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ import orjson
 from sqlalchemy import Connection
 
 from domain.dirty_tracking import CLEAN
-from domain.fold import Fold, Settled
+from domain.fold import EventResult, Fold
 from domain.ids import derived, fresh
 from domain.outcome import DEAD, PARKED, Outcome
 from domain.policy import Context
 from domain.reactions import awaits
+from domain.refunds import RefundState
 from events.envelope import Envelope
 from journal.append import KINDS, NAMES
+from journal.batch_values import ParkedRow, Unplaced
 from journal.entries import Entry, shard_of
 from storage.pg_arrays import cast, unnest
 from storage.raw_sql import Statement, Write, Writes
@@ -43,14 +45,14 @@ def follow_ups(conn: Connection, writes: Writes, folds: Sequence[Fold], shards: 
         return []
     rows, entries = [], []
     for (seq,), follow in zip(_SEQS.run(conn, {"n": len(made)}), made, strict=True):
-        e, held = follow.event, follow.order.held
+        e, suppressed = follow.event, follow.order.effects_suppressed
         e.seq = seq
         digest = Envelope(e.id, e.source, e.type, e.time, e.subject, follow.data).digest()
         shard = shard_of(e.subject or "", shards)
         body = orjson.dumps(follow.data).decode()
-        rows.append((seq, e.source, e.id, e.type, 1, e.time, e.subject, shard, held, body, digest))
+        rows.append((seq, e.source, e.id, e.type, 1, e.time, e.subject, shard, suppressed, body, digest))
         size = len(body.encode())
-        entries.append(Entry(seq, e.source, e.id, e.type, 1, e.time, e.subject, shard, held, follow.data, size))
+        entries.append(Entry(seq, e.source, e.id, e.type, 1, e.time, e.subject, shard, suppressed, follow.data, size))
     writes.add(_JOURNAL, rows)
     return entries
 
@@ -73,7 +75,7 @@ def timers(writes: Writes, folds: Iterable[Fold]) -> None:
         for t in fold.timers
         if awaits(t.kind, fold.order.status, fold.order.confirmed_at is not None)
     }
-    writes.add(_TIMERS, [(t.order_id, t.kind, t.due, t.held) for t in last.values()])
+    writes.add(_TIMERS, [(t.order_id, t.kind, t.due, t.effects_suppressed) for t in last.values()])
 
 
 # A target only rises. One in flight stays in flight; one that was done is due again.
@@ -91,7 +93,12 @@ def effects(writes: Writes, folds: Iterable[Fold], context: Context) -> None:
     """Record the refunds that are due, before anything is asked of a provider."""
     rows = []
     for fold in folds:
-        state = "held" if fold.order.held else "due" if context.policy.refunds == "auto" else "staff"
+        if not fold.refunds:
+            continue
+        if fold.order.effects_suppressed:
+            state = RefundState.HELD
+        else:
+            state = RefundState.DUE if context.policy.refunds == "auto" else RefundState.STAFF
         for t in fold.refunds.values():
             if t.refund_target > t.refunded_amount:
                 rows.append(
@@ -117,10 +124,10 @@ def trackers(writes: Writes, folds: Iterable[Fold], tracked: frozenset[str], now
         return
     rows = []
     for fold in folds:
-        if fold.order.held:
+        if fold.order.effects_suppressed:
             continue
         for parcel in fold.order.fulfillments:
-            if parcel.mark == CLEAN or parcel.delivered_at or parcel.failed_at:
+            if parcel.change_state == CLEAN or parcel.delivered_at or parcel.failed_at:
                 continue
             for key in parcel.parcels:
                 _, carrier, number = key.split(":", 2)
@@ -133,8 +140,8 @@ def trackers(writes: Writes, folds: Iterable[Fold], tracked: frozenset[str], now
 
 
 @dataclass(slots=True)
-class Result:
-    """What became of one event in this batch."""
+class ResultRow:
+    """The result of one event in this batch, as a row."""
 
     seq: int
     order_id: str | None
@@ -148,28 +155,26 @@ class Result:
 
 
 def results(
-    settled: Iterable[Settled],
-    without_order: Iterable[tuple[int, Outcome, str | None]],
-    was_parked: Mapping[int, tuple[str | None, str]],
-) -> list[Result]:
+    settled: Iterable[EventResult], unplaced: Iterable[Unplaced], parked: Mapping[int, ParkedRow]
+) -> list[ResultRow]:
     """One result an event: one that was parked and then settled in this batch counts as settled."""
-    found: dict[int, Result] = {}
+    found: dict[int, ResultRow] = {}
     for s in settled:
         seq, number = s.event.seq, s.apply_number
         before = found.get(seq)
-        found[seq] = Result(
+        found[seq] = ResultRow(
             seq,
             s.order.id,
             s.outcome,
             number,
-            s.version if s.outcome.kind == PARKED else before.parked_number if before else None,
+            s.version if s.outcome.kind is PARKED else before.parked_number if before else None,
             s.step_from if number else None,
             s.step_to if number else None,
-            was_parked=seq in was_parked,
+            was_parked=seq in parked,
         )
-    for seq, outcome, key in without_order:
-        order_id, _ = was_parked.get(seq, (None, ""))
-        found[seq] = Result(seq, order_id, outcome, key=key, was_parked=seq in was_parked)
+    for seq, outcome, key in unplaced:
+        row = parked.get(seq)
+        found[seq] = ResultRow(seq, row.order_id if row else None, outcome, key=key, was_parked=row is not None)
     return [found[seq] for seq in sorted(found)]
 
 
@@ -217,17 +222,17 @@ _BURY = _insert(
 )
 
 
-def record(writes: Writes, rows: Sequence[Result], context: Context, policy_id: int) -> None:
+def record(writes: Writes, rows: Sequence[ResultRow], context: Context, policy_id: int) -> None:
     """Add the results: the key on the event is the net under everything."""
     now = context.now
-    settled_now = [r for r in rows if r.was_parked and r.outcome.kind != PARKED]
+    settled_now = [r for r in rows if r.was_parked and r.outcome.kind is not PARKED]
     writes.add(_UNPARK, [(r.seq,) for r in settled_now])
     writes.add(_RERECORD, [_row(r, now, policy_id) for r in settled_now])
     new = [r for r in rows if not r.was_parked]
-    waiting = [r for r in new if r.outcome.kind == PARKED]
+    waiting = [r for r in new if r.outcome.kind is PARKED]
     until = now + context.policy.parked_for if context.policy.parked_for is not None else None
     writes.add(_PARK, [(r.seq, r.order_id, r.key, r.outcome.reason, until) for r in waiting])
-    died = [r for r in rows if r.outcome.kind == DEAD]
+    died = [r for r in rows if r.outcome.kind is DEAD]
     writes.add(_BURY, [(fresh(now), r.seq, r.outcome.reason, r.outcome.detail) for r in died])
     writes.add(_RECORD, [_row(r, now, policy_id) for r in new])
 
@@ -238,7 +243,7 @@ def still_parked(writes: Writes, moved: Sequence[tuple[int, str, str]]) -> None:
     writes.add(_MOVE, moved)
 
 
-def _row(r: Result, now: datetime, policy_id: int) -> tuple[Any, ...]:
+def _row(r: ResultRow, now: datetime, policy_id: int) -> tuple[Any, ...]:
     return (
         r.seq, r.order_id, r.outcome.kind, r.outcome.reason, r.outcome.detail, r.apply_number,
         r.parked_number, policy_id, now, r.step_from, r.step_to, r.outcome.implied,

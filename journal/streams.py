@@ -108,7 +108,7 @@ def is_old(redis_version: str) -> bool:
 
 @dataclass(slots=True)
 class Look:
-    """What waits, at one moment."""
+    """The waiting entries of all shards, at one moment."""
 
     lengths: list[int]  # entries in each shard's stream
     behind: dict[int, int]  # shards that have more in the journal, above this number
@@ -234,7 +234,7 @@ class Streams:
         return self._read(pipe, [shard], count)
 
     def look(self) -> Look:
-        """What waits in the streams, and which shards have more in the journal."""
+        """The waiting entries of the streams, and which shards have more in the journal."""
         return _looked(self._look(keys=self._all))
 
     def read(self, shards: Sequence[int], count: int) -> Waiting:
@@ -278,7 +278,7 @@ class Streams:
         }
 
     def fall_behind(self, shard: int, after: int) -> None:
-        """What the shard has above the number `after` is read in the journal, if not from further back anyway."""
+        """From here on, the shard is read in the journal above the number `after`, if not from further back anyway."""
         self._fall(keys=[BEHIND], args=[shard, after])
 
     def caught_up(self, shard: int, was: int) -> None:
@@ -292,7 +292,7 @@ def _looked(answer: Any) -> Look:
 
 
 def bells_for(entries: int) -> int:
-    """How many rings so many entries are worth."""
+    """The number of rings that so many entries are worth."""
     return -(-entries // RING_FOR)
 
 

@@ -1,4 +1,4 @@
-"""What became of everything accepted (promise 4): nothing is dropped, and the counts prove it.
+"""The account of everything accepted (promise 4): nothing is dropped, and the counts prove it.
 
 Every delivery from outside is a row of the journal or of `duplicates`, and every row of the journal
 has a result or is waiting; so the six outcomes add up to `accepted` by construction, not by luck.

@@ -3,7 +3,7 @@
 Each result carries the order's apply number, given under its row lock, and the clock and the policy
 it was reached with. Folding by that number repeats every step, ids included, whatever order the
 events had come in and however often settings have changed since. Reactions are left out: what they
-made stands in the journal. `held` alone is no part of the fold; it is taken over as stored.
+made stands in the journal. `effects_suppressed` alone is no part of the fold; it is taken over as stored.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from sqlalchemy import Connection, Engine, text
 
 from domain.dirty_tracking import NOT_STORED
 from domain.fulfillment import Fulfillment, FulfillmentItem
-from domain.ids import shown
+from domain.handler_table import apply
+from domain.ids import format_id
 from domain.order import Order, OrderItem
 from domain.order import Status as OrderStatus
-from domain.order_handlers import apply
 from domain.policy import Context, Policy
 from domain.returns import Return, ReturnItem
 from domain.transaction import Transaction
-from events.catalogue import Event, decode
+from events.catalogue import AnyEvent, Event, ReturnRequested, decode, is_a
 from journal.entries import Entry, read, shard_of
 from journal.policy_store import all_policies
 from storage.aggregates import peek
@@ -38,7 +38,7 @@ CHUNK = 500  # orders that are in memory at a time, and read in one snapshot
 EVENTS = 5_000  # events that are, likewise; an order with more is read so many at a time
 PAGE = 200  # events of a long history that are read at once: each may hold a thousand lines
 
-Notice = Callable[[str, object, object], None]  # path, what is stored, what the fold says
+Differ = Callable[[str, object, object], None]  # path, what is stored, what the fold says
 Progress = Callable[[int, int], None]  # orders done, orders in all
 Rejections = dict[tuple[str, str], list[tuple[int, int]]]  # order, return's name → from, to which number one waited
 
@@ -68,7 +68,7 @@ class Difference:
 
 @dataclass(slots=True)
 class Report:
-    """How many orders, and how many of their events, were folded anew, and what differs."""
+    """The counts of orders and events that were folded anew, and what differs."""
 
     orders: int = 0
     events: int = 0
@@ -79,7 +79,7 @@ class Report:
         return {"orders": self.orders, "events": self.events}
 
     def as_document(self) -> dict[str, Any]:
-        """JSON."""
+        """JSON, with all differences."""
         return {
             **self.as_counts(),
             "differences": [difference.as_document() for difference in self.differences],
@@ -118,7 +118,7 @@ def verify(engine: Engine, order_number: str | None = None, progress: Progress |
 def differences(
     engine: Engine, report: Report, order_number: str | None = None, progress: Progress | None = None
 ) -> Iterator[Difference]:
-    """What `verify` reports, as it is found; `report` counts the orders and events. Never more in memory than a chunk."""
+    """The differences that `verify` reports, as they are found; `report` counts the orders and events. Never more in memory than a chunk."""
     with engine.connect() as conn:
         conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with conn.begin():
@@ -160,20 +160,20 @@ def fold_order(
     decided: Iterable[Decided],
     policies: dict[int, Policy],
     rejections: Rejections,
-    notice: Notice | None = None,
+    differ: Differ | None = None,
 ) -> Order:
     """An order anew out of `decided` (in the order of their apply numbers), of which only `order`'s names are taken.
 
-    Each event is applied with the clock and the policy of its result. `notice` is told what comes out otherwise than
+    Each event is applied with the clock and the policy of its result. `differ` is called with what comes out otherwise than
     recorded; without it an event that our code fails on raises.
     """
-    made = Order(order.id, order.order_number, order.shard, held=order.held)
+    made = Order(order.id, order.order_number, order.shard, effects_suppressed=order.effects_suppressed)
     for each in decided:
-        event = _event(each, notice)
+        event = _event(each, differ)
         if event is None:
             continue
         rejected: tuple[str, ...] = ()
-        if event.type == "ReturnRequested":  # the one type that looks at what waits beside it
+        if is_a(event, ReturnRequested):  # the one type that looks at what waits beside it
             name, number = event.data.return_, each.apply_number
             if any(since < number < until for since, until in rejections.get((order.id, name), ())):
                 rejected = (name,)
@@ -181,17 +181,17 @@ def fold_order(
         try:
             outcome = apply(made, event, Context(each.decided_at, policies[each.policy_id]), rejected)
         except Exception as error:
-            if notice is None:
+            if differ is None:
                 raise
-            notice(_name(each), "applied", f"our own code fails on it: {type(error).__name__}: {error}")
+            differ(_name(each), "applied", f"our own code fails on it: {type(error).__name__}: {error}")
             continue
-        if notice is not None:
+        if differ is not None:
             recorded = (each.outcome, each.reason, each.implied, each.step_from, each.step_to)
             again = (outcome.kind, outcome.reason, outcome.implied, before, made.status)
             if recorded != again:
                 for name, stored, folded in zip(_RECORDED, recorded, again, strict=True):
                     if stored != folded:
-                        notice(f"{_name(each)}.{name}", stored, folded)
+                        differ(f"{_name(each)}.{name}", stored, folded)
     return made
 
 
@@ -290,7 +290,7 @@ def _verify_chunk(conn: Connection, ids: list[str], shards: int, report: Report)
 class _Numbered:
     """Goes through an order's events, counts them, and tells of the first whose number does not fit."""
 
-    def __init__(self, decided: Iterator[Decided], differ: Notice) -> None:
+    def __init__(self, decided: Iterator[Decided], differ: Differ) -> None:
         self.count = 0
         self._decided, self._differ = decided, differ
 
@@ -331,15 +331,15 @@ def _decided(conn: Connection, ids: Sequence[str]) -> dict[str, list[Decided]]:
     return found
 
 
-def _event(decided: Decided, notice: Notice | None) -> Event | None:
+def _event(decided: Decided, differ: Differ | None) -> AnyEvent | None:
     """The event, read anew; None where that fails."""
     e = decided.entry
     try:
         body = decode(e.type, e.version, e.subject, e.data)
     except ValueError as error:
-        if notice is None:
+        if differ is None:
             raise
-        notice(_name(decided), decided.outcome, f"cannot be read: {error}")
+        differ(_name(decided), decided.outcome, f"cannot be read: {error}")
         return None
     return Event(e.seq, e.source, e.event_id, e.type, e.time, e.subject, body)
 
@@ -368,7 +368,7 @@ _PARTS: dict[str, tuple[list[str], Callable[[Any], object]]] = {
 _ORDER_FIELDS = _own_fields(Order, *_PARTS)
 
 
-def _compare_fields(stored: Any, folded: Any, at: str, names: Sequence[str], differ: Notice) -> None:
+def _compare_fields(stored: Any, folded: Any, at: str, names: Sequence[str], differ: Differ) -> None:
     for name in names:
         one, other = getattr(stored, name), getattr(folded, name)
         if one != other:
@@ -380,8 +380,8 @@ def _names(order: Order) -> dict[str, str]:
     names = {item.id: item.reference or f"line {item.position + 1}" for item in order.items}
     names |= {t.id: t.payment_id for t in order.transactions}
     for parcel in order.fulfillments:
-        names[parcel.id] = parcel.reference or ("plan" if parcel.planned else shown("fulfillments", parcel.id))
-    names |= {back.id: back.reference or shown("returns", back.id) for back in order.returns}
+        names[parcel.id] = parcel.reference or ("plan" if parcel.planned else format_id("fulfillments", parcel.id))
+    names |= {back.id: back.reference or format_id("returns", back.id) for back in order.returns}
     for share in order.fulfillment_items:
         owner, item = share.fulfillment_id, share.order_item_id
         names[share.id] = f"{names.get(owner, owner)}/{names.get(item, item)}"
@@ -393,8 +393,8 @@ def _names(order: Order) -> dict[str, str]:
 
 def _row(part: Any, names: Sequence[str]) -> str:
     """A whole part in a line: what is not said of it is left out."""
-    told = ((name, getattr(part, name)) for name in names if name != "order_id")
-    return ", ".join(f"{name} {_plain(value)}" for name, value in told if value not in (None, "", 0, False, []))
+    values = ((name, getattr(part, name)) for name in names if name != "order_id")
+    return ", ".join(f"{name} {_plain(value)}" for name, value in values if value not in (None, "", 0, False, []))
 
 
 def _plain(value: object) -> str:

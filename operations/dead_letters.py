@@ -23,7 +23,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, text
 
-from domain.ids import bare, fresh, shown
+from domain.ids import format_id, fresh, uuid_of
 from domain.outcome import REASONS
 from events.catalogue import PERSONAL_FIELDS, decode
 from events.envelope import Envelope
@@ -110,7 +110,7 @@ class Letter:
     @property
     def name(self) -> str:
         """The letter's name for people, and a reference that every operation takes."""
-        return f"{self.source}/{self.event_id}" if self.effect_id is None else shown("effects", self.effect_id)
+        return f"{self.source}/{self.event_id}" if self.effect_id is None else format_id("effects", self.effect_id)
 
     @property
     def text(self) -> str:
@@ -128,27 +128,6 @@ class Shown:
     history: list[dict[str, Any]]  # what operators did: at, actor, action, detail
 
 
-@dataclass(frozen=True, slots=True)
-class Parked:
-    """An event that waits, and for what."""
-
-    seq: int
-    source: str
-    event_id: str
-    type: str
-    subject: str | None
-    order_number: str | None
-    key: str | None  # the payment or parcel, where no order is known
-    reason: str
-    since: datetime
-    until: datetime | None  # then it goes to the dead letters; None: never
-
-    @property
-    def text(self) -> str:
-        """The reason in words."""
-        return REASONS.get(self.reason, self.reason)
-
-
 @dataclass(slots=True)
 class Done:
     """The result of an operation. Publish `entries` after the commit."""
@@ -161,9 +140,10 @@ class Done:
 # -- looking -----------------------------------------------------------------------------------------------
 
 _LETTER = """
-    select d.id, d.seq, d.effect_id, j.source, j.event_id, coalesce(j.type, 'Refund'),
-           case when d.seq is null then o.order_number when c.seq is not null then c.subject else j.subject end,
-           e.payment_id, d.reason, d.detail, d.state, d.deaths, d.created_at, d.updated_at, c.seq is not null
+    select d.id, d.seq, d.effect_id, j.source, j.event_id, coalesce(j.type, 'Refund') as type,
+           case when d.seq is null then o.order_number when c.seq is not null then c.subject else j.subject
+           end as subject, e.payment_id, d.reason, d.detail, d.state, d.deaths, d.created_at, d.updated_at as died_at,
+           c.seq is not null as corrected
     from dead_letters d left join journal j on j.seq = d.seq left join corrections c on c.seq = d.seq
     left join effects e on e.id = d.effect_id left join orders o on o.id = e.order_id
 """
@@ -191,15 +171,10 @@ _BY_NAME = text(f"""
     union select v.ref, d.id from v join dead_letters d on d.effect_id = v.uuid
 """)
 _BODIES = text(
-    "select j.subject, j.data, c.seq, c.subject, c.data, c.by, c.at from journal j left join corrections c "
-    "using (seq) where j.seq = :seq"
+    "select j.subject, j.data, c.subject as new_subject, c.data as new_data, c.by, c.at "
+    "from journal j left join corrections c using (seq) where j.seq = :seq"
 )
 _HISTORY = text("select at, actor, action, detail from audit where target = :target order by id")
-_PARKED = text("""
-    select p.seq, j.source, j.event_id, j.type, j.subject, o.order_number, p.key, p.reason, r.decided_at, p.until
-    from parked p join results r using (seq) join journal j using (seq) left join orders o on o.id = p.order_id
-    order by p.seq limit :most
-""")
 
 
 def list_open(
@@ -212,12 +187,7 @@ def list_open(
 ) -> list[Letter]:
     """The letters that wait for an operator, the last to die first; `since` is when it died."""
     found = conn.execute(_LIST, {"type": type, "reason": reason, "since": since, "most": limit})
-    return [Letter(*row) for row in found]
-
-
-def list_parked(conn: Connection, limit: int = SHOWN) -> list[Parked]:
-    """Events that wait, the first accepted first."""
-    return [Parked(*row) for row in conn.execute(_PARKED, {"most": limit})]
+    return [Letter(**row) for row in found.mappings()]
 
 
 def find(conn: Connection, refs: Sequence[str]) -> list[Letter]:
@@ -228,10 +198,10 @@ def find(conn: Connection, refs: Sequence[str]) -> list[Letter]:
     wanted = list(dict.fromkeys(refs))
     if not wanted:
         return []
-    named = conn.execute(_BY_NAME, columns(("ref", "uuid"), ("text", "uuid"), [(ref, bare(ref)) for ref in wanted]))
+    named = conn.execute(_BY_NAME, columns(("ref", "uuid"), ("text", "uuid"), [(ref, uuid_of(ref)) for ref in wanted]))
     matches: dict[str, list[str]] = {}
-    for ref, id in named:
-        matches.setdefault(ref, []).append(id)
+    for row in named:
+        matches.setdefault(row.ref, []).append(row.id)
     letters = _letters(conn, {id for ids in matches.values() for id in ids})
     for ref in wanted:
         if ref not in matches:
@@ -244,12 +214,14 @@ def find(conn: Connection, refs: Sequence[str]) -> list[Letter]:
 def show(conn: Connection, ref: str) -> Shown:
     """One letter with its event's body, its correction and what operators did. Errors: as `find`."""
     [letter] = find(conn, [ref])
-    history = [dict(row._mapping) for row in conn.execute(_HISTORY, {"target": _target(letter)})]
+    history = [dict(row) for row in conn.execute(_HISTORY, {"target": _target(letter)}).mappings()]
     if letter.seq is None:
         return Shown(letter, None, None, history)
     row = conn.execute(_BODIES, {"seq": letter.seq}).one()
-    corrected = {"subject": row[3], "data": row[4], "by": row[5], "at": row[6]} if letter.corrected else None
-    return Shown(letter, {"subject": row[0], "data": row[1]}, corrected, history)
+    corrected = None
+    if letter.corrected:
+        corrected = {"subject": row.new_subject, "data": row.new_data, "by": row.by, "at": row.at}
+    return Shown(letter, {"subject": row.subject, "data": row.data}, corrected, history)
 
 
 # -- changing ----------------------------------------------------------------------------------------------
@@ -404,8 +376,8 @@ def _locked(conn: Connection, letters: Sequence[Letter]) -> list[Letter]:
 def _letters(conn: Connection, ids: set[str]) -> dict[str, Letter]:
     if not ids:
         return {}
-    rows = conn.execute(_BY_ID, {"ids": array(sorted(ids), "uuid")})
-    return {row[0]: Letter(*row) for row in rows}
+    rows = conn.execute(_BY_ID, {"ids": array(sorted(ids), "uuid")}).mappings()
+    return {row["id"]: Letter(**row) for row in rows}
 
 
 def _without_personal(data: dict[str, Any], kept: Any) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -177,7 +177,8 @@ _CLAIM = text(f"""
     )
     update inbox i set next_at = :lease, leased_until = :lease, attempts = i.attempts + 1, updated_at = now()
     from due, journal j where i.id = due.id and j.seq = i.seq
-    returning i.id, i.provider, i.seq, i.attempts, i.created_at, j.type, j.time, j.data, j.subject, i.payment, i.unsigned
+    returning i.id, i.provider, i.seq, i.attempts, i.created_at as since, j.type as kind, j.time, j.data,
+        j.subject as number, i.payment, i.unsigned
 """)
 
 
@@ -207,7 +208,8 @@ def run_due(
             return Claimed([], (at, lease), 0)
         values = {"now": at, "lease": lease, "names": array(sorted(providers), "text"), "most": most}
         with engine.begin() as conn:
-            rows = sorted((Asked(*row) for row in conn.execute(_CLAIM, values)), key=lambda row: row.seq)
+            claimed = conn.execute(_CLAIM, values).mappings()
+            rows = sorted((Asked(**row) for row in claimed), key=lambda row: row.seq)
         strangers_alone = all(row.unsigned for row in rows) and 0 < len(rows) <= STRANGERS  # a few a run
         return Claimed(rows, (at, lease), len(rows))
 
@@ -350,8 +352,8 @@ def _later(
 # -- operators -----------------------------------------------------------------------------------------------
 
 _GIVEN_UP = text("""
-    select i.seq, i.provider, j.event_id, j.type, j.subject, j.data ->> 'paymentId', i.last_error, i.attempts,
-           i.updated_at
+    select i.seq, i.provider, j.event_id, j.type, j.subject, j.data ->> 'paymentId' as payment_id,
+           i.last_error as error, i.attempts, i.updated_at as died_at
     from inbox i join journal j using (seq) where i.state = 'dead'
     and (cast(:type as text) is null or j.type = :type)
     and (cast(:since as timestamptz) is null or i.updated_at >= :since)
@@ -389,7 +391,8 @@ def given_up(
     conn: Connection, *, type: str | None = None, since: datetime | None = None, limit: int = 100
 ) -> list[GivenUp]:
     """Those that wait for a person, the last to be given up first; `since` is when that was."""
-    return [GivenUp(*row) for row in conn.execute(_GIVEN_UP, {"type": type, "since": since, "most": limit})]
+    found = conn.execute(_GIVEN_UP, {"type": type, "since": since, "most": limit})
+    return [GivenUp(**row) for row in found.mappings()]
 
 
 def ask_again(conn: Connection, seqs: Sequence[int], actor: str) -> list[int]:

@@ -85,7 +85,7 @@ def known(conn: Connection, keys: Collection[tuple[str, str]]) -> dict[tuple[str
     if not keys:
         return {}
     found = conn.execute(_KNOWN, columns(("source", "event_id"), ("text", "text"), sorted(keys)))
-    return {(source, event_id): Fact(time, data) for source, event_id, time, data in found}
+    return {(row.source, row.event_id): Fact(row.time, row.data) for row in found}
 
 
 class Desk:

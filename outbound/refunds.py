@@ -28,7 +28,7 @@ import orjson
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DataError, IntegrityError
 
-from domain.ids import bare, fresh, shown
+from domain.ids import format_id, fresh, parse_id
 from events.catalogue import PaymentRefunded
 from events.envelope import Envelope
 from events.money import Money, MoneyError
@@ -163,13 +163,13 @@ def run_due(
 
 def release(conn: Connection, effect_id: str, actor: str) -> bool:
     """Let a refund go that waits for staff or is dead; false where it is neither."""
-    found = conn.execute(_WAITS_FOR_A_PERSON, {"id": bare(effect_id)}).one_or_none()
+    found = conn.execute(_WAITS_FOR_A_PERSON, {"id": parse_id("effects", effect_id)}).one_or_none()
     if found is None:
         return False
     conn.execute(_RELEASE, {"id": found.id})
     conn.execute(_REPLAYED, {"id": found.id})
     detail = orjson.dumps({"from": found.state, "payment": found.payment_id, "order": found.order_number}).decode()
-    target = shown("effects", found.id)
+    target = format_id("effects", found.id)
     conn.execute(_AUDIT, {"actor": actor, "target": target, "detail": detail})
     return True
 
@@ -345,7 +345,7 @@ def _remedy(provider: str, claim: Claim, error: str | None) -> str:
     return (
         f"{provider}: {claim.asked} {claim.currency} of payment {claim.payment_id} did not go back to order "
         f"{claim.order_number}'s payer, attempt {claim.attempts}: {error}. Once that is mended, "
-        f"`orders dlq replay {shown('effects', claim.id)}`; if you refund by hand, the provider's report closes it."
+        f"`orders dlq replay {format_id('effects', claim.id)}`; if you refund by hand, the provider's report closes it."
     )
 
 

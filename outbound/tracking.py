@@ -136,13 +136,14 @@ _CLAIM = text("""
         order by next_at limit :most for update skip locked
     )
     update trackers t set next_at = :lease from due where t.id = due.id
-    returning t.id, t.key, t.carrier, t.tracking_number, t.status, t.failures
+    returning t.id, t.key, t.carrier, t.tracking_number as number, t.status, t.failures
 """)
 
 
 def _claim(conn: Connection, carriers: Mapping[str, Carrier], now: datetime, lease: datetime, most: int) -> list[Poll]:
     names = array(sorted(carriers), "text")
-    return [Poll(*row) for row in conn.execute(_CLAIM, {"now": now, "lease": lease, "names": names, "most": most})]
+    found = conn.execute(_CLAIM, {"now": now, "lease": lease, "names": names, "most": most})
+    return [Poll(**row) for row in found.mappings()]
 
 
 def _ask(carrier: Carrier, poll: Poll) -> None:

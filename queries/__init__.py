@@ -1,14 +1,18 @@
 """The read model: every collection of the contract, and the queries over them.
 
-schema       the table of collections: fields, relationships, joins, who sees what
-querystring  bracketed query strings as nested dicts and lists
-parser       a query string as a Query
-filters      a where as a tree of conditions
-coercion     a value as its field is compared with
-operators    a column, an operator and a value as SQL
-compiler     a where and a sort as SQL, over relationships
-sql          the SQL behind documents, built once
-repository   pages, documents by id, counts
-documents    documents out of rows and folded orders, and their JSON
-timeline     an order's history, event by event
+schema        the table of fields: what each collection shows, and which columns those are
+fields        the words that the table is written in: field, relationship, join, collection
+querystring   bracketed query strings → nested dicts and lists
+filters       what a where says → a tree of conditions
+parser        a query string → a Query
+coercion      a value as it came → what a field of its kind is compared with
+operators     a column, an operator, a value → SQL
+compiler      a where and a sort → SQL, over relationships
+sql           the SQL behind documents, built once
+repository    pages, documents by id, counts
+documents     documents out of rows and folded orders, for the API and for outgoing webhooks
+json_encoder  documents as JSON
+timeline      what happened to an order, event by event
+order_lookup  the order that a person names
+errors        what a query is refused with
 """

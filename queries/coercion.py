@@ -1,7 +1,7 @@
 """A value as it came, a text or what JSON has, as what a field of its kind is compared with.
 
 None is null, which arrives as JSON's null, as an empty text (so the SDK writes it) or, but for texts, as the word
-`null`. NOTHING is a value that no row can have, such as an id that is none. Errors: ApiError 400 naming the field.
+`null`. NOTHING is a value that no row can have, such as an id that is none. Errors: QueryError naming the field.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Any
 
-from domain.ids import bare
-from queries.querystring import wrong
-from queries.schema import Kind
+from domain.ids import uuid_of
+from queries.errors import wrong
+from queries.fields import Kind
 
 MOST_DIGITS = 40  # of a number
 MOST_POWER = 400  # of ten that a number is: all that JavaScript has fit
@@ -48,7 +48,7 @@ def several(told: Any, kind: Kind, field: str) -> list[Any]:
 
 
 def truth(told: Any, field: str) -> bool:
-    """What `exists` takes."""
+    """The truth value that `exists` takes."""
     if isinstance(told, bool):
         return told
     if isinstance(told, str) and told.lower() in ("true", "false"):
@@ -89,7 +89,7 @@ def _time(told: Any, field: str) -> datetime:
 
 
 def _id(told: Any, field: str) -> str | Nothing:
-    found = bare(told) if isinstance(told, str) else None
+    found = uuid_of(told) if isinstance(told, str) else None
     return NOTHING if found is None else found
 
 

@@ -12,19 +12,20 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, and_, exists, or_, select, true
 
+from queries.errors import wrong
+from queries.fields import Collection, Kind, Who
 from queries.filters import Condition, Every, Where
 from queries.operators import Asked, asked
-from queries.querystring import wrong
-from queries.schema import COLLECTIONS, Collection, Kind, Who
+from queries.schema import COLLECTIONS
 from storage import tables
 
 Ask = Callable[[ColumnElement[Any], Kind, bool], Asked]
 
 
 def condition(of: Collection, table: FromClause, where: Where, customer: Who) -> ColumnElement[bool]:
-    """`where` about the rows of `table`, which holds documents of `of`, for a caller who sees what `customer` sees.
+    """The condition that `where` puts on the rows of `table`, which holds documents of `of`, for a caller who sees what `customer` sees.
 
-    Errors: ApiError 400 naming the field, where it is unknown or its value or operator does not fit it.
+    Errors: QueryError naming the field, where it is unknown or its value or operator does not fit it.
     """
     if isinstance(where, Condition):
 
@@ -93,7 +94,7 @@ def _over(linked: ColumnElement[bool], found: Asked) -> Asked:
 
 
 def _value(of: Collection, table: FromClause, path: str, customer: Who) -> tuple[ColumnElement[Any], bool] | None:
-    """(the field at `path` as one value a row of `table`, whether it may be null), or None for what cannot be sorted."""
+    """(the field at `path` as one value per row of `table`, whether it may be null), or None for what cannot be sorted."""
     if (field := of.fields.get(path)) is not None:
         if field.kind in (Kind.GROUP, Kind.NAMES):
             return None

@@ -1,4 +1,4 @@
-"""What a query asks for, as parsed: a tree of conditions, an `and` or an `or` at each branch.
+"""Conditions of a query, as parsed: a tree of conditions, an `and` or an `or` at each branch.
 
 Grammar, as in Payload: `{field: {operator: value}}`, several fields or operators at a level all hold; `and` and `or`
 take lists of the same, and one that is empty says nothing. Fields are checked where the collection is known
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from queries.querystring import MOST_TEXT, wrong
+from queries.errors import wrong
+from queries.querystring import MOST_TEXT
 
 OPERATORS = (
     "equals", "not_equals", "in", "not_in", "all", "exists", "greater_than", "greater_than_equal",
@@ -54,7 +55,7 @@ ANYTHING = Every()
 def where_of(told: Any, at: str = "where") -> Where:
     """The tree of a where: a JSON text, or nested dicts and lists; `at` names it in errors.
 
-    Errors: ApiError 400 naming the field, over 10 levels, 100 conditions or 1,000 values of a list, or on texts
+    Errors: QueryError naming the field, over 10 levels, 100 conditions or 1,000 values of a list, or on texts
     that the database cannot hold (a NUL, half a surrogate pair).
     """
     if told is None or told == "":

@@ -43,8 +43,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import TypeEngine
 
 from queries.coercion import NOTHING, several, single, truth
-from queries.querystring import wrong
-from queries.schema import Kind
+from queries.errors import wrong
+from queries.fields import Kind
 
 MOST_WORDS = 20  # of one like
 MILLISECOND = timedelta(milliseconds=1)
@@ -61,7 +61,7 @@ _SQL: dict[Kind, TypeEngine[Any]] = {
 
 
 def asked(column: ColumnElement[Any], kind: Kind, nullable: bool, operator: str, told: Any, field: str) -> Asked:
-    """`column operator told` as SQL. Errors: ApiError 400 naming `field`, where the value or the operator does not fit."""
+    """`column operator told` as SQL. Errors: QueryError naming `field`, where the value or the operator does not fit."""
     if operator == "exists":
         return _empty(column, kind, nullable, not truth(told, field))
     if kind is Kind.GROUP:

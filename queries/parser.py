@@ -1,7 +1,7 @@
 """A query string as a Query: what to look for, which page of it, and how much of each document.
 
 Parameters of Payload's that mean nothing here (`draft`, `locale`, `populate` …) are left unread.
-Errors of everything here: `api.errors.ApiError` 400, naming the parameter and what it takes.
+Errors of everything here: QueryError, naming the parameter and what it takes.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from queries.errors import wrong
 from queries.filters import ANYTHING, Where, where_of
-from queries.querystring import tree, wrong
+from queries.querystring import tree
 
-LIMIT = 10  # documents a page, and of a join, unless the query says
+LIMIT = 10  # documents per page, and per join, unless the query says
 MOST_LIMIT = 1_000
 MOST_PAGE = 1_000_000_000
 MOST_DEPTH = 2  # deeper is answered as this
@@ -25,13 +26,13 @@ _TRUTH = {"true": True, "false": False}
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """Which fields to show: those named, or with `exclude` all others; a group's fields by their dotted names."""
+    """The fields to show: those named, or with `exclude` all others; a group's fields by their dotted names."""
 
     names: frozenset[str]
     exclude: bool
 
     def wants(self, name: str) -> bool:
-        """Whether the field is shown, at least in part."""
+        """True where the field is shown, at least in part."""
         if self.exclude:
             return name not in self.names
         return name in self.names or any(each.startswith(f"{name}.") for each in self.names)
@@ -39,7 +40,7 @@ class Select:
 
 @dataclass(frozen=True, slots=True)
 class JoinQuery:
-    """Which documents of a join; `limit` 0 is all."""
+    """The documents of a join that are asked for; `limit` 0 is all."""
 
     where: Where = ANYTHING
     sort: tuple[str, ...] = ()
@@ -50,7 +51,7 @@ class JoinQuery:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What one request asks for. `limit` 0 is all; `joins` maps a join to its query, or to None for none of it."""
+    """The query of one request. `limit` 0 is all; `joins` maps a join to its query, or to None for none of it."""
 
     where: Where = ANYTHING
     sort: tuple[str, ...] = ()
@@ -63,7 +64,7 @@ class Query:
     joined: bool = True  # False: no joins at all
 
     def wants(self, name: str) -> bool:
-        """Whether a document shows the field, at least in part."""
+        """True where a document shows the field, at least in part."""
         return self.select is None or self.select.wants(name)
 
 

@@ -2,7 +2,7 @@
 
 The official SDK writes with qs-esm 8 and `allowEmptyArrays`: an empty array arrives as `a[]` without `=`, a null
 as `a=`. A name that comes twice makes a list, as in qs. Only the roots that a query reads are looked at.
-Errors: `api.errors.ApiError` 400, naming the parameter.
+Errors: QueryError, naming the parameter.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from urllib.parse import unquote_plus
 
-from api.errors import ApiError, validation_error
+from queries.errors import QueryError, wrong
 
 MOST_PAIRS = 3_000
 MOST_LEVELS = 32  # of brackets
@@ -20,12 +20,6 @@ MOST_TEXT = 4_096  # characters of one value; a where that is JSON may be longer
 MOST_JSON = 262_144
 
 _KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
-_SHOWN = 60  # characters of a name that an error repeats
-
-
-def wrong(path: str, message: str) -> ApiError:
-    """400 ValidationError of one parameter or field."""
-    return validation_error([(path[:_SHOWN], message)])
 
 
 def tree(query: str, roots: Collection[str]) -> dict[str, Any]:
@@ -33,7 +27,7 @@ def tree(query: str, roots: Collection[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     pairs = query.split("&")
     if len(pairs) > MOST_PAIRS:
-        raise ApiError(400, f"The query has {len(pairs)} parameters; at most {MOST_PAIRS} are read")
+        raise QueryError(f"The query has {len(pairs)} parameters; at most {MOST_PAIRS} are read")
     for pair in pairs:
         name, equals, text = pair.partition("=")
         name, text = unquote_plus(name), unquote_plus(text)

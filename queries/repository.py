@@ -2,7 +2,7 @@
 
     a page            one statement; its count another, unless the page itself tells
     depth 0           none for a join's first ids, unless pages are skipped; one for each other join
-    depth 1           one a join and one more for its items; one a collection that relationships point at
+    depth 1           one per join and one more for its items; one per collection that relationships point at
     depth 2           the same again for what depth 1 embeds
 
 `customer` narrows each of them, in SQL, to what that customer may see; None is the shop itself.
@@ -16,16 +16,16 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
-from api.errors import ApiError
-from domain.ids import shown
+from domain.ids import format_id
 from queries import sql
 from queries.coercion import NOTHING, single
 from queries.compiler import condition, ordering
-from queries.documents import Document, answer, join
+from queries.documents import Document, join, list_answer, row_maker
+from queries.errors import QueryError, wrong
+from queries.fields import Collection, Join
 from queries.parser import JoinQuery, Query
 from queries.parser import Select as Selected
-from queries.querystring import wrong
-from queries.schema import COLLECTIONS, Collection, Join, collection_of
+from queries.schema import COLLECTIONS, collection_of
 from queries.sql import FIRST, PLAIN, WHOLE, brought
 
 MOST_ALL = 10_000  # documents that one answer without pages holds
@@ -38,7 +38,7 @@ def find(
     """A list answer: the page of `collection` that `query` asks for.
 
     Shape:  at most two statements, and those of depth (above).
-    Errors: KeyError for no collection; ApiError 400 naming the field, or where all that match are over `most`.
+    Errors: KeyError for no collection; QueryError naming the field, or where all that match are over `most`.
     """
     of = collection_of(collection)
     matching = _matching(of, query, customer)
@@ -50,10 +50,10 @@ def find(
         statement = statement.limit(most + 1)
     rows = conn.execute(statement, {"customer": customer}).all()
     if not query.limit and most is not None and len(rows) > most:
-        raise ApiError(400, f"More than {most} documents match; go through them with limit=1000 and page=1, page=2, …")
+        raise QueryError(f"More than {most} documents match; go through them with limit=1000 and page=1, page=2, …")
     total = _total(conn, of, matching, query, len(rows), customer)
     docs = _Documents(conn, customer).of(of, rows, query.depth, query)
-    return answer(docs, total, query.limit, query.page if query.limit else 1)
+    return list_answer(docs, total, query.limit, query.page if query.limit else 1)
 
 
 def each(
@@ -79,7 +79,7 @@ def find_by_id(
 ) -> Document | None:
     """The document of that id (`ord_…`, a bare UUID, or the shop's own), or None where the caller sees none.
 
-    Errors: KeyError for no collection; ApiError 400 for a join of the query's that is none.
+    Errors: KeyError for no collection; QueryError for a join of the query's that is none.
     """
     of = collection_of(collection)
     wanted = _key(of, id)
@@ -96,7 +96,7 @@ def find_order(conn: Connection, number: str, query: Query, customer: str | None
 
 
 def count(conn: Connection, collection: str, query: Query, customer: str | None = None) -> Document:
-    """`{"totalDocs": …}` of all that match. Errors: KeyError for no collection; ApiError 400 naming the field."""
+    """`{"totalDocs": …}` of all that match. Errors: KeyError for no collection; QueryError naming the field."""
     of = collection_of(collection)
     return {"totalDocs": _count(conn, of, _matching(of, query, customer), customer)}
 
@@ -170,7 +170,7 @@ class _Documents:
     def of(
         self, of: Collection, rows: Sequence[Any], depth: int, query: Query = PLAIN, *, inside: bool = False
     ) -> list[Document]:
-        """`inside` a join a document's own joins come whole with it, whatever the depth.
+        """The documents of `rows`; `inside` a join their own joins come whole with them, whatever the depth.
 
         Outside of one, `rows` bring the joins that are `brought`.
         """
@@ -188,7 +188,8 @@ class _Documents:
             for name, each in of.joins.items()
             if (asked := query.joins.get(name, WHOLE if inside else FIRST)) and query.joined and query.wants(name)
         }
-        docs = [of.render(row, {name: found[row.id] for name, found in joined.items()}) for row in rows]
+        make = row_maker(of)
+        docs = [make(row, {name: found[row.id] for name, found in joined.items()}) for row in rows]
         if query.select is not None:
             docs = [_selected(doc, query.select) for doc in docs]
         if depth > 0:
@@ -204,7 +205,9 @@ class _Documents:
         told = {"owners": list(owners), "first": first, "last": first + asked.limit, "customer": self.customer}
         rows = self.conn.execute(sql.joined(each, asked, self.customer, whole), told).all()
         page = [row for row in rows if row.n > first]
-        docs = self.of(of, page, max(depth - 1, 0), inside=True) if whole else [shown(of.name, row.id) for row in page]
+        docs = (
+            self.of(of, page, max(depth - 1, 0), inside=True) if whole else [format_id(of.name, row.id) for row in page]
+        )
         held: dict[str, list[Any]] = {owner: [] for owner in owners}
         for row, doc in zip(page, docs, strict=True):
             held[row.owner].append(doc)
@@ -233,7 +236,7 @@ def _first_ids(each: Join, rows: Sequence[Any]) -> dict[str, Document]:
     found = {}
     for row in rows:
         ids = getattr(row, each.held)
-        docs = [shown(each.collection, id) for id in ids[: FIRST.limit]]
+        docs = [format_id(each.collection, id) for id in ids[: FIRST.limit]]
         found[row.id] = join(docs, has_next=len(ids) > FIRST.limit)
     return found
 

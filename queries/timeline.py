@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
 
-from domain.ids import bare
+from domain.ids import uuid_of
 from domain.outcome import REASONS
 from queries.documents import Document
 
@@ -80,23 +80,23 @@ def newest(conn: Connection, order_id: str, most: int, skip: int = 0) -> list[Do
 
 def known_at(conn: Connection, order_id: str, at: datetime) -> list[Document]:
     """The timeline as it was then: the events that were accepted by then; what was decided later counts as undecided."""
-    rows = conn.execute(_OLDEST, {"id": bare(order_id), "upto": None, "most": None, "skip": 0})
-    found = [_happening(row, at) for row in rows if row.accepted_at <= at]
+    rows = conn.execute(_OLDEST, {"id": uuid_of(order_id), "upto": None, "most": None, "skip": 0})
+    found = [_entry(row, at) for row in rows if row.accepted_at <= at]
     return sorted(found, key=lambda entry: entry["outcome"] == WAITING)  # stable: the others stay as they are
 
 
 def length(conn: Connection, order_id: str) -> int:
-    """How many events the whole timeline has."""
-    return int(conn.execute(_LENGTH, {"id": bare(order_id)}).scalar_one())
+    """The number of events in the whole timeline."""
+    return int(conn.execute(_LENGTH, {"id": uuid_of(order_id)}).scalar_one())
 
 
 def _read(conn: Connection, statement: TextClause, order_id: str, most: int | None, skip: int) -> list[Document]:
     upto = None if most is None else skip + most
-    rows = conn.execute(statement, {"id": bare(order_id), "upto": upto, "most": most, "skip": skip})
-    return [_happening(row) for row in rows]
+    rows = conn.execute(statement, {"id": uuid_of(order_id), "upto": upto, "most": most, "skip": skip})
+    return [_entry(row) for row in rows]
 
 
-def _happening(row: Any, at: datetime | None = None) -> Document:
+def _entry(row: Any, at: datetime | None = None) -> Document:
     decided = row.outcome is not None and (at is None or row.decided_at <= at)
     return {
         "seq": row.seq,

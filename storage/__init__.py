@@ -1,4 +1,4 @@
-"""State in PostgreSQL, through SQLAlchemy Core, set-wise.
+"""State in the database: PostgreSQL through SQLAlchemy Core, set-wise.
 
 tables      every table, with the constraints that the database can hold
 migrations  Alembic's steps, from the first table on

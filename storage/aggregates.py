@@ -46,11 +46,12 @@ _PARTS: tuple[tuple[str, type[Any], Table, str], ...] = (
     ),
     ("return_items", ReturnItem, tables.return_items, ""),
 )  # fmt: skip
-_ORDER_CHANGES = "status version held flags canceled_at confirmed_at"
+_ORDER_CHANGES = "status version effects_suppressed flags canceled_at confirmed_at"
 _ORDER_FILLS = (
     f"{_ORDER_CHANGES} customer personal_id currency total_amount discount_code discount_amount "
     "shipping_amount placed_at"
 )
+_COLUMNS = {"effects_suppressed": "held"}  # field → column, where they differ
 _NOT_STORED = NOT_STORED | {name for name, *_ in _PARTS}
 
 
@@ -62,15 +63,16 @@ class _Rows:
         self.names = [name for name in every if name not in _NOT_STORED]
         if self.names != every[: len(self.names)]:
             raise TypeError(f"{model.__name__}: fields that are stored must come first; rows become objects by place")
-        self.kinds: list[str] = [_KINDS[table.name, name] for name in self.names]
+        self.columns = [_COLUMNS.get(name, name) for name in self.names]
+        self.kinds: list[str] = [_KINDS[table.name, column] for column in self.columns]
         self.read = attrgetter(*self.names)
-        picked = ", ".join(cast(n, k) for n, k in zip(self.names, self.kinds, strict=True))
+        picked = ", ".join(cast(n, k) for n, k in zip(self.columns, self.kinds, strict=True))
         self.insert = Write(
             f"new_{table.name}",
-            self.names,
+            self.columns,
             self.kinds,
-            f"insert into {table.name} ({', '.join(_q(n) for n in self.names)}) "
-            f"select {picked} from {unnest(self.names, self.kinds)} order by v.ordinal",
+            f"insert into {table.name} ({', '.join(_q(n) for n in self.columns)}) "
+            f"select {picked} from {unnest(self.columns, self.kinds)} order by v.ordinal",
         )
         self.delete = Write(
             f"gone_{table.name}", ["id"], ["uuid"], f"delete from {table.name} where id = any(cast(:id as uuid[]))"
@@ -82,9 +84,10 @@ class _Update:
     """A write that changes any number of rows of a table by id."""
 
     def __init__(self, name: str, table: Table, changes: str) -> None:
-        names = ["id", *changes.split()]
+        fields_changed = ["id", *changes.split()]
+        names = [_COLUMNS.get(name, name) for name in fields_changed]
         kinds = [_KINDS[table.name, column] for column in names]
-        self.read = attrgetter(*names)
+        self.read = attrgetter(*fields_changed)
         changed = ", ".join(f"{_q(n)} = {cast(n, k)}" for n, k in zip(names[1:], kinds[1:], strict=True))
         self.write = Write(
             name,
@@ -123,7 +126,7 @@ def _part_sql(name: str, table: Table) -> str:
     """All rows of one part table as the text of a JSON array of arrays; money travels as text in it (no decimals)."""
     rows = _TABLES[name]
     picked = ", ".join(
-        f"cast({_q(n)} as text)" if k == "numeric" else _q(n) for n, k in zip(rows.names, rows.kinds, strict=True)
+        f"cast({_q(n)} as text)" if k == "numeric" else _q(n) for n, k in zip(rows.columns, rows.kinds, strict=True)
     )
     return (
         f"(select cast(coalesce(json_agg(json_build_array({picked}) order by id), '[]') as text) "
@@ -131,7 +134,7 @@ def _part_sql(name: str, table: Table) -> str:
     )
 
 
-_SELECT = f"select {', '.join(_q(n) for n in _ORDERS.names)} from orders where"
+_SELECT = f"select {', '.join(_q(n) for n in _ORDERS.columns)} from orders where"
 # What an order may be named by: the type of the name, and the orders of such names. None of them ever changes.
 _NAMED_BY = {
     "id": ("uuid", "id = any(cast(:names as uuid[]))"),
@@ -206,18 +209,18 @@ def save(conn: Connection, orders: Iterable[Order], writes: Writes) -> None:
     A new share of a parcel may stand for the same item as one that is gone: so deletes come in a statement before.
     """
     changed = list(orders)
-    writes.add(_ORDERS.insert, [_ORDERS.read(o) for o in changed if o.mark == NEW])
-    writes.add(_FILL.write, [_FILL.read(o) for o in changed if o.mark == FILLED])
+    writes.add(_ORDERS.insert, [_ORDERS.read(o) for o in changed if o.change_state == NEW])
+    writes.add(_FILL.write, [_FILL.read(o) for o in changed if o.change_state == FILLED])
     if _ORDERS.update:
-        writes.add(_ORDERS.update.write, [_ORDERS.update.read(o) for o in changed if o.mark == DIRTY])
-    gone = [part for o in changed for part in o.gone]
+        writes.add(_ORDERS.update.write, [_ORDERS.update.read(o) for o in changed if o.change_state == DIRTY])
+    deleted = [part for o in changed for part in o.deleted]
     deletes = Writes()
     for name, model, *_ in _PARTS:
         rows = _TABLES[name]
-        parts = [part for o in changed for part in getattr(o, name) if part.mark]
-        writes.add(rows.insert, [rows.read(part) for part in parts if part.mark == NEW])
+        parts = [part for o in changed for part in getattr(o, name) if part.change_state]
+        writes.add(rows.insert, [rows.read(part) for part in parts if part.change_state == NEW])
         if rows.update:
-            writes.add(rows.update.write, [rows.update.read(part) for part in parts if part.mark == DIRTY])
-        if gone:
-            deletes.add(rows.delete, [(part.id,) for part in gone if type(part) is model])
+            writes.add(rows.update.write, [rows.update.read(part) for part in parts if part.change_state == DIRTY])
+        if deleted:
+            deletes.add(rows.delete, [(part.id,) for part in deleted if type(part) is model])
     deletes.run(conn)

@@ -140,7 +140,7 @@ def _alone(connection: psycopg.Connection[Any], sql: str, values: dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Skew:
-    """The difference between a process's host clock and PostgreSQL's, as the process last said."""
+    """The distance of a host's clock from PostgreSQL's, as its process last said."""
 
     process: str
     at: datetime

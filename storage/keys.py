@@ -17,7 +17,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, text
 
-from domain.ids import bare, fresh, shown
+from domain.ids import format_id, fresh, parse_id
 
 Kind = Literal["secret", "publishable"]
 PREFIXES: dict[Kind, str] = {"secret": "sk01_", "publishable": "pk01_"}
@@ -42,7 +42,7 @@ _AUDIT = text("insert into audit (actor, action, target) values (:actor, :action
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key as it is stored."""
+    """The stored part of a key."""
 
     id: str  # uuid
     kind: Kind
@@ -54,16 +54,16 @@ class Key:
     @property
     def name(self) -> str:
         """`key_…`, as people see it."""
-        return shown("api-keys", self.id)
+        return format_id("api-keys", self.id)
 
 
 def digest(key: str) -> bytes:
-    """The hash that a key is stored and found by."""
+    """The digest that a key is stored and found by."""
     return hashlib.sha256(key.encode()).digest()
 
 
 def well_formed(key: str) -> bool:
-    """True if `key` could be one of ours; one that could not needs no look into the database."""
+    """True where `key` could be one of ours; what is not needs no look into the database."""
     return _FORM.fullmatch(key) is not None
 
 
@@ -88,8 +88,11 @@ def every(conn: Connection) -> list[Key]:
 
 
 def revoke(conn: Connection, name: str, actor: str, now: datetime) -> Key | None:
-    """Revoke the key of this id (`key_…`); one revoked already stays as it is. None: no key has this id."""
-    if (uuid := bare(name)) is None:
+    """Revoke the key of this id (`key_…`); one revoked already stays as it is. None: no key has this id.
+
+    Errors: WrongKind.
+    """
+    if (uuid := parse_id("api-keys", name)) is None:
         return None
     row = conn.execute(_REVOKE, {"id": uuid, "at": now}).one_or_none()
     if row is not None:

@@ -28,7 +28,7 @@ OLDEST = 15  # the oldest major version of PostgreSQL that all tests were run on
 
 
 class StorageError(Exception):
-    """Base of the errors of a database that does not fit this version."""
+    """The database is not as this version needs it; the message says why."""
 
     code = "storage"
 

@@ -56,7 +56,7 @@ class Write:
 
 @dataclass(slots=True)
 class Writes:
-    """All writes of a transaction, sent as one statement."""
+    """The writes of a transaction, sent as one statement."""
 
     _parts: list[Write] = field(default_factory=list)
     _parameters: list[str] = field(default_factory=list)

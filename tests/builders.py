@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from domain.fold import Fold, Settled
+from domain.fold import EventResult, Fold
 from domain.fulfillment import Fulfillment
 from domain.order import Order, OrderItem
 from domain.policy import Context, Policy
@@ -186,7 +186,7 @@ class Story:
     """One order, and what the events that were told to it led to."""
 
     def __init__(self, *events: Envelope, now: datetime = NOW, held: bool = False, **policy: Any) -> None:
-        self.fold = Fold(an_order(held=held), Context(now, Policy(**policy)))
+        self.fold = Fold(an_order(effects_suppressed=held), Context(now, Policy(**policy)))
         self._told = 0
         self.tell(*events)
 
@@ -201,7 +201,7 @@ class Story:
         last = self.settled(event)[-1].outcome
         return last.kind if last.reason is None else f"{last.kind}: {last.reason}"
 
-    def settled(self, event: Envelope) -> list[Settled]:
+    def settled(self, event: Envelope) -> list[EventResult]:
         return [one for one in self.fold.settled if one.event.id == event.id]
 
     @property

@@ -73,7 +73,7 @@ class AShop:
     def tell(self, *envelopes: Envelope, held: bool = False) -> None:
         """Accept events and apply them."""
         with self.engine.begin() as conn:
-            appended = append(conn, envelopes, SHARDS, held=held)
+            appended = append(conn, envelopes, SHARDS, effects_suppressed=held)
         self.streams.publish(appended.new)
         self.work()
 

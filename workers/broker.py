@@ -1,4 +1,4 @@
-"""Celery's consumer of Redis: messages are taken, never lent, and a connection that fails is made anew at once.
+"""The way that Celery's consumer meets Redis: messages are taken, never lent, and a connection that fails is made anew at once.
 
 Doorbells and chores may be lost (the relay and the beat send them again), so nothing of a message is kept in Redis once
 it is taken: no `unacked` hash to acknowledge in, and nothing to put back. A place among the prefetched ones is freed

@@ -1,4 +1,4 @@
-"""The chores that the beat asks for at a pace: which a shop has, and their queues; of each, one round at a time.
+"""The work that the beat asks for at a pace: which chores a shop has, and in which queues; of each, one round at a time.
 
 A chore that asks somebody outside is one for each of them, so that a carrier which never answers holds up its own
 parcels and nobody else's. Keys, for the chore `orders.tracking:ups`:
@@ -67,12 +67,12 @@ class Chore:
 
     @property
     def name(self) -> str:
-        """The chore's name in keys and logs."""
+        """The name that it has in keys and logs."""
         return self.task if self.whom is None else f"{self.task}:{self.whom}"
 
 
 def chores(settings: Settings) -> list[Chore]:
-    """The chores of a shop with these settings, each with its pace."""
+    """The chores of a shop with these settings, and their pace."""
     second = timedelta(seconds=1)
     found = [
         Chore("orders.relay", CHORES, second),
@@ -100,7 +100,7 @@ def send(client: redis.Redis, chore: Chore, message: bytes) -> bool:
 
 @contextmanager
 def alone(client: redis.Redis, name: str) -> Iterator[bool]:
-    """A block with True if it is the only round of the chore `name`; until it ends, no other begins.
+    """True where this round of the chore `name` is the only one; until the block ends, no other begins.
 
     Errors: redis.RedisError where Redis does not take the lease.
     """

@@ -1,4 +1,4 @@
-"""Signs of life of workers and beats on this machine: each writes a file of its own every second, and here it is looked at.
+"""The signs that a worker or a beat on this machine goes on: each writes a file of its own every second, and here it is looked at.
 
     python -m workers.liveness drain     exit 0: every drain worker of this data folder lives; 1: one stands still, or none is here
 
@@ -46,7 +46,7 @@ class Heartbeat:
 
 
 def stands_still(data: Path, role: str) -> str | None:
-    """The fault of the processes of that role, None if there is none."""
+    """The fault of the processes of that role, None where nothing is."""
     alive = [(file, pid) for file, pid in _files(data, role) if _runs(pid)]
     if not alive:
         return f"no {role} runs with the data folder {data}"

@@ -1,4 +1,4 @@
-"""The open resources of a process: engine, streams, policy. The composition root of workers and tools."""
+"""The open resources of a process: the engine, the streams, the policy. The composition root of workers and tools."""
 
 from __future__ import annotations
 

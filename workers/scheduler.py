@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def schedule(settings: Settings) -> dict[str, dict[str, Any]]:
-    """The chores with their paces, as Celery's schedulers know them.
+    """The tasks that the beat sends, and their pace, as Celery's schedulers know it.
 
     By a clock that goes on evenly: Celery's is this host's, and sends nothing for as long as that was put back.
     """

@@ -61,7 +61,7 @@ class Standby:
         self._client.close()
 
     def refused(self) -> redis.RedisError | None:
-        """The reason why Redis takes no write, None if it takes one."""
+        """The reason that Redis takes no write, None where it does."""
         try:
             self._client.set(PROBE, b"1", ex=60)
         except redis.RedisError as error:

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Hearing:
-    """The time that messages have waited without one being taken, as far as somebody looked."""
+    """The time for which messages have waited without one being taken, as far as somebody looked."""
 
     size: int  # processes or threads of the pool
     deaf_s: float = 0.0
@@ -42,7 +42,7 @@ class Hearing:
     _last: float | None = None
 
     def judge(self, now: float, waiting: int | None, taken: int, busy: int) -> str | None:
-        """The reason why this worker is to be started anew, None if there is none.
+        """The reason to start this worker anew, None where it is not.
 
         `waiting`: messages in its queues, None where Redis does not tell; `taken`: by this worker, ever; `busy`: of its pool.
         """

@@ -11,16 +11,17 @@ from typing import Any
 
 from sqlalchemy import text
 
-from api.commands.lookups import not_found
+from api.commands.lookups import not_found, wanted_id
 from api.commands.order_creation import CREATED, body_of, number_taken, place, placed
 from api.commands.request_models import LINES, Checkout, CreateCart, OrderProduct
 from api.commands.write_endpoint import UPDATED, Document, Work, Write
 from api.commands.written_documents import document
 from api.errors import ApiError, validation_error
-from domain.ids import bare, fresh, shown
+from domain.ids import format_id, fresh, parse_id
 from events.money import MoneyError, check
 from journal.commands import Request
-from queries import documents
+from queries.documents import join, of_row
+from queries.schema import CART_ITEMS, CARTS
 
 _NEW = text("insert into carts (id, customer, currency) values (:id, :customer, :currency) returning *")
 _LOCK = text("select * from carts where id = cast(:id as uuid) for update")
@@ -61,7 +62,7 @@ def add(write: Write, cart_id: str, sent: OrderProduct) -> Work:
         except MoneyError as error:
             raise validation_error([("unitPrice", str(error))]) from None
         if request.conn.execute(_COUNT, {"cart": cart.id}).scalar_one() >= LINES:
-            raise ApiError(409, f"cart {shown('carts', cart.id)} has {LINES} items; no more fit into an order")
+            raise ApiError(409, f"cart {format_id('carts', cart.id)} has {LINES} items; no more fit into an order")
         line = sent.model_dump(exclude={"unitPrice"})
         request.conn.execute(_ADD, {"id": fresh(request.now), "cart": cart.id, **line, "unit_price": sent.unitPrice})
         return 201, _changed(request, cart.id)
@@ -73,7 +74,7 @@ def change(write: Write, cart_id: str, item_id: str, quantity: int) -> Work:
     """So many of a line."""
 
     def work(request: Request) -> tuple[int, Document]:
-        cart, item = _open_cart(request, cart_id), bare(item_id)
+        cart, item = _open_cart(request, cart_id), wanted_id("cart-items", item_id)
         values = {"cart": cart.id, "item": item, "quantity": quantity}
         if item is None or not request.conn.execute(_CHANGE, values).scalar():
             raise not_found()
@@ -86,7 +87,7 @@ def remove(write: Write, cart_id: str, item_id: str) -> Work:
     """Remove a line from a cart."""
 
     def work(request: Request) -> tuple[int, Document]:
-        cart, item = _open_cart(request, cart_id), bare(item_id)
+        cart, item = _open_cart(request, cart_id), wanted_id("cart-items", item_id)
         if item is None or not request.conn.execute(_REMOVE, {"cart": cart.id, "item": item}).scalar():
             raise not_found()
         return 200, _changed(request, cart.id)
@@ -119,14 +120,14 @@ def checkout(write: Write, sent: Checkout) -> Work:
         customer = sent.customer if sent.customer is not None else cart.customer
         data = body_of(sent, lines, sent.shippingAddress, sent.totalAmount, cart.currency, customer)
         doc = place(request, sent.orderNumber, data, write.depth)
-        request.conn.execute(_ORDERED, {"cart": cart.id, "order_id": bare(doc["id"])})
+        request.conn.execute(_ORDERED, {"cart": cart.id, "order_id": parse_id("orders", doc["id"])})
         return 201, {"doc": doc, "message": CREATED}
 
     return work
 
 
 def _locked(request: Request, cart_id: str) -> Any:
-    own = bare(cart_id)
+    own = wanted_id("carts", cart_id)
     cart = request.conn.execute(_LOCK, {"id": own}).one_or_none() if own else None
     if cart is None:
         raise not_found()
@@ -136,7 +137,7 @@ def _locked(request: Request, cart_id: str) -> Any:
 def _open_cart(request: Request, cart_id: str) -> Any:
     cart = _locked(request, cart_id)
     if cart.order_id is not None:
-        order = shown("orders", cart.order_id)
+        order = format_id("orders", cart.order_id)
         raise ApiError(
             409,
             f"this cart became order {order}; make a new one",
@@ -153,4 +154,4 @@ def _changed(request: Request, cart_id: str) -> Document:
 
 
 def _document(cart: Any, items: Sequence[Any]) -> Document:
-    return {**documents.of_cart(cart), "items": documents.join([documents.of_cart_item(item) for item in items])}
+    return of_row(CARTS, cart, {"items": join([of_row(CART_ITEMS, item) for item in items])})

@@ -11,7 +11,8 @@ from api.commands.request_models import BulkProduct, BulkProductOption, BulkProd
 from api.commands.write_endpoint import UPDATED, Document, Work
 from api.errors import validation_error
 from journal.commands import Request
-from queries import documents
+from queries.documents import of_row
+from queries.schema import COLLECTIONS
 from storage.pg_arrays import columns, unnest
 
 Entry = BulkProduct | BulkProductVariant | BulkProductOption
@@ -69,5 +70,6 @@ def _put(request: Request, table: str, entries: Sequence[Entry]) -> list[Documen
     if not entries:
         return []
     rows = [[getattr(entry, name) for name in names] for entry in entries]
-    found = {row.id: documents.of_product(row) for row in request.conn.execute(sql, columns(names, kinds, rows))}
+    of = COLLECTIONS[table.replace("_", "-")]
+    found = {row.id: of_row(of, row) for row in request.conn.execute(sql, columns(names, kinds, rows))}
     return [found[entry.id] for entry in entries]

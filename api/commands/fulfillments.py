@@ -10,7 +10,7 @@ from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
 from api.commands.written_documents import document
 from api.errors import ApiError
 from domain.fulfillment import Status
-from domain.ids import shown
+from domain.ids import format_id
 from domain.order import Order, OrderItem
 from domain.permitted_transitions import fulfillment_statuses, held_back, order_statuses
 from journal.commands import Request, Step
@@ -38,9 +38,9 @@ def create(write: Write, sent: CreateFulfillment) -> Work:
         shares = _open(order) if sent.items is None else lines_of(order, sent.items)
         _check_open(order, shares)
         made = request.will_be("fulfillment")
-        name = sent.reference or shown("fulfillments", made)
+        name = sent.reference or format_id("fulfillments", made)
         data = {"fulfillment": name, "items": listed(shares), **_carrier(sent)}
-        request.tell(Step("FulfillmentCreated", order.order_number, data))
+        request.append(Step("FulfillmentCreated", order.order_number, data))
         doc = document(request, "fulfillments", made, write.depth)
         return 201, {"doc": doc, "message": "Fulfillment successfully created."}
 
@@ -63,7 +63,7 @@ def update(write: Write, fulfillment_id: str, sent: UpdateFulfillment) -> Work:
                 allowed,
             )
         told = {} if status == Status.FAILED else _carrier(sent)
-        request.tell(Step(_EVENTS[status], order.order_number, {"fulfillment": name, **told}))
+        request.append(Step(_EVENTS[status], order.order_number, {"fulfillment": name, **told}))
         doc = document(request, "fulfillments", parcel.id, write.depth)
         return 200, {"doc": doc, "message": UPDATED}
 

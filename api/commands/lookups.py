@@ -7,7 +7,7 @@ from typing import Any
 
 from api.commands.request_models import Line, OfOrder
 from api.errors import ApiError, validation_error
-from domain.ids import bare, shown
+from domain.ids import WrongKind, format_id, parse_id
 from domain.order import Order, OrderItem
 from journal.commands import Request
 
@@ -21,7 +21,15 @@ def not_found() -> ApiError:
 
 def order_by_id(request: Request, name: str) -> Order:
     """The order of that id, locked."""
-    return the_order(request, bare(name), "id")
+    return the_order(request, wanted_id("orders", name), "id")
+
+
+def wanted_id(collection: str, name: str) -> str | None:
+    """The UUID of an id of this collection, None where it is no id. Errors: 404 where it is one of another kind."""
+    try:
+        return parse_id(collection, name)
+    except WrongKind as error:
+        raise ApiError(404, str(error)) from None
 
 
 def the_order(request: Request, name: str | None, by: str) -> Order:
@@ -46,7 +54,7 @@ def order_of(request: Request, sent: OfOrder, customer: str | None = None) -> Or
 
 def part_of(request: Request, collection: str, name: str) -> tuple[Order, Any]:
     """(its order, locked; the fulfillment or return of that id)."""
-    own = bare(name)
+    own = wanted_id(collection, name)
     order = the_order(request, own, _BY[collection])
     parts: Sequence[Any] = getattr(order, collection)
     part = next((part for part in parts if part.id == own), None)
@@ -73,12 +81,12 @@ def lines_of(order: Order, lines: Sequence[Line]) -> list[tuple[OrderItem, int]]
 
 def name_of_item(item: OrderItem) -> str:
     """The name of an item in events."""
-    return item.reference or shown("order-items", item.id)
+    return item.reference or format_id("order-items", item.id)
 
 
 def name_of(collection: str, part: Any) -> str:
     """The name of a fulfillment or a return in events."""
-    return part.reference or shown(collection, part.id)
+    return part.reference or format_id(collection, part.id)
 
 
 def listed(shares: Sequence[tuple[OrderItem, int]]) -> list[dict[str, Any]]:

@@ -90,7 +90,7 @@ def again(request: Request, known: Any, number: str, data: dict[str, Any], depth
 def place(request: Request, number: str, data: dict[str, Any], depth: int) -> Document:
     """A new order. Clash where a rival has placed it since we looked: by the same body, maybe."""
     try:
-        request.tell(Step("OrderCreated", number, data))
+        request.append(Step("OrderCreated", number, data))
     except Refused as refusal:
         if refusal.reason == "order_number_taken":
             raise Clash(str(refusal)) from refusal

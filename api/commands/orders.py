@@ -11,7 +11,7 @@ from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
 from api.commands.written_documents import document, documents
 from api.errors import ApiError
 from domain.fulfillment import Fulfillment
-from domain.ids import bare, shown
+from domain.ids import format_id, uuid_of
 from domain.order import Order, Status
 from domain.permitted_transitions import SHIPPING, movable, order_statuses
 from journal.commands import Request, Step
@@ -43,7 +43,7 @@ def update(write: Write, order_id: str, status: str) -> Work:
 
     def work(request: Request) -> tuple[int, Document]:
         order = order_by_id(request, order_id)
-        request.tell(step_to(request, order, status))
+        request.append(step_to(request, order, status))
         doc = document(request, "orders", order.id, write.depth)
         return 200, {"doc": doc, "message": UPDATED}
 
@@ -54,15 +54,15 @@ def update_many(write: Write, select: Callable[[Request], Sequence[str]], status
     """All orders that `select` names (ids) move to `status`; those that may not are listed as errors."""
 
     def work(request: Request) -> tuple[int, Document]:
-        orders = request.lock([order_id for name in select(request) if (order_id := bare(name))])
+        orders = request.lock([order_id for name in select(request) if (order_id := uuid_of(name))])
         steps, errors = [], []
         for order in orders.values():
             try:
                 steps.append(step_to(request, order, status, f" {order.order_number}"))
             except ApiError as error:
-                errors.append({"id": shown("orders", order.id), "message": error.message, "data": error.data})
+                errors.append({"id": format_id("orders", order.id), "message": error.message, "data": error.data})
         if steps:
-            request.tell(*steps)
+            request.append(*steps)
         moved = {step.number for step in steps}
         ids = [order.id for order in orders.values() if order.order_number in moved]
         docs = documents(request, "orders", ids, write.depth) if ids else []
@@ -77,7 +77,7 @@ def step_to(request: Request, order: Order, status: str, suffix: str = "") -> St
     allowed = order_statuses(order)
     number = order.order_number
     if status in SHIPPING and len(found := movable(order, status)) > 1:
-        names = ", ".join("what is open" if one is None else shown("fulfillments", one.id) for one in found)
+        names = ", ".join("what is open" if one is None else format_id("fulfillments", one.id) for one in found)
         raise conflict(
             f"order {number} has several fulfillments that `{status}` could mean ({names}); "
             "move the one that you mean by PATCH /api/fulfillments/{id}",
@@ -97,5 +97,5 @@ def step_to(request: Request, order: Order, status: str, suffix: str = "") -> St
 def _moved(request: Request, order: Order, parcel: Fulfillment | None, suffix: str) -> dict[str, object]:
     if parcel is not None:
         return {"fulfillment": name_of("fulfillments", parcel)}
-    made = shown("fulfillments", request.will_be("fulfillment", suffix))
+    made = format_id("fulfillments", request.will_be("fulfillment", suffix))
     return {"fulfillment": made, "items": listed(order.open_shares())}

@@ -30,7 +30,7 @@ def update(write: Write, sent: UpdateTransaction) -> Work:
                 told = {"paymentMethod": sent.paymentMethod, "receiptUrl": sent.receiptUrl}
                 data |= {"amount": format(_owed(order), "f"), "currency": payment.currency}
                 data |= {name: value for name, value in told.items() if value is not None}
-            request.tell(Step(_EVENTS[status], order.order_number, data))
+            request.append(Step(_EVENTS[status], order.order_number, data))
         doc = document(request, "transactions", payment.id, write.depth)
         return 200, {"doc": doc, "message": UPDATED}
 

@@ -10,7 +10,7 @@ from api.commands.request_models import CreateReturn, ReturnWithRefund
 from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
 from api.commands.written_documents import document
 from api.errors import ApiError, validation_error
-from domain.ids import shown
+from domain.ids import format_id
 from domain.order import Order, OrderItem
 from domain.permitted_transitions import order_statuses, return_statuses, return_window_closed, returnable
 from domain.refunds import captured
@@ -32,7 +32,7 @@ def create(write: Write, sent: CreateReturn) -> Work:
 
     def work(request: Request) -> tuple[int, Document]:
         order = order_of(request, sent, write.caller.customer)
-        request.tell(_requested(request, order, sent))
+        request.append(_requested(request, order, sent))
         doc = document(request, "returns", request.will_be("return"), write.depth)
         return 201, {"doc": doc, "message": CREATED}
 
@@ -51,7 +51,7 @@ def update(write: Write, return_id: str, status: str) -> Work:
                 f"return {name} is {back.status}; it cannot become {status}, but: {may}", back.status, allowed
             )
         if status != back.status:
-            request.tell(Step(_EVENTS[Status(status)], order.order_number, {"return": name}))
+            request.append(Step(_EVENTS[Status(status)], order.order_number, {"return": name}))
         doc = document(request, "returns", back.id, write.depth)
         return 200, {"doc": doc, "message": UPDATED}
 
@@ -74,7 +74,7 @@ def with_refund(write: Write, sent: ReturnWithRefund) -> Work:
         end = {} if sent.refundAmount is None else {"refundAmount": format(sent.refundAmount.normalize(), "f")}
         number, before = order.order_number, {payment.id: payment.refund_target for payment in order.transactions}
         approved = Step("ReturnApproved", number, name, " approve")
-        told = request.tell(
+        told = request.append(
             requested,
             *(() if request.context.policy.returns == "auto" else (approved,)),
             Step("ReturnCompleted", number, {**name, **end}, " complete"),
@@ -114,7 +114,7 @@ def _requested(request: Request, order: Order, sent: CreateReturn) -> Step:
             )
     _check_window(request, order, shares)
     data: dict[str, Any] = {
-        "return": shown("returns", request.will_be("return")),
+        "return": format_id("returns", request.will_be("return")),
         "reason": sent.reason,
         "items": listed(shares),
         "note": sent.note,

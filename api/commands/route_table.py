@@ -10,14 +10,15 @@ from starlette.responses import Response
 
 from api.commands import carts, catalogue, fulfillments, orders, payments, returns
 from api.commands import request_models as s
-from api.commands import response_models as a
 from api.commands.json_body import ExactRoute
+from api.commands.response_schemas import changed, many_changed, refunded
 from api.commands.write_endpoint import REPLAYED, ByReader, BySecret
 from api.commands.written_documents import selection
 from api.path_converters import own_name
 from api.query import openapi_parameters
+from api.query.openapi_schemas import Schema
 from events.catalogue import Name
-from queries.schema import COLLECTIONS
+from queries.schema import CARTS, FULFILLMENTS, OPTIONS, ORDERS, PRODUCTS, RETURNS, TRANSACTIONS, VARIANTS
 
 router = APIRouter(route_class=ExactRoute)
 
@@ -40,13 +41,13 @@ def writes(
     method: str,
     path: str,
     tag: str,
-    model: type,
+    answer: Schema,
     status: int = 200,
     *refusals: Told,
     query: Sequence[dict[str, Any]] = (),
 ) -> Callable[[Endpoint], Endpoint]:
     """A route: what it answers, how it refuses, and what it reads of the query string by itself."""
-    responses: Told = {status: {"model": model, "headers": _REPLAY}, **REUSED}
+    responses: Told = {status: {"content": {"application/json": {"schema": answer}}, "headers": _REPLAY}, **REUSED}
     for each in refusals:
         responses |= each
     return router.api_route(
@@ -63,7 +64,7 @@ def writes(
 # -- orders ------------------------------------------------------------------------------------------------
 
 
-@writes("POST", "/api/orders", "Orders", a.OrderChanged, 201, CONFLICT)
+@writes("POST", "/api/orders", "Orders", changed(ORDERS), 201, CONFLICT)
 def create_order(sent: s.CreateOrder, write: BySecret) -> Response:
     """Create an order, pending until it is paid.
 
@@ -73,19 +74,19 @@ def create_order(sent: s.CreateOrder, write: BySecret) -> Response:
     return write.do(orders.create(write, sent))
 
 
-@writes("POST", "/api/checkout", "Orders", a.OrderChanged, 201, NOT_FOUND, CONFLICT)
+@writes("POST", "/api/checkout", "Orders", changed(ORDERS), 201, NOT_FOUND, CONFLICT)
 def checkout(sent: s.Checkout, write: BySecret) -> Response:
     """Make an order of a cart, once: a second checkout of a cart answers the first order."""
     return write.do(carts.checkout(write, sent))
 
 
-@writes("PATCH", "/api/orders/{id}", "Orders", a.OrderChanged, 200, NOT_FOUND, CONFLICT)
+@writes("PATCH", "/api/orders/{id}", "Orders", changed(ORDERS), 200, NOT_FOUND, CONFLICT)
 def update_order(id: Id, sent: s.UpdateOrder, write: BySecret) -> Response:
     """Move an order: cancel it, confirm it, or take a shipping step of its only open fulfillment."""
     return write.do(orders.update(write, id, sent.status))
 
 
-@writes("PATCH", "/api/orders", "Orders", a.OrdersChanged, query=openapi_parameters.selecting(COLLECTIONS["orders"]))
+@writes("PATCH", "/api/orders", "Orders", many_changed(ORDERS), query=openapi_parameters.selecting(ORDERS))
 def update_orders(request: HttpRequest, sent: s.UpdateOrder, write: BySecret) -> Response:
     """Move all orders that `where` selects, such as `?where[orderNumber][equals]=261101000001`.
 
@@ -97,7 +98,7 @@ def update_orders(request: HttpRequest, sent: s.UpdateOrder, write: BySecret) ->
 # -- payments ----------------------------------------------------------------------------------------------
 
 
-@writes("POST", "/api/transactions/update", "Payments", a.TransactionChanged, 200, NOT_FOUND, CONFLICT)
+@writes("POST", "/api/transactions/update", "Payments", changed(TRANSACTIONS), 200, NOT_FOUND, CONFLICT)
 def update_transaction(sent: s.UpdateTransaction, write: BySecret) -> Response:
     """Tell what became of a payment, as its provider would; `paid` pays what is still owed on the order."""
     return write.do(payments.update(write, sent))
@@ -106,13 +107,13 @@ def update_transaction(sent: s.UpdateTransaction, write: BySecret) -> Response:
 # -- fulfillments ------------------------------------------------------------------------------------------
 
 
-@writes("POST", "/api/fulfillments", "Fulfillments", a.FulfillmentChanged, 201, NOT_FOUND, CONFLICT)
+@writes("POST", "/api/fulfillments", "Fulfillments", changed(FULFILLMENTS), 201, NOT_FOUND, CONFLICT)
 def create_fulfillment(sent: s.CreateFulfillment, write: BySecret) -> Response:
     """Create a fulfillment of items that are open: in the order's plan, or in none."""
     return write.do(fulfillments.create(write, sent))
 
 
-@writes("PATCH", "/api/fulfillments/{id}", "Fulfillments", a.FulfillmentChanged, 200, NOT_FOUND, CONFLICT)
+@writes("PATCH", "/api/fulfillments/{id}", "Fulfillments", changed(FULFILLMENTS), 200, NOT_FOUND, CONFLICT)
 def update_fulfillment(id: Id, sent: s.UpdateFulfillment, write: BySecret) -> Response:
     """Move a fulfillment: packed, shipped, delivered or failed."""
     return write.do(fulfillments.update(write, id, sent))
@@ -121,19 +122,19 @@ def update_fulfillment(id: Id, sent: s.UpdateFulfillment, write: BySecret) -> Re
 # -- returns -----------------------------------------------------------------------------------------------
 
 
-@writes("POST", "/api/returns", "Returns", a.ReturnChanged, 201, NOT_FOUND, CONFLICT)
+@writes("POST", "/api/returns", "Returns", changed(RETURNS), 201, NOT_FOUND, CONFLICT)
 def create_return(sent: s.CreateReturn, write: ByReader) -> Response:
     """Ask for a return of what was delivered. A customer may, of their own order."""
     return write.do(returns.create(write, sent))
 
 
-@writes("PATCH", "/api/returns/{id}", "Returns", a.ReturnChanged, 200, NOT_FOUND, CONFLICT)
+@writes("PATCH", "/api/returns/{id}", "Returns", changed(RETURNS), 200, NOT_FOUND, CONFLICT)
 def update_return(id: Id, sent: s.UpdateReturn, write: BySecret) -> Response:
     """Move a return: approved, processing, completed or rejected."""
     return write.do(returns.update(write, id, sent.status))
 
 
-@writes("POST", "/api/returns/return-with-refund", "Returns", a.ReturnRefunded, 201, NOT_FOUND, CONFLICT)
+@writes("POST", "/api/returns/return-with-refund", "Returns", refunded(), 201, NOT_FOUND, CONFLICT)
 def return_with_refund(sent: s.ReturnWithRefund, write: BySecret) -> Response:
     """Take a return from its request to its end at once, and have it refunded."""
     return write.do(returns.with_refund(write, sent))
@@ -142,25 +143,25 @@ def return_with_refund(sent: s.ReturnWithRefund, write: BySecret) -> Response:
 # -- carts -------------------------------------------------------------------------------------------------
 
 
-@writes("POST", "/api/carts", "Carts", a.CartChanged, 201)
+@writes("POST", "/api/carts", "Carts", changed(CARTS), 201)
 def create_cart(sent: s.CreateCart, write: BySecret) -> Response:
     """Create a cart without lines."""
     return write.do(carts.create(write, sent))
 
 
-@writes("POST", "/api/carts/{id}/items", "Carts", a.CartChanged, 201, NOT_FOUND, CONFLICT)
+@writes("POST", "/api/carts/{id}/items", "Carts", changed(CARTS), 201, NOT_FOUND, CONFLICT)
 def add_cart_item(id: Id, sent: s.OrderProduct, write: BySecret) -> Response:
     """Add a line to a cart."""
     return write.do(carts.add(write, id, sent))
 
 
-@writes("PATCH", "/api/carts/{id}/items/{item}", "Carts", a.CartChanged, 200, NOT_FOUND, CONFLICT)
+@writes("PATCH", "/api/carts/{id}/items/{item}", "Carts", changed(CARTS), 200, NOT_FOUND, CONFLICT)
 def update_cart_item(id: Id, item: Id, sent: s.UpdateCartItem, write: BySecret) -> Response:
     """Change how many of a line there are."""
     return write.do(carts.change(write, id, item, sent.quantity))
 
 
-@writes("DELETE", "/api/carts/{id}/items/{item}", "Carts", a.CartChanged, 200, NOT_FOUND, CONFLICT)
+@writes("DELETE", "/api/carts/{id}/items/{item}", "Carts", changed(CARTS), 200, NOT_FOUND, CONFLICT)
 def remove_cart_item(id: Id, item: Id, write: BySecret) -> Response:
     """Take a line out of a cart."""
     return write.do(carts.remove(write, id, item))
@@ -172,37 +173,37 @@ Key = Annotated[Name, Path(description="your own id", examples=["mug"])]
 MANY = Body(max_length=s.LINES)
 
 
-@writes("PUT", f"/api/products/{own_name('id')}", "Catalogue", a.EntryChanged)
+@writes("PUT", f"/api/products/{own_name('id')}", "Catalogue", changed(PRODUCTS))
 def put_product(id: Key, sent: s.Product, write: BySecret) -> Response:
     """Tell what a product is."""
     return write.do(catalogue.put("products", s.BulkProduct(id=id, **dict(sent))))
 
 
-@writes("PUT", "/api/products", "Catalogue", a.EntriesChanged)
+@writes("PUT", "/api/products", "Catalogue", many_changed(PRODUCTS))
 def put_products(sent: Annotated[list[s.BulkProduct], MANY], write: BySecret) -> Response:
     """Tell what many products are: all of them or none."""
     return write.do(catalogue.put_many("products", sent))
 
 
-@writes("PUT", f"/api/product-variants/{own_name('id')}", "Catalogue", a.EntryChanged)
+@writes("PUT", f"/api/product-variants/{own_name('id')}", "Catalogue", changed(VARIANTS))
 def put_product_variant(id: Key, sent: s.ProductVariant, write: BySecret) -> Response:
     """Tell what a variant of a product is."""
     return write.do(catalogue.put("product_variants", s.BulkProductVariant(id=id, **dict(sent))))
 
 
-@writes("PUT", "/api/product-variants", "Catalogue", a.EntriesChanged)
+@writes("PUT", "/api/product-variants", "Catalogue", many_changed(VARIANTS))
 def put_product_variants(sent: Annotated[list[s.BulkProductVariant], MANY], write: BySecret) -> Response:
     """Tell what many variants are: all of them or none."""
     return write.do(catalogue.put_many("product_variants", sent))
 
 
-@writes("PUT", f"/api/product-options/{own_name('id')}", "Catalogue", a.EntryChanged)
+@writes("PUT", f"/api/product-options/{own_name('id')}", "Catalogue", changed(OPTIONS))
 def put_product_option(id: Key, sent: s.ProductOption, write: BySecret) -> Response:
     """Tell what an option of a variant is."""
     return write.do(catalogue.put("product_options", s.BulkProductOption(id=id, **dict(sent))))
 
 
-@writes("PUT", "/api/product-options", "Catalogue", a.EntriesChanged)
+@writes("PUT", "/api/product-options", "Catalogue", many_changed(OPTIONS))
 def put_product_options(sent: Annotated[list[s.BulkProductOption], MANY], write: BySecret) -> Response:
     """Tell what many options are: all of them or none."""
     return write.do(catalogue.put_many("product_options", sent))

@@ -25,7 +25,7 @@ from api.resources import Doors, doors_of
 from domain.ids import fresh
 from domain.outcome import DEAD
 from journal.commands import Answer, Busy, KeyReused, Known, Refused, Request, Unfit, claim, keep, perform
-from queries.documents import encode
+from queries.json_encoder import encode
 from queries.parser import MOST_DEPTH
 from storage.clock import clock
 

@@ -10,7 +10,8 @@ A cost is counted before anything is asked: what a condition looks at decides it
     depth             5 a level
 
 A secret key is the shop's own: it may ask for MOST_SECRET. A customer's token is in a stranger's browser: MOST_CUSTOMER,
-CUSTOMER_S for one query, and of SHARE_S in each WINDOW_S; every process counts for itself.
+CUSTOMER_S for one query, and of SHARE_S in each WINDOW_S, in which a refused query counts as REFUSED_S; every process
+counts for itself.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ MOST_SECRET = 1_500
 MOST_CUSTOMER = 100
 CUSTOMER_S = 2.0  # of one statement
 WINDOW_S, SHARE_S = 60.0, 10.0  # of the database's time
+REFUSED_S = 0.5  # that a refused query counts as: twenty of them spend a customer's share
 REMEMBERED = 10_000  # customers
 
 _READS_ALL = frozenset(("like", "not_like", "contains"))
@@ -70,23 +72,43 @@ class Budgets:
         self._taken: dict[str, float] = {}
 
     @contextmanager
+    def read(self, customer: str | None) -> Iterator[None]:
+        """Read a query string inside: one that is refused costs its customer REFUSED_S, since reading it costs us.
+
+        Errors: ApiError 429 with Retry-After where the customer's share is spent, before anything is read.
+        """
+        self._admit(customer)
+        try:
+            yield
+        except Exception:
+            self._charge(customer, REFUSED_S)
+            raise
+
+    @contextmanager
     def spent(self, customer: str | None) -> Iterator[None]:
         """Count what is done inside; the shop's own keys are not counted.
 
         Errors: ApiError 429 with Retry-After where the customer's share is spent.
         """
-        if customer is None:
-            yield
-            return
+        self._admit(customer)
         begun = self._now()
-        if begun - self._window >= WINDOW_S or len(self._taken) >= REMEMBERED:
-            self._window = begun
-            self._taken.clear()
-        if self._taken.get(customer, 0.0) >= SHARE_S:
-            wait_s = max(1, int(self._window + WINDOW_S - begun) + 1)
-            says = f"This customer's queries took {SHARE_S:.0f} s of the last {WINDOW_S:.0f}; wait {wait_s} s"
-            raise ApiError(429, says, name="TooManyRequests", headers={"Retry-After": str(wait_s)})
         try:
             yield
         finally:
-            self._taken[customer] = self._taken.get(customer, 0.0) + self._now() - begun
+            self._charge(customer, self._now() - begun)
+
+    def _admit(self, customer: str | None) -> None:
+        if customer is None:
+            return
+        now = self._now()
+        if now - self._window >= WINDOW_S or len(self._taken) >= REMEMBERED:
+            self._window = now
+            self._taken.clear()
+        if self._taken.get(customer, 0.0) >= SHARE_S:
+            wait_s = max(1, int(self._window + WINDOW_S - now) + 1)
+            says = f"This customer's queries took {SHARE_S:.0f} s of the last {WINDOW_S:.0f}; wait {wait_s} s"
+            raise ApiError(429, says, name="TooManyRequests", headers={"Retry-After": str(wait_s)})
+
+    def _charge(self, customer: str | None, seconds: float) -> None:
+        if customer is not None:
+            self._taken[customer] = self._taken.get(customer, 0.0) + seconds

@@ -1,4 +1,4 @@
-"""The parameters of queries in the words of OpenAPI, made from the table of collections.
+"""Parameters of a query in the words of OpenAPI, made from the table of fields.
 
 OpenAPI knows no name for brackets within brackets. So `where` is described as the JSON text that it may also be,
 and a client made from the document sends that.
@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from api.query.openapi_schemas import Schema, singular
+from queries.fields import Collection, Kind
 from queries.filters import MOST_CONDITIONS, MOST_VALUES
 from queries.operators import MOST_WORDS
 from queries.parser import LIMIT, MOST_DEPTH, MOST_LIMIT, MOST_PAGE
 from queries.repository import MOST_ALL
-from queries.schema import COLLECTIONS, Collection, Kind
+from queries.schema import COLLECTIONS
 
 EXAMPLE = {"createdAt": {"greater_than": "2026-01-01T00:00:00.000Z"}}
 BOOLEAN: Schema = {"type": "boolean"}
@@ -33,7 +34,7 @@ _JOINED: Schema = {
     "additionalProperties": False,
 }
 
-# -- where: a schema a collection, over one a kind of field -------------------------------------------------
+# -- where: a schema per collection, over one per kind of field -------------------------------------------------
 
 _TEXT: Schema = {"type": ["string", "number", "boolean", "null"]}
 _SOME_TEXT: Schema = {"type": "string", "minLength": 1}
@@ -96,7 +97,7 @@ _BEYOND: tuple[str, Schema] = (
 
 
 def conditions() -> dict[str, Schema]:
-    """The components that a where is made of."""
+    """The parts of a where, for the components."""
     return dict([*_CONDITIONS.values(), _BEYOND]) | {f"{singular(of)}Where": _where(of) for of in COLLECTIONS.values()}
 
 
@@ -156,7 +157,7 @@ def parameters(of: Collection, *, many: bool, counting: bool = False) -> list[Sc
 
 
 def pages() -> list[Schema]:
-    """The parameters that choose a page and its length."""
+    """The parameters of a page: its number and its length."""
     return [
         _parameter("limit", f"Documents per page, at most {MOST_LIMIT}; 0 is all of them, up to {MOST_ALL}.", _LIMIT),
         _parameter("page", "Which page.", _PAGE),
@@ -173,7 +174,7 @@ def selecting(of: Collection) -> list[Schema]:
 
 
 def where(of: Collection) -> Schema:
-    """The parameter that selects documents."""
+    """The parameter that says which documents."""
     paths = ", ".join(name for name, field in of.fields.items() if field.kind is not Kind.GROUP)
     over = ", ".join(f"{name}.…" for name, field in of.fields.items() if field.to)
     return {

@@ -1,10 +1,11 @@
-"""The answers of queries in the words of OpenAPI, made from the table of collections."""
+"""Documents and list answers in the words of OpenAPI, made from the table of fields."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from queries.schema import COLLECTIONS, Collection, Field, Join, Kind
+from queries.fields import Collection, Field, Join, Kind
+from queries.schema import COLLECTIONS
 
 Schema = dict[str, Any]
 
@@ -33,7 +34,7 @@ _TEXT: Schema = {"type": "string"}
 _TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 _TIME: Schema = _TYPES[Kind.TIME]
 _TIME_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
-_HAPPENED: dict[str, Schema] = {
+_ENTRY: dict[str, Schema] = {
     "seq": {"type": "integer", "description": "Its place in the journal."},
     "source": _TEXT,
     "id": {**_TEXT, "description": "With `source` the event's idempotency key."},
@@ -52,16 +53,16 @@ _HAPPENED: dict[str, Schema] = {
     "deliveries": {"type": "integer", "description": "How often it came."},
     "corrected": {"type": "boolean", "description": "Whether an operator changed its data."},
 }
-HAPPENING: Schema = {
+TIMELINE_ENTRY: Schema = {
     "type": "object",
     "description": "An event and what became of it. `data` and `detail` for a secret key alone.",
-    "required": list(_HAPPENED),
-    "properties": {**_HAPPENED, "detail": _TEXT_OR_NULL, "data": {"type": "object"}},
+    "required": list(_ENTRY),
+    "properties": {**_ENTRY, "detail": _TEXT_OR_NULL, "data": {"type": "object"}},
 }
 
 
 def singular(of: Collection) -> str:
-    """A collection's name for one document: `OrderItem` of order-items."""
+    """The name of one document: `OrderItem` of order-items."""
     return "".join(word.capitalize() for word in of.name.removesuffix("s").split("-"))
 
 
@@ -77,15 +78,23 @@ def documents() -> dict[str, Schema]:
 
 def document_schema(of: Collection, *, bare: bool = False) -> Schema:
     """A document of the collection, as far as `select` and `joins` leave it; `bare` at depth 0, with all its fields."""
-    properties = {name: _field(of, field, bare) for name, field in of.fields.items() if "." not in name}
+    properties: dict[str, Schema] = {}
     for name, field in of.fields.items():
         group, _, part = name.partition(".")
         if part:
             properties[group].setdefault("properties", {})[part] = _field(of, field, bare)
+        else:
+            properties[name] = _field(of, field, bare)
     for name, joined in of.joins.items():
         properties[name] = _join(name, joined, bare)
     required = list(properties) if bare else ["id"]
     return {"type": "object", "description": of.about, "required": required, "properties": properties}
+
+
+def whole(of: Collection) -> Schema:
+    """A document with all its fields, as a write answers it."""
+    shown = [*(name for name in of.fields if "." not in name), *of.joins]
+    return {"allOf": [reference(of), {"required": shown}]}
 
 
 def list_schema(docs: Schema) -> Schema:
@@ -103,6 +112,10 @@ def _field(of: Collection, field: Field, bare: bool) -> Schema:
             return {"description": f"The id of one of {target.name}; from depth 1 the document.", "anyOf": kinds}
         return {"type": ["string", "null"] if nullable else "string", "description": f"The id of one of {target.name}."}
     schema = dict(_TYPES[field.kind])
+    if field.whole(of.table):
+        schema["type"] = "integer"
+    if field.words:
+        schema["enum"] = [*field.words, *([None] if nullable else [])]
     if nullable:
         schema["type"] = [schema["type"], "null"]
     return schema

@@ -21,10 +21,11 @@ from api.query.budget import CUSTOMER_S, Budgets, check
 from api.resources import doors_of
 from api.responses import Json
 from queries import timeline
-from queries.documents import answer
+from queries.documents import list_answer
+from queries.fields import Collection, Kind
 from queries.parser import Query, parse
 from queries.repository import MOST_ALL, count, find, find_by_id, find_order, visible_id
-from queries.schema import ALIASES, COLLECTIONS, Collection, Kind
+from queries.schema import ALIASES, COLLECTIONS
 
 SECRET_ONLY = ("data", "detail")  # of a timeline: bodies and messages are for the shop
 Reader = Annotated[Caller, Depends(reader)]
@@ -47,10 +48,12 @@ def snapshot(request: Request, caller: Caller) -> Iterator[Connection]:
 
 
 def query_of(request: Request, caller: Caller) -> Query:
-    """The query that a query string asks for. Errors: ApiError 400, also where it costs more than the caller may ask for."""
-    query = parse(request.scope["query_string"].decode("utf-8", "replace"))
-    check(query, caller.customer)
-    return query
+    """The query of a query string. Errors: ApiError 400, also where it costs more than the caller may ask for."""
+    budgets: Budgets = request.app.state.budgets
+    with budgets.read(caller.customer):
+        query = parse(request.scope["query_string"].decode("utf-8", "replace"))
+        check(query, caller.customer)
+        return query
 
 
 def _found(document: Any) -> Json:
@@ -87,7 +90,7 @@ def find_order_timeline(request: Request, caller: Reader, id: Id) -> Json:
         entries = timeline.timeline(conn, order, query.limit or None, (page - 1) * query.limit)
     if caller.kind != "secret":
         entries = [{name: each for name, each in entry.items() if name not in SECRET_ONLY} for entry in entries]
-    return Json(answer(entries, total, query.limit, page))
+    return Json(list_answer(entries, total, query.limit, page))
 
 
 # -- every collection --------------------------------------------------------------------------------------
@@ -199,7 +202,7 @@ _add(
     find_order_timeline,
     "find_order_timeline",
     "What happened to an order",
-    openapi_schemas.list_schema(openapi_schemas.HAPPENING),
+    openapi_schemas.list_schema(openapi_schemas.TIMELINE_ENTRY),
     openapi_parameters.pages(),
     absent=True,
 )

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from cli.doctor.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, some, without_password
-from domain.ids import shown
+from domain.ids import format_id
 from settings.environment import Settings
 from storage.tables import EFFECT_STATES
 
@@ -187,7 +187,7 @@ def webhooks(conn: Connection, place: Place) -> Iterator[Check]:
     found = conn.execute(_SUBSCRIPTIONS).all()
     well = True
     for row in found:
-        name = shown("subscriptions", row.id)
+        name = format_id("subscriptions", row.id)
         if row.state == "disabled" and row.notice is not None:
             well = False
             remedy = f"mend its receiver, then `orders webhooks test {name}` and `orders webhooks enable {name}`"

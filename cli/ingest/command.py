@@ -172,7 +172,7 @@ def _append(opened: Parts, chunk: list[Envelope], held: bool) -> Appended:
     while True:
         try:
             with opened.engine.begin() as conn:
-                return append(conn, chunk, opened.shop.shards, held=held)
+                return append(conn, chunk, opened.shop.shards, effects_suppressed=held)
         except OperationalError as error:
             if not isinstance(error.orig, DeadlockDetected):
                 raise

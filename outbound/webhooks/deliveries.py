@@ -23,7 +23,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from domain.ids import shown
+from domain.ids import format_id
 from storage.pg_arrays import array, columns, unnest
 
 LEASE = timedelta(seconds=20)  # twice what an attempt may take
@@ -57,7 +57,7 @@ class Claim:
     @property
     def webhook_id(self) -> str:
         """The same at every attempt."""
-        return shown("deliveries", self.id)
+        return format_id("deliveries", self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +105,16 @@ _CLAIM = text("""
     returning d.id, d.subscription_id, d.collection, d.operation, cast(d.document || coalesce((
             select jsonb_object_agg(f.key, f.value) from personal p cross join jsonb_each(p.fields) f
             where p.id = d.personal_id and jsonb_exists(d.document, f.key)
-        ), '{}') as text), d.at, d.attempts, d.next_at, s.url, s.secrets
+        ), '{}') as text) as document, d.at, d.attempts, d.next_at as lease, s.url, s.secrets
 """)
 
 
 def claim(conn: Connection, rooms: Mapping[str, int], now: datetime) -> list[Claim]:
     """Deliveries that are ours for LEASE: of each subscription (by id) at most its room, each of another order."""
     values = {"subscriptions": array(list(rooms), "uuid"), "rooms": array(list(rooms.values()), "integer")}
-    rows = conn.execute(_CLAIM, {**values, "now": now, "lease": now + LEASE}) if rooms else ()
-    return [Claim(*row) for row in rows]
+    if not rooms:
+        return []
+    return [Claim(**row) for row in conn.execute(_CLAIM, {**values, "now": now, "lease": now + LEASE}).mappings()]
 
 
 _RESULT_NAMES = ("id", "lease", "state", "next_at", "last_status", "last_error")
@@ -218,7 +219,7 @@ def listed(
 ) -> list[Delivery]:
     """Deliveries, the newest change first."""
     values = {"subscription": subscription_id, "state": state, "most": limit}
-    return [Delivery(*row) for row in conn.execute(_LIST, values)]
+    return [Delivery(**row) for row in conn.execute(_LIST, values).mappings()]
 
 
 # -- housekeeping --------------------------------------------------------------------------------------------

@@ -21,13 +21,13 @@ from uuid import uuid4
 import orjson
 from sqlalchemy import Connection, Engine
 
-from domain.ids import shown
+from domain.ids import format_id
 from outbound import backoff
 from outbound.leases import Claimed, Round
 from outbound.webhooks import deliveries, subscriptions
 from outbound.webhooks.deliveries import LEASE, Claim, Result
 from outbound.webhooks.subscriptions import Waiting
-from queries.documents import written
+from queries.json_encoder import format_time
 from storage import leases
 
 AT_ONCE = 64  # attempts side by side
@@ -142,7 +142,7 @@ class _Dispatcher:
         if late:
             log.warning("%d webhooks are without an end after their lease", len(late))
         for name, notice in disabled:
-            log.warning("webhooks to %s are disabled: %s", shown("subscriptions", name), notice)
+            log.warning("webhooks to %s are disabled: %s", format_id("subscriptions", name), notice)
 
     def _rooms(self, free: int) -> dict[str, int]:
         """How many of `free` each subscription that may have more can send; by chance, where there is not room for all."""
@@ -166,7 +166,7 @@ class _Dispatcher:
                 "collection": claim.collection,
                 "operation": claim.operation,
                 "data": orjson.Fragment(claim.document),
-                "timestamp": written(claim.at),
+                "timestamp": format_time(claim.at),
             }
         )
         try:

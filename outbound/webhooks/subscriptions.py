@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 import orjson
 from sqlalchemy import Connection, text
 
-from domain.ids import bare, fresh, shown
+from domain.ids import WrongKind, format_id, fresh, parse_id
 from journal.change_capture import COLLECTIONS, OPERATIONS
 from outbound.webhooks import deliveries
 from outbound.webhooks.deliveries import DEAD, DUE, GONE, Result
@@ -49,8 +49,8 @@ class Subscription:
 
 
 _LIST = """
-    select s.id, s.url, s.collections, s.operations, s.state, cardinality(s.secrets) > 1, s.failing_since, s.notice,
-           s.created_at, coalesce(d.due, 0), coalesce(d.dead, 0)
+    select s.id, s.url, s.collections, s.operations, s.state, cardinality(s.secrets) > 1 as rotating,
+           s.failing_since, s.notice, s.created_at, coalesce(d.due, 0) as due, coalesce(d.dead, 0) as dead
     from subscriptions s left join (
         select subscription_id, count(*) filter (where state = 'due') as due,
                count(*) filter (where state = 'dead') as dead
@@ -81,15 +81,18 @@ _AUDIT = text(
 
 def listed(conn: Connection) -> list[Subscription]:
     """All of them, the oldest first."""
-    return [Subscription(*row) for row in conn.execute(_ALL)]
+    return [Subscription(**row) for row in conn.execute(_ALL).mappings()]
 
 
 def find(conn: Connection, name: str) -> Subscription:
     """The one of that id (`sub_…`). Errors: SubscriptionError."""
-    row = conn.execute(_ONE, {"id": bare(name)}).one_or_none()
+    try:
+        row = conn.execute(_ONE, {"id": parse_id("subscriptions", name)}).mappings().one_or_none()
+    except WrongKind as error:
+        raise SubscriptionError(f"{error}; `orders webhooks list` shows them all") from None
     if row is None:
         raise SubscriptionError(f"there is no subscription {name}; `orders webhooks list` shows them all")
-    return Subscription(*row)
+    return Subscription(**row)
 
 
 def secrets_of(conn: Connection, subscription: Subscription) -> Sequence[str]:
@@ -119,8 +122,8 @@ def rotate(conn: Connection, name: str, actor: str) -> str:
     kept = secrets_of(conn, found)
     if len(kept) > 1:
         raise SubscriptionError(
-            f"{shown('subscriptions', found.id)} rotates already: give its receiver the new secret, then "
-            f"`orders webhooks rotate {shown('subscriptions', found.id)} --finish`"
+            f"{format_id('subscriptions', found.id)} rotates already: give its receiver the new secret, then "
+            f"`orders webhooks rotate {format_id('subscriptions', found.id)} --finish`"
         )
     secret = _secret()
     conn.execute(_KEEP_SECRETS, {"id": found.id, "secrets": array([secret, *kept], "text")})
@@ -187,7 +190,7 @@ def _secret() -> str:
 
 
 def _audit(conn: Connection, actor: str, action: str, subscription_id: str, detail: object = None) -> None:
-    target = shown("subscriptions", subscription_id)
+    target = format_id("subscriptions", subscription_id)
     told = orjson.dumps(detail or {}).decode()
     conn.execute(_AUDIT, {"actor": actor, "action": action, "target": target, "detail": told})
 
@@ -205,7 +208,7 @@ class Waiting:
 
 
 _WAITING = text("""
-    select s.id, s.url, s.failing_since is not null from subscriptions s where s.state = 'active'
+    select s.id, s.url, s.failing_since is not null as failing from subscriptions s where s.state = 'active'
     and exists (select from deliveries d where d.subscription_id = s.id and d.state = 'due')
 """)
 _JUDGE_NAMES = ("id", "taken", "failed_at", "gone", "error")
@@ -229,7 +232,7 @@ _JUDGE = text(f"""
 
 def waiting(conn: Connection) -> list[Waiting]:
     """Active subscriptions that have something to be sent, now or later."""
-    return [Waiting(*row) for row in conn.execute(_WAITING)]
+    return [Waiting(**row) for row in conn.execute(_WAITING).mappings()]
 
 
 def judge(conn: Connection, results: Sequence[Result], now: datetime) -> list[tuple[str, str]]:

@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from domain.refunds import RefundState
 from storage.tables.columns import METADATA, at, money, one_of, stamps, uuid
 
 # -- what happened ------------------------------------------------------------------------------------------
@@ -128,7 +129,7 @@ timers = Table(
     Index("timers_due_idx", "due", postgresql_where=text("not held")),
 )
 
-EFFECT_STATES = ("due", "in_flight", "unknown", "done", "held", "staff", "dead")
+EFFECT_STATES = tuple(state.value for state in RefundState)
 effects = Table(
     "effects",
     METADATA,

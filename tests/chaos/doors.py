@@ -30,7 +30,7 @@ from sqlalchemy import text
 from cli.api_process import start_api
 from cli.options import stop_at_sigterm
 from cli.processes import Processes, start_workers
-from domain.ids import bare
+from domain.ids import uuid_of
 from embedded.host import free_port
 from embedded.postgres import Postgres
 from embedded.server import Server
@@ -264,7 +264,7 @@ def _state_faults(stage: Stage, clients: Clients) -> list[str]:
         orders = {row.order_number: row.status for row in conn.execute(_ORDERS)}
     found = []
     for shown, status in clients.documents.items():
-        now = stored.get(bare(shown) or "")
+        now = stored.get(uuid_of(shown) or "")
         if now is None or (now != status and not shown.startswith("ord_")):
             found.append(f"{shown} was answered as {status}, and is {now}")
     due = {life.number: life.ends for life in clients.ended}

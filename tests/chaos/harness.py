@@ -63,7 +63,7 @@ class Shop:
     def deliver(self, envelopes: Sequence[Envelope], *, held: bool = False) -> None:
         """One call at the door: journaled in one transaction, published after its commit."""
         with self.engine.begin() as conn:
-            done = append(conn, envelopes, self.parts.shop.shards, held=held)
+            done = append(conn, envelopes, self.parts.shop.shards, effects_suppressed=held)
         self.parts.streams.publish(done.new)
         self.deliveries += len(envelopes)
         self.events += len(done.new)

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,8 @@ def test_each_scan_is_an_event_that_the_journal_takes(carrier):
     for scan in tracked(carrier, NUMBERS[0]):
         event = envelope_of(carrier.name, NUMBERS[0], scan)
         assert Envelope.parse(event.as_document()) == event
-        assert decode(event.type, event.version, event.subject, event.data).status == scan.status
+        body: Any = decode(event.type, event.version, event.subject, event.data)
+        assert body.status == scan.status
 
 
 def test_a_number_that_the_carrier_does_not_know_is_told_apart(carrier):

@@ -14,7 +14,7 @@ import httpx
 import psycopg
 from sqlalchemy import text
 
-from domain.ids import fresh, shown
+from domain.ids import format_id, fresh
 from tests.faults.fault import CALLER, PROVIDER, Aim, Fault
 from tests.faults.load import Load
 from tests.faults.locks import subscribed
@@ -97,7 +97,7 @@ def blocked_writes(stage: Stage, random: Random) -> Iterator[Aim]:
             raise RuntimeError("no order yet that the API made")
         conn.execute("select from orders where id = %s for update", [row[0]])
         stage.gauge.aim([row[1]])
-        path = f"/api/orders/{shown('orders', str(row[0]))}"
+        path = f"/api/orders/{format_id('orders', str(row[0]))}"
         aim, ready, ended = Aim(f"order {row[1]}"), [], threading.Event()
         asks = [pool.submit(_write, stage.load, path, n, ended) for n in range(WRITES)]
 

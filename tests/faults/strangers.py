@@ -94,7 +94,7 @@ def _large_customer(stage: Stage) -> None:
     with shop.engine.begin() as conn:
         if conn.execute(text("select count(*) from journal where subject = 'L000000'")).scalar_one():
             return
-        done = append(conn, made, shop.parts.shop.shards, held=True)
+        done = append(conn, made, shop.parts.shop.shards, effects_suppressed=True)
     shop.parts.streams.publish(done.new)
     stage.calm(PATIENCE_S)
 

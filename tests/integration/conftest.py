@@ -22,7 +22,7 @@ from domain.order import Order
 from domain.policy import Context, Policy
 from events.envelope import Envelope
 from journal.append import Appended, append
-from journal.batch import Report, Shop, clock, is_of_the_moment, settle
+from journal.batch import BatchReport, Shop, clock, is_of_the_moment, settle
 from journal.drain import BATCH, Drain
 from journal.entries import Entry, shard_of
 from journal.policy_store import policy_id
@@ -74,7 +74,7 @@ class Rig:
     def append(self, *envelopes: Envelope, held: bool = False) -> Appended:
         """Journal deliveries, and commit."""
         with self.engine.begin() as conn:
-            return append(conn, envelopes, SHARDS, held=held)
+            return append(conn, envelopes, SHARDS, effects_suppressed=held)
 
     def entries(self, *envelopes: Envelope) -> list[Entry]:
         """Journal events that are new; their entries, in the order given."""
@@ -109,7 +109,7 @@ class Rig:
     def context(self) -> Context:
         return Context(clock(), self.policy)
 
-    def settle_in(self, conn: Connection, entries: Sequence[Entry]) -> Report:
+    def settle_in(self, conn: Connection, entries: Sequence[Entry]) -> BatchReport:
         """One batch, in a transaction of the test's."""
         return settle(conn, entries, self.context(), self.shop)
 

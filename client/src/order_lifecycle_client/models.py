@@ -245,6 +245,7 @@ class CustomerToken(Model):
 class TimelineEntry(Model):
     """An event of an order, and what became of it. `data` and `detail` for a secret key alone."""
 
+    seq: int  # its place in the journal
     id: str
     source: str
     type: str
@@ -254,8 +255,13 @@ class TimelineEntry(Model):
     outcome: str  # applied, ignored, parked, dead or waiting
     reason: str | None
     text: str | None  # the reason in words
+    number: int | None  # among the order's applied events
     step_from: str | None
     step_to: str | None
+    implied: str | None  # the step that followed from it though nobody told it
+    until: datetime | None  # how long a parked event waits
+    deliveries: int  # how often it came
+    corrected: bool  # whether an operator changed its data
     data: dict[str, Any] | None = None
     detail: str | None = None
 

@@ -73,7 +73,7 @@ class Shop:
     def take(self, *envelopes: Envelope, held: bool = False) -> None:
         """Accept deliveries in their order."""
         with self.opened.engine.begin() as conn:
-            appended = append(conn, envelopes, self.opened.shop.shards, held=held)
+            appended = append(conn, envelopes, self.opened.shop.shards, effects_suppressed=held)
         self.opened.streams.publish(appended.new)
 
     def work(self) -> None:

@@ -40,7 +40,7 @@ def test_a_revoked_key_stays_revoked(shop, orders):
         assert keys.find(conn, keys.digest(made["key"])) is None
 
 
-@pytest.mark.parametrize("id", ["key_" + "0" * 32, "nonsense", ""])
+@pytest.mark.parametrize("id", ["key_" + "0" * 32, "ord_" + "0" * 32, "nonsense", ""])
 def test_a_key_that_is_not_there_is_told_so(shop, orders, id):
     answer = orders("keys", "revoke", id)
     assert answer.code == 1

@@ -247,7 +247,7 @@ def test_history_is_held(rig):
     rig.tell(old, held=True)
     rig.tell(new)
     assert dict(map(tuple, rig.do("select subject, held from journal"))) == {"N1": True, "N2": False}
-    assert (rig.order("N1").held, rig.order("N2").held) == (True, False)
+    assert (rig.order("N1").effects_suppressed, rig.order("N2").effects_suppressed) == (True, False)
 
 
 def test_what_is_rolled_back_was_never_accepted(rig):

@@ -82,9 +82,9 @@ def test_heavy_events_are_left_for_the_next_batch_and_others_are_not(rig, number
     large, *small = numbers(5)
     story = large_life(70, 4, 2, order=large)
     others = [created(subject=number, payments=()) for number in small]
-    reports: list[batches.Report] = []
+    reports: list[batches.BatchReport] = []
 
-    def settle(*args: Any, **more: Any) -> batches.Report:
+    def settle(*args: Any, **more: Any) -> batches.BatchReport:
         reports.append(batches.settle(*args, **more))
         return reports[-1]
 
@@ -143,10 +143,10 @@ def examined(rig) -> int:
     """The number of orders that a sweep examines."""
     found = 0
 
-    def counting(*args: Any, retry: Any, **more: Any) -> Any:
+    def counting(conn: Any, entries: Any, context: Any, shop: Any, *, retry: batches.Retry) -> Any:
         nonlocal found
-        found += len(retry)
-        return batches.settle(*args, retry=retry, **more)
+        found += len(retry.orders)
+        return batches.settle(conn, entries, context, shop, retry=retry)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sweeps, "settle", counting)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from time import sleep
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from domain import order_handlers as domain
+from domain import handler_table as domain
 from journal import parked as module
 from journal.parked import sweep
 from operations import dead_letters
@@ -160,7 +161,7 @@ def test_a_parked_event_that_our_code_fails_on_does_not_stop_it(rig, swept, monk
     def fails(order, event, context, waiting):
         raise ZeroDivisionError("on purpose")
 
-    monkeypatch.setitem(domain._HANDLERS, "OrderConfirmed", fails)
+    monkeypatch.setitem(domain.HANDLERS, "OrderConfirmed", replace(domain.HANDLERS["OrderConfirmed"], handle=fails))
     time_is_over()
     swept()
     assert rig.outcomes(bad, other) == ["dead: bug", "dead: parked_too_long"]

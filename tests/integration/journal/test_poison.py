@@ -8,7 +8,7 @@ from time import perf_counter
 import pytest
 from sqlalchemy import event, text
 
-from domain import order_handlers as domain
+from domain import handler_table as domain
 from events.catalogue import Malformed, decode
 from events.envelope import OWN_SOURCE
 from journal import correlation
@@ -31,7 +31,7 @@ def broken(monkeypatch):
     """`broken("PaymentDisputed", which)`: our own handler fails on those events."""
 
     def breaking(kind, which=lambda event: True):
-        handler = domain._HANDLERS[kind]
+        handler = domain.HANDLERS[kind].handle
 
         def fails(order, event, context, waiting):
             if which(event):
@@ -39,7 +39,7 @@ def broken(monkeypatch):
                 raise ZeroDivisionError("on purpose")
             return handler(order, event, context, waiting)
 
-        monkeypatch.setitem(domain._HANDLERS, kind, fails)
+        monkeypatch.setitem(domain.HANDLERS, kind, replace(domain.HANDLERS[kind], handle=fails))
 
     return breaking
 

@@ -42,7 +42,7 @@ class Place:
 
     def take(self, envelopes: Sequence[Envelope], *, held: bool = False) -> None:
         with self.engine.begin() as conn:
-            appended = append(conn, envelopes, SHARDS, held=held)
+            appended = append(conn, envelopes, SHARDS, effects_suppressed=held)
         self.streams.publish(appended.new)
 
     def work(self) -> None:

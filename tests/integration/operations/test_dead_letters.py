@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from domain.ids import shown
+from domain.ids import format_id
 from domain.policy import Policy
 from events.envelope import Envelope
 from journal.append import append
@@ -33,8 +33,8 @@ from operations.dead_letters import (
     LetterUnknown,
     NameAmbiguous,
     list_open,
-    list_parked,
 )
+from operations.parked_events import list_parked
 from storage.engine import connect
 from tests.conftest import SHARDS
 
@@ -488,7 +488,7 @@ def refund(place: Place) -> str:
 
 
 def test_a_dead_refund_is_listed_and_replayed(place: Place, refund: str):
-    name = shown("effects", refund)
+    name = format_id("effects", refund)
     assert place.open() == place.open(type="Refund") == [name]
     letter = place.show(name).letter
     assert (letter.subject, letter.payment_id, letter.text) == ("n1", "pay_1", "the card is closed")

@@ -15,7 +15,7 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from domain.ids import shown
+from domain.ids import format_id
 from events.money import Money
 from outbound import backoff, refunds
 from providers.payments.simulated import SimulatedProvider
@@ -356,7 +356,7 @@ def test_what_is_refused_is_dead_until_a_person_releases_it(shop, provider):
     assert (row.state, row.idempotency_key) == ("dead", None)
     (letter,) = shop.rows("select * from dead_letters")
     assert (letter.effect_id, letter.reason, letter.state) == (row.id, "refund_refused", "open")
-    for word in ("12000 KRW", "REFUSE-1", "never refunded", f"orders dlq replay {shown('effects', row.id)}"):
+    for word in ("12000 KRW", "REFUSE-1", "never refunded", f"orders dlq replay {format_id('effects', row.id)}"):
         assert word in letter.detail
     assert run(shop, provider, 24 * HOUR) == 0
 
@@ -368,7 +368,7 @@ def test_what_is_refused_is_dead_until_a_person_releases_it(shop, provider):
     assert audit == (
         "kim",
         "release",
-        shown("effects", row.id),
+        format_id("effects", row.id),
         {"from": "dead", "payment": "REFUSE-1", "order": "1"},
     )
     run(shop, provider)
@@ -387,7 +387,7 @@ def test_one_that_is_tried_too_often_is_dead_and_still_in_doubt(shop, provider, 
         assert run(shop, away, attempt * 2 * HOUR) == 1
     assert states(shop) == {"dead": 1}
     assert shop.rows("select reason from dead_letters") == [("refund_gave_up",)]
-    assert release(shop, shown("effects", effect(shop).id))
+    assert release(shop, format_id("effects", effect(shop).id))
     assert states(shop) == {"unknown": 1}
     run(shop, away)
     assert away.calls[-2] == "refunded"

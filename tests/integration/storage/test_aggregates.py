@@ -96,7 +96,7 @@ class Maker:
 
     def order(self, most: int = 4) -> Order:
         """An order with up to `parts` parts of each kind, none of them stored yet."""
-        made = Order(self.id(), self.name(), self.random.randrange(64), mark=NEW)
+        made = Order(self.id(), self.name(), self.random.randrange(64), change_state=NEW)
         if self.random.random() < 0.8:
             self.fill(made)
             self.grow(made, most)
@@ -114,7 +114,7 @@ class Maker:
         """The changes that later events make."""
         made.status = self.random.choice([s for s in order.Status if s != "new"])
         made.version += self.random.randrange(1, 9)
-        made.held = self.random.random() < 0.5
+        made.effects_suppressed = self.random.random() < 0.5
         made.flags = sorted(self.random.sample(WORDS, self.random.randrange(4)))
         made.canceled_at, made.confirmed_at = self.maybe(self.time()), self.maybe(self.time())
 
@@ -138,7 +138,7 @@ class Maker:
         quantity, price = self.random.randrange(1, 9), self.money()
         item = OrderItem(
             self.id(), made.id, position, self.maybe(self.name()), self.word(), self.maybe(self.word()),
-            self.maybe(self.word()), quantity, price, price * quantity, mark=NEW,
+            self.maybe(self.word()), quantity, price, price * quantity, change_state=NEW,
         )  # fmt: skip
         self.change_item(item)
         return item
@@ -151,7 +151,7 @@ class Maker:
 
     def transaction(self, made: Order) -> Transaction:
         """A payment in any state."""
-        paid = Transaction(self.id(), made.id, self.name(), "KRW", mark=NEW)
+        paid = Transaction(self.id(), made.id, self.name(), "KRW", change_state=NEW)
         self.change_transaction(paid)
         return paid
 
@@ -168,7 +168,7 @@ class Maker:
 
     def parcel(self, made: Order) -> Fulfillment:
         """A fulfillment in any state."""
-        parcel = Fulfillment(self.id(), made.id, self.maybe(self.name()), mark=NEW)
+        parcel = Fulfillment(self.id(), made.id, self.maybe(self.name()), change_state=NEW)
         self.change_parcel(parcel)
         return parcel
 
@@ -184,7 +184,7 @@ class Maker:
 
     def back(self, made: Order) -> Return:
         """A return in any state."""
-        back = Return(self.id(), made.id, self.maybe(self.name()), self.random.choice(REASONS), mark=NEW)
+        back = Return(self.id(), made.id, self.maybe(self.name()), self.random.choice(REASONS), change_state=NEW)
         self.change_back(back)
         return back
 
@@ -202,11 +202,11 @@ class Maker:
         self.live(made)
         for parcel in made.fulfillments:
             for item_id in [each for each in parcel.shares if self.random.random() < 0.3]:
-                drop(parcel.shares.pop(item_id), made.gone)
+                drop(parcel.shares.pop(item_id), made.deleted)
         for back in made.returns:
             for gone in [share for share in back.shares if self.random.random() < 0.3]:
                 back.shares.remove(gone)
-                drop(gone, made.gone)
+                drop(gone, made.deleted)
         for share in made.fulfillment_items:
             if self.random.random() < 0.5:
                 share.quantity = self.random.randrange(1, 9)
@@ -214,7 +214,7 @@ class Maker:
         for parcel in list(made.fulfillments):
             if not parcel.shares:
                 made.fulfillments.remove(parcel)
-                drop(parcel, made.gone)
+                drop(parcel, made.deleted)
         changes: tuple[Any, ...] = (
             (made.items, self.change_item),
             (made.transactions, self.change_transaction),
@@ -242,9 +242,9 @@ def facts(made: Order) -> dict:
 
 def settle(made: Order) -> None:
     """Mark everything as stored."""
-    made.gone.clear()
+    made.deleted.clear()
     for part in (made, *itertools.chain(*(getattr(made, name) for name in PARTS))):
-        part.mark = CLEAN
+        part.change_state = CLEAN
 
 
 def assert_stored(conn, orders: list[Order]) -> None:
@@ -254,7 +254,7 @@ def assert_stored(conn, orders: list[Order]) -> None:
     for made in found.values():
         assert [item.position for item in made.items] == sorted(item.position for item in made.items)
         for part in (made, *itertools.chain(*(getattr(made, name) for name in PARTS))):
-            assert part.mark == CLEAN
+            assert part.change_state == CLEAN
 
 
 # -- what is saved is loaded -------------------------------------------------------------------------
@@ -273,7 +273,7 @@ def test_what_is_saved_is_loaded(engine, random, count):
             for made in orders:
                 settle(made)
                 if made.status == "new":
-                    made.mark = FILLED
+                    made.change_state = FILLED
                     make.fill(made)
                     make.grow(made, 3)
                 elif random.random() < 0.7:
@@ -314,7 +314,7 @@ def test_only_changed_rows_get_a_new_updated_at(conn):
     conn.execute(text("update orders set created_at = '2020-01-01', updated_at = '2020-01-01'"))
     for made in (one, other):
         settle(made)
-    one.mark = DIRTY
+    one.change_state = DIRTY
     save(conn, [one, other])
     rows = conn.execute(text("select id, created_at, updated_at from orders")).all()
     assert {id: (made.year == 2020, changed.year == 2020) for id, made, changed in rows} == {
@@ -379,7 +379,7 @@ def test_the_number_of_statements_is_the_same_for_one_order_and_for_200(conn):
     for size in (1, 200):
         make = Maker(Random(5))
         orders = [a_full_order(make) for _ in range(size)]
-        hidden = [Order(make.id(), make.name(), 0, mark=NEW) for _ in range(size)]
+        hidden = [Order(make.id(), make.name(), 0, change_state=NEW) for _ in range(size)]
         with counted(conn) as inserts:
             save(conn, orders + hidden)
         with counted(conn) as loads:
@@ -388,15 +388,15 @@ def test_the_number_of_statements_is_the_same_for_one_order_and_for_200(conn):
             make.live(made)
             touch(made)
             parcel = next(parcel for parcel in made.fulfillments if parcel.shares)
-            drop(parcel.shares.popitem()[1], made.gone)
+            drop(parcel.shares.popitem()[1], made.deleted)
             back = next(back for back in made.returns if back.shares)
-            drop(back.shares.pop(), made.gone)
+            drop(back.shares.pop(), made.deleted)
             for name in PARTS:
                 for part in getattr(made, name):
                     touch(part)
         for made in hidden:
             make.fill(made)
-            made.mark = FILLED
+            made.change_state = FILLED
         with counted(conn) as updates:
             save(conn, loaded + hidden)
         assert_stored(conn, loaded + hidden)
@@ -410,7 +410,7 @@ def test_the_number_of_statements_is_the_same_for_one_order_and_for_200(conn):
 def a_paid_order() -> Order:
     """A small order, not stored yet."""
     make = Maker(Random(next(_numbers)))
-    made = Order(make.id(), make.name(), 0, mark=NEW)
+    made = Order(make.id(), make.name(), 0, change_state=NEW)
     make.fill(made)
     made.items = [make.item(made, 0)]
     made.transactions = [make.transaction(made)]

@@ -91,9 +91,9 @@ def test_a_plan_that_was_stored_is_kept_for_storage_to_delete():
     plan = story.order.fulfillments[0]
     stored: list[Any] = [plan, *story.order.fulfillment_items]
     for part in stored:
-        part.mark = 0  # as loaded
+        part.change_state = 0  # as loaded
     story.tell(canceled())
-    assert {part.id for part in story.order.gone} == {part.id for part in stored}
+    assert {part.id for part in story.order.deleted} == {part.id for part in stored}
 
 
 def test_a_cancel_told_twice_stands_at_its_earliest_time():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.ids import PREFIXES, bare, derived, fresh, shown
+from domain.ids import PREFIXES, WrongKind, derived, format_id, fresh, parse_id, uuid_of
 from tests.fold_helpers import NOW
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -47,23 +48,41 @@ def test_a_fresh_id_is_a_uuid_7_of_its_own():
 @pytest.mark.parametrize("collection", PREFIXES)
 def test_what_is_shown_is_found_again(collection: str):
     uuid = derived(NOW, collection)
-    assert shown(collection, uuid) == f"{PREFIXES[collection]}_{uuid.replace('-', '')}"
-    assert bare(shown(collection, uuid)) == uuid
+    assert format_id(collection, uuid) == f"{PREFIXES[collection]}_{uuid.replace('-', '')}"
+    assert uuid_of(format_id(collection, uuid)) == uuid
+    assert parse_id(collection, format_id(collection, uuid)) == uuid
+    assert parse_id(collection, uuid) == uuid
+
+
+@pytest.mark.parametrize(("wanted", "given"), permutations(PREFIXES, 2))
+def test_an_id_of_another_kind_is_refused_with_both_kinds_named(wanted: str, given: str):
+    name = format_id(given, derived(NOW, given))
+    with pytest.raises(WrongKind) as caught:
+        parse_id(wanted, name)
+    assert (caught.value.wanted, caught.value.given) == (wanted, given)
+    assert str(caught.value) == (
+        f"{name} is an id of {given}; an id of {wanted} is wanted here, which begins with {PREFIXES[wanted]}_"
+    )
+
+
+def test_what_only_looks_like_another_kinds_id_is_none():
+    assert parse_id("orders", "ret_1") is None
+    assert parse_id("orders", f"box_{'0' * 32}") is None
 
 
 def test_an_id_is_read_with_and_without_prefix_dashes_and_capitals():
     uuid = derived(NOW, "one")
     for written in (uuid, uuid.upper(), uuid.replace("-", ""), f"ord_{uuid}"):
-        assert bare(written) == uuid
+        assert uuid_of(written) == uuid
 
 
 @UNHURRIED
 @given(st.text())
 def test_whatever_is_asked_for_bare_answers_a_uuid_or_none(text: str):
-    found = bare(text)
+    found = uuid_of(text)
     assert found is None or str(UUID(found)) == found
 
 
 @pytest.mark.parametrize("name", ["", "ord_", "ord_1", "box", "ord_" + "g" * 32, "٣" * 32, "0" * 33])
 def test_what_is_no_id_is_none(name: str):
-    assert bare(name) is None
+    assert uuid_of(name) is None

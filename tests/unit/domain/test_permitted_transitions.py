@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from domain.ids import shown
-from domain.order_handlers import apply
+from domain.handler_table import apply
+from domain.ids import format_id
 from domain.permitted_transitions import (
     ASKABLE,
     fulfillment_statuses,
@@ -70,7 +70,7 @@ def test_a_shipping_step_that_is_allowed_applies_to_the_one_it_means(stage, stat
     assert (status in order_statuses(order)) == (len(found) == 1)
     for parcel in found:
         assert parcel is not None  # our plan holds all that is open
-        assert applies(order, step(parcel.reference or shown("fulfillments", parcel.id)))
+        assert applies(order, step(parcel.reference or format_id("fulfillments", parcel.id)))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_what_each_stage_allows(stage, allowed):
 def test_a_fulfillments_steps_are_allowed_as_they_apply(stage, status, step):
     order = story(stage).order
     for parcel in order.fulfillments:
-        name = parcel.reference or shown("fulfillments", parcel.id)
+        name = parcel.reference or format_id("fulfillments", parcel.id)
         refused = order.canceled_at is not None or (parcel.planned and held_back(order) is not None)
         assert (status in fulfillment_statuses(order, parcel)) == (applies(order, step(name)) and not refused)
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from domain.order_handlers import apply
+from domain.handler_table import apply
 from domain.policy import Context, Policy
 from events.envelope import Envelope
 from tests.builders import (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from domain.ids import bare
+from domain.ids import uuid_of
 from domain.reactions import CONFIRM, UNPAID, follow_up_id
 from tests.builders import (
     Story,
@@ -54,7 +54,7 @@ def test_an_item_without_a_name_of_its_own_goes_by_our_id():
     del order.data["items"][0]["item"]
     story = Story(order, paid())
     assert story.fold.follow_ups[0].data["items"][0]["item"].startswith("itm_")
-    assert bare(story.fold.follow_ups[0].data["items"][0]["item"]) == story.order.items[0].id
+    assert uuid_of(story.fold.follow_ups[0].data["items"][0]["item"]) == story.order.items[0].id
     assert story.status == "preparing"
 
 
@@ -164,7 +164,7 @@ def test_an_order_that_is_delivered_again_is_timed_again():
 
 @pytest.mark.parametrize("held", [True, False])
 def test_the_timers_of_history_are_held(held: bool):
-    assert [timer.held for timer in Story(created(), held=held).fold.timers] == [held]
+    assert [timer.effects_suppressed for timer in Story(created(), held=held).fold.timers] == [held]
 
 
 # -- refunds -----------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, get_args
 
 import pytest
@@ -213,9 +214,10 @@ def test_old_versions_become_new_ones_step_by_step(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(catalogue.UPCASTERS, ("PaymentFailed", 1), lambda data: {"payment": data["id"]})
     monkeypatch.setitem(catalogue.UPCASTERS, ("PaymentFailed", 2), lambda data: {"paymentId": data["payment"]})
     sent = {"id": "pay"}
-    assert decode("PaymentFailed", 1, None, sent).paymentId == "pay"
-    assert decode("PaymentFailed", 2, None, {"payment": "pay"}).paymentId == "pay"
-    assert decode("PaymentFailed", 3, None, {"paymentId": "pay"}).paymentId == "pay"
+    named = attrgetter("paymentId")
+    assert named(decode("PaymentFailed", 1, None, sent)) == "pay"
+    assert named(decode("PaymentFailed", 2, None, {"payment": "pay"})) == "pay"
+    assert named(decode("PaymentFailed", 3, None, {"paymentId": "pay"})) == "pay"
     assert sent == {"id": "pay"}
     with pytest.raises(UnknownVersion, match="versions 1 to 3, not 4"):
         decode("PaymentFailed", 4, None, {"paymentId": "pay"})

@@ -68,7 +68,8 @@ def test_a_limit_is_kept():
 
 def test_where_the_next_claim_depends_on_it_an_answer_is_settled_as_it_comes():
     """Numbers of one chain: each is due once the one before is settled, as a later change of an order is."""
-    hangs, settled = threading.Event(), []
+    hangs = threading.Event()
+    settled: list[int] = []
 
     def claim(_most: int) -> Claimed[int, None]:
         items = [-1, 0] if not settled and not claimed else [settled[-1] + 1] if settled and settled[-1] < 20 else []

@@ -123,11 +123,11 @@ class Shop:
 
     def order(self, order: Any) -> Any:
         """The order as it stands, with all that hangs on it."""
-        from domain.ids import bare
+        from domain.ids import uuid_of
         from queries.repository import document
 
         with self.doors.reader.connect() as conn:
-            found = document(conn, "orders", bare(order["id"]) or "", depth=1)
+            found = document(conn, "orders", uuid_of(order["id"]) or "", depth=1)
         assert found is not None
         return found
 

@@ -117,3 +117,11 @@ def test_a_step_back_names_what_is_allowed(shop, first, then):
 def test_a_fulfillment_that_nobody_knows_is_404(shop):
     for name in ("box", "ful_" + "1" * 32):
         shop.refused(404, "PATCH", f"/api/fulfillments/{name}", {"status": "packed"})
+
+
+def test_an_id_of_another_kind_is_404_and_both_kinds_are_named(shop):
+    order = shop.paid(MUG)
+    error = shop.refused(404, "PATCH", f"/api/fulfillments/{order['id']}", {"status": "packed"})
+    assert error["message"] == (
+        f"{order['id']} is an id of orders; an id of fulfillments is wanted here, which begins with ful_"
+    )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from queries.documents import encode
+from queries.json_encoder import encode
 from queries.parser import Query, parse
 from queries.repository import count, find, find_by_id, find_order
 from tests.integration.api.query.oracle import Oracle

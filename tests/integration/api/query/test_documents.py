@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event
 
-from api.errors import ApiError
-from domain.ids import bare as bare_or_none
+from domain.ids import uuid_of as uuid_or_none
 from queries import documents
+from queries.errors import QueryError
 from queries.parser import Query, parse
 from queries.repository import count, document, find, find_by_id, find_order
 from queries.schema import COLLECTIONS
@@ -19,9 +19,9 @@ from tests.integration.api.query.world import POINTS, TABLES
 STAMPS = ("createdAt", "updatedAt")
 
 
-def bare(id: str) -> str:
+def uuid_of(id: str) -> str:
     """The UUID of an id of ours."""
-    found = bare_or_none(id)
+    found = uuid_or_none(id)
     assert found is not None
     return found
 
@@ -69,7 +69,7 @@ def test_all_of_them_at_once(conn, world, query):
 
 
 def test_too_many_at_once_are_refused_with_the_way_out(conn):
-    with pytest.raises(ApiError, match="limit=1000 and page=1"):
+    with pytest.raises(QueryError, match="limit=1000 and page=1"):
         find(conn, "orders", parse("limit=0"), most=39)
     assert find(conn, "orders", parse("limit=0"), most=40)["totalDocs"] == 40
 
@@ -109,7 +109,7 @@ def test_sorting(conn, world):
 
 def test_one_by_id_in_every_form_and_by_number(conn, world):
     for order in world.visible("orders")[:3]:
-        for id in (order["id"], bare(order["id"]), order["id"].removeprefix("ord_")):
+        for id in (order["id"], uuid_of(order["id"]), order["id"].removeprefix("ord_")):
             found = find_by_id(conn, "orders", id, Query(joined=False))
             assert found == order
         assert find_order(conn, order["orderNumber"], Query(joined=False)) == order
@@ -174,11 +174,11 @@ def test_joins_hold_documents_at_depth_1_with_their_own(conn, world):
 
 
 def test_an_order_reads_the_same_from_rows_and_from_objects(conn, world):
-    ids = [bare(order["id"]) for order in world.visible("orders")]
+    ids = [uuid_of(order["id"]) for order in world.visible("orders")]
     folded = peek(conn, ids)
     for id in ids:
         row = without_stamps(document(conn, "orders", id, depth=1))
-        assert row == without_stamps(documents.document_of(conn, folded[id]))
+        assert row == without_stamps(documents.of_order(conn, folded[id]))
 
 
 def without_stamps(value):
@@ -252,9 +252,9 @@ def test_joins_can_be_left_out(conn):
     assert ("products" in found, "returns" in found) == (False, True)
     assert not {"products", "transactions", "fulfillments", "returns"} & docs(conn, "orders", "joins=false")[0].keys()
     for wrong in ("joins[items][limit]=1", "joins[id]=false"):
-        with pytest.raises(ApiError) as caught:
+        with pytest.raises(QueryError) as caught:
             docs(conn, "orders", wrong)
-        assert "products" in caught.value.data["errors"][0]["message"]
+        assert "products" in caught.value.faults[0][1]
 
 
 # -- select ------------------------------------------------------------------------------------------------
@@ -309,5 +309,5 @@ def test_statements_do_not_grow_with_the_page(conn, collection, query, most):
 def test_one_order_with_all_that_hangs_on_it_costs_seven(conn, world):
     order = next(doc for doc in world.visible("orders") if of(world, "returns", "order", doc["id"]))
     with counted(conn) as statements:
-        document(conn, "orders", bare(order["id"]), depth=1)
+        document(conn, "orders", uuid_of(order["id"]), depth=1)
     assert len(statements) == 7

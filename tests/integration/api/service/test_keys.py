@@ -11,7 +11,7 @@ from fastapi import Depends
 from api import key_cache
 from api.auth import Caller, anyone, reader, secret
 from api.responses import Json
-from domain.ids import shown
+from domain.ids import format_id
 from storage import keys
 from tests.integration.api.service.conftest import SECRET
 
@@ -137,7 +137,7 @@ def test_the_key_check_tells_a_publishable_key_what_it_is(shell):
     headers = shell.headers("publishable")
     told = shell.client.get("/api/me", headers=headers).json()
     with shell.doors.reader.connect() as conn:
-        assert told == {"key": shown("api-keys", keys.every(conn)[0].id), "kind": "publishable", "customer": None}
+        assert told == {"key": format_id("api-keys", keys.every(conn)[0].id), "kind": "publishable", "customer": None}
     assert shell.client.get("/api/me", headers=headers | shell.token("c 7")).json()["customer"] == "c 7"
 
 

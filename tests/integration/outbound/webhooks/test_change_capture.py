@@ -10,7 +10,9 @@ from sqlalchemy import event as listening
 
 from journal import change_capture
 from outbound.webhooks import subscriptions
-from queries import documents
+from queries.documents import join, maker, of_row
+from queries.json_encoder import encode
+from queries.schema import COLLECTIONS
 from tests.builders import (
     ORDER,
     asked_back,
@@ -80,27 +82,20 @@ def test_everything_of_a_life_is_told_as_its_row_stands(shop):
         asked_back(items={"mug": 1}, note="a crack"),
     ):
         shop.tell(event)
-    make = {
-        "order-items": documents.of_order_item,
-        "transactions": documents.of_transaction,
-        "fulfillment-items": documents.of_fulfillment_item,
-        "return-items": documents.of_return_item,
-    }
+    plain = ("order-items", "transactions", "fulfillment-items", "return-items")
     told_of = {}
     for row in shop.rows("select collection, document from deliveries order by number"):
         told_of[row[0], row[1]["id"]] = row[1]
     seen = set()
-    for collection, of_row in make.items():
+    for collection in plain:
         for row in shop.rows(f"select * from {collection.replace('-', '_')}"):
-            written = orjson.loads(documents.encode(of_row(row)))
+            written = orjson.loads(encode(of_row(COLLECTIONS[collection], row)))
             assert told_of[collection, written["id"]] == written
             seen.add(collection)
-    assert seen == set(make)
+    assert seen == set(plain)
     [order] = shop.rows("select * from orders")
     ids = {
-        name: documents.join(
-            [row[0] for row in shop.rows(f"select '{prefix}_' || replace(id::text, '-', '') from {sql}")]
-        )
+        name: join([row[0] for row in shop.rows(f"select '{prefix}_' || replace(id::text, '-', '') from {sql}")])
         for name, prefix, sql in (
             ("products", "itm", "order_items order by position"),
             ("transactions", "txn", "transactions order by id"),
@@ -108,11 +103,11 @@ def test_everything_of_a_life_is_told_as_its_row_stands(shop):
             ("returns", "ret", "returns order by id"),
         )
     }
-    written = orjson.loads(documents.encode(documents.of_order(order, {}, ids)))
+    written = orjson.loads(encode(maker(COLLECTIONS["orders"])(order, order, {}, ids)))
     assert told_of["orders", written["id"]] == written
     assert len(written["fulfillments"]["docs"]) == 2
     for row in shop.rows("select * from fulfillments"):
-        written = orjson.loads(documents.encode(documents.of_fulfillment(row)))
+        written = orjson.loads(encode(of_row(COLLECTIONS["fulfillments"], row)))
         of_it = told_of["fulfillments", written["id"]]
         items = of_it.pop("items")["docs"]
         assert of_it == written
@@ -122,7 +117,7 @@ def test_everything_of_a_life_is_told_as_its_row_stands(shop):
         )
         assert items == [each[0] for each in own]
     for row in shop.rows("select * from returns"):
-        written = orjson.loads(documents.encode(documents.of_return(row, {})))
+        written = orjson.loads(encode(maker(COLLECTIONS["returns"])(row, row, {}, {})))
         of_it = told_of["returns", written["id"]]
         assert len(of_it.pop("items")["docs"]) == 1
         assert of_it == written

@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import text
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from domain.ids import shown
+from domain.ids import format_id
 from outbound.webhooks import deliveries, dispatcher, subscriptions
 from outbound.webhooks.deliveries import LEASE, WAITS, Result
 from outbound.webhooks.sender import Reply, Sender
@@ -56,7 +56,7 @@ def test_a_change_is_posted_signed_and_done(shop, receiver):
     assert shop.send() == 1
     [post] = receiver.posts
     assert verified(post, secret)
-    assert post.id == shown("deliveries", shop.rows("select id from deliveries")[0][0])
+    assert post.id == format_id("deliveries", shop.rows("select id from deliveries")[0][0])
     assert post.headers["content-type"] == "application/json"
     assert post.headers["host"] == receiver.url.split("/")[2]
     body = post.body

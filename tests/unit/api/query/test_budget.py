@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from api.errors import ApiError
 from api.query import budget
-from api.query.budget import MOST_CUSTOMER, MOST_SECRET, SHARE_S, WINDOW_S, Budgets, check, cost
+from api.query.budget import MOST_CUSTOMER, MOST_SECRET, REFUSED_S, SHARE_S, WINDOW_S, Budgets, check, cost
 from api.webhooks_in import address_limit
 from api.webhooks_in.address_limit import ADDRESSES, BURST, PER_S, Arrivals
 from queries.parser import parse
@@ -84,6 +86,19 @@ def test_time_counts_though_the_query_failed():
         fail()
     with pytest.raises(ApiError), budgets.spent("a"):
         pass
+
+
+def test_refused_queries_spend_a_customers_share_and_nobody_elses():
+    budgets = Budgets(Clock())
+    for _ in range(int(SHARE_S / REFUSED_S)):
+        with contextlib.suppress(ZeroDivisionError), budgets.read("a"):
+            raise ZeroDivisionError
+    with pytest.raises(ApiError) as spent, budgets.read("a"):
+        pass
+    assert spent.value.status == 429
+    for other in ("b", None):
+        with budgets.read(other):
+            pass
 
 
 def test_customers_without_number_do_not_fill_the_memory(monkeypatch):

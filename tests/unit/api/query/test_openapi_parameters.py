@@ -44,6 +44,6 @@ def test_a_join_of_which_nothing_is_said_is_there():
 @pytest.mark.parametrize("number", ["1.7976931348623157e308", "5e-324", "-1e300", "0.1"])
 def test_every_number_of_javascript_can_be_asked_for(number):
     from queries.coercion import single
-    from queries.schema import Kind
+    from queries.fields import Kind
 
     assert float(single(number, Kind.NUMBER, "totalAmount")) == float(number)

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from events.catalogue import decode, tracking_key
 from events.envelope import Envelope
@@ -19,7 +20,7 @@ def test_a_scan_becomes_one_event_however_the_carrier_is_spelled():
 def test_a_scan_s_event_is_one_that_the_catalogue_reads():
     event = envelope_of("CJ", "123", Scan("s1", NOON, "delivered"))
     assert Envelope.parse(event.as_document()) == event
-    body = decode(event.type, event.version, event.subject, event.data)
+    body: Any = decode(event.type, event.version, event.subject, event.data)
     assert (body.carrier, body.trackingNumber, body.status) == ("CJ", "123", "delivered")
     assert body.description is None
     assert event.time == NOON

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -95,7 +96,8 @@ def test_a_scan_is_the_same_event_in_every_webhook_that_tells_it():
 @pytest.mark.parametrize(("theirs", "ours"), sorted(easypost.STATUSES.items()))
 def test_every_status_is_a_unified_one(theirs, ours):
     event = receive(as_easypost(updated(theirs, scan(theirs, "2026-11-20T09:00:00Z")))).envelope
-    assert decode(event.type, 1, None, event.data).status == ours
+    body: Any = decode(event.type, 1, None, event.data)
+    assert body.status == ours
 
 
 def test_a_tracker_without_a_scan_tells_its_own_status():

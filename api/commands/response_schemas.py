@@ -1,0 +1,69 @@
+"""Answers of the Server API in the words of OpenAPI: a write answers whole documents, as the table of fields has them."""
+
+from __future__ import annotations
+
+from api.query.openapi_schemas import Schema, singular, whole
+from queries.fields import Collection
+from queries.schema import CART_ITEMS, CARTS, FULFILLMENTS, OPTIONS, ORDERS, PRODUCTS, RETURNS, TRANSACTIONS, VARIANTS
+
+ROOT = "#/components/schemas/"
+_CATALOGUE = (PRODUCTS, VARIANTS, OPTIONS)
+_MESSAGE: Schema = {"type": "string", "examples": ["Updated successfully."]}
+_BULK_ERROR: Schema = {
+    "type": "object",
+    "description": "A document that did not change, and why.",
+    "required": ["id", "message"],
+    "properties": {"id": {"type": "string"}, "message": {"type": "string"}, "data": {"type": ["object", "null"]}},
+}
+_CART: Schema = {
+    "allOf": [
+        *whole(CARTS)["allOf"],
+        {"properties": {"items": {"properties": {"docs": {"items": whole(CART_ITEMS)}}}}},  # whatever the depth
+    ]
+}
+_REFUNDED: Schema = {
+    "return": whole(RETURNS),
+    "transaction": {"anyOf": [whole(TRANSACTIONS), {"type": "null"}]},
+}
+
+
+def changed(of: Collection) -> Schema:
+    """Stands for the answer of a write to one document."""
+    return {"$ref": f"{ROOT}{singular(of)}Changed"}
+
+
+def many_changed(of: Collection) -> Schema:
+    """Stands for the answer of a write to many documents."""
+    return {"$ref": f"{ROOT}{singular(of)}sChanged"}
+
+
+def refunded() -> Schema:
+    """Stands for the answer of a return that is refunded at once."""
+    return {"$ref": f"{ROOT}ReturnRefunded"}
+
+
+def components() -> dict[str, Schema]:
+    """Every answer, for the components."""
+    one = {
+        f"{singular(of)}Changed": _answer(
+            "The document as it is after the change.", {"doc": _CART if of is CARTS else whole(of)}
+        )
+        for of in (ORDERS, TRANSACTIONS, FULFILLMENTS, RETURNS, CARTS, *_CATALOGUE)
+    }
+    many = {
+        f"{singular(of)}sChanged": _answer(
+            "The documents that changed, and those that did not.",
+            {
+                "docs": {"type": "array", "items": whole(of)},
+                "errors": {"type": "array", "items": {"$ref": f"{ROOT}BulkError"}},
+            },
+        )
+        for of in (ORDERS, *_CATALOGUE)
+    }
+    described = "The return, and the payment that the refund goes back on; null where nothing is to go back."
+    return {**one, **many, "ReturnRefunded": _answer(described, _REFUNDED), "BulkError": _BULK_ERROR}
+
+
+def _answer(description: str, properties: dict[str, Schema]) -> Schema:
+    properties = {"message": _MESSAGE, **properties}
+    return {"type": "object", "description": description, "required": list(properties), "properties": properties}

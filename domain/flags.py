@@ -1,0 +1,64 @@
+"""Flags: notes for a person about an order besides its status, which follow from its parts."""
+
+from __future__ import annotations
+
+from domain.order import BEFORE_PAYMENT, Order
+from domain.refunds import lacks_reversed_money
+from domain.words import Worded
+
+
+class Flag(Worded):
+    """A note that something about an order may need a person, with the remedy."""
+
+    UNDERPAID = "underpaid", "less was captured than the total: it stays unpaid until more comes or a person decides"
+    SHIPPED_AFTER_CANCEL = (
+        "shipped_after_cancel",
+        "a parcel left although the order was canceled: get it back, or charge for it",
+    )
+    DISPUTED = "disputed", "the payer's bank asks about a payment: answer it at the provider"
+    OVER_FULFILLED = "over_fulfilled", "parcels hold more of an item than was ordered"
+    AMOUNTS_DIFFER = "amounts_differ", "its lines, shipping and discount do not add up to its total"
+    CANCEL_TOO_LATE = "cancel_too_late", "a cancel came after a parcel was delivered: it was not canceled"
+    EXPIRED = "expired", "it was canceled because nobody paid in time"
+    RETURN_CONTRADICTED = (
+        "return_contradicted",
+        "a return was both rejected and completed: the first to come counts",
+    )
+    PAYMENT_REVERSED = "payment_reversed", "the provider took a payment back after it had reported it"
+
+
+F = Flag
+# Set once and kept: what the parts do not show. All other flags follow from the parts.
+_STICKY: frozenset[str] = frozenset((F.CANCEL_TOO_LATE, F.RETURN_CONTRADICTED, F.EXPIRED, F.AMOUNTS_DIFFER))
+_OF_MONEY: frozenset[str] = frozenset((F.DISPUTED, F.PAYMENT_REVERSED))  # follow from what moves money
+_OF_ITEMS: frozenset[str] = frozenset((F.SHIPPED_AFTER_CANCEL, F.OVER_FULFILLED))  # follow from what moves items
+_NONE: list[str] = []
+
+
+def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]:
+    """The order's flags after an event; those of what it did not move stay as they are."""
+    money, items = moved_money, moved_items and order.goods_kept is not None
+    flags: set[str] = set()
+    for flag in order.flags:
+        if flag in _STICKY or (flag in _OF_MONEY and not money) or (flag in _OF_ITEMS and not items):
+            flags.add(flag)
+    if order.status in BEFORE_PAYMENT and 0 < order.captured() < order.total_amount:
+        flags.add(F.UNDERPAID)
+    if money and order.transactions:
+        payments = order.payments()
+        if payments.disputed:
+            flags.add(F.DISPUTED)
+        if payments.reversed and lacks_reversed_money(order):
+            flags.add(F.PAYMENT_REVERSED)
+    if items and order.fulfillments:
+        goods = order.goods()
+        if goods.sent and order.canceled_at is not None:
+            flags.add(F.SHIPPED_AFTER_CANCEL)
+        if goods.over:
+            flags.add(F.OVER_FULFILLED)
+    return sorted(flags) if flags else _NONE
+
+
+def add_flag(order: Order, flag: Flag) -> None:
+    """Set a flag that no later event takes away."""
+    order.flags = sorted({*order.flags, flag})

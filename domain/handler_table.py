@@ -1,0 +1,111 @@
+"""One event through the machines: `apply(order, event, context)` changes the order and says what became of it.
+
+The one path that changes an order. A fact (a payment, a parcel) is recorded on its own part and
+never refused, at most flagged. A decision (cancel, confirm, a return's steps) has a precondition:
+it is parked until that is true, and settled once it cannot become true. Parked and dead change
+nothing; applied and ignored take the order's next apply number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+from typing import Any
+
+from domain import fulfillment_handlers as parcels
+from domain import order_handlers as orders
+from domain import payment_handlers as payments
+from domain import return_handlers as returns
+from domain.dirty_tracking import touch
+from domain.flags import flags_after
+from domain.order import STEPS, Order, Status
+from domain.outcome import DEAD, PARKED, Outcome, Reason, parked
+from domain.policy import Context
+from domain.refunds import raise_targets, settle_return_amounts
+from domain.state_machine import advance
+from events import catalogue as e
+from events.catalogue import AnyEvent, B, Event
+
+# The last are the names of returns whose rejections wait for their requests.
+Handler = Callable[[Order, Event[B], Context, Container[str]], Outcome]
+_NEW = Status.NEW
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The handling of one type of event: its handler, and what of the order it may move."""
+
+    handle: Handler[Any]
+    items: bool  # quantities of parcels and returns: they are counted anew
+    money: bool  # payments: the flags about money are weighed anew
+    refunds: bool  # what is due back: targets may rise
+    creates: bool
+
+
+def row(
+    body: type[B],
+    handle: Handler[B],
+    *,
+    items: bool = False,
+    money: bool = False,
+    refunds: bool = False,
+    creates: bool = False,
+) -> tuple[str, Row]:
+    """A type of event with the handler that reads its body: mypy holds the two together."""
+    return body.__name__, Row(handle, items, money, refunds, creates)
+
+
+HANDLERS = dict(
+    (
+        row(e.OrderCreated, orders.order_created, creates=True),
+        row(e.OrderCanceled, orders.order_canceled, items=True, money=True, refunds=True),
+        row(e.OrderExpired, orders.order_expired, items=True, money=True),
+        row(e.OrderConfirmed, orders.order_confirmed),
+        row(e.PaymentSucceeded, payments.payment_succeeded, money=True, refunds=True),
+        row(e.PaymentFailed, payments.payment_ended, money=True),
+        row(e.PaymentCanceled, payments.payment_ended, money=True),
+        row(e.PaymentReversed, payments.payment_reversed, money=True, refunds=True),
+        row(e.PaymentRefunded, payments.payment_refunded, money=True),
+        row(e.PaymentDisputed, payments.payment_disputed, money=True),
+        row(e.FulfillmentCreated, parcels.parcel_step, items=True),
+        row(e.FulfillmentPacked, parcels.parcel_step, items=True),
+        row(e.FulfillmentShipped, parcels.parcel_step, items=True),
+        row(e.FulfillmentDelivered, parcels.parcel_step, items=True),
+        row(e.FulfillmentFailed, parcels.fulfillment_failed, items=True),
+        row(e.TrackingUpdated, parcels.tracking_updated, items=True),
+        row(e.ReturnRequested, returns.return_requested),
+        row(e.ReturnApproved, returns.return_step),
+        row(e.ReturnRejected, returns.return_step),
+        row(e.ReturnProcessingStarted, returns.return_step),
+        row(e.ReturnCompleted, returns.return_completed, items=True, money=True, refunds=True),
+    )
+)
+
+
+def apply(order: Order, event: AnyEvent, context: Context, rejected: Container[str] = ()) -> Outcome:
+    """Apply one event to one order; `rejected` are the returns whose rejections wait for their requests.
+
+    An outcome of applied or ignored has changed the order (at least its `version`); parked and dead
+    leave it as it was. An exception is a bug of ours: the order may be half changed, throw it away.
+    """
+    entry = HANDLERS[event.type]
+    if order.status == _NEW and not entry.creates:
+        return parked(Reason.ORDER_UNKNOWN)
+    outcome = entry.handle(order, event, context, rejected)
+    if outcome.kind is PARKED or outcome.kind is DEAD:
+        return outcome
+    if order.payments_kept is not None:
+        order.payments_kept.close()
+    if entry.items:
+        parcels.recount(order, event, context)
+    if entry.refunds:
+        if event.type == "ReturnCompleted":
+            settle_return_amounts(order)
+        raise_targets(order)
+    advance(STEPS, order)
+    flags = flags_after(order, entry.money, entry.items)
+    if flags != order.flags:
+        order.flags = flags
+    order.version += 1
+    touch(order)
+    return outcome

@@ -1,0 +1,147 @@
+"""Handlers of payments' events. A payment is a fact: recorded on its own transaction whenever it comes, never refused."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from decimal import Decimal
+
+from domain import transaction
+from domain.dirty_tracking import NEW, touch
+from domain.flags import Flag
+from domain.ids import derived
+from domain.order import Order
+from domain.outcome import APPLIED, DONE, Outcome, Reason, dead, ignored
+from domain.policy import Context
+from domain.state_machine import fire
+from domain.transaction import Transaction
+from events.catalogue import (
+    AnyEvent,
+    Event,
+    PaymentBody,
+    PaymentDisputed,
+    PaymentEnded,
+    PaymentRefunded,
+    PaymentReversed,
+    PaymentSucceeded,
+)
+from events.money import MoneyError, check
+
+# Once for all: to look a reason up in its enum costs 0.2 µs on Python 3.11, each time.
+_OVERTAKEN = ignored(Reason.OVERTAKEN)
+_PAID_AFTER_EXPIRY = ignored(Reason.PAID_AFTER_EXPIRY)
+_REPEATED = ignored(Reason.REPEATED)
+_EXPIRED = Flag.EXPIRED
+
+
+def payment_succeeded(
+    order: Order, event: Event[PaymentSucceeded], context: Context, rejected: Container[str]
+) -> Outcome:
+    """Record a capture; it beats failed and canceled, and a later reversal takes it away."""
+    data = event.data
+    currency = data.currency or context.policy.currency
+    if currency != order.currency:
+        return dead(
+            Reason.CURRENCY_MISMATCH,
+            f"received {data.amount} {currency}, "
+            f"order {order.order_number} expects {order.total_amount} {order.currency}",
+        )
+    try:
+        check(data.amount, currency)
+    except MoneyError as error:
+        return dead(Reason.MALFORMED, f"amount: {error}")
+    paid = _transaction(order, event, context)
+    paid.capture(data.amount, event.time)
+    paid.provider = _agreed(paid.provider, data.provider)
+    paid.payment_method = _agreed(paid.payment_method, data.paymentMethod)
+    paid.receipt_url = _agreed(paid.receipt_url, data.receiptUrl)
+    fire(transaction.STEPS, paid, "PaymentSucceeded")
+    fire(transaction.STEPS, paid, "PaymentRefunded")  # a refund may have been reported before
+    if paid.paid_at is None:
+        return Outcome(APPLIED, Reason.REVERSED_SINCE)
+    return _PAID_AFTER_EXPIRY if _EXPIRED in order.flags else DONE
+
+
+def payment_ended(order: Order, event: Event[PaymentEnded], context: Context, rejected: Container[str]) -> Outcome:
+    """Handle PaymentFailed and PaymentCanceled: overtaken once money was captured, or taken back."""
+    ended = _transaction(order, event, context)
+    captured = ended.paid_at is not None or ended.reversed_at is not None
+    if captured or not fire(transaction.STEPS, ended, event.type):
+        return _OVERTAKEN
+    return DONE
+
+
+def payment_reversed(
+    order: Order, event: Event[PaymentReversed], context: Context, rejected: Container[str]
+) -> Outcome:
+    """Record a reversal: what was captured until then counts no more."""
+    taken = _transaction(order, event, context)
+    if taken.reversed_at is not None and event.time <= taken.reversed_at:
+        return _REPEATED if event.time == taken.reversed_at else _OVERTAKEN
+    before = taken.paid_at
+    taken.reverse(event.time)
+    fire(transaction.STEPS, taken, "PaymentReversed")
+    fire(transaction.STEPS, taken, "PaymentRefunded")  # what is left may be less, and have gone back
+    return _OVERTAKEN if before is not None and taken.paid_at == before else DONE
+
+
+def payment_refunded(
+    order: Order, event: Event[PaymentRefunded], context: Context, rejected: Container[str]
+) -> Outcome:
+    """Record the highest cumulative amount that was reported as gone back."""
+    try:
+        check(event.data.refundedAmount, order.currency or context.policy.currency)
+    except MoneyError as error:
+        return dead(Reason.MALFORMED, f"refundedAmount: {error}")
+    back = _transaction(order, event, context)
+    if event.data.refundedAmount <= back.refunded_amount:
+        return _OVERTAKEN
+    back.refunded_amount = event.data.refundedAmount
+    fire(transaction.STEPS, back, "PaymentRefunded")
+    return DONE
+
+
+def payment_disputed(
+    order: Order, event: Event[PaymentDisputed], context: Context, rejected: Container[str]
+) -> Outcome:
+    """Record a dispute, or how it ended."""
+    disputed = _transaction(order, event, context)
+    given = event.data.outcome or "open"
+    if disputed.dispute not in (None, "open") and given == "open":
+        return _OVERTAKEN
+    disputed.dispute = given if disputed.dispute in (None, "open") else _agreed(disputed.dispute, given)
+    return DONE
+
+
+def add_transaction(
+    order: Order, event: AnyEvent, context: Context, payment_id: str, amount: Decimal = Decimal(0)
+) -> Transaction:
+    """A new transaction of the order, because of this event; `amount` is what is expected, 0 where unknown."""
+    made = Transaction(
+        derived(context.now, event.source, event.id, "transaction", payment_id),
+        order.id,
+        payment_id,
+        order.currency or context.policy.currency,
+        amount=amount,
+        created_at=context.now,
+        change_state=NEW,
+    )
+    payments = order.payments()
+    order.transactions.append(made)
+    payments.add(made)
+    return made
+
+
+def _transaction(order: Order, event: Event[PaymentBody], context: Context) -> Transaction:
+    """The transaction that an event names, to be changed."""
+    payments = order.payments()
+    found = payments.find(event.data.paymentId)
+    if found is None:
+        found = add_transaction(order, event, context, event.data.paymentId)
+    touch(found)
+    payments.open(found)
+    return found
+
+
+def _agreed(known: str | None, given: str | None) -> str | None:
+    """One of two texts, the same one in either order of arrival: nothing says which is better."""
+    return known if given is None or (known is not None and known >= given) else given

@@ -1,0 +1,91 @@
+"""A batch's third step: fold its events into their orders, in journal order, in memory alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from domain.dirty_tracking import touch
+from domain.fold import EventResult, Fold, Poisoned
+from domain.outcome import Reason, parked
+from domain.parked import Parked
+from domain.weight import weight
+from journal.batch_values import BatchMemory, Folded, Loaded, Terms, Unplaced
+from journal.correlation import taken_by_another
+
+LIGHT = 64  # lines: an event about no more is folded however full its batch is
+
+
+class PoisonFound(Exception):
+    """Our own code failed on some events; fold the batch anew without them."""
+
+
+def fold_batch(terms: Terms, memory: BatchMemory, loaded: Loaded) -> Folded:
+    """The batch's third value. Errors: PoisonFound; the memory tells of what, and the orders are half changed."""
+    folds: dict[str, Fold] = {}
+    for order in loaded.orders.values():
+        early = loaded.waiting.get(order.id)
+        folds[order.id] = Fold(
+            order, terms.context, Parked(early) if early else None, memory.poison, deferring=terms.deferral.follow_ups
+        )
+    spoilt: set[str] = set()
+    unplaced, rest = _fold_each(terms, memory, loaded, folds, spoilt)
+    settled: list[EventResult] = []
+    for fold in folds.values():
+        if fold.order.id in terms.retry.orders or loaded.waiting.get(fold.order.id):
+            _unless_poison(memory, fold, spoilt, fold.retry)
+        fold.say_why_parked()
+        settled += fold.settled
+    if spoilt:
+        raise PoisonFound
+    return Folded(list(folds.values()), settled, [*loaded.unplaced, *unplaced], frozenset(rest))
+
+
+def _fold_each(
+    terms: Terms, memory: BatchMemory, loaded: Loaded, folds: dict[str, Fold], spoilt: set[str]
+) -> tuple[list[Unplaced], set[int]]:
+    """Fold the batch's events: (those without an order, numbers of those that were left as too heavy).
+
+    `spoilt` learns the ids of orders that poison left half changed.
+    """
+    unplaced: list[Unplaced] = []
+    rest: set[int] = set()
+    most, spent, full = terms.deferral.above_lines, 0, set()
+    history, owners = loaded.history, loaded.owners
+    for seq in sorted(loaded.events):
+        event, keys = loaded.events[seq], loaded.keys[seq]
+        order_id = loaded.order_of(event)
+        if order_id is None:
+            key = min(keys)
+            reason = Reason.PAYMENT_UNKNOWN if key.startswith("payment:") else Reason.PARCEL_UNKNOWN
+            unplaced.append(Unplaced(seq, parked(reason), key))
+            continue
+        fold = folds[order_id]
+        if most is not None:
+            heavy = weight(fold.order, event)
+            if order_id in full or (heavy > LIGHT and spent and spent + heavy > most):
+                full.add(order_id)
+                rest.add(seq)
+                continue
+            spent += heavy
+        if seq in history and not fold.order.effects_suppressed:
+            fold.order.effects_suppressed = True
+            touch(fold.order)
+        taken = taken_by_another(keys, owners, order_id) if keys else None
+        if taken is None:
+            _unless_poison(memory, fold, spoilt, fold.take, event)
+        else:
+            fold.settled.append(EventResult(event, taken, fold.order, None, fold.order.status, fold.order.status, 0))
+    return unplaced, rest
+
+
+def _unless_poison(
+    memory: BatchMemory, fold: Fold, spoilt: set[str], step: Callable[..., object], *events: object
+) -> None:
+    """Take a step of a fold, unless its order is spoilt; note the poison that spoils it."""
+    if fold.order.id in spoilt:
+        return
+    try:
+        step(*events)
+    except Poisoned as found:
+        memory.poison[found.key] = found.detail
+        spoilt.add(fold.order.id)
