@@ -97,7 +97,7 @@ def _targets(found: dict[str, Any]) -> Iterable[dict[str, Any]]:
 
 
 def chart(rates: dict[str, float]) -> list[str]:
-    """A bar a system, each ten times as long as the last at ten times the rate."""
+    """A bar per system, each ten times as long as the last at ten times the rate."""
     top, bottom = max(rates.values()), min(rates.values()) / 3
     lines = []
     for name, rate in rates.items():

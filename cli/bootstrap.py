@@ -104,7 +104,7 @@ def refuse_old_redis(redis_url: str) -> None:
 
 
 def _kept_token_secret(data: Path) -> str:
-    """What signs customer tokens where the servers are embedded: made once a data folder, readable by its owner alone."""
+    """The secret that signs customer tokens where the servers are embedded: made once per data folder, readable by its owner alone."""
     kept = data / "token.secret"
     if not kept.exists():
         with tempfile.NamedTemporaryFile("w", dir=data) as file, suppress(FileExistsError):

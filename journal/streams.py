@@ -1,4 +1,4 @@
-"""Redis: one stream and one doorbell a shard. Expendable: the journal has everything.
+"""Redis: one stream and one doorbell per shard. Expendable: the journal has everything.
 
 Keys, for shard 12 (the braces would keep its own on one node of a cluster):
   orders:{12}:events   the stream: entries in journal order, deleted once decided
@@ -238,7 +238,7 @@ class Streams:
         return _looked(self._look(keys=self._all))
 
     def read(self, shards: Sequence[int], count: int) -> Waiting:
-        """Up to `count` of the oldest entries a shard; shards without any are left out."""
+        """Up to `count` of the oldest entries per shard; shards without any are left out."""
         return self._read(self.client.pipeline(transaction=False), shards, count)
 
     def _read(self, pipe: Any, shards: Sequence[int], count: int) -> Waiting:
