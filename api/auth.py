@@ -10,6 +10,7 @@ reads the security schemes of the OpenAPI document from them.
 """
 # No `from __future__ import annotations`: FastAPI cannot resolve the annotations of an object's __call__ then.
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -32,6 +33,10 @@ TOKEN_HEADER = "x-customer-token"  # noqa: S105  a header's name
 CLAIMS = ["sub", "iat", "exp", "aud"]
 # Times are looked at by PostgreSQL's clock (`_in_time`): the library would take this host's.
 DECODED: Options = {"require": CLAIMS, "verify_exp": False, "verify_iat": False, "verify_nbf": False}
+LONGEST_S = 86_400  # that a token lasts, whoever signed it: a lost one must not be good for ever
+# The shop's id of a customer: no control character, and no half of a surrogate pair, which JSON may spell.
+CUSTOMER = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+$"
+_CUSTOMER = re.compile(r"(?s:[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]{1,255})")
 LEEWAY_S = 1.0  # hosts know PostgreSQL's clock within milliseconds, and a token counts whole seconds
 
 
@@ -118,8 +123,8 @@ def _customer(token: str, secret_text: str | None) -> str:
         claims = jwt.decode(token, secret_text, algorithms=[ALGORITHM], audience=AUDIENCE, options=DECODED)
     except jwt.InvalidTokenError:
         raise _unknown() from None
-    customer: str = claims["sub"]
-    if not customer or not _in_time(claims):
+    customer = claims["sub"]
+    if not isinstance(customer, str) or not _CUSTOMER.fullmatch(customer) or not _in_time(claims):
         raise _unknown()
     return customer
 
@@ -129,6 +134,7 @@ def _in_time(claims: dict[str, Any]) -> bool:
     moment = epoch()
     try:
         begins = max(int(claims["iat"]), int(claims.get("nbf", 0)))
-        return begins <= moment + LEEWAY_S and moment < int(claims["exp"])
+        ends = int(claims["exp"])
+        return begins <= moment + LEEWAY_S and moment < ends <= int(claims["iat"]) + LONGEST_S
     except (TypeError, ValueError, OverflowError):
         return False

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.bulkheads import BODY
 from api.errors import ApiError, unavailable
+from api.request_context import not_text
 
 LIMIT = 1 << 20  # bytes
 ALL_BYTES = 64 << 20  # of the bodies that are being read at once, in this process
@@ -77,6 +78,8 @@ def _become_a_query(scope: Scope, headers: Headers, body: bytes) -> None:
     """Turn the request into the GET that it means; in place, so that the frame around it sees what was served."""
     if headers.get("content-type", FORM).partition(";")[0].strip().lower() != FORM:
         raise ApiError(400, f"X-Payload-HTTP-Method-Override: send the query as {FORM}", name="BadRequest")
+    if (fault := not_text({"query_string": body})) is not None:
+        raise fault
     scope["method"] = "GET"
     scope["query_string"] = b"&".join(filter(None, (scope["query_string"], body.strip())))
     scope["headers"] = [(name, value) for name, value in scope["headers"] if name.lower() not in _OF_THE_BODY]

@@ -2,6 +2,7 @@
 
     ApiError          what a handler raises to refuse
     QueryError (queries/errors.py)        → 400, a ValidationError where it names fields
+    another OrdersError with a status → that, and its code as the name
     RequestValidationError (FastAPI)      → 400 ValidationError, or "Invalid JSON"
     OperationalError, InterfaceError, TimeoutError (SQLAlchemy), Clash → 503 with Retry-After:
                       PostgreSQL is away, a statement or lock took too long, a rival was faster
@@ -23,15 +24,39 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from starlette.exceptions import HTTPException
 
 from api.responses import Json
+from events.catalogue import said
+from events.errors import OrdersError
 from journal.batch import Clash
 from queries.errors import QueryError
 
 RETRY_S = 2  # what a 503 asks to wait: a failover or a restart takes about as long
 _log = structlog.get_logger("api")
 
+# Every `name` that an answer may have: its status, what it says, and what to do. Stable, for programs.
+NAMES = {
+    "ValidationError": (400, "Fields are wrong; `data.errors` has a path and a message for each", "Correct those fields."),
+    "BadRequest": (400, "The request cannot be read as it was sent", "Do as the message says."),
+    "QueryTooCostly": (400, "The query costs more than this caller may ask for", "Ask for fewer conditions or relationships."),
+    "UnauthorizedError": (401, "No valid key, token or signature came with it", "Send a valid one; see `orders keys add`."),
+    "Forbidden": (403, "This key may not do that", "Use a secret key, or the token of the customer that it is about."),
+    "NotFound": (404, "No webhooks are taken under this name", "Set the provider's secret, or correct its address."),
+    "Conflict": (409, "The present state does not allow it", "`data.status` is the state, `data.allowed` what it may become."),
+    "order_number_taken": (409, "Another order has this number", "Make a new number."),
+    "payment_id_taken": (409, "The payment belongs to another order", "Send the payment's own id."),
+    "return_window_closed": (409, "The items may not come back any more", "`data.closedAt` is when their window closed."),
+    "PayloadTooLarge": (413, "The body is too large", "Send less at a time."),
+    "TooManyRequests": (429, "The requests of this minute are spent", "Wait for `Retry-After` seconds."),
+    "InternalError": (500, "Something went wrong here", "Ask for help, and name the `X-Request-Id`."),
+    "Unavailable": (503, "PostgreSQL is away or busy; nothing was changed", "Send the same request after `Retry-After` seconds."),
+}  # fmt: skip
 
-class ApiError(Exception):
-    """A refusal: its status, one sentence that names the field and the remedy, and what a program may want to know."""
+
+class ApiError(OrdersError):
+    """A refusal over HTTP: its status, one sentence with the remedy, and what a program may want to know."""
+
+    code = "request_refused"
+    remedy = "Do as the message says; `name` is one of those below."
+    status: int
 
     def __init__(
         self,
@@ -82,6 +107,12 @@ def install(app: FastAPI, allowed: Mapping[str, str] | None = None) -> None:
     async def misasked(_: Request, error: QueryError) -> Json:
         return (validation_error(error.faults) if error.faults else ApiError(error.status, error.message)).answer()
 
+    @app.exception_handler(OrdersError)
+    async def ours(_: Request, error: OrdersError) -> Json:
+        if error.status is None:
+            raise error
+        return ApiError(error.status, str(error), name=error.code).answer()
+
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Json:
         return _invalid(error).answer()
@@ -120,13 +151,9 @@ def _invalid(error: RequestValidationError) -> ApiError:
     faults = error.errors()
     if any(fault["type"] == "json_invalid" for fault in faults):
         return ApiError(400, "Invalid JSON")
-    return validation_error([(_path(fault["loc"]), _message(fault["msg"])) for fault in faults])
+    return validation_error([(_path(fault["loc"]), said(fault)) for fault in faults])
 
 
 def _path(location: Sequence[str | int]) -> str:
     """`items.0.quantity` of ("body", "items", 0, "quantity"): where it came in is no part of a field's name."""
     return ".".join(str(part) for part in location[1:])
-
-
-def _message(text: str) -> str:
-    return text.removeprefix("Value error, ")

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.body_middleware import LIMIT
+from api.bounded_protocol import HEAD_BYTES
 from api.commands import response_schemas
 from api.query import openapi_parameters, openapi_schemas
 
@@ -53,6 +54,11 @@ REFUSALS = {
     "401": ("Unauthorized", "No valid key"),
     "403": ("Forbidden", "This key may not do that"),
     "413": ("TooLarge", f"The body is larger than {LIMIT} bytes"),
+    "431": (
+        "HeadTooLarge",
+        f"Address and headers are over {HEAD_BYTES} bytes; a long query goes as a form, by POST with "
+        "`X-Payload-HTTP-Method-Override: GET`",
+    ),
     "429": ("TooManyRequests", "The key's requests of this minute are spent; `Retry-After` says how long to wait"),
     "503": ("Unavailable", "PostgreSQL is away or busy; send the same request again after `Retry-After`"),
 }
@@ -116,7 +122,7 @@ def _refused(operation: dict[str, Any]) -> list[str]:
     """The statuses that follow from what the operation takes; its security scheme becomes what that stands for."""
     found = []
     if "parameters" in operation or "requestBody" in operation:
-        found.append("400")
+        found += ["400", "431"]
     if "requestBody" in operation:
         found.append("413")
     if told := operation.get("security"):

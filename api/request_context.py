@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from time import perf_counter
+from urllib.parse import unquote_to_bytes
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -63,7 +64,8 @@ class Frame:
 
         bound = structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
-            await self._app(inner, receive, answer)
+            served = self._app if (fault := not_text(inner)) is None else fault.answer()
+            await served(inner, receive, answer)
         except ClientDisconnect:
             status = GONE
         except Exception:
@@ -83,6 +85,19 @@ class Frame:
                 key=caller.source.rpartition("/")[2] if caller else None,
             )
             structlog.contextvars.reset_contextvars(**bound)
+
+
+def not_text(scope: Scope) -> ApiError | None:
+    """A refusal of a path or query whose %-escapes are no UTF-8: else one name would stand for many."""
+    for what, raw in (("path", scope.get("raw_path") or b""), ("query", scope["query_string"])):
+        if b"%" in raw:
+            try:
+                unquote_to_bytes(raw).decode()
+            except UnicodeDecodeError as error:
+                part = error.object[max(0, error.start - 20) : error.end + 20].decode(errors="backslashreplace")
+                message = f"The {what} holds what is no UTF-8, at {part}; escape the UTF-8 of a name: é is %C3%A9"
+                return ApiError(400, message, name="BadRequest")
+    return None
 
 
 def _request_id(headers: Headers) -> str:

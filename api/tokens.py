@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.auth import Caller, anyone, issue, secret
+from api.auth import CUSTOMER, LONGEST_S, Caller, anyone, issue, secret
 from api.errors import ApiError
 from api.path_converters import own_name
 from api.resources import doors_of
@@ -16,7 +16,7 @@ from api.responses import Json
 from domain.ids import format_id
 from storage.clock import clock
 
-HOUR_S, DAY_S = 3_600, 86_400
+HOUR_S = 3_600
 router = APIRouter(prefix="/api", tags=["Keys"])
 
 CustomerId = Annotated[
@@ -24,7 +24,7 @@ CustomerId = Annotated[
     Path(
         min_length=1,
         max_length=255,
-        pattern=r"^[^\x00-\x1f\x7f]+$",
+        pattern=CUSTOMER,
         description="The shop's own id of the customer, as in an order's `customer`.",
     ),
 ]
@@ -34,7 +34,9 @@ class TokenRequest(BaseModel):
     """The wish of how long a token is to last."""
 
     model_config = ConfigDict(extra="forbid")
-    expiresIn: int = Field(default=HOUR_S, ge=60, le=DAY_S, description="Seconds until it expires; a day at most.")  # noqa: N815
+    expiresIn: int = Field(  # noqa: N815
+        default=HOUR_S, ge=60, le=LONGEST_S, strict=True, description="Seconds until it expires; a day at most."
+    )
 
 
 class Token(BaseModel):

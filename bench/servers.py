@@ -22,10 +22,14 @@ from psycopg.sql import SQL, Identifier
 from sqlalchemy.engine import make_url
 
 from embedded import servers as embedded_servers
+from events.errors import OrdersError
 
 
-class BenchError(RuntimeError):
-    """The bench cannot go on, or what it measured is wrong; the message says what to do."""
+class BenchError(OrdersError, RuntimeError):
+    """The bench cannot go on, or what it measured is wrong."""
+
+    code = "bench"
+    remedy = "Run it again on a machine that does nothing else; what lasts is a fault."
 
 
 @dataclass(slots=True)

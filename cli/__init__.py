@@ -11,11 +11,13 @@ ingest              `orders ingest`: events from files into the journal
 patience            the wait of `orders ingest --wait`, and what it says meanwhile
 inspect             `orders show`, `list`, `account`, `verify`
 render              orders and tables in a terminal
+terminal            text made harmless before it is printed
 dead_letters        `orders dlq`, `parked list`, `replay`
 dead_letter_output  dead letters in a terminal and as JSON
 body_editor         an event's body, changed by hand
 keys                `orders keys`: keys of the HTTP API
 webhooks            `orders webhooks`: subscriptions and their deliveries
+error_reference     the page docs/reference/errors.md, made from the tree of errors
 schema              `orders schema`: the OpenAPI and AsyncAPI documents
 doctor              `orders doctor`: settings with their sources, and what is wrong
 demo                `orders demo`; the demo itself is a room of its own

@@ -84,6 +84,6 @@ def _is_free(host: str, port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
+        except (OSError, TypeError, UnicodeError):  # the latter two: a host that is no name at all
             return False
     return True

@@ -11,9 +11,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from cli.options import Json, Problem, err, out, print_json, stop_at_sigterm
+from cli.terminal import safe
 
 if TYPE_CHECKING:  # imported late: no other command needs the bench
     from bench.run import Say
@@ -85,13 +85,13 @@ def bench(
     _refuse_idle(what, orders=orders, samples=samples, batch=batch, markdown=markdown or None, profile=profile)
     from bench import report, summaries
     from bench import run as running
-    from bench.servers import BenchError, opened
+    from bench.servers import opened
 
     stop_at_sigterm()
     began = monotonic()
 
     def say(what: str) -> None:
-        err.print(f"[dim]{monotonic() - began:6.1f} s[/]  {escape(what)}")
+        err.print(f"[dim]{monotonic() - began:6.1f} s[/]  {safe(what)}")
 
     if what is What.SCALE:
         measure, printed = _scale(quick, rounds), summaries.scale
@@ -99,12 +99,9 @@ def bench(
         measure, printed = _api(quick, rounds, orders), summaries.api
     else:
         measure, printed = _drain(quick, rounds, orders, samples, batch, profile), report.printed
-    try:
-        say("starting servers")
-        with opened() as servers:
-            found = measure(servers, running.machine(servers), say)
-    except BenchError as error:
-        raise Problem(str(error)) from error
+    say("starting servers")
+    with opened() as servers:
+        found = measure(servers, running.machine(servers), say)
     found["seconds"] = round(monotonic() - began, 1)
     if json:
         print_json(found)

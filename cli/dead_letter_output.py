@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 import orjson
-from rich.markup import escape
 from rich.syntax import Syntax
 
 from cli.options import err, out, print_json
 from cli.render import put, table, time_of
+from cli.terminal import safe, visible_json
 from domain.ids import format_id
 from operations import dead_letters
 from operations.dead_letters import Done, Letter
@@ -54,20 +54,20 @@ def print_letter(found: dead_letters.Shown) -> None:
     """A dead letter with its bodies and its history."""
     letter = found.letter
     state = "" if letter.state == "open" else f"  ({letter.state} {time_of(letter.died_at)} UTC)"
-    out.print(f"[bold]{escape(letter.type)} {escape(letter.name)}[/]  ref {ref_of(letter)}{state}")
-    out.print(f"  order {escape(letter.subject or '–')}  ·  died {time_of(letter.died_at)} UTC, {letter.deaths} times")
-    out.print(f"  [red]{letter.reason}[/]: {escape(letter.text)}", soft_wrap=True)
+    out.print(f"[bold]{safe(letter.type)} {safe(letter.name)}[/]  ref {ref_of(letter)}{state}")
+    out.print(f"  order {safe(letter.subject or '–')}  ·  died {time_of(letter.died_at)} UTC, {letter.deaths} times")
+    out.print(f"  [red]{letter.reason}[/]: {safe(letter.text)}", soft_wrap=True)
     if letter.detail and letter.detail != letter.text:
-        out.print(f"  {escape(letter.detail)}", soft_wrap=True)
+        out.print(f"  {safe(letter.detail)}", soft_wrap=True)
     for title, body in (("as it came", found.original), ("as it is now", found.corrected)):
         if body is not None:
             by = f", by {body['by']} {time_of(body['at'])} UTC" if "by" in body else ""
-            out.print(f"\n[bold]{title}[/]{escape(by)}; subject {escape(str(body['subject'] or '–'))}")
+            out.print(f"\n[bold]{title}[/]{safe(by)}; subject {safe(str(body['subject'] or '–'))}")
             written = orjson.dumps(body["data"], option=orjson.OPT_INDENT_2).decode()
-            out.print(Syntax(written, "json", background_color="default", word_wrap=True))
+            out.print(Syntax(visible_json(written), "json", background_color="default", word_wrap=True))
     rows = table("at (UTC)", "who", "did", title="what operators did")
     for row in found.history:
-        rows.add_row(time_of(row["at"]), escape(row["actor"]), escape(row["action"]))
+        rows.add_row(time_of(row["at"]), safe(row["actor"]), safe(row["action"]))
     put(rows)
 
 
@@ -81,7 +81,7 @@ def tell_dry(fits: list[Letter], json: bool) -> None:
         counts[letter.type, letter.reason] = counts.get((letter.type, letter.reason), 0) + 1
     rows = table("type", "reason", ">dead letters")
     for (kind, reason), count in sorted(counts.items(), key=lambda found: -found[1]):
-        rows.add_row(escape(kind), reason, f"{count:,}")
+        rows.add_row(safe(kind), reason, f"{count:,}")
     put(rows)
     out.print(f"{len(fits):,} would be replayed; nothing was changed")
 
@@ -99,7 +99,7 @@ def tell_done(done: Done, what: str, json: bool, webhooks: Sequence[int] = (), r
         )
         return
     for letter, why in done.unchanged:
-        err.print(f"[yellow]unchanged:[/] {escape(letter.name)}: {why}", soft_wrap=True)
+        err.print(f"[yellow]unchanged:[/] {safe(letter.name)}: {why}", soft_wrap=True)
     for name in released:
         out.print(f"{name} is released: it goes out next")
     for seq in webhooks:

@@ -17,7 +17,6 @@ from typing import Annotated
 
 import orjson
 import typer
-from rich.markup import escape
 from sqlalchemy import Connection, text
 
 from cli.body_editor import edited, read_body, set_field
@@ -32,11 +31,12 @@ from cli.dead_letter_output import (
     tell_dry,
     webhook_document,
 )
-from cli.options import Data, Json, Problem, actor, err, out, print_json
+from cli.options import MOST_LISTED, Data, Json, Problem, actor, err, out, print_json
 from cli.render import put, table, time_of
+from cli.terminal import safe
 from domain.ids import format_id, uuid_of
 from operations import dead_letters, parked_events
-from operations.dead_letters import DeadLetterError, LetterUnknown, NameAmbiguous
+from operations.dead_letters import LetterUnknown, NameAmbiguous
 from outbound import payment_lookups, refunds
 from storage.clock import clock
 from workers.resources import Parts
@@ -61,7 +61,7 @@ Reason = Annotated[str | None, typer.Option("--reason", help="Only this reason, 
 Since = Annotated[
     str | None, typer.Option("--since", metavar="TIME", help="Only what died since: 2h, 3d, or 2026-11-01T12:00Z.")
 ]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="How many at most.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=MOST_LISTED, help="How many at most.")]
 
 _WAITING_EFFECTS = text("""
     select e.id, e.payment_id, e.currency, e.target, e.made, e.updated_at, o.order_number
@@ -104,20 +104,20 @@ def list_(
         return
     rows = table("ref", "event", "order", "why", "died (UTC)", ">deaths")
     for letter in letters:
-        name = f"{escape(letter.type)}{' [dim](edited)[/]' if letter.corrected else ''}"
-        why = f"[red]{letter.reason}[/] {escape(letter.detail or letter.text)}"
-        order = escape(letter.subject or "–")
+        name = f"{safe(letter.type)}{' [dim](edited)[/]' if letter.corrected else ''}"
+        why = f"[red]{letter.reason}[/] {safe(letter.detail or letter.text)}"
+        order = safe(letter.subject or "–")
         rows.add_row(f"[bold]{ref_of(letter)}[/]", name, order, why, time_of(letter.died_at), str(letter.deaths))
     put(rows)
     rows = table("ref", "webhook", "payment", "why", "given up (UTC)", title="webhooks whose provider told nothing")
     for each in webhooks:
-        about = escape(each.payment_id or each.subject or "–")
-        rows.add_row(f"[bold]{each.seq}[/]", escape(each.type), about, escape(each.error), time_of(each.died_at))
+        about = safe(each.payment_id or each.subject or "–")
+        rows.add_row(f"[bold]{each.seq}[/]", safe(each.type), about, safe(each.error), time_of(each.died_at))
     put(rows)
     rows = table("ref", "order", "payment", ">to go back", title="refunds that wait for a person")
     for row in waiting:
         amount = f"{row['target'] - row['made']:,} {row['currency']}"
-        rows.add_row(format_id("effects", row["id"]), escape(row["order_number"]), escape(row["payment_id"]), amount)
+        rows.add_row(format_id("effects", row["id"]), safe(row["order_number"]), safe(row["payment_id"]), amount)
     put(rows)
     narrowed = any(each is not None for each in (type, reason, since))
     if not letters and not webhooks and not waiting:
@@ -154,12 +154,12 @@ def list_parked(limit: Limit = parked_events.SHOWN, data: Data = None, json: Jso
         order = each.order_number or each.subject or each.key or "–"
         rows.add_row(
             str(each.seq),
-            escape(each.type),
-            escape(order),
+            safe(each.type),
+            safe(order),
             f"[yellow]{each.reason}[/] {each.text}",
             time_of(each.since),
             time_of(each.until) if each.until else "for ever",
-            f"[dim]{escape(each.source)}/{escape(each.event_id)}[/]",
+            f"[dim]{safe(each.source)}/{safe(each.event_id)}[/]",
         )
     put(rows)
     if not found:
@@ -298,13 +298,9 @@ def replay_where(
 
 @contextmanager
 def _letters(data: Path | None) -> Iterator[tuple[Parts, Connection]]:
-    """An open shop and a connection to look with; what the dead letters refuse is a Problem."""
-    with open_shop(data) as (opened, _):
-        try:
-            with opened.engine.connect() as conn:
-                yield opened, conn
-        except DeadLetterError as error:
-            raise Problem(str(error)) from error
+    """An open shop and a connection to look with."""
+    with open_shop(data) as (opened, _), opened.engine.connect() as conn:
+        yield opened, conn
 
 
 _AGO = re.compile(r"([0-9]+)\s*(s|m|h|d)")

@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from cli.options import Data, Json, err, print_json, stop_at_sigterm
+from cli.terminal import safe
 from demo import scenarios
 from demo.driver import Player
 from demo.environment import Stage, open_stage
@@ -93,7 +94,7 @@ class CtrlC:
 def _stay(stage: Stage) -> None:
     """Keep everything running until Ctrl-C."""
     err.print(
-        f"\n[bold]everything keeps running[/], the API on {stage.access.url}/api too, until Ctrl-C: try the commands above in another terminal"
+        f"\n[bold]everything keeps running[/], the API on {safe(stage.access.url)}/api too, until Ctrl-C: try the commands above in another terminal"
     )
     try:
         signal.pause()

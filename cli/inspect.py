@@ -8,13 +8,13 @@ from itertools import islice
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy import Connection, text
 
 from cli.bootstrap import open_shop
-from cli.options import Data, Json, Problem, err, out, print_json, stream_json
+from cli.options import MOST_LISTED, MOST_PAGE, Data, Json, Problem, err, out, print_json, stream_json
 from cli.render import in_utc, print_account, print_list, print_order
+from cli.terminal import safe
 from domain.ids import format_id
 from domain.order import AFTER_DELIVERY, Status
 from journal.totals import account as take_account
@@ -44,8 +44,10 @@ def show(
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="As it was known then: 2026-11-01T12:00Z, or 2026-11-01.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="Events per page; 0 is all.")] = 100,
-    page: Annotated[int, typer.Option("--page", min=1, help="Which page of events; the newest are on the first.")] = 1,
+    limit: Annotated[int, typer.Option("--limit", min=0, max=MOST_LISTED, help="Events per page; 0 is all.")] = 100,
+    page: Annotated[
+        int, typer.Option("--page", min=1, max=MOST_PAGE, help="Which page of events; the newest are on the first.")
+    ] = 1,
     data: Data = None,
     json: Json = False,
 ) -> None:
@@ -85,8 +87,8 @@ def show(
 
 def list_(
     status: Annotated[str | None, typer.Option("--status", metavar="S", help="Only these: pending, paid, …")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="Orders per page; 0 is all.")] = 10,
-    page: Annotated[int, typer.Option("--page", min=1, help="Which page.")] = 1,
+    limit: Annotated[int, typer.Option("--limit", min=0, max=MOST_LISTED, help="Orders per page; 0 is all.")] = 10,
+    page: Annotated[int, typer.Option("--page", min=1, max=MOST_PAGE, help="Which page.")] = 1,
     depth: Annotated[
         int, typer.Option("--depth", min=0, max=1, help="1: with items, transactions, fulfillments, returns (--json).")
     ] = 0,
@@ -182,7 +184,7 @@ def verify(
             else:
                 for count, difference in enumerate(found, 1):
                     if count <= SHOWN:
-                        out.print(f"[red]differs[/] {escape(str(difference))}", soft_wrap=True)
+                        out.print(f"[red]differs[/] {safe(str(difference))}", soft_wrap=True)
     if not json:
         if count > SHOWN:
             out.print(f"… and {count - SHOWN:,} more; --json has them all")

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from sqlalchemy import Connection
 
 from cli.bootstrap import open_shop
 from cli.options import Data, Json, Problem, actor, err, out, print_json
 from cli.render import put, table, time_of
+from cli.terminal import safe
 from domain.ids import WrongKind
 from storage import keys as stored
 from storage.clock import clock
@@ -43,6 +43,8 @@ def add(
     """
     if label is not None and not 0 < len(label) <= LABEL_CHARS:
         raise Problem(f"--label: {len(label)} characters; 1 to {LABEL_CHARS} are possible", 2)
+    if label is not None and not label.isprintable():
+        raise Problem(f"--label {label} holds control characters; leave them out", 2)
     with open_shop(data) as (opened, _), opened.engine.begin() as conn:
         text, key = make(conn, kind, label)
     if json:
@@ -68,7 +70,7 @@ def list_(data: Data = None, json: Json = False) -> None:
     for key in found:
         revoked = f"[red]{time_of(key.revoked_at)}[/]" if key.revoked_at else "–"
         rows.add_row(
-            key.name, key.kind, f"…{key.hint}", escape(key.label or "–"), time_of(key.created_at), revoked
+            key.name, key.kind, f"…{key.hint}", safe(key.label or "–"), time_of(key.created_at), revoked
         )  # fmt: skip
     put(rows)
     if not found:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, NoReturn
 
 import typer
 import typer.core
 import typer.main
-from rich.markup import escape
 
 from cli.options import Problem, err
+from cli.terminal import bounded, safe
+from events.errors import OrdersError
+
+CTRL_C = 130  # 128 and SIGINT, as shells have it
+LONGEST = 2_000  # characters of a message; it may quote what was typed
+SHOWN = 200  # of them, of one value
+NOT_ALLOWED = "42501"  # PostgreSQL's insufficient_privilege
+# Of typer's errors only BadParameter is public, and whose module the others are in depends on its version.
+_WRONG_USE: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 class Place(NamedTuple):
@@ -117,41 +127,93 @@ def _root(
 def main() -> None:
     """Entry point of `orders`."""
     try:
-        cli()
-    except Problem as problem:
-        _fail(str(problem), problem.code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        _check_arguments(sys.argv[1:])
+        code = cli(standalone_mode=False)
+    except KeyboardInterrupt:  # outside of the command; inside it typer answers 130
+        code = CTRL_C
+    except typer.Abort:
+        _fail("nothing was answered, so nothing was changed; say --yes where there is nobody to ask", 1)
+    except BrokenPipeError:  # whoever read the output has seen enough: `orders list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except _WRONG_USE as error:
+        _fail_use(error)
     except Exception as error:
         said = _explain(error)
         if said is None:
             raise
         _fail(*said)
+    if code == CTRL_C:
+        _fail("stopped by Ctrl-C; what was done until then stays, and the same command may come again", CTRL_C)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Refuse bytes that are no text in the terminal's encoding: neither a database nor a message can hold them."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise Problem(f"the argument {argument} is no UTF-8; write it in UTF-8, or rename the file", 2) from None
 
 
 def _explain(error: Exception) -> tuple[str, int] | None:
     """(what to say, exit code) of an error that a person can mend, else None; its libraries are imported late."""
+    if isinstance(error, OrdersError):
+        return str(error) if isinstance(error, Problem) else f"{error} ({error.code})", error.exit_code
+    if isinstance(error, OSError):
+        return _of_the_system(error), 1
+
     import redis
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 
     from embedded import ServerError
-    from settings.environment import SettingsError
-    from storage.migrate import StorageError
 
     match error:
-        case SettingsError():
-            return str(error), 2
-        case ServerError() | StorageError():
+        case ServerError():
             return str(error), 1
-        case OperationalError():
-            return f"PostgreSQL does not answer: {str(error.orig).strip()}; check DATABASE_URL and the server", 1
-        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
-            return f"{error}: free some there, and start again; what was accepted is safe", 1
+        case OperationalError() | InterfaceError():
+            return f"PostgreSQL does not answer: {_line(error.orig)}; check DATABASE_URL and the server", 1
+        case DataError():
+            return f"PostgreSQL cannot keep a value: {_line(error.orig)}; correct it, nothing was changed", 2
+        case DBAPIError() if getattr(error.orig, "sqlstate", None) == NOT_ALLOWED:
+            return f"PostgreSQL refuses: {_line(error.orig)}; grant it, or use another user in DATABASE_URL", 1
         case redis.RedisError():
             return f"Redis does not answer: {error}; check REDIS_URL and the server", 1
     return None
 
 
-def _fail(message: str, code: int) -> None:
-    err.print(f"[red]orders:[/] {escape(message)}", soft_wrap=True)
+def _of_the_system(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename is not None else ""
+    says = f"{where}{error.strerror or error}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{says}: free some there, and start again; what was accepted is safe"
+    return f"{says}; give another path, or mend that one"
+
+
+def _line(error: BaseException | None) -> str:
+    return " ".join(str(error).split())
+
+
+def _fail_use(error: Exception) -> NoReturn:
+    """What click and typer say against the arguments, in our words' shape."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()  # type: ignore[attr-defined]  # the help itself
+        sys.exit(2)
+    says = error.format_message().replace("Value error, ", "").rstrip(".")  # type: ignore[attr-defined]
+    given = _given(error)
+    if given and given not in says:
+        says = f"{says}, not {bounded(given, SHOWN)}"
+    context = getattr(error, "ctx", None)
+    _fail(f"{says}; see `{context.command_path} --help`" if context is not None else says, 2)
+
+
+def _given(error: Exception) -> str:
+    """The value that typer refuses, where pydantic told it so: its message says only what would do."""
+    faults = getattr(error.__cause__, "errors", None)
+    return str(faults()[0]["input"]) if faults is not None else ""
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    err.print(f"[red]orders:[/] {safe(message, LONGEST)}", soft_wrap=True)
     sys.exit(code)

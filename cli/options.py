@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
+
+from cli.terminal import Terminal, visible_json
+from events.errors import OrdersError
 
 if TYPE_CHECKING:
     from settings.environment import Settings  # takes a second, and no list of commands needs it
@@ -27,16 +29,21 @@ Data = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON document on stdout.")]
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Terminal()
+err = Terminal(stderr=True)
+
+MOST_PAGE = 1_000_000_000  # of pages, as the query API has it
+MOST_LISTED = 1_000_000  # of what a list shows at once
 
 
-class Problem(Exception):
-    """Something a person must know or do; ends the command with `code`."""
+class Problem(OrdersError):
+    """Something that a person must know or do; it ends the command with its exit code."""
 
-    def __init__(self, message: str, code: int = 1) -> None:
+    code = "problem"
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
         super().__init__(message)
-        self.code = code
+        self.exit_code = exit_code
 
 
 def stop_at_sigterm() -> None:
@@ -65,7 +72,7 @@ def actor() -> str:
 def print_json(document: Any) -> None:
     """One document on stdout. Money is a number as it stands; times are RFC 3339 in UTC."""
     text = orjson.dumps(document, default=_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)
-    sys.stdout.write(text.decode() + "\n")
+    sys.stdout.write(visible_json(text.decode()) + "\n")
 
 
 def stream_json(name: str, items: Iterable[Any], behind: Callable[[int], dict[str, Any]]) -> int:
@@ -77,7 +84,7 @@ def stream_json(name: str, items: Iterable[Any], behind: Callable[[int], dict[st
     write(f'{{"{name}": [')
     for item in items:
         write(",\n" if count else "\n")
-        write(orjson.dumps(item, default=_plain, option=orjson.OPT_UTC_Z).decode())
+        write(visible_json(orjson.dumps(item, default=_plain, option=orjson.OPT_UTC_Z).decode()))
         count += 1
     others = {field: value for field, value in behind(count).items() if field != name}
     rest = orjson.dumps(others, default=_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode()

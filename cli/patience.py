@@ -1,6 +1,6 @@
 """The wait of `orders ingest --wait`: what it waits for, says and stops at; what cannot move is named, not awaited.
 
-It waits until every event has a result and, where a refund API is set, every refund that may go out has gone. It ends
+It waits until every event has a result and every refund that may go out has gone. It ends
 without that, and says so, when each refund that is left has failed TRIES times, when nobody is there to make them, or when
 nothing at all moved for PATIENCE_S. What holds it up is what `orders doctor` finds.
 """
@@ -13,16 +13,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from rich.markup import escape
 from rich.progress import Progress, TaskID
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from cli.bootstrap import heartbeat
-from cli.doctor.check import OK, Place, some, without_password
+from cli.doctor.check import OK, Place, some
 from cli.doctor.command import examine
 from cli.options import Problem, err
+from cli.terminal import safe
 from journal.relay import undecided
+from outbound.refund_routes import WAITS, Routes
+from workers.outbound_clients import refund_routes
 from workers.resources import Parts
 
 BEAT_S = 12  # workers that run, or just start, beat within this
@@ -30,15 +32,20 @@ QUIET_S = 15.0  # nothing moved: the cause is looked for, and told
 PATIENCE_S = 90.0  # nothing moved: it stops
 TRIES = 4  # of a refund: they span 13 s; what failed so often is tried on for hours, by the workers
 
-_REFUNDS = text("""
-    select count(*) filter (where state in ('due', 'in_flight', 'unknown')) as open,
-           count(*) filter (where state in ('due', 'unknown') and attempts >= :tries
-                            or state = 'in_flight' and attempts > :tries) as failing,
-           count(*) filter (where state = 'dead' and updated_at >= :since) as dead,
-           count(*) filter (where state = 'staff' and updated_at >= :since) as staff,
-           (array_agg(last_error order by updated_at desc) filter (where last_error is not null
-                and (updated_at >= :since or state in ('due', 'unknown'))))[1] as error
-    from effects where state in ('due', 'in_flight', 'unknown', 'dead', 'staff')
+_OPEN = "e.state in ('due', 'in_flight', 'unknown')"
+_REFUNDS = text(f"""
+    select count(*) filter (where {_OPEN} and not {WAITS}) as open,
+           count(*) filter (where {_OPEN} and {WAITS}) as waiting,
+           count(*) filter (where e.state in ('due', 'unknown') and e.attempts >= :tries
+                            or e.state = 'in_flight' and e.attempts > :tries) as failing,
+           count(*) filter (where e.state = 'dead' and e.updated_at >= :since) as dead,
+           count(*) filter (where e.state = 'staff' and e.updated_at >= :since) as staff,
+           string_agg(distinct coalesce(t.provider, 'their provider'), ', ') filter (where {_OPEN} and not {WAITS})
+                as providers,
+           (array_agg(e.last_error order by e.updated_at desc) filter (where e.last_error is not null
+                and (e.updated_at >= :since or e.state in ('due', 'unknown'))))[1] as error
+    from effects e join transactions t on t.id = e.transaction_id
+    where e.state in ('due', 'in_flight', 'unknown', 'dead', 'staff')
 """)
 _DELIVERIES = text("select count(*) from deliveries where state = 'due'")
 _NOW = text("select clock_timestamp()")
@@ -50,6 +57,7 @@ class Left:
 
     undecided: int
     refunds: int  # that may go out
+    waiting: int  # that nobody makes before a setting is set
     failing: int  # of them, that failed TRIES times
     dead: int
     staff: int
@@ -59,16 +67,18 @@ class Left:
 
     def moves(self) -> bool:
         """True if something may still happen by itself soon."""
-        return bool(self.undecided or (self.provider and self.refunds > self.failing))
+        return bool(self.undecided or self.refunds > self.failing)
 
     def reasons(self) -> list[str]:
         """The lines of what is left that should not be, each with the next step."""
         found = []
         if self.undecided:
             found.append(f"{some(self.undecided, 'event')} without a result yet; `orders doctor` says why")
-        if self.refunds and self.provider is None:
-            found.append(f"{some(self.refunds, 'refund')} due, and no refund API is set (ORDERS_REFUND_URL)")
-        elif self.refunds:
+        if self.waiting:
+            found.append(
+                f"{some(self.waiting, 'refund')} due, and no refund client is set: `orders doctor` names the setting"
+            )
+        if self.refunds:
             found.append(
                 f"{some(self.refunds, 'refund')} not made by {self.provider}, {self.failing:,} of them after {TRIES} tries or more"
                 f"{f'; its last answer: {self.error}' if self.error else ''}; workers try on: `orders doctor`"
@@ -86,6 +96,7 @@ class Left:
             "undecided": self.undecided,
             "refunds": {
                 "open": self.refunds,
+                "waiting": self.waiting,
                 "failing": self.failing,
                 "dead": self.dead,
                 "staff": self.staff,
@@ -145,7 +156,7 @@ class Patience:
     def _look(self) -> Left | None:
         try:
             with self.opened.engine.connect() as conn:
-                return left(conn, self.opened.settings.refund_url, self.since)
+                return left(conn, refund_routes(self.opened.settings), self.since)
         except (OperationalError, InterfaceError):
             return None
 
@@ -161,7 +172,7 @@ class Patience:
         for check in examine(self.place):
             if check.level != OK:
                 remedy = f" → {check.remedy}" if check.remedy else ""
-                err.print(f"  [yellow]{check.name}:[/] {escape(check.says + remedy)}", soft_wrap=True)
+                err.print(f"  [yellow]{check.name}:[/] {safe(check.says + remedy)}", soft_wrap=True)
 
 
 def begun(conn: Connection) -> datetime:
@@ -169,18 +180,17 @@ def begun(conn: Connection) -> datetime:
     return conn.execute(_NOW).scalar_one()  # type: ignore[no-any-return]
 
 
-def left(conn: Connection, refund_url: str | None, since: datetime) -> Left:
+def left(conn: Connection, routes: Routes, since: datetime) -> Left:
     """The work that is left at this moment."""
     count = undecided(conn)
-    row = conn.execute(_REFUNDS, {"tries": TRIES, "since": since}).one()
+    row = conn.execute(_REFUNDS, {"tries": TRIES, "since": since, **routes.parameters()}).one()
     deliveries = int(conn.execute(_DELIVERIES).scalar_one())
     error = " ".join(row.error.split())[:160] if row.error else None
-    provider = None if refund_url is None else without_password(refund_url)
-    return Left(count, row.open, row.failing, row.dead, row.staff, deliveries, error, provider)
+    return Left(count, row.open, row.waiting, row.failing, row.dead, row.staff, deliveries, error, row.providers)
 
 
 def _show(bar: Progress, task: TaskID, left: Left, first: int) -> None:
-    says = "applying" if left.undecided else escape(_waiting(left))
+    says = "applying" if left.undecided else safe(_waiting(left))
     bar.update(task, total=first, completed=first - left.undecided, description=says)
 
 
@@ -190,5 +200,5 @@ def _waiting(left: Left | None) -> str:
     told = [some(left.undecided, "undecided event")] if left.undecided else []
     if left.refunds:
         failing = f", {left.failing:,} of them failing: {left.error}" if left.failing else ""
-        told.append(f"{some(left.refunds, 'refund')} on the way by {left.provider or 'nobody'}{failing}")
+        told.append(f"{some(left.refunds, 'refund')} on the way by {left.provider}{failing}")
     return "waiting: " + " · ".join(told) if told else "nothing is left"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from itertools import chain
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,6 +14,7 @@ from cli.api_process import PORT, choose_port, start_api
 from cli.bootstrap import bring_up_to_date, find_servers, open_shop
 from cli.options import Data, Json, Problem, err, out, print_json, stop_at_sigterm
 from cli.processes import Processes, start_workers
+from cli.terminal import safe, visible
 from settings.environment import Settings, read
 from storage import keys as stored_keys
 from workers.app import app
@@ -21,6 +22,11 @@ from workers.pools import POOLS, serve
 from workers.resources import Parts
 
 Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes that apply events.")]
+
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"],
+    typer.Option("--loglevel", help="Which lines to write, and all above."),
+]
 
 
 def worker(
@@ -32,7 +38,7 @@ def worker(
             "which is refunds, lookups, tracking and webhooks."
         ),
     ] = "drain,chores,outside",
-    loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    loglevel: LogLevel = "info",
 ) -> None:
     """Run a Celery worker: it answers doorbells and does the beat's chores. For a Procfile.
 
@@ -67,14 +73,24 @@ def _asked(queues: str) -> dict[str, list[str]]:
     return {pool: here for pool, names in POOLS.items() if (here := [name for name in names if name in named])}
 
 
+class _Lines(logging.Formatter):
+    """Lines of a log that no terminal obeys: they tell what providers and receivers answered."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A record as its line."""
+        return visible(super().format(record))
+
+
 def _log_to(loglevel: str) -> None:
-    logging.basicConfig(level=loglevel.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=loglevel.upper(), handlers=[handler])
     if loglevel.upper() != "DEBUG":  # a line a doorbell says nothing that the account does not
         for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
             logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def beat(loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info") -> None:
+def beat(loglevel: LogLevel = "info") -> None:
     """Run the beat: it sends the chores (relay, timers, sweep, refunds, tracking). One is enough, two do no harm."""
     _needs_urls()
     _log_to(loglevel)
@@ -118,12 +134,12 @@ def up(
         start_workers(processes, workers)
         url = start_api(processes, port_chosen)
         values = opened.settings.values
-        out.print(f"[bold]orders is up[/] with {workers} drain processes; logs in {processes.logs}")
+        out.print(f"[bold]orders is up[/] with {workers} drain processes; logs in {safe(processes.logs)}")
         if found.whose == "started":
-            out.print(f"  servers   embedded, in {found.settings.data}")
+            out.print(f"  servers   embedded, in {safe(found.settings.data)}")
         else:
-            out.print(f"  servers   {values['DATABASE_URL']}  {values['REDIS_URL']}")
-        out.print(f"  API       {url}/api   ·   {url}/docs")
+            out.print(f"  servers   {safe(values['DATABASE_URL'])}  {safe(values['REDIS_URL'])}")
+        out.print(f"  API       {safe(url)}/api   ·   {safe(url)}/docs")
         if port is None and port_chosen != PORT:
             out.print(f"            port {PORT} is taken, so it is {port_chosen}")
         _say_first_keys(opened)

@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from cli.options import out
+from cli.terminal import Terminal, safe
 from domain.flags import Flag
 from domain.refunds import RefundState
 from journal.totals import OUTCOMES
@@ -48,7 +47,7 @@ def put(rows: Table) -> None:
         if rows.title:
             out.print(f"\n[bold]{rows.title}[/]")
             rows.title = None
-        (out if out.is_terminal else Console(highlight=False, width=WIDE)).print(rows)
+        (out if out.is_terminal else Terminal(width=WIDE)).print(rows)
 
 
 def time_of(moment: datetime | None) -> str:
@@ -66,25 +65,25 @@ def _money(amount: Decimal | None, currency: str | None) -> str:
 
 
 def _text(value: object) -> str:
-    return "–" if value is None or value == "" else escape(str(value))
+    return "–" if value is None or value == "" else safe(str(value))
 
 
 def print_order(order: dict[str, Any], moment: datetime | None) -> None:
     """An order with all that hangs on it and its timeline; `moment` where it is as it was known then."""
     currency = order["currency"]
     known = f"  (as known at {in_utc(moment)} UTC)" if moment else ""
-    out.print(f"[bold]order {escape(order['orderNumber'])}[/]  [bold cyan]{order['status']}[/]{known}  {order['id']}")
+    out.print(f"[bold]order {safe(order['orderNumber'])}[/]  [bold cyan]{order['status']}[/]{known}  {order['id']}")
     facts = [f"placed {time_of(order['createdAt'])} UTC", f"total {_money(order['totalAmount'], currency)}"]
     if order["discountAmount"]:
-        code = f" ({escape(order['discountCode'])})" if order["discountCode"] else ""
+        code = f" ({safe(order['discountCode'])})" if order["discountCode"] else ""
         facts.append(f"discount {_money(order['discountAmount'], currency)}{code}")
     if order["shippingAmount"]:
         facts.append(f"shipping {_money(order['shippingAmount'], currency)}")
     if order["customer"]:
-        facts.append(f"customer {escape(order['customer'])}")
+        facts.append(f"customer {safe(order['customer'])}")
     out.print("  " + "  ·  ".join(facts), soft_wrap=True)
     for flag in order["flags"]:
-        out.print(f"  [yellow]{escape(flag)}[/]: {FLAGS.get(flag, 'see its timeline')}", soft_wrap=True)
+        out.print(f"  [yellow]{safe(flag)}[/]: {FLAGS.get(flag, 'see its timeline')}", soft_wrap=True)
     _print_items(order)
     _print_money(order)
     _print_parcels(order)
@@ -100,9 +99,9 @@ def _print_items(order: dict[str, Any]) -> None:
     rows = table("product", ">quantity", ">unit price", ">price", ">shipped", ">delivered", ">returned", title="items")
     for item in order["products"]["docs"]:
         name = "/".join(filter(None, (item["product"], item["variant"], item["option"])))
-        reference = f" [dim]{escape(item['reference'])}[/]" if item["reference"] else ""
+        reference = f" [dim]{safe(item['reference'])}[/]" if item["reference"] else ""
         rows.add_row(
-            escape(name) + reference,
+            safe(name) + reference,
             str(item["quantity"]),
             _money(item["unitPrice"], None),
             _money(item["totalPrice"], order["currency"]),
@@ -139,7 +138,7 @@ def _print_money(order: dict[str, Any]) -> None:
             effect["state"],
             _money(effect["target"], effect["currency"]),
             _money(effect["made"], effect["currency"]),
-            escape(words + error),
+            safe(words + error),
         )
     put(rows)
 
@@ -183,7 +182,7 @@ def _item_names(order: dict[str, Any]) -> dict[str, str]:
 def _shares(owner: dict[str, Any], names: dict[str, str]) -> str:
     shares = owner["items"]["docs"]
     named = ", ".join(f"{s['quantity']} × {names.get(s['orderItem'], '?')}" for s in shares[:SHOWN_SHARES])
-    return escape(named + (f" and {len(shares) - SHOWN_SHARES:,} more" if len(shares) > SHOWN_SHARES else ""))
+    return safe(named + (f" and {len(shares) - SHOWN_SHARES:,} more" if len(shares) > SHOWN_SHARES else ""))
 
 
 def _tell_more(what: str, docs: Sequence[Any]) -> None:
@@ -198,11 +197,11 @@ def _print_timeline(entries: Iterable[dict[str, Any]]) -> None:
         again = f" [dim]×{entry['deliveries']}[/]" if entry["deliveries"] > 1 else ""
         rows.add_row(
             time_of(entry["time"]),
-            escape(entry["type"]) + again,
+            safe(entry["type"]) + again,
             outcome(entry["outcome"]),
             f"{before} → {after}" if before != after else _text(after),
-            escape(_why(entry)),
-            f"[dim]{escape(entry['source'])}[/]",
+            safe(_why(entry)),
+            f"[dim]{safe(entry['source'])}[/]",
         )
     put(rows)
 
@@ -231,11 +230,11 @@ def print_list(found: dict[str, Any]) -> None:
     rows = table("order", "status", ">total", "customer", "flags", "placed (UTC)", "changed (UTC)")
     for order in found["docs"]:
         rows.add_row(
-            f"[bold]{escape(order['orderNumber'])}[/]",
+            f"[bold]{safe(order['orderNumber'])}[/]",
             order["status"],
             _money(order["totalAmount"], order["currency"]),
             _text(order["customer"]),
-            f"[yellow]{escape(', '.join(order['flags']))}[/]",
+            f"[yellow]{safe(', '.join(order['flags']))}[/]",
             time_of(order["createdAt"]),
             time_of(order["updatedAt"]),
         )
@@ -268,12 +267,12 @@ def _by_type(counts: dict[str, Any], title: str) -> Table:
     rows = table("type", ">accepted", *(f">{kind}" for kind in OUTCOMES), title=title)
     for kind, each in counts["by_type"].items():
         numbers = (each[name] for name in ("accepted", *OUTCOMES))
-        rows.add_row(escape(kind), *(f"{number:,}" if number else "[dim]·[/]" for number in numbers))
+        rows.add_row(safe(kind), *(f"{number:,}" if number else "[dim]·[/]" for number in numbers))
     return rows
 
 
 def _by_reason(counts: dict[str, Any], title: str) -> Table:
     rows = table("outcome", "reason", ">events", "in words", title=title)
     for each in counts["by_reason"]:
-        rows.add_row(outcome(each["outcome"]), each["reason"], f"{each['count']:,}", escape(each["text"]))
+        rows.add_row(outcome(each["outcome"]), each["reason"], f"{each['count']:,}", safe(each["text"]))
     return rows

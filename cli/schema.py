@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from cli.options import Data, Json, Problem, out, print_json
+from cli.terminal import safe
 
 Kind = Literal["openapi", "asyncapi"]
 
@@ -40,7 +41,7 @@ def schema(
     if json:
         print_json({"kind": kind, "written": output})
     else:
-        out.print(f"wrote {output}", soft_wrap=True)
+        out.print(f"wrote {safe(output)}", soft_wrap=True)
 
 
 def document(kind: Kind) -> str:

@@ -15,11 +15,11 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.markup import escape
 
 from cli.bootstrap import open_shop
-from cli.options import Data, Json, Problem, actor, err, out, print_json
+from cli.options import MOST_LISTED, Data, Json, Problem, actor, err, out, print_json
 from cli.render import put, table, time_of
+from cli.terminal import safe
 from domain.ids import WrongKind, format_id, fresh, parse_id
 from journal.change_capture import COLLECTIONS, OPERATIONS
 from outbound.webhooks import deliveries as stored
@@ -67,7 +67,8 @@ def add(
             try:
                 found, secret = subscriptions.add(conn, url, *what, actor(), now)
             except SubscriptionError as error:
-                raise Problem(str(error), 2) from error
+                error.exit_code = 2
+                raise
     if json:
         print_json({**_as_document(found), "secret": secret})
         return
@@ -92,7 +93,7 @@ def list_(data: Data = None, json: Json = False) -> None:
         changes = ", ".join(f"{collection}{only}" for collection in each.collections)
         rows.add_row(
             format_id("subscriptions", each.id),
-            escape(each.url),
+            safe(each.url),
             changes,
             _state(each),
             f"{each.due:,}",
@@ -182,7 +183,7 @@ State = Annotated[str | None, typer.Option("--state", help="Only these: due, don
 def list_deliveries(
     subscription: Of = None,
     state: State = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_LISTED, help="How many at most.")] = 50,
     data: Data = None,
     json: Json = False,
 ) -> None:
@@ -199,12 +200,12 @@ def list_deliveries(
         rows.add_row(
             format_id("deliveries", each.id),
             f"{each.collection} {each.operation}",
-            escape(each.order_number),
+            safe(each.order_number),
             time_of(each.at),
             f"[{_COLORS[each.state]}]{each.state}[/]",
             str(each.attempts),
             time_of(each.next_at) if each.state == stored.DUE else "–",
-            escape(each.last_error or str(each.last_status or "–")),
+            safe(each.last_error or str(each.last_status or "–")),
         )
     put(rows)
     if not found:
@@ -285,9 +286,9 @@ def ping(id: Id, data: Data = None, json: Json = False) -> None:
         print_json({"id": name, "status": reply.status, "error": reply.error, "seconds": round(took, 3), "body": body})
     else:
         color = "green" if reply.error is None else "red"
-        out.print(f"[{color}]{escape(reply.error or f'answered {reply.status}')}[/], in {took:.1f} s", soft_wrap=True)
+        out.print(f"[{color}]{safe(reply.error or f'answered {reply.status}')}[/], in {took:.1f} s", soft_wrap=True)
         if body.strip():
-            out.print(escape(body), soft_wrap=True)
+            out.print(safe(body), soft_wrap=True)
     if reply.error is not None:
         raise typer.Exit(1)
 
@@ -300,10 +301,7 @@ _COLORS = {"due": "cyan", "done": "green", "dead": "red"}
 @contextmanager
 def _opened(data: Path | None) -> Iterator[Parts]:
     with open_shop(data) as (opened, _):
-        try:
-            yield opened
-        except SubscriptionError as error:
-            raise Problem(str(error)) from error
+        yield opened
 
 
 def _sender(opened: Parts) -> Sender:
@@ -331,7 +329,7 @@ def _names(told: str) -> list[str]:
 
 def _state(found: Subscription) -> str:
     if found.state == DISABLED:
-        return f"[red]disabled[/]: {escape(found.notice)}" if found.notice else "[yellow]disabled[/] by hand"
+        return f"[red]disabled[/]: {safe(found.notice)}" if found.notice else "[yellow]disabled[/] by hand"
     if found.failing_since is not None:
         return f"[yellow]failing[/] since {time_of(found.failing_since)}"
     return "[green]active[/]" + (", rotating" if found.rotating else "")

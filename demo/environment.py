@@ -109,7 +109,7 @@ def _shop(carrier_url: str, provider_url: str) -> dict[str, str]:
     """The shop's settings: who is outside, and the policy that the lives' ends follow from."""
     return {
         "ORDERS_CARRIERS": f"{scenarios.CARRIER}={carrier_url}",
-        "ORDERS_REFUND_URL": provider_url,
+        "ORDERS_REFUND_URL": f"stripe={provider_url},simulated={provider_url}",  # both pretend to have taken money
         "ORDERS_TRACKING_PACE": "1s",
         "ORDERS_RETURNS": "auto",
         "ORDERS_REFUNDS": "auto",

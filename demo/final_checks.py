@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
-from rich.markup import escape
 from sqlalchemy import text
 
 from cli.options import out
 from cli.render import outcome, put, table
+from cli.terminal import safe
 from demo import scenarios
 from demo.driver import Player, stands
 from demo.environment import Stage
@@ -167,7 +167,7 @@ def tell(document: dict[str, Any], stage: Stage, problems: list[str], *, stay: b
         dead["found"] == dead["expected"], f"{dead['found']:,} dead letters, as planned: they wait for an operator"
     )
     for problem in problems:
-        out.print(f"[red]not well:[/] {escape(problem)}", soft_wrap=True)
+        out.print(f"[red]not well:[/] {safe(problem)}", soft_wrap=True)
     if problems:
         out.print(f"[red]what the processes wrote:[/] {stage.processes.logs}", soft_wrap=True)
     _tell_what_next(document, stage, stay=stay)
@@ -189,10 +189,10 @@ def _tell_story(story: dict[str, Any]) -> None:
         why = [None if scan else entry["text"], f"implies {entry['implied']}" if entry["implied"] else None]
         rows.add_row(
             _after(first, entry["decidedAt"]),
-            escape(entry["type"]) + (f" [dim]{scan}[/]" if scan else "") + again,
+            safe(entry["type"]) + (f" [dim]{scan}[/]" if scan else "") + again,
             outcome(entry["outcome"]),
             f"{before} → [bold]{after}[/]" if before != after else f"[dim]{after or '–'}[/]",
-            escape("; ".join(part for part in why if part)),
+            safe("; ".join(part for part in why if part)),
         )
     put(rows)
 
@@ -221,13 +221,13 @@ def _tell_what_next(document: dict[str, Any], stage: Stage, *, stay: bool) -> No
         ]
     rows = table("what to try next", "")
     for command, what in tries:
-        rows.add_row(f"[bold]{escape(f'{program} {command}{where}')}[/]", f"[dim]{what}[/]")
+        rows.add_row(f"[bold]{safe(f'{program} {command}{where}')}[/]", f"[dim]{what}[/]")
     access = stage.access
     call = f'curl -H "Authorization: Bearer {access.secret}" "{access.url}/api/orders?limit=3&sort=-createdAt"'
     out.print()
     put(rows)
     out.print(f"the API {'listens' if stay else 'listened'} on [bold]{access.url}/api[/], its documentation on /docs")
-    out.print(f"  [bold]{escape(call)}[/]", soft_wrap=True)
+    out.print(f"  [bold]{safe(call)}[/]", soft_wrap=True)
     out.print(f"  publishable key: {access.publishable}", soft_wrap=True)
 
 

@@ -9,10 +9,10 @@ from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from cli.terminal import safe
 from demo.progress_query import Figures
 from domain.order import Status
 
@@ -83,13 +83,13 @@ class Display:
             return
         self._phase = phase
         if not self._live:
-            self._line(escape(phase))
+            self._line(safe(phase))
 
     def tell(self, text: str) -> None:
         """Show an incident in a line."""
         self.incidents.append(Incident(round(self.seconds, 1), text))
         if not self._live:
-            self._line(f"[red]![/] {escape(text)}")
+            self._line(f"[red]![/] {safe(text)}")
 
     def show(self, figures: Figures) -> None:
         """Show the newest figures."""

@@ -11,6 +11,8 @@ from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
 
+from events.errors import OrdersError
+
 PREFIXES = {
     "orders": "ord",
     "order-items": "itm",
@@ -61,8 +63,12 @@ def format_id(collection: str, uuid: str) -> str:
     return f"{PREFIXES[collection]}_{uuid.replace('-', '')}"
 
 
-class WrongKind(ValueError):
+class WrongKind(OrdersError, ValueError):
     """An id of ours, but of another kind than the one that is wanted."""
+
+    code = "id_of_another_kind"
+    remedy = "Give the id that begins with the prefix which the message names."
+    status = 400
 
     def __init__(self, name: str, wanted: str, given: str) -> None:
         super().__init__(

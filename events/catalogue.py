@@ -7,7 +7,7 @@ Money is in major units; texts are bounded so that one hostile field cannot fill
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -21,8 +21,10 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
 )
 
+from events.errors import OrdersError
 from events.money import MoneyError, exponent
 
 
@@ -34,19 +36,39 @@ def _currency(code: str) -> str:
     return code
 
 
-def _no_bool(value: Any) -> Any:
-    if isinstance(value, bool):
+def _a_number(value: Any) -> Any:
+    """Refuse what Python, and so pydantic, takes for a number and nobody else does: True, "1_0", "１０"."""
+    if isinstance(value, str):
+        if not value.isascii() or "_" in value:
+            raise ValueError(f"{value[:40]!r} is no number; write plain digits, such as 12000 or 12.50")
+    elif isinstance(value, bool):
         raise ValueError("must be a number, or one as a string")
     return value
 
 
-_NO_NUL = r"^[^\x00]*$"  # PostgreSQL's texts cannot hold it; a pattern, since a call of ours a text costs more
-Name = Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_NUL)]
+# Patterns, since a call of ours for each text costs more. PostgreSQL's texts cannot hold a NUL. A name is shown and compared:
+# it holds no control character (C0, C1), line separator or sign that turns the direction of what follows.
+_NO_NUL = r"^[^\x00]*$"
+_NO_CONTROL = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*$"
+_WEB = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\x00-\x20\x7f-\x9f\u2028-\u202e\u2066-\u2069]+$"
+Name = Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_CONTROL)]
+Url = Annotated[str, Field(max_length=2000, pattern=_WEB)]  # somebody clicks on it: never javascript:
 Text = Annotated[str, Field(max_length=10_000, pattern=_NO_NUL)]
+# What a sender writes; what is taken besides are numbers that any JSON reader takes, such as 1e3.
+AMOUNT_SCHEMA: dict[str, Any] = {
+    "description": "Money in major units; a text keeps every digit.",
+    "anyOf": [
+        {"type": "string", "pattern": r"^[0-9]{1,14}(\.[0-9]{1,4})?$"},
+        {"type": "number", "minimum": 0, "exclusiveMaximum": 10**14},
+    ],
+}
+CURRENCY_SCHEMA: dict[str, Any] = {"type": "string", "pattern": "^[A-Z]{3}$"}
 # Constraints first: after a validator they would be checked by Python, one by one.
-Amount = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=4), BeforeValidator(_no_bool)]
-Currency = Annotated[str, AfterValidator(_currency)]
-Quantity = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_no_bool)]
+Amount = Annotated[
+    Decimal, Field(ge=0, max_digits=18, decimal_places=4), BeforeValidator(_a_number), WithJsonSchema(AMOUNT_SCHEMA)
+]
+Currency = Annotated[str, AfterValidator(_currency), WithJsonSchema(CURRENCY_SCHEMA)]
+Quantity = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_a_number)]
 TrackingStatus = Literal[
     "pending", "picked_up", "in_transit", "out_for_delivery", "ready_for_pickup",
     "delivery_delayed", "on_hold", "delivery_failed", "return_to_sender", "cancelled",
@@ -128,7 +150,7 @@ class PaymentSucceeded(PaymentBody):
     currency: Currency | None = None
     provider: Name | None = None
     paymentMethod: Name | None = None
-    receiptUrl: Annotated[str, Field(max_length=2000, pattern=_NO_NUL)] | None = None
+    receiptUrl: Url | None = None
 
 
 class PaymentEnded(PaymentBody):
@@ -309,16 +331,32 @@ WITHOUT_SUBJECT = {
 PERSONAL_FIELDS = ("customerSnapshot", "shippingAddress", "notes", "note")
 
 
-class UnknownType(ValueError):
+class BodyError(OrdersError, ValueError):
+    """A kept event that cannot be applied as it stands."""
+
+    code = "event_unreadable"
+    remedy = "See `orders dlq list`: mend the event there, then replay it."
+
+
+class UnknownType(BodyError):
     """No such event in the catalogue: kept, and ignored."""
 
+    code = "event_type_unknown"
+    remedy = "Nothing, where the sender means others with it; else correct the type, and send it under a new id."
 
-class UnknownVersion(ValueError):
-    """A version newer than this catalogue; upgrade, then replay."""
+
+class UnknownVersion(BodyError):
+    """The event has a version that this catalogue does not know."""
+
+    code = "event_version_unknown"
+    remedy = "Upgrade to the release that knows the version, then `orders dlq replay`."
 
 
-class Malformed(ValueError):
+class Malformed(BodyError):
     """The body does not fit its type; the message names each field at fault."""
+
+    code = "event_malformed"
+    remedy = "Correct the fields with `orders dlq edit`, then `orders dlq replay`."
 
 
 B = TypeVar("B", bound=Body)
@@ -346,7 +384,12 @@ def is_a(event: AnyEvent, body: type[B]) -> TypeGuard[Event[B]]:
     return type(event.data) is body
 
 
-_SAID = {"string_pattern_mismatch": "holds a NUL character"}
+# What a pattern refuses, in words.
+_SAID = {
+    _NO_NUL: "holds a NUL character; remove it",
+    _NO_CONTROL: "holds a control character; remove it",
+    _WEB: "must be an address that begins with https:// or http://",
+}
 
 
 def decode(kind: str, version: int, subject: str | None, data: dict[str, Any]) -> Body:
@@ -364,10 +407,16 @@ def decode(kind: str, version: int, subject: str | None, data: dict[str, Any]) -
         return _READERS[kind](data)
     except ValidationError as error:
         faults = [
-            f"{'.'.join(map(str, fault['loc'])) or 'data'}: {_SAID.get(fault['type'], fault['msg'])}"
+            f"{'.'.join(map(str, fault['loc'])) or 'data'}: {said(fault)}"
             for fault in error.errors(include_url=False, include_input=False)[:5]
         ]
         raise Malformed("; ".join(faults)) from None
+
+
+def said(fault: Mapping[str, Any]) -> str:
+    """A fault that pydantic found, in a sentence: patterns in words, and our own without its prefix."""
+    pattern = fault.get("ctx", {}).get("pattern")
+    return _SAID.get(pattern) or str(fault["msg"]).removeprefix("Value error, ")
 
 
 def payment_key(payment_id: str) -> str:

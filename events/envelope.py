@@ -16,17 +16,24 @@ from typing import Any
 
 import orjson
 
+from events.errors import OrdersError
+
 MAX_BODY_BYTES = 1_048_576
 OWN_SOURCE = "order-lifecycle"  # of follow-up events; ours with a suffix are other events that we make
+MAX_DEPTH = 100  # of objects and arrays within each other: answers wrap a body, and orjson writes 254 levels
 MAX_YEAR = 9000  # so that a period can be added to any time
 MAX_NAME = 255  # characters of id, source, type and subject
 SCHEMA_ROOT = "https://orders.example/events"  # `dataschema` ends in /TYPE/VERSION
 
-_VERSION = re.compile(r"/([0-9]{1,6})$")
+_VERSION = re.compile(r"/([0-9]{1,6})\Z")
 
 
-class EnvelopeError(ValueError):
-    """A document that is no event that can be kept: the field at fault, and what to do about it."""
+class EnvelopeError(OrdersError, ValueError):
+    """This is no event that can be kept; the message names the field at fault."""
+
+    code = "event_refused"
+    remedy = "Correct the field that the message names, and send the event again."
+    status = 400
 
     def __init__(self, field_name: str, message: str) -> None:
         super().__init__(f"{field_name}: {message}")
@@ -73,6 +80,8 @@ class Envelope:
             raise EnvelopeError("data", f"is no JSON that can be kept: {error}") from error
         if len(body) > MAX_BODY_BYTES:
             raise EnvelopeError("data", f"{len(body)} bytes; at most {MAX_BODY_BYTES} are accepted")
+        if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _is_deep(self.data):
+            raise EnvelopeError("data", f"nests over {MAX_DEPTH} levels deep; flatten it")
         if b"\\u0000" in body and _has_nul(self.data):
             raise EnvelopeError("data", "holds a NUL character (\\u0000); remove it")
         if b"null" in body and _has_nan(self.data):  # orjson writes null for them
@@ -138,6 +147,12 @@ def _version(document: dict[str, Any]) -> int:
 def _shown(value: Any) -> str:
     """What was sent, for a message: texts cut short, all else by its kind, since its repr may be endless."""
     return repr(value[:MAX_NAME])[:MAX_NAME] if isinstance(value, str) else f"a value of type {type(value).__name__}"
+
+
+def _is_deep(value: Any, left: int = MAX_DEPTH) -> bool:
+    if isinstance(value, dict):
+        return left == 0 or any(_is_deep(inner, left - 1) for inner in value.values())
+    return isinstance(value, list) and (left == 0 or any(_is_deep(inner, left - 1) for inner in value))
 
 
 def _has_nan(value: Any) -> bool:

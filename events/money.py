@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal, InvalidOperation
 from functools import lru_cache
 
+from events.errors import OrdersError
+
 # ISO 4217, the currencies whose exponent is not 2.
 EXPONENTS = (
     dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0)
@@ -21,8 +23,12 @@ EXPONENTS = (
 _CODE = re.compile(r"[A-Z]{3}")
 
 
-class MoneyError(ValueError):
-    """An amount or a currency that cannot be money; the message names both."""
+class MoneyError(OrdersError, ValueError):
+    """An amount or a currency that cannot be money; the message names it."""
+
+    code = "amount_refused"
+    remedy = "Send plain decimal digits, no more decimals than the currency has, and a code of ISO 4217."
+    status = 400
 
 
 @lru_cache(maxsize=256)

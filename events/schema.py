@@ -10,26 +10,14 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from events.catalogue import CATALOGUE, NEWEST, WITHOUT_SUBJECT
+from events.catalogue import CATALOGUE, CURRENCY_SCHEMA, NEWEST, WITHOUT_SUBJECT
 from events.envelope import MAX_NAME, OWN_SOURCE, SCHEMA_ROOT
 
 Schema = dict[str, Any]
 
 _NAME: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_NAME}
 _TEXT: Schema = {"type": "string", "maxLength": 10_000}
-# As events.catalogue.Amount: 18 digits, 4 of them decimals.
-_AMOUNT: Schema = {
-    "description": "Money in major units; a text keeps every digit.",
-    "anyOf": [
-        {"type": "string", "pattern": r"^[0-9]{1,14}(\.[0-9]{1,4})?$"},
-        {"type": "number", "minimum": 0, "exclusiveMaximum": 10**14},
-    ],
-}
-_CURRENCY: Schema = {
-    "type": "string",
-    "pattern": "^[A-Z]{3}$",
-    "description": "ISO 4217; the shop's where none is given.",
-}
+_CURRENCY: Schema = {**CURRENCY_SCHEMA, "description": "ISO 4217; the shop's where none is given."}
 
 
 def _texts(description: str, *names: str) -> Schema:
@@ -51,13 +39,10 @@ _PERSONAL: dict[str, dict[str, Schema]] = {
 
 
 class _Plain(GenerateJsonSchema):
-    """Without titles that repeat a field's name, and with money as it is meant."""
+    """Without titles that repeat a field's name."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
-
-    def decimal_schema(self, schema: Any) -> Schema:
-        return dict(_AMOUNT)  # pydantic writes into it
 
 
 def version_of(kind: str) -> int:

@@ -9,7 +9,7 @@ from domain.fold import EventResult, Fold, Poisoned
 from domain.outcome import Reason, parked
 from domain.parked import Parked
 from domain.weight import weight
-from journal.batch_values import BatchMemory, Folded, Loaded, Terms, Unplaced
+from journal.batch_values import BatchMemory, Folded, Loaded, Terms, Unplaced, owner_of
 from journal.correlation import taken_by_another
 
 LIGHT = 64  # lines: an event about no more is folded however full its batch is
@@ -50,10 +50,11 @@ def _fold_each(
     unplaced: list[Unplaced] = []
     rest: set[int] = set()
     most, spent, full = terms.deferral.above_lines, 0, set()
-    history, owners = loaded.history, loaded.owners
+    history, owners, by_number = loaded.history, loaded.owners, loaded.by_number
     for seq in sorted(loaded.events):
         event, keys = loaded.events[seq], loaded.keys[seq]
-        order_id = loaded.order_of(event)
+        number = event.subject
+        order_id = owner_of(keys, owners) if number is None else by_number[number]
         if order_id is None:
             key = min(keys)
             reason = Reason.PAYMENT_UNKNOWN if key.startswith("payment:") else Reason.PARCEL_UNKNOWN

@@ -117,12 +117,6 @@ class Loaded:
     parked: Mapping[int, ParkedRow]  # by number: what is tried again
     subscribed: frozenset[str]  # collections whose changes somebody has subscribed to
 
-    def order_of(self, event: AnyEvent) -> str | None:
-        """The id of the order that an event of this batch is about; None where nobody has its keys yet."""
-        if event.subject is not None:
-            return self.by_number[event.subject]
-        return owner_of(self.keys[event.seq], self.owners)
-
 
 @dataclass(frozen=True, slots=True)
 class Folded:

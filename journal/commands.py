@@ -28,6 +28,7 @@ from domain.order import Order, Status
 from domain.outcome import APPLIED, IGNORED, REASONS, Outcome, Reason
 from domain.policy import Context, Policy
 from events.envelope import Envelope
+from events.errors import OrdersError
 from journal.append import append
 from journal.batch import Clash, Deferral, Shop, clock, settle
 from journal.entries import Entry
@@ -52,11 +53,22 @@ _KEEP = text("update answers set status = :status, body = :body where api_key_id
 _PURGE = text("delete from answers where created_at < now() - cast(:kept_for as interval)")
 
 
-class Refused(Exception):
-    """An event that the request made would not have been applied; nothing was recorded.
+class CommandError(OrdersError):
+    """A request was not done, and nothing of it was recorded."""
+
+    code = "command"
+    remedy = "Correct the request as the message says, and send it again."
+
+
+class Refused(CommandError):
+    """The order does not stand so that the request could be done.
 
     `outcome` and `reason` are those of `domain.outcome`, `number` is the order's.
     """
+
+    code = "state_forbids"
+    remedy = "Look at the order: the answer says where it stands, and what it may be asked for."
+    status = 409
 
     def __init__(self, number: str, outcome: str, reason: str, detail: str | None) -> None:
         said = REASONS.get(reason, reason)
@@ -64,20 +76,44 @@ class Refused(Exception):
         self.number, self.outcome, self.reason, self.detail = number, outcome, reason, detail
 
 
-class Known(Exception):
-    """The journal has an event of this id from this source: the key was used before, longer ago than answers are kept."""
+class Known(CommandError):
+    """The idempotency key was used before, longer ago than answers are kept: the journal has an event of its id."""
+
+    code = "idempotency_key_expired"
+    remedy = "Look whether the request was done then; for a new one use a new key."
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Idempotency-Key: this key was used more than a day ago, and its answer is no longer kept; use a new key"
+        )
 
 
-class KeyReused(Exception):
+class KeyReused(CommandError):
     """The idempotency key answered another request."""
 
+    code = "idempotency_key_reused"
+    remedy = "Use a new key for each request."
+    status = 422
 
-class Unfit(Exception):
+    def __init__(self) -> None:
+        super().__init__("Idempotency-Key: this key came with another request before; use a new key for each request")
+
+
+class Unfit(CommandError):
     """PostgreSQL cannot keep a value of the request; the message says which."""
 
+    code = "value_refused"
+    remedy = "Correct the value; it is out of range, or holds what a text cannot."
+    status = 400
 
-class Busy(Exception):
-    """Rivals were in the way each time; nothing was changed, and the same request may come again."""
+
+class Busy(CommandError):
+    """Other requests for the same order were in the way each time."""
+
+    code = "busy"
+    remedy = "Send the same request again in a moment."
+    status = 503
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +167,7 @@ class Request:
         ]
         appended = append(self.conn, envelopes, self.shop.shards)
         if appended.duplicates:
-            raise Known(appended.duplicates[0].id)
+            raise Known
         locked, self._locked = self._locked, {}
         deferral = Deferral(follow_ups=not to_the_end)
         report = settle(self.conn, appended.new, self.context, self.shop, deferral, locked=locked)
@@ -206,7 +242,7 @@ def claim(conn: Connection, key_id: str, name: str, digest: bytes) -> Answer | N
         return None
     known, status, body = conn.execute(_KEPT, row).one()
     if bytes(known) != digest:
-        raise KeyReused(name)
+        raise KeyReused
     return Answer(status, body)
 
 

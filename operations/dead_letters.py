@@ -27,6 +27,7 @@ from domain.ids import format_id, fresh, uuid_of
 from domain.outcome import REASONS
 from events.catalogue import PERSONAL_FIELDS, decode
 from events.envelope import Envelope
+from events.errors import OrdersError
 from journal.entries import Entry, read
 from outbound.refunds import release
 from storage.clock import clock
@@ -35,16 +36,18 @@ from storage.pg_arrays import array, columns, unnest
 SHOWN = 100  # how many a list has, unless told otherwise
 
 
-class DeadLetterError(Exception):
-    """The base of what cannot be done to dead letters; nothing was changed."""
+class DeadLetterError(OrdersError):
+    """This cannot be done to the dead letters; nothing was changed."""
 
     code = "dead_letters"
+    remedy = "See `orders dlq list`."
 
 
 class LetterUnknown(DeadLetterError):
     """Nothing in the dead letters has this name."""
 
     code = "dead_letter_unknown"
+    remedy = "Give a number, an id or an event's id, as `orders dlq list` shows them."
 
     def __init__(self, ref: str) -> None:
         super().__init__(
@@ -58,6 +61,7 @@ class NameAmbiguous(DeadLetterError):
     """Several dead letters have this name."""
 
     code = "dead_letter_ambiguous"
+    remedy = "Give the number; the message lists those that have the name."
 
     def __init__(self, ref: str, matches: Sequence[Letter]) -> None:
         names = "; ".join(f"{match.seq or match.id} is {match.name}" for match in matches)
@@ -69,6 +73,7 @@ class LetterClosed(DeadLetterError):
     """It was replayed or discarded already: its event is decided elsewhere, and an edit would falsify that."""
 
     code = "dead_letter_closed"
+    remedy = "Nothing: its event is decided. `orders show` tells what became of it."
 
     def __init__(self, letter: Letter) -> None:
         super().__init__(
@@ -78,9 +83,10 @@ class LetterClosed(DeadLetterError):
 
 
 class EditRefused(DeadLetterError):
-    """The refusal of an edit whose event would die again."""
+    """The event would die again with this edit."""
 
     code = "edit_refused"
+    remedy = "Edit the field that the message names so that it fits its type."
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(f"{name}: with this edit it would die again ({why}); nothing was changed")

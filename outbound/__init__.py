@@ -1,10 +1,11 @@
-"""Everything done to the outside: refunds, payment look-ups, tracking, webhooks. Each claims, asks, settles.
+"""All that is done to the outside: refunds, payment look-ups, tracking and webhooks. Each claims, asks, settles.
 
-refunds             refunds: recorded before they are made, one in flight per payment
-payment_lookups     thin webhooks: their provider is asked how the payment stands
-payment_reconciler  a provider's answer about a payment, as events
-tracking            parcels on their way, asked of their carriers
-webhooks            subscriptions and deliveries of changes
-leases              questions to somebody outside: claimed, asked side by side, settled as they are answered
-backoff             the wait before the next try
+leases               claim, ask outside, settle, lease over: the protocol that they share
+backoff              waits between attempts
+refunds              money given back by one provider, once per target
+refund_routes        the provider that a refund goes to, and what becomes of one that nobody makes
+payment_lookups      thin webhooks: their provider is asked how the payment stands
+payment_reconciler   its answer, as events
+tracking             parcels followed at their carriers
+webhooks             changes told to subscribers
 """

@@ -1,4 +1,4 @@
-"""When to try again what failed outside. Arithmetic only; chance is passed in.
+"""Waits between the attempts of what failed outside. Arithmetic only; chance is passed in.
 
 Quick at first, since most failures last seconds; patient later: the attempts of one effect span four
 hours, the length of a bad outage, before it ends in the dead letters.
@@ -35,7 +35,7 @@ def wait(attempts: int, chance: float) -> timedelta:
 
 
 def gives_up(attempts: int) -> bool:
-    """Whether so many failed attempts are enough.
+    """True where so many failed attempts are enough.
 
     >>> gives_up(11), gives_up(12)
     (False, True)

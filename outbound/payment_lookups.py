@@ -21,7 +21,7 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, TextClause, text
 from sqlalchemy.exc import DataError, IntegrityError
@@ -33,7 +33,8 @@ from journal.entries import Entry
 from journal.streams import Streams
 from outbound import backoff
 from outbound.leases import Claimed, Round
-from outbound.payment_reconciler import Desk, NotTold, OrderUnknown, Payment
+from outbound.payment_reconciler import Desk, OrderUnknown
+from providers.base import NoAnswer, NotTold, Payment, PaymentLookup
 from storage.pg_arrays import array, columns, unnest
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
@@ -44,40 +45,11 @@ ROUND = 4 * AT_ONCE  # rows of one claim
 ORDER_WAIT = timedelta(seconds=30)  # at most, until an order that is not known yet is looked for again
 ERROR = 500  # characters of an error that are kept
 
-__all__ = [
-    "GivenUp",
-    "NoAnswer",
-    "NotTold",
-    "Payment",
-    "Provider",
-    "ask_again",
-    "discard",
-    "enter",
-    "given_up",
-    "run_due",
-]
-
 DUE, DONE, DEAD, EXPIRED = "due", "done", "dead", "expired"
 STRANGERS = 4  # of one claim: unsigned ones about payments that nobody knows
 OUTSTANDING = 500  # of them, of a provider, that wait; beyond it the door takes no more
 
 log = logging.getLogger(__name__)
-
-
-class Provider(Protocol):
-    """Whom we ask."""
-
-    def ask(self, kind: str, time: datetime, data: Mapping[str, Any]) -> Payment:
-        """How the payment of a thin webhook stands; NoAnswer or NotTold."""
-        ...
-
-
-class NoAnswer(Exception):
-    """No usable answer; ask later, `retry_after` seconds where the provider named some."""
-
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
 
 
 @dataclass(slots=True)
@@ -144,7 +116,7 @@ def names_known(conn: Connection, names: Collection[str]) -> set[str]:
 
 
 def is_full(conn: Connection, provider: str) -> bool:
-    """Whether so many unsigned webhooks wait that no more of unknown payments should be taken."""
+    """True where so many unsigned webhooks wait that no more of unknown payments should be taken."""
     return int(conn.execute(_OUTSTANDING, {"provider": provider}).scalar_one()) >= OUTSTANDING
 
 
@@ -186,7 +158,7 @@ def run_due(
     engine: Engine,
     streams: Streams,
     shards: int,
-    providers: Mapping[str, Provider],
+    providers: Mapping[str, PaymentLookup],
     patience: timedelta | None,
     now: datetime,
     limit: int = 512,
@@ -227,13 +199,13 @@ def run_due(
     return asked.run(limit)
 
 
-def _ask(provider: Provider, row: Asked) -> Asked:
+def _ask(provider: PaymentLookup, row: Asked) -> Asked:
     try:
         row.told = provider.ask(row.kind, row.time, row.data)
     except (NoAnswer, NotTold) as problem:
         row.problem = problem
     except Exception as error:
-        log.exception("the adapter of %s failed on webhook %d", row.provider, row.seq)
+        log.exception("the client of %s failed on webhook %d", row.provider, row.seq)
         row.problem = NoAnswer(f"{type(error).__name__}: {error}")
     return row
 

@@ -1,4 +1,4 @@
-"""What a provider told of a payment, as events: at most one of each kind a payment, whoever asked and however often.
+"""Events of what a provider told of a payment: at most one of each kind per payment, however often it was asked.
 
 `<payment>:paid`, `:failed`, `:canceled`, and `:refunded:<cumulative amount>` (`:refunded:all` where it named none);
 `:reversed` of a deposit that was taken back, then `:paid:2`, `:reversed:2` …, in turns.
@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
 from events.envelope import Envelope, EnvelopeError
+from providers.base import Payment
 from storage.pg_arrays import array, columns, unnest
 
 _KNOWN = text(
@@ -32,39 +33,6 @@ _OWED = text("""
 """)
 
 
-class Payment(Protocol):
-    """How a payment stands. A time without its amount: that happened, and the provider did not say how much."""
-
-    @property
-    def payment_id(self) -> str: ...
-    @property
-    def order_number(self) -> str | None: ...
-    @property
-    def currency(self) -> str | None: ...
-    @property
-    def captured_at(self) -> datetime | None: ...
-    @property
-    def captured(self) -> Decimal | None: ...
-    @property
-    def refunded_at(self) -> datetime | None: ...
-    @property
-    def refunded(self) -> Decimal | None: ...
-    @property
-    def ended(self) -> str | None: ...
-    @property
-    def ended_at(self) -> datetime | None: ...
-    @property
-    def code(self) -> str | None: ...
-    @property
-    def message(self) -> str | None: ...
-    @property
-    def method(self) -> str | None: ...
-    @property
-    def receipt_url(self) -> str | None: ...
-    @property
-    def awaits_deposit(self) -> bool: ...
-
-
 class Fact(NamedTuple):
     """An event that is known: when it happened, and its data."""
 
@@ -72,16 +40,12 @@ class Fact(NamedTuple):
     data: dict[str, Any]
 
 
-class NotTold(Exception):
-    """Final: nothing will come of asking again."""
-
-
 class OrderUnknown(Exception):
     """The amount is the order's to say, and the order is not here yet."""
 
 
 def known(conn: Connection, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], Fact]:
-    """Which of these (source, id) the journal has, with what they say."""
+    """Those of these (source, id) that the journal has, with what they say."""
     if not keys:
         return {}
     found = conn.execute(_KNOWN, columns(("source", "event_id"), ("text", "text"), sorted(keys)))

@@ -1,4 +1,7 @@
-"""Refunds: recorded before they are made, one in flight a transaction, toward a cumulative target. Promise 9.
+"""Refunds: recorded before they are made, one in flight per transaction, toward a cumulative target. Promise 9.
+
+Each goes to the provider that took its payment (`Refunder`); what becomes of one whose provider gives no money back here
+stands in `outbound.refund_routes`.
 
     due ── claimed ──▶ in_flight ── made ──────────────────────▶ done (due again if the target rose meanwhile)
                            ├────── surely not made ────────────▶ due, after a wait
@@ -22,7 +25,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Protocol
+from typing import NamedTuple
 
 import orjson
 from sqlalchemy import Connection, Engine, text
@@ -37,6 +40,7 @@ from journal.entries import Entry
 from journal.streams import Streams
 from outbound import backoff
 from outbound.leases import Claimed, Round
+from providers.base import RefundClient, RefundNotMade, RefundReceipt, RefundRefused, RefundUnknown
 from storage.tables import EFFECT_STATES
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
@@ -50,42 +54,15 @@ REFUSED, GAVE_UP, IN_DOUBT = "refund_refused", "refund_gave_up", "refund_in_doub
 log = logging.getLogger(__name__)
 
 
-class Made(Protocol):
-    """A refund that the provider made; `refunded_amount` is its cumulative figure after it."""
+class Refunder(NamedTuple):
+    """A provider that gives back the money of the payments that it took.
 
-    @property
-    def refund_id(self) -> str: ...
-    @property
-    def refunded_amount(self) -> Decimal: ...
-    @property
-    def time(self) -> datetime: ...
+    `unnamed`: of those that name no provider, too, since there is no other who could have taken them.
+    """
 
-
-class Provider(Protocol):
-    """Who gives money back. `refund` raises Refused, NotMade or Unknown; `refunded` only Unknown."""
-
-    @property
-    def name(self) -> str: ...
-
-    def refund(self, payment_id: str, amount: Money, idempotency_key: str) -> Made:
-        """Give `amount` back, once a key."""
-        ...
-
-    def refunded(self, payment_id: str) -> Made | None:
-        """The latest refund, with what went back in all; None if nothing did."""
-        ...
-
-
-class Refused(Exception):
-    """Final: the provider said no."""
-
-
-class NotMade(Exception):
-    """Temporary, and surely nothing happened."""
-
-
-class Unknown(Exception):
-    """No answer: it may have happened."""
+    name: str  # as transactions carry it, in small letters
+    client: RefundClient
+    unnamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +82,16 @@ class Claim:
 
     @property
     def wanted(self) -> Decimal:
-        """What will have gone back in all after the attempt."""
+        """The sum that will have gone back after the attempt."""
         return self.made + self.asked
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of an attempt: the effect's next state, what the provider told, what went wrong."""
+    """Outcome of one attempt: the effect's next state, what the provider told, what went wrong."""
 
     state: str
-    told: Made | None = None
+    told: RefundReceipt | None = None
     error: str | None = None
     reason: str | None = None  # of the death
 
@@ -123,13 +100,13 @@ def run_due(
     engine: Engine,
     streams: Streams,
     shards: int,
-    provider: Provider,
+    refunder: Refunder,
     now: datetime,
     limit: int = 100,
     *,
     raised: str = DUE,
 ) -> int:
-    """Take up the effects that are due, at most `limit`, several at a time; how many were taken up.
+    """Take up the effects of one provider that are due, at most `limit`, several at a time; how many were taken up.
 
     Takes SLICE_S and one LEASE_S at most, whatever the provider does.
     `raised` is the state of one whose target rose while it was in flight: `staff` where each refund waits for a
@@ -143,17 +120,17 @@ def run_due(
         if failed:
             return Claimed([], None, 0)
         with engine.begin() as conn:
-            claims, closed = _claim(conn, clock(), most)
+            claims, closed = _claim(conn, refunder, clock(), most)
         return Claimed(claims, None, len(claims) + closed)
 
     def settle(_: None, ended: Sequence[tuple[Claim, Future[list[Entry]]]], late: Sequence[Claim]) -> None:
         if late:
-            log.warning("%s: %d refunds without an answer in %d s", provider.name, len(late), LEASE_S)
+            log.warning("%s: %d refunds without an answer in %d s", refunder.name, len(late), LEASE_S)
         failed.extend(error for _, job in ended if (error := job.exception()))
         streams.publish(entry for _, job in ended if not job.exception() for entry in job.result())
 
     def attempt(claim: Claim) -> list[Entry]:
-        return _attempt(engine, shards, provider, claim, clock, raised)
+        return _attempt(engine, shards, refunder, claim, clock, raised)
 
     taken = Round(claim, attempt, settle, AT_ONCE, AT_ONCE, SLICE_S, LEASE_S).run(limit)
     if failed:
@@ -175,7 +152,7 @@ def release(conn: Connection, effect_id: str, actor: str) -> bool:
 
 
 def counts(conn: Connection) -> dict[str, int]:
-    """How many effects are in each state."""
+    """The number of effects in each state."""
     return dict.fromkeys(EFFECT_STATES, 0) | {row.state: row.n for row in conn.execute(_COUNTS)}
 
 
@@ -187,6 +164,7 @@ _DUE = text("""
            e.idempotency_key, e.attempts, greatest(e.made, t.refunded_amount) as gone
     from effects e join transactions t on t.id = e.transaction_id join orders o on o.id = e.order_id
     where e.state in ('due', 'in_flight', 'unknown') and e.next_at <= :now
+      and (lower(t.provider) = :provider or (t.provider is null and :unnamed))
     order by e.next_at limit :most for update of e skip locked
 """)
 _TAKE = text("""
@@ -200,11 +178,12 @@ _NOTHING_LEFT = text("""
 """)
 
 
-def _claim(conn: Connection, now: datetime, most: int) -> tuple[list[Claim], int]:
+def _claim(conn: Connection, refunder: Refunder, now: datetime, most: int) -> tuple[list[Claim], int]:
     """Effects that are ours for LEASE_S, and how many had nothing left to give back."""
     lease = now + timedelta(seconds=LEASE_S)
     claims, closed = [], 0
-    for row in conn.execute(_DUE, {"now": now, "most": most}).all():
+    values = {"now": now, "most": most, "provider": refunder.name, "unnamed": refunder.unnamed}
+    for row in conn.execute(_DUE, values).all():
         made, asked, key = row.made, row.asked, row.idempotency_key
         if key is None:
             made, asked = row.gone, row.target - row.gone
@@ -226,8 +205,8 @@ def _claim(conn: Connection, now: datetime, most: int) -> tuple[list[Claim], int
             lease,
             row.idempotency_key is not None,
         )
-        values = {"made": made, "asked": asked, "key": key, "attempts": claim.attempts, "lease": lease}
-        conn.execute(_TAKE, {"id": row.id, **values})
+        attempt = {"made": made, "asked": asked, "key": key, "attempts": claim.attempts, "lease": lease}
+        conn.execute(_TAKE, {"id": row.id, **attempt})
         claims.append(claim)
     return claims, closed
 
@@ -238,44 +217,45 @@ def _claim(conn: Connection, now: datetime, most: int) -> tuple[list[Claim], int
 def _attempt(
     engine: Engine,
     shards: int,
-    provider: Provider,
+    refunder: Refunder,
     claim: Claim,
     clock: Callable[[], datetime],
     raised: str,
 ) -> list[Entry]:
     """One attempt, and what became of it in one transaction; the events to publish."""
-    answer = _ask(provider, claim)
+    answer = _ask(refunder, claim)
     try:
         with engine.begin() as conn:
-            return _settle(conn, shards, provider.name, claim, answer, clock(), raised)
+            return _settle(conn, shards, refunder.name, claim, answer, clock(), raised)
     except (DataError, IntegrityError) as error:
         answer = Answer(UNKNOWN, error=f"the database refuses the answer: {error.orig}")
         with engine.begin() as conn:
-            return _settle(conn, shards, provider.name, claim, answer, clock(), raised)
+            return _settle(conn, shards, refunder.name, claim, answer, clock(), raised)
 
 
-def _ask(provider: Provider, claim: Claim) -> Answer:
+def _ask(refunder: Refunder, claim: Claim) -> Answer:
+    client = refunder.client
     try:
         if claim.in_doubt:
-            told = provider.refunded(claim.payment_id)
+            told = client.refunded(claim.payment_id)
             if told is not None and told.refunded_amount >= claim.wanted:
                 return Answer(DONE, told)
             if told is not None and told.refunded_amount > claim.made:
                 return Answer(DEAD, told, _doubt(claim, told), IN_DOUBT)
         money = Money(claim.asked, claim.currency)
-        return Answer(DONE, provider.refund(claim.payment_id, money, claim.key))
-    except (Refused, MoneyError) as error:
+        return Answer(DONE, client.refund(claim.payment_id, money, claim.key))
+    except (RefundRefused, MoneyError) as error:
         return Answer(DEAD, error=str(error), reason=REFUSED)
-    except NotMade as error:  # nor does it tell what an earlier attempt under this key came to
+    except RefundNotMade as error:  # nor does it tell what an earlier attempt under this key came to
         return Answer(UNKNOWN if claim.in_doubt else DUE, error=str(error))
-    except Unknown as error:
+    except RefundUnknown as error:
         return Answer(UNKNOWN, error=str(error))
     except Exception as error:
-        log.exception("%s: the adapter failed on payment %s", provider.name, claim.payment_id)
+        log.exception("%s: its client failed on payment %s", refunder.name, claim.payment_id)
         return Answer(UNKNOWN, error=f"{type(error).__name__}: {error}")
 
 
-def _doubt(claim: Claim, told: Made) -> str:
+def _doubt(claim: Claim, told: RefundReceipt) -> str:
     return (
         f"{told.refunded_amount} went back in all, between the {claim.made} before our refund {claim.key} and the "
         f"{claim.wanted} after it: somebody else refunds this payment, and ours may be under way still"
@@ -321,14 +301,19 @@ def _settle(
     conn.execute(_SETTLE, {"id": claim.id, "in_doubt": in_doubt, **values})
     if state == DEAD:
         detail = _remedy(provider, claim, error)
-        conn.execute(_BURY, {"letter": fresh(now), "id": claim.id, "reason": reason, "detail": detail})
+        bury(conn, claim.id, reason or GAVE_UP, detail, now)
         log.warning("%s: %s", reason, detail)
     if answer.told is None:
         return []
     return append(conn, [_event(provider, claim, answer.told)], shards).new
 
 
-def _event(provider: str, claim: Claim, told: Made) -> Envelope:
+def bury(conn: Connection, effect_id: str, reason: str, detail: str, now: datetime) -> None:
+    """Open the dead letter of an effect, or open it anew."""
+    conn.execute(_BURY, {"letter": fresh(now), "id": effect_id, "reason": reason, "detail": detail})
+
+
+def _event(provider: str, claim: Claim, told: RefundReceipt) -> Envelope:
     """What the provider told, as its one event: asked again, it tells the same."""
     amount = Money(told.refunded_amount, claim.currency).as_data()["amount"]
     return Envelope(

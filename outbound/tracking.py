@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from random import random
+from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DataError, IntegrityError
@@ -25,6 +26,8 @@ from journal.entries import Entry
 from journal.streams import Streams
 from outbound import backoff
 from outbound.leases import Claimed, Round
+from providers.base import NoAnswer, ParcelUnknown, Scan, TrackingClient
+from providers.carriers.poll_schedule import next_poll, watch_ends
 from storage.pg_arrays import array, cast, columns, unnest
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
@@ -37,45 +40,6 @@ UNKNOWN_SLOWS = 3  # a parcel that the carrier does not know yet counts as at mo
 ERROR = 500  # characters of an error that are kept
 
 log = logging.getLogger(__name__)
-
-
-class Scan(Protocol):
-    """What a carrier noted about a parcel; `id` is the same in every poll."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def time(self) -> datetime: ...
-    @property
-    def status(self) -> str: ...
-    @property
-    def description(self) -> str | None: ...
-    @property
-    def location(self) -> str | None: ...
-
-
-class Carrier(Protocol):
-    """Whom we ask, and how often: that is each carrier's own affair."""
-
-    def track(self, number: str) -> Sequence[Scan]:
-        """All scans known of a parcel, or NoAnswer."""
-        ...
-
-    def ended(self, status: str) -> bool:
-        """Whether nothing more is to be expected after this status."""
-        ...
-
-    def wait(self, failures: int, status: str | None, pace: timedelta, retry_after: float | None) -> timedelta:
-        """How long until the next poll, after so many failures in a row and with this newest status."""
-        ...
-
-
-class NoAnswer(Exception):
-    """No usable answer; ask later. `unknown`: the carrier does not know the parcel, or not yet."""
-
-    def __init__(self, message: str, retry_after: float | None = None, *, unknown: bool = False) -> None:
-        super().__init__(message)
-        self.retry_after, self.unknown = retry_after, unknown
 
 
 @dataclass(slots=True)
@@ -96,7 +60,7 @@ def run_due(
     engine: Engine,
     streams: Streams,
     shards: int,
-    carriers: Mapping[str, Carrier],
+    carriers: Mapping[str, TrackingClient],
     pace: timedelta,
     now: datetime,
     limit: int = 512,
@@ -117,14 +81,14 @@ def run_due(
 
     def settle(lease: datetime, ended: Sequence[tuple[Poll, Future[None]]], late: Sequence[Poll]) -> None:
         answered = [*(poll for poll, _ in ended), *map(_overdue, late)]
-        streams.publish(_settle_all(engine, shards, carriers, answered, pace, clock(), lease))
+        streams.publish(_settle_all(engine, shards, answered, pace, clock(), lease))
 
     asked = Round(claim, lambda poll: _ask(carriers[poll.carrier], poll), settle, AT_ONCE, ROUND, SLICE_S, ANSWER_S)
     return asked.run(limit)
 
 
 def counts(conn: Connection) -> dict[str, int]:
-    """How many parcels are `watched`, how many of those are `failing`, and how many we `gave_up` on."""
+    """Numbers of parcels: those `watched`, of them those `failing`, and those that we `gave_up` on."""
     return dict(conn.execute(_COUNTS).mappings().one())
 
 
@@ -140,19 +104,21 @@ _CLAIM = text("""
 """)
 
 
-def _claim(conn: Connection, carriers: Mapping[str, Carrier], now: datetime, lease: datetime, most: int) -> list[Poll]:
+def _claim(
+    conn: Connection, carriers: Mapping[str, TrackingClient], now: datetime, lease: datetime, most: int
+) -> list[Poll]:
     names = array(sorted(carriers), "text")
     found = conn.execute(_CLAIM, {"now": now, "lease": lease, "names": names, "most": most})
     return [Poll(**row) for row in found.mappings()]
 
 
-def _ask(carrier: Carrier, poll: Poll) -> None:
+def _ask(carrier: TrackingClient, poll: Poll) -> None:
     try:
         poll.scans, poll.problem = carrier.track(poll.number), None
     except NoAnswer as problem:
         poll.problem = problem
     except Exception as error:
-        log.exception("the adapter of %s failed on parcel %s", poll.carrier, poll.number)
+        log.exception("the client of %s failed on parcel %s", poll.carrier, poll.number)
         poll.problem = NoAnswer(f"{type(error).__name__}: {error}")
 
 
@@ -188,7 +154,6 @@ _COUNTS = text("""
 def _settle_all(
     engine: Engine,
     shards: int,
-    carriers: Mapping[str, Carrier],
     polls: Sequence[Poll],
     pace: timedelta,
     now: datetime,
@@ -197,21 +162,20 @@ def _settle_all(
     """What the polls came to, in one transaction; where the database refuses a value, in one a parcel."""
     try:
         with engine.begin() as conn:
-            return _settle(conn, shards, carriers, polls, pace, now, lease)
+            return _settle(conn, shards, polls, pace, now, lease)
     except (DataError, IntegrityError) as error:
         if len(polls) > 1:
-            each = [_settle_all(engine, shards, carriers, [poll], pace, now, lease) for poll in polls]
+            each = [_settle_all(engine, shards, [poll], pace, now, lease) for poll in polls]
             return [entry for entries in each for entry in entries]
         if polls[0].problem is not None:
             raise
         polls[0].problem = NoAnswer(f"the database refuses a scan: {error.orig}")
-        return _settle_all(engine, shards, carriers, polls, pace, now, lease)
+        return _settle_all(engine, shards, polls, pace, now, lease)
 
 
 def _settle(
     conn: Connection,
     shards: int,
-    carriers: Mapping[str, Carrier],
     polls: Sequence[Poll],
     pace: timedelta,
     now: datetime,
@@ -222,17 +186,16 @@ def _settle(
     envelopes: list[Envelope] = []
     for row in conn.execute(_OURS, {"ids": array(sorted(by_id), "uuid"), "lease": lease}).all():
         poll = by_id[row.id]
-        carrier = carriers[poll.carrier]
         if poll.problem is not None:
-            rows.append((row.id, poll.status, row.scans, *_failed(carrier, poll, poll.problem, pace, now)))
+            rows.append((row.id, poll.status, row.scans, *_failed(poll, poll.problem, pace, now)))
             continue
         known = set(row.scans)
         scans = sorted({scan.id: scan for scan in poll.scans}.values(), key=lambda scan: (scan.time, scan.id))
         new = [scan for scan in scans if scan.id not in known]
         envelopes += [_event(poll, row, scan) for scan in new]
-        end = next((scan.status for scan in reversed(scans) if carrier.ended(scan.status)), None)
+        end = next((scan.status for scan in reversed(scans) if watch_ends(scan.status)), None)
         status = end or (scans[-1].status if scans else poll.status)
-        next_at = now + carrier.wait(0, status, pace, None)
+        next_at = now + next_poll(0, status, pace, chance=random())
         taken = [*row.scans, *(scan.id for scan in new)]
         rows.append((row.id, status, taken, 0, None, end is not None, next_at))
     if rows:
@@ -240,35 +203,38 @@ def _settle(
     return append(conn, envelopes, shards).new if envelopes else []
 
 
-def _failed(
-    carrier: Carrier, poll: Poll, problem: NoAnswer, pace: timedelta, now: datetime
-) -> tuple[int, str, bool, datetime]:
+def _failed(poll: Poll, problem: NoAnswer, pace: timedelta, now: datetime) -> tuple[int, str, bool, datetime]:
     """(failures, last_error, finished, next_at) after a poll without an answer."""
     failures = poll.failures + 1
-    slowed = min(failures, UNKNOWN_SLOWS) if problem.unknown else failures
+    slowed = min(failures, UNKNOWN_SLOWS) if isinstance(problem, ParcelUnknown) else failures
     error = str(problem).replace("\x00", "")[:ERROR]
     given_up = failures >= GIVE_UP_AFTER
     if given_up:
         log.warning("parcel %s of %s: given up after %d failures: %s", poll.number, poll.carrier, failures, error)
-    next_at = now + carrier.wait(slowed, poll.status, pace, problem.retry_after)
+    next_at = now + next_poll(slowed, poll.status, pace, retry_after=problem.retry_after, chance=random())
     return failures, error, given_up, next_at
 
 
 def _event(poll: Poll, row: Any, scan: Scan) -> Envelope:
     """A scan as its order's one event."""
     own = "" if row.owner == row.order_id else f":{row.order_id}"
+    return envelope_of(poll.carrier, poll.number, scan, own=own, subject=row.order_number)
+
+
+def envelope_of(carrier: str, number: str, scan: Scan, *, own: str = "", subject: str | None = None) -> Envelope:
+    """A scan as an event, with the same source and id however often it is polled. `carrier` is a normalized name."""
     data = {
-        "carrier": poll.carrier,
-        "trackingNumber": poll.number,
+        "carrier": carrier,
+        "trackingNumber": number,
         "status": scan.status,
         "description": scan.description,
         "location": scan.location,
     }
     return Envelope(
-        id=f"{poll.number}:{scan.id}{own}",
-        source=f"carrier:{poll.carrier}",
+        id=f"{number}:{scan.id}{own}",
+        source=f"carrier:{carrier}",
         type=TrackingUpdated.__name__,
         time=scan.time,
-        subject=row.order_number,
+        subject=subject,
         data={name: value for name, value in data.items() if value is not None},
     )

@@ -1,13 +1,11 @@
-"""The rim toward the world outside: its dialects ⇄ our events. Imports `events` only.
+"""Payment providers and carriers: their dialects ⇄ our events. Imports `events` and the declaration of settings only.
 
-inbound      what every webhook adapter shares: a notice in our terms, and the two ways to refuse one
-carriers     following a parcel: the interface, the pace of polling, a module a carrier
-payments     payments told, asked for and given back: the interfaces, a module a provider
-simulators   carrier and providers as HTTP processes, with their bad days, for demo and tests
-lines        files of lines: read in bounded memory, a bad line told and not fatal
-ndjson       our events from a file, one a line
-olist        Olist's public order history as our events
-outgoing     one webhook out: signed, and posted to an address that was judged
-addresses    where a webhook may go: which addresses are nobody's business
-arrivals     how a network would deliver: late, early, twice
+base                   the ports, their values and errors, and `Provider`: a provider in one object
+registry               all providers, ours and those of the entry-point group `orders.providers`
+payments               payment providers, a module each
+carriers               carriers, a module each
+webhook_verification   reading a webhook: its time, its signature, its body
+http_client            asking a provider's API, and which failure is which
+documentation          docs/reference/providers.md, written from the registry
+simulators             carrier and providers as HTTP processes, with their bad days, for demo and tests
 """

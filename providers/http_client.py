@@ -1,4 +1,4 @@
-"""A question to a provider's API, and which failure is which. May be shared by threads.
+"""HTTP to a provider's API, and which failure is which. May be shared by threads.
 
 What the provider answers decides what an order owes, so numbers are read exactly (Decimal), and an answer that does
 not fit is no answer.
@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-import httpx
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
-from providers.payments import NoAnswer, NotTold
+from providers.base import NoAnswer, NotTold, RefundNotMade, RefundRefused, RefundUnknown
 
-TIMEOUT_S = 10.0
+if TYPE_CHECKING:
+    import httpx  # takes half a second, and reading the settings imports every provider
+
+TIMEOUT_S = 10.0  # of connecting, and of each pause in an answer
 MAX_ANSWER = 4_000_000  # bytes
+CODE = re.compile(r"[\w.-]{1,100}")
 
 # Bounded, so that no offset can push it off the calendar.
 Time = Annotated[
@@ -28,37 +32,83 @@ Time = Annotated[
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
-class Desk:
-    """One provider's API. Opens no connection before the first question."""
+class HttpClient:
+    """One provider's API. Opens no connection before the first question.
+
+    `unknown` is asked about the JSON object of each 404: whether it is the provider's own word that it does not know
+    what was asked for, and not that of a wrong URL.
+    """
 
     def __init__(
         self,
         name: str,
         base_url: str,
-        authorization: str,
-        timeout: float = TIMEOUT_S,
+        headers: Mapping[str, str],
+        timeout: float | None = None,
         transport: httpx.BaseTransport | None = None,
+        *,
+        unknown: Callable[[Mapping[str, Any]], bool],
     ) -> None:
+        import httpx
+
         self.name = name
+        self._unknown = unknown
         self._client = httpx.Client(
             base_url=base_url,
-            timeout=timeout,
+            timeout=TIMEOUT_S if timeout is None else timeout,
             transport=transport,
-            headers={"Authorization": authorization},
+            headers=dict(headers),
             trust_env=False,  # a proxy that is set there cannot reach this machine's own ports
         )
 
     def get(self, path: str, shape: type[Answer]) -> Answer:
         """The document at `path` as `shape`; NotTold for a 404 that says why, NoAnswer for all else."""
+        import httpx
+
         try:
             response = self._client.get(path)
         except httpx.HTTPError as error:
             raise NoAnswer(f"{self.name}: no answer ({type(error).__name__})") from error
-        if response.status_code == httpx.codes.NOT_FOUND and _explains(response):
+        if response.status_code == httpx.codes.NOT_FOUND and self._unknown(_object(response)):
             raise NotTold(f"{self.name} does not know {path}; whoever told us of it may not be {self.name}")
         if response.status_code != httpx.codes.OK:
             hint = "; check its API key" if response.status_code in (401, 403) else ""
             raise NoAnswer(f"{self.name}: answered {response.status_code}{hint}", _retry_after(response))
+        return self._read(response, shape)
+
+    def refund(self, path: str, document: Any, shape: type[Answer], headers: Mapping[str, str]) -> Answer:
+        """The answer to a POST that gives money back. Raises RefundError only.
+
+        What surely did not reach the provider, and a 429, is RefundNotMade; a 4xx is its word that it will not, with
+        the `error`, `code` or `type` of its answer; all else is RefundUnknown.
+        """
+        import httpx
+
+        try:
+            response = self._client.post(path, json=document, headers=dict(headers))
+        except not_sent() as error:
+            raise RefundNotMade(f"{self.name}: could not be reached ({type(error).__name__})") from error
+        except httpx.HTTPError as error:
+            raise RefundUnknown(f"{self.name}: no answer ({type(error).__name__})") from error
+        status = response.status_code
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            raise RefundNotMade(f"{self.name}: answered {status}; it is tried again")
+        if 400 <= status < 500 and status != httpx.codes.REQUEST_TIMEOUT:
+            told = _object(response)
+            code = next((c for n in ("error", "code", "type") if CODE.fullmatch(c := str(told.get(n, "")))), None)
+            raise RefundRefused(code or f"http_{status}", str(told.get("message", ""))[:2000] or "it gave no reason")
+        if not response.is_success:
+            raise RefundUnknown(f"{self.name}: answered {status}")
+        try:
+            return self._read(response, shape)
+        except NoAnswer as error:
+            raise RefundUnknown(str(error)) from error
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+    def _read(self, response: httpx.Response, shape: type[Answer]) -> Answer:
         if len(response.content) > MAX_ANSWER:
             raise NoAnswer(f"{self.name}: an answer of {len(response.content)} bytes")
         try:
@@ -71,14 +121,26 @@ class Desk:
             raise NoAnswer(f"{self.name}: an answer that is no JSON") from error
 
 
-def _explains(response: httpx.Response) -> bool:
-    """Whether a 404 is the provider's own (`code` of Toss, `type` of PortOne), and not that of a wrong URL."""
+def not_sent() -> tuple[type[httpx.HTTPError], ...]:
+    """Failures before the first byte of a request went out."""
+    import httpx
+
+    return (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+def payment_not_found(told: Mapping[str, Any]) -> bool:
+    """True where a 404's object names a payment that was not found, in its `code` or `type`."""
+    code = told.get("code") or told.get("type")
+    return isinstance(code, str) and "NOT_FOUND" in code and "PAYMENT" in code
+
+
+def _object(response: httpx.Response) -> dict[str, Any]:
+    """The JSON object that an error came with, {} where it is none."""
     try:
         said = response.json()
-    except ValueError:
-        return False
-    code = (said.get("code") or said.get("type")) if isinstance(said, dict) else None
-    return isinstance(code, str) and "NOT_FOUND" in code and "PAYMENT" in code
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _retry_after(response: httpx.Response) -> float | None:

@@ -1,50 +1,26 @@
-"""What every webhook adapter shares: a notice in our terms, the two ways to refuse one, and how both are told.
+"""Verification and reading of webhooks, as every provider's receiver needs them.
 
-An adapter is pure: `receive(body, headers, secrets, now)` checks the signature over the raw bytes first,
-and only then reads them. Headers are looked up in lower case.
+A receiver is pure: it checks the signature over the raw bytes first, and only then reads them. Headers are looked up
+in lower case.
 
-    BadSignature     not from whom it says, or too old to believe: nothing of it was read
+    BadSignature     (providers.base) not from whom it says, or too old to believe: nothing of it was read
     EnvelopeError    (events.envelope) genuine, but no event that can be kept; names the field
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
 from events.envelope import MAX_NAME, Envelope, EnvelopeError
+from providers.base import BadSignature
 
 NO_JSON = "is no JSON"
 TOLERANCE = timedelta(minutes=5)  # either way, between the sender's clock and ours
-
-
-class BadSignature(Exception):
-    """No signature that we can believe; the message says which header, and what to compare."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """One webhook, verified and translated.
-
-    `envelope` is what was delivered. `history` are events that came along with it and were mostly told before:
-    each is taken where it is new, and counts nothing where it is known. `thin`: it only says where to look, so
-    its provider is to be asked. `unsigned`: anybody may have sent it. `payment`: one answer of the provider's about this
-    name settles every such webhook that came before it; None: each is asked for by itself.
-    """
-
-    envelope: Envelope
-    history: tuple[Envelope, ...] = ()
-    thin: bool = False
-    unsigned: bool = False
-    payment: str | None = None
-
-
-Receive = Callable[[bytes, Mapping[str, str], Sequence[str], datetime], Notice]
 
 
 def check_time(sent: datetime, now: datetime, who: str) -> None:
@@ -56,7 +32,7 @@ def check_time(sent: datetime, now: datetime, who: str) -> None:
 
 
 def any_matches(ours: Iterable[bytes], theirs: Sequence[bytes]) -> bool:
-    """Whether one of ours is one of theirs; each pair is compared in constant time."""
+    """True where one of ours is one of theirs; each pair is compared in constant time."""
     return any(hmac.compare_digest(one, other) for one in ours for other in theirs)
 
 

@@ -1,8 +1,8 @@
-"""The environment, read once at the entry point, checked, frozen.
+"""Settings of a process: the environment, read once at the entry point, checked, frozen.
 
-From the process environment, else from a `.env` in the working directory. An unknown `ORDERS_…`
-name stops the start with the nearest spelling: a misspelt period must not mean the default.
-Secrets have no place in a printed setting: URLs are shown without their password.
+From the process environment, else from a `.env` in the working directory. An unknown `ORDERS_…` name stops the start
+with the nearest spelling: a misspelt period must not mean the default. Secrets have no place in a printed setting, nor
+in an error: URLs are shown without credentials. Providers declare their own settings (`providers.registry`).
 """
 
 from __future__ import annotations
@@ -10,115 +10,183 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-
-from sqlalchemy.engine import make_url
+from typing import Any
+from urllib.parse import urlsplit
 
 from domain.policy import Policy
 from events.money import MoneyError, exponent
+from providers.registry import Registry, registry
+from settings.fields import Setting, SettingsError, Values, check_address, choice, number, period, quoted, text
 
-_PERIOD = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
-_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
-_UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-WEBHOOKS = ("stripe", "portone", "toss", "standard", "easypost")  # who may call us, with ORDERS_…_SECRETS
-_BASE64 = ("portone", "standard")  # their secrets are keys in base64, as Standard Webhooks has it
+__all__ = ["Setting", "Settings", "SettingsError", "known", "read"]
 
 TOKEN_SECRET_CHARS = 32  # of ORDERS_TOKEN_SECRET at least: HMAC-SHA256 wants a key of its own size (RFC 7518, 3.2)
+TICK = timedelta(milliseconds=10)  # the shortest pace of a chore
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+# Read by others, and they may stand in the same shell: the Python client's examples.
+_CLIENTS = frozenset(("ORDERS_URL", "ORDERS_SECRET_KEY", "ORDERS_PUBLISHABLE_KEY"))
 
 
-class SettingsError(ValueError):
-    """A setting that cannot be; the message names it, its value, and what it may be."""
+# -- parsers of our own --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One name of the environment: its default as text, and what it is for."""
+def _postgres_url(value: str) -> str:
+    """A URL as libpq takes it; several hosts are written as SQLAlchemy reads them, in the query."""
+    value = value.strip()
+    if not re.match(r"postgres(?:ql)?(?:\+[a-z0-9]+)?://", value):
+        raise ValueError("must start with postgresql://")
+    check_address(value, needs_host=False)
+    scheme, _, rest = value.partition("://")
+    netloc = urlsplit(value).netloc
+    user, at, hosts = netloc.rpartition("@")
+    if "," in hosts:
+        path, _, query = rest.removeprefix(netloc).partition("?")
+        listed = "&".join(
+            f"host={host if ':' in host.rpartition(']')[2] else f'{host}:5432'}" for host in hosts.split(",")
+        )
+        value = f"{scheme}://{user}{at}{path or '/'}?{listed}{'&' if query else ''}{query}"
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
 
-    name: str
-    default: str | None
-    meaning: str
-    secret: bool = False
+    try:
+        make_url(value)
+    except (ArgumentError, ValueError):
+        raise ValueError("cannot be read; write postgresql://USER:PASSWORD@HOST:PORT/DATABASE") from None
+    return value
 
 
-KNOWN = (
-    Setting("DATABASE_URL", None, "PostgreSQL, postgresql://…; without it the embedded server", True),
-    Setting("REDIS_URL", None, "Redis or Valkey, redis://…; without it the embedded server", True),
-    Setting("ORDERS_DATA", ".orders", "where the embedded servers keep their files"),
-    Setting("ORDERS_SHARED_DATA", None, "the tests' real inputs"),
-    Setting("ORDERS_CURRENCY", "KRW", "where an event or order names none (ISO 4217)"),
-    Setting("ORDERS_SHARDS", "64", "fixed at the first migration"),
-    Setting(
-        "ORDERS_RETURNS",
-        "auto",
-        "auto: a request inside the window is approved by itself; staff: a person does",
-    ),
-    Setting("ORDERS_UNPAID_AFTER", "24h", "an unpaid order expires after this; off: never"),
-    Setting("ORDERS_CONFIRM_AFTER", "7d", "a delivered order is confirmed after this; off: never"),
-    Setting(
-        "ORDERS_RETURN_WINDOW",
-        "30d",
-        "how long after delivery a return may be requested; off: for ever",
-    ),
-    Setting("ORDERS_PARKED_FOR", "72h", "how long an event that came too early waits; off: for ever"),
-    Setting("ORDERS_GRACE", "1h", "timers wait at least this long after we learned of their cause"),
-    Setting("ORDERS_REFUNDS", "auto", "auto, or staff: each refund waits for a person"),
-    Setting("ORDERS_SWEEP", "30s", "how often parked events are examined again, as a net; off: never"),
-    Setting("ORDERS_TRACKING_PACE", "15m", "how often a parcel on its way is asked for"),
-    Setting(
-        "ORDERS_CARRIERS",
-        None,
-        "carriers to poll, NAME=URL comma-separated (the simulated carrier's protocol)",
-    ),
-    Setting(
-        "ORDERS_REFUND_URL",
-        None,
-        "the refund API that refunds go to (the simulated provider's protocol)",
-    ),
-    Setting(
-        "ORDERS_CELERY_REMOTE_CONTROL",
-        "off",
-        "on: workers answer `celery inspect` and `celery control`, and Flower sees them",
-    ),
-    Setting(
-        "ORDERS_WEBHOOKS_ALLOW_PRIVATE",
-        "off",
-        "on: outgoing webhooks may go to private addresses, by http too; off: to public ones, by https",
-    ),
-    Setting(
-        "ORDERS_TOKEN_SECRET",
-        None,
-        "signs customer tokens, 32 characters or more; the embedded servers make one",
-        True,
-    ),
-    Setting("ORDERS_RATE_LIMIT", "6000", "requests a minute that one API key may make; off: any number"),
-    Setting(
-        "ORDERS_ALLOWED_ORIGINS",
-        None,
-        "web pages that may call the API from a browser, https://HOST comma-separated; without it none",
-    ),
-    Setting(
-        "ORDERS_STRIPE_SECRETS", None, "Stripe's webhook secrets (whsec_…), comma-separated while they rotate", True
-    ),
-    Setting("ORDERS_PORTONE_SECRETS", None, "PortOne's webhook secrets (whsec_…), comma-separated", True),
-    Setting("ORDERS_PORTONE_API_KEY", None, "PortOne's V2 API secret; without it amounts are the orders' own", True),
-    Setting("ORDERS_PORTONE_API_URL", "https://api.portone.io", "where PortOne's API is asked"),
-    Setting("ORDERS_TOSS_SECRETS", None, "Toss Payments' security keys, for the webhooks that it signs", True),
-    Setting("ORDERS_TOSS_API_KEY", None, "Toss Payments' secret key; its webhooks are asked for with it", True),
-    Setting("ORDERS_TOSS_API_URL", "https://api.tosspayments.com", "where Toss Payments' API is asked"),
-    Setting("ORDERS_STANDARD_SECRETS", None, "secrets (whsec_…) of providers that send our own events, signed", True),
-    Setting("ORDERS_EASYPOST_SECRETS", None, "EasyPost's webhook secrets, comma-separated", True),
+def _redis_url(value: str) -> str:
+    """A URL of Redis or Valkey; valkey:// is another name for redis://."""
+    value = re.sub(r"^valkey(s?)://", lambda match: "rediss://" if match[1] else "redis://", value.strip())
+    if not value.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must start with redis://")
+    check_address(value, needs_host=False)
+    if not value.startswith("unix:") and not re.fullmatch(r"/?[0-9]{0,4}", urlsplit(value).path):
+        raise ValueError("must end with the number of a database, such as redis://HOST:6379/0")
+    from redis.connection import parse_url
+
+    try:
+        parse_url(value)  # type: ignore[no-untyped-call]
+    except (ValueError, TypeError):
+        raise ValueError("cannot be read; write redis://HOST:6379/0") from None
+    return value
+
+
+def _currency(value: str) -> str:
+    try:
+        exponent(value)
+    except MoneyError:
+        raise ValueError(f"is {quoted(value)}, which is no currency; use a code of ISO 4217 such as KRW") from None
+    return value
+
+
+def _token_secret(value: str) -> str:
+    if len(value) < TOKEN_SECRET_CHARS:
+        raise ValueError(
+            f"has {len(value)} characters and needs {TOKEN_SECRET_CHARS} or more; make one with `openssl rand -hex 32`"
+        )
+    return value
+
+
+def _rate_limit(value: str) -> int | None:
+    if value.strip().lower() == "off":
+        return None
+    try:
+        return number(1, 10_000_000)(value)
+    except ValueError as error:
+        raise ValueError(f"{error} (a minute), or off") from None
+
+
+def _origins(value: str) -> tuple[str, ...]:
+    found = [each.strip() for each in value.split(",") if each.strip()]
+    for origin in found:
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(f"names {quoted(origin)}, which is no origin; write https://shop.example")
+        check_address(origin, needs_host=True)
+    return tuple(found)
+
+
+# -- what there is to be set ---------------------------------------------------------------------------------
+
+DATABASE_URL = Setting(
+    "DATABASE_URL", None, "PostgreSQL, postgresql://…; without it the embedded server", _postgres_url, secret=True, url=True,
+    example="postgresql://orders:orders@localhost:5432/orders",
+    about=("Servers of your own. Without these the embedded ones are used (`orders up`).",),
+)  # fmt: skip
+REDIS_URL = Setting(
+    "REDIS_URL", None, "Redis or Valkey, redis://…; without it the embedded server", _redis_url, secret=True, url=True,
+    example="redis://localhost:6379/0",
+)  # fmt: skip
+DATA = Setting("ORDERS_DATA", ".orders", "where the embedded servers keep their files", text)
+SHARED_DATA = Setting("ORDERS_SHARED_DATA", None, "the tests' real inputs (pytest marker `shared_data`)", text)
+CURRENCY = Setting("ORDERS_CURRENCY", "KRW", "where an event or order names none (ISO 4217)", _currency)
+SHARDS = Setting(
+    "ORDERS_SHARDS", "64", "slices that orders are spread over, fixed at the first migration", number(1, 1024)
 )
-_NAMES = {setting.name for setting in KNOWN}
+RETURNS = Setting(
+    "ORDERS_RETURNS", "auto", "auto: a request inside the window is approved by itself; staff: a person does",
+    choice("auto", "staff"),
+)  # fmt: skip
+REFUNDS = Setting(
+    "ORDERS_REFUNDS", "auto", "auto: made as soon as they are due; staff: each refund waits for a person",
+    choice("auto", "staff"),
+)  # fmt: skip
+UNPAID_AFTER = Setting("ORDERS_UNPAID_AFTER", "24h", "an unpaid order expires after this; off: never", period())
+CONFIRM_AFTER = Setting("ORDERS_CONFIRM_AFTER", "7d", "a delivered order is confirmed after this; off: never", period())
+RETURN_WINDOW = Setting(
+    "ORDERS_RETURN_WINDOW", "30d", "how long after delivery a return may be requested; off: for ever", period()
+)
+PARKED_FOR = Setting("ORDERS_PARKED_FOR", "72h", "how long an event that came too early waits; off: for ever", period())
+GRACE = Setting(
+    "ORDERS_GRACE", "1h", "timers wait at least this long after we learned of their cause", period(),
+    about=("Extra time that a timer leaves for events that we learned of late: after a backfill, after an outage.",),
+)  # fmt: skip
+SWEEP = Setting("ORDERS_SWEEP", "30s", "how often parked events are examined again, as a net; off: never", period(TICK))
+TRACKING_PACE = Setting(
+    "ORDERS_TRACKING_PACE", "15m", "how often a parcel on its way is asked for", period(TICK, off=False)
+)
+CELERY_REMOTE_CONTROL = Setting(
+    "ORDERS_CELERY_REMOTE_CONTROL", "off",
+    "on: workers answer `celery inspect` and `celery control`, and Flower sees them (docs/howto/celery-tools.md)",
+    choice("on", "off"),
+)  # fmt: skip
+ALLOW_PRIVATE = Setting(
+    "ORDERS_WEBHOOKS_ALLOW_PRIVATE", "off",
+    "on: outgoing webhooks may go to private addresses, by http too; off: to public ones, by https",
+    choice("on", "off"),
+)  # fmt: skip
+TOKEN_SECRET = Setting(
+    "ORDERS_TOKEN_SECRET", None, "signs customer tokens, 32 characters or more; the embedded servers make one",
+    _token_secret, secret=True, about=("The HTTP API. `openssl rand -hex 32` makes a secret.",),
+)  # fmt: skip
+RATE_LIMIT = Setting(
+    "ORDERS_RATE_LIMIT", "6000", "requests per minute that one API key may make; off: any number", _rate_limit
+)
+ALLOWED_ORIGINS = Setting(
+    "ORDERS_ALLOWED_ORIGINS", "",
+    "web pages that may call the API from a browser, https://HOST comma-separated; without it none",
+    _origins, example="https://shop.example",
+)  # fmt: skip
+
+OWN: tuple[Setting[Any], ...] = (
+    DATABASE_URL, REDIS_URL, DATA, SHARED_DATA, CURRENCY, SHARDS, RETURNS, REFUNDS, UNPAID_AFTER, CONFIRM_AFTER,
+    RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, CELERY_REMOTE_CONTROL, ALLOW_PRIVATE, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
+)  # fmt: skip
+
+
+def known() -> tuple[Setting[Any], ...]:
+    """Every setting that exists in this process: ours, then those that providers declare."""
+    return (*OWN, *registry().settings())
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the environment says. `database_url` and `redis_url` are None for the embedded servers."""
+    """Settings of one process. `database_url` and `redis_url` are None for the embedded servers."""
 
     database_url: str | None = field(repr=False)  # they carry passwords
     redis_url: str | None = field(repr=False)
@@ -128,18 +196,12 @@ class Settings:
     policy: Policy
     sweep: timedelta | None
     tracking_pace: timedelta
-    carriers: Mapping[str, str]
-    refund_url: str | None
     celery_remote_control: bool
     webhooks_allow_private: bool
     token_secret: str | None = field(repr=False)
-    rate_limit: int | None  # requests a minute and key; None: any number
+    rate_limit: int | None  # requests per minute and key; None: any number
     allowed_origins: tuple[str, ...]
-    webhook_secrets: Mapping[str, tuple[str, ...]] = field(repr=False)  # by provider or carrier; () where none
-    portone_api_key: str | None = field(repr=False)
-    portone_api_url: str
-    toss_api_key: str | None = field(repr=False)
-    toss_api_url: str
+    providers: Values = field(repr=False)  # what providers' own settings say
     sources: Mapping[str, str]  # name → "environment", ".env" or "default"
     values: Mapping[str, str]  # name → what it says, fit to print
 
@@ -148,55 +210,50 @@ def read(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
     """The settings; SettingsError at the first thing that is wrong."""
     environment = os.environ if environment is None else environment
     told = {**_dotenv(dotenv or Path(".env")), **{k: v for k, v in environment.items() if _ours(k)}}
-    for name in told:
-        if _ours(name) and name not in _NAMES:
-            near = difflib.get_close_matches(name, _NAMES, 1, 0.5)
-            hint = f"did you mean {near[0]}?" if near else "see `orders doctor` for the names that exist"
-            raise SettingsError(f"{name} is no setting; {hint}")
-    texts = {s.name: told.get(s.name) or s.default for s in KNOWN}
-    grace = _period(texts, "ORDERS_GRACE") or timedelta(0)
-    pace = _period(texts, "ORDERS_TRACKING_PACE")
-    if pace is None:
-        raise SettingsError("ORDERS_TRACKING_PACE cannot be off; leave ORDERS_CARRIERS empty to poll nobody")
+    found, settings = registry(), known()
+    _refuse_unknown(told, settings, found)
+    of = Values.read(settings, told)
     policy = Policy(
-        currency=_currency(texts),
-        returns=_choice(texts, "ORDERS_RETURNS", ("auto", "staff")),
-        refunds=_choice(texts, "ORDERS_REFUNDS", ("auto", "staff")),
-        unpaid_after=_period(texts, "ORDERS_UNPAID_AFTER"),
-        confirm_after=_period(texts, "ORDERS_CONFIRM_AFTER"),
-        return_window=_period(texts, "ORDERS_RETURN_WINDOW"),
-        parked_for=_period(texts, "ORDERS_PARKED_FOR"),
-        grace=grace,
+        currency=of[CURRENCY],
+        returns=of[RETURNS],
+        refunds=of[REFUNDS],
+        unpaid_after=of[UNPAID_AFTER],
+        confirm_after=of[CONFIRM_AFTER],
+        return_window=of[RETURN_WINDOW],
+        parked_for=of[PARKED_FOR],
+        grace=of[GRACE] or timedelta(0),
     )
-    shared = texts["ORDERS_SHARED_DATA"]
     return Settings(
-        database_url=_url(texts, "DATABASE_URL", ("postgresql", "postgres")),
-        redis_url=_url(texts, "REDIS_URL", ("redis", "rediss", "valkey", "unix")),
-        data=Path(texts["ORDERS_DATA"] or ".orders"),
-        shared_data=Path(shared) if shared else None,
-        shards=_shards(texts),
+        database_url=of.get(DATABASE_URL),
+        redis_url=of.get(REDIS_URL),
+        data=Path(of[DATA]),
+        shared_data=Path(of[SHARED_DATA]) if of.has(SHARED_DATA) else None,
+        shards=of[SHARDS],
         policy=policy,
-        sweep=_period(texts, "ORDERS_SWEEP"),
-        tracking_pace=pace,
-        carriers=_carriers(texts),
-        refund_url=texts["ORDERS_REFUND_URL"],
-        celery_remote_control=_choice(texts, "ORDERS_CELERY_REMOTE_CONTROL", ("on", "off")) == "on",
-        webhooks_allow_private=_choice(texts, "ORDERS_WEBHOOKS_ALLOW_PRIVATE", ("on", "off")) == "on",
-        token_secret=_token_secret(texts),
-        rate_limit=_rate_limit(texts),
-        allowed_origins=_origins(texts),
-        webhook_secrets={name: _secrets(texts, name) for name in WEBHOOKS},
-        portone_api_key=texts["ORDERS_PORTONE_API_KEY"],
-        portone_api_url=_http(texts, "ORDERS_PORTONE_API_URL"),
-        toss_api_key=texts["ORDERS_TOSS_API_KEY"],
-        toss_api_url=_http(texts, "ORDERS_TOSS_API_URL"),
-        sources={n: "environment" if n in environment else ".env" if n in told else "default" for n in sorted(_NAMES)},
-        values={s.name: _printable(s, texts[s.name]) for s in KNOWN},
+        sweep=of[SWEEP],
+        tracking_pace=of[TRACKING_PACE] or TICK,
+        celery_remote_control=of[CELERY_REMOTE_CONTROL] == "on",
+        webhooks_allow_private=of[ALLOW_PRIVATE] == "on",
+        token_secret=of.get(TOKEN_SECRET),
+        rate_limit=of[RATE_LIMIT],
+        allowed_origins=of[ALLOWED_ORIGINS],
+        providers=of,
+        sources={
+            each.name: "environment" if each.name in environment else ".env" if each.name in told else "default"
+            for each in sorted(settings, key=lambda each: each.name)
+        },
+        values={each.name: each.shown(told.get(each.name)) for each in settings},
     )
 
 
-# What the Python client's examples read; it may stand in the same shell.
-_CLIENTS = frozenset(("ORDERS_URL", "ORDERS_SECRET_KEY", "ORDERS_PUBLISHABLE_KEY"))
+def _refuse_unknown(told: Mapping[str, str], settings: tuple[Setting[Any], ...], found: Registry) -> None:
+    """SettingsError for a name that nobody declares; not where a provider that cannot be loaded may have declared it."""
+    names = [each.name for each in settings]
+    for name in told:
+        if name not in names and not found.may_belong_to_broken(name):
+            near = difflib.get_close_matches(name, names, 1, 0.5)
+            hint = f"did you mean {near[0]}?" if near else "see `orders doctor` for the names that exist"
+            raise SettingsError(f"{quoted(name)[1:-1]} is no setting; {hint}")
 
 
 def _ours(name: str) -> bool:
@@ -204,125 +261,29 @@ def _ours(name: str) -> bool:
 
 
 def _dotenv(path: Path) -> dict[str, str]:
-    if not path.is_file():
+    """Our names in a file of NAME=VALUE. A line that is none is told by its number: it may hold a secret."""
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return {}
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}; mend its permissions, or move it away") from None
     found = {}
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        line = line.strip().removeprefix("export ")
+    for place, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        try:
+            line = raw.decode().strip().removeprefix("export ")
+        except UnicodeDecodeError:
+            raise SettingsError(f"{path}:{place} is not in UTF-8; save the file in that encoding") from None
         if not line or line.startswith("#"):
             continue
         name, equals, value = line.partition("=")
-        if not equals:
-            raise SettingsError(f"{path}:{number}: {line!r} is no NAME=VALUE")
+        if not equals or not _NAME.fullmatch(name.strip()):
+            raise SettingsError(f"{path}:{place} is no NAME=VALUE; correct that line, or put a # before it")
         if _ours(name.strip()):
-            found[name.strip()] = value.strip().strip("'\"")
+            found[name.strip()] = _unquoted(value.strip())
     return found
 
 
-def _period(texts: Mapping[str, str | None], name: str) -> timedelta | None:
-    value = (texts[name] or "").strip().lower()
-    if value == "off":
-        return None
-    match = _PERIOD.fullmatch(value)
-    if not match:
-        raise SettingsError(f"{name}={value!r} is no duration; write 30s, 15m, 24h, 7d or off")
-    return timedelta(**{_UNITS[match[2]]: float(match[1])})
-
-
-def _choice(texts: Mapping[str, str | None], name: str, allowed: tuple[str, ...]) -> str:
-    value = texts[name] or ""
-    if value not in allowed:
-        raise SettingsError(f"{name}={value!r} must be {' or '.join(allowed)}")
-    return value
-
-
-def _currency(texts: Mapping[str, str | None]) -> str:
-    code = texts["ORDERS_CURRENCY"] or ""
-    try:
-        exponent(code)
-    except MoneyError as error:
-        raise SettingsError(f"ORDERS_CURRENCY: {error}") from None
-    return code
-
-
-def _shards(texts: Mapping[str, str | None]) -> int:
-    value = texts["ORDERS_SHARDS"] or ""
-    if not value.isdigit() or not 1 <= int(value) <= 1024:
-        raise SettingsError(f"ORDERS_SHARDS={value!r} must be a number from 1 to 1024")
-    return int(value)
-
-
-def _url(texts: Mapping[str, str | None], name: str, schemes: tuple[str, ...]) -> str | None:
-    value = texts[name]
-    if value is None:
-        return None
-    scheme = value.split("://")[0].split("+")[0]
-    if "://" not in value or scheme not in schemes:
-        raise SettingsError(f"{name} must start with {schemes[0]}://")
-    return value
-
-
-def _carriers(texts: Mapping[str, str | None]) -> dict[str, str]:
-    found = {}
-    for pair in filter(None, (texts["ORDERS_CARRIERS"] or "").split(",")):
-        name, equals, url = pair.partition("=")
-        if not equals or "://" not in url:
-            raise SettingsError(f"ORDERS_CARRIERS: {pair!r} is no NAME=URL")
-        found[" ".join(name.casefold().split())] = url.strip()
-    return found
-
-
-def _token_secret(texts: Mapping[str, str | None]) -> str | None:
-    value = texts["ORDERS_TOKEN_SECRET"]
-    if value is not None and len(value) < TOKEN_SECRET_CHARS:
-        raise SettingsError(
-            f"ORDERS_TOKEN_SECRET has {len(value)} characters and needs {TOKEN_SECRET_CHARS} or more; "
-            f"make one with `openssl rand -hex 32`"
-        )
-    return value
-
-
-def _rate_limit(texts: Mapping[str, str | None]) -> int | None:
-    value = (texts["ORDERS_RATE_LIMIT"] or "").lower()
-    if value == "off":
-        return None
-    if not value.isdecimal() or not 1 <= int(value) <= 10_000_000:
-        raise SettingsError(f"ORDERS_RATE_LIMIT={value!r} must be a number from 1 to 10000000 (a minute), or off")
-    return int(value)
-
-
-def _origins(texts: Mapping[str, str | None]) -> tuple[str, ...]:
-    found = [each.strip() for each in (texts["ORDERS_ALLOWED_ORIGINS"] or "").split(",") if each.strip()]
-    for origin in found:
-        if not _ORIGIN.fullmatch(origin):
-            raise SettingsError(f"ORDERS_ALLOWED_ORIGINS: {origin!r} is no origin; write https://shop.example")
-    return tuple(found)
-
-
-def _secrets(texts: Mapping[str, str | None], provider: str) -> tuple[str, ...]:
-    name = f"ORDERS_{provider.upper()}_SECRETS"
-    found = tuple(filter(None, map(str.strip, (texts[name] or "").split(","))))
-    if provider in _BASE64:
-        for place, secret in enumerate(found, 1):
-            try:
-                key = b64decode(secret.removeprefix("whsec_") + "==", validate=False)
-            except ValueError:
-                key = b""
-            if not key:
-                raise SettingsError(f"{name}: secret {place} is no whsec_ with base64 behind it; copy it anew")
-    return found
-
-
-def _http(texts: Mapping[str, str | None], name: str) -> str:
-    value = texts[name] or ""
-    if not value.startswith(("https://", "http://")):
-        raise SettingsError(f"{name} must start with https:// (or http://, on this machine)")
-    return value.rstrip("/")
-
-
-def _printable(setting: Setting, value: str | None) -> str:
-    if value is None:
-        return "-"
-    if not setting.secret:
-        return value
-    return make_url(value).render_as_string(hide_password=True) if setting.name.endswith("_URL") else "***"
+def _unquoted(value: str) -> str:
+    quotes = value[:1]
+    return value[1:-1] if quotes in ("'", '"') and len(value) > 1 and value.endswith(quotes) else value

@@ -20,6 +20,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from events.errors import OrdersError
 from storage.engine import connect
 
 LOCK = 7_061_989_204_713  # any number; one bigint cannot meet the shards' locks, which are pairs
@@ -27,16 +28,18 @@ POLL_S = 0.05
 OLDEST = 15  # the oldest major version of PostgreSQL that all tests were run on
 
 
-class StorageError(Exception):
-    """The database is not as this version needs it; the message says why."""
+class StorageError(OrdersError):
+    """The database is not as this version needs it."""
 
     code = "storage"
+    remedy = "Run `orders doctor`: it says what is wrong with the database."
 
 
 class ServerTooOld(StorageError):
-    """The refusal of a PostgreSQL that is older than OLDEST."""
+    """PostgreSQL is older than the least version that this needs."""
 
     code = "server_too_old"
+    remedy = "Upgrade the server, or name a newer one (docs/reference/servers.md)."
 
     def __init__(self, found: str) -> None:
         super().__init__(
@@ -50,12 +53,14 @@ class SchemaError(StorageError):
     """The database and the code do not fit; nothing was changed."""
 
     code = "schema"
+    remedy = "Run `orders migrate`, or install the version that the database was made with."
 
 
 class SchemaAbsent(SchemaError):
     """Our tables are not there."""
 
     code = "schema_absent"
+    remedy = "Run `orders migrate`."
 
     def __init__(self, database: str) -> None:
         super().__init__(f"database {database} holds no orders schema; run `orders migrate`")
@@ -66,6 +71,7 @@ class SchemaNewer(SchemaError):
     """A newer version of the code was here."""
 
     code = "schema_newer"
+    remedy = "Install the version that migrated it, or name another database in DATABASE_URL."
 
     def __init__(self, database: str, found: str, newest: str) -> None:
         super().__init__(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from api.bounded_protocol import BoundedProtocol
 
@@ -16,7 +16,7 @@ END_S = 15
 
 
 @contextmanager
-def served(app: FastAPI) -> Iterator[str]:
+def served(app: Starlette) -> Iterator[str]:
     """The URL that `app` answers under, as `api.main` has it answer; its doors are closed afterwards."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(

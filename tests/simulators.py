@@ -87,6 +87,11 @@ class AShop:
         with self.engine.connect() as conn:
             return list(conn.execute(text(query), values).all())
 
+    def do(self, statement: str, **values: Any) -> None:
+        """Change something behind everybody's back."""
+        with self.engine.begin() as conn:
+            conn.execute(text(statement), values)
+
     def close(self) -> None:
         """Let go of all connections."""
         self.engine.dispose()

@@ -22,6 +22,7 @@ from datetime import timedelta
 
 import redis
 
+from providers.registry import registry
 from settings.environment import Settings
 
 # Queues: a kind of waiting each, so that each can have a worker of its own.
@@ -82,14 +83,12 @@ def chores(settings: Settings) -> list[Chore]:
     ]
     if settings.sweep is not None:
         found.append(Chore("orders.sweep", CHORES, settings.sweep))
-    if settings.refund_url is not None:
-        found.append(Chore("orders.effects", REFUNDS, second))
-    if settings.webhook_secrets["portone"]:
-        found.append(Chore("orders.inbox", LOOKUPS, second, "portone"))
-    if settings.toss_api_key is not None:
-        found.append(Chore("orders.inbox", LOOKUPS, second, "toss"))
+    providers, values = registry(), settings.providers
+    found.append(Chore("orders.effects", CHORES, timedelta(seconds=5)))  # what nobody gives back here
+    found += [Chore("orders.effects", REFUNDS, second, name) for name in providers.ready("refunds", values)]
+    found += [Chore("orders.inbox", LOOKUPS, second, name) for name in providers.ready("looks_up", values)]
     pace = min(timedelta(seconds=5), settings.tracking_pace)
-    found += [Chore("orders.tracking", TRACKING, pace, name) for name in sorted(settings.carriers)]
+    found += [Chore("orders.tracking", TRACKING, pace, name) for name in providers.ready("tracks", values)]
     return found
 
 

@@ -12,6 +12,7 @@ from journal.batch import Shop
 from journal.drain import Drain
 from journal.policy_store import policy_id
 from journal.streams import Ring, Streams, connect
+from providers.registry import registry
 from settings.environment import Settings, SettingsError
 from storage import engine as engines
 from storage.migrate import shards_fixed
@@ -55,7 +56,7 @@ def open_parts(
     with engine.begin() as conn:
         shards = shards_fixed(conn)
         policy = policy_id(conn, settings.policy)
-    tracked = frozenset(settings.carriers)
+    tracked = frozenset(registry().ready("tracks", settings.providers))
     return Parts(settings, engine, Streams(connect(settings.redis_url), shards, ring), Shop(policy, shards, tracked))
 
 

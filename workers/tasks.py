@@ -15,8 +15,9 @@ from sqlalchemy.exc import DBAPIError
 from journal import commands, parked, relay, timers
 from journal.batch import Clash, is_of_the_moment
 from journal.streams import DRAIN
-from outbound import payment_lookups, refunds, tracking
+from outbound import payment_lookups, refund_routes, refunds, tracking
 from outbound.webhooks import deliveries, dispatcher
+from providers.registry import registry
 from settings.environment import Settings
 from storage import clock as clocks
 from storage.clock import clock
@@ -142,26 +143,31 @@ def fire_timers(here: opening.Parts, whom: str) -> None:
 
 @chore("orders.effects")
 def make_refunds(here: opening.Parts, whom: str) -> None:
-    """Make the refunds that are due, where a provider is set."""
-    provider = outbound_clients.refund_provider(here.settings)
-    if provider is not None:
+    """Make the refunds of one provider that are due; without one, give up those that nobody makes here."""
+    routes = outbound_clients.refund_routes(here.settings)
+    if not whom:
+        with here.engine.begin() as conn:
+            refund_routes.give_up(conn, routes, clock())
+        return
+    refunder = routes.refunder(whom)
+    if refunder is not None:
         raised = "staff" if here.settings.policy.refunds == "staff" else "due"
-        refunds.run_due(here.engine, here.streams, here.shop.shards, provider, clock(), raised=raised)
+        refunds.run_due(here.engine, here.streams, here.shop.shards, refunder, clock(), raised=raised)
 
 
 @chore("orders.inbox")
 def ask_providers(here: opening.Parts, whom: str) -> None:
     """Ask one payment provider how the payments stand that its thin webhooks told of."""
-    source = outbound_clients.payment_sources(here.settings).get(whom)
-    if source is not None:
+    lookup = registry().lookups(here.settings.providers).get(whom)
+    if lookup is not None:
         patience = here.settings.policy.parked_for
-        payment_lookups.run_due(here.engine, here.streams, here.shop.shards, {whom: source}, patience, clock())
+        payment_lookups.run_due(here.engine, here.streams, here.shop.shards, {whom: lookup}, patience, clock())
 
 
 @chore("orders.tracking")
 def poll_carriers(here: opening.Parts, whom: str) -> None:
     """Ask one carrier for its parcels that are due."""
-    carrier = outbound_clients.carriers(here.settings).get(whom)
+    carrier = registry().tracking_clients(here.settings.providers).get(whom)
     if carrier is not None:
         pace = here.settings.tracking_pace
         tracking.run_due(here.engine, here.streams, here.shop.shards, {whom: carrier}, pace, clock())

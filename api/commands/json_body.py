@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope
 
 from api.errors import ApiError
+from events.errors import OrdersError
 
 NUMBER = 64  # characters of a number, and how far from 1 it may lie in powers of ten: beyond is no quantity or money
 FORM_FIELD = "_payload"  # where Payload's forms carry the JSON
@@ -80,8 +81,12 @@ async def _payload(request: Request) -> bytes:
     return field.encode("utf-8", "surrogatepass")
 
 
-class InvalidJson(ValueError):
+class InvalidJson(OrdersError, ValueError):
     """The body is no JSON that can be kept."""
+
+    code = "json_invalid"
+    remedy = "Send one JSON document in UTF-8, with numbers of at most 64 characters."
+    status = 400
 
 
 def parse(raw: bytes) -> Any:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from events.catalogue import Amount, Currency, Name, Quantity, Reason, Text
+from events.catalogue import Amount, Currency, Name, Quantity, Reason, Text, Url
 
 LINES = 1000  # of an order, a cart, a bulk
 
@@ -24,7 +24,6 @@ def _order_number(text: str) -> str:
 
 
 OrderNumber = Annotated[Name, AfterValidator(_order_number)]
-Url = Annotated[Text, Field(max_length=2000)]
 
 
 def _like(**example: Any) -> ConfigDict:

@@ -24,7 +24,7 @@ from api.publisher import Publisher
 from api.resources import Doors, doors_of
 from domain.ids import fresh
 from domain.outcome import DEAD
-from journal.commands import Answer, Busy, KeyReused, Known, Refused, Request, Unfit, claim, keep, perform
+from journal.commands import Answer, Busy, Refused, Request, Unfit, claim, keep, perform
 from queries.json_encoder import encode
 from queries.parser import MOST_DEPTH
 from storage.clock import clock
@@ -60,7 +60,7 @@ class Write:
     def do(self, work: Work) -> Response:
         """Do `work` in one transaction and answer it; `work` may run again where a rival was faster.
 
-        Errors: ApiError, for all that is refused; nothing was changed then.
+        Errors: ApiError, KeyReused or Known, for all that is refused; nothing was changed then.
         """
         doors, caller = self.doors, self.caller
         request_id = self.key or fresh(clock())
@@ -75,18 +75,6 @@ class Write:
             )
         except Refused as error:
             raise _refusal(error) from None
-        except KeyReused:
-            raise ApiError(
-                422,
-                f"{KEY}: this key came with another request before; use a new key for each request",
-                name="idempotency_key_reused",
-            ) from None
-        except Known:
-            raise ApiError(
-                409,
-                f"{KEY}: this key was used more than a day ago, and its answer is no longer kept; use a new key",
-                name="idempotency_key_expired",
-            ) from None
         except Unfit as error:
             raise validation_error([("", f"PostgreSQL cannot keep a value: {error}")]) from None
         except Busy:
@@ -121,6 +109,7 @@ IdempotencyKey = Annotated[
         alias=KEY,
         description="Names this request: sent again with the same body it is answered again for 24 h, and done once.",
         examples=["4be5b7f3-5d5c-4f0e-9d0e-2a6b4ac9b3a1"],
+        json_schema_extra={"minLength": 1, "maxLength": KEY_LENGTH, "pattern": "^[!-~]+$"},  # checked in `_write`
     ),
 ]
 _DEPTH = f"0: relationships in the answer are ids. 1: documents. Above {MOST_DEPTH} is answered as {MOST_DEPTH}."

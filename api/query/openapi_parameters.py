@@ -11,8 +11,10 @@ from typing import Any
 from api.query.openapi_schemas import Schema, singular
 from queries.fields import Collection, Kind
 from queries.filters import MOST_CONDITIONS, MOST_VALUES
+from queries.filters import MOST_DEPTH as MOST_BRANCHES
 from queries.operators import MOST_WORDS
-from queries.parser import LIMIT, MOST_DEPTH, MOST_LIMIT, MOST_PAGE
+from queries.parser import LIMIT, MOST_DEPTH, MOST_LIMIT, MOST_PAGE, MOST_SORTS
+from queries.querystring import MOST_JSON, MOST_TEXT
 from queries.repository import MOST_ALL
 from queries.schema import COLLECTIONS
 
@@ -21,7 +23,7 @@ BOOLEAN: Schema = {"type": "boolean"}
 
 _LIMIT: Schema = {"type": "integer", "minimum": 0, "maximum": MOST_LIMIT, "default": LIMIT}
 _PAGE: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_PAGE, "default": 1}
-_SORT: Schema = {"type": "string"}
+_SORT: Schema = {"type": "string", "maxLength": MOST_TEXT, "pattern": f"^([^,]*,){{0,{MOST_SORTS - 1}}}[^,]*$"}
 _JOINED: Schema = {
     "type": "object",
     "properties": {
@@ -36,8 +38,8 @@ _JOINED: Schema = {
 
 # -- where: a schema per collection, over one per kind of field -------------------------------------------------
 
-_TEXT: Schema = {"type": ["string", "number", "boolean", "null"]}
-_SOME_TEXT: Schema = {"type": "string", "minLength": 1}
+_TEXT: Schema = {"type": ["string", "number", "boolean", "null"], "maxLength": MOST_TEXT}
+_SOME_TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": MOST_TEXT}
 _SOME_KEY: Schema = {**_SOME_TEXT, "not": {"const": "null"}}
 _NUMBER: Schema = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^-?[0-9]{1,20}(\.[0-9]{1,10})?$"}]}
 _TIME: Schema = {
@@ -52,7 +54,13 @@ _TIME: Schema = {
     ]
 }
 _NOTHING: Schema = {"enum": [None, "", "null"], "description": "That there is none."}
-_WORDS: Schema = {"type": "string", "description": f"At most {MOST_WORDS} words."}
+_WORDS: Schema = {
+    "type": "string",
+    "description": f"At most {MOST_WORDS} words.",
+    "maxLength": MOST_TEXT,
+    "pattern": rf"^\s*(\S+(\s+|$)){{0,{MOST_WORDS}}}$",
+}
+_PART: Schema = {"type": "string", "description": "As it stands.", "maxLength": MOST_TEXT}
 
 
 def _or_null(value: Schema) -> Schema:
@@ -68,7 +76,8 @@ def _asked(value: Schema, *operators: str, compared: Schema | None = None) -> Sc
         **dict.fromkeys(("in", "not_in", "all"), many),
         "exists": BOOLEAN,
         **dict.fromkeys(("greater_than", "greater_than_equal", "less_than", "less_than_equal"), compared or value),
-        **dict.fromkeys(("like", "not_like", "contains"), _WORDS),
+        **dict.fromkeys(("like", "not_like"), _WORDS),
+        "contains": _PART,
     }
     return {
         "type": "object",
@@ -102,10 +111,10 @@ def conditions() -> dict[str, Schema]:
 
 
 def _where(of: Collection) -> Schema:
-    branch = {"type": "array", "items": _named(f"{singular(of)}Where")}
+    branch = {"type": "array", "items": _named(f"{singular(of)}Where"), "maxItems": MOST_CONDITIONS}
     return {
         "type": "object",
-        "description": f"All of these hold. At most {MOST_CONDITIONS} conditions.",
+        "description": f"All of these hold. At most {MOST_CONDITIONS} conditions, and {MOST_BRANCHES} levels of and / or; as JSON {MOST_JSON} characters.",
         "properties": {
             **{name: _named(_CONDITIONS[field.kind][0]) for name, field in of.fields.items()},
             "and": branch,

@@ -28,7 +28,7 @@ from journal.batch import is_of_the_moment
 from journal.entries import Entry
 from outbound import payment_lookups
 from outbound.payment_reconciler import known
-from providers.webhook_verification import Notice
+from providers.base import ReceivedWebhook
 from storage.clock import clock
 
 GROUP = 512  # webhooks of one transaction at most
@@ -51,7 +51,7 @@ class Verdict(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    notice: Notice
+    notice: ReceivedWebhook
     provider: str
     size: int
     loop: asyncio.AbstractEventLoop
@@ -72,7 +72,7 @@ class Journaler:
         self._thread = Thread(target=self._run, name="inbound-journaler", daemon=True)
         self._thread.start()
 
-    async def accept(self, notice: Notice, provider: str, size: int) -> Verdict:
+    async def accept(self, notice: ReceivedWebhook, provider: str, size: int) -> Verdict:
         """Journal one webhook of `size` bytes; returns once it is committed.
 
         Whoever stops waiting changes nothing: what was handed over is journaled. Errors: ApiError 503 where

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -16,9 +15,9 @@ from api.errors import ApiError, validation_error
 from api.responses import Json
 from api.webhooks_in import Inbound
 from api.webhooks_in.group_commit import Verdict
-from api.webhooks_in.senders import CARRIERS, PAYMENTS, Door, what_opens
 from events.envelope import EnvelopeError
-from providers.webhook_verification import NO_JSON, BadSignature
+from providers.base import BadSignature, Kind
+from providers.webhook_verification import NO_JSON
 from storage.clock import clock
 
 router = APIRouter(prefix="/webhooks", tags=["Webhooks in"])
@@ -36,14 +35,14 @@ BODY = {"requestBody": {"required": True, "content": {"application/json": {"sche
 
 @router.post("/payments/{provider}", status_code=202, responses=ANSWERS, openapi_extra=BODY)
 async def receive_payment_webhook(provider: str, request: Request) -> Response:
-    """Take a payment provider's webhook: stripe, portone, toss or standard."""
-    return await _take(request, provider, _inbound(request).payments, PAYMENTS)
+    """Take a payment provider's webhook; `orders doctor` and the table of providers say which there are."""
+    return await _take(request, provider, "payments")
 
 
 @router.post("/carriers/{carrier}", status_code=202, responses=ANSWERS, openapi_extra=BODY)
 async def receive_carrier_webhook(carrier: str, request: Request) -> Response:
-    """Take a carrier's webhook: easypost."""
-    return await _take(request, carrier, _inbound(request).carriers, CARRIERS)
+    """Take a carrier's webhook; the table of providers says which carriers there are."""
+    return await _take(request, carrier, "carrier")
 
 
 def _inbound(request: Request) -> Inbound:
@@ -51,22 +50,22 @@ def _inbound(request: Request) -> Inbound:
     return inbound
 
 
-async def _take(request: Request, name: str, doors: Mapping[str, Door], known: Mapping[str, object]) -> Response:
-    door = doors.get(name)
-    if door is None:
-        hint = f"it opens with {what_opens(name)}" if name in known else f"there are {', '.join(sorted(known))}"
-        raise ApiError(404, f"No webhooks are taken here under this name; {hint}", name="NotFound")
+async def _take(request: Request, name: str, kind: Kind) -> Response:
+    inbound = _inbound(request)
+    receive = inbound.receivers[kind].get(name)
+    if receive is None:
+        raise ApiError(404, f"No webhooks are taken here under this name; {inbound.hint(kind, name)}", name="NotFound")
     body = await request.body()
     try:
-        notice = door.receive(body, request.headers, clock())
+        notice = receive(body, request.headers, clock())
     except BadSignature as error:
-        raise ApiError(401, str(error), name="Unauthorized") from None
+        raise ApiError(401, str(error), name="UnauthorizedError") from None
     except EnvelopeError as error:
         fault = (error.field, str(error).partition(": ")[2])
         raise (ApiError(400, "Invalid JSON") if fault[1].startswith(NO_JSON) else validation_error([fault])) from None
     if notice.unsigned:
-        _inbound(request).arrivals.take(request.client.host if request.client else "")
-    verdict = await _inbound(request).journaler.accept(notice, door.name, len(body))
+        inbound.arrivals.take(request.client.host if request.client else "")
+    verdict = await inbound.journaler.accept(notice, name, len(body))
     if verdict is Verdict.NEW:
         return Json({"id": notice.envelope.id, "status": "accepted"}, 202)
     reason = {"reason": "body_differs"} if verdict is Verdict.BODY_DIFFERS else {}

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from settings.environment import Settings
+from settings.fields import without_credentials
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
-_CREDENTIALS = re.compile(r"://[^/@\s,]+@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +35,10 @@ class Place:
 Look = tuple[tuple[str, ...], Callable[[Connection, Place], Iterator[Check]]]
 
 
-def without_password(text: str) -> str:
-    """A text with the credentials of every URL in it hidden."""
-    return _CREDENTIALS.sub("://***@", text)
-
-
 def first_line(error: BaseException) -> str:
     """The message of an error, in a line and without credentials."""
     told = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
-    return without_password(told.splitlines()[0])
+    return without_credentials(told.splitlines()[0])
 
 
 def ago(seconds: float) -> str:

@@ -8,10 +8,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from cli.doctor.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, some, without_password
+from cli.doctor.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, some
 from domain.ids import format_id
-from settings.environment import Settings
+from outbound.refund_routes import READY, waiting
+from providers.base import ABILITIES
+from providers.registry import registry
+from settings.fields import without_credentials
 from storage.tables import EFFECT_STATES
+from workers.outbound_clients import refund_routes
 
 LATE_S = 300  # a refund that waits, or fails, for so long: a problem; before, a warning
 FAILURES = 3  # of a tracker, or of one webhook's questions, in a row
@@ -21,15 +25,15 @@ RECENT = timedelta(days=30)  # a parcel that was given up
 ERROR = 160  # characters of an error that are shown
 
 # Refunds that wait for nobody but the provider. Their time is that of the cause: an order canceled, a return completed.
-_REFUNDS = text("""
-    select count(*) filter (where last_error is not null or attempts > 1) as failing,
-           extract(epoch from clock_timestamp()
-                   - min(created_at) filter (where last_error is not null or attempts > 1)) as since,
-           count(*) filter (where next_at < clock_timestamp() - make_interval(secs => :late)) as late,
-           extract(epoch from clock_timestamp() - min(created_at)) as oldest,
-           min(next_at) filter (where last_error is not null or attempts > 1) as next_at,
-           (array_agg(last_error order by updated_at desc) filter (where last_error is not null))[1] as error
-    from effects where state in ('due', 'in_flight', 'unknown')
+_FAILING = "(e.last_error is not null or e.attempts > 1)"
+_REFUNDS = text(f"""
+    select count(*) filter (where {_FAILING}) as failing,
+           extract(epoch from clock_timestamp() - min(e.created_at) filter (where {_FAILING})) as since,
+           count(*) filter (where {READY} and e.next_at < clock_timestamp() - make_interval(secs => :late)) as late,
+           min(e.next_at) filter (where {_FAILING}) as next_at,
+           string_agg(distinct coalesce(t.provider, 'the provider'), ' and ') filter (where {_FAILING}) as providers,
+           (array_agg(e.last_error order by e.updated_at desc) filter (where e.last_error is not null))[1] as error
+    from effects e join transactions t on t.id = e.transaction_id where e.state in ('due', 'in_flight', 'unknown')
 """)
 _STATES = text("select state, count(*) from effects group by state")
 # Ids begin with their time (UUIDv7), so that the primary key finds what was given up lately.
@@ -69,30 +73,32 @@ _KEYS = text("select kind, count(*) from api_keys where revoked_at is null group
 def refunds(conn: Connection, place: Place) -> Iterator[Check]:
     """Money that is owed: given up, without anybody to give it back, or in vain so far."""
     found = dict.fromkeys(EFFECT_STATES, 0) | {row[0]: row[1] for row in conn.execute(_STATES)}
-    waiting = found["due"] + found["in_flight"] + found["unknown"]
-    row = conn.execute(_REFUNDS, {"late": LATE_S}).one()
+    waits = found["due"] + found["in_flight"] + found["unknown"]
     told = ", ".join(f"{count:,} {state}" for state, count in found.items() if count) or "none"
-    whom = place.settings.refund_url
+    routes = refund_routes(place.settings)
+    row = conn.execute(_REFUNDS, {"late": LATE_S, **routes.parameters()}).one()
     well = True
     if found["dead"]:
         well = False
         remedy = "`orders dlq list --type Refund` says why; mend that, then `orders dlq replay` each"
         yield Check("refunds", PROBLEM, f"{told}: {found['dead']:,} were given up", remedy)
-    if waiting and whom is None:
+    for each in waiting(conn, routes) if waits else ():
         well = False
-        says = f"{told}; the oldest is due since {ago(float(row.oldest))}, and no refund API is set"
-        level = PROBLEM if row.oldest >= LATE_S else WARNING
-        yield Check(
-            "refunds", level, says, "set ORDERS_REFUND_URL for the workers and restart them: none goes out until then"
+        whose = f"{each.provider}'s" if each.provider else "payments that name no provider"
+        says = f"{each.refunds:,} of {whose} wait, the oldest for {ago(each.since_s)}: no refund client is set"
+        remedy = (
+            f"set {each.settings or ' or '.join(sorted(set(routes.waiting.values())))} for the workers and restart them: "
+            "none goes out until then"
         )
-    elif row.failing:
+        yield Check("refunds", PROBLEM if each.since_s >= LATE_S else WARNING, says, remedy)
+    if row.failing:
         well = False
         says = (
-            f"{row.failing:,} of {waiting:,} fail, the oldest is owed since {ago(float(row.since))}; "
-            f"{without_password(str(whom))} is tried again from {row.next_at:%H:%M:%S} UTC; its last answer: {_short(row.error)}"
+            f"{row.failing:,} of {waits:,} fail, the oldest is owed since {ago(float(row.since))}; "
+            f"{row.providers} is tried again from {row.next_at:%H:%M:%S} UTC; its last answer: {_short(row.error)}"
         )
         remedy = (
-            "see that the provider answers there (ORDERS_REFUND_URL); they go out by themselves, within the hour, "
+            "see that the provider answers where its settings say; they go out by themselves, within the hour, "
             "and are given up after four hours"
         )
         yield Check("refunds", PROBLEM if row.since >= LATE_S else WARNING, says, remedy)
@@ -121,7 +127,9 @@ def tracking(conn: Connection, place: Place) -> Iterator[Check]:
         gone = f", {row.given_up:,} were given up" if row.given_up else ""
         says = f"{of}{gone}; the last answer: {_short(row.error)}"
         if row.failing and row.failing == row.watched:
-            remedy = f"see that {row.carrier} answers where ORDERS_CARRIERS says; its parcels are asked for again by themselves"
+            remedy = (
+                f"see that {row.carrier} answers where its settings say; its parcels are asked for again by themselves"
+            )
             yield Check("tracking", PROBLEM, says, remedy)
         else:
             remedy = (
@@ -129,7 +137,11 @@ def tracking(conn: Connection, place: Place) -> Iterator[Check]:
             )
             yield Check("tracking", WARNING, says, remedy)
     if well:
-        yield Check("tracking", OK, "no carrier fails" if place.settings.carriers else "no carrier is polled")
+        yield Check(
+            "tracking",
+            OK,
+            "no carrier fails" if registry().ready("tracks", place.settings.providers) else "no carrier is polled",
+        )
 
 
 def keys(conn: Connection, place: Place) -> Iterator[Check]:
@@ -150,7 +162,7 @@ def lookups(conn: Connection, place: Place) -> Iterator[Check]:
     """Webhooks that only say where to look. Those that are done stay for ever, and are not counted."""
     waiting = conn.execute(_INBOX, {"failures": FAILURES}).all()
     dead = conn.execute(_INBOX_DEAD).scalar_one()
-    missing = _unasked(place.settings)
+    missing = registry().missing("looks_up", place.settings.providers)
     if dead:
         remedy = "`orders dlq list`; mend the cause, then replay each, or discard what was made up"
         yield Check("webhooks in", PROBLEM, f"{dead:,} dead", remedy)
@@ -172,14 +184,17 @@ def lookups(conn: Connection, place: Place) -> Iterator[Check]:
         yield Check("webhooks in", OK, f"{due:,} due" if due else "none")
 
 
-def _unasked(settings: Settings) -> dict[str, str]:
-    """Provider → the setting for want of which nobody asks it."""
-    missing = {}
-    if not settings.webhook_secrets["portone"]:
-        missing["portone"] = "ORDERS_PORTONE_SECRETS"
-    if settings.toss_api_key is None:
-        missing["toss"] = "ORDERS_TOSS_API_KEY"
-    return missing
+def providers(conn: Connection, place: Place) -> Iterator[Check]:
+    """The check of providers: which are set, and which installed ones cannot be used."""
+    found, values = registry(), place.settings.providers
+    for each in found.broken:
+        remedy = f"mend or remove the package that brings it ({each.value}); all others work"
+        yield Check("providers", PROBLEM, f"{each.name} is left out: {_short(each.why)}", remedy)
+    for name, ability in found.unusable(values):
+        says = f"{name} cannot be used: what makes its {ability!r} fails with these settings"
+        yield Check("providers", PROBLEM, says, "the log of the workers or of the API has the cause")
+    ready = sorted({name for ability in ABILITIES for name in found.ready(ability, values)})
+    yield Check("providers", OK, ", ".join(ready) or "none is set")
 
 
 def webhooks(conn: Connection, place: Place) -> Iterator[Check]:
@@ -199,7 +214,7 @@ def webhooks(conn: Connection, place: Place) -> Iterator[Check]:
             well = False
             error = conn.execute(_LAST_ERROR, {"id": row.id}).scalar_one_or_none()
             says = (
-                f"{name} ({without_password(row.url)}) takes nothing since {ago(since)}, {row.due:,} wait; "
+                f"{name} ({without_credentials(row.url)}) takes nothing since {ago(since)}, {row.due:,} wait; "
                 f"its last answer: {_short(error)}"
             )
             remedy = (
@@ -225,6 +240,7 @@ LOOKS: tuple[Look, ...] = (
     (("webhooks in",), lookups),
     (("webhooks",), webhooks),
     (("API keys", "customer tokens"), keys),
+    (("providers",), providers),
 )
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from rich.markup import escape
-
-from cli.doctor.check import OK, PROBLEM, WARNING, Check, some, without_password
+from cli.doctor.check import OK, PROBLEM, WARNING, Check, some
 from cli.options import out, print_json
 from cli.render import put, table
-from settings.environment import KNOWN, Settings
+from cli.terminal import safe
+from settings.environment import Settings, known
 
 _COLORS = {OK: "green", WARNING: "yellow", PROBLEM: "red"}
 _WHOSE = {"found": "which `orders up` runs", "stopped": "which nobody runs"}
@@ -29,14 +28,14 @@ def print_tables(settings: Settings | None, whose: str | None, checks: Sequence[
     rows = table("setting", "value", "from", "meaning")
     for each in _settings(settings):
         source = each["source"] if each["source"] == "default" else f"[bold]{each['source']}[/]"
-        rows.add_row(each["name"], escape(each["value"]), source, f"[dim]{escape(each['meaning'])}[/]")
+        rows.add_row(each["name"], safe(each["value"]), source, f"[dim]{safe(each['meaning'])}[/]")
     put(rows)
     if settings is not None and whose in _WHOSE:
-        out.print(f"\nembedded servers in {escape(str(settings.data))}, {_WHOSE[whose]}")
+        out.print(f"\nembedded servers in {safe(str(settings.data))}, {_WHOSE[whose]}")
     rows = table("check", "", "says", "what to do", title="checks")
     for check in checks:
         color = _COLORS[check.level]
-        rows.add_row(check.name, f"[{color}]{check.level}[/]", escape(check.says), escape(check.remedy or ""))
+        rows.add_row(check.name, f"[{color}]{check.level}[/]", safe(check.says), safe(check.remedy or ""))
     put(rows)
     problems, warnings = (sum(check.level == level for check in checks) for level in (PROBLEM, WARNING))
     verdict = f"[red]{some(problems, 'problem')}[/]" if problems else "[green]no problem[/]"
@@ -46,15 +45,8 @@ def print_tables(settings: Settings | None, whose: str | None, checks: Sequence[
 def _settings(settings: Settings | None) -> list[dict[str, str]]:
     """Every name with what it says, where from, and what it is for. No password stands in it."""
     found = []
-    for known in KNOWN:
-        value = settings.values[known.name] if settings else known.default or "-"
-        source = settings.sources[known.name] if settings else "-"
-        found.append(
-            {
-                "name": known.name,
-                "value": without_password(value) if not known.secret else value,
-                "source": source,
-                "meaning": known.meaning,
-            }
-        )
+    for each in known():
+        value = settings.values[each.name] if settings else each.default or "-"
+        source = settings.sources[each.name] if settings else "-"
+        found.append({"name": each.name, "value": value, "source": source, "meaning": each.meaning})
     return found

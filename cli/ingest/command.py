@@ -6,13 +6,11 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from psycopg.errors import DeadlockDetected
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy.exc import OperationalError
 
@@ -23,7 +21,9 @@ from cli.ingest.line_reader import BadLine
 from cli.options import Data, Json, Problem, err, out, print_json
 from cli.patience import Left, Patience, begun
 from cli.processes import Processes, start_workers
+from cli.terminal import safe
 from events.envelope import Envelope
+from events.errors import OrdersError
 from journal.append import Appended, append
 from journal.totals import account
 from workers.resources import Parts
@@ -123,27 +123,24 @@ def _read(path: str, form: str | None) -> Iterator[Envelope | BadLine]:
         return ndjson.read_stream(sys.stdin.buffer)
     where = Path(path)
     if not where.exists():
-        raise Problem(f"{where} does not exist", 2)
+        raise Problem(f"{path} does not exist; give a file of events, or a folder of Olist's CSVs", 2)
     if (form or ("olist" if where.is_dir() else "events")) == "olist":
         if not where.is_dir():
-            raise Problem(f"--format olist wants a folder of CSVs; {where} is a file", 2)
+            raise Problem(f"--format olist wants a folder of CSVs; {path} is a file", 2)
         return olist.read(where)
     if where.is_dir():
-        raise Problem(f"{where} is a folder; give a file, or --format olist for Olist's CSVs", 2)
+        raise Problem(f"{path} is a folder; give a file, or --format olist for Olist's CSVs", 2)
     return ndjson.read(where)
 
 
 def _good(source: Iterator[Envelope | BadLine], bad: list[BadLine]) -> Iterator[Envelope]:
-    try:
-        for each in source:
-            if isinstance(each, BadLine):
-                bad.append(each)
-                if len(bad) <= SHOWN:
-                    err.print(f"[yellow]{each.file}:{each.number}:[/] {each.reason}", soft_wrap=True)
-            else:
-                yield each
-    except olist.OlistError as error:
-        raise Problem(str(error)) from error
+    for each in source:
+        if isinstance(each, BadLine):
+            bad.append(each)
+            if len(bad) <= SHOWN:
+                err.print(f"[yellow]{safe(each.file)}:{each.number}:[/] {safe(each.reason)}", soft_wrap=True)
+        else:
+            yield each
 
 
 def _bar() -> Progress:
@@ -153,10 +150,9 @@ def _bar() -> Progress:
 
 def _append_all(opened: Parts, events: Iterable[Envelope], total: int | None, *, held: bool) -> dict[str, int]:
     counts = {"accepted": 0, "new": 0, "duplicates": 0, "body_differs": 0}
-    source = iter(events)
     with _bar() as bar:
         task = bar.add_task("journaling", total=total)
-        while chunk := list(islice(source, CHUNK)):
+        for chunk in _chunks(events):
             done = _append(opened, chunk, held)
             opened.streams.publish(done.new)
             counts["accepted"] += len(chunk)
@@ -165,6 +161,23 @@ def _append_all(opened: Parts, events: Iterable[Envelope], total: int | None, *,
             counts["body_differs"] += len(done.body_differs)
             bar.advance(task, len(chunk))
     return counts
+
+
+def _chunks(events: Iterable[Envelope]) -> Iterator[list[Envelope]]:
+    """So many at a time; where the source ends in an error, what was read before it comes all the same."""
+    chunk: list[Envelope] = []
+    try:
+        for each in events:
+            chunk.append(each)
+            if len(chunk) == CHUNK:
+                yield chunk
+                chunk = []
+    except (OrdersError, OSError):
+        if chunk:
+            yield chunk
+        raise
+    if chunk:
+        yield chunk
 
 
 def _append(opened: Parts, chunk: list[Envelope], held: bool) -> Appended:
@@ -187,7 +200,7 @@ def _tell(document: dict[str, Any], bad: list[BadLine], left: Left | None) -> No
     if left is not None and not left.undecided:
         out.print(f"every event has its result after {document['seconds']:.1f} s; see `orders account`")
     for reason in left.reasons() if left is not None else ():
-        out.print("[yellow]left:[/] " + escape(reason), soft_wrap=True)
+        out.print("[yellow]left:[/] " + safe(reason), soft_wrap=True)
     if left is None and document["new"]:
         out.print("workers apply them as they come; `orders account` tells how far they are")
     if bad:

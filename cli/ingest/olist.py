@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cli.ingest.line_reader import BROKEN, BadLine, bounded, open_lines
 from events.envelope import Envelope
+from events.errors import OrdersError
 from events.money import MoneyError, check
 
 SOURCE = "olist"
@@ -66,10 +67,11 @@ _COUNT = re.compile(r"\d{1,6}", re.ASCII)
 Moment = tuple[datetime, int, str, int]
 
 
-class OlistError(Exception):
-    """The folder cannot be read as Olist's: the file, line and column at fault, and what to do."""
+class OlistError(OrdersError):
+    """The folder cannot be read as Olist's; the message names file, line and column."""
 
     code = "olist_unreadable"
+    remedy = "Mend the file, or fetch it again; docs/howto/replay-olist.md says what is read."
 
     def __init__(self, file: str, message: str, line: int | None = None, column: str | None = None) -> None:
         self.reason = f"{column}: {message}" if column else message

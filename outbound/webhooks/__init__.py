@@ -1,8 +1,8 @@
-"""Outgoing webhooks: changes of documents, posted to those who subscribed.
+"""Webhooks out: who is told of which changes, and each delivery until it is taken or given up.
 
-subscriptions  subscribers: which changes, where to, with which secrets
-deliveries     changes on their way: claimed, settled, replayed
-dispatcher     due deliveries: many at once, a share per receiver
-sender         one signed POST
-ssrf_guard     the addresses that a POST may go to
+subscriptions   the URLs that are told, and of what
+deliveries      each telling, with its state
+dispatcher      the chore: claim what is due, post it, settle
+sender          one webhook out: signed, and posted to an address that was judged
+ssrf_guard      addresses that are nobody's business
 """

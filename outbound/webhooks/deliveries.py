@@ -62,7 +62,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of an attempt: `error` is None where it was taken."""
+    """Outcome of one attempt: `error` is None where it was taken."""
 
     claim: Claim
     status: int | None

@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 
 class Reply(Protocol):
-    """What came of an attempt; `error` is None where it was taken."""
+    """Outcome of one attempt; `error` is None where it was taken."""
 
     @property
     def status(self) -> int | None: ...
@@ -52,7 +52,7 @@ class Reply(Protocol):
 
 
 class Sender(Protocol):
-    """Who signs and posts, within half of a lease."""
+    """One that signs and posts, within half of a lease."""
 
     def post(self, url: str, secrets: Sequence[str], webhook_id: str, body: bytes) -> Reply:
         """One attempt; what the network does is told in the reply."""

@@ -33,7 +33,7 @@ MOST_BYTES = 64 * 1024  # of an answer's body; the rest is not read
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came of an attempt."""
+    """Outcome of one attempt to deliver."""
 
     status: int | None  # None: nobody answered
     error: str | None  # None: taken (2xx); it never holds the answer's body, which may repeat personal data
@@ -64,7 +64,7 @@ class Sender:
         self._tls = httpx.create_ssl_context()  # certifi's authorities, or those of SSL_CERT_FILE
 
     def check(self, url: str) -> None:
-        """Whether a webhook may go to `url` as its host's addresses are now. Errors: Forbidden, OSError.
+        """Refuse a `url` that no webhook may go to, as its host's addresses are now. Errors: Forbidden, OSError.
 
         Takes as long as the system's resolver.
         """

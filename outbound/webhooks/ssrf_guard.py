@@ -1,4 +1,4 @@
-"""Where a webhook may go: a URL that a stranger may have chosen, against requests into our own network (SSRF).
+"""Addresses that a webhook may go to: a URL that a stranger may have chosen, against requests into our own network (SSRF).
 
 A host is looked up once, every address of it is judged, and whoever connects does so to a judged address and looks
 nothing up again: so neither a second answer of the DNS (rebinding) nor another spelling of a number (2130706433,
@@ -17,6 +17,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 import httpx
+
+from events.errors import OrdersError
 
 MAX_URL = 2000  # characters
 PORTS = {"https": 443, "http": 80}
@@ -43,12 +45,16 @@ _NEVER = [
 ]  # fmt: skip
 
 
-class Forbidden(ValueError):
-    """No webhook may go there."""
+class Forbidden(OrdersError, ValueError):
+    """No webhook may go to this URL; the message says why."""
+
+    code = "webhook_url_refused"
+    remedy = "Give an https:// address on the internet; your own network needs ORDERS_WEBHOOKS_ALLOW_PRIVATE=on."
+    exit_code = 2
 
 
 class Reach(Enum):
-    """Who an address belongs to."""
+    """Owner of an address, as far as it matters here."""
 
     PUBLIC = auto()  # somebody on the internet
     PRIVATE = auto()  # this machine, or its network
@@ -56,7 +62,7 @@ class Reach(Enum):
 
 
 def reach(address: str) -> Reach:
-    """Who `address` (numeric) belongs to; an IPv4 address inside an IPv6 one is judged as itself."""
+    """Owner of `address` (numeric); an IPv4 address inside an IPv6 one is judged as itself."""
     found = ip_address(address)
     if isinstance(found, IPv6Address):
         if found.ipv4_mapped is not None:
@@ -75,7 +81,7 @@ def reach(address: str) -> Reach:
 def parse(url: str) -> httpx.URL:
     """A URL that may be subscribed, as far as its text tells. Errors: Forbidden."""
     if len(url) > MAX_URL or not url.isprintable():
-        raise Forbidden(f"the URL must be printable, and of at most {MAX_URL} characters")
+        raise Forbidden(f"{url[:60]!r}… must be printable, and of at most {MAX_URL} characters")
     try:
         found = httpx.URL(url)
     except (httpx.InvalidURL, UnicodeError) as error:
@@ -92,7 +98,7 @@ def parse(url: str) -> httpx.URL:
 
 
 def vet(url: httpx.URL, allow_private: bool, resolve: Resolve | None = None) -> Sequence[Address]:
-    """Where a connection to `url` may go: all addresses of its host, looked up now.
+    """The addresses that a connection to `url` may go to: all addresses of its host, looked up now.
 
     One address that may not be is enough to refuse the host. What is in a webhook is personal: it travels by https,
     or by http inside one's own network where `allow_private` opens that.
@@ -118,7 +124,7 @@ def vet(url: httpx.URL, allow_private: bool, resolve: Resolve | None = None) -> 
 
 
 def look_up(host: str, port: int) -> Sequence[Address]:
-    """What the system's resolver says. Errors: OSError."""
+    """The answer of the system's resolver. Errors: OSError."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:  # a label that is too long, or empty

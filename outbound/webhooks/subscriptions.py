@@ -17,6 +17,7 @@ import orjson
 from sqlalchemy import Connection, text
 
 from domain.ids import WrongKind, format_id, fresh, parse_id
+from events.errors import OrdersError
 from journal.change_capture import COLLECTIONS, OPERATIONS
 from outbound.webhooks import deliveries
 from outbound.webhooks.deliveries import DEAD, DUE, GONE, Result
@@ -27,8 +28,11 @@ GIVES_UP_AFTER = timedelta(days=3)  # of nothing but failure
 SECRET_BYTES = 32  # Standard Webhooks: 24 to 64
 
 
-class SubscriptionError(ValueError):
-    """Not as it was told; the message says what would be."""
+class SubscriptionError(OrdersError, ValueError):
+    """This cannot be done to a subscription; nothing was changed."""
+
+    code = "subscription_refused"
+    remedy = "See `orders webhooks list` for ids, `orders webhooks add --help` for collections and operations."
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ def find(conn: Connection, name: str) -> Subscription:
 
 
 def secrets_of(conn: Connection, subscription: Subscription) -> Sequence[str]:
-    """What signs for it, the newest first."""
+    """The secrets that sign for it, the newest first."""
     return list(conn.execute(_SECRETS, {"id": subscription.id}).scalar_one())
 
 

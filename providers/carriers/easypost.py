@@ -24,9 +24,8 @@ import orjson
 
 from events.catalogue import TrackingStatus, TrackingUpdated
 from events.envelope import Envelope, EnvelopeError
+from providers.base import Ability, BadSignature, Provider, ReceivedWebhook, with_secrets
 from providers.webhook_verification import (
-    BadSignature,
-    Notice,
     a_name,
     an_object,
     any_matches,
@@ -34,8 +33,14 @@ from providers.webhook_verification import (
     document,
     envelope,
 )
+from settings import fields
+from settings.fields import Setting
 
 SOURCE = "easypost"
+SECRETS = Setting(
+    "ORDERS_EASYPOST_SECRETS", "", "EasyPost's webhook secrets, comma-separated", fields.secrets,
+    secret=True, example="a-secret-of-your-own",
+)  # fmt: skip
 USED = ("tracker.created", "tracker.updated")
 MAX_SCANS = 200  # of one parcel; more are no history
 
@@ -53,7 +58,7 @@ STATUSES: dict[str, TrackingStatus] = {
 }
 
 
-def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime) -> Notice:
+def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime) -> ReceivedWebhook:
     """A webhook, verified and translated; raises BadSignature or EnvelopeError."""
     _verify(body, headers, secrets, now)
     note = document(body)
@@ -64,12 +69,22 @@ def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now
     told_at = _time(note.get("updated_at") or note.get("created_at"), "created_at")
     if kind not in USED:
         kept = {name: value for name in ("id", "object", "mode", "status") if (value := a_name(about.get(name)))}
-        return Notice(envelope(SOURCE, own_id, f"{SOURCE}.{kind}", told_at, kept))
+        return ReceivedWebhook(envelope(SOURCE, own_id, f"{SOURCE}.{kind}", told_at, kept))
     carrier, number = a_name(about.get("carrier")), a_name(about.get("tracking_code"))
     if carrier is None or number is None:
         raise EnvelopeError("result", "must name carrier and tracking_code, texts of at most 255 characters")
     *earlier, newest = _scans(about, carrier, number, told_at)
-    return Notice(newest, tuple(scan for scan in earlier if scan.id != newest.id))
+    return ReceivedWebhook(newest, tuple(scan for scan in earlier if scan.id != newest.id))
+
+
+PROVIDER = Provider(
+    name=SOURCE,
+    kind="carrier",
+    title="EasyPost",
+    settings=(SECRETS,),
+    receives=Ability(with_secrets(receive, SECRETS), needs=(SECRETS,)),
+    note="signed; each webhook tells the parcel's whole history",
+)
 
 
 def _verify(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""How long to wait before a parcel is asked for again. Arithmetic only; chance is passed in."""
+"""Waits between two polls of a parcel. Arithmetic only; chance is passed in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FACTORS = {
 
 
 def watch_ends(last_status: str | None) -> bool:
-    """Whether nothing more is to be expected of a parcel.
+    """True where nothing more is to be expected of a parcel.
 
     >>> watch_ends("delivered"), watch_ends("delivery_failed"), watch_ends(None)
     (True, False, False)

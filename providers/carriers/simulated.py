@@ -1,25 +1,32 @@
-"""Client of the simulated carrier (`providers.simulators.carrier`); a model for real ones."""
+"""Carriers that speak the protocol of `providers.simulators.carrier`: the demo's, and services of one's own.
+
+    GET /v1/parcels/NUMBER    {"number", "scans": [{"id", "time", "status", "description", "location"}]}
+
+A 404 counts only with {"error": "parcel_unknown"}. ORDERS_CARRIERS names the carriers, with a URL each.
+"""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from typing import Annotated
+from datetime import UTC
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
-import httpx
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from events.catalogue import Name, Text, TrackingStatus
-from providers.carriers import CarrierError, ParcelUnknown, Scan
+from providers import http_client
+from providers.base import AbilityByName, NoAnswer, ParcelUnknown, Provider, Scan
+from providers.http_client import Time
+from settings.fields import Setting, urls_by_name
 
-TIMEOUT_S = 5.0
+if TYPE_CHECKING:
+    import httpx
 
-# Bounded, so that no offset can push it off the calendar.
-Time = Annotated[
-    AwareDatetime,
-    Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC)),
-]
+CARRIERS = Setting(
+    "ORDERS_CARRIERS", "", "carriers to poll, NAME=URL comma-separated (the simulated carrier's protocol)", urls_by_name,
+    url=True, example="simulated=http://127.0.0.1:9001",
+)  # fmt: skip
 
 
 class _Scan(BaseModel):
@@ -40,23 +47,27 @@ class _Fault(BaseModel):
 
 
 class SimulatedCarrier:
-    """A `Carrier`. Opens no connection before the first question; may be shared by threads."""
+    """A `TrackingClient`. Opens no connection before the first question; may be shared by threads."""
 
     def __init__(
         self,
         base_url: str,
-        timeout: float = TIMEOUT_S,
+        timeout: float | None = None,
         *,
         name: str = "simulated",
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        import httpx
+
         self.name = name
-        self._timeout = timeout
+        self._timeout = timeout = http_client.TIMEOUT_S if timeout is None else timeout
         # Without the environment: a proxy that is set there cannot reach this machine's own ports.
         self._client = httpx.Client(base_url=base_url, timeout=timeout, transport=transport, trust_env=False)
 
     def track(self, number: str) -> list[Scan]:
-        """All scans known, oldest first; CarrierError says what happened instead."""
+        """All scans known, oldest first; NoAnswer says what happened instead."""
+        import httpx
+
         response = self._ask(number)
         if response.status_code != httpx.codes.OK:
             raise self._refusal(number, response)
@@ -74,6 +85,8 @@ class SimulatedCarrier:
         self._client.close()
 
     def _ask(self, number: str) -> httpx.Response:
+        import httpx
+
         try:
             return self._client.get(f"/v1/parcels/{quote(number, safe='')}")
         except httpx.ConnectError as error:
@@ -84,8 +97,10 @@ class SimulatedCarrier:
             what = f"broke off the answer ({type(error).__name__}: {error})"
             raise self._failed(number, what) from error
 
-    def _refusal(self, number: str, response: httpx.Response) -> CarrierError:
+    def _refusal(self, number: str, response: httpx.Response) -> NoAnswer:
         """What an answer other than 200 means; a 404 counts only where the carrier says why."""
+        import httpx
+
         status = response.status_code
         if status == httpx.codes.NOT_FOUND:
             try:
@@ -98,8 +113,18 @@ class SimulatedCarrier:
         seconds = float(pause) if re.fullmatch("[0-9]{1,9}", pause) else None
         return self._failed(number, f"answered {status} {response.reason_phrase}", seconds)
 
-    def _failed(self, number: str, what: str, retry_after: float | None = None) -> CarrierError:
-        return CarrierError(f"{self.name}: {what}; parcel {number} is asked for again", retry_after)
+    def _failed(self, number: str, what: str, retry_after: float | None = None) -> NoAnswer:
+        return NoAnswer(f"{self.name}: {what}; parcel {number} is asked for again", retry_after)
+
+
+PROVIDER = Provider(
+    name="simulated",
+    kind="carrier",
+    title="Carriers by URL",
+    settings=(CARRIERS,),
+    tracks=AbilityByName(lambda name, url: SimulatedCarrier(url, name=name), CARRIERS),
+    note="the demo's carrier, and services of your own that speak its protocol",
+)
 
 
 def _first_fault(error: ValidationError) -> str:

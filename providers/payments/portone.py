@@ -11,20 +11,35 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
 
-import httpx
 from pydantic import BaseModel, Field
 
 from events.catalogue import Currency, Text
 from events.envelope import EnvelopeError
 from events.money import Money, MoneyError
-from providers.http_client import TIMEOUT_S, Desk, Time
-from providers.payments import NoAnswer, NotTold, Payment, standard_webhooks
-from providers.webhook_verification import Notice, a_name, an_object, document, envelope
+from providers.base import Ability, NoAnswer, NotTold, Payment, PaymentLookup, Provider, ReceivedWebhook, with_secrets
+from providers.http_client import HttpClient, Time, payment_not_found
+from providers.payments import standard_webhooks
+from providers.webhook_verification import a_name, an_object, document, envelope
+from settings.fields import Setting, Values, base64_secrets, http_url, text
+
+if TYPE_CHECKING:
+    import httpx
 
 SOURCE = "portone"
+SECRETS = Setting(
+    "ORDERS_PORTONE_SECRETS", "", "PortOne's webhook secrets (whsec_…), comma-separated", base64_secrets,
+    secret=True, example="whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
+)  # fmt: skip
+API_KEY = Setting(
+    "ORDERS_PORTONE_API_KEY", None, "PortOne's V2 API secret; without it amounts are the orders' own", text,
+    secret=True, example="test_secret",
+)  # fmt: skip
+API_URL = Setting(
+    "ORDERS_PORTONE_API_URL", "https://api.portone.io", "where PortOne's API is asked", http_url, url=True
+)
 PARTIAL = "Transaction.PartialCancelled"
 # What the API may still say of a payment while its webhook is here already. That one is signed, so the API is asked
 # again until it knows. What contradicts the webhook instead (FAILED, for a Paid), or came after it, is the API's to say.
@@ -41,7 +56,7 @@ ASKED = tuple(BEHIND)
 KEPT = ("storeId", "paymentId", "transactionId", "cancellationId", "billingKey")  # ids; never whom they belong to
 
 
-def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime) -> Notice:
+def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime) -> ReceivedWebhook:
     """A webhook under its own name, to be asked for where it may move an order.
 
     Raises BadSignature, or EnvelopeError where it is none of PortOne's.
@@ -55,7 +70,9 @@ def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now
     data = {name: value for name in KEPT if (value := a_name(about.get(name)))}
     if kind in ASKED and "paymentId" not in data:
         raise EnvelopeError("data.paymentId", "is missing; it must be a text of at most 255 characters")
-    return Notice(envelope(SOURCE, own_id, f"{SOURCE}.{kind}", _time(note.get("timestamp")), data), thin=kind in ASKED)
+    return ReceivedWebhook(
+        envelope(SOURCE, own_id, f"{SOURCE}.{kind}", _time(note.get("timestamp")), data), thin=kind in ASKED
+    )
 
 
 def _time(value: Any) -> datetime:
@@ -111,25 +128,25 @@ class _Payment(BaseModel):
 
 
 class PortOne:
-    """PortOne's API: a `PaymentSource`. May be shared by threads."""
-
-    name = SOURCE
+    """PortOne's API: a `PaymentLookup`. May be shared by threads."""
 
     def __init__(
         self,
         base_url: str,
         api_key: str,
-        timeout: float = TIMEOUT_S,
+        timeout: float | None = None,
         *,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._desk = Desk(SOURCE, base_url, f"PortOne {api_key}", timeout, transport)
+        self._http = HttpClient(
+            SOURCE, base_url, {"Authorization": f"PortOne {api_key}"}, timeout, transport, unknown=payment_not_found
+        )
 
     def ask(self, kind: str, time: datetime, data: Mapping[str, Any]) -> Payment:
-        """How the payment stands now, whatever the webhook said; NoAnswer while the API does not know of that yet."""
+        """The state of the payment now, whatever the webhook said; NoAnswer while the API does not know of that yet."""
         payment_id, told = data["paymentId"], kind.removeprefix(f"{SOURCE}.")
         try:
-            found = self._desk.get(f"/payments/{quote(payment_id, safe='')}", _Payment)
+            found = self._http.get(f"/payments/{quote(payment_id, safe='')}", _Payment)
         except NotTold as error:  # the webhook was signed, so it is the API that is late, or another shop's
             raise NoAnswer(
                 f"{SOURCE}: its API does not know payment {payment_id}, whose webhook said {told}; where that lasts, "
@@ -151,12 +168,10 @@ class PortOne:
 
 
 class PortOneUnasked:
-    """Where no API key is set: the webhook's bare word, without amounts. A `PaymentSource`."""
-
-    name = SOURCE
+    """The webhook's bare word, without amounts, where no API key is set. A `PaymentLookup`."""
 
     def ask(self, kind: str, time: datetime, data: Mapping[str, Any]) -> Payment:
-        """What the webhook alone says; NotTold of a partial cancellation, whose amount nobody knows."""
+        """The state that the webhook alone tells; NotTold of a partial cancellation, whose amount nobody knows."""
         payment_id = data["paymentId"]
         if kind.endswith(".Paid"):
             return Payment(payment_id, captured_at=time)
@@ -165,6 +180,21 @@ class PortOneUnasked:
         if kind.endswith(".Cancelled"):
             return Payment(payment_id, refunded_at=time, ended="PaymentCanceled", ended_at=time)
         raise NotTold("portone tells no amount of a partial cancellation; set ORDERS_PORTONE_API_KEY, then ask again")
+
+
+def _lookup(values: Values) -> PaymentLookup:
+    return PortOne(values[API_URL], values[API_KEY]) if values.has(API_KEY) else PortOneUnasked()
+
+
+PROVIDER = Provider(
+    name=SOURCE,
+    kind="payments",
+    title="PortOne V2",
+    settings=(SECRETS, API_KEY, API_URL),
+    receives=Ability(with_secrets(receive, SECRETS), needs=(SECRETS,)),
+    looks_up=Ability(_lookup, needs=(SECRETS,)),
+    note="signed, and says only where to look",
+)
 
 
 def _lacks(found: _Payment, cancellation_id: str | None) -> bool:

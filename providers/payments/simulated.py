@@ -1,4 +1,6 @@
-"""Client of the simulated payment provider (`providers.simulators.provider`); a model for real ones.
+"""Refund services that speak the protocol of `providers.simulators.provider`: the demo's, and services of one's own.
+
+ORDERS_REFUND_URL says who gives back the money that which provider took: `stripe=URL,mine=URL`.
 
 The one question at each failure: can the provider have acted? Only where it surely has not is the
 failure RefundNotMade; a 4xx is its word that it will not; all else is RefundUnknown.
@@ -6,29 +8,45 @@ failure RefundNotMade; a 4xx is its word that it will not; all else is RefundUnk
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated
+from datetime import UTC
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
-import httpx
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from events.catalogue import Amount, Name
 from events.money import Money
-from providers.payments import Refunded, RefundError, RefundNotMade, RefundRefused, RefundUnknown
+from providers import http_client
+from providers.base import (
+    AbilityByName,
+    Provider,
+    RefundError,
+    RefundNotMade,
+    RefundReceipt,
+    RefundRefused,
+    RefundUnknown,
+)
+from providers.http_client import Time, not_sent
+from settings.fields import Setting, urls_by_name
 
-TIMEOUT_S = 10.0
+if TYPE_CHECKING:
+    import httpx
 
-# Failures before the first byte of the request went out.
-NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 # What a key may hold as it is; the rest is percent-encoded: headers are ASCII, ids need not be.
 KEY_AS_IT_IS = "!#$&'*+,/:;=@^`|~"
 
-# Bounded, so that no offset can push it off the calendar.
-Time = Annotated[
-    AwareDatetime,
-    Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC)),
-]
+
+def _urls(value: str) -> dict[str, str]:
+    bare = value and "=" not in value.partition("://")[0]
+    return urls_by_name(f"simulated={value}" if bare else value)
+
+
+REFUND_URL = Setting(
+    "ORDERS_REFUND_URL", "",
+    "who gives back the money that which provider took, NAME=URL comma-separated (the simulated provider's protocol)",
+    _urls, url=True, example="simulated=http://127.0.0.1:9000",
+    about=("A refund goes to the provider that took the payment. A URL alone stands for simulated=URL.",),
+)  # fmt: skip
 
 
 class _Refund(BaseModel):
@@ -49,27 +67,32 @@ class _Fault(BaseModel):
 
 
 class SimulatedProvider:
-    """A `RefundProvider`. Opens no connection before the first call; may be shared by threads."""
+    """A `RefundClient`. Opens no connection before the first call; may be shared by threads."""
 
     def __init__(
         self,
         base_url: str,
-        timeout: float = TIMEOUT_S,
+        timeout: float | None = None,
         *,
         name: str = "simulated",
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        import httpx
+
         self.name = name
         # Without the environment: a proxy that is set there cannot reach this machine's own ports.
+        timeout = http_client.TIMEOUT_S if timeout is None else timeout
         self._client = httpx.Client(base_url=base_url, timeout=timeout, transport=transport, trust_env=False)
 
-    def refund(self, payment_id: str, amount: Money, idempotency_key: str) -> Refunded:
+    def refund(self, payment_id: str, amount: Money, idempotency_key: str) -> RefundReceipt:
         """Give `amount` back, once a key; see the interface for what each failure means."""
+        import httpx
+
         body = {"payment_id": payment_id, **amount.as_data()}
         headers = {"Idempotency-Key": quote(idempotency_key, safe=KEY_AS_IT_IS)}
         try:
             response = self._client.post("/v1/refunds", json=body, headers=headers)
-        except NOT_SENT as error:
+        except not_sent() as error:
             raise RefundNotMade(f"{self.name}: could not be reached ({error})") from error
         except httpx.HTTPError as error:
             raise self._unknown(payment_id, _named(error)) from error
@@ -83,8 +106,10 @@ class SimulatedProvider:
             raise self._unknown(payment_id, f"an answer about {made.payment_id[:80]!r}")
         return _refunded(made)
 
-    def refunded(self, payment_id: str) -> Refunded | None:
-        """What was refunded so far, None if nothing; RefundUnknown where that stays open."""
+    def refunded(self, payment_id: str) -> RefundReceipt | None:
+        """The latest refund, None if there is none; RefundUnknown where that stays open."""
+        import httpx
+
         try:
             response = self._client.get(f"/v1/payments/{quote(payment_id, safe='')}")
         except httpx.HTTPError as error:
@@ -108,6 +133,8 @@ class SimulatedProvider:
 
     def _failure(self, payment_id: str, response: httpx.Response) -> RefundError:
         """What an answer other than 2xx means for the refund that was asked for."""
+        import httpx
+
         status = response.status_code
         code = _fault(response)
         if status == httpx.codes.TOO_MANY_REQUESTS or (status >= 500 and code == "not_made"):
@@ -133,10 +160,20 @@ def _payments(payment: _Payment) -> list[str]:
     return [made.payment_id for made in payment.refunds]
 
 
-def _refunded(made: _Refund) -> Refunded:
+def _refunded(made: _Refund) -> RefundReceipt:
     time = made.time.astimezone(UTC)
-    return Refunded(made.refund_id, made.payment_id, made.refunded_amount, time)
+    return RefundReceipt(made.refund_id, made.payment_id, made.refunded_amount, time)
 
 
 def _named(error: httpx.HTTPError) -> str:
     return f"no answer ({type(error).__name__})"
+
+
+PROVIDER = Provider(
+    name="simulated",
+    kind="payments",
+    title="Refund services by URL",
+    settings=(REFUND_URL,),
+    refunds=AbilityByName(lambda name, url: SimulatedProvider(url, name=name), REFUND_URL),
+    note="the demo's provider, and services of your own that speak its protocol",
+)

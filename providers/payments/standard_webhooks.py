@@ -19,15 +19,21 @@ from datetime import UTC, datetime
 from standardwebhooks import Webhook
 
 from events.envelope import Envelope, EnvelopeError
-from providers.webhook_verification import BadSignature, Notice, any_matches, check_time, document, keepable
+from providers.base import Ability, BadSignature, Provider, ReceivedWebhook, with_secrets
+from providers.webhook_verification import any_matches, check_time, document, keepable
+from settings.fields import Setting, base64_secrets
 
 SOURCE = "standard"
+SECRETS = Setting(
+    "ORDERS_STANDARD_SECRETS", "", "secrets (whsec_…) of providers that send our own events, signed", base64_secrets,
+    secret=True, example="whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
+)  # fmt: skip
 PAYMENTS = (
     "PaymentSucceeded", "PaymentFailed", "PaymentCanceled", "PaymentReversed", "PaymentRefunded", "PaymentDisputed",
 )  # fmt: skip
 
 
-def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime) -> Notice:
+def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime) -> ReceivedWebhook:
     """One of our payment events; raises BadSignature or EnvelopeError."""
     verify(body, headers, secrets, now, SOURCE)
     told = Envelope.parse(document(body))
@@ -35,7 +41,17 @@ def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now
         raise EnvelopeError("type", f"{told.type!r} is not for this door; it takes {', '.join(PAYMENTS)}")
     made = replace(told, source=f"{SOURCE}/{told.source}")
     keepable(made)
-    return Notice(made)
+    return ReceivedWebhook(made)
+
+
+PROVIDER = Provider(
+    name=SOURCE,
+    kind="payments",
+    title="Standard Webhooks",
+    settings=(SECRETS,),
+    receives=Ability(with_secrets(receive, SECRETS), needs=(SECRETS,)),
+    note="for providers of your own: signed, each one of our payment events",
+)
 
 
 def verify(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime, who: str) -> str:

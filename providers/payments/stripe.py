@@ -19,9 +19,8 @@ from typing import Any
 
 from events.envelope import Envelope, EnvelopeError
 from events.money import Money, MoneyError
+from providers.base import Ability, BadSignature, Provider, ReceivedWebhook, with_secrets
 from providers.webhook_verification import (
-    BadSignature,
-    Notice,
     a_name,
     an_object,
     any_matches,
@@ -29,9 +28,15 @@ from providers.webhook_verification import (
     document,
     envelope,
 )
+from settings import fields
+from settings.fields import Setting
 
 SOURCE = "stripe"
 HEADER = "stripe-signature"
+SECRETS = Setting(
+    "ORDERS_STRIPE_SECRETS", "", "Stripe's webhook secrets (whsec_…), comma-separated while they rotate", fields.secrets,
+    secret=True, example="whsec_0123456789abcdef",
+)  # fmt: skip
 
 # Who pays, where they live, what they pay with, and what acts in their name: never into the journal.
 PERSONAL = frozenset(
@@ -43,10 +48,20 @@ PERSONAL = frozenset(
 Meaning = tuple[str, dict[str, Any]]  # one of our types, and its data
 
 
-def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime) -> Notice:
+def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime) -> ReceivedWebhook:
     """A notification, verified and translated; raises BadSignature or EnvelopeError."""
     verify(body, headers.get(HEADER, ""), secrets, now)
-    return Notice(translate(body))
+    return ReceivedWebhook(translate(body))
+
+
+PROVIDER = Provider(
+    name=SOURCE,
+    kind="payments",
+    title="Stripe",
+    settings=(SECRETS,),
+    receives=Ability(with_secrets(receive, SECRETS), needs=(SECRETS,)),
+    note="signed, and says all",
+)
 
 
 def verify(body: bytes, header: str, secrets: Sequence[str], now: datetime) -> None:

@@ -18,24 +18,44 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
 
-import httpx
 from pydantic import BaseModel, Field
 
 from events.catalogue import Amount, Currency, Text
 from events.envelope import EnvelopeError
-from providers.http_client import TIMEOUT_S, Desk, Time
-from providers.payments import NotTold, Payment
-from providers.webhook_verification import BadSignature, Notice, a_name, any_matches, check_time, document, envelope
+from providers.base import Ability, BadSignature, NotTold, Payment, Provider, ReceivedWebhook, with_secrets
+from providers.http_client import HttpClient, Time, payment_not_found
+from providers.webhook_verification import a_name, any_matches, check_time, document, envelope
+from settings import fields
+from settings.fields import Setting
+
+if TYPE_CHECKING:
+    import httpx
 
 SOURCE = "toss"
+SECRETS = Setting(
+    "ORDERS_TOSS_SECRETS", "", "Toss Payments' security keys, for the webhooks that it signs", fields.secrets,
+    secret=True, example="security_key_of_the_shop",
+)  # fmt: skip
+API_KEY = Setting(
+    "ORDERS_TOSS_API_KEY", None, "Toss Payments' secret key; its webhooks are asked for with it", fields.text,
+    secret=True, example="test_sk",
+    about=("Toss signs no payment webhooks: its door opens with the API key, with which each payment is asked for.",),
+)  # fmt: skip
+API_URL = Setting(
+    "ORDERS_TOSS_API_URL",
+    "https://api.tosspayments.com",
+    "where Toss Payments' API is asked",
+    fields.http_url,
+    url=True,
+)
 STATUS_CHANGED, DEPOSIT = "PAYMENT_STATUS_CHANGED", "DEPOSIT_CALLBACK"
 KST = timezone(timedelta(hours=9))
 
 
-def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime) -> Notice:
+def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime) -> ReceivedWebhook:
     """A webhook under its own name, to be asked for where it is about a payment.
 
     Raises BadSignature where it is signed and wrong, or EnvelopeError where it is none of Toss Payments'.
@@ -69,7 +89,7 @@ def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now
     payment = (
         data.get("paymentId", number) if kind == STATUS_CHANGED else None
     )  # a deposit's callback tells its own time
-    return Notice(made, thin=thin, unsigned=unsigned, payment=payment)
+    return ReceivedWebhook(made, thin=thin, unsigned=unsigned, payment=payment)
 
 
 def _verify(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime) -> None:
@@ -146,33 +166,44 @@ class _Payment(BaseModel):
 
 
 class Toss:
-    """Toss Payments' API: a `PaymentSource`. May be shared by threads."""
-
-    name = SOURCE
+    """Toss Payments' API: a `PaymentLookup`. May be shared by threads."""
 
     def __init__(
         self,
         base_url: str,
         api_key: str,
-        timeout: float = TIMEOUT_S,
+        timeout: float | None = None,
         *,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         basic = b64encode(f"{api_key}:".encode()).decode()
-        self._desk = Desk(SOURCE, base_url, f"Basic {basic}", timeout, transport)
+        self._http = HttpClient(
+            SOURCE, base_url, {"Authorization": f"Basic {basic}"}, timeout, transport, unknown=payment_not_found
+        )
 
     def ask(self, kind: str, time: datetime, data: Mapping[str, Any]) -> Payment:
-        """How the payment stands now, whatever the webhook said; NotTold where a deposit's secret is another's."""
+        """The state of the payment now, whatever the webhook said; NotTold where a deposit's secret is another's."""
         key = data.get("paymentId")
         path = (
             f"/v1/payments/{quote(key, safe='')}" if key else f"/v1/payments/orders/{quote(data['orderId'], safe='')}"
         )
-        found = self._desk.get(path, _Payment)
+        found = self._http.get(path, _Payment)
         if key not in (None, found.paymentKey) or data.get("orderId") not in (None, found.orderId):
             raise NotTold(f"{SOURCE} answers about another payment than {path}: what told us of it was made up")
         if kind.endswith(DEPOSIT) and not hmac.compare_digest(_digest(found.secret or ""), data["secretDigest"]):
             raise NotTold(f"the secret that came with it is not that of payment {found.paymentKey}: it was made up")
         return _standing(found, time)
+
+
+PROVIDER = Provider(
+    name=SOURCE,
+    kind="payments",
+    title="Toss Payments",
+    settings=(API_KEY, API_URL, SECRETS),
+    receives=Ability(with_secrets(receive, SECRETS), needs=(API_KEY,)),
+    looks_up=Ability(lambda values: Toss(values[API_URL], values[API_KEY]), needs=(API_KEY,)),
+    note="unsigned, and says only where to look",
+)
 
 
 def _standing(found: _Payment, told_at: datetime) -> Payment:

@@ -70,7 +70,7 @@ def life(seed: int, number: str, missing: float = 0.0) -> list[Step]:
 
 
 def scans_so_far(steps: list[Step], elapsed: float, pace: float) -> list[Step]:
-    """What the carrier tells of a life `elapsed` seconds after the first question. Pure."""
+    """Scans that the carrier tells of a life `elapsed` seconds after the first question. Pure."""
     return [step for step in steps if step.reported * pace <= elapsed]
 
 
@@ -95,7 +95,7 @@ class Depot:
         self._first_asked: dict[str, tuple[datetime, float]] = {}
 
     async def answer(self, request: Request) -> Response:
-        """GET /v1/parcels/NUMBER."""
+        """Answer GET /v1/parcels/NUMBER with the scans so far."""
         number = request.path_params["number"]
         begun = self._first_asked.setdefault(number, (datetime.now(UTC), monotonic()))
         mishap = self._mishaps.next(number, MISHAPS)

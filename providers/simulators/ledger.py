@@ -1,4 +1,4 @@
-"""What the simulated provider captured and refunded: an SQLite file, so no restart forgets it."""
+"""Books of what the simulated provider captured and refunded: an SQLite file, so no restart forgets it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the simulators share: arguments, a port, mishaps drawn from a seed, answers that never come.
+"""Parts that the simulators share: arguments, a port, mishaps drawn from a seed, answers that never come.
 
 Each prints one line, `listening on http://127.0.0.1:PORT`, once it answers; SIGTERM or Ctrl-C ends
 it.
@@ -27,7 +27,7 @@ LEAVE_S = 1  # what hangs at the end is let go after this
 
 
 class Mishaps:
-    """Which request meets which mishap.
+    """Choice of the mishap that a request meets.
 
     It follows from the seed, the subject and how often that was asked; neither another subject nor
     the clock changes it.

@@ -55,7 +55,7 @@ class Desk:
         self._ledger, self._mishaps = ledger, mishaps
 
     async def refund(self, request: Request) -> Response:
-        """POST /v1/refunds."""
+        """Answer POST /v1/refunds: give money back."""
         key = request.headers.get("idempotency-key", "")
         body = await request.body()
         mishap = self._mishaps.next(f"refund {key}", REFUND_MISHAPS)
@@ -73,7 +73,7 @@ class Desk:
         return fault(500, "crashed", "something broke") if mishap == "crashed" else answer
 
     async def register(self, request: Request) -> Response:
-        """PUT /v1/payments/ID."""
+        """Answer PUT /v1/payments/ID: keep what was captured."""
         try:
             captured = _Captured.model_validate_json(await request.body())
             money = Money(captured.amount, captured.currency)
@@ -83,7 +83,7 @@ class Desk:
         return JSONResponse(self._ledger.payment(request.path_params["payment_id"]))
 
     async def payment(self, request: Request) -> Response:
-        """GET /v1/payments/ID."""
+        """Answer GET /v1/payments/ID: what was refunded."""
         payment_id = request.path_params["payment_id"]
         mishap = self._mishaps.next(f"payment {payment_id}", QUESTION_MISHAPS)
         if mishap is not None:
@@ -92,7 +92,7 @@ class Desk:
         return JSONResponse(found) if found else fault(404, "payment_unknown", payment_id)
 
     async def refunds(self, request: Request) -> Response:
-        """GET /v1/refunds."""
+        """Answer GET /v1/refunds: every refund made."""
         return JSONResponse({"refunds": self._ledger.refunds()})
 
     def _act(self, key: str, body: bytes) -> Response:
@@ -109,7 +109,7 @@ class Desk:
 
 
 def application(desk: Desk) -> Starlette:
-    """The provider's pages."""
+    """The provider as an application."""
     return Starlette(
         routes=[
             Route("/v1/refunds", desk.refund, methods=["POST"]),

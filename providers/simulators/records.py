@@ -1,4 +1,4 @@
-"""What a simulated payment API knows: documents that whoever plays the shop's customers puts there, in memory.
+"""Documents of a simulated payment API, which whoever plays the shop's customers puts there, in memory.
 
     PUT PATH     put a payment's document there, without a key and without a mishap: it is not the provider's API
     GET PATH     the document, for whoever has the key
@@ -39,7 +39,7 @@ class Records:
         return JSONResponse(document)
 
     async def answer(self, request: Request, document: dict[str, Any] | None) -> Response:
-        """What the provider says of a payment."""
+        """The provider's answer about a payment."""
         mishap = self._mishaps.next(request.url.path, MISHAPS)
         if mishap == "silent":
             await silence(request)

@@ -30,7 +30,7 @@ from journal.batch import clock, settle
 from journal.policy_store import policy_id
 from journal.relay import undecided
 from journal.verify import verify
-from settings.environment import KNOWN, read
+from settings.environment import known, read
 from storage import engine as engines
 from storage import migrate
 from storage.aggregates import peek
@@ -90,8 +90,8 @@ class Shop:
 @contextmanager
 def settings(**values: str) -> Iterator[None]:
     """Every setting at its default but for `values`, whatever the environment or a `.env` says."""
-    before = {setting.name: os.environ.get(setting.name) for setting in KNOWN}
-    os.environ.update({setting.name: setting.default or "" for setting in KNOWN} | values)
+    before = {setting.name: os.environ.get(setting.name) for setting in known()}
+    os.environ.update({setting.name: setting.default or "" for setting in known()} | values)
     try:
         yield
     finally:

@@ -68,17 +68,18 @@ def test_refunds_without_anybody_to_make_them_end_it_with_an_account(served, ord
     answer = orders("ingest", a_file(tmp_path, created(), paid(), canceled()), "--wait", "--live")
     assert answer.code == 1
     assert "every event has its result" in answer.out
-    assert "left: 1 refund due, and no refund API is set (ORDERS_REFUND_URL)" in answer.out
+    assert "left: 1 refund due, and no refund client is set: `orders doctor` names the setting" in answer.out
 
 
 def test_refunds_that_fail_again_and_again_end_it_with_the_last_answer(served, orders, tmp_path, monkeypatch):
     monkeypatch.setenv("ORDERS_REFUND_URL", "http://user:secret@bank.example")
-    provider, opened, over = Provider(), served.opened, threading.Event()
+    opened, over = served.opened, threading.Event()
+    refunder = refunds.Refunder("simulated", Provider(), unnamed=True)
 
     def refund() -> None:  # as the chore does, but does not wait between the tries
         while not over.wait(0.02):
             served.do("update effects set next_at = now() where state = 'due'")
-            refunds.run_due(opened.engine, opened.streams, opened.shop.shards, provider, datetime.now(UTC))
+            refunds.run_due(opened.engine, opened.streams, opened.shop.shards, refunder, datetime.now(UTC))
 
     thread = threading.Thread(target=refund, daemon=True)
     thread.start()
@@ -89,7 +90,7 @@ def test_refunds_that_fail_again_and_again_end_it_with_the_last_answer(served, o
         thread.join()
     assert answer.code == 1, answer.err
     left = answer.json["left"]
-    assert (left["refunds"]["provider"], left["refunds"]["last_error"]) == ("http://***@bank.example", "bank: HTTP 503")
+    assert (left["refunds"]["provider"], left["refunds"]["last_error"]) == ("their provider", "bank: HTTP 503")
     assert left["refunds"]["open"] + left["refunds"]["dead"] == 1
     assert any("bank: HTTP 503" in reason for reason in left["reasons"])
 
@@ -101,9 +102,9 @@ def test_refunds_that_nobody_takes_up_are_not_waited_for_for_ever(served, orders
     answer = orders("ingest", a_file(tmp_path, created(), paid(), canceled()), "--wait", "--live")
     assert answer.code == 1
     assert "nothing moved for" in answer.err
-    assert "waiting: 1 refund on the way by http://bank.example" in answer.err
+    assert "waiting: 1 refund on the way by their provider" in answer.err
     assert "workers: the last heartbeat is 1 h old" in answer.err, "the cause, as the doctor knows it"
-    assert "1 refund not made by http://bank.example" in answer.out
+    assert "1 refund not made by their provider" in answer.out
 
 
 def test_events_that_nobody_decides_end_it_with_the_cause(shop, orders, tmp_path, monkeypatch, quick):

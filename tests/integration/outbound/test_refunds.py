@@ -18,10 +18,11 @@ import pytest
 from domain.ids import format_id
 from events.money import Money
 from outbound import backoff, refunds
+from outbound.refunds import Refunder
+from providers.base import RefundClient, RefundNotMade, RefundUnknown
 from providers.payments.simulated import SimulatedProvider
 from storage import engine as engines
 from tests.simulators import ROOT, SHARDS, a_paid_order, a_shop, an_event, running
-from workers.outbound_clients import Refunds
 
 HOUR = timedelta(hours=1)  # as `now` goes on: no wait and no lease is longer, but for the longest waits
 LEASE_OVER = timedelta(seconds=refunds.LEASE_S + 1)
@@ -42,7 +43,7 @@ def calm():
 @pytest.fixture
 def provider(calm):
     with closing(SimulatedProvider(calm)) as client:
-        yield Refunds(client)
+        yield client
 
 
 @pytest.fixture
@@ -53,7 +54,8 @@ def name(request):
 
 def run(shop, provider, later=timedelta(0), **more):
     """The executor, then the drain."""
-    taken = refunds.run_due(shop.engine, shop.streams, SHARDS, provider, datetime.now(UTC) + later, **more)
+    refunder = Refunder("simulated", provider, unnamed=True)
+    taken = refunds.run_due(shop.engine, shop.streams, SHARDS, refunder, datetime.now(UTC) + later, **more)
     shop.work()
     return taken
 
@@ -93,10 +95,9 @@ def a_canceled_order(number="1", paid=12_000, **more):
 class Scripted:
     """A provider that notes each call, and does what `script` says next; else what the real one does."""
 
-    real: Refunds
+    real: RefundClient
     script: list = field(default_factory=list)
     calls: list = field(default_factory=list)
-    name: str = "scripted"
 
     def refund(self, payment_id, amount, idempotency_key):
         self.calls.append(("refund", amount.amount, idempotency_key))
@@ -115,7 +116,7 @@ class Scripted:
 
 def lose_the_answer(act):
     act()
-    raise refunds.Unknown("the line broke")
+    raise RefundUnknown("the line broke")
 
 
 # -- the good end --------------------------------------------------------------------------------------------
@@ -191,7 +192,8 @@ def test_a_target_that_rises_afterwards_makes_it_due_again(shop, provider, calm,
 def until_done(shop, engine, provider, rounds=80):
     """Run with time going on until every refund is made; an operator lets go what was given up."""
     for later in range(rounds):
-        refunds.run_due(engine, shop.streams, SHARDS, provider, datetime.now(UTC) + later * 2 * HOUR)
+        refunder = Refunder("simulated", provider, unnamed=True)
+        refunds.run_due(engine, shop.streams, SHARDS, refunder, datetime.now(UTC) + later * 2 * HOUR)
         for row in shop.rows("select effect_id from dead_letters where state = 'open' and reason = 'refund_gave_up'"):
             release(shop, row.effect_id)
         if set(states(shop)) == {"done"}:
@@ -211,7 +213,7 @@ def test_on_bad_days_exactly_the_target_goes_back(shop, database_url, executors)
         def executor():
             engine = engines.connect(database_url, pinned=True)
             with closing(SimulatedProvider(url, timeout=0.3)) as client:
-                until_done(shop, engine, Refunds(client))
+                until_done(shop, engine, client)
             engine.dispose()
 
         for job in [rivals.submit(executor) for _ in range(executors)]:
@@ -240,7 +242,7 @@ def test_after_an_unknown_answer_it_asks_what_was_done(shop, provider, calm, nam
 def test_then_it_asks_again_with_the_same_key_and_amount(shop, provider, calm, name):
     """Also where the next answer says that nothing was done, and the target rose: the first may be on its way."""
     shop.tell(*a_paid_order("1", 12_000, total=10_000, payment=name))
-    scripted = Scripted(provider, [refunds.Unknown("silence"), refunds.NotMade("busy")])
+    scripted = Scripted(provider, [RefundUnknown("silence"), RefundNotMade("busy")])
     run(shop, scripted)
     shop.tell(an_event("OrderCanceled", "1"))
     run(shop, scripted, HOUR)
@@ -256,7 +258,7 @@ def test_then_it_asks_again_with_the_same_key_and_amount(shop, provider, calm, n
 
 def test_what_was_surely_not_made_is_due_again_later(shop, provider, calm, name):
     shop.tell(*a_canceled_order(payment=name))
-    scripted = Scripted(provider, [refunds.NotMade("busy")])
+    scripted = Scripted(provider, [RefundNotMade("busy")])
     run(shop, scripted)
     row = effect(shop)
     assert (row.state, row.idempotency_key, row.attempts, row.last_error) == ("due", None, 1, "busy")
@@ -311,7 +313,8 @@ class Killed(SimulatedProvider):
         os.kill(os.getpid(), signal.SIGKILL)
 
 streams = Streams(connect(redis_url), 64, lambda shard: None)
-refunds.run_due(engine.connect(database_url), streams, 64, Killed(url), datetime.now(UTC))
+refunder = refunds.Refunder("simulated", Killed(url), unnamed=True)
+refunds.run_due(engine.connect(database_url), streams, 64, refunder, datetime.now(UTC))
 """
 
 
@@ -382,7 +385,7 @@ def test_nothing_else_can_be_released(shop, effect_id):
 
 def test_one_that_is_tried_too_often_is_dead_and_still_in_doubt(shop, provider, calm, name):
     shop.tell(*a_canceled_order(payment=name))
-    away = Scripted(provider, [refunds.Unknown("silence")] * backoff.MAX_ATTEMPTS)
+    away = Scripted(provider, [RefundUnknown("silence")] * backoff.MAX_ATTEMPTS)
     for attempt in range(backoff.MAX_ATTEMPTS):
         assert run(shop, away, attempt * 2 * HOUR) == 1
     assert states(shop) == {"dead": 1}
@@ -406,7 +409,7 @@ def test_a_provider_that_is_away_is_tried_again_then_given_up(shop, provider, ca
     with closing(SimulatedProvider("http://127.0.0.1:1")) as nobody:
         for attempt in range(backoff.MAX_ATTEMPTS):
             assert states(shop) == {"due": 1}
-            run(shop, Refunds(nobody), attempt * 2 * HOUR)
+            run(shop, nobody, attempt * 2 * HOUR)
     assert states(shop) == {"dead": 1}
     release(shop, effect(shop).id)
     run(shop, provider)
@@ -415,7 +418,7 @@ def test_a_provider_that_is_away_is_tried_again_then_given_up(shop, provider, ca
 
 def test_a_refund_that_somebody_else_crossed_is_left_to_a_person(shop, provider, calm, name):
     shop.tell(*a_canceled_order(payment=name))
-    run(shop, Scripted(provider, [refunds.Unknown("silence")]))
+    run(shop, Scripted(provider, [RefundUnknown("silence")]))
     provider.refund(name, Money(Decimal(5_000), "KRW"), "by hand")
     run(shop, provider, HOUR)
     assert shop.rows("select reason from dead_letters") == [("refund_in_doubt",)]

@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from outbound import tracking
+from providers.base import NoAnswer, ParcelUnknown
 from providers.carriers.simulated import SimulatedCarrier
 from storage import engine as engines
 from tests.simulators import ROOT, SHARDS, a_paid_order, a_shop, an_event, running
-from workers.outbound_clients import Polled
 
 CJ = "cj logistics"
 PACE = timedelta(minutes=15)
@@ -66,7 +66,7 @@ class AScan:
     location: str | None = None
 
 
-class Scripted(Polled):
+class Scripted:
     """A carrier that answers what `parcels` holds: scans, or an exception."""
 
     def __init__(self, **parcels):
@@ -107,7 +107,7 @@ def test_every_parcel_arrives_and_no_scan_is_told_twice(shop, database_url, erro
         def poller():
             engine = engines.connect(database_url, pinned=True)
             with closing(SimulatedCarrier(url, timeout=0.3, name=CJ)) as client:
-                until_delivered(shop, Polled(client), engine)
+                until_delivered(shop, client, engine)
             engine.dispose()
 
         for job in [rivals.submit(poller) for _ in range(pollers)]:
@@ -193,7 +193,7 @@ def test_history_is_not_watched(shop):
 
 def test_errors_slow_a_parcel_down_and_one_answer_clears_them(shop):
     shop.tell(*a_shipped_order("1", "P1"))
-    away = Scripted(P1=tracking.NoAnswer("busy"))
+    away = Scripted(P1=NoAnswer("busy"))
     poll(shop, away)
     poll(shop, away, HOUR)
     row = shop.rows("select * from trackers")[0]
@@ -206,7 +206,7 @@ def test_errors_slow_a_parcel_down_and_one_answer_clears_them(shop):
 
 def test_the_pause_that_a_carrier_asks_for_is_kept(shop):
     shop.tell(*a_shipped_order("1", "P1"))
-    poll(shop, Scripted(P1=tracking.NoAnswer("too many", retry_after=7200)))
+    poll(shop, Scripted(P1=NoAnswer("too many", retry_after=7200)))
     assert shop.rows("select next_at from trackers")[0].next_at > datetime.now(UTC) + 1.9 * HOUR
 
 
@@ -215,7 +215,7 @@ def test_a_parcel_that_stays_unknown_is_given_up_and_counted(shop):
     with running("carrier") as (_, url), closing(SimulatedCarrier(url, name=CJ)) as client:
         for day in range(tracking.GIVE_UP_AFTER):
             assert counts(shop)["gave_up"] == 0
-            assert poll(shop, Polled(client), day * DAY) == 1
+            assert poll(shop, client, day * DAY) == 1
     row = shop.rows("select * from trackers")[0]
     assert (row.finished, row.failures) == (True, tracking.GIVE_UP_AFTER)
     assert "UNKNOWN1 is unknown" in row.last_error
@@ -224,7 +224,7 @@ def test_a_parcel_that_stays_unknown_is_given_up_and_counted(shop):
 
 def test_a_parcel_that_is_not_known_yet_is_asked_for_within_hours(shop):
     shop.tell(*a_shipped_order("1", "P1"))
-    unknown = Scripted(P1=tracking.NoAnswer("who?", unknown=True))
+    unknown = Scripted(P1=ParcelUnknown("who?"))
     for day in range(20):
         poll(shop, unknown, day * DAY)
     assert shop.rows("select next_at from trackers")[0].next_at < datetime.now(UTC) + 19 * DAY + 3 * HOUR

@@ -27,4 +27,4 @@ def test_an_option_of_another_measurement_is_refused(what, told, name, takers):
     with pytest.raises(Problem) as caught:
         bench(what, **told)
     assert str(caught.value) == f"{name} goes with {takers} alone; leave it out of `orders bench {what}`"
-    assert caught.value.code == 2
+    assert caught.value.exit_code == 2

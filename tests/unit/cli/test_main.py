@@ -10,7 +10,18 @@ import pytest
 
 from cli import main
 
-OURS = {"events", "domain", "storage", "journal", "adapters", "embedded", "workers", "api", "bench"}
+OURS = {
+    "events.envelope",
+    "events.catalogue",
+    "domain",
+    "storage",
+    "journal",
+    "adapters",
+    "embedded",
+    "workers",
+    "api",
+    "bench",
+}
 HEAVY = {"sqlalchemy", "celery", "redis", "pydantic", "psycopg", "fastapi", "alembic", "httpx"}
 
 
@@ -19,7 +30,7 @@ def test_what_needs_no_command_imports_none(arguments):
     code = (
         "import sys\nfrom cli.main import cli\n"
         f"try:\n    cli({arguments!r})\nexcept SystemExit as end:\n    assert not end.code\n"
-        "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+        "print(*sys.modules, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not (OURS | HEAVY) & set(done.stderr.split())

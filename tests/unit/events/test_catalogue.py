@@ -46,13 +46,21 @@ LEAST: dict[str, dict[str, Any]] = {
     "ReturnApproved": BACK, "ReturnRejected": BACK, "ReturnProcessingStarted": BACK, "ReturnCompleted": BACK,
 }  # fmt: skip
 Bad = tuple[Any, ...]
-NAMES: Bad = (None, "", 5, True, [], {}, "x" * 256, "a\x00b", LONE)
+NAMES: Bad = (
+    None, "", 5, True, [], {}, "x" * 256, "a\x00b", LONE, "a\nb", "\x1b[2J", "\x9b31m", "\x7f", "\u2028", "a\u202eb"
+)  # fmt: skip
 AMOUNTS: Bad = (
     True, False, "", "five", "-1", -1, "0.00001", 0.00001, "1e-5", 10**18, 10**30, "1e18", "1e999999", "NaN",
-    "Infinity", math.nan, math.inf, [], {},
+    "Infinity", math.nan, math.inf, [], {}, "1_0", "１０", "١", "1_0.5",
 )  # fmt: skip
-QUANTITIES: Bad = (None, 0, -1, 1_000_001, 2**64, 10**30, 1.5, "many", True, math.nan, math.inf, [], {})
+QUANTITIES: Bad = (
+    None, 0, -1, 1_000_001, 2**64, 10**30, 1.5, "many", True, math.nan, math.inf, [], {}, "1_0", "１０"
+)  # fmt: skip
 TEXTS: Bad = (5, True, [], "x" * 10_001, "a\x00b", LONE)
+URLS: Bad = (
+    5, "x" * 2_001, "https://" + "x" * 2_000, "a\x00b", "javascript:alert(1)", "JAVASCRIPT://x", "data:text/html,x", "//x",
+    " https://x", "https://", "https://x\x1b[2J", "https://x y", "ftp://x", "",
+)  # fmt: skip
 SHARES: Bad = ("mug", {}, [], [5], ["mug"], [SHARE] * 1001)
 LINES: Bad = (None, "mug", {}, [LINE] * 1_001, [{**LINE, "item": "a"}] * 2)
 CODES: Bad = ("", "won", "krw", "KRWW", "K W", "КРВ", 410, True, [])
@@ -124,7 +132,7 @@ PLACES: list[tuple[str, Callable[[Any], dict[str, Any]], Bad, str]] = [
     ("PaymentSucceeded", lambda bad: {"paymentId": bad}, NAMES, "paymentId"),
     ("PaymentSucceeded", lambda bad: {"amount": bad}, (None, *AMOUNTS), "amount"),
     ("PaymentSucceeded", lambda bad: {"currency": bad}, CODES, "currency"),
-    ("PaymentSucceeded", lambda bad: {"receiptUrl": bad}, (5, "x" * 2_001, "a\x00b"), "receiptUrl"),
+    ("PaymentSucceeded", lambda bad: {"receiptUrl": bad}, URLS, "receiptUrl"),
     ("PaymentRefunded", lambda bad: {"refundedAmount": bad}, (None, *AMOUNTS), "refundedAmount"),
     ("ReturnCompleted", lambda bad: {"refundAmount": bad}, AMOUNTS, "refundAmount"),
     ("OrderCreated", lambda bad: {"totalAmount": bad}, (None, *AMOUNTS), "totalAmount"),
@@ -165,7 +173,7 @@ def test_a_body_that_does_not_fit_is_refused_by_the_field_at_fault(kind: str, fi
 
 def test_a_refusal_names_every_field_at_fault_up_to_five():
     said = refusal("OrderCreated", totalAmount=True, discountAmount="-1")
-    assert said.startswith("totalAmount: Value error, must be a number, or one as a string; discountAmount: ")
+    assert said.startswith("totalAmount: must be a number, or one as a string; discountAmount: ")
     assert refusal("OrderCreated", items=[{**LINE, "quantity": 0}] * 20).count(";") == 4
 
 
@@ -252,3 +260,15 @@ def test_keys_tell_payments_from_parcels_and_carriers_by_no_accident_of_case():
     assert payment_key("x") != tracking_key("payment", "x")
     assert tracking_key("CJ Logistics", "1") == tracking_key("cj  logistics ", " 1")
     assert tracking_key("CJ", "a") != tracking_key("CJ", "A")
+
+
+@pytest.mark.parametrize(
+    ("field", "told", "says"),
+    [
+        ("paymentId", "a\x1bb", "paymentId: holds a control character; remove it"),
+        ("amount", "1_0", "amount: '1_0' is no number; write plain digits, such as 12000 or 12.50"),
+        ("receiptUrl", "javascript:x", "receiptUrl: must be an address that begins with https:// or http://"),
+    ],
+)
+def test_a_refusal_says_what_would_do(field, told, says):
+    assert refusal("PaymentSucceeded", **{field: told}) == says

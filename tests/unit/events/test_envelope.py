@@ -235,3 +235,25 @@ def test_another_body_under_the_same_id_has_another_digest(other: dict[str, Any]
 def test_nobody_outside_speaks_in_our_name(source):
     with pytest.raises(EnvelopeError, match="source"):
         Envelope.parse({"id": "a", "source": source, "type": "X", "time": "2026-11-01T09:30:00Z"})
+
+
+# -- what nests --------------------------------------------------------------------------------------
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """Objects within each other."""
+    found: dict[str, Any] = {"name": [1, 2, 3]}
+    for level in range(levels - 2):
+        found = {"a": found} if level % 2 else {"a": [found]}
+    return found
+
+
+def test_what_nests_deeper_than_answers_can_show_is_refused():
+    kept = Envelope.parse(document(data={"a": [[]] * 300, **nested(60)}))
+    assert len(kept.digest()) == 16
+    for levels in (120, 200, 300):
+        assert isinstance(parsed(document(data=nested(levels))), EnvelopeError)
+
+
+def test_a_version_ends_where_the_name_does():
+    assert isinstance(parsed(document(dataschema="/OrderCanceled/1\n")), EnvelopeError)

@@ -10,7 +10,7 @@ from cli.options import Problem
 from cli.process_commands import _asked
 from settings.environment import read
 from workers.app import QUEUES, app
-from workers.chores import LOOKUPS, REFUNDS, TRACKING, WEBHOOKS, chores
+from workers.chores import CHORES, LOOKUPS, REFUNDS, TRACKING, WEBHOOKS, chores
 from workers.pools import POOLS
 from workers.pools import QUEUES as NAMED
 
@@ -27,7 +27,7 @@ def test_each_whom_a_shop_asks_has_a_chore_of_its_own():
     found = {each.name: each.queue for each in chores(read(BUSY, NOWHERE))}
     assert found["orders.tracking:ups"] == found["orders.tracking:cj"] == TRACKING
     assert found["orders.inbox:portone"] == found["orders.inbox:toss"] == LOOKUPS
-    assert found["orders.effects"] == REFUNDS
+    assert (found["orders.effects:simulated"], found["orders.effects"]) == (REFUNDS, CHORES)
     assert found["orders.webhooks"] == WEBHOOKS
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from time import time
 
-from settings.environment import KNOWN
+from settings.environment import known
 from workers.liveness import DATA, STILL_S, Heartbeat, stands_still
 
 
@@ -72,4 +72,4 @@ def test_the_check_imports_no_package_but_its_own(tmp_path: Path):
 
 
 def test_it_looks_where_the_settings_say_by_default():
-    assert next(known.default for known in KNOWN if known.name == "ORDERS_DATA") == DATA
+    assert next(each.default for each in known() if each.name == "ORDERS_DATA") == DATA

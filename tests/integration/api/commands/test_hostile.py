@@ -58,6 +58,23 @@ def test_names_and_amounts_of_any_kind_are_taken_or_refused(shop, name, amount):
     assert shop.call("POST", "/api/orders", body).status_code in (201, 400, 409)
 
 
+@pytest.mark.parametrize(
+    ("field", "bad"),
+    [("orderNumber", bad) for bad in ("a\x1b[2J", "a\nb", "\x9b", " a", "a\u202e")]
+    + [("paymentId", "a\tb"), ("customer", "\x7f"), ("totalAmount", "2_0000"), ("totalAmount", "２００００")],
+)
+def test_names_and_amounts_that_only_look_like_some_are_named(shop, field, bad):
+    error = shop.refused(400, "POST", "/api/orders", {**shop.body(), field: bad})
+    assert [fault["path"] for fault in error["data"]["errors"]] == [field]
+
+
+def test_what_somebody_may_click_on_is_an_address_of_the_web(shop):
+    for image in ("javascript:alert(1)", "JavaScript://%0aalert(1)", "data:text/html,x", "/mug.png"):
+        error = shop.refused(400, "PUT", "/api/products/mug", {"title": "Mug", "image": image})
+        assert "https://" in error["data"]["errors"][0]["message"]
+    shop.ok("PUT", "/api/products/mug", {"title": "Mug", "image": "HTTPS://shop.example/mug.png?a=1#b"})
+
+
 def test_nobody_without_a_key_learns_what_is_wrong(shop):
     assert shop.client.post("/api/orders", content=b"{").status_code == 401
     assert shop.client.post("/api/orders", json={}).status_code == 401

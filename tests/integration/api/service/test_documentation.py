@@ -40,7 +40,7 @@ def test_each_operation_says_which_keys_it_takes_and_how_it_refuses(shell):
     document = shell.client.get("/openapi.json").json()
     token = document["paths"]["/api/customers/{id}/token"]["post"]
     assert token["security"] == [{"SecretKey": []}]
-    assert {"200", "400", "401", "403", "413", "429", "503"} == set(token["responses"])
+    assert {"200", "400", "401", "403", "413", "429", "431", "503"} == set(token["responses"])
     refusal = document["components"]["responses"][token["responses"]["401"]["$ref"].rpartition("/")[2]]
     assert refusal["content"]["application/json"]["schema"]["$ref"].endswith("/Errors")
     assert "security" not in document["paths"]["/health/live"]["get"]

@@ -15,7 +15,7 @@ from api.webhooks_in.group_commit import WAITING_BYTES, Journaler, Verdict
 from events.envelope import Envelope
 from journal.relay import SETTLING_S, relay
 from journal.streams import Streams, connect
-from providers.webhook_verification import Notice
+from providers.base import ReceivedWebhook
 from tests.simulators import SHARDS, a_paid_order
 from tests.webhooks import an_id, as_standard, as_stripe, portone_event, stripe_paid
 
@@ -24,7 +24,7 @@ CLOSED = "redis://127.0.0.1:1/0"
 
 def a_notice(own_id=None, **data):
     envelope = Envelope(own_id or an_id(), "test", "test.x", datetime(2026, 11, 1, tzinfo=UTC), None, data)
-    return Notice(envelope)
+    return ReceivedWebhook(envelope)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_groups_form_while_a_commit_is_under_way(door, journaler):
 
 def test_two_of_one_group_are_one_and_its_duplicate(journaler):
     one = a_notice("e-1", a=1)
-    same, other = Notice(replace(one.envelope)), a_notice("e-1", a=2)
+    same, other = ReceivedWebhook(replace(one.envelope)), a_notice("e-1", a=2)
     found = accept(journaler, one, same, other)
     assert sorted(found) == [Verdict.BODY_DIFFERS, Verdict.DUPLICATE, Verdict.NEW]
 
@@ -96,8 +96,8 @@ def test_thin_webhooks_of_a_group_with_poison_are_still_asked_for_once(door, jou
 
 def test_what_came_along_is_taken_where_it_is_new_and_counts_nothing_where_it_is_known(door, journaler):
     first, second, third = (a_notice(f"scan-{number}").envelope for number in (1, 2, 3))
-    assert accept(journaler, Notice(second, (first,))) == [Verdict.NEW]
-    assert accept(journaler, Notice(third, (first, second)), Notice(second, (first,))) == [
+    assert accept(journaler, ReceivedWebhook(second, (first,))) == [Verdict.NEW]
+    assert accept(journaler, ReceivedWebhook(third, (first, second)), ReceivedWebhook(second, (first,))) == [
         Verdict.NEW,
         Verdict.DUPLICATE,
     ]

@@ -135,10 +135,10 @@ def test_a_door_that_is_not_configured_is_404_and_says_what_opens_it(door):
 
 def test_a_toss_webhook_needs_the_key_it_is_asked_for_with_and_not_only_a_security_key(door):
     plain: tuple[bytes, dict[str, str]] = packed(toss_event("k", "o", "DONE", 5)), {}
-    settings = {"ORDERS_TOSS_SECRETS": "sec", "ORDERS_TOSS_API_KEY": ""}
+    settings = {"ORDERS_TOSS_SECRETS": "security", "ORDERS_TOSS_API_KEY": ""}
     assert door.statuses("payments/toss", plain, **settings) == [404]
     forged = plain[0], {"tosspayments-webhook-signature": "v1:AAAA", "tosspayments-webhook-transmission-time": "x"}
-    assert door.statuses("payments/toss", plain, forged, ORDERS_TOSS_SECRETS="sec") == [202, 401]
+    assert door.statuses("payments/toss", plain, forged, ORDERS_TOSS_SECRETS="security") == [202, 401]
 
 
 def test_get_is_not_how_webhooks_come(door):

@@ -19,7 +19,6 @@ from providers.simulators import portone as portone_api
 from providers.simulators import toss as toss_api
 from tests.simulators import SHARDS, a_paid_order, running
 from tests.webhooks import as_standard, packed, portone_event, toss_event
-from workers.outbound_clients import Source
 
 PATIENCE = timedelta(hours=72)
 AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -40,13 +39,13 @@ class Provider:
 @pytest.fixture(scope="module")
 def portone():
     with running("portone", "--key", "test_secret") as (_, url):
-        yield Provider("portone", url, Source(PortOne(url, "test_secret")))
+        yield Provider("portone", url, PortOne(url, "test_secret"))
 
 
 @pytest.fixture(scope="module")
 def toss():
     with running("toss", "--key", "test_sk") as (_, url):
-        yield Provider("toss", url, Source(Toss(url, "test_sk")))
+        yield Provider("toss", url, Toss(url, "test_sk"))
 
 
 def ask(door, *providers, later=timedelta(0), patience=PATIENCE):
@@ -60,7 +59,7 @@ def ask(door, *providers, later=timedelta(0), patience=PATIENCE):
 
 
 def unasked(door, later=timedelta(0), patience=PATIENCE):
-    return ask(door, Provider("portone", "", Source(PortOneUnasked())), later=later, patience=patience)
+    return ask(door, Provider("portone", "", PortOneUnasked()), later=later, patience=patience)
 
 
 def portone_tells(door, kind, payment="p-1"):
@@ -199,7 +198,7 @@ def test_a_payment_that_the_api_never_knows_is_given_up_after_patience_and_can_b
 
 
 def test_an_api_that_is_away_is_asked_again_and_given_up_after_patience(door):
-    away = Provider("portone", "", Source(PortOne("http://127.0.0.1:1", "k")))
+    away = Provider("portone", "", PortOne("http://127.0.0.1:1", "k"))
     portone_tells(door, "Paid")
     assert ask(door, away) == 1
     assert rows(door) == [("portone", "due")]
@@ -212,7 +211,7 @@ def test_an_api_that_is_away_is_asked_again_and_given_up_after_patience(door):
 
 def test_a_wrong_api_key_is_no_verdict_on_a_payment(door, portone):
     portone_tells(door, "Paid", "p-key")
-    ask(door, Provider("portone", "", Source(PortOne(portone.url, "wrong"))))
+    ask(door, Provider("portone", "", PortOne(portone.url, "wrong")))
     assert rows(door) == [("portone", "due")]
     assert "check its API key" in last_error(door)
 
@@ -220,7 +219,7 @@ def test_a_wrong_api_key_is_no_verdict_on_a_payment(door, portone):
 def test_a_bad_day_of_the_provider_costs_nothing_but_time(door):
     numbers = [f"{number:03}" for number in range(40)]
     with running("portone", "--key", "k", "--errors", 0.3, "--seed", 3) as (_, url):
-        bad = Provider("portone", url, Source(PortOne(url, "k", 0.5)))
+        bad = Provider("portone", url, PortOne(url, "k", 0.5))
         for number in numbers:
             bad.holds(portone_api.payment(f"p-{number}", "PAID", 500, AT))
         burst = [as_standard(portone_event("Paid", f"p-{number}")) for number in numbers]
@@ -472,13 +471,13 @@ def test_refunds_at_toss_are_the_total_less_the_balance(door, toss):
 
 
 def test_the_chore_is_sent_where_somebody_is_to_be_asked(door):
+    from providers.registry import registry
     from settings.environment import read
-    from workers.outbound_clients import payment_sources
     from workers.scheduler import schedule
 
     from .conftest import NOWHERE
 
-    assert set(payment_sources(read(door.environment, NOWHERE))) == {"portone", "toss"}
+    assert set(registry().lookups(read(door.environment, NOWHERE).providers)) == {"portone", "toss"}
     assert {"orders.inbox:portone", "orders.inbox:toss"} <= schedule(read(door.environment, NOWHERE)).keys()
     assert not [name for name in schedule(read({}, NOWHERE)) if name.startswith("orders.inbox")]
-    assert payment_sources(read({}, NOWHERE)) == {}
+    assert registry().lookups(read({}, NOWHERE).providers) == {}

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from api.webhooks_in.address_limit import BURST
 from outbound import payment_lookups
 from outbound.payment_lookups import OUTSTANDING, STRANGERS
+from providers.base import NotTold
 from tests.simulators import SHARDS, a_paid_order
 from tests.webhooks import packed, toss_event
 
@@ -24,7 +25,7 @@ class Provider:
 
     def ask(self, kind, time, data):
         self.asked.append(data.get("paymentId"))
-        raise payment_lookups.NotTold(f"Toss Payments knows no payment {data.get('paymentId')}")
+        raise NotTold(f"Toss Payments knows no payment {data.get('paymentId')}")
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def test_one_that_is_being_asked_for_is_not_asked_again_meanwhile(door, toss):
             if len(self.asked) == 1:
                 door.statuses("payments/toss", *forged("k-same", minute=9))
                 assert ask(door, toss) == 0
-            raise payment_lookups.NotTold("no such payment")
+            raise NotTold("no such payment")
 
     door.statuses("payments/toss", *forged("k-same"))
     outer = Nested()

@@ -10,8 +10,8 @@ import pytest
 
 from events.catalogue import decode
 from events.envelope import EnvelopeError
+from providers.base import BadSignature
 from providers.carriers import easypost
-from providers.webhook_verification import BadSignature
 from tests.webhooks import EASYPOST, an_id, as_easypost, as_easypost_v2, now, packed, shared
 
 

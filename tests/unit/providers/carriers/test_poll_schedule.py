@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.catalogue import TrackingStatus
-from providers import carriers
 from providers.carriers import poll_schedule
+from settings import fields
 
 STATUSES = st.sampled_from([None, "of a later version", *get_args(TrackingStatus)])
 SECOND = timedelta(seconds=1)
 
 
-@pytest.mark.parametrize("module", [poll_schedule, carriers])
+@pytest.mark.parametrize("module", [poll_schedule, fields])
 def test_the_examples_in_the_docstrings_hold(module):
     found = doctest.testmod(module)
     assert found.attempted

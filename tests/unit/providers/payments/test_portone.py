@@ -8,7 +8,7 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from providers.payments import NoAnswer, NotTold
+from providers.base import NoAnswer, NotTold
 from providers.payments.portone import PortOne, PortOneUnasked
 from providers.simulators import portone as simulated
 

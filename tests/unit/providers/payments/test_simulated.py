@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from events.money import Money
-from providers.payments import Refunded, RefundNotMade, RefundRefused, RefundUnknown
+from providers.base import RefundNotMade, RefundReceipt, RefundRefused, RefundUnknown
 from providers.payments.simulated import SimulatedProvider
 
 MADE = {
@@ -40,7 +40,7 @@ def a_fault(status, code, message=""):
 
 def test_a_refund_says_what_went_back_in_all():
     refund = a_provider(httpx.Response(200, json=MADE)).refund("pay_1", MONEY, "key")
-    assert refund == Refunded("re_1", "pay_1", Decimal("12.50"), NOON)
+    assert refund == RefundReceipt("re_1", "pay_1", Decimal("12.50"), NOON)
 
 
 def test_the_request_carries_the_amount_as_text_and_the_key():
@@ -116,14 +116,14 @@ def test_where_it_may_have_happened_the_answer_is_unknown(answer):
 def test_a_no_is_final_and_says_why(answer, code, message):
     with pytest.raises(RefundRefused) as caught:
         a_provider(answer).refund("pay_1", MONEY, "key")
-    assert (caught.value.code, caught.value.message) == (code, message)
+    assert (caught.value.reason, caught.value.message) == (code, message)
     assert str(pickle.loads(pickle.dumps(caught.value))) == f"{code}: {message}"
 
 
 def test_asked_what_it_refunded_it_tells_the_highest_figure():
     first = {**MADE, "refund_id": "re_0", "refunded_amount": "5"}
     answer = httpx.Response(200, json={"payment_id": "pay_1", "refunds": [MADE, first]})
-    assert a_provider(answer).refunded("pay_1") == Refunded("re_1", "pay_1", Decimal("12.50"), NOON)
+    assert a_provider(answer).refunded("pay_1") == RefundReceipt("re_1", "pay_1", Decimal("12.50"), NOON)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from events.envelope import EnvelopeError
+from providers.base import BadSignature
 from providers.payments import portone, standard_webhooks
-from providers.webhook_verification import BadSignature
 from tests.webhooks import STANDARD, as_standard, packed, portone_event
 
 OTHER = "whsec_" + base64.b64encode(b"another key of 24 bytes!").decode()

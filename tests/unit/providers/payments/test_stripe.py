@@ -9,8 +9,8 @@ import pytest
 
 from events.catalogue import CATALOGUE, decode
 from events.envelope import EnvelopeError
+from providers.base import BadSignature
 from providers.payments import stripe
-from providers.webhook_verification import BadSignature
 from tests.webhooks import as_stripe, packed, real_stripe, stripe_event, stripe_paid, stripe_signature
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)

@@ -13,9 +13,9 @@ import orjson
 import pytest
 
 from events.envelope import EnvelopeError
-from providers.payments import NoAnswer, NotTold, toss
+from providers.base import BadSignature, NoAnswer, NotTold
+from providers.payments import toss
 from providers.simulators import toss as simulated
-from providers.webhook_verification import BadSignature
 from tests.webhooks import packed, shared, toss_event
 
 NOW = datetime(2026, 11, 20, 1, tzinfo=UTC)

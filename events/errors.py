@@ -1,0 +1,61 @@
+"""The one tree of our errors: each is a sentence that names the value and the remedy, and has a code that stays.
+
+    OrdersError
+    ├── EnvelopeError       (events.envelope)        event_refused              what came is no event that can be kept
+    ├── BodyError           (events.catalogue)       event_unreadable           a kept event that cannot be applied
+    │   ├── UnknownType     (events.catalogue)       event_type_unknown
+    │   ├── UnknownVersion  (events.catalogue)       event_version_unknown
+    │   └── Malformed       (events.catalogue)       event_malformed
+    ├── MoneyError          (events.money)           amount_refused
+    ├── WrongKind           (domain.ids)             id_of_another_kind
+    ├── QueryError          (queries.errors)         query_refused
+    ├── SettingsError       (settings.fields)        setting_refused
+    ├── ProviderError       (providers.base)         provider
+    │   ├── BadSignature    (providers.base)         signature_refused
+    │   ├── NoAnswer        (providers.base)         provider_silent
+    │   │   └── ParcelUnknown  (providers.base)      parcel_unknown
+    │   ├── NotTold         (providers.base)         payment_unknown_there
+    │   └── RefundError     (providers.base)         refund
+    │       ├── RefundRefused  (providers.base)      refund_refused
+    │       ├── RefundNotMade  (providers.base)      refund_not_made
+    │       └── RefundUnknown  (providers.base)      refund_unknown
+    ├── StorageError        (storage.migrate)        storage
+    │   ├── ServerTooOld    (storage.migrate)        server_too_old
+    │   └── SchemaError     (storage.migrate)        schema
+    │       ├── SchemaAbsent  (storage.migrate)      schema_absent
+    │       └── SchemaNewer   (storage.migrate)      schema_newer
+    ├── CommandError        (journal.commands)       command                    a request that was not done
+    │   ├── Refused         (journal.commands)       state_forbids
+    │   ├── Known           (journal.commands)       idempotency_key_expired
+    │   ├── KeyReused       (journal.commands)       idempotency_key_reused
+    │   ├── Unfit           (journal.commands)       value_refused
+    │   └── Busy            (journal.commands)       busy
+    ├── SubscriptionError   (outbound.webhooks.subscriptions)  subscription_refused
+    ├── Forbidden           (outbound.webhooks.ssrf_guard)     webhook_url_refused
+    ├── DeadLetterError     (operations.dead_letters)          dead_letters
+    │   ├── LetterUnknown   (operations.dead_letters)          dead_letter_unknown
+    │   ├── NameAmbiguous   (operations.dead_letters)          dead_letter_ambiguous
+    │   ├── LetterClosed    (operations.dead_letters)          dead_letter_closed
+    │   └── EditRefused     (operations.dead_letters)          edit_refused
+    ├── ApiError            (api.errors)             request_refused            an HTTP answer; its `name` says more
+    ├── InvalidJson         (api.commands.json_body) json_invalid
+    ├── Problem             (cli.options)            problem                    what ends a command
+    ├── OlistError          (cli.ingest.olist)       olist_unreadable
+    └── BenchError          (bench.servers)          bench
+
+docs/reference/errors.md is made from it. What one part of ours tells another within a room (that a rival was faster,
+say) is no error of this tree, and neither are those of `embedded/` and `client/`, which import nothing of ours.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class OrdersError(Exception):
+    """Anything of ours that went wrong and that somebody can mend."""
+
+    code: ClassVar[str] = "orders"  # stable: programs and runbooks may know it
+    remedy: ClassVar[str] = "Do as the message says."  # in general; the message has the remedy of the case
+    status: int | None = None  # of an HTTP answer that tells it; None: no request meets it
+    exit_code: int = 1  # of a command that it ends: 1 found a problem, 2 wrong use

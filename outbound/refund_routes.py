@@ -1,0 +1,157 @@
+"""Routes of refunds: a payment's money is given back by the provider that took it, and nobody else.
+
+    ready      its refund client is configured: `outbound.refunds` makes the refund
+    waiting    it has a client, and a setting is missing: the refund stays due, and goes out once that is set
+    nobody     it has no client here, or the payment names no provider and several could have taken it: a person decides
+
+What nobody gives back here becomes a dead letter with its remedy. One that a person made at the provider by hand is
+closed by the provider's report, whichever way it died.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+from domain.ids import format_id
+from outbound.refunds import Refunder, bury
+from providers.base import RefundClient
+from storage.pg_arrays import array
+
+NO_CLIENT = "refund_no_client"  # why such effects die
+AT_ONCE = 500  # effects of one round
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """The providers whose refund clients are ready, and those that wait for a setting, by name."""
+
+    clients: Mapping[str, RefundClient]
+    waiting: Mapping[str, str]  # provider → the settings that it lacks
+
+    @property
+    def unnamed(self) -> str | None:
+        """The one who refunds payments that name no provider: the only one who could have taken them."""
+        return next(iter(self.clients)) if len(self.clients) == 1 else None
+
+    def refunder(self, name: str) -> Refunder | None:
+        """The provider of this name, ready to give money back; None where it is not."""
+        client = self.clients.get(name)
+        return None if client is None else Refunder(name, client, unnamed=name == self.unnamed)
+
+    def parameters(self) -> dict[str, object]:
+        """The routes as the statements take them."""
+        return {
+            "ready": array(sorted(self.clients), "text"),
+            "waiting": array(sorted(self.waiting), "text"),
+            "unnamed": self.unnamed is not None,
+            "nobody": not self.clients,
+        }
+
+
+# Which of the three an effect of a payment `t` is.
+READY = "(lower(t.provider) = any(cast(:ready as text[])) or (t.provider is null and :unnamed))"
+WAITS = (
+    f"(not coalesce({READY}, false) and "
+    "(lower(t.provider) = any(cast(:waiting as text[])) or (t.provider is null and :nobody)))"
+)
+
+_NOBODY = text(f"""
+    select e.id, e.state, e.idempotency_key, e.payment_id, e.currency, e.target, o.order_number, t.provider,
+           greatest(e.made, t.refunded_amount) as gone
+    from effects e join transactions t on t.id = e.transaction_id join orders o on o.id = e.order_id
+    where e.state in ('due', 'in_flight', 'unknown') and e.next_at <= :now
+      and not coalesce({READY}, false) and not coalesce({WAITS}, false)
+    order by e.next_at limit {AT_ONCE} for update of e skip locked
+""")
+_REPORTED = text("""
+    with found as (
+        select e.id, t.refunded_amount from dead_letters d join effects e on e.id = d.effect_id
+        join transactions t on t.id = e.transaction_id
+        where d.state = 'open' and e.state = 'dead' and t.refunded_amount >= e.target
+        order by e.id for update of e skip locked
+    ), closed as (
+        update effects e set state = 'done', made = f.refunded_amount, idempotency_key = null, asked = null, attempts = 0,
+            last_error = null, updated_at = now()
+        from found f where e.id = f.id returning e.id, e.payment_id
+    ), letters as (
+        update dead_letters d set state = 'discarded', updated_at = now() from closed c
+        where d.effect_id = c.id and d.state = 'open'
+    )
+    select id, payment_id from closed
+""")
+_AUDIT = text(
+    "insert into audit (actor, action, target, detail) values ('orders', 'dlq discard', :target, "
+    "jsonb_build_object('why', 'the provider reported the refund', 'payment', cast(:payment as text)))"
+)
+_DONE = text("""
+    update effects set state = 'done', made = :made, attempts = 0, last_error = null, updated_at = now() where id = :id
+""")
+_DEAD = text("update effects set state = 'dead', last_error = :error, updated_at = now() where id = :id")
+_WAITING = text(f"""
+    select lower(t.provider) as provider, count(*) as n,
+           extract(epoch from clock_timestamp() - min(e.created_at)) as since
+    from effects e join transactions t on t.id = e.transaction_id
+    where e.state in ('due', 'in_flight', 'unknown') and {WAITS} group by 1 order by 1
+""")
+
+
+class Waiting(NamedTuple):
+    """Refunds of one provider that wait for a setting: how many, and for how many seconds the oldest is owed."""
+
+    provider: str | None
+    refunds: int
+    since_s: float
+    settings: str | None  # None: no refund client is set at all
+
+
+def give_up(conn: Connection, routes: Routes, now: datetime) -> int:
+    """Make dead letters of the refunds that nobody makes here, and close those that were reported; how many died.
+
+    Errors: OperationalError when PostgreSQL is away. May be doubled or killed at any line.
+    """
+    died = 0
+    for row in conn.execute(_NOBODY, {"now": now, **routes.parameters()}).all():
+        if row.gone >= row.target and row.idempotency_key is None:
+            conn.execute(_DONE, {"id": row.id, "made": row.gone})
+            continue
+        error = _why(row.provider, routes)
+        left = f"{row.target - row.gone} {row.currency} of payment {row.payment_id}"
+        detail = (
+            f"{error}; {left} did not go back to order {row.order_number}'s payer. Refund it at the provider by hand, "
+            f"whose report closes this; or {_remedy(row.provider)}, then `orders dlq replay {format_id('effects', row.id)}`."
+        )
+        conn.execute(_DEAD, {"id": row.id, "error": error})
+        bury(conn, row.id, NO_CLIENT, detail, now)
+        log.warning("%s: %s", NO_CLIENT, detail)
+        died += 1
+    for row in conn.execute(_REPORTED).all():
+        target = format_id("effects", row.id)
+        conn.execute(_AUDIT, {"target": target, "payment": row.payment_id})
+        log.info("refund %s was made by hand, as its provider reports; its dead letter is closed", target)
+    return died
+
+
+def waiting(conn: Connection, routes: Routes) -> list[Waiting]:
+    """The refunds that wait for a setting, by provider."""
+    rows = conn.execute(_WAITING, routes.parameters()).all()
+    return [Waiting(row.provider, row.n, float(row.since), routes.waiting.get(row.provider)) for row in rows]
+
+
+def _why(provider: str | None, routes: Routes) -> str:
+    if provider is None:
+        return f"the payment names no provider, and {' and '.join(sorted(routes.clients))} could both have taken it"
+    return f"nobody gives back here what {provider!r} took"
+
+
+def _remedy(provider: str | None) -> str:
+    if provider is None:
+        return "leave only the provider set that took it"
+    return f"name a service that does it (ORDERS_REFUND_URL={provider.lower()}=URL)"

@@ -1,0 +1,65 @@
+"""The page of providers, written from the registry: `python -m providers.documentation > docs/reference/providers.md`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+
+from providers.base import Provider
+from providers.registry import OURS
+
+HEAD = """\
+# Providers
+
+Payment providers and carriers that come with the application. Written by `make docs` from their `Provider` objects; to
+add one of yours, see [add a provider](../howto/add-a-provider.md) and [add a carrier](../howto/add-a-carrier.md).
+`orders doctor` shows which are set, those of installed packages too.
+
+What each can do is on once the settings in its cell are set: *webhooks* are taken at that path, *looked up* means that
+its API is asked how a payment stands, *refunds* that it gives back what it took, *tracked* that it is polled for
+parcels. A refund goes to the provider of its transaction; what a provider without refunds took is given back by hand, or
+by a service that `ORDERS_REFUND_URL` names for it.
+"""
+DOORS = {"payments": "/webhooks/payments", "carrier": "/webhooks/carriers"}
+
+
+def page(providers: Iterable[Provider] = OURS) -> str:
+    """The page: what each provider can do, then its settings."""
+    providers = list(providers)
+    lines = [
+        HEAD,
+        "| provider | webhooks | looked up | refunds | tracked | how it tells |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [row(each) for each in providers]
+    lines += ["", "## Settings", "", "| setting | default | what it is |", "|---|---|---|"]
+    for each in providers:
+        lines += settings(each)
+    return "\n".join(lines) + "\n"
+
+
+def row(provider: Provider) -> str:
+    """One provider in the table."""
+    cells = [f"**{provider.title}** `{provider.name}`"]
+    for word, offer in (
+        ("receives", provider.receives),
+        ("looks_up", provider.looks_up),
+        ("refunds", provider.refunds),
+        ("tracks", provider.tracks),
+    ):
+        needs = " and ".join(f"`{need.name}`" for need in offer.needs) if offer is not None else "–"
+        path = f"`{DOORS[provider.kind]}/{provider.name}`: " if word == "receives" and offer is not None else ""
+        cells.append(path + needs)
+    return f"| {' | '.join([*cells, provider.note])} |"
+
+
+def settings(provider: Provider) -> Iterator[str]:
+    """Its settings, a row each."""
+    for each in provider.settings:
+        default = f"`{each.default}`" if each.default else "–"
+        secret = "; secret" if each.secret else ""
+        yield f"| `{each.name}` | {default} | {provider.title}: {each.meaning}{secret} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
