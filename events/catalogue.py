@@ -7,6 +7,7 @@ Money is in major units; texts are bounded so that one hostile field cannot fill
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -53,6 +54,14 @@ _NO_CONTROL = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*$"
 _WEB = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\x00-\x20\x7f-\x9f\u2028-\u202e\u2066-\u2069]+$"
 Name = Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_CONTROL)]
 Url = Annotated[str, Field(max_length=2000, pattern=_WEB)]  # somebody clicks on it: never javascript:
+_LINK = re.compile(_WEB)
+
+
+def _link(value: object) -> object:
+    """A provider's link if it can be clicked on, else nothing: no payment is lost for the sake of its receipt."""
+    return None if isinstance(value, str) and (len(value) > 2000 or not _LINK.match(value)) else value
+
+
 Text = Annotated[str, Field(max_length=10_000, pattern=_NO_NUL)]
 # What a sender writes; what is taken besides are numbers that any JSON reader takes, such as 1e3.
 AMOUNT_SCHEMA: dict[str, Any] = {
@@ -150,7 +159,7 @@ class PaymentSucceeded(PaymentBody):
     currency: Currency | None = None
     provider: Name | None = None
     paymentMethod: Name | None = None
-    receiptUrl: Url | None = None
+    receiptUrl: Annotated[Url | None, BeforeValidator(_link)] = None
 
 
 class PaymentEnded(PaymentBody):

@@ -1,7 +1,8 @@
 """Routes of refunds: a payment's money is given back by the provider that took it, and nobody else.
 
     ready      its refund client is configured: `outbound.refunds` makes the refund
-    waiting    it has a client, and a setting is missing: the refund stays due, and goes out once that is set
+    waiting    it has a client, and a setting is missing, or its package is broken: the refund stays due, and goes
+               out once that is mended
     nobody     it has no client here, or the payment names no provider and several could have taken it: a person decides
 
 What nobody gives back here becomes a dead letter with its remedy. One that a person made at the provider by hand is
@@ -31,10 +32,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """The providers whose refund clients are ready, and those that wait for a setting, by name."""
+    """The providers whose refund clients are ready, and those that wait for something, by name."""
 
     clients: Mapping[str, RefundClient]
-    waiting: Mapping[str, str]  # provider → the settings that it lacks
+    waiting: Mapping[str, str]  # provider → what to do, so that its refunds go out
 
     @property
     def unnamed(self) -> str | None:
@@ -104,12 +105,12 @@ _WAITING = text(f"""
 
 
 class Waiting(NamedTuple):
-    """Refunds of one provider that wait for a setting: how many, and for how many seconds the oldest is owed."""
+    """Refunds of one provider, or of none, that wait: how many, and for how many seconds the oldest is owed."""
 
     provider: str | None
     refunds: int
     since_s: float
-    settings: str | None  # None: no refund client is set at all
+    remedy: str  # what to do, so that they go out
 
 
 def give_up(conn: Connection, routes: Routes, now: datetime) -> int:
@@ -142,7 +143,8 @@ def give_up(conn: Connection, routes: Routes, now: datetime) -> int:
 def waiting(conn: Connection, routes: Routes) -> list[Waiting]:
     """The refunds that wait for a setting, by provider."""
     rows = conn.execute(_WAITING, routes.parameters()).all()
-    return [Waiting(row.provider, row.n, float(row.since), routes.waiting.get(row.provider)) for row in rows]
+    any_of_them = " or ".join(sorted(set(routes.waiting.values())))
+    return [Waiting(r.provider, r.n, float(r.since), routes.waiting.get(r.provider, any_of_them)) for r in rows]
 
 
 def _why(provider: str | None, routes: Routes) -> str:

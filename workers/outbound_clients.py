@@ -15,7 +15,15 @@ from storage.clock import clock
 def refund_routes(settings: Settings) -> Routes:
     """The providers that give money back, each what it took."""
     found, values = registry(), settings.providers
-    return Routes(found.refund_clients(values), found.missing("refunds", values))
+    clients = found.refund_clients(values)
+    waiting = {
+        name: f"set {names} for the workers and restart them"
+        for name, names in found.missing("refunds", values).items()
+    }
+    # What is broken may be mended: until then nobody else gives back what it took, and nothing is given up.
+    broken = {each.name for each in found.broken} | set(found.ready("refunds", values)) - clients.keys()
+    waiting |= {name: f"mend the provider {name} (see the line `providers`)" for name in broken}
+    return Routes(clients, waiting)
 
 
 def webhooks(settings: Settings) -> dispatcher.Sender:

@@ -85,11 +85,8 @@ def refunds(conn: Connection, place: Place) -> Iterator[Check]:
     for each in waiting(conn, routes) if waits else ():
         well = False
         whose = f"{each.provider}'s" if each.provider else "payments that name no provider"
-        says = f"{each.refunds:,} of {whose} wait, the oldest for {ago(each.since_s)}: no refund client is set"
-        remedy = (
-            f"set {each.settings or ' or '.join(sorted(set(routes.waiting.values())))} for the workers and restart them: "
-            "none goes out until then"
-        )
+        says = f"{each.refunds:,} of {whose} wait, the oldest for {ago(each.since_s)}: nobody is set to make them"
+        remedy = f"{each.remedy}: none goes out until then"
         yield Check("refunds", PROBLEM if each.since_s >= LATE_S else WARNING, says, remedy)
     if row.failing:
         well = False

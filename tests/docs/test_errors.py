@@ -29,13 +29,7 @@ SIGNALS = {
     "journal.batch_values.Clash": "a rival was faster: the same again",
     "journal.order_loader.RowsHeld": "a batch leaves out orders that somebody else holds",
     "journal.correlation.Stale": "what was read is not so any more: the same again",
-    "outbound.payment_lookups.NoAnswer": "a provider's answer, for the loop that asked",
-    "outbound.payment_reconciler.NotTold": "a provider's answer, for the loop that asked",
     "outbound.payment_reconciler.OrderUnknown": "a provider's answer, for the loop that asked",
-    "outbound.refunds.Refused": "a provider's answer, for the loop that asked",
-    "outbound.refunds.NotMade": "a provider's answer, for the loop that asked",
-    "outbound.refunds.Unknown": "a provider's answer, for the loop that asked",
-    "outbound.tracking.NoAnswer": "a carrier's answer, for the loop that asked",
     "bench.baseline_app.TooEarly": "the app that is measured beside ours retries on it",
 }
 

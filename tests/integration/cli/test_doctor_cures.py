@@ -33,7 +33,7 @@ from outbound import backoff, payment_lookups, refunds, tracking
 from outbound.webhooks import dispatcher, subscriptions
 from outbound.webhooks.sender import Sender
 from providers.base import NoAnswer, NotTold, RefundNotMade
-from providers.registry import registry
+from providers.registry import OURS, Broken, Registry, registry
 from settings.environment import read
 from settings.fields import Values
 from tests.builders import canceled, created, paid, told
@@ -552,3 +552,14 @@ def test_a_payment_that_is_asked_for_in_vain(sound):
     payment_lookups.run_due(opened.engine, opened.streams, 64, {"toss": source}, None, datetime.now(UTC) + 9 * HOUR)
     assert sound.line("webhooks in", place).level in (OK, PROBLEM)
     sound.shop.do("delete from inbox")
+
+
+def test_an_installed_provider_that_cannot_be_used(sound, monkeypatch):
+    assert sound.line("providers").level == OK
+    broken = Broken("acorn", "acorn:PROVIDER", "ModuleNotFoundError: No module named 'acorn'")
+    monkeypatch.setattr(outside_looks, "registry", lambda: Registry(OURS, (broken,)))
+    check = sound.line("providers")
+    assert (check.level, "acorn is left out: ModuleNotFoundError" in check.says) == (PROBLEM, True), check
+    assert "acorn:PROVIDER" in check.remedy
+    monkeypatch.undo()
+    assert sound.line("providers", sound.with_providers(ORDERS_TOSS_API_KEY="x")).says == "toss"

@@ -20,7 +20,7 @@ from tests.simulators import SHARDS, a_shop, an_event, running
 from workers.outbound_clients import refund_routes as routes_of
 
 NOWHERE = Path("/nonexistent/.env")
-OTHERS = {"toss": "ORDERS_TOSS_API_KEY"}
+OTHERS = {"toss": "set ORDERS_TOSS_API_KEY"}
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_provider_that_is_not_configured_leaves_its_refunds_due_and_is_named(s
     with shop.engine.connect() as conn:
         (told,) = refund_routes.waiting(conn, routes)
     assert told[:2] == ("toss", 1)
-    assert told.settings == "ORDERS_TOSS_API_KEY"
+    assert told.remedy == "set ORDERS_TOSS_API_KEY"
     run(shop, Routes({**clients, "toss": clients["bank"]}, {}))
     assert states(shop) == {"wait-1": "done"}
 
@@ -107,7 +107,7 @@ def test_without_any_refund_client_all_that_could_have_one_waits(shop):
     assert run(shop, routes) == 0
     with shop.engine.connect() as conn:
         (told,) = refund_routes.waiting(conn, routes)
-    assert (told.provider, told.refunds, told.settings) == (None, 1, None)
+    assert (told.provider, told.refunds, told.remedy) == (None, 1, "set ORDERS_TOSS_API_KEY")
 
 
 def test_a_payment_that_names_no_provider_is_refunded_by_the_only_one_there_is(shop, clients, two_banks):
@@ -186,5 +186,6 @@ def test_the_setting_says_who_gives_back_what_which_provider_took(two_banks):
     alone = routes_of(read({"ORDERS_REFUND_URL": one}, NOWHERE))
     assert (set(alone.clients), alone.unnamed) == ({"simulated"}, "simulated")
     bare = routes_of(read({}, NOWHERE))
-    assert (bare.clients, bare.waiting) == ({}, {"simulated": "ORDERS_REFUND_URL"})
+    assert (bare.clients, set(bare.waiting)) == ({}, {"simulated"})
+    assert bare.waiting["simulated"] == "set ORDERS_REFUND_URL for the workers and restart them"
     assert registry().refund_clients(settings.providers)["bank"] is routes_of(settings).clients["bank"], "made once"

@@ -67,8 +67,22 @@ def test_a_payment_told_several_times_stands_at_its_highest_amount_and_earliest_
 
 @pytest.mark.parametrize("method", any_order_of("card", "transfer"))
 def test_of_two_methods_the_same_one_stays_in_either_order(method: tuple[str, str]):
-    payment = Story(created(), *(paid(paymentMethod=one, receiptUrl=one, provider=one) for one in method)).payment()
-    assert payment.payment_method == payment.provider == payment.receipt_url == "transfer"
+    link = "https://receipts.example/"
+    told = (paid(paymentMethod=one, receiptUrl=link + one, provider=one) for one in method)
+    payment = Story(created(), *told).payment()
+    assert (payment.payment_method, payment.provider, payment.receipt_url) == (
+        "transfer",
+        "transfer",
+        link + "transfer",
+    )
+
+
+@pytest.mark.parametrize(
+    "link", ["javascript:alert(1)", "", "receipt-7", "https://x.example/" + "y" * 2000, "https://a b"]
+)
+def test_a_payment_is_not_lost_for_the_sake_of_a_link_that_is_none(link: str):
+    payment = Story(created(), paid(10_000, receiptUrl=link)).payment()
+    assert (payment.amount, payment.receipt_url) == (won(10_000), None)
 
 
 def test_the_first_capture_takes_the_place_of_what_was_expected():
