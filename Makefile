@@ -48,15 +48,15 @@ format: $(READY) ## Format the code and mend what can be mended
 
 docs: $(READY) ## Write the generated pages of docs/, and .env.example, anew
 	@mkdir -p docs
-	$(BIN)/python -m domain.diagrams > docs/.lifecycle.md.new || { rm -f docs/.lifecycle.md.new; exit 1; }
-	@mv docs/.lifecycle.md.new docs/lifecycle.md
+	$(BIN)/python -m domain.diagrams > docs/reference/.lifecycle.md.new || { rm -f docs/reference/.lifecycle.md.new; exit 1; }
+	@mv docs/reference/.lifecycle.md.new docs/reference/lifecycle.md
 	$(BIN)/python -m settings.example > .env.example.new || { rm -f .env.example.new; exit 1; }
 	@mv .env.example.new .env.example
 	$(BIN)/python -m providers.documentation > docs/reference/.providers.md.new || { rm -f docs/reference/.providers.md.new; exit 1; }
 	@mv docs/reference/.providers.md.new docs/reference/providers.md
 	$(BIN)/python -m tests.client.guide > /dev/null
-	$(BIN)/python -m cli.error_reference > docs/.errors.md.new || { rm -f docs/.errors.md.new; exit 1; }
-	@mv docs/.errors.md.new docs/reference/errors.md
+	$(BIN)/python -m cli.error_reference > docs/reference/.errors.md.new || { rm -f docs/reference/.errors.md.new; exit 1; }
+	@mv docs/reference/.errors.md.new docs/reference/errors.md
 	@$(BIN)/orders schema openapi --output docs/reference/openapi.json > /dev/null
 	@$(BIN)/orders schema asyncapi --output docs/reference/asyncapi.json > /dev/null
 

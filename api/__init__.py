@@ -1,18 +1,28 @@
-"""The HTTP doors: webhooks in, the Server API, the query API, health. A 2xx to a write means committed in the journal.
+"""The HTTP API: webhooks in, commands, queries, health. A 2xx to a write means committed in the journal.
 
-query       every collection: found, counted, one by its id
-server      the Server API, carts, the catalogue
-inbound     webhooks of payment providers and carriers
+webhooks_in       webhooks of payment providers and carriers
+commands          the Server API: orders, payments, fulfillments, returns, carts, the catalogue
+query             the query API: every collection, found, counted, one by its id
 
-app         every door in one application; openapi: what FastAPI cannot know of them
-asyncapi    the events that come in and the webhooks that go out, described
-doors       the open connections they stand on
-auth        who calls, and what they may; known: keys looked up a moment ago; limits: how often
-tokens      what a key is, tokens for customers
-health      whether the process lives, and whether it can serve
-frame       each request's id, log line and headers; body: whole, within a limit
-errors      refusals in one shape; answers: the JSON of whatever is said
-paths       names of the shop's own in a path, slashes included
-publisher   committed events into the streams, on a thread of its own
-serve       the process that serves
+app               every router in one application
+main              the process that serves it, by uvicorn
+resources         the open engine, streams and settings that requests are handed
+publisher         thread that puts committed events into the streams
+
+auth              the caller of a request, and what they may do
+key_cache         API keys that were looked up in the last 4 seconds
+tokens            endpoints that check a key and make customers' tokens
+rate_limit        requests per minute and key, counted in Redis
+bulkheads         shares of the threads per kind of request
+bounded_protocol  uvicorn's HTTP protocol with bounds on bytes, time and connections
+
+request_context   id, log line and headers of each request
+body_middleware   bodies read whole, within a limit
+path_converters   names of the shop's own in a path, slashes included
+responses         JSON responses
+errors            refusals in one shape
+health            liveness and readiness
+
+openapi           security and refusals in the OpenAPI document
+asyncapi          the AsyncAPI document: events in, changes out
 """

@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 import anyio.to_thread
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import RedirectResponse
 from starlette.types import Lifespan
 
 from api import errors, health, openapi, tokens, webhooks_in
@@ -41,20 +42,21 @@ which your backend gets from `POST /api/customers/{id}/token`.
 A write that was answered with 2xx is committed. 503 and 429 carry `Retry-After`: send the same request again then.
 Every answer carries `X-Request-Id`; name it when you ask for help.
 """
-TAGS = [
-    {"name": "Queries", "description": "Every collection: found, counted, one by its id; as Payload CMS answers."},
+TAGS = [  # in the order in which the documentation shows them
     {"name": "Orders", "description": "Created, checked out, canceled, confirmed. Writes need a secret key."},
-    {"name": "Payments", "description": "What became of a payment, told by your backend."},
-    {"name": "Fulfillments", "description": "What ships together."},
-    {"name": "Returns", "description": "What comes back, and the money for it."},
-    {"name": "Carts", "description": "What a customer may order yet."},
+    {"name": "Payments", "description": "The outcome of a payment, told by your backend."},
+    {"name": "Fulfillments", "description": "Items that ship together."},
+    {"name": "Returns", "description": "Items that come back, and the money for them."},
+    {"name": "Carts", "description": "A customer's items before they are ordered."},
     {"name": "Catalogue", "description": "A thin copy of the shop's products, so that items can show them."},
+    {"name": "Queries", "description": "Every collection: found, counted, one by its id; as Payload CMS answers."},
+    {"name": "Keys", "description": "A key's check, and tokens for customers."},
     {"name": "Webhooks in", "description": "Payment providers and carriers; signed, without a key."},
-    {"name": "Keys", "description": "What a key is, and tokens for customers."},
     {"name": "Health", "description": "For load balancers and supervisors; without a key."},
 ]
 # Matched one after another, and each costs: what is called most comes first, and no path of a write is a query's too.
-ROUTERS = (webhooks, writes, tokens.router, queries, health.router)
+front = APIRouter()
+ROUTERS = (webhooks, writes, tokens.router, queries, health.router, front)
 HEADERS_SHOWN = [
     "X-Request-Id",
     "Retry-After",
@@ -63,6 +65,12 @@ HEADERS_SHOWN = [
     "X-RateLimit-Remaining",
     "X-RateLimit-Reset",
 ]
+
+
+@front.get("/", include_in_schema=False)
+async def show_documentation() -> RedirectResponse:
+    """The way from the bare address to the documentation, below whatever prefix a proxy has."""
+    return RedirectResponse("docs")
 
 
 def create_app(doors: Doors) -> FastAPI:

@@ -1,4 +1,4 @@
-"""Who calls: a key, alone or with a customer's token, and what each of them may do.
+"""Authentication: a key, alone or with a customer's token, and what each of them may do.
 
     secret       a secret key: the whole Server API and every query
     publishable  a publishable key alone: itself, and nothing about orders
@@ -42,7 +42,7 @@ LEEWAY_S = 1.0  # hosts know PostgreSQL's clock within milliseconds, and a token
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose request it is. `customer` is the shop's id of the customer, for a caller of that kind alone."""
+    """The caller of a request. `customer` is the shop's id of the customer, for a caller of that kind alone."""
 
     kind: Literal["secret", "publishable", "customer"]
     key_id: str  # uuid
@@ -92,7 +92,7 @@ anyone = _Dependency("anyone", "secret", "customer", "publishable")
 
 
 async def identify(request: Request) -> Caller:
-    """Who calls; ApiError 401 where that is nobody we know. Errors: OperationalError, where PostgreSQL is away."""
+    """The caller of a request; ApiError 401 for nobody we know. Errors: OperationalError, where PostgreSQL is away."""
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise _unknown()

@@ -64,7 +64,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline = self.loop.call_later(HEAD_S, self._late)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Forget the connection, which has ended."""
         if self._counted:
             self._counted = False
             self.addresses[self._address] -= 1

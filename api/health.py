@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can serve: for load balancers, supervisors and people. No key is needed."""
+"""Liveness and readiness, for load balancers, supervisors and people. No key is needed."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _log = structlog.get_logger("api")
 
 
 class Liveness(BaseModel):
-    """That it lives."""
+    """The answer of a process that lives."""
 
     status: Literal["ok"]
 
 
 class Readiness(BaseModel):
-    """What a request needs, looked at."""
+    """The servers that a request needs, looked at."""
 
     status: Literal["ok", "degraded", "unavailable"]
     checks: dict[str, str] = Field(description="`ok`, or what is wrong, a server.", examples=[{"postgresql": "ok"}])
@@ -88,7 +88,7 @@ class Probe:
         self._looks: dict[str, Future[str]] = {}
 
     async def look(self) -> dict[str, str]:
-        """What stands behind each server's name: "ok", or what is wrong."""
+        """The state behind each server's name: "ok", or what is wrong."""
         looks = {
             "postgresql": self._begin("postgresql", self._look_at_postgresql),
             "redis": self._begin("redis", self._ping),

@@ -1,4 +1,4 @@
-"""What FastAPI cannot know of our operations: which keys each takes, and in what shape it refuses."""
+"""The parts of OpenAPI that FastAPI cannot know: which keys each operation takes, and in what shape it refuses."""
 
 from __future__ import annotations
 
@@ -86,6 +86,7 @@ def complete(app: FastAPI) -> None:
 
 
 def _fill(document: dict[str, Any]) -> None:
+    document["paths"] = _in_order_of_tags(document)
     components = document.setdefault("components", {})
     components["securitySchemes"] = SCHEMES
     components["responses"] = {name: {"description": said, "content": _SHAPE} for name, said in REFUSALS.values()}
@@ -104,6 +105,17 @@ def _fill(document: dict[str, Any]) -> None:
         for status in _refused(operation):
             responses.setdefault(status, {"$ref": f"#/components/responses/{REFUSALS[status][0]}"})
         operation["responses"] = dict(sorted(responses.items()))
+
+
+def _in_order_of_tags(document: dict[str, Any]) -> dict[str, Any]:
+    """The paths with their operations by the order of their tags, since routes stand in the order in which they are matched."""
+    place = {tag["name"]: at for at, tag in enumerate(document["tags"])}
+
+    def first(item: tuple[str, Any]) -> int:
+        return place[item[1]["tags"][0]]
+
+    paths = {path: dict(sorted(operations.items(), key=first)) for path, operations in document["paths"].items()}
+    return dict(sorted(paths.items(), key=lambda item: first(next(iter(item[1].items())))))
 
 
 def _refused(operation: dict[str, Any]) -> list[str]:

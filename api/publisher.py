@@ -1,4 +1,4 @@
-"""Puts committed entries into the streams, on a thread of its own: a Redis that is away, or hangs until its timeout,
+"""Thread that puts committed entries into the streams: a Redis that is away, or hangs until its timeout,
 neither delays an answer nor the next commit. What gathers meanwhile goes out together. What does not fit or does not
 arrive, the relay finds.
 """

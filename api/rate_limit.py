@@ -1,4 +1,4 @@
-"""How many requests a key may make: so many a minute, counted in Redis over all processes and hosts.
+"""Rate limits of API keys: so many requests per minute, counted in Redis over all processes and hosts.
 
 Redis key: orders:rate:KEY:MINUTE   requests taken so far; gone two minutes later
 
@@ -28,7 +28,7 @@ _log = structlog.get_logger("api")
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is left to a key: `remaining` of `limit` requests, until `reset_s` seconds from now."""
+    """The rest of a key's requests: `remaining` of `limit`, until `reset_s` seconds from now."""
 
     limit: int
     remaining: int
@@ -114,5 +114,5 @@ class Limits:
 
     def _spent(self, reset_s: int) -> ApiError:
         headers = {"Retry-After": str(reset_s), **Allowance(self._limit or 0, 0, reset_s).headers()}
-        message = f"This key may make {self._limit} requests a minute; wait {reset_s} s"
+        message = f"This key may make {self._limit} requests per minute; wait {reset_s} s"
         return ApiError(429, message, name="TooManyRequests", headers=headers)

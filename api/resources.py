@@ -1,4 +1,4 @@
-"""What the doors stand on: opened once a process, handed to every request.
+"""The open resources of the API: opened once per process, handed to every request.
 
 Endpoints run in threads, and each of them holds at most one connection of an engine at a time; the journaler of
 webhooks holds one more, of `engine`. An engine keeps POOL of them open, and may open as many again. There is a thread

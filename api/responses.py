@@ -1,4 +1,4 @@
-"""How an answer is written."""
+"""JSON responses, and the encoding of their bodies."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ class Json(JSONResponse):
     """An answer of `encode(content)`. A JSONResponse, so that FastAPI documents the model of what it carries."""
 
     def render(self, content: Any) -> bytes:
-        """The body."""
+        """The body as bytes of JSON."""
         return encode(content)

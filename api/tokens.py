@@ -1,4 +1,4 @@
-"""What a key is, and tokens for a shop's customers."""
+"""Endpoints that check a key and make tokens for a shop's customers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CustomerId = Annotated[
 
 
 class TokenRequest(BaseModel):
-    """How long a token is to last."""
+    """The wish of how long a token is to last."""
 
     model_config = ConfigDict(extra="forbid")
     expiresIn: int = Field(  # noqa: N815
@@ -40,14 +40,14 @@ class TokenRequest(BaseModel):
 
 
 class Token(BaseModel):
-    """A customer's token."""
+    """A customer's token, and its end."""
 
     token: str = Field(description="Goes with each request, in the header X-Customer-Token.")
     expiresAt: datetime  # noqa: N815
 
 
 class Me(BaseModel):
-    """Who calls."""
+    """The caller, as the API knows it."""
 
     key: str = Field(description="The id of the key.", examples=["key_019a0b7c4d5e7f6081929394a5b6c7d8"])
     kind: str = Field(description="secret, publishable, or customer: a publishable key with a customer's token.")
@@ -56,7 +56,7 @@ class Me(BaseModel):
 
 @router.get("/me", response_model=Me, summary="Check a key")
 async def check_key(caller: Annotated[Caller, Depends(anyone)]) -> Json:
-    """What the key of this request is: the one thing that a publishable key alone may ask."""
+    """The key of this request: the one thing that a publishable key alone may ask."""
     return Json({"key": format_id("api-keys", caller.key_id), "kind": caller.kind, "customer": caller.customer})
 
 

@@ -17,14 +17,14 @@ from bench.servers import Servers
 
 # Measured with Vendure on two cores: the same lives, from create to return.
 VENDURE = {"orders_per_second": 8.5, "statements": 420, "cpu_ms": 100}
-TIMES = 20  # as many orders a second as Vendure
-SHARE = 1 / 3  # of the rival's CPU a webhook, at most
+TIMES = 20  # as many orders per second as Vendure
+SHARE = 1 / 3  # of the rival's CPU per webhook, at most
 GROWTH = 1.5  # of the query's p50, from the small shop to the large one, at most
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much of everything."""
+    """The amounts of a run: lives, webhooks, queries."""
 
     lives: int = 4_000
     webhooks: int = 5_000  # a round, of each
@@ -56,7 +56,7 @@ def _targets(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
     hooks = found["webhooks"]
     share = round(hooks["ours"]["server_ms"] / hooks["naive"]["server_ms"], 3)
     yield {
-        "what": "CPU a webhook ≤ 1/3 of the rival's",
+        "what": "CPU per webhook ≤ 1/3 of the rival's",
         "limit": round(SHARE, 3),
         "found": share,
         "met": share <= SHARE,

@@ -1,4 +1,4 @@
-"""HTTP as lean as it gets, so that the caller's own time stays small beside the server's: keep-alive sockets, and
+"""A lean HTTP client, so that the caller's own time stays small beside the server's: keep-alive sockets, and
 requests that are bytes. Answers must carry a Content-Length, as our API's do.
 """
 
@@ -22,7 +22,7 @@ WEBHOOK_SECRET = "whsec_bench"  # noqa: S105  of this run's servers alone
 
 
 def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
-    """One HTTP/1.1 request."""
+    """The bytes of one HTTP/1.1 request."""
     lines = [f"{method} {path} HTTP/1.1", "Host: bench", *(f"{name}: {value}" for name, value in headers.items())]
     if body:
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]

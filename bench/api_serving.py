@@ -33,7 +33,7 @@ class Shop:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process of this shop is told."""
+        """The environment of a process of this shop."""
         return {
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
@@ -44,12 +44,12 @@ class Shop:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What a request with the secret key carries."""
+        """The headers of a request with the secret key."""
         return {"Authorization": f"Bearer {self.key}"}
 
 
 def shop(servers: Servers, name: str) -> Shop:
-    """A fresh one."""
+    """A fresh shop in a database of its own."""
     url = servers.database(name)
     upgrade(url, product.SHARDS)
     return with_key(url, servers.redis_database())

@@ -25,7 +25,7 @@ WARM = 300  # webhooks
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One storm: ms of CPU a webhook, of each that had work, and webhooks a second."""
+    """One storm: ms of CPU per webhook, of each that had work, and webhooks per second."""
 
     server_ms: float
     postgres_ms: float | None

@@ -56,7 +56,7 @@ def run(servers: Servers, lives: int, say: Say) -> dict[str, Any]:
         _settled(engine, worker, "life", lives)  # what the orders left to the worker is part of their cost
         cost, workers = meter.cost(seconds), measure.cpu_s(worker.tree()) - workers
     found = _document(lives, seconds, cost, workers, client, lines)
-    say(f"lives: {found['orders_per_second']:.1f} orders/s, {found['per_order']['statements']} statements an order")
+    say(f"lives: {found['orders_per_second']:.1f} orders/s, {found['per_order']['statements']} statements per order")
     return found
 
 

@@ -38,12 +38,12 @@ def celery_app(name: str) -> Celery:
 
 
 def database_url() -> str:
-    """The worker's database."""
+    """The database of this worker."""
     return os.environ["BENCH_DATABASE_URL"]
 
 
 def message(envelope: Envelope) -> dict[str, Any]:
-    """The task's argument."""
+    """The argument of the task."""
     return {
         "source": envelope.source,
         "id": envelope.id,

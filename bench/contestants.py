@@ -1,4 +1,4 @@
-"""Whom we are measured against, at work: (a), (b), (c) and the peers, each with its database and its worker."""
+"""The systems that we are measured against, at work: (a), (b), (c) and the peers, each with its database and its worker."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Rival:
                 self.task.apply_async((baseline_app.message(envelope),), producer=producer)
 
     def is_waiting(self, queue: redis.Redis) -> bool:
-        """Whether something is queued, or with the worker."""
+        """True while something is queued, or with the worker."""
         pipe = queue.pipeline(transaction=False)
         pipe.llen(f"bench.{self.name}")
         pipe.hlen("unacked")
@@ -75,7 +75,7 @@ class PeerAtWork:
         )
 
     def is_waiting(self, queue: redis.Redis) -> bool:
-        """Whether something is queued, or with the worker, as far as Redis knows."""
+        """True while something is queued, or with the worker, as far as Redis knows."""
         return self.module.is_waiting(queue)
 
 
@@ -122,14 +122,14 @@ _STATES = (
 
 
 def applied(url: str, tag: str) -> int:
-    """How many events of a play a rival, or a peer, has applied."""
+    """The number of a play's events that a rival, or a peer, has applied."""
     with psycopg.connect(url) as conn:
         row = conn.execute("select count(*) from events where starts_with(id, %s)", (f"{tag}-",)).fetchone()
     return int(row[0]) if row else 0
 
 
 def rival_states(url: str, tag: str) -> dict[str, State]:
-    """Where it left the orders of a play."""
+    """The states in which a rival left the orders of a play."""
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
     with engine.connect() as conn:
         rows: list[Any] = [conn.execute(text(statement), {"tag": f"{tag}-"}).all() for statement in _STATES]

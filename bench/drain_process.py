@@ -43,7 +43,7 @@ class Batch:
 
 
 class Hand:
-    """The parent's end."""
+    """The parent's end of the pipe to such a process."""
 
     def __init__(self, number: int, folder: Path) -> None:
         self.number = number
@@ -68,7 +68,7 @@ class Hand:
         return answer
 
     def close(self) -> None:
-        """End it."""
+        """End the process, and wait for it."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:

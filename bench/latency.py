@@ -1,6 +1,6 @@
-"""How long an event takes at a steady rate: from the moment it is accepted until its result is committed.
+"""The latency of an event at a steady rate: from the moment it is accepted until its result is committed.
 
-Open loop: events are handed in on a fixed schedule, one a call, whether or not the last one is done. Accepted is
+Open loop: events are handed in on a fixed schedule, one per call, whether or not the last one is done. Accepted is
 the journal's commit with ours, when a door could answer 2xx, and the broker's answer with (a). The end is the
 timestamp of the commit that applied it (`track_commit_timestamp`), so that nobody asks in between. What the caller
 waited until it was accepted is told apart. A system whose backlog grows is saturated and has no percentiles.
@@ -25,7 +25,7 @@ Key = tuple[str, str]
 
 
 class Call(NamedTuple):
-    """When an event was handed in, and when it was accepted."""
+    """The times at which an event was handed in and accepted."""
 
     began: float
     accepted: float

@@ -1,4 +1,4 @@
-"""What a stretch of work costs: CPU of servers and workers apart, WAL, statements, memory a process."""
+"""The costs of a stretch of work: CPU of servers and workers apart, WAL, statements, memory per process."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Meter:
         self._began = monotonic()
 
     def cost(self, seconds: float | None = None) -> Cost:
-        """What it cost since; `seconds` where the caller timed it better."""
+        """The cost since the start; `seconds` where the caller timed it better."""
         took = monotonic() - self._began if seconds is None else seconds
         (wal, calls, server, workers), (wal0, calls0, server0, workers0) = self._read(), self._before
         return Cost(

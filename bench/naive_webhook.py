@@ -32,7 +32,7 @@ app = FastAPI()
 
 
 class Base(DeclarativeBase):
-    """What all models share."""
+    """The base of all models."""
 
 
 class WebhookEvent(Base):

@@ -14,4 +14,4 @@ app = celery_app("noop")
 
 @app.task
 def apply(event: dict[str, Any]) -> None:
-    """Nothing."""
+    """A task that does nothing."""

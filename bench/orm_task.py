@@ -1,4 +1,4 @@
-"""(a) What most teams build: a Celery task an event, a SQLAlchemy session a task, a model a table.
+"""(a) What most teams build: a Celery task per event, a SQLAlchemy session per task, a model per table.
 
     celery -A bench.orm_task worker
 
@@ -43,7 +43,7 @@ STEPS = {
 
 
 class Base(DeclarativeBase):
-    """What all models share."""
+    """The base of all models."""
 
     type_annotation_map = {datetime: DateTime(timezone=True), dict[str, Any]: JSONB}  # noqa: RUF012 -- SQLAlchemy's
 
@@ -70,7 +70,7 @@ class Order(Base):
 
 
 class Item(Base):
-    """A line."""
+    """A line of an order."""
 
     __tablename__ = "items"
     __table_args__ = (UniqueConstraint("order_id", "name"),)
@@ -156,7 +156,7 @@ class ReturnItem(Base):
 
 
 class Event(Base):
-    """What was applied, by its idempotency key: the order's history."""
+    """An applied event, by its idempotency key: the order's history."""
 
     __tablename__ = "events"
     source: Mapped[str] = mapped_column(primary_key=True)
@@ -184,7 +184,7 @@ def apply(self: Task, event: dict[str, Any]) -> None:
 
 @cache
 def _engine() -> Engine:
-    """One a process, opened by its first task."""
+    """One per process, opened by its first task."""
     return create_engine(make_url(database_url()).set(drivername="postgresql+psycopg"), pool_size=1)
 
 

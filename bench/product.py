@@ -80,7 +80,7 @@ def work(hands: Sequence[Hand], commands: Sequence[Mapping[str, Any]]) -> tuple[
 def drain_commands(
     hands: Sequence[Hand], database_url: str, redis_url: str, batch: int, shards: int = SHARDS, **extra: Any
 ) -> list[dict[str, Any]]:
-    """What tells each hand to drain, from shards far apart. `{number}` in an extra text is the hand's."""
+    """The commands that tell each hand to drain, from shards far apart. `{number}` in an extra text is the hand's."""
     return [
         {
             "do": "drain",
@@ -138,7 +138,7 @@ class FullPath:
         raise BenchError(f"the full path is not done after {PATIENCE_S:.0f} s; see its worker's log")
 
     def is_done(self) -> bool:
-        """Whether every event has a result; asked of the streams first, since PostgreSQL has work to do."""
+        """True once every event has a result; asked of the streams first, since PostgreSQL has work to do."""
         if self.streams.look().waiting():
             return False
         with self.engine.connect() as conn:
@@ -160,7 +160,7 @@ _ACCOUNT = text("select outcome, count(*) from results group by 1")
 
 
 def states(conn: Connection, tag: str) -> dict[str, State]:
-    """What our database says of the orders of one play."""
+    """The states of one play's orders in our database."""
     rows: list[Iterable[Any]] = [conn.execute(text(statement), {"tag": f"{tag}-"}).all() for statement in _STATES]
     return gathered(*rows)
 

@@ -1,4 +1,4 @@
-"""(b) The same, tuned by hand: a Celery task an event, psycopg, as few and as direct statements as it takes.
+"""(b) The same, tuned by hand: a Celery task per event, psycopg, as few and as direct statements as it takes.
 
     celery -A bench.psycopg_task worker
 
@@ -46,7 +46,7 @@ def apply_alone(event: Event) -> None:
 
 @cache
 def connection() -> psycopg.Connection[tuple[Any, ...]]:
-    """One a process, opened by its first task."""
+    """One per process, opened by its first task."""
     import orjson
 
     conn = psycopg.connect(database_url(), autocommit=True)

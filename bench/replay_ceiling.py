@@ -18,7 +18,7 @@ from bench.drain_process import SLOT, Batch, Hand
 
 
 class Recording:
-    """What two hands sent, as plans to send it again."""
+    """The statements that two hands sent, as plans to send them again."""
 
     def __init__(self, folder: Path, hands: int) -> None:
         self._folder, self._hands = folder, hands
@@ -35,7 +35,7 @@ class Recording:
         return [{"entries": b.entries, "statements": len(b.statements)} for batches in recorded for b in batches]
 
     def commands(self, hands: Sequence[Hand], database_url: str) -> list[dict[str, Any]]:
-        """What tells each hand to replay."""
+        """The commands that tell each hand to replay."""
         progress = self._folder / "progress"
         progress.write_bytes(bytes(SLOT.size * len(hands)))
         return [
@@ -66,7 +66,7 @@ def _followed(batch: Batch, others: list[Batch]) -> int:
 
 
 def summary(batches: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Statements a batch, BEGIN and COMMIT left out, and how full the batches were."""
+    """Statements per batch, BEGIN and COMMIT left out, and how full the batches were."""
     return {
         "batches": len(batches),
         "entries": {"median": median(b["entries"] for b in batches), "max": max(b["entries"] for b in batches)},

@@ -1,4 +1,4 @@
-"""What the bench answers: one document, and the table, the chart and the Markdown page made from it."""
+"""The report of a bench: one document, and the table, the chart and the Markdown page made from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.peers import PEERS
 from bench.run import Measured, Plan, typical
 
 TITLES = {
-    "naive": "(a) a task an event, ORM",
+    "naive": "(a) a task per event, ORM",
     "psycopg": "(b) the same, psycopg",
     "noop": "(c) tasks of nothing",
     "drain": "(d) ours, drain only",
@@ -69,7 +69,7 @@ def _targets(found: dict[str, Any]) -> Iterable[dict[str, Any]]:
         has = found["ratios"][f"{one}/{other}"]
         yield {"what": f"{one} ≥ {times:g} × {other}", "found": has, "met": has >= times}
     most = max(batch["statements"]["max"] for batch in found["batches"].values())
-    yield {"what": f"statements a batch ≤ {MOST_STATEMENTS}", "found": most, "met": most <= MOST_STATEMENTS}
+    yield {"what": f"statements per batch ≤ {MOST_STATEMENTS}", "found": most, "met": most <= MOST_STATEMENTS}
     slow, fast = (found["latency_ms"].get(rate, {}) for rate in ("50", "500"))
     if slow:
         ours, naive = slow["ours"], slow["naive"]
@@ -97,7 +97,7 @@ def _targets(found: dict[str, Any]) -> Iterable[dict[str, Any]]:
 
 
 def chart(rates: dict[str, float]) -> list[str]:
-    """A bar a system, each ten times as long as the last at ten times the rate."""
+    """A bar per system, each ten times as long as the last at ten times the rate."""
     top, bottom = max(rates.values()), min(rates.values()) / 3
     lines = []
     for name, rate in rates.items():
@@ -153,11 +153,11 @@ def _batch_rows(found: dict[str, Any]) -> Iterable[tuple[str, ...]]:
         )
 
 
-BATCH_HEADS = ("batch", "entries", "statements a batch")
+BATCH_HEADS = ("batch", "entries", "statements per batch")
 
 
 def target_rows(found: dict[str, Any]) -> Iterable[tuple[str, ...]]:
-    """What should be, what is, and whether that is enough."""
+    """Rows of the targets: what should be, what is, and if that is enough."""
     for target in found["targets"]:
         has = target["found"]
         shown = " against ".join(map(str, has)) if isinstance(has, list) else str(has)
@@ -168,7 +168,7 @@ TARGET_HEADS = ("should be", "is", "met")
 
 
 def printed(found: dict[str, Any]) -> RenderableType:
-    """For a terminal."""
+    """The report for a terminal."""
     drawn = "\n".join(chart(found["events_per_second"]))
     parts: list[RenderableType] = [table(RATE_HEADS, _rate_rows(found)), "", drawn, ""]
     parts += [table(COST_HEADS, _cost_rows(found)), ""]
@@ -179,7 +179,7 @@ def printed(found: dict[str, Any]) -> RenderableType:
 
 
 def markdown(found: dict[str, Any]) -> str:
-    """The part of docs/benchmark.md that a run writes."""
+    """The part of docs/reference/benchmark.md that a run writes."""
     parts = [
         _markdown(RATE_HEADS, _rate_rows(found)),
         "```text\n" + "\n".join(line.rstrip() for line in chart(found["events_per_second"])) + "\n```",

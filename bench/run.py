@@ -30,7 +30,7 @@ from storage import engine as engines
 from storage.migrate import upgrade
 
 SYSTEMS = ("naive", "psycopg", "noop", "drain", "full", "ceiling")
-RATES = {50: 1, 500: 2}  # events a second → how many times the samples
+RATES = {50: 1, 500: 2}  # events per second → how many times the samples
 PROCESSES = 2
 PATIENCE_S = 120.0
 QUIET = 10  # looks in a row at an empty queue
@@ -42,7 +42,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much of everything."""
+    """The amounts of a run: rounds, lives, rates."""
 
     rounds: int = 5
     orders: int = 4000  # the drain's, the full path's and the ceiling's
@@ -68,7 +68,7 @@ class Plan:
 
     @property
     def command(self) -> str:
-        """What one types to have it done so."""
+        """The command that has it done so."""
         base = Plan() if self.other_batches else QUICK
         told = [
             f"--{name} {mine}"
@@ -83,7 +83,7 @@ QUICK = Plan(rounds=2, orders=1000, samples=300, other_batches=(), peers=False)
 
 @dataclass(slots=True)
 class Measured:
-    """What came out, system by system."""
+    """The measurements of a run, system by system."""
 
     peers: tuple[str, ...] = ()  # that play besides
     rates: dict[str, list[float]] = field(default_factory=dict)
@@ -108,7 +108,7 @@ class Measured:
 
 
 def run(servers: Servers, plan: Plan, say: Say) -> Measured:
-    """All of it."""
+    """Run all of it, in alternating rounds."""
     with ExitStack() as stack:
         stage = _Stage(servers, plan, say, stack)
         stage.warm_up()
@@ -255,13 +255,15 @@ class _Stage:
     # -- recordings --------------------------------------------------------------------------------------------
 
     def record(self) -> None:
-        """Drain with every statement noted: for the ceiling, and to count statements a batch; then to profile."""
+        """Drain with every statement noted: for the ceiling, and to count statements per batch; then to profile."""
         for batch in (*self.plan.other_batches, self.plan.batch):  # the plan's last: the ceiling replays it
             url = self._fresh_for_drain()
             record: dict[str, Any] = {"record": self.recording.pattern}
             product.work(self.hands, product.drain_commands(self.hands, url, self.drain_redis, batch, **record))
             self.measured.batches[str(batch)] = replay_ceiling.summary(self.recording.plan())
-            self.say(f"recorded at batch {batch}: {self.measured.batches[str(batch)]['statements']} statements a batch")
+            self.say(
+                f"recorded at batch {batch}: {self.measured.batches[str(batch)]['statements']} statements per batch"
+            )
         if self.plan.profile is not None:
             url = self._fresh_for_drain()
             one = self.hands[:1]  # alone, so that it is seen waiting for the servers and not for its rival
@@ -342,7 +344,7 @@ def typical(costs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def machine(servers: Servers) -> dict[str, Any]:
-    """What it ran on."""
+    """The machine that it ran on, in a line."""
     import platform
     from importlib.metadata import version
 

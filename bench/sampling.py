@@ -1,4 +1,4 @@
-"""Where the drain's time goes: a thread looks at the drain's stack every millisecond, and sorts what it sees.
+"""A sampler of the drain's time: a thread looks at the drain's stack every millisecond, and sorts what it sees.
 
 A sample belongs to the step of the innermost function that is named below, and is either Python's or one of
 the servers' (waiting for it, or sending to it). No tracing: the drain runs nearly as fast as without.
@@ -63,7 +63,7 @@ _WAITING = frozenset(
 
 @dataclass(slots=True)
 class Samples:
-    """What was seen."""
+    """The samples of a drain, sorted."""
 
     steps: Counter[tuple[str, str]] = field(default_factory=Counter)  # step, whose
     functions: Counter[str] = field(default_factory=Counter)

@@ -1,7 +1,7 @@
-"""`orders bench scale`: does the drain keep its speed as the database, the workers, the shards and the backlog grow?
+"""The bench of scaling, `orders bench scale`: does the drain keep its speed as the database, the workers, the shards and the backlog grow?
 
 Databases of all sizes stand on one server and take turns, round by round: a fresh play is journaled and
-drained in each. What is measured here is measured on one machine; docs/scaling.md says what is reckoned.
+drained in each. What is measured here is measured on one machine; docs/why/scaling.md says what is reckoned.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ MANY_ORDERS, FEW_ORDERS = 100_000, 10
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much of what."""
+    """The amounts of a run of `orders bench scale`."""
 
     sizes: Sequence[int] = (10_000, 100_000, 1_000_000, 10_000_000)  # events in the database
     workers: Sequence[int] = (1, 2, 4)
     shards: Sequence[int] = (8, 64, 256)
     rounds: int = 5
-    orders: int = 1_700  # lives a round
+    orders: int = 1_700  # lives per round
     backlog: int = 500_000  # events
     short: int = 4  # plays of a short backlog
 
@@ -52,7 +52,7 @@ QUICK = Plan(sizes=(10_000, 100_000), rounds=2, backlog=20_000, short=1)
 
 @dataclass(slots=True)
 class Found:
-    """What came out: events a second, unless it says otherwise."""
+    """The results of a run: events per second, unless it says otherwise."""
 
     sizes: dict[int, list[float]] = field(default_factory=dict)
     bytes: dict[int, int] = field(default_factory=dict)  # size → bytes of its database
@@ -214,7 +214,7 @@ class _Stage:
         return workload.play(self.plan.orders, f"s{self._plays}")
 
     def _drain(self, url: str, hands: list[Hand], play: Play | None = None, shards: int = product.SHARDS) -> float:
-        """Journal a play and drain it: events a second."""
+        """Journal a play and drain it: events per second."""
         play = play or self._play()
         product.pour(self.redis_url, product.filled(url, play, shards), shards)
         commands = product.drain_commands(hands, url, self.redis_url, BATCH, shards)
@@ -258,7 +258,7 @@ _OWN = text(
 
 
 def document(found: Found, plan: Plan, machine: dict[str, Any]) -> dict[str, Any]:
-    """What `--json` answers."""
+    """The document that `--json` answers."""
 
     def rates(of: dict[int, list[float]]) -> dict[str, dict[str, float]]:
         return {

@@ -71,7 +71,7 @@ class Servers:
         return psycopg.connect(self.database_url, autocommit=True)
 
     def setting(self, name: str) -> str:
-        """What PostgreSQL has for a setting."""
+        """The value of a setting of PostgreSQL."""
         with self.admin() as conn:
             row = conn.execute("select current_setting(%s)", (name,)).fetchone()
         return str(row[0]) if row else ""
@@ -91,7 +91,7 @@ class Servers:
         return found
 
     def versions(self) -> dict[str, str]:
-        """What the servers call themselves."""
+        """The servers' own names and versions."""
         with redis.Redis.from_url(self.redis_url) as client:
             info: Any = client.info("server")
         name = "valkey" if "valkey_version" in info else "redis"

@@ -1,4 +1,4 @@
-"""What `orders bench scale` and `orders bench api` answer in a terminal; `--json` has all of it."""
+"""Summaries of `orders bench scale` and `orders bench api` for a terminal; `--json` has all of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.report import TARGET_HEADS, number, table, target_rows
 
 
 def scale(found: dict[str, Any]) -> RenderableType:
-    """Events a second, as the database, the workers and the shards grow; the backlog; the hot order; a customer."""
+    """Events per second, as the database, the workers and the shards grow; the backlog; the hot order; a customer."""
     backlog, customer = found["backlog"], found["customer"]
     sizes = [
         (f"{int(size):,}", f"{found['bytes'][size] / 1e9:.2f} GB", *_rates(rates))
@@ -47,7 +47,7 @@ def api(found: dict[str, Any]) -> RenderableType:
     ]
     costs = lives["per_order"]
     order = [
-        ("orders a second", f"{lives['orders_per_second']:,}"),
+        ("orders per second", f"{lives['orders_per_second']:,}"),
         ("statements", number(costs["statements"], 1)),
         *((f"CPU, {whose}", f"{number(ms, 2)} ms") for whose, ms in costs["cpu_ms"].items()),
     ]

@@ -1,4 +1,4 @@
-"""What everyone plays: whole lives of orders in order of arrival, and the state that each must end in.
+"""The workload of every contestant: whole lives of orders in order of arrival, and the state that each must end in.
 
 A life is 5 or 6 events of an order of 1–3 lines; 10 % have a return, 5 % of the events come twice. An
 order's own events lie far apart, so that hardly any comes too early: (a) and (b) have no cheap way to wait.
@@ -24,7 +24,7 @@ HERE = Decimal(1000)  # prices are whole thousands of won
 
 @dataclass(slots=True)
 class State:
-    """What is compared of an order in the end: its stages, its quantities, its money."""
+    """The compared state of an order in the end: its stages, its quantities, its money."""
 
     status: str = ""
     items: dict[str, tuple[int, int, int, int]] = field(default_factory=dict)  # ordered, shipped, delivered, returned
@@ -42,7 +42,7 @@ class Play:
 
     @property
     def events(self) -> int:
-        """How many different ones."""
+        """The number of different events."""
         return len({(e.source, e.id) for e in self.deliveries})
 
 
@@ -141,7 +141,7 @@ def gathered(orders: Rows, items: Rows, payments: Rows, parcels: Rows, returns: 
 
 
 def differences(expected: Mapping[str, State], found: Mapping[str, State]) -> Iterator[str]:
-    """What is not as it should be, an order a line."""
+    """The differences from what should be, an order per line."""
     for number in sorted({*expected, *found}):
         want, has = expected.get(number), found.get(number)
         if want != has:

@@ -1,30 +1,27 @@
 """The `orders` command: every process, every look inside, every mend.
 
-main       the command line; errors become one sentence and an exit code
-options    what every command takes: --data, --json
-opening    finds the servers, or starts them, and opens what a command needs
-running    worker, beat, up, migrate
-ingest     events from files into the journal
-patience   how long `ingest --wait` waits, and what it says meanwhile
-looking    show, list, account, verify
-showing    how orders and tables look in a terminal
-mending    dead letters, parked events, replay
-letters    how they look
-editing    an event's body, changed by hand
-keys       the HTTP API's keys: add, list, revoke
-webhooks   who is told of changes, and what they did not take
-serving    the HTTP API, alone or as a child
-schema     the OpenAPI and AsyncAPI documents
-doctor     settings with their sources, and what is wrong; a room of its own
-bench      how fast, against what one would write otherwise
-demo       whole lives of orders, with everything that goes wrong; its parts are
-lives      what is played
-stage      what it is played on
-player     plays it, and lets the bad moments happen
-sender     brings it through the HTTP doors
-figures    one look at how far it is; display shows it
-examining  what is asked at the end
-processes  workers, beat and simulators: started, watched, restarted, stopped
+main                the command line; errors become one sentence and an exit code
+options             options of every command: --data, --json
+bootstrap           servers found or started, and what a command needs opened
+
+process_commands    `orders worker`, `beat`, `up`, `migrate`
+api_process         `orders api`, alone or as a child of `orders up`
+processes           children: started, watched, restarted, stopped
+ingest              `orders ingest`: events from files into the journal
+patience            the wait of `orders ingest --wait`, and what it says meanwhile
+inspect             `orders show`, `list`, `account`, `verify`
+render              orders and tables in a terminal
+terminal            text made harmless before it is printed
+dead_letters        `orders dlq`, `parked list`, `replay`
+dead_letter_output  dead letters in a terminal and as JSON
+body_editor         an event's body, changed by hand
+keys                `orders keys`: keys of the HTTP API
+webhooks            `orders webhooks`: subscriptions and their deliveries
+error_reference     the page docs/reference/errors.md, made from the tree of errors
+schema              `orders schema`: the OpenAPI and AsyncAPI documents
+doctor              `orders doctor`: settings with their sources, and what is wrong
+demo                `orders demo`; the demo itself is a room of its own
+bench               `orders bench`; the benchmarks are a room of their own
 """
 
 from time import monotonic

@@ -28,7 +28,7 @@ def api(
     ] = LOCAL,
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port to listen on.")] = PORT,
     processes: Annotated[
-        int, typer.Option("--processes", min=1, max=64, help="Processes that share the port; about one a core.")
+        int, typer.Option("--processes", min=1, max=64, help="Processes that share the port; about one per core.")
     ] = 1,
 ) -> None:
     """Serve the HTTP API: queries, the Server API, webhooks in, health. Its documentation stands at /docs.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # imported late: no other command needs the bench
 
 
 class What(StrEnum):
-    """What may be measured."""
+    """The things that may be measured."""
 
     DRAIN = "drain"
     SCALE = "scale"
@@ -44,7 +44,7 @@ _SPELLED = {What.DRAIN: "`orders bench`", What.SCALE: "`orders bench scale`", Wh
 def bench(
     what: Annotated[
         What,
-        typer.Argument(help="drain: events a second. scale: growing databases, a backlog. api: what the doors cost."),
+        typer.Argument(help="drain: events per second. scale: growing databases, a backlog. api: what the doors cost."),
     ] = What.DRAIN,
     quick: Annotated[bool, typer.Option("--quick", help="Under a minute, on fewer events: a first look.")] = False,
     rounds: Annotated[
@@ -56,7 +56,7 @@ def bench(
             "--orders",
             min=20,
             max=100_000,
-            help="Lives a round; 4000, with --quick 1000. Rivals: a 20th. api: lives in all; 4000, with --quick 600.",
+            help="Lives per round; 4000, with --quick 1000. Rivals: a 20th. api: lives in all; 4000, with --quick 600.",
         ),
     ] = None,
     samples: Annotated[
@@ -65,13 +65,15 @@ def bench(
     batch: Annotated[
         int | None, typer.Option("--batch", min=1, max=10_000, help="Entries of one commit at most; 256.")
     ] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Answer with the tables of docs/benchmark.md.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Answer with the tables of docs/reference/benchmark.md.")
+    ] = False,
     profile: Annotated[
         Path | None, typer.Option("--profile", help="Write to this file where the drain's time goes.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Measure events a second, latency and costs, beside Celery with a task per event and PostgreSQL's ceiling.
+    """Measure events per second, latency and costs, beside Celery with a task per event and PostgreSQL's ceiling.
 
     `orders bench scale` instead lets the database, the workers, the shards and the backlog grow: up to ten million events, 20 GB of disk and a quarter of an hour; with --quick a hundredth of it. `orders bench api` measures whole lives over HTTP, webhooks beside a usual endpoint, and a query in a shop of a million orders (with --quick 200,000).
 

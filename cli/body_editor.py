@@ -67,7 +67,7 @@ def _value(told: str) -> Any:
 
 
 def edited(before: dict[str, Any]) -> dict[str, Any] | None:
-    """What a person makes of it in an editor; None where that is what it was."""
+    """The text that a person makes of it in an editor; None if it is what it was."""
     with tempfile.TemporaryDirectory(prefix="orders-") as folder:
         file = Path(folder) / "data.json"
         file.write_bytes(orjson.dumps(before, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

@@ -16,10 +16,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+import redis
 from sqlalchemy import text
 
 from cli.options import Problem, both_or_neither, stop_at_sigterm
 from embedded import servers
+from journal.streams import OLDEST, connect, is_old
 from settings.environment import Settings, read
 from storage import migrate
 from workers.app import ring
@@ -72,7 +74,7 @@ def open_shop(
             if waiting := migrate.pending(url):
                 raise Problem(f"the schema lacks {', '.join(waiting)}; run `orders migrate`")
         else:
-            migrate.upgrade(url, found.settings.shards)
+            bring_up_to_date(found)
         with parts(found.settings, ring) as opened:
             if opened.shop.shards != found.settings.shards:
                 raise Problem(
@@ -82,8 +84,29 @@ def open_shop(
             yield opened, found
 
 
+def bring_up_to_date(found: Servers) -> list[str]:
+    """Run the pending migrations, and return their names; servers that are too old are refused before."""
+    if found.whose == "yours":
+        refuse_old_redis(found.settings.redis_url or "")
+    return migrate.upgrade(found.settings.database_url or "", found.settings.shards)
+
+
+def refuse_old_redis(redis_url: str) -> None:
+    """Raise Problem where Redis is older than we need; one that is away is not asked for now: no migration needs it."""
+    with connect(redis_url, again=0) as client:
+        try:
+            version = str(client.info("server")["redis_version"])
+        except redis.RedisError:  # away, or not to be asked by us: `orders doctor` says why
+            return
+    if is_old(version):
+        raise Problem(
+            f"REDIS_URL leads to Redis {version}, and this needs {OLDEST} or newer (or any Valkey); nothing was changed. "
+            f"Upgrade that server, or name a newer one"
+        )
+
+
 def _kept_token_secret(data: Path) -> str:
-    """What signs customer tokens where the servers are embedded: made once a data folder, readable by its owner alone."""
+    """The secret that signs customer tokens where the servers are embedded: made once per data folder, readable by its owner alone."""
     kept = data / "token.secret"
     if not kept.exists():
         with tempfile.NamedTemporaryFile("w", dir=data) as file, suppress(FileExistsError):
@@ -94,14 +117,14 @@ def _kept_token_secret(data: Path) -> str:
 
 
 def heartbeat(opened: Parts) -> datetime | None:
-    """When workers last served these servers, by the database's clock: every five seconds where some run."""
+    """The time at which workers last served these servers, by the database's clock: every five seconds where some run."""
     with opened.engine.connect() as conn:
         statement = text("select max(at) from heartbeats where name = 'timers'")
         return conn.execute(statement).scalar_one_or_none()
 
 
 def workers_alive(opened: Parts, within_s: float = 20) -> bool:
-    """Whether workers serve these servers: their timers' heartbeat is young."""
+    """True if workers serve these servers: their timers' heartbeat is young."""
     statement = text("select max(at) > now() - make_interval(secs => :s) from heartbeats where name = 'timers'")
     with opened.engine.connect() as conn:
         return bool(conn.execute(statement, {"s": within_s}).scalar_one_or_none())

@@ -1,4 +1,4 @@
-"""How dead letters, and what was done with them, look in a terminal and to scripts."""
+"""Dead letters, and what was done with them, in a terminal and to scripts."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def print_letter(found: dead_letters.Shown) -> None:
 
 
 def tell_dry(fits: list[Letter], json: bool) -> None:
-    """What a replay would take."""
+    """Print the letters that a replay would take."""
     if json:
         print_json({"would_replay": [as_document(letter) for letter in fits]})
         return
@@ -87,7 +87,7 @@ def tell_dry(fits: list[Letter], json: bool) -> None:
 
 
 def tell_done(done: Done, what: str, json: bool, webhooks: Sequence[int] = (), released: Sequence[str] = ()) -> None:
-    """What was replayed or discarded, and what was not and why; `what` is the word for it."""
+    """Print what was replayed or discarded, and what was not and why; `what` is the word for it."""
     if json:
         print_json(
             {

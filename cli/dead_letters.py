@@ -35,7 +35,7 @@ from cli.options import MOST_LISTED, Data, Json, Problem, actor, err, out, print
 from cli.render import put, table, time_of
 from cli.terminal import safe
 from domain.ids import format_id, uuid_of
-from operations import dead_letters
+from operations import dead_letters, parked_events
 from operations.dead_letters import LetterUnknown, NameAmbiguous
 from outbound import payment_lookups, refunds
 from storage.clock import clock
@@ -142,10 +142,10 @@ def show(ref: Ref, data: Data = None, json: Json = False) -> None:
 
 
 @parked.command("list")
-def list_parked(limit: Limit = dead_letters.SHOWN, data: Data = None, json: Json = False) -> None:
+def list_parked(limit: Limit = parked_events.SHOWN, data: Data = None, json: Json = False) -> None:
     """List events that wait, what each waits for, and until when."""
     with _letters(data) as (_, conn):
-        found = dead_letters.list_parked(conn, limit)
+        found = parked_events.list_parked(conn, limit)
     if json:
         print_json({"parked": [{**asdict(each), "text": each.text} for each in found]})
         return

@@ -53,7 +53,7 @@ def _drawn(kind: type[OrdersError]) -> int:
 
 
 def page() -> str:
-    """The whole page."""
+    """The text of the whole page."""
     codes = _table(("code", "what it means", "what to do", "HTTP"), map(_row, (kind for _, kind in tree())))
     names = _table(
         ("name", "what it means", "what to do", "HTTP"),

@@ -151,7 +151,7 @@ def _with(status: str | None) -> str:
 
 
 def account(data: Data = None, json: Json = False) -> None:
-    """What became of every delivery that was accepted; the six outcomes add up."""
+    """Show what became of every delivery that was accepted; the six outcomes add up."""
     with open_shop(data) as (opened, _), opened.engine.connect() as conn:
         found = take_account(conn)
     if json:

@@ -1,4 +1,4 @@
-"""What every command takes, and how every command answers.
+"""Options of every command, and the form of every answer.
 
 Exit codes: 0 done, 1 found a problem, 2 wrong use. With --json one document goes to stdout and nothing
 else; progress and remarks go to stderr always.
@@ -62,7 +62,7 @@ def both_or_neither(settings: Settings) -> None:
 
 
 def actor() -> str:
-    """Who does this, for the audit."""
+    """The person who does this, for the audit."""
     try:
         return f"cli:{getpass.getuser()}"
     except (OSError, KeyError):  # a container's user without a name

@@ -1,4 +1,4 @@
-"""What `orders ingest --wait` waits for, what it says meanwhile, and when it stops: what cannot move is named, not awaited.
+"""The wait of `orders ingest --wait`: what it waits for, says and stops at; what cannot move is named, not awaited.
 
 It waits until every event has a result and every refund that may go out has gone. It ends
 without that, and says so, when each refund that is left has failed TRIES times, when nobody is there to make them, or when
@@ -53,7 +53,7 @@ _NOW = text("select clock_timestamp()")
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What is not done at one moment. `dead` and `staff` count what came to that since the command began."""
+    """The work that is not done at one moment. `dead` and `staff` count what came to that since the command began."""
 
     undecided: int
     refunds: int  # that may go out
@@ -66,11 +66,11 @@ class Left:
     provider: str | None
 
     def moves(self) -> bool:
-        """Whether something may still happen by itself soon."""
+        """True if something may still happen by itself soon."""
         return bool(self.undecided or self.refunds > self.failing)
 
     def reasons(self) -> list[str]:
-        """What is left that should not be, each with the next step."""
+        """The lines of what is left that should not be, each with the next step."""
         found = []
         if self.undecided:
             found.append(f"{some(self.undecided, 'event')} without a result yet; `orders doctor` says why")
@@ -91,7 +91,7 @@ class Left:
         return found
 
     def document(self) -> dict[str, Any]:
-        """As JSON."""
+        """The same as JSON."""
         return {
             "undecided": self.undecided,
             "refunds": {
@@ -181,7 +181,7 @@ def begun(conn: Connection) -> datetime:
 
 
 def left(conn: Connection, routes: Routes, since: datetime) -> Left:
-    """What is left at this moment."""
+    """The work that is left at this moment."""
     count = undecided(conn)
     row = conn.execute(_REFUNDS, {"tries": TRIES, "since": since, **routes.parameters()}).one()
     deliveries = int(conn.execute(_DELIVERIES).scalar_one())

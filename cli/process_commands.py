@@ -11,13 +11,12 @@ import typer
 
 from cli import keys
 from cli.api_process import PORT, choose_port, start_api
-from cli.bootstrap import find_servers, open_shop
+from cli.bootstrap import bring_up_to_date, find_servers, open_shop
 from cli.options import Data, Json, Problem, err, out, print_json, stop_at_sigterm
 from cli.processes import Processes, start_workers
 from cli.terminal import safe, visible
 from settings.environment import Settings, read
 from storage import keys as stored_keys
-from storage import migrate as schema
 from workers.app import app
 from workers.pools import POOLS, serve
 from workers.resources import Parts
@@ -102,7 +101,7 @@ def migrate(data: Data = None, json: Json = False) -> None:
     """Bring the database's schema to this version (Alembic). Safe to run twice, and by several at once."""
     stop_at_sigterm()
     with find_servers(data) as found:
-        done = schema.upgrade(found.settings.database_url or "", found.settings.shards)
+        done = bring_up_to_date(found)
     if json:
         print_json({"applied": done})
     else:

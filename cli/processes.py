@@ -75,7 +75,7 @@ class Processes:
         return child
 
     def log(self, name: str) -> Path:
-        """Where a child writes, where it has a file."""
+        """The file that a child writes to, if it has one."""
         if self.logs is None:
             raise ValueError("these processes write where their parent does")
         return self.logs / f"{name}.log"

@@ -1,4 +1,4 @@
-"""How orders, lists and the account look in a terminal; and the tables of all commands."""
+"""Orders, lists and the account in a terminal; and the tables of all commands."""
 
 from __future__ import annotations
 
@@ -245,7 +245,7 @@ def print_list(found: dict[str, Any]) -> None:
 
 
 def print_account(found: dict[str, Any]) -> None:
-    """What became of everything accepted."""
+    """Print what became of everything accepted."""
     rows = table("outcome", ">events", title="what became of everything accepted")
     rows.add_row("[bold]accepted[/]", f"[bold]{found['accepted']:,}[/]")
     for kind in OUTCOMES:

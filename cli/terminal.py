@@ -1,4 +1,4 @@
-"""What is printed, made harmless: values from outside that no terminal takes for an order, and rich for no markup.
+"""Text made harmless for a terminal: values from outside that it takes for no order, and rich for no markup.
 
 `safe` is the one function that every value goes through on its way into what is printed: names, providers' and
 receivers' answers, what was typed, what a file holds. What stays is text; what is not is shown as `\\x1b`. Consoles

@@ -1,6 +1,6 @@
-"""`orders webhooks …`: who is told of changes, what waits for them, and what they did not take.
+"""`orders webhooks …`: subscriptions to changes, what waits for each, and what was not taken.
 
-A subscription is an address, the collections and operations it is told of, and a secret that signs. Whatever is
+A subscription is an address, the collections and operations it is about, and a secret that signs. Whatever is
 changed here leaves a row of `audit` with the actor `cli:USER`; secrets stand in no other place than the one answer.
 """
 
@@ -34,9 +34,7 @@ from workers.resources import Parts
 
 SHOWN = 500  # characters of an answer's body that `test` prints
 
-webhooks = typer.Typer(
-    help="Outgoing webhooks: who is told of changes, and what they did not take.", no_args_is_help=True
-)
+webhooks = typer.Typer(help="Outgoing webhooks: subscriptions to changes, and their deliveries.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The subscription's id (sub_…), as `webhooks list` shows.")]
 
@@ -75,35 +73,35 @@ def add(
         print_json({**_as_document(found), "secret": secret})
         return
     name = format_id("subscriptions", found.id)
-    out.print(f"[bold]{name}[/] is told of {', '.join(found.collections)} ({', '.join(found.operations)})")
+    changes = [f"{collection}.{operation}" for collection in found.collections for operation in found.operations]
+    out.print(f"[bold]{name}[/] is subscribed to {', '.join(changes)}", soft_wrap=True)
     out.print(f"[bold]{secret}[/]", soft_wrap=True)
     err.print(f"The secret is shown this once. Try it: orders webhooks test {name}", soft_wrap=True)
 
 
 @webhooks.command("list")
 def list_(data: Data = None, json: Json = False) -> None:
-    """List who is told of what, what waits for each, and why one was disabled."""
+    """List subscriptions, what waits for each, and why one was disabled."""
     with _opened(data) as opened, opened.engine.connect() as conn:
         found = subscriptions.listed(conn)
     if json:
         print_json({"subscriptions": [_as_document(each) for each in found]})
         return
-    rows = table("id", "url", "told of", "state", ">due", ">dead")
+    rows = table("id", "url", "subscribed to", "state", ">due", ">dead")
     for each in found:
-        told = ", ".join(each.collections) + (
-            "" if len(each.operations) == len(OPERATIONS) else f" ({each.operations[0]})"
-        )
+        only = "" if len(each.operations) == len(OPERATIONS) else f".{each.operations[0]}"
+        changes = ", ".join(f"{collection}{only}" for collection in each.collections)
         rows.add_row(
             format_id("subscriptions", each.id),
             safe(each.url),
-            told,
+            changes,
             _state(each),
             f"{each.due:,}",
             f"[red]{each.dead:,}[/]" if each.dead else "0",
         )
     put(rows)
     if not found:
-        out.print("nobody is told; subscribe: orders webhooks add https://HOST/PATH --collections orders,returns")
+        out.print("no subscriptions; add one: orders webhooks add https://HOST/PATH --collections orders,returns")
 
 
 @webhooks.command()
@@ -139,7 +137,7 @@ def rotate(
 
 @webhooks.command()
 def enable(id: Id, data: Data = None, json: Json = False) -> None:
-    """Go on with a disabled subscription: what waits is sent, with three days anew. What changed meanwhile is not told."""
+    """Go on with a disabled subscription: what waits is sent, with three days anew. Changes made meanwhile are not sent."""
     with _opened(data) as opened, opened.engine.begin() as conn:
         count = subscriptions.enable(conn, id, actor(), clock())
         found = subscriptions.find(conn, id)
@@ -211,7 +209,7 @@ def list_deliveries(
         )
     put(rows)
     if not found:
-        out.print("nothing there fits" if subscription or state else "nothing was told yet")
+        out.print("nothing there fits" if subscription or state else "no deliveries yet")
     elif len(found) == limit:
         out.print(f"[dim]only the last {limit} are shown; more: --limit[/]")
 

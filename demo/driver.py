@@ -76,7 +76,7 @@ class Player:
         return time.monotonic() - began
 
     def look(self) -> Figures:
-        """How far it is, on the display too."""
+        """Look how far the play is, on the display too."""
         with self.stage.opened.engine.connect() as conn:
             found = progress_query.take(conn, self.stage.run)
         self.display.show(found)
@@ -190,4 +190,5 @@ _OUR_KEYS = ("orders:*", *QUEUES)
 
 
 def stands(life: Life, found: Figures) -> bool:
+    """True if an order stands where its life ends."""
     return found.statuses.get(life.number) == life.ends and found.refunded.get(life.number, 0) == life.refunded

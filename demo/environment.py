@@ -1,4 +1,4 @@
-"""What the demo plays on: servers, the API, workers, a carrier and a payment provider that err, all started and stopped together."""
+"""The demo's surroundings: servers, the API, workers, a carrier and a payment provider that err, started and stopped together."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from storage import keys as stored_keys
 from storage import migrate
 from workers.resources import Parts
 
-ARRIVAL_RATE = 70  # orders a second, so that the picture can be followed
+ARRIVAL_RATE = 70  # orders per second, so that the picture can be followed
 SPAN_S = 4.0  # that a few orders take at least
 READY_S = 20.0  # for a simulator to answer
 PARCEL_PACE_S = 0.5  # a parcel's life is six of these
@@ -41,7 +41,7 @@ KEYS = "orders demo"  # label of its API keys
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What the play needs: connections, processes, the orders' lives."""
+    """The resources of a play: connections, processes, the orders' lives."""
 
     opened: Parts
     servers: Servers
@@ -62,6 +62,7 @@ _OTHERS_REFUNDS = text(
 
 
 def open_stage(stack: ExitStack, display: Display, orders: int, seed: int, workers: int, data: Path | None) -> Stage:
+    """A block in which the stage stands, with everything on it running."""
     display.say("starting PostgreSQL and Valkey" if read().database_url is None else "connecting to your servers")
     servers = stack.enter_context(find_servers(data))
     folder = servers.settings.data

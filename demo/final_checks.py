@@ -1,4 +1,4 @@
-"""What the demo asks at its end, and how it tells the answers."""
+"""The demo's questions at its end, and their answers in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the demo's acts come through the HTTP doors: API calls with the secret key, and webhooks signed as providers sign.
+"""The demo's acts as HTTP requests: API calls with the secret key, and webhooks signed as providers sign.
 
 An act is told as an event; here it becomes the request that a shop, a warehouse or a payment provider makes. Whoever
 gets no answer sends the same once more, with the same idempotency key or webhook id, until there is one: so an API that
@@ -46,7 +46,7 @@ _STRIPE = {"PaymentSucceeded": "payment_intent.succeeded", "PaymentFailed": "pay
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What opens the doors."""
+    """The address and keys that requests need."""
 
     url: str  # of the API, without a path
     secret: str  # key
@@ -97,7 +97,7 @@ class Sender:
         return self._under_way
 
     def is_ready(self, act: Act) -> bool:
-        """Whether what the act refers to has been answered."""
+        """True once everything that the act refers to has been answered."""
         return not act.after or act.after in self.answered
 
     def send(self, act: Act) -> None:

@@ -1,4 +1,4 @@
-"""What a demo's own orders have come to so far: one statement, one snapshot, whatever else the database holds."""
+"""A demo's own orders so far: one statement, one snapshot, whatever else the database holds."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _FIGURES = text(f"""
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Which orders and events are meant: those of one demo."""
+    """The orders and events of one demo."""
 
     tag: str  # begins every order number and event id
     numbers: list[str]
@@ -67,7 +67,7 @@ class Figures:
 
     @property
     def accepted(self) -> int:
-        """Deliveries from outside."""
+        """The number of deliveries from outside."""
         return sum(self.outcomes.values())
 
     @property
@@ -77,11 +77,11 @@ class Figures:
         return self.accepted + sum(self.own.values()) - undecided
 
     def outcome(self, name: str) -> int:
-        """How many deliveries ended so."""
+        """The number of deliveries that ended so."""
         return self.outcomes.get(name, 0)
 
     def as_document(self) -> dict[str, Any]:
-        """JSON; statuses counted."""
+        """The figures as JSON; statuses counted."""
         by_status: dict[str, int] = {}
         for status in self.statuses.values():
             by_status[status] = by_status.get(status, 0) + 1

@@ -1,4 +1,4 @@
-"""What one sees of a demo while it plays, on stderr: a live picture in a terminal, plain lines elsewhere."""
+"""The display of a demo while it plays, on stderr: a live picture in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from demo.progress_query import Figures
 from domain.order import Status
 
 LINE_S = 2.0  # between two plain lines
-RATE_S = 3.0  # events a second are a mean over this
+RATE_S = 3.0  # events per second are a mean over this
 SHOWN = 8  # incidents in the picture; in plain lines all
 BESIDE = 68  # columns that the picture needs beside its bars
 BAR = 8, 40  # columns of the longest bar, at least and at most
@@ -74,11 +74,11 @@ class Display:
 
     @property
     def seconds(self) -> float:
-        """Since the start."""
+        """Seconds since the play's start."""
         return monotonic() - self._began
 
     def say(self, phase: str) -> None:
-        """What is being done now."""
+        """Show what is being done now."""
         if phase == self._phase:
             return
         self._phase = phase
@@ -86,13 +86,13 @@ class Display:
             self._line(safe(phase))
 
     def tell(self, text: str) -> None:
-        """An incident."""
+        """Show an incident in a line."""
         self.incidents.append(Incident(round(self.seconds, 1), text))
         if not self._live:
             self._line(f"[red]![/] {safe(text)}")
 
     def show(self, figures: Figures) -> None:
-        """New figures."""
+        """Show the newest figures."""
         now = self.seconds
         self.figures = figures
         self._decided.append((now, figures.decided))

@@ -1,4 +1,4 @@
-"""What the demo plays: orders' whole lives, as a shop's many systems would report them. Pure and seeded.
+"""The demo's script: orders' whole lives, as a shop's many systems would report them. Pure and seeded.
 
 Each life knows where it ends and how much money goes back, so that what the workers made of it can be
 checked. Parcels have no end here: the carrier is polled, and what it says is not ours to tell. Nothing
@@ -87,7 +87,7 @@ class Act:
     after: str = ""
 
     def envelope(self, beginning: datetime) -> Envelope:
-        """As it travels."""
+        """The event as it travels."""
         time = beginning + timedelta(seconds=round(self.happens, 3))
         return Envelope(self.id, self.source, self.type, time, self.subject, self.data, self.version)
 
@@ -132,7 +132,7 @@ def lives(count: int, seed: int, tag: str, span: float) -> list[Life]:
 
 
 def deliveries(played: Sequence[Life]) -> list[tuple[float, Act]]:
-    """What arrives without waiting for anything, in the order in which it arrives."""
+    """The deliveries that wait for nothing, in the order of their arrival."""
     return sorted((each for life in played for each in life.opening), key=lambda each: (each[0], each[1].id))
 
 

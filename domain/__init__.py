@@ -27,5 +27,5 @@ parked                 what waits for an order, filed under what wakes it
 weight                 how many lines an event is about: what it costs
 fold                   one order's events in arrival order: parks, retries, reacts
 ids                    ids that follow from the event that made them
-diagrams               draws docs/lifecycle.md from the tables
+diagrams               draws docs/reference/lifecycle.md from the tables
 """

@@ -1,4 +1,4 @@
-"""Draws docs/lifecycle.md from the tables themselves: `python -m domain.diagrams` prints the page.
+"""Draws docs/reference/lifecycle.md from the tables themselves: `python -m domain.diagrams` prints the page.
 
 What a status or a reason means stands beside it in its enum; what a guard asks is the first line of its
 docstring.
@@ -37,7 +37,7 @@ door). These are the reasons that such an outcome may carry.
 
 
 def page() -> str:
-    """The text of docs/lifecycle.md, whole."""
+    """The text of docs/reference/lifecycle.md, whole."""
     parts = [_HEAD, *(_kind(*kind) for kind in KINDS), _REASONS]
     for kind, names in reasons().items():
         rows = ((f"`{name}`", name.words) for name in names)

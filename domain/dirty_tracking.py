@@ -2,7 +2,7 @@
 
 Parts are plain objects with slots, field for column. CLEAN is as loaded; FILLED is an order that was
 hidden and is created now (all its columns change); NEW, DIRTY and DELETED are
-inserted, updated and deleted in one statement a table.
+inserted, updated and deleted in one statement per table.
 """
 
 from __future__ import annotations

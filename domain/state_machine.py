@@ -1,4 +1,4 @@
-"""Lifecycles as tables: a row is (trigger, from, to, guards …); one machine a kind, built at import.
+"""Lifecycles as tables: a row is (trigger, from, to, guards …); one machine per kind, built at import.
 
 `transitions` holds the machine and checks the table (unknown states and guards fail at import).
 The fold runs on `steps`, a dict read out of that machine: 0.5 µs a step instead of 6 µs for

@@ -33,7 +33,7 @@ __all__ = ["Addresses", "ServerError", "kept", "owned", "running", "servers"]
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where both servers answer. The URLs carry passwords, so the repr leaves them out."""
+    """The addresses of both servers. The URLs carry passwords, so the repr leaves them out."""
 
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
@@ -81,7 +81,7 @@ def servers(data: Path, tell: Callable[[str], None] | None = None) -> Iterator[A
 
 
 def running(data: Path) -> Addresses | None:
-    """Where the servers under `data` answer, if both do. Starts and owns nothing."""
+    """The addresses of the servers under `data`, if both answer. Starts and owns nothing."""
     data = data.resolve()
     postgres, valkey = Postgres(data), Valkey(data)
     if postgres.answers() and valkey.answers() and postgres.url and valkey.url:
@@ -90,14 +90,14 @@ def running(data: Path) -> Addresses | None:
 
 
 def kept(data: Path) -> Addresses | None:
-    """Where the servers under `data` answer, or answered last, without asking them; None where there never were both."""
+    """The addresses of the servers under `data`, now or last, without asking them; None if there never were both."""
     data = data.resolve()
     postgres, valkey = Postgres(data).url, Valkey(data).url
     return Addresses(postgres, valkey, owner=False) if postgres and valkey else None
 
 
 def owned(data: Path) -> bool:
-    """Whether a process keeps the servers under `data` at this moment."""
+    """True while a process keeps the servers under `data`."""
     try:
         with (data / "owner.lock").open() as lock:
             return not hold(lock, shared=True)

@@ -1,4 +1,4 @@
-"""What we ask of the machine: private files, locks that outlive nobody, free ports."""
+"""Services of the machine: private files, locks that outlive nobody, free ports."""
 
 import os
 import shutil
@@ -46,6 +46,7 @@ def free_port(wish: int | None) -> int:
 
 
 def free(port: int) -> bool:
+    """True if nobody listens on this port of 127.0.0.1."""
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError:

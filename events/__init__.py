@@ -3,5 +3,6 @@
 money      amounts with their currency's exponent; never floats
 envelope   an event as it travels: identity, times, subject, version, body
 catalogue  every type and version of an event's data, and how old versions become new
+errors     the one tree of our errors, with codes and remedies
 schema     the catalogue as JSON Schema
 """

@@ -29,7 +29,7 @@ _VERSION = re.compile(r"/([0-9]{1,6})\Z")
 
 
 class EnvelopeError(OrdersError, ValueError):
-    """What came is no event that can be kept; the message names the field at fault."""
+    """This is no event that can be kept; the message names the field at fault."""
 
     code = "event_refused"
     remedy = "Correct the field that the message names, and send the event again."

@@ -20,6 +20,7 @@
     │       ├── RefundNotMade  (providers.base)      refund_not_made
     │       └── RefundUnknown  (providers.base)      refund_unknown
     ├── StorageError        (storage.migrate)        storage
+    │   ├── ServerTooOld    (storage.migrate)        server_too_old
     │   └── SchemaError     (storage.migrate)        schema
     │       ├── SchemaAbsent  (storage.migrate)      schema_absent
     │       └── SchemaNewer   (storage.migrate)      schema_newer

@@ -1,4 +1,4 @@
-"""Be told of changes: PORT. Needs the secret that `orders webhooks add URL --collections orders` showed.
+"""Receive changes: PORT. Needs the secret that `orders webhooks add URL --collections orders` showed.
 
 Verify the raw body first, drop what you have seen, answer at once, work afterwards.
 """

@@ -1,4 +1,4 @@
-"""Redis: one stream and one doorbell a shard. Expendable: the journal has everything.
+"""Redis: one stream and one doorbell per shard. Expendable: the journal has everything.
 
 Keys, for shard 12 (the braces would keep its own on one node of a cluster):
   orders:{12}:events   the stream: entries in journal order, deleted once decided
@@ -30,6 +30,7 @@ from redis.retry import Retry
 
 from journal.entries import Entry, decode, encode
 
+OLDEST = 7  # the oldest major version of Redis that all tests were run on; Valkey, made of Redis 7.2, says 7 as well
 STREAM_ENTRIES = 48_000  # over all shards
 RING_FOR = 256  # entries: one ring brings one worker, which looks at every shard
 BELL_S = 5  # a doorbell that nobody answered may ring again after this
@@ -98,6 +99,11 @@ if not behind or behind > tonumber(ARGV[2]) then redis.call('HSET', KEYS[1], ARG
 _CATCH_UP = """
 if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
 """
+
+
+def is_old(redis_version: str) -> bool:
+    """True of a Redis older than OLDEST, by the `redis_version` that it tells."""
+    return int(redis_version.partition(".")[0]) < OLDEST
 
 
 @dataclass(slots=True)
@@ -232,7 +238,7 @@ class Streams:
         return _looked(self._look(keys=self._all))
 
     def read(self, shards: Sequence[int], count: int) -> Waiting:
-        """Up to `count` of the oldest entries a shard; shards without any are left out."""
+        """Up to `count` of the oldest entries per shard; shards without any are left out."""
         return self._read(self.client.pipeline(transaction=False), shards, count)
 
     def _read(self, pipe: Any, shards: Sequence[int], count: int) -> Waiting:

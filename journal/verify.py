@@ -107,7 +107,7 @@ class Decided:
 def verify(engine: Engine, order_number: str | None = None, progress: Progress | None = None) -> Report:
     """Fold every order (or the one of that number) anew, and report what is stored otherwise.
 
-    Shape:  four statements a chunk of orders, one snapshot each; then a few over all results.
+    Shape:  four statements per chunk of orders, one snapshot each; then a few over all results.
     Locks:  none; may run beside the workers.
     """
     report = Report()

@@ -1,1 +1,5 @@
-"""What people on call do: what was given up, replayed or discarded."""
+"""Operations of people on call: what was given up is listed, replayed or discarded.
+
+dead_letters   events and refunds given up, as one list: show, edit, replay, discard
+parked_events  events that came too early, and what each waits for
+"""

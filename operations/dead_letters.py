@@ -1,4 +1,4 @@
-"""What was given up, and what an operator does about it: list, show, edit, replay, discard.
+"""Dead letters and an operator's means: list, show, edit, replay, discard.
 
     DeadLetterError
     ├── LetterUnknown      nothing in the dead letters has this name
@@ -10,7 +10,6 @@ An event keeps its id, its place in the journal and its original body; an edit i
 takes its result away, so that it is undecided as on its first day: the caller publishes the entries after
 the commit, and should that fail the relay finds them. Every operation may be repeated: what is not open any more
 stays as it is, and is named as unchanged. Whatever changes something leaves a row of `audit`.
-
 Locks are taken in one order: effects, dead letters, relay marks, results, each sorted.
 """
 
@@ -38,7 +37,7 @@ SHOWN = 100  # how many a list has, unless told otherwise
 
 
 class DeadLetterError(OrdersError):
-    """What was asked of the dead letters cannot be; nothing was changed."""
+    """This cannot be done to the dead letters; nothing was changed."""
 
     code = "dead_letters"
     remedy = "See `orders dlq list`."
@@ -84,7 +83,7 @@ class LetterClosed(DeadLetterError):
 
 
 class EditRefused(DeadLetterError):
-    """What the edit makes of the event would die again."""
+    """The event would die again with this edit."""
 
     code = "edit_refused"
     remedy = "Edit the field that the message names so that it fits its type."
@@ -116,7 +115,7 @@ class Letter:
 
     @property
     def name(self) -> str:
-        """What a person calls it, and a reference that every operation takes."""
+        """The letter's name for people, and a reference that every operation takes."""
         return f"{self.source}/{self.event_id}" if self.effect_id is None else format_id("effects", self.effect_id)
 
     @property
@@ -135,30 +134,9 @@ class Shown:
     history: list[dict[str, Any]]  # what operators did: at, actor, action, detail
 
 
-@dataclass(frozen=True, slots=True)
-class Parked:
-    """An event that waits, and for what."""
-
-    seq: int
-    source: str
-    event_id: str
-    type: str
-    subject: str | None
-    order_number: str | None
-    key: str | None  # the payment or parcel, where no order is known
-    reason: str
-    since: datetime
-    until: datetime | None  # then it goes to the dead letters; None: never
-
-    @property
-    def text(self) -> str:
-        """The reason in words."""
-        return REASONS.get(self.reason, self.reason)
-
-
 @dataclass(slots=True)
 class Done:
-    """What an operation came to. Publish `entries` after the commit."""
+    """The result of an operation. Publish `entries` after the commit."""
 
     changed: list[Letter] = field(default_factory=list)  # as they were before
     unchanged: list[tuple[Letter, str]] = field(default_factory=list)  # with the reason
@@ -203,11 +181,6 @@ _BODIES = text(
     "from journal j left join corrections c using (seq) where j.seq = :seq"
 )
 _HISTORY = text("select at, actor, action, detail from audit where target = :target order by id")
-_PARKED = text("""
-    select p.seq, j.source, j.event_id, j.type, j.subject, o.order_number, p.key, p.reason, r.decided_at as since, p.until
-    from parked p join results r using (seq) join journal j using (seq) left join orders o on o.id = p.order_id
-    order by p.seq limit :most
-""")
 
 
 def list_open(
@@ -218,14 +191,9 @@ def list_open(
     since: datetime | None = None,
     limit: int = SHOWN,
 ) -> list[Letter]:
-    """What waits for an operator, the last to die first; `since` is when it died."""
+    """The letters that wait for an operator, the last to die first; `since` is when it died."""
     found = conn.execute(_LIST, {"type": type, "reason": reason, "since": since, "most": limit})
     return [Letter(**row) for row in found.mappings()]
-
-
-def list_parked(conn: Connection, limit: int = SHOWN) -> list[Parked]:
-    """Events that wait, the first accepted first."""
-    return [Parked(**row) for row in conn.execute(_PARKED, {"most": limit}).mappings()]
 
 
 def find(conn: Connection, refs: Sequence[str]) -> list[Letter]:

@@ -1,4 +1,4 @@
-"""The read model: what every collection of the contract shows, and how it is asked for.
+"""The read model: every collection of the contract, and the queries over them.
 
 schema        the table of fields: what each collection shows, and which columns those are
 fields        the words that the table is written in: field, relationship, join, collection

@@ -150,6 +150,11 @@ SWEEP = Setting("ORDERS_SWEEP", "30s", "how often parked events are examined aga
 TRACKING_PACE = Setting(
     "ORDERS_TRACKING_PACE", "15m", "how often a parcel on its way is asked for", period(TICK, off=False)
 )
+CELERY_REMOTE_CONTROL = Setting(
+    "ORDERS_CELERY_REMOTE_CONTROL", "off",
+    "on: workers answer `celery inspect` and `celery control`, and Flower sees them (docs/howto/celery-tools.md)",
+    choice("on", "off"),
+)  # fmt: skip
 ALLOW_PRIVATE = Setting(
     "ORDERS_WEBHOOKS_ALLOW_PRIVATE", "off",
     "on: outgoing webhooks may go to private addresses, by http too; off: to public ones, by https",
@@ -170,7 +175,7 @@ ALLOWED_ORIGINS = Setting(
 
 OWN: tuple[Setting[Any], ...] = (
     DATABASE_URL, REDIS_URL, DATA, SHARED_DATA, CURRENCY, SHARDS, RETURNS, REFUNDS, UNPAID_AFTER, CONFIRM_AFTER,
-    RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, ALLOW_PRIVATE, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
+    RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, CELERY_REMOTE_CONTROL, ALLOW_PRIVATE, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
 )  # fmt: skip
 
 
@@ -191,6 +196,7 @@ class Settings:
     policy: Policy
     sweep: timedelta | None
     tracking_pace: timedelta
+    celery_remote_control: bool
     webhooks_allow_private: bool
     token_secret: str | None = field(repr=False)
     rate_limit: int | None  # requests per minute and key; None: any number
@@ -226,6 +232,7 @@ def read(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         policy=policy,
         sweep=of[SWEEP],
         tracking_pace=of[TRACKING_PACE] or TICK,
+        celery_remote_control=of[CELERY_REMOTE_CONTROL] == "on",
         webhooks_allow_private=of[ALLOW_PRIVATE] == "on",
         token_secret=of.get(TOKEN_SECRET),
         rate_limit=of[RATE_LIMIT],

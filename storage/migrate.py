@@ -1,5 +1,6 @@
 """The schema, brought to this version of the code; and what is missing of it, or too much.
 
+    ServerTooOld         PostgreSQL lacks what our SQL needs; nothing was changed
     SchemaError          the database and the code do not fit; nothing was changed
     ├── SchemaAbsent     it was never migrated
     └── SchemaNewer      a newer version of the code migrated it
@@ -24,13 +25,28 @@ from storage.engine import connect
 
 LOCK = 7_061_989_204_713  # any number; one bigint cannot meet the shards' locks, which are pairs
 POLL_S = 0.05
+OLDEST = 15  # the oldest major version of PostgreSQL that all tests were run on
 
 
 class StorageError(OrdersError):
-    """What is stored, and how, is not as this version needs it."""
+    """The database is not as this version needs it."""
 
     code = "storage"
     remedy = "Run `orders doctor`: it says what is wrong with the database."
+
+
+class ServerTooOld(StorageError):
+    """PostgreSQL is older than the least version that this needs."""
+
+    code = "server_too_old"
+    remedy = "Upgrade the server, or name a newer one (docs/reference/servers.md)."
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"DATABASE_URL leads to PostgreSQL {found}, and this needs {OLDEST} or newer; nothing was changed. "
+            f"Upgrade that server, or name a newer one"
+        )
+        self.found = found
 
 
 class SchemaError(StorageError):
@@ -70,11 +86,12 @@ def upgrade(database_url: str, shards: int) -> list[str]:
     """Run what is pending, each migration in its own transaction; return their names.
 
     `shards` counts at the first migration only, which fixes it for good: see `shards_fixed`.
-    Errors: SchemaNewer. Any error of PostgreSQL undoes the migration it came from, none before it.
+    Errors: ServerTooOld, SchemaNewer. Any error of PostgreSQL undoes the migration it came from, none before it.
     """
     if shards < 1:
         raise ValueError(f"shards={shards} must be at least 1")
     with _connected(database_url) as conn:
+        refuse_old(conn)
         _wait_alone(conn)
         waiting = missing(conn)
         if waiting:
@@ -98,6 +115,17 @@ def missing(conn: Connection) -> list[str]:
         raise SchemaNewer(conn.engine.url.database or "", found, newest)
     between = scripts.iterate_revisions(newest, found or "base")
     return [script.revision for script in between][::-1]
+
+
+def refuse_old(conn: Connection) -> None:
+    """Raise ServerTooOld where PostgreSQL is older than OLDEST."""
+    if is_old(int(conn.scalar(text("show server_version_num")) or 0)):
+        raise ServerTooOld(str(conn.scalar(text("show server_version"))))
+
+
+def is_old(server_version_num: int) -> bool:
+    """True of a PostgreSQL older than OLDEST, by its `server_version_num` (150018 is 15.18)."""
+    return server_version_num // 10_000 < OLDEST
 
 
 def shards_fixed(conn: Connection) -> int:

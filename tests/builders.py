@@ -92,7 +92,7 @@ def given_up(payment: str = "pay", **data: Any) -> Envelope:
 
 
 def taken_back(payment: str = "pay", **data: Any) -> Envelope:
-    """PaymentReversed."""
+    """A PaymentReversed of an order's payment."""
     return told("PaymentReversed", paymentId=payment, **data)
 
 
@@ -117,7 +117,7 @@ def _parcel(step: str, parcel: str, items: dict[str, int] | None, data: dict[str
 
 
 def boxed(parcel: str = "box", items: dict[str, int] | None = None, **data: Any) -> Envelope:
-    """FulfillmentCreated."""
+    """A FulfillmentCreated with some items."""
     return _parcel("Created", parcel, items, data)
 
 
@@ -134,12 +134,12 @@ def delivered(parcel: str = "box", items: dict[str, int] | None = None, **data: 
 
 
 def lost(parcel: str = "box", **data: Any) -> Envelope:
-    """FulfillmentFailed."""
+    """A FulfillmentFailed of a parcel."""
     return told("FulfillmentFailed", fulfillment=parcel, **data)
 
 
 def tracked(**data: Any) -> dict[str, Any]:
-    """What an event says about its carrier: `shipped(**tracked())`."""
+    """The carrier's fields of an event: `shipped(**tracked())`."""
     return {"carrier": CARRIER, "trackingNumber": NUMBER, **data}
 
 
@@ -153,7 +153,7 @@ def scan(status: str, number: str = NUMBER, **data: Any) -> Envelope:
 
 
 def asked_back(back: str = "ret", items: dict[str, int] | None = None, **data: Any) -> Envelope:
-    """ReturnRequested."""
+    """A ReturnRequested of some items."""
     return told("ReturnRequested", items=listed(items), **{"return": back, "reason": "other", **data})
 
 
@@ -170,7 +170,7 @@ def rejected(back: str = "ret", **data: Any) -> Envelope:
 
 
 def came_back(back: str = "ret", refund: str | int | None = None, **data: Any) -> Envelope:
-    """ReturnCompleted."""
+    """A ReturnCompleted of a return."""
     return told("ReturnCompleted", refundAmount=None if refund is None else str(refund), **{"return": back, **data})
 
 
@@ -197,7 +197,7 @@ class Story:
         return self
 
     def outcome(self, event: Envelope) -> str:
-        """What became of an event last: "applied", "parked: not_paid"."""
+        """The last outcome of an event: "applied", "parked: not_paid"."""
         last = self.settled(event)[-1].outcome
         return last.kind if last.reason is None else f"{last.kind}: {last.reason}"
 

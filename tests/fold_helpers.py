@@ -17,7 +17,7 @@ NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def an_event(envelope: Envelope, seq: int = 0) -> Event:
-    """An envelope, decoded."""
+    """An envelope, decoded to its event."""
     body = decode(envelope.type, envelope.version, envelope.subject, envelope.data)
     return Event(seq, envelope.source, envelope.id, envelope.type, envelope.time, envelope.subject, body)
 

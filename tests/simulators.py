@@ -83,7 +83,7 @@ class AShop:
             self._drain.answer(shard)
 
     def rows(self, query: str, **values: Any) -> list[Any]:
-        """What a query answers."""
+        """The answer of a query."""
         with self.engine.connect() as conn:
             return list(conn.execute(text(query), values).all())
 

@@ -34,7 +34,7 @@ app.conf.update(
     task_acks_late=False,
     task_store_errors_even_if_ignored=False,
     worker_hijack_root_logger=False,
-    worker_enable_remote_control=False,  # no gossip, no mingle: nothing of it survives a flush
+    worker_enable_remote_control=False,  # unless ORDERS_CELERY_REMOTE_CONTROL says so (workers/pools.py)
     worker_send_task_events=False,
     beat_scheduler="workers.scheduler:Coalescing",
     beat_max_loop_interval=1,

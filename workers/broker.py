@@ -21,6 +21,8 @@ from journal.streams import ANSWER_S, CONNECT_S, KEEPALIVE, of_the_primary
 RETRY_S = 1  # between two tries to connect, however long Redis is away
 BRPOP_CHECK_S = 3  # an answer to BRPOP that is overdue by this means a dead connection; looked at as often
 
+ANSWERS = "reply.celery.pidbox"  # the exchange of workers' answers to `celery inspect` and `celery control`
+
 OPTIONS = {
     "socket_timeout": ANSWER_S,  # of BRPOP, too, which is answered within a second, or by nothing
     "socket_connect_timeout": CONNECT_S,
@@ -34,7 +36,8 @@ OPTIONS = {
 class Channel(kombu_redis.Channel):
     """A channel whose messages are gone from Redis when they are delivered, and which writes nothing to listen.
 
-    So a consumer can connect to a Redis that is full.
+    So a consumer can connect to a Redis that is full. Only who asks workers something (`celery inspect`) writes: where
+    the answers are to go.
     """
 
     ack_emulation = False
@@ -42,8 +45,13 @@ class Channel(kombu_redis.Channel):
     connection_class = of_the_primary(redis.Connection)
     connection_class_ssl = of_the_primary(redis.SSLConnection)
 
-    def _queue_bind(self, *_: Any) -> None:
-        """Nothing: whoever sends names the queue itself, and no exchange that would have to know it."""
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        """Nothing for our queues: whoever sends names the queue itself, and no exchange that would have to know it."""
+        kind = self.typeof(exchange).type  # type: ignore[no-untyped-call]
+        if kind == "fanout":  # of Celery's remote control and events: a subscription, kept in this process
+            self._fanout_queues[queue] = (exchange, routing_key.replace("#", "*"))
+        elif exchange == ANSWERS:
+            super()._queue_bind(exchange, routing_key, pattern, queue)  # type: ignore[no-untyped-call]
 
 
 class Transport(kombu_redis.Transport):

@@ -13,7 +13,7 @@ from storage.clock import clock
 
 
 def refund_routes(settings: Settings) -> Routes:
-    """Who gives back what which provider took."""
+    """The providers that give money back, each what it took."""
     found, values = registry(), settings.providers
     clients = found.refund_clients(values)
     waiting = {
@@ -27,7 +27,7 @@ def refund_routes(settings: Settings) -> Routes:
 
 
 def webhooks(settings: Settings) -> dispatcher.Sender:
-    """Who posts to subscribers."""
+    """The sender of webhooks to subscribers."""
     return _sender(settings.webhooks_allow_private)
 
 

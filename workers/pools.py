@@ -15,6 +15,8 @@ import os
 from collections.abc import Sequence
 from typing import cast
 
+from celery.utils.nodenames import gethostname
+
 from journal.streams import DRAIN
 from outbound.refunds import AT_ONCE as REFUNDS_AT_ONCE
 from settings.environment import Settings
@@ -43,6 +45,7 @@ def serve(settings: Settings, pool: str, names: Sequence[str], processes: int, l
     """
     redis_url = cast(str, settings.redis_url)
     app.conf.broker_url = redis_url
+    app.conf.worker_enable_remote_control = settings.celery_remote_control
     queues = [QUEUES[name] for name in names]
     drains = pool == "drain"
     size = processes if drains else max(1, sum(each.queue in queues for each in chores(settings)))
@@ -50,12 +53,12 @@ def serve(settings: Settings, pool: str, names: Sequence[str], processes: int, l
     worker = app.Worker(
         concurrency=size,
         queues=queues,
-        hostname=f"{role}-{os.getpid()}@%h",
+        hostname=f"{role}-{os.getpid()}@{gethostname()}",
         loglevel=loglevel,
         pool="prefork" if drains else "threads",
         without_gossip=True,
         without_mingle=True,
-        without_heartbeat=True,
+        without_heartbeat=not settings.celery_remote_control,
         optimization="fair",
     )
     if not drains:  # each thread holds one connection at a time, and each refund one for a moment

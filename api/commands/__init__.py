@@ -1,17 +1,18 @@
 """The Server API: writes, with the secret key (a customer may ask for a return of their own order).
 
-exact          JSON bodies with exact numbers, as JSON or in the form field `_payload`
-writing        one write: its transaction, its idempotency key, its refusals
-sending        what the requests hold
-answering      what the answers hold, for the OpenAPI document
-documents      documents as they are after a write
-finding        the order, the items, the part that a request names
-orders         createOrder, updateOrder
-placing        the event of a new order, and the order that answers
-carts          carts, checkout
-payments       updateTransaction
-parcels        createFulfillment, updateFulfillment
-backs          createReturn, updateReturn, returnWithRefund
-catalogue      products, variants, options
-routes         all of it as one router
+route_table        all paths as one router
+write_endpoint     one write: its transaction, its idempotency key, its refusals
+json_body          JSON bodies with exact numbers, as JSON or in the form field `_payload`
+request_models     bodies of requests
+response_schemas   bodies of answers, for the OpenAPI document
+written_documents  documents as they are after a write
+lookups            the order, the items, the part that a request names
+
+orders             createOrder, updateOrder
+order_creation     the event of a new order, and the order that answers
+carts              carts, checkout
+payments           updateTransaction
+fulfillments       createFulfillment, updateFulfillment
+returns            createReturn, updateReturn, returnWithRefund
+catalogue          products, variants, options
 """

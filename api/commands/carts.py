@@ -41,7 +41,7 @@ _ORDERED = text("update carts set order_id = :order_id, updated_at = now() where
 
 
 def create(write: Write, sent: CreateCart) -> Work:
-    """A new cart."""
+    """Create a cart without lines."""
     currency = sent.currency or write.doors.settings.policy.currency
 
     def work(request: Request) -> tuple[int, Document]:
@@ -53,7 +53,7 @@ def create(write: Write, sent: CreateCart) -> Work:
 
 
 def add(write: Write, cart_id: str, sent: OrderProduct) -> Work:
-    """A line more."""
+    """Add a line to a cart."""
 
     def work(request: Request) -> tuple[int, Document]:
         cart = _open_cart(request, cart_id)
@@ -84,7 +84,7 @@ def change(write: Write, cart_id: str, item_id: str, quantity: int) -> Work:
 
 
 def remove(write: Write, cart_id: str, item_id: str) -> Work:
-    """A line less."""
+    """Remove a line from a cart."""
 
     def work(request: Request) -> tuple[int, Document]:
         cart, item = _open_cart(request, cart_id), wanted_id("cart-items", item_id)

@@ -1,4 +1,4 @@
-"""createFulfillment and updateFulfillment."""
+"""Commands on fulfillments: createFulfillment and updateFulfillment."""
 
 from __future__ import annotations
 

@@ -80,12 +80,12 @@ def lines_of(order: Order, lines: Sequence[Line]) -> list[tuple[OrderItem, int]]
 
 
 def name_of_item(item: OrderItem) -> str:
-    """How an event names an item."""
+    """The name of an item in events."""
     return item.reference or format_id("order-items", item.id)
 
 
 def name_of(collection: str, part: Any) -> str:
-    """How an event names a fulfillment or a return."""
+    """The name of a fulfillment or a return in events."""
     return part.reference or format_id(collection, part.id)
 
 

@@ -75,7 +75,7 @@ def body_of(
 
 
 def placed(request: Request, number: str) -> Any | None:
-    """What is known of the order of that number, or None where nobody placed one."""
+    """The known facts of the order of that number, or None if nobody placed one."""
     return request.conn.execute(_PLACED, {"number": number}).one_or_none()
 
 

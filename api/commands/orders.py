@@ -1,4 +1,4 @@
-"""createOrder and updateOrder."""
+"""Commands on orders: createOrder and updateOrder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the requests of the Server API hold. A field that none of them knows is an error that names it."""
+"""Bodies of the Server API's requests. A field that none of them knows is an error that names it."""
 # ruff: noqa: N815  fields are named as on the wire
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _like(**example: Any) -> ConfigDict:
 
 
 class CustomerSnapshot(BaseModel):
-    """Who ordered, as of then."""
+    """The customer as of the order's creation."""
 
     model_config = _like(**SNAPSHOT)
     name: Text | None = None
@@ -40,7 +40,7 @@ class CustomerSnapshot(BaseModel):
 
 
 class ShippingAddress(BaseModel):
-    """Where it goes."""
+    """The address that the order goes to."""
 
     model_config = _like(**ADDRESS)
     recipientName: Text | None = None
@@ -63,7 +63,7 @@ class OrderProduct(BaseModel):
 
 
 class Terms(BaseModel):
-    """What createOrder and checkout share."""
+    """The fields that createOrder and checkout share."""
 
     orderNumber: OrderNumber
     customerSnapshot: CustomerSnapshot
@@ -107,7 +107,7 @@ class Checkout(Terms):
 
 
 class UpdateOrder(BaseModel):
-    """What the order is to become. A shipping step moves the order's only open fulfillment."""
+    """The status that the order is to take. A shipping step moves the order's only open fulfillment."""
 
     model_config = _like(status="canceled")
     status: Literal[
@@ -117,7 +117,7 @@ class UpdateOrder(BaseModel):
 
 
 class UpdateTransaction(BaseModel):
-    """What became of a payment. `paid` pays what is still owed on the order."""
+    """The outcome of a payment. `paid` pays what is still owed on the order."""
 
     model_config = _like(paymentId="pay_123456", status="paid", paymentMethod="card")
     paymentId: Name
@@ -200,14 +200,14 @@ class CreateCart(BaseModel):
 
 
 class UpdateCartItem(BaseModel):
-    """How many there are to be."""
+    """The new quantity of a line."""
 
     model_config = _like(quantity=3)
     quantity: Quantity
 
 
 class CatalogueEntry(BaseModel):
-    """What the shop sells, as far as an order item shows it. A field that is left out becomes empty."""
+    """A thing that the shop sells, as far as an order item shows it. A field that is left out becomes empty."""
 
     model_config = _like(title="Blue mug", sku="MUG-1", price=10000, image="https://shop.example/mug.png")
     title: Name
@@ -217,7 +217,7 @@ class CatalogueEntry(BaseModel):
 
 
 class Product(CatalogueEntry):
-    """A product."""
+    """A product of the shop."""
 
 
 class ProductVariant(CatalogueEntry):

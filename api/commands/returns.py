@@ -1,4 +1,4 @@
-"""createReturn, updateReturn and returnWithRefund."""
+"""Commands on returns: createReturn, updateReturn and returnWithRefund."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def update(write: Write, return_id: str, status: str) -> Work:
 def with_refund(write: Write, sent: ReturnWithRefund) -> Work:
     """A return from its request to its end, at once; its refund is recorded and goes out by itself.
 
-    The steps are events of the caller; those that our policy took at once find themselves overtaken, the last one
-    applies.
+    Request and end are events of the caller, and the approval where our policy does not give it (ORDERS_RETURNS=staff); the
+    start of its processing follows by itself (domain/reactions.py).
     """
 
     def work(request: Request) -> tuple[int, Document]:
@@ -73,10 +73,10 @@ def with_refund(write: Write, sent: ReturnWithRefund) -> Work:
         name = {"return": requested.data["return"]}
         end = {} if sent.refundAmount is None else {"refundAmount": format(sent.refundAmount.normalize(), "f")}
         number, before = order.order_number, {payment.id: payment.refund_target for payment in order.transactions}
+        approved = Step("ReturnApproved", number, name, " approve")
         told = request.append(
             requested,
-            Step("ReturnApproved", number, name, " approve"),
-            Step("ReturnProcessingStarted", number, name, " process"),
+            *(() if request.context.policy.returns == "auto" else (approved,)),
             Step("ReturnCompleted", number, {**name, **end}, " complete"),
             to_the_end=True,
         )

@@ -66,7 +66,7 @@ def writes(
 
 @writes("POST", "/api/orders", "Orders", changed(ORDERS), 201, CONFLICT)
 def create_order(sent: s.CreateOrder, write: BySecret) -> Response:
-    """Create an order.
+    """Create an order, pending until it is paid.
 
     It is `pending` with a pending transaction of `paymentId`; with a total of 0 it is `paid` at once. The same
     `orderNumber` with the same body answers the same order; with another body, 409 `order_number_taken`.
@@ -145,7 +145,7 @@ def return_with_refund(sent: s.ReturnWithRefund, write: BySecret) -> Response:
 
 @writes("POST", "/api/carts", "Carts", changed(CARTS), 201)
 def create_cart(sent: s.CreateCart, write: BySecret) -> Response:
-    """Create a cart."""
+    """Create a cart without lines."""
     return write.do(carts.create(write, sent))
 
 

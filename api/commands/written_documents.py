@@ -31,7 +31,7 @@ def documents(request: Request, collection: str, uuids: Sequence[str], depth: in
 
 
 def selection(query_string: str) -> Callable[[Request], list[str]]:
-    """What finds the ids of the orders that a query string's `where` selects, LINES at most.
+    """The statement that finds the ids of the orders that a query string's `where` selects, LINES at most.
 
     With `limit`, as Payload's bulk update has it, the first so many of them in the order of `sort`.
     Errors: ApiError 400 where it selects without a condition, or is none; from what it returns, where it selects more.

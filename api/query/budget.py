@@ -1,4 +1,4 @@
-"""What a query may cost, and how much of the database's time a customer's token may take.
+"""The cost that a query may have, and the share of the database's time that a customer's token may take.
 
 A cost is counted before anything is asked: what a condition looks at decides it, not how many rows there are.
 
@@ -35,7 +35,7 @@ _READS_ALL = frozenset(("like", "not_like", "contains"))
 
 
 def cost(query: Query | JoinQuery) -> int:
-    """What a query costs, counted as above."""
+    """The cost of a query, counted as above."""
     found = sum(map(_of_condition, conditions(query.where)))
     found += sum(1 + 3 * name.count(".") for name in query.sort)
     if isinstance(query, Query):
@@ -64,7 +64,7 @@ def check(query: Query, customer: str | None) -> None:
 
 
 class Budgets:
-    """How much of the database's time each customer has taken in the present window, as one process knows it."""
+    """The database's time that each customer has taken in the present window, as one process knows it."""
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self._now = now

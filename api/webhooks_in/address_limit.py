@@ -1,4 +1,4 @@
-"""How many unsigned webhooks one address may send: a bucket for each, in this process' memory.
+"""Rate limits of unsigned webhooks: a bucket per address, in this process' memory.
 
 Anybody may post to a door whose provider signs nothing, and what is believed costs a question with the shop's key.
 """

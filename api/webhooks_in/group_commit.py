@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 class Verdict(StrEnum):
-    """What became of a webhook, once committed."""
+    """The answer to a webhook, once it is committed."""
 
     NEW = "new"
     DUPLICATE = "duplicate"
@@ -208,7 +208,7 @@ def _key(envelope: Envelope) -> tuple[str, str]:
 
 
 def _answer(group: Sequence[_Waiting]) -> None:
-    """Wake up whoever waits: one call an event loop."""
+    """Wake up whoever waits: one call per event loop."""
     loops: dict[asyncio.AbstractEventLoop, list[_Waiting]] = {}
     for one in group:
         loops.setdefault(one.loop, []).append(one)

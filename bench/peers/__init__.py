@@ -1,11 +1,11 @@
-"""What else one could build on: other libraries under the same domain, database and lives as the rest.
+"""Peers that one could build on: other libraries under the same domain, database and lives as the rest.
 
 They play where they are installed (`pip install 'order-lifecycle-workers[bench]'`), in runs of full length. Tables and
 SQL are (b)'s; so is what becomes of an event that comes too early, and how a repeated one is found.
 
 faststream_batches  FastStream: batches of a Redis stream's consumer group, a transaction a batch
-procrastinate_job   procrastinate: PostgreSQL is the queue, a job an event
-taskiq_task         taskiq: a Redis stream, a task an event
+procrastinate_job   procrastinate: PostgreSQL is the queue, a job per event
+taskiq_task         taskiq: a Redis stream, a task per event
 
 Each module has `prepare`, called once before its worker starts, `publish` and `is_waiting`, for the bench.
 """
@@ -26,7 +26,7 @@ __all__ = ["PEERS", "Module", "Peer", "installed", "make_group"]
 
 
 class Module(Protocol):
-    """What each peer's module has."""
+    """The functions that each peer's module has."""
 
     def prepare(self, database_url: str, redis_url: str) -> None:
         """Make what its worker needs, the tables of (b) aside."""
@@ -35,7 +35,7 @@ class Module(Protocol):
         """Hand events in, in this order."""
 
     def is_waiting(self, queue: redis.Redis) -> bool:
-        """Whether Redis still has something to do for it; then nobody needs to disturb PostgreSQL with a count."""
+        """True while Redis still has something to do for it; then nobody needs to disturb PostgreSQL with a count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,11 @@ class Peer:
         return cast("Module", import_module(self.name))
 
     def is_installed(self) -> bool:
-        """Whether all of it can be imported."""
+        """True if all of it can be imported."""
         return all(find_spec(library) is not None for library in self.libraries)
 
     def version(self) -> str:
-        """The library's."""
+        """The version of the library."""
         return version(self.libraries[0])
 
 

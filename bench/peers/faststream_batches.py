@@ -132,7 +132,7 @@ def _applied_alone(conn: psycopg.Connection[tuple[Any, ...]], event: Event) -> b
 
 
 def prepare(database_url: str, redis_url: str) -> None:
-    """Make the group."""
+    """Make the consumer group of the stream."""
     make_group(redis_url, STREAM, GROUP)
 
 
@@ -142,7 +142,7 @@ def publish(database_url: str, redis_url: str, events: Sequence[Event]) -> None:
 
 
 def is_waiting(queue: redis.Redis) -> bool:
-    """Whether the stream has anything: what is acknowledged is deleted."""
+    """True while the stream has anything: what is acknowledged is deleted."""
     return bool(queue.xlen(STREAM))
 
 

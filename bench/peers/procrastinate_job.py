@@ -1,4 +1,4 @@
-"""procrastinate: PostgreSQL is the queue, a job an event; two processes, one job at a time each.
+"""procrastinate: PostgreSQL is the queue, a job per event; two processes, one job at a time each.
 
     python -m bench.peers.procrastinate_job
 
@@ -28,7 +28,7 @@ class Later(BaseRetryStrategy):
     """As (b): soon, and often."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
-        """When an event that came too early, or met a rival, is tried again."""
+        """The time of the next try for an event that came too early, or met a rival."""
         if job.attempts >= TRIES or not isinstance(exception, (TooEarly, psycopg.Error)):
             return None
         return RetryDecision(retry_in={"milliseconds": int(RETRY_S * 1000)})

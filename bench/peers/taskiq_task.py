@@ -1,4 +1,4 @@
-"""taskiq: a Redis stream and its consumer group, a task an event; two processes, one task at a time each.
+"""taskiq: a Redis stream and its consumer group, a task per event; two processes, one task at a time each.
 
     taskiq worker --workers 2 --max-async-tasks 1 --ack-type when_executed bench.peers.taskiq_task:broker
 
@@ -52,7 +52,7 @@ async def apply(event: Event) -> None:
 
 
 def prepare(database_url: str, redis_url: str) -> None:
-    """Make the group."""
+    """Make the consumer group of the stream."""
     make_group(redis_url, STREAM, GROUP)
 
 
@@ -62,7 +62,7 @@ def publish(database_url: str, redis_url: str, events: Sequence[Event]) -> None:
 
 
 def is_waiting(queue: redis.Redis) -> bool:
-    """Whether the group has not read, or not acknowledged, some entry."""
+    """True while the group has not read, or not acknowledged, some entry."""
     groups: Any = queue.xinfo_groups(STREAM)
     return any(group["lag"] != 0 or group["pending"] for group in groups)
 

@@ -11,9 +11,8 @@ from redis.retry import Retry
 
 from cli.doctor.check import OK, PROBLEM, WARNING, Check, Place, first_line
 from cli.doctor.reach import Door
-from journal.streams import Streams
+from journal.streams import OLDEST, Streams, is_old
 
-OLDEST = 7  # the oldest major version that the code is tested on
 ASKED_S = 1.5  # for one answer, without a second try
 FULL = 0.9  # of maxmemory: a warning
 NAMES = ("Redis", "Redis memory", "Redis writes", "streams")
@@ -78,7 +77,7 @@ def _refused_entry(error: Exception) -> Check:
 def _version(info: Any) -> Check:
     version = str(info.get("redis_version", "0"))
     name = f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {version}"
-    if int(version.split(".")[0]) < OLDEST:
+    if is_old(version):
         return Check("Redis", PROBLEM, name, f"upgrade it to {OLDEST} or newer")
     return Check("Redis", OK, f"{name}, {info.get('used_memory_human', '?')} in use")
 

@@ -1,4 +1,4 @@
-"""What one look answers, and the words that the looks share."""
+"""The answer of one look, and the words that the looks share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What is examined: settings with both URLs, and whether `orders up` keeps the servers itself."""
+    """The place that is examined: settings with both URLs, and True if `orders up` keeps the servers itself."""
 
     settings: Settings
     embedded: bool
@@ -36,7 +36,7 @@ Look = tuple[tuple[str, ...], Callable[[Connection, Place], Iterator[Check]]]
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in a line and without credentials."""
+    """The message of an error, in a line and without credentials."""
     told = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
     return without_credentials(told.splitlines()[0])
 

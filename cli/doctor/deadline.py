@@ -16,7 +16,7 @@ from cli.doctor.check import PROBLEM, Check
 
 @dataclass(slots=True)
 class Answer:
-    """What a look has found so far."""
+    """The checks that a look has found so far."""
 
     names: tuple[str, ...]
     late: Callable[[], tuple[str, str]]
@@ -26,7 +26,7 @@ class Answer:
     over: bool = False  # nobody waits for it any more
 
     def well(self) -> bool:
-        """Whether it has ended, and found no problem."""
+        """True if it has ended, and found no problem."""
         return self.done.is_set() and all(check.level != PROBLEM for check in self.checks)
 
 
@@ -61,7 +61,7 @@ class Round:
         return answer
 
     def wait(self, answer: Answer, seconds: float | None = None) -> bool:
-        """Whether the look ends before the deadline, and within `seconds`."""
+        """True if the look ends before the deadline, and within `seconds`."""
         left = max(0.0, self._until - monotonic())
         return answer.done.wait(left if seconds is None else min(left, seconds))
 
@@ -70,7 +70,7 @@ class Round:
         answer.over = True
 
     def all_ended(self) -> bool:
-        """Whether no look hangs."""
+        """True if no look hangs."""
         return all(answer.done.is_set() for answer in self._answers)
 
     def gather(self) -> list[Check]:

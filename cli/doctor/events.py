@@ -30,7 +30,7 @@ _DEAD = text("select reason, count(*) from dead_letters where state = 'open' gro
 
 
 def undecided(conn: Connection, place: Place) -> Iterator[Check]:
-    """How many accepted events have no result yet, and since when."""
+    """The check of accepted events without a result: how many, and since when."""
     row = conn.execute(_OPEN, {"most": COUNTED + 1}).one()
     count, age = int(row[0]), float(row[1])
     many = f"over {COUNTED:,}" if count > COUNTED else f"{count:,}"
@@ -47,7 +47,7 @@ def undecided(conn: Connection, place: Place) -> Iterator[Check]:
 
 
 def parked(conn: Connection, place: Place) -> Iterator[Check]:
-    """What came too early. It waits for hours, not for days: then what it names did not come, and will not."""
+    """The check of what came too early. It waits for hours, not for days: then what it names did not come, and will not."""
     patience = place.settings.policy.parked_for
     long_s = LONG * patience.total_seconds() if patience is not None else LONG_S
     row = conn.execute(_PARKED, {"late": LATE_S, "long": long_s}).one()
@@ -74,7 +74,7 @@ def parked(conn: Connection, place: Place) -> Iterator[Check]:
 
 
 def dead_letters(conn: Connection, place: Place) -> Iterator[Check]:
-    """What was given up, and waits for a person."""
+    """The check of what was given up, and waits for a person."""
     rows = conn.execute(_DEAD).all()
     if not rows:
         yield Check("dead letters", OK, "none")

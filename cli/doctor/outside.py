@@ -1,4 +1,4 @@
-"""What waits for others: refunds, parcels, payment look-ups, subscribers; and the keys of those who come in."""
+"""Checks of what waits for others: refunds, parcels, payment look-ups, subscribers; and of the keys of those who come in."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def lookups(conn: Connection, place: Place) -> Iterator[Check]:
 
 
 def providers(conn: Connection, place: Place) -> Iterator[Check]:
-    """Who is set, and which installed providers cannot be used."""
+    """The check of providers: which are set, and which installed ones cannot be used."""
     found, values = registry(), place.settings.providers
     for each in found.broken:
         remedy = f"mend or remove the package that brings it ({each.value}); all others work"

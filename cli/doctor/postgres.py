@@ -15,7 +15,6 @@ from cli.doctor.reach import Door
 from storage import engine as engines
 from storage import migrate
 
-OLDEST = 16  # the oldest major version that the code is tested on
 SKEW_S, WRONG_S = 2, 60  # between this host's clock and the database's: a warning, a problem
 ASKED_S = 1.5  # one look's statements, each
 LOCKED_S = 0.8  # … behind somebody's lock
@@ -74,7 +73,7 @@ def look(engine: Engine, place: Place, door: Door) -> Iterator[Check]:
 
 
 def refused(error: SQLAlchemyError) -> Check:
-    """Why PostgreSQL lets nobody in, each cause with its own cure."""
+    """The reason why PostgreSQL lets nobody in, each cause with its own cure."""
     told = first_line(error)
     for pattern, remedy in _REFUSALS:
         if found := re.search(pattern, str(getattr(error, "orig", None) or error)):
@@ -97,8 +96,8 @@ def _connected(engine: Engine) -> Connection:
 def _version(conn: Connection) -> Check:
     number = int(conn.execute(text("show server_version_num")).scalar_one())
     version = conn.execute(text("show server_version")).scalar_one()
-    if number // 10_000 < OLDEST:
-        return Check("PostgreSQL", PROBLEM, f"version {version}", f"upgrade it to {OLDEST} or newer")
+    if migrate.is_old(number):
+        return Check("PostgreSQL", PROBLEM, f"version {version}", f"upgrade it to {migrate.OLDEST} or newer")
     return Check("PostgreSQL", OK, f"version {version}")
 
 

@@ -1,4 +1,4 @@
-"""What a server's port says before anything is asked of it: where the way to it ends, the cure is another."""
+"""The state of a server's port, before anything is asked of it: where the way to it ends, the cure is another."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ CONNECT_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Unreached:
-    """Why nobody can be asked there, and what to do."""
+    """The reason why nobody can be asked there, and the remedy."""
 
     says: str
     remedy: str
 
 
 def unreached(url: str, setting: str, start: str) -> Unreached | None:
-    """Why no connection can be had at `url`, None where its port takes one (or is no port). `start`: how to start it.
+    """The reason why no connection can be had at `url`, None if its port takes one (or is no port). `start`: how to start it.
 
     Asks for at most CONNECT_S, and as long as the name of the host takes to be found.
     """
@@ -57,7 +57,7 @@ class Door:
         self._passed = False
 
     def unreached(self) -> Unreached | None:
-        """`unreached`, remembered."""
+        """The function of that name, its answer remembered."""
         found = unreached(self._url, self._setting, self._start)
         self._passed = found is None
         return found

@@ -1,4 +1,4 @@
-"""How an examination looks in a terminal, and as JSON."""
+"""An examination's report, in a terminal and as JSON."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ _PREPARED = text("""
 
 
 def connections(conn: Connection, place: Place) -> Iterator[Check]:
-    """How many connections are left, and who holds the others."""
+    """The check of connections: how many are left, and who holds the others."""
     what, name, most, taken = conn.execute(_CONNECTIONS).one()
     left = most - taken
     if left > FEW:
@@ -102,7 +102,7 @@ def connections(conn: Connection, place: Place) -> Iterator[Check]:
 
 
 def locks(conn: Connection, place: Place) -> Iterator[Check]:
-    """Who holds rows or tables that our processes need."""
+    """The check of sessions that hold rows or tables that our processes need."""
     found = conn.execute(_LOCKS, {"waited": WAITED_S, "held": HELD_S}).all()
     for row in found[:SHOWN]:
         if row.pid == 0:

@@ -1,4 +1,4 @@
-"""Which of the beat and the workers lives. Each is asked for a sign of its own, so that each has its own line.
+"""Checks of the beat and the workers. Each is asked for a sign of its own, so that each has its own line.
 
 beat              a key in Redis that it sets anew every second
 worker: QUEUE     a message that asks for nothing, put before all others: somebody takes it, or nobody does
@@ -106,7 +106,7 @@ _HEARTBEAT = text("""
 
 
 def heartbeat(conn: Connection, place: Place) -> Iterator[Check]:
-    """When the timers' chore last ran; where it did not, the lines SIGNS say for want of whom."""
+    """The check of the timers' last run; where it is old, the lines SIGNS say for want of whom."""
     grace = place.settings.policy.grace.total_seconds()
     row = conn.execute(_HEARTBEAT, {"grace": grace}).one_or_none()
     if row is None:

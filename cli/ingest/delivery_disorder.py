@@ -1,4 +1,4 @@
-"""How a network would deliver: late, early, twice. The same seed gives the same delivery.
+"""Deliveries as a network would make them: late, early, twice. The same seed gives the same delivery.
 
 For both, `disorder(duplicate(events, share, seed), seed)`.
 """

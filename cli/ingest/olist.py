@@ -4,7 +4,7 @@ What the files say is taken as it is: no time, payment or parcel is made up, and
 An order comes whole or not at all: one bad row leaves its order out, and both rows are told. So an
 order that comes later, from a mended file, meets no half of itself under the same event ids.
 
-The mapping, and what each oddity of the data becomes, is told in docs/guides/olist.md.
+The mapping, and what each oddity of the data becomes, is told in docs/howto/replay-olist.md.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class OlistError(OrdersError):
     """The folder cannot be read as Olist's; the message names file, line and column."""
 
     code = "olist_unreadable"
-    remedy = "Mend the file, or fetch it again; docs/guides/olist.md says what is read."
+    remedy = "Mend the file, or fetch it again; docs/howto/replay-olist.md says what is read."
 
     def __init__(self, file: str, message: str, line: int | None = None, column: str | None = None) -> None:
         self.reason = f"{column}: {message}" if column else message
@@ -387,7 +387,7 @@ def _find(folder: Path) -> dict[str, Path]:
 
 
 def _rows(path: Path, file: str) -> Iterator[_Row]:
-    """The rows of one CSV, a row a line: in these files no cell holds a line end, so a stray
+    """The rows of one CSV, a row per line: in these files no cell holds a line end, so a stray
     quote costs its own line and no other."""
     header: list[str] | None = None
     try:

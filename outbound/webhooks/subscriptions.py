@@ -29,7 +29,7 @@ SECRET_BYTES = 32  # Standard Webhooks: 24 to 64
 
 
 class SubscriptionError(OrdersError, ValueError):
-    """What was asked of a subscription cannot be; nothing was changed."""
+    """This cannot be done to a subscription; nothing was changed."""
 
     code = "subscription_refused"
     remedy = "See `orders webhooks list` for ids, `orders webhooks add --help` for collections and operations."

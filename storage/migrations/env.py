@@ -1,4 +1,4 @@
-"""What Alembic runs: on the connection that `storage.migrate` brings, else on DATABASE_URL.
+"""Alembic's entry point: on the connection that `storage.migrate` brings, else on DATABASE_URL.
 
 The latter is for whoever writes a migration:
 `alembic revision --autogenerate --rev-id 0007_expand_results_shard`.

@@ -1,13 +1,13 @@
 """Every table. Ids are UUIDv7; money is numeric in major units of the row's or its order's currency.
 
-order    what an order is (collections of the contract); the side table of personal fields
-shop     catalogue and carts
-spine    what happened (journal, results), what waits, what was given up, the relay's marks
-doors    keys, inbox, subscriptions and their tellings
-columns  what many tables have
+order        an order and its parts (collections of the contract); personal fields apart
+catalogue    products, variants, options, carts
+journal      journal and results, what waits, what was given up, the relay's marks
+access       keys, first answers, payment look-ups, subscriptions and deliveries
+columns      columns that many tables have
+definitions  the schema besides tables: views and the appenders' trigger
 
-`DEFINITIONS` is what the schema has besides tables: the timeline and what is undecided are views. No status stands in an index: updates stay heap-only, which is what lets the drain
-write as fast as it does.
+No status stands in an index: updates stay heap-only, which is what lets the drain write as fast as it does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who may come in, what is still to be asked, what goes out."""
+"""Tables of keys, first answers, payment look-ups, subscriptions and deliveries."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def at(name: str, **options: Any) -> Column[Any]:
 
 
 def stamps() -> tuple[Column[Any], Column[Any]]:
-    """When the row was made and last changed."""
+    """The columns that say when a row was made and last changed."""
     now = func.now()
     return at("created_at", nullable=False, server_default=now), at("updated_at", nullable=False, server_default=now)
 

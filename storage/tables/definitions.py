@@ -1,4 +1,4 @@
-"""What the schema has besides tables: two views, and the trigger by which appenders are known."""
+"""The schema's parts besides tables: two views, and the trigger by which appenders are known."""
 
 from __future__ import annotations
 

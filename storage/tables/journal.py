@@ -1,4 +1,4 @@
-"""What happened, what waits, what was given up, and what the machine keeps of itself."""
+"""Tables of what happened, what waits, what was given up, and what the machine keeps of itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an order is: the collections of the contract, and the side table of personal fields."""
+"""Tables of an order: the collections of the contract, and the side table of personal fields."""
 
 from __future__ import annotations
 

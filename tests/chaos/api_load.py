@@ -46,7 +46,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """How one request ended; times by `monotonic`. Status 0: there was no answer."""
+    """The end of one request; times by `monotonic`. Status 0: there was no answer."""
 
     name: str
     began: float
@@ -143,7 +143,7 @@ LOOKS = (
 
 @dataclass(slots=True)
 class Clients:
-    """`threads` threads that send `rate` requests a second together, from `start` to `finish`."""
+    """`threads` threads that send `rate` requests per second together, from `start` to `finish`."""
 
     url: str
     key: str
@@ -167,7 +167,7 @@ class Clients:
     _running: list[threading.Thread] = field(default_factory=list)
 
     def start(self) -> None:
-        """Begin."""
+        """Begin to send requests."""
         for number in range(self.threads):
             thread = threading.Thread(target=self._run, args=(Random(f"{self.seed}:{number}"),), daemon=True)
             self._running.append(thread)

@@ -160,7 +160,7 @@ def work_off(shop: Shop, watch: Watch, count: int, within_s: float) -> tuple[flo
 
 
 def faults(shop: Shop) -> list[str]:
-    """What is not as it must be once the backlog is worked off."""
+    """The deviations once the backlog is worked off."""
     document = account(shop.engine)
     found = account_faults(shop, document)
     if document["applied"] != shop.events:

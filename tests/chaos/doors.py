@@ -207,7 +207,7 @@ def _sleep_until(moment: float) -> None:
 
 
 def faults(stage: Stage, clients: Clients, gaps: list[Away]) -> list[str]:
-    """Every deviation."""
+    """Every deviation from the promises."""
     redis, postgres = gaps
     found = [*clients.faults, *_answer_faults(clients.answers, postgres)]
     found += [f"{gap.name}: not worked off {SETTLED_S} s later" for gap in gaps if gap.worked_off_s >= SETTLED_S]
@@ -280,7 +280,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--redis-away", type=float, default=60, help="seconds")
     parser.add_argument("--postgres-away", type=float, default=5, help="seconds between its end and its start")
-    parser.add_argument("--rate", type=float, default=20, help="requests a second, at most")
+    parser.add_argument("--rate", type=float, default=20, help="requests per second, at most")
     parser.add_argument("--seed", type=int, default=20261101)
     options = parser.parse_args()
     stop_at_sigterm()
@@ -296,7 +296,7 @@ def main() -> int:
 
 
 def summary(stage: Stage, clients: Clients, gaps: list[Away]) -> str:
-    """What happened, in a few lines."""
+    """The events of a run, in a few lines."""
     redis, postgres = gaps
     document = account(stage.shop.engine)
     spans = {

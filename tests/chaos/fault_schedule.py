@@ -47,7 +47,7 @@ class Struck:
 
 @dataclass(slots=True)
 class Run:
-    """What was delivered and what fell, under one seed."""
+    """The deliveries and failures of a run, under one seed."""
 
     seed: int
     struck: list[Struck] = field(default_factory=list)

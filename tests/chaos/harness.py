@@ -210,7 +210,7 @@ def undisturbed(shop: Shop, deliveries: Iterable[Sequence[Envelope]]) -> dict[st
 
 
 def otherwise(expected: dict[str, State], found: dict[str, State]) -> list[str]:
-    """Where two runs of the same events ended differently, to the last field.
+    """The differences between two runs of the same events, to the last field.
 
     Which payment gives back, and what each return gives back where nobody states it, follow from what
     was known when: of these the sums are compared, by the lives' own ends.
@@ -239,13 +239,13 @@ def _settled(state: State) -> State:
 
 
 def account(engine: Engine) -> dict[str, Any]:
-    """What became of everything accepted."""
+    """The account of everything accepted."""
     with engine.connect() as conn:
         return accounts.account(conn)
 
 
 def account_faults(shop: Shop, document: dict[str, Any]) -> list[str]:
-    """Where the account is not exact: what was delivered, once and again, and what became of it."""
+    """The differences between the account and what was delivered, once and again."""
     lines = []
 
     def must(what: str, found: int, due: int) -> None:
@@ -268,7 +268,7 @@ def account_faults(shop: Shop, document: dict[str, Any]) -> list[str]:
 
 
 def verify_faults(engine: Engine) -> list[str]:
-    """What is stored otherwise than the journal tells."""
+    """The differences between what is stored and what the journal tells."""
     report = verify(engine)
     if not report.orders:
         return ["verify: no order"]
@@ -276,7 +276,7 @@ def verify_faults(engine: Engine) -> list[str]:
 
 
 def rows_of(table: str, engine: Engine) -> int:
-    """How many rows a table has."""
+    """The number of rows of a table."""
     with engine.connect() as conn:
         return int(conn.execute(text(f"select count(*) from {table}")).scalar_one())
 

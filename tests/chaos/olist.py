@@ -211,7 +211,7 @@ def _first_name(number: str) -> str:
 
 
 def ended(shop: Shop) -> Ended:
-    """How a shop's orders stand."""
+    """The final states of a shop's orders."""
     found = states(shop.engine)
     settled: dict[str, list[tuple[str, str, str]]] = {}
     for number, kind, outcome, reason in by_number(shop.engine, _SETTLED, sorted(found)):
@@ -255,7 +255,7 @@ def sound(name: str, shop: Shop) -> list[str]:
 
 
 def anomalies(document: dict[str, Any]) -> None:
-    """What was ignored, parked or dead, by reason, in words."""
+    """The events that were ignored, parked or dead, by reason, in words."""
     for row in document["account"]["by_reason"]:
         say(f"  {row['count']:>6,} {row['outcome']}: {row['text']} ({row['reason']})")
 
@@ -268,7 +268,7 @@ def told(document: dict[str, Any]) -> str:
 
 
 def statuses(found: Ended) -> str:
-    """How many orders have which status."""
+    """The number of orders per status."""
     counts: dict[str, int] = {}
     for number in found.states:
         counts[found.status(number)] = counts.get(found.status(number), 0) + 1

@@ -11,7 +11,7 @@ from tests.chaos.api_load import Clients
 from tests.chaos.doors import a_stage, faults, play, summary
 
 LOAD_S, REDIS_S, POSTGRES_S = 15, 3, 3
-RATE = 30  # requests a second
+RATE = 30  # requests per second
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ from workers.app import ring
 from workers.resources import parts
 
 CYCLES = 5
-RATE = 150  # events a second
+RATE = 150  # events per second
 DRAINS = 2
 READY_S, WITHIN_S = 60, 40  # generous: a loaded machine starts a process in many seconds
 WORKERS = {
@@ -86,7 +86,7 @@ def decided(shop: Shop, more_than: int, within_s: float) -> int:
 
 
 def kill(valkey: Restartable) -> None:
-    """SIGKILL, and gone."""
+    """Kill a process by SIGKILL, and wait until it is gone."""
     with redis.Redis.from_url(valkey.url) as client:
         info: dict[str, int] = client.info("server")
     os.kill(info["process_id"], signal.SIGKILL)

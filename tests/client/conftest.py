@@ -25,7 +25,7 @@ def shop(database_url: str, redis_url: str) -> Iterator[Serving]:
 
 @pytest.fixture
 def client(shop: Serving) -> Iterator[ServerClient]:
-    """A backend's client."""
+    """The client of a shop's backend."""
     with create_server_client(
         publishable_key=shop.publishable_key, secret_key=shop.secret_key, base_url=shop.url
     ) as found:

@@ -1,4 +1,4 @@
-"""docs/guides/orders-and-tracking.md: every example as it stands, with what it printed on a shop of its own.
+"""docs/tutorial/orders-and-tracking.md: every example as it stands, with what it printed on a shop of its own.
 
 Written anew by `make docs`, or `python -m tests.client.guide`. Ids, order numbers
 and days are masked, so that the page is the same each time.
@@ -29,7 +29,7 @@ from tests.client.serving import Serving, serving
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-PAGE = ROOT / "docs" / "guides" / "orders-and-tracking.md"
+PAGE = ROOT / "docs" / "tutorial" / "orders-and-tracking.md"
 SHARDS = 64
 RUN_S = 30.0
 
@@ -70,7 +70,7 @@ SECTIONS: Mapping[str, tuple[Step, ...]] = {
     ),
     "Cancel": (Step("cancel_order.py", ("ORDER_NUMBER",)),),
     "What happened": (Step("timeline.py", ("ORDER_ID",)),),
-    "Be told of changes": (Step(RECEIVER, ("PORT",)),),
+    "Receive changes": (Step(RECEIVER, ("PORT",)),),
 }
 
 INTRODUCTION = """\
@@ -205,7 +205,7 @@ def _until_open(port: int) -> None:
 
 
 def play(shop: Serving) -> dict[str, str]:
-    """What every example printed, by its file."""
+    """The output of every example, by its file."""
     told = Told(shop)
     for steps in SECTIONS.values():
         for step in steps:
@@ -214,7 +214,7 @@ def play(shop: Serving) -> dict[str, str]:
 
 
 def page(printed: Mapping[str, str]) -> str:
-    """The page."""
+    """The guide's page as Markdown."""
     return "\n".join(
         [INTRODUCTION, *(part for name, steps in SECTIONS.items() for part in _section(name, steps, printed))]
     )

@@ -28,7 +28,7 @@ SETTLE_S = 20.0
 
 @dataclass(frozen=True)
 class Serving:
-    """Where the API answers, and keys for it."""
+    """The address of the API, and keys for it."""
 
     url: str
     doors: Doors

@@ -1,4 +1,4 @@
-"""What goes over the wire, without a network."""
+"""The encoding of what goes over the wire, without a network."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ GROUPS = [(of, name) for of in COLLECTIONS.values() for name, field in of.fields
 
 @pytest.mark.parametrize(("of", "group"), GROUPS, ids=[name for _, name in GROUPS])
 def test_a_group_has_its_own_fields(of, group):
-    """What nobody gave is absent in a group, so each has None by default."""
+    """A field that nobody gave is absent in a group, so each has None by default."""
     model = getattr(models, group[0].upper() + group[1:])
     parts = {name.partition(".")[2]: field for name, field in of.fields.items() if name.startswith(f"{group}.")}
     assert named(model) == {name: typed(of, name, field) for name, field in parts.items()}

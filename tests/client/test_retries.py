@@ -1,4 +1,4 @@
-"""When a call is tried again, against a server that answers what a test says."""
+"""Retries of a call, against a server that answers what a test says."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def server() -> Iterator[Scripted]:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long the client meant to wait; it does not."""
+    """The waits that the client meant; it does not wait."""
     found: list[float] = []
 
     async def nap(seconds: float) -> None:

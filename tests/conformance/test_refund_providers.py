@@ -186,7 +186,7 @@ def provider_says(provider, payment, amount, key, tries=60):
 
 
 def what_went_back(provider, payment, tries=60):
-    """What the provider has refunded, asked until it answers."""
+    """The sum that the provider has refunded, asked until it answers."""
     for _ in range(tries):
         try:
             return provider.refunded(payment)

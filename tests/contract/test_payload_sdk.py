@@ -32,7 +32,7 @@ GONE = "ord_" + "0" * 32
 
 
 class Failed(Exception):
-    """What the SDK threw."""
+    """An error that the SDK threw."""
 
     def __init__(self, told: dict[str, Any]) -> None:
         super().__init__(told["message"])

@@ -1,4 +1,4 @@
-"""docs/lifecycle.md is what the tables say, and the tables say enough to draw it."""
+"""docs/reference/lifecycle.md is what the tables say, and the tables say enough to draw it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import pytest
 
 from domain import diagrams, order, outcome
 
-PAGE = Path(__file__).parents[2] / "docs" / "lifecycle.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "lifecycle.md"
 BY_KIND = pytest.mark.parametrize(
     ("where", "model"), [kind[1:] for kind in diagrams.KINDS], ids=[kind[0] for kind in diagrams.KINDS]
 )
 
 
 def test_the_page_is_what_the_tables_say():
-    assert PAGE.read_text() == diagrams.page(), "docs/lifecycle.md is stale; run `make docs`"
+    assert PAGE.read_text() == diagrams.page(), "docs/reference/lifecycle.md is stale; run `make docs`"
 
 
 @BY_KIND

@@ -1,4 +1,4 @@
-"""What the distribution says of its packages is true of the folders."""
+"""The distribution's word of its packages is true of the folders."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def asyncapi() -> dict[str, Any]:
 
 
 def references(node: Any) -> Iterator[str]:
-    """Every `$ref` below."""
+    """Every `$ref` below a node."""
     if isinstance(node, dict):
         if isinstance(told := node.get("$ref"), str):
             yield told
@@ -49,7 +49,7 @@ def references(node: Any) -> Iterator[str]:
 
 
 def found(document: dict[str, Any], reference: str) -> Any:
-    """What a reference leads to; KeyError where that is nothing."""
+    """The target of a reference; KeyError where that is nothing."""
     assert reference.startswith("#/"), f"{reference} leads out of the document"
     at = document
     for part in reference[2:].split("/"):

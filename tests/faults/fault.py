@@ -1,4 +1,4 @@
-"""What a fault is: how it begins and ends, whom it may hit, and what it must not cost."""
+"""The model of a fault: how it begins and ends, whom it may hit, and what it must not cost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OTHERS_SHARE = 0.85  # of the others' rate, during a fault that hits one order, 
 
 @dataclass(slots=True)
 class Aim:
-    """What a fault that has begun hits, and what is to be looked at besides the rates."""
+    """The target of a fault that has begun, and what is to be looked at besides the rates."""
 
     note: str = ""  # whom it hit, for the record
     share: float = 0.0  # of the load that it hits; the others are the rest
@@ -68,7 +68,7 @@ class Trial:
 
 
 def missing(fault: Fault | Trial) -> str | None:
-    """Why a fault cannot be provoked on this machine; None where it can."""
+    """The reason why a fault cannot be provoked on this machine; None where it can."""
     if "hosts" in fault.needs and (why := hosts.why_not()):
         return why
     if "small disk" in fault.needs and os.geteuid() != 0:

@@ -61,12 +61,12 @@ class Gauge:
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to sample."""
+        """Begin to take samples."""
         self._thread = threading.Thread(target=self._run, daemon=True, name="gauge")
         self._thread.start()
 
     def stop(self) -> None:
-        """Sample no more."""
+        """Take no more samples."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(5)

@@ -31,7 +31,7 @@ _ESTABLISHED = "01"  # in /proc/net/tcp
 
 
 def why_not() -> str | None:
-    """Why there can be no hosts here; None where there can."""
+    """The reason why there can be no hosts here; None where there can."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return "network namespaces need root on Linux"
     if missing := [name for name in ("ip", "nft") if shutil.which(name) is None]:

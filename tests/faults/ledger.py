@@ -25,7 +25,7 @@ _OPEN = text("""
 
 @dataclass(slots=True)
 class Checked:
-    """What a look at the acknowledged came to."""
+    """The result of a look at the acknowledged."""
 
     acknowledged: int = 0
     lost: list[Key] = field(default_factory=list)  # acknowledged, and not in the journal
@@ -49,7 +49,7 @@ class Ledger:
             self.total += len(self._new) - before
 
     def check(self, engine: Engine) -> Checked:
-        """What became of everything acknowledged since the last look; what has no result yet is looked at again."""
+        """The results of everything acknowledged since the last look; what has none yet is looked at again."""
         with self._lock:
             keys, self._new = self._new, set()
         checked = Checked(len(keys))
@@ -70,7 +70,7 @@ def undecided(engine: Engine) -> int:
 
 
 def untrue(shop: Shop) -> list[str]:
-    """Where the account does not add up by itself: deliveries whose answer was lost may be in it or not."""
+    """The sums of the account that do not add up by itself: deliveries whose answer was lost may be in it or not."""
     document = account(shop.engine)
     shop.deliveries, shop.events = document["accepted"], document["accepted"] - document["duplicate"]
     return account_faults(shop, document)

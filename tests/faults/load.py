@@ -47,7 +47,7 @@ PRICE, QUANTITY = 5000, 2
 
 
 def schedule(seed: int, rates: dict[str, float]) -> Iterator[tuple[float, str]]:
-    """When what is sent, in seconds from the start, for ever: each kind at its own even pace, from a phase by chance."""
+    """The moments of sending, in seconds from the start, for ever: each kind at its own even pace, from a phase by chance."""
     random = Random(seed)
     due = [(random.random() / rate, kind) for kind, rate in sorted(rates.items()) if rate]
     heapq.heapify(due)
@@ -59,7 +59,7 @@ def schedule(seed: int, rates: dict[str, float]) -> Iterator[tuple[float, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How one request ended; times are monotonic. Status 0: no answer."""
+    """The end of one request; times are monotonic. Status 0: no answer."""
 
     name: str
     began: float
@@ -125,7 +125,7 @@ class Load:
 
     @property
     def under_way(self) -> int:
-        """How many requests and appends have not ended."""
+        """The number of requests and appends that have not ended."""
         return len(self._under_way)
 
     def latencies(self, begin: float, end: float) -> dict[str, list[float]]:
@@ -137,7 +137,7 @@ class Load:
         return found
 
     def statuses(self, begin: float, end: float) -> dict[str, int]:
-        """How often each status was answered to requests that began in a span."""
+        """The number of answers per status to requests that began in a span."""
         found: dict[str, int] = {}
         for answer in list(self.answers):
             if begin <= answer.began < end:

@@ -21,7 +21,7 @@ MOST = 200  # connections that are tried; the server takes a hundred
 
 
 def postmaster(stage: Stage) -> psutil.Process:
-    """PostgreSQL's first process."""
+    """The first process of PostgreSQL."""
     return psutil.Process(int((stage.data / "postgres" / "postmaster.pid").read_text().split()[0]))
 
 

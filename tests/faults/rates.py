@@ -13,7 +13,7 @@ LAG_S = 1.5  # older than this, the oldest undecided event is a backlog
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What was seen at one moment (`at`, monotonic): counts since the beginning, and the oldest that waits."""
+    """The counts since the beginning at one moment (`at`, monotonic), and the oldest that waits."""
 
     at: float
     done: int  # of all
@@ -28,11 +28,11 @@ class Series:
     samples: list[Sample] = field(default_factory=list)
 
     def add(self, sample: Sample) -> None:
-        """The newest one."""
+        """Add the newest sample."""
         self.samples.append(sample)
 
     def count(self, at: float, others: bool = False) -> float:
-        """How many were done at a moment, on the line between the samples beside it."""
+        """The number that were done at a moment, on the line between the samples beside it."""
         samples = self.samples
         place = bisect_left(samples, at, key=_at)
         if place == len(samples):
@@ -45,7 +45,7 @@ class Series:
         return _done(before, others) + share * (_done(after, others) - _done(before, others))
 
     def rate(self, begin: float, end: float, others: bool = False) -> float:
-        """How many per second between two moments."""
+        """The number per second between two moments."""
         return (self.count(end, others) - self.count(begin, others)) / (end - begin) if end > begin else 0.0
 
     def between(self, begin: float, end: float) -> Sequence[Sample]:

@@ -1,7 +1,7 @@
-"""`python -m tests.faults.report RESULTS [--write]`: docs/faults.md's table out of the results of tries.
+"""`python -m tests.faults.report RESULTS [--write]`: docs/reference/faults.md's table out of the results of tries.
 
 Of each fault the last so many tries: median and worst. Without --write the table is printed; with it the part of
-docs/faults.md between its two markers is replaced.
+docs/reference/faults.md between its two markers is replaced.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from tests.faults.fault import CALLER
 from tests.faults.rates import median
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "faults.md"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 TRIES = 5  # of each fault at most, the newest
 HEAD = ("fault", "tries", "during", "recovery", "lost", "besides")
@@ -40,7 +40,7 @@ def table(results: dict[str, list[dict[str, Any]]], order: Sequence[str]) -> str
 
 
 def row(tries: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    """One fault's cells."""
+    """The cells of one fault."""
     first = tries[0]
     wrong = sum(1 for each in tries if each["wrong"])
     count = str(len(tries)) if not wrong else f"{len(tries)}, {wrong} not as it must"
@@ -88,7 +88,7 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(prog="python -m tests.faults.report", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("results", type=Path)
-    parser.add_argument("--write", action="store_true", help="into docs/faults.md")
+    parser.add_argument("--write", action="store_true", help="into docs/reference/faults.md")
     options = parser.parse_args()
     results = load(options.results)
     made = table(results, [fault.name for fault in FAULTS])

@@ -1,4 +1,4 @@
-"""What is disturbed: servers, two worker hosts, the API, the outside world, with the load going on and the gauge on it.
+"""The stage that is disturbed: servers, two worker hosts, the API, the outside world, with load and gauge.
 
 The processes are those that `orders up` runs, by the same functions; with root each worker host is a network namespace
 of its own. Whatever happens, `a_stage` leaves no process, no namespace and no filter behind.
@@ -117,7 +117,7 @@ class Host:
 
 @dataclass(slots=True)
 class Stage:
-    """Everything that runs."""
+    """Everything that runs during a fault."""
 
     shop: Shop
     data: Path
@@ -137,12 +137,12 @@ class Stage:
     died: list[str] = field(default_factory=list)
 
     def api_processes(self) -> list[psutil.Process]:
-        """The API's processes."""
+        """The processes of the API."""
         child = self.api.children["api"].process
         return family(psutil.Process(child.pid)) if child is not None and child.poll() is None else []
 
     def api_mb(self) -> float:
-        """What the API's processes hold of memory."""
+        """The memory of the API's processes."""
         held = 0
         for process in self.api_processes():
             with suppress(psutil.Error):
@@ -150,13 +150,13 @@ class Stage:
         return held / 1e6
 
     def counts(self) -> dict[str, int]:
-        """How often the outside world was asked."""
+        """The number of questions to the outside world."""
         with httpx.Client(trust_env=False, timeout=5) as client:
             counts: dict[str, int] = client.get(f"{self.outside_url}/counts").json()
         return counts
 
     def calm(self, within_s: float = CALM_S, lag_s: float = 1.0) -> bool:
-        """Whether nothing old waits within so many seconds."""
+        """True if nothing old waits within so many seconds."""
         until = monotonic() + within_s
         while monotonic() < until:
             newest = self.gauge.decided.samples[-1:]
@@ -304,5 +304,5 @@ def _small_disk(stack: ExitStack, logs: Path) -> None:
 
 
 def small_disk(stage: Stage) -> bool:
-    """Whether the logs have one."""
+    """True if the logs have one."""
     return os.path.ismount(stage.data / "logs")

@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 @dataclass(slots=True)
 class Try:
-    """What one try came to: a line of the results."""
+    """The result of one try: a line of the results."""
 
     fault: str
     title: str

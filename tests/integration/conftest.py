@@ -102,7 +102,7 @@ class Rig:
                 drain.answer(shard)
 
     def tell(self, *envelopes: Envelope, held: bool = False) -> None:
-        """Accept and apply."""
+        """Accept and apply some events."""
         self.accept(*envelopes, held=held)
         self.work()
 
@@ -130,7 +130,7 @@ class Rig:
         raise AssertionError(f"{AGAIN} tries, and no end")
 
     def at_once(self, *work: Callable[[], Any]) -> list[Any]:
-        """What each returns, begun at one instant."""
+        """The results of each piece of work, begun at one instant."""
         start = Barrier(len(work), timeout=30)
 
         def run(one: Callable[[], Any]) -> Any:
@@ -152,7 +152,7 @@ class Rig:
         return self.do(sql, **values)[0][0]
 
     def outcomes(self, *envelopes: Envelope) -> list[str]:
-        """What became of each: "applied", "parked: order_unknown", "undecided"."""
+        """The outcome of each event: "applied", "parked: order_unknown", "undecided"."""
         rows = self.do("select j.event_id, r.outcome, r.reason from journal j left join results r using (seq)")
         found = {name: outcome if reason is None else f"{outcome}: {reason}" for name, outcome, reason in rows}
         return [found[one.id] or "undecided" for one in envelopes]

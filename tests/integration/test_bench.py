@@ -20,7 +20,7 @@ ORDERS = 60
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a tiny run answers; its profile stands beside it."""
+    """The answer of a tiny run; its profile stands beside it."""
     folder = tmp_path_factory.mktemp("bench")
     own = ("DATABASE_URL", "REDIS_URL", "ORDERS_")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(own)} | {"PYTHONPATH": str(ROOT)}
@@ -83,7 +83,7 @@ def test_targets_are_met_where_the_figures_say_so(found):
         ratio = found["ratios"][f"{one}/{other}"]
         expected[f"{one} ≥ {times:g} × {other}"] = (ratio, ratio >= times)
     most = max(batch["statements"]["max"] for batch in found["batches"].values())
-    expected["statements a batch ≤ 20"] = (most, most <= 20)
+    expected["statements per batch ≤ 20"] = (most, most <= 20)
     slow, fast = found["latency_ms"]["50"], found["latency_ms"]["500"]
     for p, times, what in (("p50", 1, "p50 at 50 events/s ≤ (a)'s"), ("p99", 1.5, "p99 at 50 events/s ≤ 1.5 × (a)'s")):
         ours, naive = slow["ours"][p], slow["naive"][p]

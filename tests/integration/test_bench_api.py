@@ -15,7 +15,7 @@ PLAN = api.Plan(lives=16, webhooks=60, rounds=1, sizes=(1_000, 2_000), calls=50)
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, Any]:
-    """What a tiny run answers."""
+    """The answer of a tiny run."""
     with opened() as servers:
         return api.run(servers, PLAN, {}, lambda told: None)
 

@@ -90,7 +90,7 @@ def test_two_thousand_lives_end_as_they_must_in_any_arrival_order(base: int):
 
 
 def faults(life: Life, coming: list[Envelope]) -> list[str]:
-    """What is not as it must be after these deliveries: state, money due, events left unsettled."""
+    """The deviations after these deliveries: state, money due, events left unsettled."""
     found = fold(coming, returns=life.policy)
     return differences(life.expected, found) + given_back(life, found) + unsettled(life, found)
 
@@ -123,7 +123,7 @@ def refused(life: Life) -> list[str]:
 
 
 def disagreements(life: Life, coming: list[Envelope]) -> list[str]:
-    """Where the state differs from that of the life's own order, to the last field.
+    """The differences of the state from that of the life's own order, to the last field.
 
     Which payment gives back, and what each return gives back where nobody states it, follow from
     what was known when; what all of them give back together does not.

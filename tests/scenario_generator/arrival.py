@@ -55,7 +55,7 @@ def smallest_failing(life: Life, coming: list[Envelope], fails: Callable[[list[E
 
 
 def describe(life: Life, coming: list[Envelope]) -> str:
-    """One line an event: its place in the life, when it happened, and what it says."""
+    """One line per event: its place in the life, when it happened, and what it says."""
     place = {event.id: number for number, event in enumerate(life.events)}
     lines = [f"order {life.order}, returns={life.policy}; # is the place in the life's own order"]
     for event in coming:

@@ -1,4 +1,4 @@
-"""Where chance comes from. One maker of lives serves Hypothesis (which shrinks) and bulk runs."""
+"""Sources of chance. One maker of lives serves Hypothesis (which shrinks) and bulk runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was ordered, and what it costs."""
+"""Items of an order, and what they cost."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Goods:
         return self.worth(self.ordered) + self.shipping - self.discount
 
     def worth(self, items: dict[str, int]) -> Decimal:
-        """What these items cost, before any discount."""
+        """The price of these items, before any discount."""
         return sum((self.price[item] * n for item, n in items.items()), Decimal(0) * self.coin)
 
     def data(self, choices: Choices) -> dict[str, Any]:

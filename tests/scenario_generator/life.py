@@ -27,7 +27,7 @@ UNSTATED = _Unstated()
 
 @dataclass(frozen=True)
 class Life:
-    """What happened to one order, and how that must end.
+    """The events of one order, and the state that it must end in.
 
     `events` stand in an order in which all of them apply. `expected` has:
 

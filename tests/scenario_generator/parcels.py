@@ -30,7 +30,7 @@ LATE_SCANS = ("in_transit", "delivery_failed", "return_to_sender")  # after deli
 
 @dataclass
 class Times:
-    """When one fact happened: as reported, and as scanned."""
+    """The times of one fact: as reported, and as scanned."""
 
     reported: list[datetime] = field(default_factory=list)
     scanned: list[datetime] = field(default_factory=list)

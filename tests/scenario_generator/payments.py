@@ -99,7 +99,7 @@ def _may_all_go_back(story: Story) -> bool:
 
 
 def paying(story: Story, payment: Payment) -> Thread:
-    """What is told of one payment, in the order in which it happens."""
+    """The events of one payment, in the order in which they happen."""
     choices = story.choices
     for _ in range(choices.pick((0, 0, 0, 1, 1, 2))):
         yield from _fails(story, payment)

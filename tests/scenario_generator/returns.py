@@ -1,4 +1,4 @@
-"""What comes back: partial, repeated, refused and asked for again."""
+"""Returns of items: partial, repeated, refused and asked for again."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def returning(story: Story, ending: str, everything: bool) -> Thread:
 
 
 def plainly_priced(story: Story) -> bool:
-    """Whether a refund that nobody states is what the lines cost, by any reading of the design.
+    """True if a refund that nobody states is what the lines cost, by any reading of the design.
 
     With a discount the share depends on who is last; with another return's stated amount, or money
     that has gone back already, a remainder or a limit might.

@@ -36,7 +36,7 @@ def a_life(random: Random, policy: str = "auto") -> Life:
 
 @st.composite
 def lives(draw: Any, policy: str = "auto") -> Life:
-    """Lives for Hypothesis."""
+    """A strategy of lives for Hypothesis."""
     return Story(DrawnChoices(draw), policy).told()
 
 
@@ -124,7 +124,7 @@ class Story:
         return self.once_captured() >= self.goods.total
 
     def short(self) -> Any:
-        """Whether a reversal left it without money that it needs.
+        """True if a reversal left it without money that it needs.
 
         Open where too much had come: what went back as such before the reversal was known is missing, and
         what went back after it is not.
@@ -136,7 +136,7 @@ class Story:
         return UNSTATED if self.once_captured() > self.goods.total else False
 
     def shipped(self) -> dict[str, int]:
-        """How many of each item left in a parcel that did not fail."""
+        """The number of each item that left in a parcel that did not fail."""
         return self._held(one for one in self.parcels if one.living and one.step >= 2)
 
     def delivered(self) -> dict[str, int]:
@@ -146,12 +146,12 @@ class Story:
         return bool(self.goods.ordered) and self.delivered() == self.goods.ordered
 
     def unsent(self, awaited: bool = False) -> dict[str, int]:
-        """What no living parcel holds, nor, with `awaited`, one that will be found."""
+        """The items that no living parcel holds, nor, with `awaited`, one that will be found."""
         holding = (one for one in self.parcels if one.living or (awaited and one.awaited))
         return self._left(self.goods.ordered, self._held(holding))
 
     def returnable(self) -> dict[str, int]:
-        """What was delivered and no return holds."""
+        """The items that were delivered and no return holds."""
         held = self._held(one for one in self.returns if not one.rejected)
         return self._left(self.delivered(), held)
 

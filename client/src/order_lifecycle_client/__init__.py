@@ -3,13 +3,15 @@
     client = create_server_client(secret_key="sk01_…", base_url="http://127.0.0.1:8000")
     client.from_("orders").find(where={"status": {"equals": "paid"}}, sort="-created_at")
 
-models         documents as the API answers them; sending: what requests hold
-errors         what goes wrong, as exceptions
-webhooks       changes that the API tells, verified
-order_numbers  numbers for new orders
-calling        a call without the network: request, answer, when to try again; wire: its encoding
-opening        keys and addresses, checked
-_async, _sync  the clients; the second is written from the first
+models          documents as the API answers them
+request_types   bodies of requests
+errors          the API's errors, as exceptions
+webhooks        changes that the API posts, verified
+order_numbers   numbers for new orders
+client_factory  keys and addresses, checked
+retry_policy    a call without the network: request, answer, when to try again
+codec           the encoding of query strings and bodies
+_async, _sync   the clients; the second is written from the first
 """
 
 from order_lifecycle_client._async.client import (

@@ -1,4 +1,4 @@
-"""What a client is made with, checked: keys, addresses, names of collections."""
+"""The arguments that a client is made with, checked: keys, addresses, names of collections."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def customer_headers(publishable_key: str, customer_token: str) -> dict[str, str
 
 
 def host_of(base_url: str) -> str:
-    """Where the API is, with or without the `/api` that its paths begin with. Errors: ValueError."""
+    """The API's address, with or without the `/api` that its paths begin with. Errors: ValueError."""
     wrong = ValueError(f"base_url: {base_url!r} is no address; give one such as {BASE_URL}")
     try:
         url = httpx.URL(base_url)
@@ -42,7 +42,7 @@ def host_of(base_url: str) -> str:
 
 
 def model_of(collection: str) -> type[Document]:
-    """What the documents of a collection are. Errors: ValueError."""
+    """The model of a collection's documents. Errors: ValueError."""
     if collection not in COLLECTIONS:
         raise ValueError(f"there is no collection {collection!r}; there are {', '.join(COLLECTIONS)}")
     return COLLECTIONS[collection]

@@ -1,4 +1,4 @@
-"""What goes wrong, as exceptions.
+"""The errors of the API, as exceptions.
 
     OrdersError                  whatever this package raises of its own
     ├── BadSignature             a webhook that is not from whom it says, or too old to believe
@@ -61,7 +61,7 @@ class ApiError(OrdersError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with one field."""
+    """The fault of one field."""
 
     path: str  # as on the wire: "orderProducts.0.quantity"
     message: str
@@ -106,7 +106,7 @@ class Conflict(ApiError):
 
     @property
     def allowed(self) -> Sequence[str]:
-        """What it may become instead."""
+        """The statuses that it may take instead."""
         return list(self.data.get("allowed") or ()) if isinstance(self.data, Mapping) else []
 
 

@@ -19,7 +19,7 @@ Related = Union[str, T]  # noqa: UP007  the id, or at depth 1 the document; `str
 
 
 class Model(BaseModel):
-    """What the API answers: read-only, fields that we do not know kept."""
+    """The base of the API's answers: read-only, fields that we do not know kept."""
 
     model_config = ConfigDict(
         alias_generator=AliasGenerator(alias=to_camel), populate_by_name=True, extra="allow", frozen=True
@@ -42,7 +42,7 @@ class Page(Model, Generic[T]):
 
 
 class Join(Model, Generic[T]):
-    """What hangs on a document: the first ten of it unless the query says otherwise."""
+    """The documents that hang on one: the first ten unless the query says otherwise."""
 
     docs: list[Related[T]]
     has_next_page: bool
@@ -58,7 +58,7 @@ class Join(Model, Generic[T]):
 
 
 class Document(Model):
-    """What every document has."""
+    """The fields of every document."""
 
     id: str
     created_at: datetime
@@ -66,7 +66,7 @@ class Document(Model):
 
 
 class CustomerSnapshot(Model):
-    """Who ordered, as of then."""
+    """The customer as of the order's creation."""
 
     name: str | None = None
     email: str | None = None
@@ -74,7 +74,7 @@ class CustomerSnapshot(Model):
 
 
 class ShippingAddress(Model):
-    """Where it goes."""
+    """The address that the order goes to."""
 
     recipient_name: str | None = None
     phone: str | None = None
@@ -85,7 +85,7 @@ class ShippingAddress(Model):
 
 
 class Product(Document):
-    """What the shop sells, as far as it told us. Ids of the catalogue are the shop's own."""
+    """A product that the shop sells, as far as it told us. Ids of the catalogue are the shop's own."""
 
     title: str
     sku: str | None
@@ -106,7 +106,7 @@ class ProductOption(Product):
 
 
 class Order(Document):
-    """An order.
+    """An order and its parts.
 
     `status`: pending, paid, failed, preparing, shipped, delivered, confirmed, canceled, return_requested,
     return_processing or returned.
@@ -209,7 +209,7 @@ class ReturnItem(Document):
 
 
 class Cart(Document):
-    """What a customer is about to order; `order` once it became one."""
+    """A customer's cart; `order` once it became one."""
 
     customer: str | None
     currency: str

@@ -1,4 +1,4 @@
-"""What requests hold. Keys are snake_case; the API's own camelCase is taken as well."""
+"""The bodies of requests. Keys are snake_case; the API's own camelCase is taken as well."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Reason = Literal["change_of_mind", "defective", "wrong_delivery", "damaged", "ot
 
 
 class CustomerSnapshotInput(TypedDict, total=False):
-    """Who orders."""
+    """The customer who orders, as of now."""
 
     name: str | None
     email: str | None
@@ -27,7 +27,7 @@ class CustomerSnapshotInput(TypedDict, total=False):
 
 
 class ShippingAddressInput(TypedDict, total=False):
-    """Where it goes."""
+    """The address that the order goes to."""
 
     recipient_name: str | None
     phone: str | None
@@ -55,7 +55,7 @@ class ItemInput(TypedDict):
 
 
 class ProductInput(TypedDict, total=False):
-    """What a product is. A field that is left out becomes empty."""
+    """A product as the shop tells it. A field that is left out becomes empty."""
 
     id: Required[str]
     title: Required[str]
@@ -65,12 +65,12 @@ class ProductInput(TypedDict, total=False):
 
 
 class ProductVariantInput(ProductInput, total=False):
-    """What a variant of `product` is."""
+    """A variant of `product`, as the shop tells it."""
 
     product: Required[str]
 
 
 class ProductOptionInput(ProductInput, total=False):
-    """What an option of `variant` is."""
+    """An option of `variant`, as the shop tells it."""
 
     variant: Required[str]

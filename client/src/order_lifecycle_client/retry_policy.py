@@ -2,7 +2,7 @@
 
 Tried again are no answer, 429 and 5xx, after the `Retry-After` that came, else after a wait that doubles from half a
 second to eight, by chance somewhere in its upper half. Every other refusal would only be repeated. A write carries an
-idempotency key of its own, made once a call, so that a try whose answer was lost is not done twice.
+idempotency key of its own, made once per call, so that a try whose answer was lost is not done twice.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Call(Generic[T]):
         return {"method": self.method, "url": url, "headers": headers, "content": self.body}
 
     def result(self, answer: httpx.Response) -> T:
-        """What the answer brings. Errors: ApiError where it is a refusal, or nothing that this API answers."""
+        """The result that the answer brings. Errors: ApiError where it is a refusal, or nothing that this API answers."""
         if not answer.is_success:
             raise self.refusal(answer)
         try:
@@ -149,12 +149,12 @@ def wait_before(retry: int, error: ApiError) -> float | None:
 
 
 def doc(model: type[D]) -> Callable[[Any], D]:
-    """What a write answers: the document as it is now."""
+    """The answer of a write: the document as it is now."""
     return lambda body: model.model_validate(body["doc"])
 
 
 def docs(model: type[D]) -> Callable[[Any], list[D]]:
-    """What a bulk write answers."""
+    """The answer of a bulk write."""
     return lambda body: [model.model_validate(each) for each in body["docs"]]
 
 
@@ -169,17 +169,17 @@ def the_only_order(body: Any) -> Order:
 
 
 def total(body: Any) -> int:
-    """What a count answers."""
+    """The answer of a count."""
     return int(body["totalDocs"])
 
 
 def page_of(model: type[D]) -> Callable[[Any], Page[D]]:
-    """What a query answers."""
+    """The answer of a query."""
     return Page[model].model_validate  # type: ignore[valid-type]
 
 
 def timeline(body: Any) -> Page[TimelineEntry]:
-    """What a timeline answers."""
+    """The answer of a timeline."""
     return Page[TimelineEntry].model_validate(body)
 
 

@@ -1,4 +1,4 @@
-"""What each event paid for and nobody used goes: foreign keys to rows that are for ever, and three indexes.
+"""Drop foreign keys to rows that are for ever, and three indexes: each event paid for them and nobody used them.
 
 After deployment: older workers do not notice. `results.seq` comes out of the journal, which is append-only, and
 no policy is ever deleted; their foreign keys locked two rows for each result. The indexes on `order_id` repeat

@@ -43,7 +43,7 @@ SHARE = 8  # of what lies at the borders of what the document describes (27,000 
 
 @dataclass
 class There:
-    """What is there to be named, by the field that names it."""
+    """The names of what exists, by the field that names it."""
 
     key: str
     ids: dict[str, list[str]] = field(default_factory=dict)  # collection → ids
@@ -183,7 +183,7 @@ def session() -> Iterator[requests.Session]:
 
 @pytest.fixture(scope="module")
 def url(there: There, module_database_url: str, module_redis_url: str) -> Iterator[str]:
-    """Where the application answers; its workers do nothing."""
+    """The address of the application; its workers do nothing."""
     urls = {"DATABASE_URL": module_database_url, "REDIS_URL": module_redis_url, "ORDERS_TOKEN_SECRET": SECRET}
     doors = open_doors(read({**urls, "ORDERS_RATE_LIMIT": "off"}, Path("/nonexistent")))
     streams = Streams(doors.streams.client, doors.shop.shards, lambda shard: None)

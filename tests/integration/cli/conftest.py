@@ -19,7 +19,7 @@ from workers.resources import Parts, parts
 
 @dataclass(slots=True)
 class Answer:
-    """How a command ended."""
+    """The end of a command."""
 
     code: int
     out: str
@@ -89,7 +89,7 @@ class Shop:
             self.work()
 
     def do(self, sql: str, **values: object) -> Sequence[Any]:
-        """Any statement."""
+        """Run any statement, and commit."""
         from sqlalchemy import text
 
         with self.opened.engine.begin() as conn:

@@ -19,7 +19,7 @@ from workers.pools import POOLS
 
 
 class Restarts:
-    """What the owner hears, and waits for."""
+    """The restarts that the owner hears of, and waits for."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, int]] = []

@@ -239,7 +239,7 @@ def test_what_was_read_before_a_folder_turns_out_broken_is_taken(
 
 
 def before(events: Iterator[Envelope]) -> Iterator[Envelope]:
-    """What comes before an error."""
+    """The text that comes before an error."""
     try:
         yield from events
     except OSError:

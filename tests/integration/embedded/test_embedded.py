@@ -47,7 +47,7 @@ with servers(Path(sys.argv[1])) as at:
 
 
 def environment(python: Path | str) -> dict[str, str]:
-    """What lets an interpreter, perhaps a copy of ours, find our libraries and its own."""
+    """The environment that lets an interpreter, perhaps a copy of ours, find our libraries and its own."""
     beside = str(Path(python).parents[1] / "lib")
     return {**os.environ, "PYTHONPATH": f"{ROOT}:{LIBRARIES}", "LD_LIBRARY_PATH": beside}
 
@@ -341,7 +341,7 @@ def test_a_zombies_pid_file_is_stale(data):
 
 
 class Told(list[str]):
-    """What the owner's terminal would show; `until` waits for a sentence."""
+    """The lines that the owner's terminal would show; `until` waits for a sentence."""
 
     def __init__(self) -> None:
         self._new = threading.Condition()

@@ -1,4 +1,4 @@
-"""What a page of docs/howto tells a reader to write and to run, taken from it word by word."""
+"""Files and commands of a page of docs/howto, taken from it word by word."""
 
 from __future__ import annotations
 

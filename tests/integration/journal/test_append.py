@@ -41,7 +41,7 @@ def test_the_journals_order_is_the_order_of_arrival(rig):
 
 
 def test_an_entry_is_what_the_journal_has(rig):
-    """What append hands over to be published equals what a drain would read there."""
+    """The entry that append hands over to be published equals what a drain would read there."""
     events = [created(subject="N1", **PERSONAL), paid(subject=None), told("Odd", text='"\\{},NULL\n한글 𝄞', empty="")]
     appended = rig.append(*events, held=True)
     with rig.engine.connect() as conn:

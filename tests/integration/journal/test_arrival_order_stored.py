@@ -1,6 +1,6 @@
 """Promise 3 on real servers: what is stored in the end is what each life must end in, in any arrival order.
 
-Many lives a round, their deliveries mixed and cut at random; two workers answer the doorbells as they
+Many lives per round, their deliveries mixed and cut at random; two workers answer the doorbells as they
 ring. Nobody sweeps, nobody relays. The property itself, over thousands of lives, is tested in memory.
 """
 
@@ -103,7 +103,7 @@ def deliver(rig: Any, deliveries: list[Envelope], random: Random) -> None:
 
 
 def faults(life: Life, found: dict[str, Any], outcomes: dict[str, tuple[str, str | None]]) -> list[str]:
-    """What is not as the life must end: state, money that goes back, events left unsettled."""
+    """The differences from how the life must end: state, money that goes back, events left unsettled."""
     lines = differences(life.expected, found)
     due = sum((one["refundTarget"] for one in found["transactions"].values()), Decimal(0))
     if life.due_back is not UNSTATED and due != life.due_back:
@@ -116,7 +116,7 @@ def faults(life: Life, found: dict[str, Any], outcomes: dict[str, tuple[str, str
 
 
 def unlike_the_fold(life: Life, found: dict[str, Any]) -> list[str]:
-    """Where what is stored differs from the same life folded in memory, in its own order, to the last field.
+    """The differences of what is stored from the same life folded in memory, in its own order, to the last field.
 
     Which payment gives back, and what each return gives back where nobody states it, follow from
     what was known when.

@@ -41,7 +41,7 @@ def delivered(rig, numbers):
 
 @pytest.fixture
 def settled(monkeypatch):
-    """What each batch was made of, in turn."""
+    """The entries of each batch, in turn."""
     batches: list[list[int]] = []
     real = settle
 

@@ -34,7 +34,7 @@ def queued(client: redis.Redis) -> list[Any]:
 
 
 def told(message: Any) -> tuple[Any, ...]:
-    """What a worker reads: the arguments, and all headers and properties but those that name the one message."""
+    """The parts of a message that a worker reads: arguments, headers and properties, but those that name the one message."""
     headers = {name: value for name, value in message["headers"].items() if name not in OF_THE_SENDER}
     named = ("delivery_tag", "correlation_id", "reply_to")
     properties = {name: value for name, value in message["properties"].items() if name not in named}

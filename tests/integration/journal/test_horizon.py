@@ -1,4 +1,4 @@
-"""What holds the relay's horizon on real servers: transactions that append, and no others, however long they take.
+"""Holders of the relay's horizon on real servers: transactions that append, and no others, however long they take.
 
 Numbers are drawn in another order than commits: nothing undecided is ever passed over. And what a round reads is what
 is open and what came since the last one.

@@ -32,7 +32,7 @@ ORDERS = 4_000
 
 @contextmanager
 def statements(engine: Engine) -> Iterator[list[str]]:
-    """What is sent to the database meanwhile."""
+    """The statements that are sent to the database meanwhile."""
     found: list[str] = []
 
     def note(_conn: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
@@ -140,7 +140,7 @@ def no_turn(monkeypatch):
 
 
 def examined(rig) -> int:
-    """How many orders a sweep examines."""
+    """The number of orders that a sweep examines."""
     found = 0
 
     def counting(conn: Any, entries: Any, context: Any, shop: Any, *, retry: batches.Retry) -> Any:

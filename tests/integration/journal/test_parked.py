@@ -34,7 +34,7 @@ def swept(rig):
 
 @pytest.fixture
 def time_is_over(rig):
-    """What is parked by now has waited for too long."""
+    """Let what is parked by now have waited for too long."""
     return lambda: rig.do("update parked set until = now() - interval '1 s'")
 
 
@@ -188,7 +188,7 @@ def test_a_parked_event_that_the_database_refuses_does_not_stop_it(rig, swept, t
 
 
 def pairs(n):
-    """(what is parked, what makes it applicable): by order number, by payment, by parcel, by its order's state."""
+    """Pairs of what is parked and what makes it applicable: by order number, by payment, by parcel, by its order's state."""
     carrier: dict[str, Any] = {"carrier": "CJ Logistics", "trackingNumber": f"T{n}"}
     return [
         ([], paid(payment=f"a{n}", subject=f"A{n}"), created(subject=f"A{n}", payments=(f"a{n}",))),

@@ -70,7 +70,7 @@ def letters(rig):
 
 
 def assert_nothing_half_done(rig):
-    """What a batch left behind is consistent: no order with another's mark, no result without its part."""
+    """Assert that a batch left nothing behind: no order with another's mark, no result without its part."""
     rig.account()
     assert rig.one("select count(*) from orders where 'half' = any(flags)") == 0
     assert rig.one("select count(*) from results r where r.outcome = 'applied' and r.apply_number is null") == 0

@@ -98,7 +98,7 @@ def assert_all_applied(rig, made):
 
 
 class Clocked:
-    """When each rival of one try began, had settled, and had committed: who was first, and who waited."""
+    """The times at which each rival of one try began, had settled, and had committed: who was first, and who waited."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()

@@ -27,7 +27,7 @@ class Clock:
         self.began = datetime.now(UTC)
 
     def at(self, after, *, away=False):
-        """What the timers make so long after the test began."""
+        """The events that the timers make so long after the test began."""
         now = self.began + after
         if not away:
             self.beat(after)

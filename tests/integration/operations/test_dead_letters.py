@@ -33,8 +33,8 @@ from operations.dead_letters import (
     LetterUnknown,
     NameAmbiguous,
     list_open,
-    list_parked,
 )
+from operations.parked_events import list_parked
 from storage.engine import connect
 from tests.conftest import SHARDS
 

@@ -103,7 +103,7 @@ class Maker:
         return made
 
     def fill(self, made: Order) -> None:
-        """What OrderCreated tells of an order, and what a life makes of it."""
+        """The fields that OrderCreated tells of an order, and those that a life makes of it."""
         made.customer, made.personal_id = self.maybe(self.word()), self.maybe(self.id())
         made.currency, made.placed_at = "KRW", self.time()
         made.total_amount, made.discount_amount = self.money(), self.money()
@@ -111,7 +111,7 @@ class Maker:
         self.live(made)
 
     def live(self, made: Order) -> None:
-        """What later events change."""
+        """The changes that later events make."""
         made.status = self.random.choice([s for s in order.Status if s != "new"])
         made.version += self.random.randrange(1, 9)
         made.effects_suppressed = self.random.random() < 0.5
@@ -248,7 +248,7 @@ def settle(made: Order) -> None:
 
 
 def assert_stored(conn, orders: list[Order]) -> None:
-    """What a new load finds equals `orders`, field by field."""
+    """Assert that a new load finds `orders`, field by field."""
     found = lock(conn, [made.id for made in orders])
     assert {id: facts(made) for id, made in found.items()} == {made.id: facts(made) for made in orders}
     for made in found.values():
@@ -419,7 +419,7 @@ def a_paid_order() -> Order:
 
 @pytest.fixture
 def stored(engine):
-    """A committed order."""
+    """An order that is committed."""
     made = a_paid_order()
     with engine.begin() as conn:
         save(conn, [made])

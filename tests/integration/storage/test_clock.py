@@ -25,7 +25,7 @@ CLOSE = timedelta(seconds=1)
 
 @pytest.fixture(autouse=True)
 def as_it_was(monkeypatch):
-    """What this process knows is put back at the end."""
+    """Put back at the end what this process knows of the clock."""
     for name in ("_measure", "_asked_at", "_recorded_at"):
         monkeypatch.setattr(module, name, getattr(module, name))
 

@@ -13,6 +13,6 @@ from embedded.valkey import Valkey
 
 @pytest.fixture(scope="package")
 def own_redis_url() -> Iterator[str]:
-    """Where it answers; whoever changes it puts it back."""
+    """The address of a Valkey of its own; whoever changes it puts it back."""
     with tempfile.TemporaryDirectory(prefix="orders-tests-") as data, Valkey(Path(data)).started() as url:
         yield url

@@ -1,4 +1,4 @@
-"""What we rely on in kombu and Celery: a message is gone when it is taken, and a place is freed without Redis."""
+"""Facts of kombu and Celery that we rely on: a message is gone when it is taken, and a place is freed without Redis."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_doorbells_of_one_shard_never_fill_the_places(redis_url: str):
 
 
 def test_a_server_that_became_a_replica_is_left(own_redis_url: str):
-    """Where the address leads to the new primary meanwhile, the next connection finds it."""
+    """The next connection finds the new primary, where the address leads to it meanwhile."""
     client = connect(own_redis_url, again=0)
     client.set("a", "1")
     (connection,) = client.connection_pool._available_connections

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message
 
 @dataclass(slots=True)
 class Answer:
-    """What the application sent."""
+    """The messages that the application sent."""
 
     messages: list[Message] = field(default_factory=list)
 

@@ -43,7 +43,7 @@ class Served:
         return asyncio.get_running_loop().create_task(run())
 
     async def settled(self) -> int:
-        """How many are inside, once nobody moves."""
+        """The number of those inside, once nobody moves."""
         for _ in range(50):
             await asyncio.sleep(0)
         return len(self.inside)

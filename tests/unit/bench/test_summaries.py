@@ -1,4 +1,4 @@
-"""What `orders bench scale` and `orders bench api` show in a terminal."""
+"""Summaries of `orders bench scale` and `orders bench api` in a terminal."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_api_shows_lives_calls_webhooks_the_query_and_the_targets():
             }
         )
     )  # fmt: skip
-    assert {"orders a second 171.5", "statements –", "CPU, api 5.25 ms", "CPU, worker – ms"} <= set(lines)
+    assert {"orders per second 171.5", "statements –", "CPU, api 5.25 ms", "CPU, worker – ms"} <= set(lines)
     assert {"create 3.1 ms 9.9 ms 4,000", "query, 1,000,000 orders 3.1 ms 9.9 ms 4,000"} <= set(lines)
     assert {"ours 0.412 ms 1,900", "the rival 2.500 ms 350"} <= set(lines)
     assert "the query's p50 1.62 NO" in lines

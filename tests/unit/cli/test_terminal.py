@@ -1,4 +1,4 @@
-"""What is printed is text: no value from outside reaches the terminal as an order, or rich as markup."""
+"""Printed values are text: none from outside reaches the terminal as an order, or rich as markup."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ANY = st.text() | st.sampled_from(VALUES) | st.text("[]/\\ab:=\x1b\x9b\n", max_s
 
 
 def printed(text: str) -> str:
-    """What a console without colors writes."""
+    """The text that a console without colors writes."""
     file = io.StringIO()
     Terminal(file=file, width=100_000).print(text, soft_wrap=True)
     return file.getvalue().removesuffix("\n")

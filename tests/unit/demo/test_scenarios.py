@@ -27,7 +27,7 @@ def acts_of(life: Life) -> list[Act]:
 
 
 def scans_of(life: Life) -> list[Act]:
-    """What the carrier would tell: nothing but the deliveries."""
+    """The scans that the carrier would tell: nothing but the deliveries."""
     numbers = {str(act.data["trackingNumber"]) for act in acts_of(life) if "trackingNumber" in act.data}
     return [
         Act("carrier", f"{number}:1", "TrackingUpdated", life.number,
@@ -37,7 +37,7 @@ def scans_of(life: Life) -> list[Act]:
 
 
 def readable(envelope: Envelope) -> bool:
-    """Whether the door of the fold lets it in: poison that cannot be decoded ends dead before."""
+    """True if the fold lets it in: poison that cannot be decoded ends dead before."""
     try:
         decode(envelope.type, envelope.version, envelope.subject, envelope.data)
     except (Malformed, UnknownType, UnknownVersion):

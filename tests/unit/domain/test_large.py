@@ -1,4 +1,4 @@
-"""What an event costs follows from what it touches, not from how much its order has: twice as much costs twice as much.
+"""The cost of an event follows from what it touches, not from how much its order has: twice as much costs twice as much.
 
 Ratios of processor time in one run, the best of a few tries; with a loop over the whole order per event they
 would be four.

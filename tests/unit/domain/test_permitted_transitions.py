@@ -1,4 +1,4 @@
-"""What a request may ask for is what apply would take: each is tried at many stages of an order's life."""
+"""Requests may ask for what apply would take: each is tried at many stages of an order's life."""
 
 from __future__ import annotations
 

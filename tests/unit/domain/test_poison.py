@@ -1,4 +1,4 @@
-"""What is parked or dead has changed nothing: the order is to its last field what it was."""
+"""Parked and dead events have changed nothing: the order is to its last field what it was."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows from an order's state: plans, steps of returns, timers, refunds."""
+"""Reactions to an order's state: plans, steps of returns, timers, refunds."""
 
 from __future__ import annotations
 

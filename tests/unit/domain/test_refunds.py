@@ -1,4 +1,4 @@
-"""What goes back, and of which payment: the amounts, to the last coin."""
+"""Refunds, and the payments that they go to: the amounts, to the last coin."""
 
 from __future__ import annotations
 

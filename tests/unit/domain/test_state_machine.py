@@ -28,7 +28,7 @@ class Puppet:
 
 
 def check_tables(statuses: type[StrEnum], table: tuple, model: type) -> list[str]:
-    """What is wrong with a lifecycle: unreachable statuses, guards that are absent or unexplained, dead rows."""
+    """The faults of a lifecycle: unreachable statuses, guards that are absent or unexplained, dead rows."""
     faults = []
     reached, frontier = set(), {str(next(iter(statuses)))}
     while frontier:
@@ -62,7 +62,7 @@ def truths(guards: set[str]) -> Iterator[dict[str, bool]]:
 
 
 def taken_by_transitions(where: ModuleType, event: str, puppet: Puppet) -> bool:
-    """Whether `transitions` took a step; it says no with False (a guard) or MachineError (no such row)."""
+    """True if `transitions` took a step; it says no with False (a guard) or MachineError (no such row)."""
     try:
         return bool(where.MACHINE.events[event].trigger(puppet))
     except MachineError:
@@ -155,7 +155,7 @@ class Lamp:
         return True
 
     def is_old(self) -> bool:
-        """Whether it is old."""
+        """True if it is old."""
         return True
 
 

@@ -1,4 +1,4 @@
-"""What the order's table calls the usual cause of a step is what causes it, over many lives."""
+"""The usual cause of a step, as the order's table names it, is what causes it, over many lives."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def causes(monkeypatch: pytest.MonkeyPatch) -> dict[Row, Counter[str]]:
 
 
 def of_rows(found: dict[Row, Counter[str]]) -> list[Counter[str]]:
-    """What caused each row of the table, over all the statuses that it leads out of."""
+    """The causes of each row of the table, over all the statuses that it leads out of."""
     return [
         sum((found[source, to, tuple(guards)] for source in sources), Counter())
         for _, sources, to, *guards in LIFECYCLE

@@ -1,4 +1,4 @@
-"""Which chores a shop has, and in which pools they run."""
+"""The chores of a shop, and the pools that they run in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a worker counts as deaf, by a clock of the test's own."""
+"""Deafness of a worker, by a clock of the test's own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Watched:
     taken: int = 0
 
     def pass_by(self, seconds: float, waiting: int | None, busy: int = 0) -> str | None:
-        """What the looks of so many seconds come to: the first reason for a new start."""
+        """The first reason for a new start among the looks of so many seconds."""
         for _ in range(round(seconds / LOOK_S)):
             self.now += LOOK_S
             if why := self.hearing.judge(self.now, waiting, self.taken, busy):

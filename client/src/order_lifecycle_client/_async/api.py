@@ -29,7 +29,7 @@ from order_lifecycle_client.retry_policy import Call, ask, doc, the_only_order, 
 
 
 class AsyncCustomerApi:
-    """What a customer may change."""
+    """The changes that a customer may make."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -56,7 +56,7 @@ class AsyncCustomerApi:
 
 
 class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
-    """What a shop's backend may change, with its secret key."""
+    """The changes that a shop's backend may make, with its secret key."""
 
     # -- orders
 

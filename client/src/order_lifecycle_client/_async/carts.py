@@ -12,7 +12,7 @@ from order_lifecycle_client.retry_policy import doc, docs, write
 
 
 class AsyncCarts:
-    """What a customer is about to order. Every change answers the cart as it is then.
+    """Carts: what a customer is about to order. Every change answers the cart as it is then.
 
     Errors: NotFound for no such cart or line; Conflict for a cart that became an order.
     """
@@ -39,7 +39,7 @@ class AsyncCarts:
         option: str | None = None,
         idempotency_key: str | None = None,
     ) -> Cart:
-        """A line more."""
+        """Add a line to a cart."""
         body = {
             "product": product,
             "variant": variant,
@@ -59,7 +59,7 @@ class AsyncCarts:
         return await self._connection.send(write("PATCH", path, doc(Cart), body, idempotency_key=idempotency_key))
 
     async def remove_cart_item(self, cart_id: str, item_id: str, *, idempotency_key: str | None = None) -> Cart:
-        """A line less."""
+        """Remove a line from a cart."""
         path = f"/api/carts/{segment(cart_id)}/items/{segment(item_id)}"
         return await self._connection.send(write("DELETE", path, doc(Cart), idempotency_key=idempotency_key))
 

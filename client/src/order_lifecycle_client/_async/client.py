@@ -1,4 +1,4 @@
-"""What one makes and holds: a client for a customer's page, or one for the shop's backend."""
+"""The clients that one makes and holds: one for a customer's page, one for the shop's backend."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Self = TypeVar("Self", bound="AsyncClient")
 
 
 class AsyncClient:
-    """What a customer may do: read their own orders, ask for a return. Made by `create_async_client`.
+    """A customer's client: read their own orders, ask for a return. Made by `create_async_client`.
 
     Use it as a context manager, or `aclose()` it. It may be shared by tasks.
     """
@@ -92,7 +92,7 @@ class AsyncClient:
 
 
 class AsyncServerClient(AsyncClient):
-    """What a shop's backend may do: everything. Made by `create_async_server_client`; keep it off customers' devices."""
+    """A backend's client: it may do everything. Made by `create_async_server_client`; keep it off customers' devices."""
 
     api: AsyncServerApi
 

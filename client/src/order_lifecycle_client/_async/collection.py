@@ -54,7 +54,7 @@ class AsyncCollection(Generic[D]):
         return await self._connection.send(ask(f"{self._path}/{segment(id)}", read, query))
 
     async def count(self, *, where: Where | None = None) -> int:
-        """How many match."""
+        """The number of documents that match."""
         return await self._connection.send(ask(f"{self._path}/count", total, query_string(where=where)))
 
     async def iterate(

@@ -1,1 +1,8 @@
-"""The blocking client: every module here is written by client/write_sync.py from `_async`."""
+"""The blocking client: every module here is written by client/write_sync.py from `_async`.
+
+connection  a call, sent, and sent again
+collection  find, find_by_id, count, iterate
+api         the Server API
+carts       carts and the catalogue
+client      the clients that one makes and holds
+"""

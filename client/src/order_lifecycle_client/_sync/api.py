@@ -30,7 +30,7 @@ from order_lifecycle_client.retry_policy import Call, ask, doc, the_only_order, 
 
 
 class CustomerApi:
-    """What a customer may change."""
+    """The changes that a customer may make."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -57,7 +57,7 @@ class CustomerApi:
 
 
 class ServerApi(CustomerApi, Carts, Catalogue):
-    """What a shop's backend may change, with its secret key."""
+    """The changes that a shop's backend may make, with its secret key."""
 
     # -- orders
 

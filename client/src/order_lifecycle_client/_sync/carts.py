@@ -13,7 +13,7 @@ from order_lifecycle_client.retry_policy import doc, docs, write
 
 
 class Carts:
-    """What a customer is about to order. Every change answers the cart as it is then.
+    """Carts: what a customer is about to order. Every change answers the cart as it is then.
 
     Errors: NotFound for no such cart or line; Conflict for a cart that became an order.
     """
@@ -38,7 +38,7 @@ class Carts:
         option: str | None = None,
         idempotency_key: str | None = None,
     ) -> Cart:
-        """A line more."""
+        """Add a line to a cart."""
         body = {
             "product": product,
             "variant": variant,
@@ -58,7 +58,7 @@ class Carts:
         return self._connection.send(write("PATCH", path, doc(Cart), body, idempotency_key=idempotency_key))
 
     def remove_cart_item(self, cart_id: str, item_id: str, *, idempotency_key: str | None = None) -> Cart:
-        """A line less."""
+        """Remove a line from a cart."""
         path = f"/api/carts/{segment(cart_id)}/items/{segment(item_id)}"
         return self._connection.send(write("DELETE", path, doc(Cart), idempotency_key=idempotency_key))
 

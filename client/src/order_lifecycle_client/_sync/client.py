@@ -1,5 +1,5 @@
 # Written by client/write_sync.py from _async; change that.
-"""What one makes and holds: a client for a customer's page, or one for the shop's backend."""
+"""The clients that one makes and holds: one for a customer's page, one for the shop's backend."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Self = TypeVar("Self", bound="Client")
 
 
 class Client:
-    """What a customer may do: read their own orders, ask for a return. Made by `create_client`.
+    """A customer's client: read their own orders, ask for a return. Made by `create_client`.
 
     Use it as a context manager, or `close()` it. It may be shared by threads.
     """
@@ -93,7 +93,7 @@ class Client:
 
 
 class ServerClient(Client):
-    """What a shop's backend may do: everything. Made by `create_server_client`; keep it off customers' devices."""
+    """A backend's client: it may do everything. Made by `create_server_client`; keep it off customers' devices."""
 
     api: ServerApi
 

@@ -53,7 +53,7 @@ class Collection(Generic[D]):
         return self._connection.send(ask(f"{self._path}/{segment(id)}", read, query))
 
     def count(self, *, where: Where | None = None) -> int:
-        """How many match."""
+        """The number of documents that match."""
         return self._connection.send(ask(f"{self._path}/count", total, query_string(where=where)))
 
     def iterate(

@@ -83,7 +83,7 @@ class Shop:
         return error
 
     def written(self) -> list[Any]:
-        """How much stands in the tables that a write may touch."""
+        """The row counts of the tables that a write may touch."""
         tables = "journal results duplicates parked dead_letters orders effects answers carts cart_items personal"
         return [self.one(f"select count(*) from {table}") for table in tables.split()]
 
@@ -102,7 +102,7 @@ class Shop:
         }
 
     def create(self, *lines: dict[str, Any], **more: Any) -> Any:
-        """A new order."""
+        """A new order, by one call."""
         return self.ok("POST", "/api/orders", self.body(*lines, **more))["doc"]
 
     def pay(self, order: Any) -> None:
@@ -164,7 +164,7 @@ class Shop:
         return self.do(sql, **values)[0][0]
 
     def at_once(self, work: Callable[[int], Any], times: int) -> list[Any]:
-        """What `work` returned, done by so many threads at one instant."""
+        """The results of `work`, done by so many threads at one instant."""
         start = Barrier(times, timeout=30)
 
         def run(number: int) -> Any:

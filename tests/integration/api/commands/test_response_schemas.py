@@ -1,4 +1,4 @@
-"""What the OpenAPI document promises of each answer is what the answer holds, field for field."""
+"""Answers hold what the OpenAPI document promises of each, field for field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which orders a bulk update is about: `where`, and Payload's `limit` and `sort`."""
+"""Bulk updates choose their orders by `where`, and Payload's `limit` and `sort`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often a request is tried, and how it ends when it cannot be done."""
+"""Tries of a request: how many, and how it ends when it cannot be done."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from storage import engine as engines
 
 
 def tried(shop, work, engine=None):
-    """How often `work` ran until what."""
+    """The number of runs of `work`, and its end."""
     runs = []
 
     def counted(request):

@@ -1,4 +1,4 @@
-"""What a where means, in plain Python over documents: what SQL is compared with. Shares no code with the query API."""
+"""The meaning of a where, in plain Python over documents: SQL is compared with it. Shares no code with the query API."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Oracle:
 
 
 def says(part: dict[str, Any]) -> bool:
-    """Whether a part asks for anything: an empty `and` or `or` does not."""
+    """True if a part asks for anything: an empty `and` or `or` does not."""
     return any(name not in ("and", "or") or any(says(each) for each in told) for name, told in part.items())
 
 
@@ -111,7 +111,7 @@ def same(value: Any, told: Any) -> bool:
 
 
 def read(value: Any, told: Any) -> Any:
-    """What was told, as what the value is."""
+    """The value that was told, as what it is."""
     if isinstance(value, datetime):
         return datetime.fromisoformat(told).astimezone(UTC)
     if isinstance(value, int | Decimal):
@@ -120,5 +120,5 @@ def read(value: Any, told: Any) -> Any:
 
 
 def floor(moment: datetime) -> datetime:
-    """To the millisecond."""
+    """A time, cut to the millisecond."""
     return moment - timedelta(microseconds=moment.microsecond % 1000)

@@ -197,7 +197,7 @@ def test_a_long_query_by_post(asking):
 
 
 def test_an_answer_is_of_one_instant(asking, monkeypatch):
-    """What another commits between two statements of an answer does not show in it."""
+    """Commits of others between two statements of an answer do not show in it."""
     count = repository._count
 
     def late(conn, *rest):

@@ -45,7 +45,7 @@ class World:
     hidden: set[str] = field(default_factory=set, repr=False)
 
     def owner(self, collection: str, doc: dict[str, Any]) -> str | None:
-        """Whose it is."""
+        """The owner of a document."""
         if collection in ("orders", "carts"):
             return doc["customer"]
         above = "cart" if collection == "cart-items" else "order"
@@ -58,7 +58,7 @@ class World:
         return next(doc for doc in self.docs[collection] if doc["id"] == id)
 
     def sees(self, collection: str, doc: dict[str, Any], customer: str | None) -> bool:
-        """Whether a caller who is `customer` (None: the shop) sees it."""
+        """True if a caller who is `customer` (None: the shop) sees it."""
         if doc["id"] in self.hidden:
             return False
         return collection in CATALOGUE or customer is None or self.owner(collection, doc) == customer

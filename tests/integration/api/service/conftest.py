@@ -32,7 +32,7 @@ class Shell:
     client: TestClient
 
     def key(self, kind: keys.Kind = "secret") -> str:
-        """A new key."""
+        """A new key of this kind."""
         with self.doors.engine.begin() as conn:
             return keys.add(conn, kind, None, "test", datetime.now(UTC))[0]
 
@@ -97,7 +97,7 @@ class Wire:
             self._close(self._joined.pop())
 
     def mend(self) -> None:
-        """Lead there again."""
+        """Lead to the server again."""
         self._listening = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
 

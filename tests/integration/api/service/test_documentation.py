@@ -136,3 +136,19 @@ def test_no_door_but_those_of_health_and_webhooks_opens_without_a_key(shell):
                 assert shell.client.request(method, url, headers=publishable).status_code == 403, (method, path)
             asked += 1
     assert asked > 50
+
+
+def test_the_bare_address_leads_to_the_documentation(shell):
+    answer = shell.client.get("/", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (307, "docs")
+    assert shell.client.get("/", follow_redirects=True).url.path == "/docs"
+    assert shell.client.post("/").status_code == 405
+
+
+def test_the_document_begins_with_the_creation_of_an_order(shell):
+    document = shell.client.get("/openapi.json").json()
+    path, operation = next((path, next(iter(of.values()))) for path, of in document["paths"].items())
+    assert (path, operation["operationId"], document["tags"][0]["name"]) == ("/api/orders", "createOrder", "Orders")
+    place = {tag["name"]: at for at, tag in enumerate(document["tags"])}
+    firsts = [min(place[each["tags"][0]] for each in of.values()) for of in document["paths"].values()]
+    assert firsts == sorted(firsts)

@@ -1,4 +1,4 @@
-"""Who may come in: keys, revocation, customers' tokens; 401 and 403 tell no more."""
+"""Access by keys, their revocation, and customers' tokens; 401 and 403 tell no more."""
 
 # No `from __future__ import annotations`: FastAPI reads those of a door made inside a function.
 

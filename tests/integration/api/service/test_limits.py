@@ -1,4 +1,4 @@
-"""The rate limit: a key's requests a minute, over all processes."""
+"""The rate limit: a key's requests per minute, over all processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def client(redis_url):
 
 
 async def take(limits: Limits, times: int, key: str = "k") -> int:
-    """How many of so many at once pass."""
+    """The number that pass of so many at once."""
     told = await asyncio.gather(*(limits.take(key) for _ in range(times)), return_exceptions=True)
     assert all(isinstance(each, Allowance | ApiError) for each in told)
     return sum(isinstance(each, Allowance) for each in told)

@@ -39,7 +39,7 @@ HEADERS = (
 
 @pytest.fixture
 def url(shell: Shell) -> Iterator[str]:
-    """Where the application answers."""
+    """The address of the application."""
     with served(shell.app) as at:
         yield at
 

@@ -152,7 +152,7 @@ def shop(database_url: str, redis_url: str) -> Iterator[TellingShop]:
 
 
 def verified(post: Post, *secrets: str) -> bool:
-    """Whether each of these secrets accepts the post."""
+    """The verdict of each of these secrets on the post."""
     for secret in secrets:
         Webhook(secret).verify(post.raw, post.headers)
     return True

@@ -1,4 +1,4 @@
-"""What is posted is what the AsyncAPI document says."""
+"""Posts are as the AsyncAPI document says."""
 
 from __future__ import annotations
 

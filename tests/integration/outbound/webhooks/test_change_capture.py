@@ -1,4 +1,4 @@
-"""What changed is recorded with the change: what is told, to whom, in which order, and what is not."""
+"""Changes are recorded with what changed: what is told, to whom, in which order, and what is not."""
 
 from __future__ import annotations
 

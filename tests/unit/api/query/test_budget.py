@@ -1,4 +1,4 @@
-"""What a query costs, and what a customer may take."""
+"""The cost of a query, and the budget of a customer."""
 
 from __future__ import annotations
 

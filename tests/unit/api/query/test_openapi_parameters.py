@@ -1,4 +1,4 @@
-"""What the document says that a query may say is what a query may say."""
+"""Queries may say what the document says that they may."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def as_line(event):
 
 
 def outcome(content):
-    """What a stream gives: events as their ids, bad lines as their numbers."""
+    """The yield of a stream: events as their ids, bad lines as their numbers."""
     return [item.number if isinstance(item, BadLine) else item.id for item in read_stream(io.BytesIO(content))]
 
 

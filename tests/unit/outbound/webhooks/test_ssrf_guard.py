@@ -1,4 +1,4 @@
-"""Where a webhook may go: judged by the address, whatever its spelling."""
+"""Addresses that a webhook may go to: judged by the address, whatever its spelling."""
 
 from __future__ import annotations
 
