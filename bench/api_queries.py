@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from bench import api_serving, history_seed, product, workload
+from bench import api_process, history_seed, product, workload
 from bench.api_calls import Line
 from bench.api_workload import percentiles
 from bench.drain_process import Hand
@@ -40,7 +40,7 @@ def run(servers: Servers, sizes: Sequence[int], calls: int, say: Say) -> dict[st
         lines: dict[int, Line] = {}
         for size in sizes:
             shop = _grown(servers, seed, size, say)
-            port, _ = stack.enter_context(api_serving.api(servers, shop, f"query{size}"))
+            port, _ = stack.enter_context(api_process.api(servers, shop, f"query{size}"))
             lines[size] = stack.enter_context(Line(port, shop.headers))
         drawn = Random("customers")
         for size, line in lines.items():
@@ -73,7 +73,7 @@ def _seed(servers: Servers, url: str) -> None:
         hand.close()
 
 
-def _grown(servers: Servers, seed: str, size: int, say: Say) -> api_serving.Shop:
+def _grown(servers: Servers, seed: str, size: int, say: Say) -> api_process.Shop:
     url = servers.database(f"query{size}", seed)
     engine = engines.connect(url)
     with engine.connect() as conn:
@@ -88,4 +88,4 @@ def _grown(servers: Servers, seed: str, size: int, say: Say) -> api_serving.Shop
         conn.execute(text("checkpoint"))
     engine.dispose()
     say(f"a shop of {size:,} orders")
-    return api_serving.with_key(url, servers.redis_database())
+    return api_process.with_key(url, servers.redis_database())

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from bench import api_calls, api_serving, measure
+from bench import api_calls, api_process, measure
 from bench.run import Say
 from bench.servers import BenchError, Servers
 
@@ -36,11 +36,11 @@ class Round:
 def run(servers: Servers, webhooks: int, rounds: int, say: Say) -> dict[str, Any]:
     """Both, in alternating rounds of `webhooks`."""
     with ExitStack() as stack:
-        ours = api_serving.shop(servers, "webhooks")
+        ours = api_process.shop(servers, "webhooks")
         told = {"BENCH_DATABASE_URL": servers.database("rival"), "BENCH_REDIS_URL": servers.redis_database()}
         doors = {
-            "ours": stack.enter_context(api_serving.api(servers, ours, "webhooks")),
-            "naive": stack.enter_context(api_serving.uvicorn(servers, "bench.naive_webhook:app", "rival", told)),
+            "ours": stack.enter_context(api_process.api(servers, ours, "webhooks")),
+            "naive": stack.enter_context(api_process.uvicorn(servers, "bench.naive_webhook:app", "rival", told)),
         }
         found: dict[str, list[Round]] = {name: [] for name in doors}
         for name, (port, process) in doors.items():

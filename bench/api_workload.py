@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 from sqlalchemy import Engine, text
 
-from bench import api_calls, api_serving, measure, paused_worker, product
+from bench import api_calls, api_process, measure, paused_worker, product
 from bench.api_calls import Line
 from bench.measure import Meter
 from bench.run import Say
@@ -37,8 +37,8 @@ _RETURNED = text("select count(*) from orders where starts_with(order_number, :t
 def run(servers: Servers, lives: int, say: Say) -> dict[str, Any]:
     """`lives` orders from end to end. Errors: BenchError where a call is refused, or an order ends elsewhere."""
     with ExitStack() as stack:
-        shop = api_serving.shop(servers, "lives")
-        port, process = stack.enter_context(api_serving.api(servers, shop, "lives"))
+        shop = api_process.shop(servers, "lives")
+        port, process = stack.enter_context(api_process.api(servers, shop, "lives"))
         worker = stack.enter_context(
             paused_worker.celery(
                 "lives", *product.WORKER[:1], servers.folder, shop.environment, *product.WORKER[1:], beat=True

@@ -103,7 +103,7 @@ def _ready(answers: TextIO) -> float:
 
 
 def _drain(command: Mapping[str, Any], answers: TextIO) -> None:
-    from bench.sampling import sampled
+    from bench.samples import sampled
     from domain.policy import Policy
     from journal.batch import Shop
     from journal.drain import Drain

@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 import embedded
 from cli import BEGAN
-from cli.doctor import broker, events, outside, postgres, sessions, workers
+from cli.doctor import broker, events, postgres, providers, sessions, workers
 from cli.doctor.check import OK, PROBLEM, WARNING, Check, Look, Place, first_line
 from cli.doctor.deadline import Answer, Round
 from cli.doctor.reach import Door, unreached
@@ -33,7 +33,7 @@ LEAST_S = 2.0  # … and this long it looks in any case, on a machine that is sl
 SERVER = 0.6  # of the time, for PostgreSQL to let us in and to say what it is
 LITTLE_MB, FULL_MB = 1024, 128  # free on the disk of embedded servers: a warning, a problem
 AT_ONCE = 3  # looks at the database side by side, each on a connection
-LOOKS: tuple[Look, ...] = (*sessions.LOOKS, *workers.LOOKS, *events.LOOKS, *outside.LOOKS)
+LOOKS: tuple[Look, ...] = (*sessions.LOOKS, *workers.LOOKS, *events.LOOKS, *providers.LOOKS)
 
 
 def doctor(data: Data = None, json: Json = False) -> None:

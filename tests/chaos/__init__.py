@@ -9,5 +9,5 @@ shopping     clients of the HTTP doors, who live orders' lives and note every an
 test_doors   those clients, while Redis and PostgreSQL go away in turn
 olist        the full proof on real orders: python -m tests.chaos.olist
 backlog      the full backlog: python -m tests.chaos.backlog
-doors        ten minutes at the doors: python -m tests.chaos.doors
+doors        ten minutes at the doors: python -m tests.chaos.api_outages
 """

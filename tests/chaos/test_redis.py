@@ -18,8 +18,8 @@ from cli.processes import Processes
 from embedded.valkey import Valkey
 from events.envelope import Envelope
 from settings.environment import read
+from tests.chaos.api_outages import Restartable
 from tests.chaos.backlog import simple_lives
-from tests.chaos.doors import Restartable
 from tests.chaos.harness import Shop, account, account_faults, settings
 from workers.app import ring
 from workers.resources import parts

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from order_lifecycle_client import ServerClient, create_server_client
-from tests.client.serving import Serving, serving
+from tests.client.api_server import Serving, serving
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,7 @@ from order_lifecycle_client import create_server_client, generate_order_number
 from outbound.webhooks import dispatcher, subscriptions
 from outbound.webhooks.sender import Sender
 from storage.migrate import upgrade
-from tests.client.serving import Serving, serving
+from tests.client.api_server import Serving, serving
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"

@@ -23,8 +23,8 @@ from api.auth import issue
 from api.resources import open_doors
 from journal.streams import Streams
 from settings.environment import read
+from tests.api_server import served
 from tests.integration.api.commands.conftest import SECRET, Shop
-from tests.serving import served
 
 HERE = Path(__file__).parent
 INSTALL_S = 90

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.serving import serving
+from tests.client.api_server import serving
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -29,7 +29,7 @@ from embedded.postgres import Postgres
 from embedded.valkey import Valkey
 from settings.environment import read
 from storage import keys, migrate
-from tests.chaos.doors import Restartable
+from tests.chaos.api_outages import Restartable
 from tests.chaos.harness import Shop, settings
 from tests.faults import hosts as networks
 from tests.faults.gauge import Gauge
@@ -220,7 +220,7 @@ def a_stage(seed: int, say=print, scale: float = 1.0) -> Iterator[Stage]:
         api = Bridged(data / "logs" / "api", lambda name, code: died.append(f"{name} ({code})"), None)
         stack.enter_context(api)
         host, port = outside_url.removeprefix("http://").split(":")
-        api.start("outside-world", "tests.faults.outside", host, port)
+        api.start("outside-world", "tests.faults.outside_world", host, port)
         api_url = _serve(api, address, free_port(None))
         spaces = [networks.namespace(name) if network is not None else None for name in networks.NAMES]
         workers = [Host(name, data, space, died) for name, space in zip(networks.NAMES, spaces, strict=True)]

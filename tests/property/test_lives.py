@@ -25,7 +25,7 @@ from tests.scenario_generator import (
     lives_and_arrivals,
     smallest_failing,
 )
-from tests.scenario_generator.parcels import SHIPPED, STEPS
+from tests.scenario_generator.fulfillments import SHIPPED, STEPS
 
 LIVES = 3000
 # Each at least so often in 3,000 lives.

@@ -17,7 +17,7 @@ Nothing here imports `domain/`, and nothing here was written after reading it.
 
 from tests.scenario_generator.arrival import arrivals, describe, smallest_failing
 from tests.scenario_generator.choices import Choices, DrawnChoices, RandomChoices
-from tests.scenario_generator.comparing import differences
+from tests.scenario_generator.comparison import differences
 from tests.scenario_generator.life import UNSTATED, Life
 from tests.scenario_generator.story import a_life, lives, lives_and_arrivals
 

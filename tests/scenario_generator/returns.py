@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from tests.scenario_generator.fulfillments import listed
 from tests.scenario_generator.goods import written
 from tests.scenario_generator.life import UNSTATED
-from tests.scenario_generator.parcels import listed
 
 if TYPE_CHECKING:
     from tests.scenario_generator.story import Story, Thread

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from events.envelope import Envelope
 from tests.scenario_generator.arrival import arrivals
 from tests.scenario_generator.choices import Choices, DrawnChoices, RandomChoices
+from tests.scenario_generator.fulfillments import CARRIERS, Parcel, sending
 from tests.scenario_generator.goods import some_goods
 from tests.scenario_generator.life import UNSTATED, Life, Pen
-from tests.scenario_generator.parcels import CARRIERS, Parcel, sending
 from tests.scenario_generator.payments import paying, plan_refunds, some_payments
 from tests.scenario_generator.returns import Return, returning
 

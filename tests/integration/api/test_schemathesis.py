@@ -32,8 +32,8 @@ from api.resources import open_doors
 from cli.schema import document
 from journal.streams import Streams
 from settings.environment import read
+from tests.api_server import served
 from tests.integration.api.commands.conftest import SECRET, Shop
-from tests.serving import served
 
 LONG = int(os.environ.get("ORDERS_FUZZ", "0"))
 EXAMPLES = LONG or 4

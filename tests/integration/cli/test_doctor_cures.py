@@ -24,7 +24,7 @@ import pytest
 import redis
 from sqlalchemy.engine import make_url
 
-from cli.doctor import outside as outside_looks
+from cli.doctor import providers as outside_looks
 from cli.doctor import sessions, workers
 from cli.doctor.check import OK, PROBLEM, Check, Place
 from cli.doctor.command import examine

@@ -35,9 +35,9 @@ from providers.simulators.ledger import Ledger
 from providers.simulators.process import Mishaps, fault
 from settings.environment import SettingsError, read
 from settings.example import env_example
+from tests.api_server import served
 from tests.integration.api.webhooks_in.conftest import NOWHERE, Inbox
 from tests.integration.howto import pages
-from tests.serving import served
 from tests.simulators import SHARDS, a_paid_order, a_shop, an_event
 from workers.chores import LOOKUPS, REFUNDS, chores
 from workers.outbound_clients import refund_routes

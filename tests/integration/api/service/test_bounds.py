@@ -14,7 +14,7 @@ from fastapi import FastAPI, Request
 from api import bounded_protocol as bounds
 from api.body_middleware import WholeBody
 from api.bounded_protocol import HEADERS, PER_ADDRESS, BoundedProtocol
-from tests.serving import served
+from tests.api_server import served
 
 STRANGER = "127.0.0.2"  # no proxy of this machine
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from api.auth import AUDIENCE, LONGEST_S
 from storage.clock import epoch
+from tests.api_server import served
 from tests.hostile import VALUES
 from tests.integration.api.service.conftest import SECRET, Shell
-from tests.serving import served
 
 FEW = settings(
     max_examples=120, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)

@@ -1,4 +1,4 @@
-"""Servers go away under load at the HTTP doors; the full length is `python -m tests.chaos.doors`."""
+"""Servers go away under load at the HTTP doors; the full length is `python -m tests.chaos.api_outages`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.api_load import Clients
-from tests.chaos.doors import a_stage, faults, play, summary
+from tests.chaos.api_outages import a_stage, faults, play, summary
 
 LOAD_S, REDIS_S, POSTGRES_S = 15, 3, 3
 RATE = 30  # requests per second

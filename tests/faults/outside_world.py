@@ -1,4 +1,4 @@
-"""The outside world, in a process of its own: `python -m tests.faults.outside HOST PORT`.
+"""The outside world, in a process of its own: `python -m tests.faults.outside_world HOST PORT`.
 
 /good/v1/parcels/N       a carrier that answers: no scans yet
 /silent/v1/parcels/N     a carrier that takes the question and never answers

@@ -20,7 +20,7 @@ from journal.relay import undecided
 from journal.streams import Streams, connect
 from settings.environment import read
 from storage import keys
-from tests.serving import served
+from tests.api_server import served
 
 SECRET = "a-secret-of-more-than-32-characters"
 SETTLE_S = 20.0

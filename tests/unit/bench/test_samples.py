@@ -8,7 +8,7 @@ from operator import attrgetter
 
 import pytest
 
-from bench.sampling import STEPS
+from bench.samples import STEPS
 
 
 @pytest.mark.parametrize(("file", "name"), STEPS)

@@ -1,4 +1,4 @@
-"""The doors while servers go away: `python -m tests.chaos.doors [--minutes 10] [--redis-away 60] [--postgres-away 5]`.
+"""The doors while servers go away: `python -m tests.chaos.api_outages [--minutes 10] [--redis-away 60] [--postgres-away 5]`.
 
 Mixed load through a real `orders api`, with workers and beat, on servers of its own. In the middle Redis hangs for
 half of its time away (SIGSTOP), is killed, and comes back; later PostgreSQL is shut down and started again, each on
@@ -276,7 +276,9 @@ def _state_faults(stage: Stage, clients: Clients) -> list[str]:
 
 def main() -> int:
     """0 where everything is as promised."""
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos.doors", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos.api_outages", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--redis-away", type=float, default=60, help="seconds")
     parser.add_argument("--postgres-away", type=float, default=5, help="seconds between its end and its start")
