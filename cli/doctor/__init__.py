@@ -9,7 +9,7 @@ sessions  its connections, who holds rows, the oldest database transaction
 broker    Redis or Valkey answers, has memory, takes writes
 workers   the beat and each kind of worker, asked for a sign of life
 events    undecided, parked and dead events
-outside   refunds, parcels, payment look-ups, subscribers, keys
+providers refunds, parcels, payment look-ups, subscribers, keys
 report    the report in a terminal and as JSON
 """
 
