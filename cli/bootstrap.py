@@ -40,6 +40,8 @@ class Servers:
 def find_servers(data: Path | None, tell: Callable[[str], None] | None = None) -> Iterator[Servers]:
     """Servers for the length of the command; see the module. `tell` has them started again, and is told (embedded.servers)."""
     if data is not None:
+        if not str(data).strip() or not str(data).isprintable():  # else the setting is blamed for it
+            raise Problem(f"--data {str(data)!r} is no folder's name; give one that can be printed", 2)
         os.environ["ORDERS_DATA"] = str(data)
     settings = read()
     both_or_neither(settings)

@@ -64,8 +64,8 @@ def _text(told: Any, field: str) -> str:
 
 def _number(told: Any, field: str) -> Decimal:
     try:
-        if isinstance(told, bool):
-            raise ValueError("a truth")
+        if isinstance(told, bool) or (isinstance(told, str) and (not told.isascii() or "_" in told)):
+            raise ValueError("a truth, or what Python alone takes for a number: 1_0, １０")
         number = Decimal(told.strip() if isinstance(told, str) else told)
     except (InvalidOperation, ValueError, TypeError):
         raise wrong(field, "takes a number such as 20000 or 12.50") from None

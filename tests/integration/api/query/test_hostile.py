@@ -97,6 +97,8 @@ def test_every_field_and_operator_takes_or_refuses_every_value(conn, collection,
     [
         ("where[totalAmount][equals]=abc", "totalAmount"),
         ("where[totalAmount][greater_than]=", "totalAmount"),
+        ("where[totalAmount][equals]=1_0", "totalAmount"),
+        ("where[totalAmount][equals]=%EF%BC%91%EF%BC%90", "totalAmount"),
         ("where[totalAmount][in]=1,x", "totalAmount"),
         ("where[createdAt][less_than]=yesterday", "createdAt"),
         ("where[createdAt][like]=2026", "createdAt"),
