@@ -24,8 +24,8 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from starlette.exceptions import HTTPException
 
 from api.responses import Json
-from events.catalogue import said
 from events.errors import OrdersError
+from events.field_types import said
 from journal.batch import Clash
 from queries.errors import QueryError
 

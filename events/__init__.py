@@ -1,8 +1,9 @@
 """Events that can happen: the shape of an event and the catalogue of all of them. Pure; imports no other room.
 
-money      amounts with their currency's exponent; never floats
-envelope   an event as it travels: identity, times, subject, version, body
-catalogue  every type and version of an event's data, and how old versions become new
-errors     the one tree of our errors, with codes and remedies
-schema     the catalogue as JSON Schema
+money        amounts with their currency's exponent; never floats
+envelope     an event as it travels: identity, times, subject, version, body
+field_types  types of fields: bounded texts, links, amounts
+catalogue    every type and version of an event's data, and how old versions become new
+errors       the one tree of our errors, with codes and remedies
+schema       the catalogue as JSON Schema
 """

@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from events.catalogue import CATALOGUE, CURRENCY_SCHEMA, NEWEST, WITHOUT_SUBJECT
+from events.catalogue import CATALOGUE, NEWEST, WITHOUT_SUBJECT
 from events.envelope import MAX_NAME, OWN_SOURCE, SCHEMA_ROOT
+from events.field_types import CURRENCY_SCHEMA
 
 Schema = dict[str, Any]
 

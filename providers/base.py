@@ -34,9 +34,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from events.catalogue import TrackingStatus
 from events.envelope import Envelope
 from events.errors import OrdersError
+from events.field_types import TrackingStatus
 from events.money import Money
 from settings.fields import Setting, Values
 

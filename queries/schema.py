@@ -16,7 +16,7 @@ from sqlalchemy import Table
 
 from domain import fulfillment, returns, transaction
 from domain.order import Status
-from events.catalogue import Reason
+from events.field_types import Reason
 from queries.fields import (
     ID,
     OWN_ID,

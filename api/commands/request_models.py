@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from events.catalogue import Amount, Currency, Name, Quantity, Reason, Text, Url
+from events.field_types import Amount, Currency, Name, Quantity, Reason, Text, Url
 
 LINES = 1000  # of an order, a cart, a bulk
 

@@ -17,7 +17,7 @@ from api.commands.written_documents import selection
 from api.path_converters import own_name
 from api.query import openapi_parameters
 from api.query.openapi_schemas import Schema
-from events.catalogue import Name
+from events.field_types import Name
 from queries.schema import CARTS, FULFILLMENTS, OPTIONS, ORDERS, PRODUCTS, RETURNS, TRANSACTIONS, VARIANTS
 
 router = APIRouter(route_class=ExactRoute)

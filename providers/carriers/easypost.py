@@ -22,8 +22,9 @@ from typing import Any
 
 import orjson
 
-from events.catalogue import TrackingStatus, TrackingUpdated
+from events.catalogue import TrackingUpdated
 from events.envelope import Envelope, EnvelopeError
+from events.field_types import TrackingStatus
 from providers.base import Ability, BadSignature, Provider, ReceivedWebhook, with_secrets
 from providers.webhook_verification import (
     a_name,

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, Field, ValidationError
 
-from events.catalogue import Name, Text, TrackingStatus
+from events.field_types import Name, Text, TrackingStatus
 from providers import http_client
 from providers.base import AbilityByName, NoAnswer, ParcelUnknown, Provider, Scan
 from providers.http_client import Time

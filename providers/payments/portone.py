@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, Field
 
-from events.catalogue import Currency, Text
 from events.envelope import EnvelopeError
+from events.field_types import Currency, Text
 from events.money import Money, MoneyError
 from providers.base import Ability, NoAnswer, NotTold, Payment, PaymentLookup, Provider, ReceivedWebhook, with_secrets
 from providers.http_client import HttpClient, Time, payment_not_found

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, Field, ValidationError
 
-from events.catalogue import Amount, Name
+from events.field_types import Amount, Name
 from events.money import Money
 from providers import http_client
 from providers.base import (

@@ -23,8 +23,8 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, Field
 
-from events.catalogue import Amount, Currency, Text
 from events.envelope import EnvelopeError
+from events.field_types import Amount, Currency, Text
 from providers.base import Ability, BadSignature, NotTold, Payment, Provider, ReceivedWebhook, with_secrets
 from providers.http_client import HttpClient, Time, payment_not_found
 from providers.webhook_verification import a_name, any_matches, check_time, document, envelope

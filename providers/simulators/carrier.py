@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from events.catalogue import TrackingStatus
+from events.field_types import TrackingStatus
 from providers.simulators.process import Dropped, Mishaps, arguments, fault, serve, share, silence
 
 LIFE = 6.0  # paces from the first question to the end

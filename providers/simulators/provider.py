@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from events.catalogue import Amount, Currency, Name
+from events.field_types import Amount, Currency, Name
 from events.money import Money, MoneyError
 from providers.simulators.ledger import Ledger, Refusal
 from providers.simulators.process import Dropped, Mishaps, arguments, fault, serve, silence

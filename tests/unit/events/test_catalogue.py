@@ -16,7 +16,6 @@ from events import catalogue
 from events.catalogue import (
     CATALOGUE,
     Malformed,
-    TrackingStatus,
     UnknownType,
     UnknownVersion,
     decode,
@@ -24,6 +23,7 @@ from events.catalogue import (
     route_of,
     tracking_key,
 )
+from events.field_types import TrackingStatus
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.catalogue import TrackingStatus
+from events.field_types import TrackingStatus
 from providers.carriers import poll_schedule
 from settings import fields
 

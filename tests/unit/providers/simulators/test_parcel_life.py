@@ -6,7 +6,7 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.catalogue import TrackingStatus
+from events.field_types import TrackingStatus
 from providers.simulators.carrier import LIFE, life, scan_document, scans_so_far
 
 SEEDS = st.integers(0, 10**9)
