@@ -26,7 +26,7 @@ from sqlalchemy import Connection, text
 from domain.ids import format_id
 from storage.pg_arrays import array, columns, unnest
 
-LEASE = timedelta(seconds=20)  # twice what an attempt may take
+LEASE = timedelta(seconds=13)  # an attempt may take 10 s; what a frozen process had in hand goes out again so soon
 DUE, DONE, DEAD = STATES = ("due", "done", "dead")
 GONE = 410  # the receiver wants no more of the subscription
 ERROR = 500  # characters of an error that are kept

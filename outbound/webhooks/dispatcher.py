@@ -52,7 +52,7 @@ class Reply(Protocol):
 
 
 class Sender(Protocol):
-    """One that signs and posts, within half of a lease."""
+    """One that signs and posts, within ten seconds: three less than a lease."""
 
     def post(self, url: str, secrets: Sequence[str], webhook_id: str, body: bytes) -> Reply:
         """One attempt; what the network does is told in the reply."""
