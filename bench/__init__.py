@@ -22,10 +22,10 @@ paused_worker   workers that stand still until it is their turn
 history_seed    years of orders in a database, copied in SQL
 latency         the time from handed in to committed, at a steady rate
 measure         CPU, WAL, statements and memory, of servers and workers apart
-sampling        the parts of the drain's time
+samples         the parts of the drain's time
 
 api_calls       a lean HTTP client that signs as Stripe does
-api_serving     the API's processes, and what they cost
+api_process     the API's processes, and what they cost
 api_workload    whole lives of orders over HTTP
 api_webhooks    our webhook endpoint beside a usual one
 api_queries     a customer's newest orders, in a small shop and a large one
