@@ -20,6 +20,7 @@ from journal.append import append
 from workers.app import QUEUES
 
 GRACE_S, GRACE_ORDER_S = 45.0, 0.03  # the deadline: so long, and so long an order
+STILL_S = 20.0  # beyond it a slow machine is waited for, while something changes at least so often
 TICK_S, LOOK_S = 0.05, 0.4
 
 
@@ -40,7 +41,7 @@ class Player:
     _trouble_after: float = 0.0
 
     def play(self) -> float:
-        """Until every life stands where it ends, or the deadline; how many seconds that took."""
+        """Until every life stands where it ends, or the deadline is over and nothing changes; how many seconds that took."""
         stage = self.stage
         began = time.monotonic()
         deadline = GRACE_S + GRACE_ORDER_S * len(stage.played)
@@ -59,12 +60,15 @@ class Player:
         ]
         self.display.say("playing: events come twice, late and garbled")
         next_look = 0.0
+        seen: Figures | None = None
         while (now := time.monotonic() - began) < deadline:
             self.check()
             self._deliver(now)
             self._make_trouble(now)
             if now >= next_look:
                 found = self.look()
+                if found != seen:
+                    seen, deadline = found, max(deadline, now + STILL_S)
                 self._answer_cues(found, now)
                 if not self.sender.under_way and not self._arriving and not self._trouble:
                     self.display.say("playing: parcels are polled, returns and refunds follow")
