@@ -9,10 +9,12 @@ from time import monotonic, sleep
 from typing import Annotated
 
 import httpx
+import psutil
 import typer
 
 from cli.options import Problem, err
-from cli.processes import Processes
+from cli.processes import Child, Processes
+from cli.terminal import safe
 from settings.environment import read
 from storage import migrate
 
@@ -63,18 +65,37 @@ def choose_port(told: int | None) -> int:
 
 
 def start_api(processes: Processes, port: int, **environment: str) -> str:
-    """Run the API as a child, with `environment` besides ours, and wait until it answers; its URL. Problem when it does not."""
-    processes.start("api", "cli", "api", "--port", str(port), **environment)
+    """Run the API as a child, with `environment` besides ours, and wait until it answers; its URL.
+
+    Errors: Problem when it does not, or when another process answers at its port.
+    """
+    child = processes.start("api", "cli", "api", "--port", str(port), **environment)
+    first = child.process
     url = f"http://{LOCAL}:{port}"
     until = monotonic() + START_S
     with httpx.Client(timeout=2, trust_env=False) as client:
         while monotonic() < until:
             try:
-                if client.get(f"{url}/health/live").is_success:
+                if client.get(f"{url}/health/live").is_success and _listens(child, port):
                     return url
             except httpx.TransportError:
-                sleep(0.05)
+                pass
+            if first is not None and first.poll() is not None:
+                told = processes.log("api").read_text(errors="replace").splitlines()[-1:]
+                raise Problem(f"the API ended at once: {safe(told[0]) if told else 'without a word'}")
+            sleep(0.05)
     raise Problem(f"the API does not answer on {url} after {START_S:.0f} s; see {processes.log('api')}")
+
+
+def _listens(child: Child, port: int) -> bool:
+    """Whether it is this child, or one of its own, that listens there: a port may be taken in the last moment."""
+    try:
+        process = psutil.Process(child.process.pid if child.process is not None else 0)
+        family = [process, *process.children(recursive=True)]
+        listening = [each for one in family for each in one.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
+    except psutil.Error:  # it has ended meanwhile
+        return False
+    return any(each.laddr.port == port for each in listening)
 
 
 def _is_free(host: str, port: int) -> bool:

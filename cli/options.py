@@ -7,6 +7,7 @@ else; progress and remarks go to stderr always.
 from __future__ import annotations
 
 import getpass
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -100,3 +101,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def program() -> str:
+    """The command's name as it can be called here: `orders`, or the path that it was called by."""
+    return "orders" if shutil.which("orders") or not sys.argv[0].endswith("/orders") else sys.argv[0]

@@ -12,7 +12,7 @@ import typer
 from cli import keys
 from cli.api_process import PORT, choose_port, start_api
 from cli.bootstrap import bring_up_to_date, find_servers, open_shop
-from cli.options import Data, Json, Problem, err, out, print_json, stop_at_sigterm
+from cli.options import Data, Json, Problem, err, out, print_json, program, stop_at_sigterm
 from cli.processes import Processes, start_workers
 from cli.terminal import safe, visible
 from settings.environment import Settings, read
@@ -145,7 +145,8 @@ def up(
         _say_first_keys(opened)
         if opened.settings.token_secret is None:
             out.print("  tokens    none for customers: set ORDERS_TOKEN_SECRET")
-        out.print("  try       orders ingest FILE.ndjson --wait   ·   orders list   ·   orders account")
+        name = safe(program())
+        out.print(f"  try       {name} list   ·   {name} account   ·   {name} doctor", soft_wrap=True)
         out.print("  stop      Ctrl-C")
         try:
             signal.pause()
@@ -160,7 +161,7 @@ def _say_first_keys(opened: Parts) -> None:
             return
         secret, _ = keys.make(conn, "secret", "orders up")
         publishable, _ = keys.make(conn, "publishable", "orders up")
-    out.print("  keys      shown this once; more: orders keys add", soft_wrap=True)
+    out.print(f"  keys      shown this once; more: {safe(program())} keys add secret", soft_wrap=True)
     out.print(f"            [bold]{secret}[/]  secret, for your backend", soft_wrap=True)
     out.print(f"            [bold]{publishable}[/]  publishable, for pages", soft_wrap=True)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 import httpx
 from sqlalchemy import text
 
-from cli.options import out
+from cli.options import out, program
 from cli.render import outcome, put, table
 from cli.terminal import safe
 from demo import scenarios
@@ -203,7 +201,7 @@ def _after(first: datetime, decided: datetime | None) -> str:
 
 
 def _tell_what_next(document: dict[str, Any], stage: Stage, *, stay: bool) -> None:
-    program = _program()
+    orders = program()
     where = ""
     if stage.servers.whose == "started" and stage.data is not None:
         where = f" --data {stage.data}"
@@ -221,7 +219,7 @@ def _tell_what_next(document: dict[str, Any], stage: Stage, *, stay: bool) -> No
         ]
     rows = table("what to try next", "")
     for command, what in tries:
-        rows.add_row(f"[bold]{safe(f'{program} {command}{where}')}[/]", f"[dim]{what}[/]")
+        rows.add_row(f"[bold]{safe(f'{orders} {command}{where}')}[/]", f"[dim]{what}[/]")
     access = stage.access
     call = f'curl -H "Authorization: Bearer {access.secret}" "{access.url}/api/orders?limit=3&sort=-createdAt"'
     out.print()
@@ -229,8 +227,3 @@ def _tell_what_next(document: dict[str, Any], stage: Stage, *, stay: bool) -> No
     out.print(f"the API {'listens' if stay else 'listened'} on [bold]{access.url}/api[/], its documentation on /docs")
     out.print(f"  [bold]{safe(call)}[/]", soft_wrap=True)
     out.print(f"  publishable key: {access.publishable}", soft_wrap=True)
-
-
-def _program() -> str:
-    """`orders`, as it can be called here."""
-    return "orders" if shutil.which("orders") or not sys.argv[0].endswith("/orders") else sys.argv[0]
