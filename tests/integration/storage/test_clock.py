@@ -25,9 +25,10 @@ CLOSE = timedelta(seconds=1)
 
 @pytest.fixture(autouse=True)
 def as_it_was(monkeypatch):
-    """Put back at the end what this process knows of the clock."""
-    for name in ("_measure", "_asked_at", "_recorded_at"):
+    """Put back at the end what this process knows of the clock; it has not recorded itself lately, here."""
+    for name in ("_measure", "_asked_at"):
         monkeypatch.setattr(module, name, getattr(module, name))
+    monkeypatch.setattr(module, "_recorded_at", float("-inf"))
 
 
 @pytest.fixture(params=[OFF_S, -OFF_S], ids=["fast", "slow"])
