@@ -156,16 +156,13 @@ def exit_on_sigterm() -> Iterator[None]:
 # What measures, kills, or waits for whole processes: it runs alone, after all others, one test at a time.
 QUIET = (
     "tests/chaos",
-    "tests/integration/test_bench",
-    "tests/integration/cli/test_demo",
-    "tests/integration/cli/test_processes",
     "tests/integration/api/service/test_serving",
     "tests/integration/api/service/test_away",
     "tests/integration/api/webhooks_in/test_group_commit",
     "tests/integration/outbound/webhooks/test_sender",
     "tests/integration/journal/test_large",
 )
-LONGEST = ("tests/integration/cli", "tests/contract", "tests/migrations", "tests/client", "tests/integration")
+LONGEST = ("tests/integration/test_bench", "tests/integration/howto", "tests/integration/cli", "tests/contract", "tests/migrations", "tests/client", "tests/integration")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,7 +1,7 @@
 """A shop on real servers whose doorbells, drains and clocks a test holds in its hands.
 
 rig    the shop; `rig.at_once(…)` runs things at one instant, each with an engine of its own
-tries  how often each race is run: RACE_TRIES, else 30
+tries  how often each race is run: RACE_TRIES, else 10
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from storage.aggregates import peek
 from tests.conftest import SHARDS
 from tests.pg_waits import wait_until_blocked
 
-TRIES = 30
+TRIES = 10
 AGAIN = 20  # of one batch that meets a rival
 
 

@@ -34,7 +34,7 @@ from settings.environment import read
 from storage import keys
 from tests.webhooks import STRIPE, as_stripe, stripe_paid
 
-TRIES = 20
+TRIES = 10
 SEED = 20261101
 WORKERS = 2
 STARTS_S = (0, 0, 0.002, 0.004, 0.008)  # before a request
