@@ -162,7 +162,15 @@ QUIET = (
     "tests/integration/outbound/webhooks/test_sender",
     "tests/integration/journal/test_large",
 )
-LONGEST = ("tests/integration/test_bench", "tests/integration/howto", "tests/integration/cli", "tests/contract", "tests/migrations", "tests/client", "tests/integration")
+LONGEST = (
+    "tests/integration/test_bench",
+    "tests/integration/howto",
+    "tests/integration/cli",
+    "tests/contract",
+    "tests/migrations",
+    "tests/client",
+    "tests/integration",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
