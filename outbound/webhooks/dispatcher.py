@@ -31,7 +31,7 @@ from queries.json_encoder import format_time
 from storage import leases
 
 AT_ONCE = 64  # attempts side by side
-A_RECEIVER = 8  # of them to one host
+A_RECEIVER = 16  # of them to one host: of receivers that take 100 ms, more than a hundred per second
 A_FAILING = 2  # … whose last attempt failed
 MOST = 1_000_000  # attempts of one run: its slice ends it
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on

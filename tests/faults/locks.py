@@ -186,7 +186,10 @@ def dispatcher_frozen(stage: Stage, random: Random) -> Iterator[Aim]:
         baseline = told.settled()
         try:
             process = _posting(stage)
-            yield Aim(f"process {process.pid}", series=told.series, baseline=baseline)
+            aim = Aim(f"process {process.pid}", series=told.series, baseline=baseline)
+            began = monotonic()
+            yield aim
+            aim.figures["longest silence s"] = round(told.series.longest_silence(began, monotonic()), 1)
         finally:
             if process is not None:
                 with suppress(psutil.NoSuchProcess):

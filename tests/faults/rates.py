@@ -72,6 +72,16 @@ class Series:
         """The greatest age that anything undecided reached in a span."""
         return max((sample.lag_s for sample in self.between(begin, end)), default=0.0)
 
+    def longest_silence(self, begin: float, end: float) -> float:
+        """The longest part of a span in which nothing was done."""
+        longest, since = 0.0, begin
+        done = self.count(begin)
+        for sample in self.between(begin, end):
+            if sample.done > done:
+                done, since = sample.done, sample.at
+            longest = max(longest, sample.at - since)
+        return longest
+
     def lowest_rate(self, begin: float, end: float, others: bool = False) -> float:
         """The lowest rate over any window of a span; over the whole span where it is shorter than one."""
         if end - begin <= WINDOW_S:

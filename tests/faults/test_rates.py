@@ -62,3 +62,9 @@ def test_the_lowest_rate_is_that_of_the_worst_window():
 def test_middles_and_percentiles(values, middle, high):
     assert median(values) == middle
     assert percentile(values, 0.99) == high
+
+
+def test_the_longest_silence_is_that_between_two_samples_that_differ():
+    series = Series([Sample(float(at), done, done, 0.0) for at, done in enumerate((0, 5, 5, 5, 5, 9, 9, 12))])
+    assert series.longest_silence(0.0, 8.0) == 3.0
+    assert series.longest_silence(5.0, 8.0) == 1.0
