@@ -4,7 +4,7 @@ Redis key: orders:rate:KEY:MINUTE   requests taken so far; gone two minutes late
 
 A process takes requests by the lease, a hundredth of a minute's at a time, and spends them from its memory:
 most requests ask nobody. While Redis is away requests pass, but those of a key that is known to have spent its
-minute; one a second asks again.
+minute; one per second asks again.
 """
 
 from __future__ import annotations
