@@ -24,7 +24,7 @@ HOLD_S = 8.0
 GRACE_S = 20.0  # for the stranger's own end
 MEMORY_MB = 150.0  # that the API may grow by
 CUSTOMER, ORDERS, LINES = "a large customer", 200, 20
-TOSS_PER_S = 4.0  # calls that 3,001 forged posts may cause: a few per second, bounded per address and in all
+TOSS_PER_S = 5.0  # calls that 3,001 forged posts may cause: a few per second, bounded per address and in all
 PATIENCE_S = 20.0  # for a stage to come to rest
 NICE = "10"  # on its own machine a stranger would take none of our processors' time
 _LETTERS = text("select (select count(*) from dead_letters) + (select count(*) from inbox where state = 'dead')")
