@@ -42,6 +42,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _counted = False
     _refused = 0  # the status that this connection was refused with
     _upgrade = False  # a request asked for another protocol; what follows is no HTTP
+    _silent = True  # nothing has come
     _head = True  # the head of a request is awaited, or being read
     _head_bytes = 0  # that came since the head began, whatever of it was parsed
     _parsed_bytes = 0  # of the request line, headers and trailers
@@ -88,6 +89,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Feed the parser, unless what comes is more than may come."""
         if self._refused or self._upgrade or self.transport.is_closing():
             return
+        self._silent = False
         if self._head:
             self._head_bytes += len(data)
         super().data_received(data)
@@ -169,6 +171,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """The head or the body was not whole in time."""
         self._deadline = None
         if self.transport.is_closing():
+            return
+        if self._silent:  # opened beforehand: an answer would be taken for that of the request which comes next
+            self.transport.close()
             return
         self._refuse(408)
 

@@ -37,9 +37,9 @@ def run(servers: Servers, sizes: Sequence[int], calls: int, say: Say) -> dict[st
         seed = servers.database("query-seed")
         upgrade(seed, product.SHARDS)
         _seed(servers, seed)
+        shops = {size: _grown(servers, seed, size, say) for size in sizes}
         lines: dict[int, Line] = {}
-        for size in sizes:
-            shop = _grown(servers, seed, size, say)
+        for size, shop in shops.items():
             port, _ = stack.enter_context(api_process.api(servers, shop, f"query{size}"))
             lines[size] = stack.enter_context(Line(port, shop.headers))
         drawn = Random("customers")

@@ -116,18 +116,23 @@ def test_a_head_that_is_too_large(connect, url, head):
 @pytest.mark.parametrize(
     "start",
     [
-        b"",
         b"GET /live HTT",
         b"GET /live HTTP/1.1\r\nHost: x\r\n",
         b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n12345",
         b"POST /body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n",
     ],
-    ids=["nothing", "line", "head", "length", "chunks"],
+    ids=["line", "head", "length", "chunks"],
 )
 def test_a_request_that_is_never_finished(connect, url, start):
     one = connect()
     send(one, start)
     assert answer(one).startswith(b"HTTP/1.1 408")
+    assert lives(url)
+
+
+def test_a_connection_that_nothing_comes_on_is_closed_without_a_word(connect, url):
+    """Callers that open connections beforehand would take a 408 for the answer to their first request."""
+    assert answer(connect()) == b""
     assert lives(url)
 
 
