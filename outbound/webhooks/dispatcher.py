@@ -122,10 +122,11 @@ class _Dispatcher:
                 self._known = {each.id: each for each in subscriptions.waiting(conn)}
                 self._looking = set(self._known)
                 self._look_at = monotonic() + LOOK_S
-            rooms = self._rooms(free)
-            claims = deliveries.claim(conn, rooms, self._clock())
-        found = Counter(claim.subscription_id for claim in claims)
-        self._looking -= {name for name, room in rooms.items() if found[name] < room}
+            claims: list[Claim] = []
+            while not claims and (rooms := self._rooms(free)):  # those that have nothing give way to the others
+                claims = deliveries.claim(conn, rooms, self._clock())
+                found = Counter(claim.subscription_id for claim in claims)
+                self._looking -= {name for name, room in rooms.items() if found[name] < room}
         self._under_way.update(_host(claim.url) for claim in claims)
         return Claimed(claims, None, len(claims))
 
