@@ -33,7 +33,6 @@ LIFECYCLE = (
     ("ReturnCompleted", (S.PROCESSING,), S.COMPLETED),
 )
 MACHINE = build(Status, LIFECYCLE)
-OPEN = (S.REQUESTED, S.APPROVED, S.PROCESSING)
 
 
 @dataclass(slots=True, eq=False)
@@ -56,14 +55,6 @@ class Return:
     shares: list[ReturnItem] = field(default_factory=list)
     counted: int = 0  # as what the order's goods have counted its shares
     worth: Decimal = Decimal(0)  # how much of what is due back the order's goods have counted for it
-
-    def is_open(self) -> bool:
-        """Neither rejected nor completed."""
-        return self.status in OPEN
-
-    def holds_items(self) -> bool:
-        """Not rejected: its items are taken from other returns."""
-        return self.status != S.REJECTED
 
 
 @dataclass(slots=True, eq=False)

@@ -12,12 +12,16 @@ and with the last answer.
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from time import monotonic
 from typing import Generic, NamedTuple, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DataError, IntegrityError
 
 SETTLE_S = 0.5  # while something hangs; where all have answered nobody waits
 
@@ -54,7 +58,7 @@ class Round(Generic[Item, Lease, Answer]):
     answer_s: float  # then a question is overdue, and nothing more is claimed
     at_once: bool = False  # each answer is settled as it comes: what is claimed next depends on it
 
-    def run(self, limit: int) -> int:
+    def run(self, limit: int = sys.maxsize) -> int:
         """Claim until nothing is due, at most `limit`; how many were taken. What nobody asked in time keeps its lease."""
         until = monotonic() + self.slice_s
         asked: dict[Future[Answer], _Question[Item, Lease]] = {}
@@ -98,3 +102,30 @@ class Round(Generic[Item, Lease, Answer]):
         for lease in {**ended, **late}:
             self.settle(lease, ended[lease], late[lease])
         return overdue
+
+
+Row = TypeVar("Row")
+Written = TypeVar("Written")
+
+
+def settle_apart(
+    engine: Engine,
+    rows: Sequence[Row],
+    settle: Callable[[Connection, Sequence[Row]], list[Written]],
+    refuse: Callable[[Row, str], bool],
+) -> list[Written]:
+    """`settle` all `rows` in one transaction; where the database refuses a value, each in one of its own.
+
+    `refuse` turns an answer into none, for the reason given, and says whether there was an answer to turn: the row whose
+    answer the database refuses is settled as one without.
+    Errors: DataError, IntegrityError where it refuses a row that has no answer, which is a fault of ours.
+    """
+    try:
+        with engine.begin() as conn:
+            return settle(conn, rows)
+    except (DataError, IntegrityError) as error:
+        if len(rows) > 1:
+            return [each for row in rows for each in settle_apart(engine, [row], settle, refuse)]
+        if not refuse(rows[0], f"the database refuses the answer: {error.orig}"):
+            raise
+        return settle_apart(engine, rows, settle, refuse)

@@ -24,7 +24,6 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, TextClause, text
-from sqlalchemy.exc import DataError, IntegrityError
 
 from domain.ids import fresh
 from events.envelope import EnvelopeError
@@ -32,8 +31,8 @@ from journal.append import append
 from journal.entries import Entry
 from journal.streams import Streams
 from outbound import backoff
-from outbound.leases import Claimed, Round
-from outbound.payment_reconciler import Desk, OrderUnknown
+from outbound.leases import Claimed, Round, settle_apart
+from outbound.payment_reconciler import OrderUnknown, Reconciler
 from providers.base import NoAnswer, NotTold, Payment, PaymentLookup
 from storage.pg_arrays import array, columns, unnest
 
@@ -53,7 +52,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Asked:
+class LookupAttempt:
     """A row that is ours until its lease is over, and what its provider said."""
 
     id: str
@@ -172,7 +171,7 @@ def run_due(
     clock = backoff.ticking(now)
     strangers_alone = False
 
-    def claim(most: int) -> Claimed[Asked, tuple[datetime, datetime]]:
+    def claim(most: int) -> Claimed[LookupAttempt, tuple[datetime, datetime]]:
         nonlocal strangers_alone
         at = clock()
         lease = at + timedelta(seconds=LEASE_S)
@@ -181,16 +180,22 @@ def run_due(
         values = {"now": at, "lease": lease, "names": array(sorted(providers), "text"), "most": most}
         with engine.begin() as conn:
             claimed = conn.execute(_CLAIM, values).mappings()
-            rows = sorted((Asked(**row) for row in claimed), key=lambda row: row.seq)
+            rows = sorted((LookupAttempt(**row) for row in claimed), key=lambda row: row.seq)
         strangers_alone = all(row.unsigned for row in rows) and 0 < len(rows) <= STRANGERS  # a few a run
         return Claimed(rows, (at, lease), len(rows))
 
     def settle(
-        times: tuple[datetime, datetime], ended: Sequence[tuple[Asked, Future[Asked]]], late: Sequence[Asked]
+        times: tuple[datetime, datetime],
+        ended: Sequence[tuple[LookupAttempt, Future[LookupAttempt]]],
+        late: Sequence[LookupAttempt],
     ) -> None:
         begun, lease = times
         answered = [job.result() for _, job in ended]  # the late ones keep their lease
-        streams.publish(_settle_all(engine, shards, answered, patience, clock(), lease))
+        at = clock()
+        entries = settle_apart(
+            engine, answered, lambda conn, rows: _settle(conn, shards, rows, patience, at, lease), _refuse
+        )
+        streams.publish(entries)
         _settle_others(engine, answered, begun)
         if late:
             log.warning("%d providers' answers are late; they are asked again in %d s", len(late), LEASE_S)
@@ -199,7 +204,7 @@ def run_due(
     return asked.run(limit)
 
 
-def _ask(provider: PaymentLookup, row: Asked) -> Asked:
+def _ask(provider: PaymentLookup, row: LookupAttempt) -> LookupAttempt:
     try:
         row.told = provider.ask(row.kind, row.time, row.data)
     except (NoAnswer, NotTold) as problem:
@@ -238,7 +243,7 @@ _OTHERS = text(f"""
 """)
 
 
-def _settle_others(engine: Engine, rows: Sequence[Asked], begun: datetime) -> None:
+def _settle_others(engine: Engine, rows: Sequence[LookupAttempt], begun: datetime) -> None:
     """Let what came before the answer about its payment share its end."""
     ends = {
         (row.provider, row.payment): (row.provider, row.payment, row.end, str(row.problem or "") or None)
@@ -251,27 +256,16 @@ def _settle_others(engine: Engine, rows: Sequence[Asked], begun: datetime) -> No
             conn.execute(_OTHERS, {**columns(names, kinds, list(ends.values())), "begun": begun})
 
 
-def _settle_all(
-    engine: Engine, shards: int, rows: Sequence[Asked], patience: timedelta | None, now: datetime, lease: datetime
-) -> list[Entry]:
-    """What the answers came to, in one transaction; where the database refuses a value, in one a webhook."""
-    try:
-        with engine.begin() as conn:
-            return _settle(conn, shards, rows, patience, now, lease)
-    except (DataError, IntegrityError) as error:
-        if len(rows) > 1:
-            each = [_settle_all(engine, shards, [row], patience, now, lease) for row in rows]
-            return [entry for entries in each for entry in entries]
-        if rows[0].problem is not None:
-            raise
-        rows[0].told, rows[0].problem = None, NoAnswer(f"the database refuses the answer: {error.orig}")
-        return _settle_all(engine, shards, rows, patience, now, lease)
+def _refuse(row: LookupAttempt, why: str) -> bool:
+    answered = row.problem is None
+    row.told, row.problem = None, NoAnswer(why)
+    return answered
 
 
 def _settle(
     conn: Connection,
     shards: int,
-    rows: Sequence[Asked],
+    rows: Sequence[LookupAttempt],
     patience: timedelta | None,
     now: datetime,
     lease: datetime,
@@ -280,7 +274,7 @@ def _settle(
     rows = [row for row in rows if row.id in ours]
     told = [(row.provider, row.told) for row in rows if row.told is not None]
     conn.execute(_LOCK, {"names": array([f"{provider}:{t.payment_id}" for provider, t in told], "text")})
-    desk = Desk(conn, told)
+    reconciler = Reconciler(conn, told)
     named = {row.id: {n for n in (row.data.get("paymentId"), row.number) if n} for row in rows if row.unsigned}
     ours_too = names_known(conn, {name for names in named.values() for name in names})
     updates = []
@@ -291,7 +285,7 @@ def _settle(
             if row.problem is not None:
                 raise row.problem
             if row.told is not None:
-                desk.take(row.provider, row.told)
+                reconciler.take(row.provider, row.told)
         except (NotTold, EnvelopeError) as problem:
             state, error = DEAD, problem
         except (NoAnswer, OrderUnknown) as problem:
@@ -304,11 +298,11 @@ def _settle(
         updates.append((row.id, state, next_at, str(error).replace("\x00", "")[:ERROR] if error else None))
     if updates:
         conn.execute(_UPDATE, columns(_NAMES, _KINDS, updates))
-    return append(conn, desk.events, shards).new if desk.events else []
+    return append(conn, reconciler.events, shards).new if reconciler.events else []
 
 
 def _later(
-    row: Asked, problem: Exception, patience: timedelta | None, now: datetime
+    row: LookupAttempt, problem: Exception, patience: timedelta | None, now: datetime
 ) -> tuple[str, Exception, datetime]:
     """(state, error, next_at) of a webhook that came to nothing yet."""
     if patience is not None and now - row.since >= patience:

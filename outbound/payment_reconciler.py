@@ -52,7 +52,7 @@ def known(conn: Connection, keys: Collection[tuple[str, str]]) -> dict[tuple[str
     return {(row.source, row.event_id): Fact(row.time, row.data) for row in found}
 
 
-class Desk:
+class Reconciler:
     """Turns answers into the events that are not known yet, with what the journal and the orders know of them."""
 
     def __init__(self, conn: Connection, told: Sequence[tuple[str, Payment]]) -> None:

@@ -104,7 +104,7 @@ _WAITING = text(f"""
 """)
 
 
-class Waiting(NamedTuple):
+class WaitingRefunds(NamedTuple):
     """Refunds of one provider, or of none, that wait: how many, and for how many seconds the oldest is owed."""
 
     provider: str | None
@@ -140,11 +140,11 @@ def give_up(conn: Connection, routes: Routes, now: datetime) -> int:
     return died
 
 
-def waiting(conn: Connection, routes: Routes) -> list[Waiting]:
+def waiting(conn: Connection, routes: Routes) -> list[WaitingRefunds]:
     """The refunds that wait for a setting, by provider."""
     rows = conn.execute(_WAITING, routes.parameters()).all()
     any_of_them = " or ".join(sorted(set(routes.waiting.values())))
-    return [Waiting(r.provider, r.n, float(r.since), routes.waiting.get(r.provider, any_of_them)) for r in rows]
+    return [WaitingRefunds(r.provider, r.n, float(r.since), routes.waiting.get(r.provider, any_of_them)) for r in rows]
 
 
 def _why(provider: str | None, routes: Routes) -> str:

@@ -17,7 +17,6 @@ from random import random
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DataError, IntegrityError
 
 from events.catalogue import TrackingUpdated
 from events.envelope import Envelope
@@ -25,7 +24,7 @@ from journal.append import append
 from journal.entries import Entry
 from journal.streams import Streams
 from outbound import backoff
-from outbound.leases import Claimed, Round
+from outbound.leases import Claimed, Round, settle_apart
 from providers.base import NoAnswer, ParcelUnknown, Scan, TrackingClient
 from providers.carriers.poll_schedule import next_poll, watch_ends
 from storage.pg_arrays import array, cast, columns, unnest
@@ -81,7 +80,11 @@ def run_due(
 
     def settle(lease: datetime, ended: Sequence[tuple[Poll, Future[None]]], late: Sequence[Poll]) -> None:
         answered = [*(poll for poll, _ in ended), *map(_overdue, late)]
-        streams.publish(_settle_all(engine, shards, answered, pace, clock(), lease))
+        at = clock()
+        entries = settle_apart(
+            engine, answered, lambda conn, polls: _settle(conn, shards, polls, pace, at, lease), _refuse
+        )
+        streams.publish(entries)
 
     asked = Round(claim, lambda poll: _ask(carriers[poll.carrier], poll), settle, AT_ONCE, ROUND, SLICE_S, ANSWER_S)
     return asked.run(limit)
@@ -151,26 +154,10 @@ _COUNTS = text("""
 """)
 
 
-def _settle_all(
-    engine: Engine,
-    shards: int,
-    polls: Sequence[Poll],
-    pace: timedelta,
-    now: datetime,
-    lease: datetime,
-) -> list[Entry]:
-    """What the polls came to, in one transaction; where the database refuses a value, in one a parcel."""
-    try:
-        with engine.begin() as conn:
-            return _settle(conn, shards, polls, pace, now, lease)
-    except (DataError, IntegrityError) as error:
-        if len(polls) > 1:
-            each = [_settle_all(engine, shards, [poll], pace, now, lease) for poll in polls]
-            return [entry for entries in each for entry in entries]
-        if polls[0].problem is not None:
-            raise
-        polls[0].problem = NoAnswer(f"the database refuses a scan: {error.orig}")
-        return _settle_all(engine, shards, polls, pace, now, lease)
+def _refuse(poll: Poll, why: str) -> bool:
+    answered = poll.problem is None
+    poll.problem = NoAnswer(why)
+    return answered
 
 
 def _settle(

@@ -32,6 +32,24 @@ Time = Annotated[
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
+def connection(
+    base_url: str,
+    timeout: float | None = None,
+    transport: httpx.BaseTransport | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> httpx.Client:
+    """The pool of connections to one API, which opens none before the first question; `timeout` in s, else TIMEOUT_S."""
+    import httpx
+
+    return httpx.Client(
+        base_url=base_url,
+        timeout=TIMEOUT_S if timeout is None else timeout,
+        transport=transport,
+        headers=dict(headers or {}),
+        trust_env=False,  # a proxy that is set there cannot reach this machine's own ports
+    )
+
+
 class HttpClient:
     """One provider's API. Opens no connection before the first question.
 
@@ -49,17 +67,9 @@ class HttpClient:
         *,
         unknown: Callable[[Mapping[str, Any]], bool],
     ) -> None:
-        import httpx
-
         self.name = name
         self._unknown = unknown
-        self._client = httpx.Client(
-            base_url=base_url,
-            timeout=TIMEOUT_S if timeout is None else timeout,
-            transport=transport,
-            headers=dict(headers),
-            trust_env=False,  # a proxy that is set there cannot reach this machine's own ports
-        )
+        self._client = connection(base_url, timeout, transport, headers)
 
     def get(self, path: str, shape: type[Answer]) -> Answer:
         """The document at `path` as `shape`; NotTold for a 404 that says why, NoAnswer for all else."""

@@ -1,8 +1,8 @@
 """The dispatcher: sends what is due, many at once, and never more than a share of them to one receiver.
 
 It runs alone (a lease, renewed with each look), so that a receiver that hangs holds up one process and no
-more. Should two run after all, leases keep them apart. Between two short transactions, each of which records what
-came back and claims what goes out next, threads wait for receivers and none of them holds a connection.
+more. Should two run after all, leases keep them apart. Short transactions claim what goes out and record what came
+back (`outbound.leases`); between them threads wait for receivers, and none of them holds a connection.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from storage import leases
 AT_ONCE = 64  # attempts side by side
 A_RECEIVER = 16  # of them to one host: of receivers that take 100 ms, more than a hundred per second
 A_FAILING = 2  # … whose last attempt failed
-MOST = 1_000_000  # attempts of one run: its slice ends it
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
 LOOK_S = 1.0  # between two looks at what became due
 DUTY = "webhooks"  # the lease of the one that runs
@@ -107,7 +106,7 @@ class _Dispatcher:
         """Claim and send until nothing is due, or the slice is over; how many attempts were made."""
         return Round(
             self._claim, self._attempt, self._settle, AT_ONCE, AT_ONCE, slice_s, LEASE.total_seconds(), at_once=True
-        ).run(MOST)
+        ).run()
 
     def _claim(self, free: int) -> Claimed[Claim, None]:
         """In one transaction: go on being the one that runs, look at what became due, and take of it."""

@@ -57,12 +57,9 @@ class SimulatedCarrier:
         name: str = "simulated",
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        import httpx
-
         self.name = name
-        self._timeout = timeout = http_client.TIMEOUT_S if timeout is None else timeout
-        # Without the environment: a proxy that is set there cannot reach this machine's own ports.
-        self._client = httpx.Client(base_url=base_url, timeout=timeout, transport=transport, trust_env=False)
+        self._timeout = http_client.TIMEOUT_S if timeout is None else timeout
+        self._client = http_client.connection(base_url, timeout, transport)
 
     def track(self, number: str) -> list[Scan]:
         """All scans known, oldest first; NoAnswer says what happened instead."""

@@ -77,12 +77,8 @@ class SimulatedProvider:
         name: str = "simulated",
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        import httpx
-
         self.name = name
-        # Without the environment: a proxy that is set there cannot reach this machine's own ports.
-        timeout = http_client.TIMEOUT_S if timeout is None else timeout
-        self._client = httpx.Client(base_url=base_url, timeout=timeout, transport=transport, trust_env=False)
+        self._client = http_client.connection(base_url, timeout, transport)
 
     def refund(self, payment_id: str, amount: Money, idempotency_key: str) -> RefundReceipt:
         """Give `amount` back, once a key; see the interface for what each failure means."""
