@@ -10,12 +10,11 @@ from __future__ import annotations
 import signal
 import sys
 from contextlib import ExitStack
-from types import FrameType
 from typing import Annotated
 
 import typer
 
-from cli.options import Data, Json, err, print_json, stop_at_sigterm
+from cli.options import CtrlC, Data, Json, err, print_json, stop_at_sigterm
 from cli.terminal import safe
 from demo import scenarios
 from demo.driver import Player
@@ -68,27 +67,6 @@ def demo(
             _stay(stage)
     if problems:
         raise typer.Exit(1)
-
-
-class CtrlC:
-    """Ctrl-C that cannot get lost: Python drops a KeyboardInterrupt that strikes in a destructor or a weakref's callback.
-
-    Where Ctrl-C is ignored, as in a shell script's background, it stays so.
-    """
-
-    def __init__(self) -> None:
-        self._struck = False
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._strike)
-
-    def check(self) -> None:
-        """Raise KeyboardInterrupt if there was a Ctrl-C, whatever became of it."""
-        if self._struck:
-            raise KeyboardInterrupt
-
-    def _strike(self, _signal: int, _frame: FrameType | None) -> None:
-        self._struck = True
-        raise KeyboardInterrupt
 
 
 def _stay(stage: Stage) -> None:

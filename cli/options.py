@@ -106,3 +106,32 @@ def _plain(value: Any) -> Any:
 def program() -> str:
     """The command's name as it can be called here: `orders`, or the path that it was called by."""
     return "orders" if shutil.which("orders") or not sys.argv[0].endswith("/orders") else sys.argv[0]
+
+
+class CtrlC:
+    """Ctrl-C that cannot get lost: Python drops a KeyboardInterrupt that strikes in a destructor or a weakref's callback.
+
+    Where Ctrl-C is ignored, as in a shell script's background, it stays so. As a context it puts the handler back.
+    """
+
+    def __init__(self) -> None:
+        self._struck = False
+        self._ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self._ours:
+            signal.signal(signal.SIGINT, self._strike)
+
+    def __enter__(self) -> CtrlC:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if there was a Ctrl-C, whatever became of it."""
+        if self._struck:
+            raise KeyboardInterrupt
+
+    def _strike(self, _signal: int, _frame: FrameType | None) -> None:
+        self._struck = True
+        raise KeyboardInterrupt

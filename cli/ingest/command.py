@@ -18,7 +18,7 @@ from cli.bootstrap import heartbeat, open_shop
 from cli.doctor.check import Place
 from cli.ingest import delivery_disorder, ndjson, olist
 from cli.ingest.line_reader import BadLine
-from cli.options import Data, Json, Problem, err, out, print_json
+from cli.options import CtrlC, Data, Json, Problem, err, out, print_json
 from cli.patience import Left, Patience, begun
 from cli.processes import Processes, start_workers
 from cli.terminal import safe
@@ -75,6 +75,7 @@ def ingest(
         events = delivery_disorder.disorder(listed, disorder) if disorder is not None else listed
     total = len(events) if isinstance(events, list) else None
     with ExitStack() as stack:
+        ctrl_c = stack.enter_context(CtrlC())
         opened, found = stack.enter_context(open_shop(data))
 
         def start() -> None:
@@ -87,7 +88,7 @@ def ingest(
         began = time.monotonic()
         with opened.engine.connect() as conn:
             since = begun(conn)
-        counts = _append_all(opened, events, total, held=not live)
+        counts = _append_all(opened, events, total, ctrl_c, held=not live)
         read_s = time.monotonic() - began
         left: Left | None = None
         if wait:
@@ -148,7 +149,9 @@ def _bar() -> Progress:
     return Progress(*columns, console=err, transient=True)
 
 
-def _append_all(opened: Parts, events: Iterable[Envelope], total: int | None, *, held: bool) -> dict[str, int]:
+def _append_all(
+    opened: Parts, events: Iterable[Envelope], total: int | None, ctrl_c: CtrlC, *, held: bool
+) -> dict[str, int]:
     counts = {"accepted": 0, "new": 0, "duplicates": 0, "body_differs": 0}
     with _bar() as bar:
         task = bar.add_task("journaling", total=total)
@@ -160,6 +163,8 @@ def _append_all(opened: Parts, events: Iterable[Envelope], total: int | None, *,
             counts["duplicates"] += len(done.duplicates)
             counts["body_differs"] += len(done.body_differs)
             bar.advance(task, len(chunk))
+            ctrl_c.check()
+    ctrl_c.check()  # also where it struck while nothing but bad lines was read
     return counts
 
 

@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from cli.demo import CtrlC
+from cli.options import CtrlC
 
 ROOT = Path(__file__).parents[3]
 DEMO = (sys.executable, "-c", "import typer; from cli.demo import demo; typer.run(demo)")
