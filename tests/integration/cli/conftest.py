@@ -48,7 +48,7 @@ def orders(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     for module in ("bootstrap", "doctor.command"):
         monkeypatch.setattr(f"cli.{module}.stop_at_sigterm", lambda: None)
     monkeypatch.setattr("cli.bootstrap.ring", lambda shard: None)
-    monkeypatch.setattr("cli.doctor.workers.TAKEN_S", 0.3)  # few tests have workers
+    monkeypatch.setattr("workers.signs_of_life.TAKEN_S", 0.3)  # few tests have workers
 
     def run(*arguments: str) -> Answer:
         monkeypatch.setattr(sys, "argv", ["orders", *arguments])

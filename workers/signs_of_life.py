@@ -16,9 +16,9 @@ from time import monotonic, sleep
 import redis
 from sqlalchemy import Connection, text
 
-from cli.doctor.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, first_line, some
-from cli.doctor.postgres import SKEW_S
 from journal.streams import DRAIN
+from operations.health.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, first_line, some
+from operations.health.postgres import SKEW_S
 from storage.clock import skews
 from workers.app import message
 from workers.chores import CHORES, LOOKUPS, REFUNDS, TRACKING, WEBHOOKS
