@@ -76,7 +76,7 @@ def ingest(
     total = len(events) if isinstance(events, list) else None
     with ExitStack() as stack:
         ctrl_c = stack.enter_context(CtrlC())
-        opened, found = stack.enter_context(open_shop(data))
+        opened, found = stack.enter_context(open_shop(data, make=True))
 
         def start() -> None:
             err.print(f"no workers run here: starting {workers} for this run")

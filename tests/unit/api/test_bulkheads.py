@@ -134,3 +134,45 @@ def test_what_hangs_is_answered_and_keeps_its_place_until_it_ends(monkeypatch: p
         assert served.front._writes.share.free == WRITES
 
     run(test)
+
+
+@pytest.mark.parametrize(
+    ("token", "status", "told", "again"),
+    [
+        (b"t", 429, b"7", 1),  # told to wait: nothing of it is read again
+        (b"t", 429, None, 2),
+        (b"t", 400, b"7", 2),
+        (None, 429, b"7", 2),  # a key's limit is its own, and says more (api/rate_limit.py)
+    ],
+)
+def test_a_customer_who_was_told_to_wait_is_not_read_until_then(monkeypatch, token, status, told, again):
+    asked = []
+
+    async def refuses(scope, _receive, send):
+        asked.append(scope["path"])
+        headers = [] if told is None else [(b"retry-after", told)]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def test() -> None:
+        front, started = Bulkheads(refuses), []
+        headers = [(b"authorization", b"k"), *([(b"x-customer-token", token)] if token else [])]
+
+        async def send(message):
+            if message["type"] == "http.response.start":
+                started.append((message["status"], dict(message["headers"]).get(b"retry-after")))
+
+        async def ask() -> None:
+            scope = {"type": "http", "path": "/api/orders", "method": "GET", "headers": headers}
+            await front(scope, None, send)
+
+        await ask()
+        await ask()
+        assert len(asked) == again
+        assert started == [(status, told), (status, told)]
+        clock = asyncio.get_running_loop().time
+        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: clock() + 7.5)
+        await ask()
+        assert len(asked) == again + 1
+
+    asyncio.run(test())

@@ -18,8 +18,7 @@ from tests.integration.api.service.conftest import SECRET
 UNKNOWN = {
     "errors": [
         {
-            "message": "Unauthorized: send a valid API key as `Authorization: Bearer KEY`; "
-            "`orders keys add` makes one",
+            "message": "Unauthorized: send a valid API key as `Authorization: Bearer KEY`; `orders keys add` makes one",
             "name": "UnauthorizedError",
         }
     ]
