@@ -20,7 +20,6 @@ from domain.state_machine import Step
 from domain.transaction import Transaction
 
 SHIPPING = (Status.PREPARING, Status.SHIPPED, Status.DELIVERED)  # steps that a fulfillment takes for its order
-ASKABLE = (*SHIPPING, Status.CONFIRMED, Status.CANCELED)  # what a request may ask an order to become
 
 
 def order_statuses(order: Order) -> list[str]:

@@ -10,7 +10,6 @@ import pytest
 from domain.handler_table import apply
 from domain.ids import format_id
 from domain.permitted_transitions import (
-    ASKABLE,
     fulfillment_statuses,
     held_back,
     movable,
@@ -95,7 +94,6 @@ def test_a_shipping_step_that_is_allowed_applies_to_the_one_it_means(stage, stat
 )
 def test_what_each_stage_allows(stage, allowed):
     assert order_statuses(story(stage).order) == allowed
-    assert set(allowed) <= set(ASKABLE)
 
 
 @pytest.mark.parametrize("stage", STAGES)
