@@ -8,8 +8,8 @@ A request waits for its place for WAIT_S, then it is answered 503. One that was 
 ANSWER_S (PostgreSQL hangs, say) is answered 503 too; its place is free once its thread is. Readiness and liveness pass
 by all of this (api/health.py).
 
-A customer's token that was told to wait (429) is told so again until its time is up, before anything of what it asks is
-read: a stranger who goes on asking costs little.
+A customer's token that was told to wait (429), and an address at an unsigned webhook's path, is told so again until its
+time is up, before anything of what it asks is read: a stranger who goes on asking costs little.
 
 Pure ASGI, behind the body's reader (api/body_middleware.py): who sends slowly holds no place.
 """
@@ -31,10 +31,11 @@ from api.errors import ApiError, too_many, unavailable
 READS, WRITES = 6, 6  # requests that are served at once; each takes one thread at a time
 HALF = 3  # of the reads, for one credential
 PER_TARGET = 2
+READING = ("GET", "HEAD", "OPTIONS")
 QUEUE = 200  # requests of a kind that wait; more are turned away at once
 WAIT_S = 5.0
 ANSWER_S = 28.0  # longer than a write may wait for a row and take in its statement (api/resources.py)
-REMEMBERED = 10_000  # tokens that were told to wait
+REMEMBERED = 10_000  # tokens and addresses that were told to wait
 BODY = "orders.body"  # in a scope: the whole body
 _NAMES = ("orderNumber", "order", "paymentId", "cartId", "cart")  # of what a write is about, in its body
 
@@ -111,14 +112,14 @@ class _Kind:
 
 
 class _Waits:
-    """Customers' tokens that were told to wait, and until when; the bytes of their headers name them."""
+    """Those who were told to wait, and until when: tokens by their headers, addresses with the path that they post to."""
 
     def __init__(self) -> None:
         self._until: dict[Hashable, float] = {}
 
     def note(self, name: Hashable, seconds: int | None) -> None:
         """An answer to this name told it to wait for so many seconds; None: it did not."""
-        if seconds is not None:
+        if name is not None and seconds is not None:
             if len(self._until) >= REMEMBERED:
                 self._until.clear()
             self._until[name] = asyncio.get_running_loop().time() + seconds
@@ -151,23 +152,22 @@ class Bulkheads:
         answer = _Answer(scope, receive, send)
         late = asyncio.get_running_loop().call_later(ANSWER_S, answer.give_up)
         try:
+            asker = _asker(scope)
+            if wait_s := self._waits.left(asker):
+                await answer.refuse(too_many(f"Too much was asked, as the answer before said; wait {wait_s} s", wait_s))
+                return
             if scope["path"].startswith("/webhooks"):
                 await self._app(scope, receive, answer.send)
+                self._waits.note(asker, answer.retry_after)
                 return
-            reads = scope["method"] in ("GET", "HEAD", "OPTIONS")
-            credential = _credential(scope)
-            token = credential if reads and credential[1] is not None else None
-            if token and (wait_s := self._waits.left(token)):
-                await answer.refuse(too_many(f"This customer was told to wait; wait {wait_s} s more", wait_s))
-                return
-            kind, name = (self._reads, credential) if reads else (self._writes, _target(scope))
+            reads = scope["method"] in READING
+            kind, name = (self._reads, _credential(scope)) if reads else (self._writes, _target(scope))
             try:
                 async with kind.place(name):
                     late.cancel()  # the wait is over; from here on counts what the request itself takes
                     late = asyncio.get_running_loop().call_later(ANSWER_S, answer.give_up)
                     await self._app(scope, receive, answer.send)
-                if token:
-                    self._waits.note(token, answer.retry_after)
+                self._waits.note(asker, answer.retry_after)
             except TimeoutError:
                 await answer.refuse(unavailable("Too much is asked at once; send the same request again in a moment"))
         finally:
@@ -205,6 +205,14 @@ class _Answer:
 
     async def _refuse(self, error: ApiError) -> None:
         await error.answer()(self._scope, self._receive, self._send)
+
+
+def _asker(scope: Scope) -> Hashable:
+    """The name that a 429 is remembered under: a webhook's address and path, a customer's token that reads; else None."""
+    if scope["path"].startswith("/webhooks"):
+        return (scope.get("client") or ("",))[0], scope["path"]
+    credential = _credential(scope)
+    return credential if scope["method"] in READING and credential[1] is not None else None
 
 
 def _credential(scope: Scope) -> tuple[bytes | None, bytes | None]:
