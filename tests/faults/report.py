@@ -68,13 +68,14 @@ def _recovery(tries: Sequence[dict[str, Any]]) -> str:
 
 
 def _besides(tries: Sequence[dict[str, Any]]) -> str:
-    """What was measured besides: each figure's worst, and the callers' 99th percentiles where those are judged."""
+    """What was measured besides: the quiet rate, each figure's worst, and the callers' 99th percentiles where those are judged."""
     figures: dict[str, list[float]] = {}
     for each in tries:
         for name, value in each["figures"].items():
             if name not in ("verify s", "api MB before"):
                 figures.setdefault(name, []).append(value)
-    shown = [
+    shown = [f"at {median([each['baseline'] for each in tries]):,.0f}/s"] if tries[0]["baseline"] else []
+    shown += [
         f"{name} {max(values):,.0f}" if max(values) >= 10 else f"{name} {max(values):.2g}"
         for name, values in figures.items()
     ]
