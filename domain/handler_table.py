@@ -61,6 +61,7 @@ HANDLERS = dict(
         row(e.OrderCanceled, orders.order_canceled, items=True, money=True, refunds=True),
         row(e.OrderExpired, orders.order_expired, items=True, money=True),
         row(e.OrderConfirmed, orders.order_confirmed),
+        row(e.PaymentPending, payments.payment_pending, money=True),
         row(e.PaymentSucceeded, payments.payment_succeeded, money=True, refunds=True),
         row(e.PaymentFailed, payments.payment_ended, money=True),
         row(e.PaymentCanceled, payments.payment_ended, money=True),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from domain import transaction
 from domain.dirty_tracking import NEW, touch
@@ -13,13 +15,14 @@ from domain.order import Order
 from domain.outcome import APPLIED, DONE, Outcome, Reason, dead, ignored
 from domain.policy import Context
 from domain.state_machine import fire
-from domain.transaction import Transaction
+from domain.transaction import RANK, Transaction, place_of
 from events.catalogue import (
     AnyEvent,
     Event,
     PaymentBody,
     PaymentDisputed,
     PaymentEnded,
+    PaymentPending,
     PaymentRefunded,
     PaymentReversed,
     PaymentSucceeded,
@@ -27,10 +30,12 @@ from events.catalogue import (
 from events.money import MoneyError, check
 
 # Once for all: to look a reason up in its enum costs 0.2 µs on Python 3.11, each time.
+_ORDER_CANCELED = ignored(Reason.ORDER_CANCELED)
 _OVERTAKEN = ignored(Reason.OVERTAKEN)
 _PAID_AFTER_EXPIRY = ignored(Reason.PAID_AFTER_EXPIRY)
 _REPEATED = ignored(Reason.REPEATED)
 _EXPIRED = Flag.EXPIRED
+PATIENCE = timedelta(days=14)  # how long an order waits for a payment under way that does not say until when
 
 
 def payment_succeeded(
@@ -61,13 +66,48 @@ def payment_succeeded(
     return _PAID_AFTER_EXPIRY if _EXPIRED in order.flags else DONE
 
 
+def payment_pending(order: Order, event: Event[PaymentPending], context: Context, rejected: Container[str]) -> Outcome:
+    """Record that a payment is under way: its order waits for it, unless it has come to an end already."""
+    data = event.data
+    if data.amount is not None:
+        try:
+            check(data.amount, order.currency or context.policy.currency)
+        except MoneyError as error:
+            return dead(Reason.MALFORMED, f"amount: {error}")
+    waiting = _transaction(order, event, context)
+    noted = _unsettle(order, waiting, event, data.kind, data.until or event.time + PATIENCE)
+    if data.amount is not None and waiting.paid_at is None:
+        waiting.expect(_place(event), data.amount)
+    if noted:
+        fire(transaction.STEPS, waiting, event.type)
+    if order.canceled_at is not None:
+        return _ORDER_CANCELED
+    return DONE if noted else _OVERTAKEN
+
+
 def payment_ended(order: Order, event: Event[PaymentEnded], context: Context, rejected: Container[str]) -> Outcome:
     """Handle PaymentFailed and PaymentCanceled: overtaken once money was captured, or taken back."""
     ended = _transaction(order, event, context)
-    captured = ended.paid_at is not None or ended.reversed_at is not None
-    if captured or not fire(transaction.STEPS, ended, event.type):
+    if not _unsettle(order, ended, event) or not fire(transaction.STEPS, ended, event.type):
         return _OVERTAKEN
     return DONE
+
+
+def _unsettle(
+    order: Order, payment: Transaction, event: AnyEvent, kind: str | None = None, until: datetime | None = None
+) -> bool:
+    """Note what was told of a payment before a success, if that still counts; the unpaid timer may run longer then."""
+    if payment.paid_at is not None or payment.reversed_at is not None:
+        return False
+    before = payment.pending_until
+    noted = payment.unsettle(_place(event), kind, until)
+    if payment.pending_until != before:
+        order.payments().rescheduled = True
+    return noted
+
+
+def _place(event: AnyEvent) -> list[Any]:
+    return place_of(event.time, RANK[event.type], event.source, event.id)
 
 
 def payment_reversed(

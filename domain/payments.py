@@ -6,6 +6,7 @@ opens it before and closes it after. Nothing of this is stored; it follows from 
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ class Payments:
 
     captured = _NOTHING  # money that is there, refunded or not
     living = reversed = disputed = 0  # payments not given up; ever reversed; asked about by a bank
+    rescheduled = False  # until when it may be paid has moved, until what follows of it is taken
     _by_id: dict[str, Transaction] | None = None  # by the provider's id, once somebody asks
     _ever: Decimal | None = None
     _opened: Transaction | None = None
@@ -66,6 +68,10 @@ class Payments:
         if self._ever is None:
             self._ever = sum((each.ever_captured() for each in self._order.transactions), _NOTHING)
         return self._ever
+
+    def under_way_until(self) -> datetime | None:
+        """The time until which a payment under way is waited for; None where none is."""
+        return max((t.pending_until for t in self._order.transactions if t.pending_until is not None), default=None)
 
     def _count(self, payment: Transaction, sign: int) -> None:
         if payment.paid_at is not None:

@@ -24,7 +24,20 @@ from pydantic import (
 )
 
 from events.errors import OrdersError
-from events.field_types import Amount, Currency, Name, Quantity, Reason, Text, TrackingStatus, Url, clickable, said
+from events.field_types import (
+    Amount,
+    Currency,
+    Moment,
+    Name,
+    PendingKind,
+    Quantity,
+    Reason,
+    Text,
+    TrackingStatus,
+    Url,
+    clickable,
+    said,
+)
 
 
 class Body(BaseModel):
@@ -103,6 +116,14 @@ class PaymentSucceeded(PaymentBody):
     receiptUrl: Annotated[Url | None, BeforeValidator(clickable)] = None
 
 
+class PaymentPending(PaymentBody):
+    """A payment is under way: authorized, processing, or awaiting a deposit; its order does not expire before `until`."""
+
+    kind: PendingKind
+    amount: Amount | None = None
+    until: Moment | None = None
+
+
 class PaymentEnded(PaymentBody):
     """A payment that came to nothing, with the provider's reason."""
 
@@ -111,7 +132,7 @@ class PaymentEnded(PaymentBody):
 
 
 class PaymentFailed(PaymentEnded):
-    """An attempt to pay failed; a later success beats it."""
+    """An attempt to pay failed; of what is told before a success the latest counts, and a success beats it."""
 
 
 class PaymentCanceled(PaymentEnded):
@@ -241,6 +262,7 @@ class ReturnCompleted(Body):
 
 _BODIES: tuple[type[Body], ...] = (
     OrderCreated,
+    PaymentPending,
     PaymentSucceeded,
     PaymentFailed,
     PaymentCanceled,
@@ -274,7 +296,7 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
 
 # Types that name no order of their own accord: a payment or a parcel leads to it.
 WITHOUT_SUBJECT = {
-    "PaymentSucceeded", "PaymentFailed", "PaymentCanceled", "PaymentReversed", "PaymentRefunded",
+    "PaymentPending", "PaymentSucceeded", "PaymentFailed", "PaymentCanceled", "PaymentReversed", "PaymentRefunded",
     "PaymentDisputed", "TrackingUpdated",
 }  # fmt: skip
 # Fields that tell who a customer is. They live in a side table, never in the journal's bodies.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from events.envelope import Envelope
 from tests.scenario_generator.choices import Choices
 from tests.scenario_generator.goods import Goods, written
 
@@ -14,6 +15,20 @@ if TYPE_CHECKING:
     from tests.scenario_generator.story import Story, Thread
 
 MOST_PAYMENTS = 4
+PATIENCE = timedelta(days=14)  # how long an order waits for a payment under way that does not say until when
+PENDING_KINDS = ("awaiting_deposit", "authorized", "processing")
+
+
+class Unsettled(NamedTuple):
+    """Something told of a payment before it succeeded, in the order in which one stands above another."""
+
+    time: datetime
+    rank: int  # pending, then canceled, then failed
+    source: str
+    id: str
+    status: str
+    kind: str | None = None
+    until: datetime | None = None
 
 
 @dataclass
@@ -25,8 +40,7 @@ class Payment:
     known: bool  # OrderCreated names it
     refunds: list[Decimal] = field(default_factory=list)  # cumulative, as they will be reported
     told: bool = False
-    failed: bool = False
-    canceled: bool = False
+    unsettled: list[Unsettled] = field(default_factory=list)
     captures: list[tuple[datetime, Decimal]] = field(default_factory=list)
     reversed_at: datetime | None = None  # the latest
     refunded: Decimal = Decimal(0)
@@ -54,14 +68,23 @@ class Payment:
     def status(self) -> str:
         if self.captured:
             return "canceled" if self.refunded >= self.captured else "paid"
-        if self.reversed_at is not None:
+        if self.reversed_at is not None or not self.unsettled:
             return "pending"
-        if self.canceled:
-            return "canceled"
-        return "failed" if self.failed else "pending"
+        return max(self.unsettled).status
+
+    @property
+    def under_way(self) -> Unsettled | None:
+        """The latest that was told, if that is no end and no success came."""
+        if self.captures or self.reversed_at is not None or not self.unsettled:
+            return None
+        latest = max(self.unsettled)
+        return latest if latest.kind else None
 
     def expected(self) -> dict[str, Any]:
+        under_way = self.under_way
         return {
+            "pendingKind": under_way.kind if under_way else None,
+            "pendingUntil": under_way.until if under_way else None,
             "status": self.status,
             "amount": self.captured or None,
             "refundedAmount": self.refunded,
@@ -103,8 +126,10 @@ def paying(story: Story, payment: Payment) -> Thread:
     choices = story.choices
     for _ in range(choices.pick((0, 0, 0, 1, 1, 2))):
         yield from _fails(story, payment)
+        yield from _may_be_pending(story, payment, 15)
     if choices.chance(12 if payment.amount else 35):
         yield from _is_canceled(story, payment)
+    yield from _may_be_pending(story, payment, 12)
     if not payment.amount:
         if not payment.known and not payment.told:
             yield from _fails(story, payment)
@@ -113,6 +138,7 @@ def paying(story: Story, payment: Payment) -> Thread:
     if choices.chance(12):
         story.trait("a failure told after the success")
         yield from _fails(story, payment)
+    yield from _may_be_pending(story, payment, 5)
     early, late = choices.chance(15), choices.chance(5)
     if early:
         yield from _is_reversed(story, payment)
@@ -169,10 +195,13 @@ def _split(choices: Choices, coins: int) -> list[int]:
 def _succeeds(story: Story, payment: Payment) -> Thread:
     """Up to three reports of one capture; the highest amount and the earliest time are true."""
     choices, coin = story.choices, story.goods.coin
-    if payment.failed:
+    before = {one.status for one in payment.unsettled}
+    if "failed" in before:
         story.trait("a success after a failure")
-    if payment.canceled:
+    if "canceled" in before:
         story.trait("a success after a cancellation")
+    if payment.under_way:
+        story.trait("a success of a payment under way")
     reports = [payment.amount] * choices.pick((1, 1, 1, 2, 3))
     if len(reports) > 1:
         story.trait("a payment told several times")
@@ -228,16 +257,44 @@ def _is_reversed(story: Story, payment: Payment) -> Thread:
 
 
 def _fails(story: Story, payment: Payment) -> Thread:
-    payment.failed = True
     data = {"code": "card_declined"} if story.choices.chance(30) else {}
-    _tell(story, payment, "PaymentFailed", data)
+    told = _tell(story, payment, "PaymentFailed", data, _about_now(story))
+    payment.unsettled.append(Unsettled(told.time, 2, told.source, told.id, "failed"))
     yield None
 
 
 def _is_canceled(story: Story, payment: Payment) -> Thread:
-    payment.canceled = True
-    _tell(story, payment, "PaymentCanceled", {})
+    told = _tell(story, payment, "PaymentCanceled", {}, _about_now(story))
+    payment.unsettled.append(Unsettled(told.time, 1, told.source, told.id, "canceled"))
     yield None
+
+
+def _may_be_pending(story: Story, payment: Payment, percent: int) -> Thread:
+    """It is under way; never told once the order expired, since nothing applies to that."""
+    choices = story.choices
+    if not choices.chance(percent) or (story.canceled and story.fate == "expired"):
+        return
+    at = _about_now(story)
+    data: dict[str, Any] = {"kind": choices.pick(PENDING_KINDS)}
+    until = at + PATIENCE
+    if choices.chance(60):
+        until = at + timedelta(hours=choices.pick((0, 1, 24, 72)), seconds=1)
+        data["until"] = until.isoformat()
+    if payment.amount and choices.chance(50):
+        data["amount"] = written(payment.amount)
+    if payment.unsettled and max(payment.unsettled).status != "pending":
+        story.trait("under way after it had ended")
+    told = _tell(story, payment, "PaymentPending", data, at)
+    payment.unsettled.append(Unsettled(told.time, 0, told.source, told.id, "pending", data["kind"], until))
+    under_way = payment.under_way
+    story.trait(f"a payment {data['kind']}" if under_way and under_way.id == told.id else "under way, told too late")
+    yield None
+
+
+def _about_now(story: Story) -> datetime:
+    """Whole seconds, as providers tell them: two events often have one time."""
+    at = story.pen.now() - timedelta(seconds=story.choices.pick((0, 0, 0, 1, 5, 3600)))
+    return at.replace(microsecond=0)
 
 
 def _is_disputed(story: Story, payment: Payment) -> Thread:
@@ -253,7 +310,7 @@ def _is_disputed(story: Story, payment: Payment) -> Thread:
         yield None
 
 
-def _tell(story: Story, payment: Payment, kind: str, data: dict[str, Any], at: datetime | None = None) -> None:
+def _tell(story: Story, payment: Payment, kind: str, data: dict[str, Any], at: datetime | None = None) -> Envelope:
     """Without a subject only what leads to the order all the same."""
     led = payment.known or payment.told
     subject = not led or story.choices.chance(40)
@@ -261,4 +318,4 @@ def _tell(story: Story, payment: Payment, kind: str, data: dict[str, Any], at: d
         story.trait("a payment event without subject")
     payment.told = True
     data = {"paymentId": payment.id, **data}
-    story.pen.tell(kind, data, source="stripe", at=at, subject=subject)
+    return story.pen.tell(kind, data, source="stripe", at=at, subject=subject)

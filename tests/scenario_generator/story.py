@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from datetime import datetime
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -213,10 +214,22 @@ class Story:
             self.trait("canceled with a parcel prepared")
         self.trait("canceled once paid" if self.covered() else "canceled unpaid")
         self.canceled = True
-        kind = "OrderExpired" if self.fate == "expired" else "OrderCanceled"
-        self.trait(kind)
-        self.pen.tell(kind, {}, source="timers" if self.fate == "expired" else "shop")
+        if self.fate == "expired":
+            self.trait("OrderExpired")
+            self.pen.tell("OrderExpired", {}, source="timers", at=self._no_sooner_than_payments_allow())
+        else:
+            self.trait("OrderCanceled")
+            self.pen.tell("OrderCanceled", {}, source="shop")
         yield None
+
+    def _no_sooner_than_payments_allow(self) -> datetime:
+        """The time at which the unpaid timer runs out: what is under way is waited for."""
+        at = self.pen.now()
+        awaited = [one.until for payment in self.payments if (one := payment.under_way) and one.until]
+        if not awaited:
+            return at
+        self.trait("expired once nothing was under way any more")
+        return self.pen.wait_until(max(awaited))
 
     def _may_prepare(self) -> bool:
         return self.covered() and bool(self.unsent())

@@ -34,6 +34,7 @@ ORDER: dict[str, Any] = {}
 PAYMENT, PARCEL, BACK = {"paymentId": "pay"}, {"fulfillment": "box"}, {"return": "ret"}
 LEAST: dict[str, dict[str, Any]] = {
     "OrderCreated": {"items": [LINE], "totalAmount": "5"},
+    "PaymentPending": {**PAYMENT, "kind": "processing"},
     "PaymentSucceeded": {**PAYMENT, "amount": "5"},
     "PaymentFailed": PAYMENT, "PaymentCanceled": PAYMENT, "PaymentDisputed": PAYMENT,
     "PaymentReversed": PAYMENT,
@@ -57,6 +58,17 @@ QUANTITIES: Bad = (
     None, 0, -1, 1_000_001, 2**64, 10**30, 1.5, "many", True, math.nan, math.inf, [], {}, "1_0", "１０"
 )  # fmt: skip
 TEXTS: Bad = (5, True, [], "x" * 10_001, "a\x00b", LONE)
+TIMES: Bad = (
+    5,
+    True,
+    [],
+    "",
+    "soon",
+    "2026-11-01",
+    "2026-11-01T09:30:00",
+    "9999-12-31T23:59:59Z",
+    "0001-01-01T00:00:00+09:00",
+)
 URLS: Bad = (
     "x" * 2_001, "https://" + "x" * 2_000, "a\x00b", "javascript:alert(1)", "JAVASCRIPT://x", "data:text/html,x", "//x",
     " https://x", "https://", "https://x\x1b[2J", "https://x y", "ftp://x", "",
@@ -68,11 +80,11 @@ STATUSES: Bad = (None, "", "DELIVERED", "lost", 5, [])
 REASONS: Bad = (None, "", "bored", 5, [])
 
 
-def read(kind: str, **fields: Any) -> Any:
+def read(kind: str, /, **fields: Any) -> Any:
     return decode(kind, 1, "261101000001", {**LEAST[kind], **fields})
 
 
-def refusal(kind: str, **fields: Any) -> str:
+def refusal(kind: str, /, **fields: Any) -> str:
     with pytest.raises(Malformed) as caught:
         read(kind, **fields)
     return str(caught.value)
@@ -133,6 +145,9 @@ PLACES: list[tuple[str, Callable[[Any], dict[str, Any]], Bad, str]] = [
     ("PaymentSucceeded", lambda bad: {"amount": bad}, (None, *AMOUNTS), "amount"),
     ("PaymentSucceeded", lambda bad: {"currency": bad}, CODES, "currency"),
     ("PaymentRefunded", lambda bad: {"refundedAmount": bad}, (None, *AMOUNTS), "refundedAmount"),
+    ("PaymentPending", lambda bad: {"kind": bad}, (None, "", "pending", 5, []), "kind"),
+    ("PaymentPending", lambda bad: {"until": bad}, TIMES, "until"),
+    ("PaymentPending", lambda bad: {"amount": bad}, AMOUNTS, "amount"),
     ("ReturnCompleted", lambda bad: {"refundAmount": bad}, AMOUNTS, "refundAmount"),
     ("OrderCreated", lambda bad: {"totalAmount": bad}, (None, *AMOUNTS), "totalAmount"),
     ("OrderCreated", lambda bad: {"discountAmount": bad}, (None, *AMOUNTS), "discountAmount"),

@@ -29,12 +29,12 @@ def least(kind: str) -> dict[str, Any]:
     """A body of what the schema requires, and no more."""
     made = {
         "items": [{"product": "mug", "quantity": 1, "unitPrice": "5"}], "totalAmount": "5", "amount": 5.5,
-        "refundedAmount": "5.25", "status": "delivered", "reason": "defective",
+        "refundedAmount": "5.25", "status": "delivered", "reason": "defective", "kind": "processing",
     }  # fmt: skip
     return {name: made.get(name, "a name") for name in SCHEMAS[kind].get("required", ())}
 
 
-def told(kind: str, **changed: Any) -> dict[str, Any]:
+def told(kind: str, /, **changed: Any) -> dict[str, Any]:
     """An event, with a subject; what is changed to None is left out."""
     document = {
         "specversion": "1.0", "id": "1", "source": "shop", "type": kind, "time": "2026-11-01T09:30:00+09:00",
