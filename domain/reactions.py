@@ -33,7 +33,7 @@ class Timer:
 
 @dataclass(slots=True)
 class Reactions:
-    """The follow-ups, timers and refunds that an event led to. `refunds` are transactions whose target rose."""
+    """The follow-ups, timers and refunds that an event led to. `refunds` are transactions whose refund is to be weighed anew."""
 
     follow_ups: list[tuple[str, dict[str, Any]]]
     timers: list[Timer]
@@ -68,8 +68,8 @@ def react(order: Order, before: str, event: AnyEvent, context: Context) -> React
     if arriving and policy.confirm_after is not None and not order.confirmed_at:
         arrived = order.last_delivery() or event.time
         timers.append(_timer(order, CONFIRM, arrived + policy.confirm_after, context))
-    if payments is not None and payments.raised:
-        refunds, payments.raised = payments.raised, []
+    if payments is not None and payments.moved:
+        refunds, payments.moved = payments.moved, []
     return Reactions(follow_ups, timers, refunds) if follow_ups or timers or refunds else None
 
 

@@ -1,8 +1,8 @@
 """An order's payment record and its lifecycle.
 
 A payment that is reported twice stands at its highest amount and its earliest time. Success beats pending, failed and
-canceled whenever it comes; of those three the latest stands. `refunded_amount` is the highest cumulative figure that
-was reported.
+canceled whenever it comes; of those three the latest stands. What went back, and what is disputed, follows from what
+its provider told of each refund and dispute (domain/movements.py).
 
 A reversal (a bank took the deposit back) takes away the captures that happened before it or at its
 time; a later one counts again. By the times that they happened, so whichever is reported first: all
@@ -18,6 +18,7 @@ from decimal import Decimal
 from typing import Any
 
 from domain.dirty_tracking import CLEAN
+from domain.movements import DISPUTES, in_dispute, moment
 from domain.state_machine import build, steps
 from domain.words import Worded
 
@@ -40,6 +41,7 @@ LIFECYCLE = (
     ("PaymentCanceled", (S.PENDING, S.FAILED), S.CANCELED, "was_given_up"),
     ("PaymentReversed", (S.PAID, S.FAILED, S.CANCELED), S.PENDING, "is_reversed"),
     ("PaymentRefunded", (S.PAID, S.PENDING, S.FAILED), S.CANCELED, "all_went_back"),
+    ("RefundFailed", (S.CANCELED,), S.PAID, "holds_money"),
 )
 MACHINE = build(Status, LIFECYCLE)
 
@@ -47,6 +49,7 @@ MACHINE = build(Status, LIFECYCLE)
 RANK = {"PaymentPending": 0, "PaymentCanceled": 3, "PaymentFailed": 4}
 UNSETTLED, EXPECTED = "unsettled", "expected"  # facts: the places of what stands before a success, and of its amount
 _FIRST: list[Any] = []  # before every place
+_NOTHING = Decimal(0)
 
 
 @dataclass(slots=True, eq=False)
@@ -59,13 +62,13 @@ class Transaction:
     currency: str
     status: str = S.PENDING
     amount: Decimal = Decimal(0)  # captured; before that, or reversed, what is expected, 0 where unknown
-    refunded_amount: Decimal = Decimal(0)  # the highest cumulative figure reported
-    refund_target: Decimal = Decimal(0)  # what is due back in all, whether made or not
+    refunded_amount: Decimal = Decimal(0)  # what went back by all that was told
+    refund_target: Decimal = Decimal(0)  # what is to have gone back in all, whether made or not
     payment_method: str | None = None
     receipt_url: str | None = None
     provider: str | None = None
     paid_at: datetime | None = None  # the earliest capture reported that counts; None: no money is there
-    dispute: str | None = None  # "open", else the outcome that was reported
+    dispute: str | None = None  # the one that weighs most: "open", "lost", "won", or what else was told
     reversed_at: datetime | None = None  # the latest reversal reported
     captures: list[str] = field(default_factory=list)  # "time amount" of each, sorted; empty where all say the same
     facts: dict[str, Any] | None = None  # what is kept of events besides, by kind; None where nothing is
@@ -137,6 +140,12 @@ class Transaction:
             return self.highest
         return self.amount if self.paid_at is not None else Decimal(0)
 
+    def in_dispute(self) -> tuple[Decimal, Decimal]:
+        """(lost, contested) of the money that is there."""
+        if self.facts is None or self.paid_at is None or DISPUTES not in self.facts:
+            return _NOTHING, _NOTHING
+        return in_dispute(self.facts, self.amount)
+
     def is_under_way(self) -> bool:
         """Guard: the latest that was told before any success says that it goes on."""
         return self.pending_kind is not None
@@ -195,7 +204,7 @@ def _read(capture: str) -> tuple[datetime, Decimal]:
 
 def place_of(time: datetime, rank: int, source: str, event_id: str) -> list[Any]:
     """The place of an event among others about one thing, as facts keep it: the greatest stands."""
-    return [time.astimezone(UTC).isoformat(timespec="microseconds"), rank, source, event_id]
+    return [moment(time), rank, source, event_id]
 
 
 STEPS = steps(MACHINE, Transaction)

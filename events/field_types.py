@@ -82,6 +82,7 @@ TrackingStatus = Literal[
     "delivery_delayed", "on_hold", "delivery_failed", "return_to_sender", "cancelled",
     "delivered", "unknown",
 ]  # fmt: skip
+RefundStatus = Literal["pending", "requires_action", "succeeded", "canceled", "failed"]
 PendingKind = Literal["authorized", "processing", "awaiting_deposit"]
 Reason = Literal["change_of_mind", "defective", "wrong_delivery", "damaged", "other"]
 

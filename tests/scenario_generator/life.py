@@ -43,10 +43,10 @@ class Life:
     Amounts are Decimals, times are datetimes; both are None where nothing happened. A field that is
     UNSTATED may be anything.
 
-    `due_back` is what must go back to the payers, all payments together (which of them, depends on
-    what was known when): everything captured of a canceled order, what is above the total of a
-    covered one. Captured is what no reversal took away; paid for, so that it may ship, is what was ever
-    captured. `traits` names what is special in this life.
+    `due_back` is what is due back to the payers, all payments together (which of them gives it, depends on
+    what was known when): everything captured of a canceled order, what is above the total less what returns give
+    back of another, in both cases without what was lost in disputes. Captured is what no reversal took away; paid
+    for, so that it may ship, is what was ever captured. `traits` names what is special in this life.
     """
 
     order: str
@@ -91,6 +91,7 @@ class Pen:
         source: str,
         at: datetime | None = None,
         subject: bool = True,
+        version: int = 1,
     ) -> Envelope:
         """One more event; its id says nothing about its place, so that nobody can sort by it."""
         place = f"{self.order}/{len(self.events)}".encode()
@@ -102,6 +103,7 @@ class Pen:
             time=self.now() if at is None else at,
             subject=self.order if subject else None,
             data=data,
+            version=version,
         )
         self.events.append(told)
         return told

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from events.envelope import Envelope
 from tests.scenario_generator.choices import Choices
 from tests.scenario_generator.goods import Goods, written
+from tests.scenario_generator.refunds import Movements, by_id, disputing, report
 
 if TYPE_CHECKING:
     from tests.scenario_generator.story import Story, Thread
@@ -43,8 +44,28 @@ class Payment:
     unsettled: list[Unsettled] = field(default_factory=list)
     captures: list[tuple[datetime, Decimal]] = field(default_factory=list)
     reversed_at: datetime | None = None  # the latest
-    refunded: Decimal = Decimal(0)
-    dispute: str | None = None  # "open" or "won"
+    movements: Movements = field(default_factory=Movements)
+
+    def tell(
+        self, story: Story, kind: str, data: dict[str, Any], at: datetime | None = None, version: int = 1
+    ) -> Envelope:
+        """An event about it; without a subject only what leads to the order all the same."""
+        led = self.known or self.told
+        subject = not led or story.choices.chance(40)
+        if not subject:
+            story.trait("a payment event without subject")
+        self.told = True
+        data = {"paymentId": self.id, **data}
+        return story.pen.tell(kind, data, source="stripe", at=at, subject=subject, version=version)
+
+    @property
+    def refunded(self) -> Decimal:
+        return self.movements.refunded()
+
+    @property
+    def lost(self) -> Decimal:
+        """The part of the money that is there which disputes took."""
+        return self.movements.lost(self.captured)
 
     @property
     def counting(self) -> list[tuple[datetime, Decimal]]:
@@ -124,12 +145,13 @@ def _may_all_go_back(story: Story) -> bool:
 def paying(story: Story, payment: Payment) -> Thread:
     """The events of one payment, in the order in which they happen."""
     choices = story.choices
+    often = 40 if story.fate == "expired" else 15 if payment.amount else 5
     for _ in range(choices.pick((0, 0, 0, 1, 1, 2))):
         yield from _fails(story, payment)
-        yield from _may_be_pending(story, payment, 15)
+        yield from _may_be_pending(story, payment, often)
     if choices.chance(12 if payment.amount else 35):
         yield from _is_canceled(story, payment)
-    yield from _may_be_pending(story, payment, 12)
+    yield from _may_be_pending(story, payment, often)
     if not payment.amount:
         if not payment.known and not payment.told:
             yield from _fails(story, payment)
@@ -143,10 +165,14 @@ def paying(story: Story, payment: Payment) -> Thread:
     if early:
         yield from _is_reversed(story, payment)
     most = payment.captured if _may_all_go_back(story) else payment.captured - story.goods.coin
-    for refunded in [one for one in payment.refunds if one <= most]:
-        payment.refunded = max(payment.refunded, refunded)
-        _tell(story, payment, "PaymentRefunded", {"refundedAmount": written(refunded)})
-        yield None
+    sums = [one for one in payment.refunds if one <= most]
+    if choices.chance(50):
+        parts = [later - earlier for earlier, later in zip([Decimal(0), *sums], sums, strict=False) if later > earlier]
+        yield from by_id(story, payment, parts)
+    else:
+        for refunded in sums:
+            report(story, payment, refunded)
+            yield None
     if payment.refunded:
         full = payment.refunded >= payment.captured
         story.trait("refunded in full" if full else "refunded in part")
@@ -158,7 +184,7 @@ def paying(story: Story, payment: Payment) -> Thread:
     if late:
         yield from _is_reversed(story, payment)
     if choices.chance(12):
-        yield from _is_disputed(story, payment)
+        yield from disputing(story, payment)
 
 
 def _amounts(choices: Choices, goods: Goods) -> list[Decimal]:
@@ -228,7 +254,7 @@ def _captures(story: Story, payment: Payment, amount: Decimal) -> None:
         story.trait("a capture told after its reversal")
     if story.canceled:
         story.trait("paid after it was canceled")
-    _tell(story, payment, "PaymentSucceeded", data, at)
+    payment.tell(story, "PaymentSucceeded", data, at)
 
 
 def _is_reversed(story: Story, payment: Payment) -> Thread:
@@ -243,7 +269,7 @@ def _is_reversed(story: Story, payment: Payment) -> Thread:
             story.trait("a reversal of nothing")
         payment.reversed_at = at if payment.reversed_at is None else max(payment.reversed_at, at)
         data = {"reason": "bank_error"} if choices.chance(30) else {}
-        _tell(story, payment, "PaymentReversed", data, at)
+        payment.tell(story, "PaymentReversed", data, at)
         yield None
         if choices.chance(20):
             yield from _fails(story, payment)
@@ -258,13 +284,13 @@ def _is_reversed(story: Story, payment: Payment) -> Thread:
 
 def _fails(story: Story, payment: Payment) -> Thread:
     data = {"code": "card_declined"} if story.choices.chance(30) else {}
-    told = _tell(story, payment, "PaymentFailed", data, _about_now(story))
+    told = payment.tell(story, "PaymentFailed", data, _about_now(story))
     payment.unsettled.append(Unsettled(told.time, 2, told.source, told.id, "failed"))
     yield None
 
 
 def _is_canceled(story: Story, payment: Payment) -> Thread:
-    told = _tell(story, payment, "PaymentCanceled", {}, _about_now(story))
+    told = payment.tell(story, "PaymentCanceled", {}, _about_now(story))
     payment.unsettled.append(Unsettled(told.time, 1, told.source, told.id, "canceled"))
     yield None
 
@@ -284,7 +310,7 @@ def _may_be_pending(story: Story, payment: Payment, percent: int) -> Thread:
         data["amount"] = written(payment.amount)
     if payment.unsettled and max(payment.unsettled).status != "pending":
         story.trait("under way after it had ended")
-    told = _tell(story, payment, "PaymentPending", data, at)
+    told = payment.tell(story, "PaymentPending", data, at)
     payment.unsettled.append(Unsettled(told.time, 0, told.source, told.id, "pending", data["kind"], until))
     under_way = payment.under_way
     story.trait(f"a payment {data['kind']}" if under_way and under_way.id == told.id else "under way, told too late")
@@ -295,27 +321,3 @@ def _about_now(story: Story) -> datetime:
     """Whole seconds, as providers tell them: two events often have one time."""
     at = story.pen.now() - timedelta(seconds=story.choices.pick((0, 0, 0, 1, 5, 3600)))
     return at.replace(microsecond=0)
-
-
-def _is_disputed(story: Story, payment: Payment) -> Thread:
-    way = story.choices.pick(("open", "open, then won", "won"))
-    story.trait(f"disputed: {way}")
-    if way != "won":
-        payment.dispute = "open"
-        _tell(story, payment, "PaymentDisputed", {"reason": "fraudulent"})
-        yield None
-    if way != "open":
-        payment.dispute = "won"
-        _tell(story, payment, "PaymentDisputed", {"outcome": "won"})
-        yield None
-
-
-def _tell(story: Story, payment: Payment, kind: str, data: dict[str, Any], at: datetime | None = None) -> Envelope:
-    """Without a subject only what leads to the order all the same."""
-    led = payment.known or payment.told
-    subject = not led or story.choices.chance(40)
-    if not subject:
-        story.trait("a payment event without subject")
-    payment.told = True
-    data = {"paymentId": payment.id, **data}
-    return story.pen.tell(kind, data, source="stripe", at=at, subject=subject)

@@ -39,6 +39,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "PaymentFailed": PAYMENT, "PaymentCanceled": PAYMENT, "PaymentDisputed": PAYMENT,
     "PaymentReversed": PAYMENT,
     "PaymentRefunded": {**PAYMENT, "refundedAmount": "5"},
+    "RefundFailed": {**PAYMENT, "refund": "re"},
     "OrderCanceled": ORDER, "OrderConfirmed": ORDER, "OrderExpired": ORDER,
     "FulfillmentCreated": PARCEL, "FulfillmentPacked": PARCEL, "FulfillmentShipped": PARCEL,
     "FulfillmentDelivered": PARCEL, "FulfillmentFailed": PARCEL,
@@ -114,7 +115,7 @@ def test_what_a_type_must_have_is_asked_for_by_name(kind: str):
 
 @pytest.mark.parametrize("kind", CATALOGUE)
 def test_an_event_about_an_order_names_it_and_one_about_a_payment_or_a_scan_need_not(kind: str):
-    if kind.startswith("Payment") or kind == "TrackingUpdated":
+    if kind.startswith("Payment") or kind in ("RefundFailed", "TrackingUpdated"):
         assert type(decode(kind, 1, None, LEAST[kind])).__name__ == kind
     else:
         with pytest.raises(Malformed, match=r"^subject: is missing; it must be the order's number"):
@@ -229,6 +230,21 @@ def test_a_type_that_is_not_in_the_catalogue_is_unknown(kind: str):
 def test_a_version_that_this_release_does_not_read_is_unknown(version: int):
     with pytest.raises(UnknownVersion, match=f"OrderCanceled has versions 1 to 1, not {version}"):
         decode("OrderCanceled", version, "261101000001", {})
+
+
+def test_a_refund_is_told_by_its_id_or_by_a_sum_or_by_both():
+    assert decode("PaymentRefunded", 2, None, {**PAYMENT, "refund": "re", "amount": "5"}).model_dump()["refund"] == "re"
+    with pytest.raises(Malformed, match="refundedAmount: Field required, unless `refund` names one of its refunds"):
+        decode("PaymentRefunded", 2, None, {**PAYMENT, "amount": "5"})
+
+
+def test_what_a_first_version_did_not_know_stays_unread():
+    told = {**PAYMENT, "refund": "re", "dispute": "dp", "amount": "x", "status": 5, "refundedAmount": "5"}
+    assert decode("PaymentRefunded", 1, None, told).model_dump(exclude_none=True).keys() == {
+        "paymentId",
+        "refundedAmount",
+    }
+    assert decode("PaymentDisputed", 1, None, told).model_dump(exclude_none=True).keys() == {"paymentId"}
 
 
 def test_old_versions_become_new_ones_step_by_step(monkeypatch: pytest.MonkeyPatch):
