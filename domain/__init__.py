@@ -7,6 +7,7 @@ words                  closed sets of texts, each with its meaning beside it
 state_machine          builds a `transitions` machine from a table, and reads it back as a dict
 order                  the order, its items, and its lifecycle
 transaction            a payment record and its lifecycle
+movements              refunds and disputes of a payment, as its provider tells them
 fulfillment            items that ship together and their lifecycle
 returns                items that come back and their lifecycle
 dirty_tracking         the change state of each of these: what storage has to write

@@ -71,7 +71,9 @@ def transaction_statuses(payment: Transaction) -> list[str]:
         return []
     if payment.is_reversed():
         return [str(transaction.Status.PAID)]
-    ended = _reached(transaction.STEPS[payment.status], ("PaymentFailed", "PaymentCanceled"), payment)
+    # A person's word comes now: it is the latest, whatever was told before.
+    ends = {trigger: end for trigger, end, _ in transaction.STEPS[payment.status]}
+    ended = [ends[trigger] for trigger in ("PaymentFailed", "PaymentCanceled") if trigger in ends]
     return [str(transaction.Status.PAID), *ended]
 
 

@@ -21,10 +21,27 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from events.errors import OrdersError
-from events.field_types import Amount, Currency, Name, Quantity, Reason, Text, TrackingStatus, Url, clickable, said
+from events.field_types import (
+    Amount,
+    Currency,
+    Moment,
+    Name,
+    PendingKind,
+    Quantity,
+    Reason,
+    RefundStatus,
+    Text,
+    TrackingStatus,
+    Url,
+    clickable,
+    said,
+)
 
 
 class Body(BaseModel):
@@ -103,6 +120,14 @@ class PaymentSucceeded(PaymentBody):
     receiptUrl: Annotated[Url | None, BeforeValidator(clickable)] = None
 
 
+class PaymentPending(PaymentBody):
+    """A payment is under way: authorized, processing, or awaiting a deposit; its order does not expire before `until`."""
+
+    kind: PendingKind
+    amount: Amount | None = None
+    until: Moment | None = None
+
+
 class PaymentEnded(PaymentBody):
     """A payment that came to nothing, with the provider's reason."""
 
@@ -111,7 +136,7 @@ class PaymentEnded(PaymentBody):
 
 
 class PaymentFailed(PaymentEnded):
-    """An attempt to pay failed; a later success beats it."""
+    """An attempt to pay failed; of what is told before a success the latest counts, and a success beats it."""
 
 
 class PaymentCanceled(PaymentEnded):
@@ -125,14 +150,42 @@ class PaymentReversed(PaymentBody):
 
 
 class PaymentRefunded(PaymentBody):
-    """Money went back; `refundedAmount` is the provider's cumulative figure."""
+    """Money went back, or is on its way: `refund` is one refund by the provider's id, `refundedAmount` its cumulative figure."""
 
-    refundedAmount: Amount
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["refund"]}, {"required": ["refundedAmount"]}]})
+
+    refund: Name | None = None
+    amount: Amount | None = None
+    refundedAmount: Annotated[Amount | None, Field(validate_default=True)] = None
+    status: RefundStatus | None = None
+    requestedAt: Moment | None = None
+
+    @field_validator("refundedAmount")
+    @classmethod
+    def _says_something(cls, total: Decimal | None, info: ValidationInfo) -> Decimal | None:
+        if total is None and info.data.get("refund") is None:
+            raise PydanticCustomError("missing", "Field required, unless `refund` names one of its refunds")
+        return total
+
+
+class RefundFailed(PaymentBody):
+    """One refund came to nothing, at once or days later: that money is owed again."""
+
+    refund: Name
+    amount: Amount | None = None
+    requestedAt: Moment | None = None
+    code: Text | None = None
+    message: Text | None = None
 
 
 class PaymentDisputed(PaymentBody):
-    """The payer's bank asks; `outcome` once it is decided (`won` takes the flag away)."""
+    """The payer's bank asks, about `amount` or all of it; `outcome` (won, lost) once it is decided.
 
+    `dispute` is the provider's id of it, the payment's where there is none.
+    """
+
+    dispute: Name | None = None
+    amount: Amount | None = None
     reason: Text | None = None
     outcome: Name | None = None
 
@@ -241,11 +294,13 @@ class ReturnCompleted(Body):
 
 _BODIES: tuple[type[Body], ...] = (
     OrderCreated,
+    PaymentPending,
     PaymentSucceeded,
     PaymentFailed,
     PaymentCanceled,
     PaymentReversed,
     PaymentRefunded,
+    RefundFailed,
     PaymentDisputed,
     OrderCanceled,
     OrderConfirmed,
@@ -268,14 +323,18 @@ _READERS: dict[str, Callable[[Any], Body]] = {
 }
 
 # The newest version of each type's data; 1 where nothing else is said.
-NEWEST: dict[str, int] = {}
+NEWEST: dict[str, int] = {"PaymentRefunded": 2, "PaymentDisputed": 2}
 # (type, version) → how that version's data becomes the next one's. Never removed: old events stay readable.
-UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
+UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
+    # What the first version did not know was kept unread, whatever its name meant then.
+    ("PaymentRefunded", 1): lambda data: _only(data, "paymentId", "refundedAmount"),
+    ("PaymentDisputed", 1): lambda data: _only(data, "paymentId", "reason", "outcome"),
+}
 
 # Types that name no order of their own accord: a payment or a parcel leads to it.
 WITHOUT_SUBJECT = {
-    "PaymentSucceeded", "PaymentFailed", "PaymentCanceled", "PaymentReversed", "PaymentRefunded",
-    "PaymentDisputed", "TrackingUpdated",
+    "PaymentPending", "PaymentSucceeded", "PaymentFailed", "PaymentCanceled", "PaymentReversed", "PaymentRefunded",
+    "RefundFailed", "PaymentDisputed", "TrackingUpdated",
 }  # fmt: skip
 # Fields that tell who a customer is. They live in a side table, never in the journal's bodies.
 PERSONAL_FIELDS = ("customerSnapshot", "shippingAddress", "notes", "note")
@@ -353,6 +412,10 @@ def decode(kind: str, version: int, subject: str | None, data: dict[str, Any]) -
             for fault in error.errors(include_url=False, include_input=False)[:5]
         ]
         raise Malformed("; ".join(faults)) from None
+
+
+def _only(data: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: data[name] for name in names if name in data}
 
 
 def payment_key(payment_id: str) -> str:

@@ -32,7 +32,7 @@ _PARTS: tuple[tuple[str, type[Any], Table, str], ...] = (
     (
         "transactions", Transaction, tables.transactions,
         "status amount refunded_amount refund_target payment_method receipt_url provider paid_at dispute "
-        "reversed_at captures",
+        "reversed_at captures facts pending_kind pending_until",
     ),
     (
         "fulfillments", Fulfillment, tables.fulfillments,

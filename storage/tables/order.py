@@ -105,6 +105,9 @@ transactions = Table(
     *stamps(),
     at("reversed_at"),
     Column("captures", ARRAY(Text), nullable=False, server_default="{}", comment="empty: paid_at and amount say all"),
+    Column("facts", JSONB(none_as_null=True), comment="what the fold keeps of events besides"),
+    Column("pending_kind", Text),
+    at("pending_until"),
     one_of("status", transaction.Status),
     CheckConstraint("amount >= 0 and refunded_amount >= 0", "amounts"),
     CheckConstraint("refund_target >= 0", "refund_target"),  # above the amount where more was captured and reversed

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from datetime import datetime
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -124,16 +125,17 @@ class Story:
         return self.once_captured() >= self.goods.total
 
     def short(self) -> Any:
-        """True if a reversal left it without money that it needs.
-
-        Open where too much had come: what went back as such before the reversal was known is missing, and
-        what went back after it is not.
-        """
+        """True if a reversal left it without money that it needs; what went back as too much, is missing, too."""
         if self.canceled or all(one.reversed_at is None for one in self.payments):
             return False
         if self.captured() < self.goods.total:
             return self.covered() or any(one.reversed_at and not one.captured for one in self.payments)
-        return UNSTATED if self.once_captured() > self.goods.total else False
+        due = self._due_back()
+        return UNSTATED if due is UNSTATED else self.gone() > due
+
+    def gone(self) -> Decimal:
+        """The money that went back, of whichever payment."""
+        return sum((one.refunded for one in self.payments), Decimal(0))
 
     def shipped(self) -> dict[str, int]:
         """The number of each item that left in a parcel that did not fail."""
@@ -213,10 +215,22 @@ class Story:
             self.trait("canceled with a parcel prepared")
         self.trait("canceled once paid" if self.covered() else "canceled unpaid")
         self.canceled = True
-        kind = "OrderExpired" if self.fate == "expired" else "OrderCanceled"
-        self.trait(kind)
-        self.pen.tell(kind, {}, source="timers" if self.fate == "expired" else "shop")
+        if self.fate == "expired":
+            self.trait("OrderExpired")
+            self.pen.tell("OrderExpired", {}, source="timers", at=self._no_sooner_than_payments_allow())
+        else:
+            self.trait("OrderCanceled")
+            self.pen.tell("OrderCanceled", {}, source="shop")
         yield None
+
+    def _no_sooner_than_payments_allow(self) -> datetime:
+        """The time at which the unpaid timer runs out: what is under way is waited for."""
+        at = self.pen.now()
+        awaited = [one.until for payment in self.payments if (one := payment.under_way) and one.until]
+        if not awaited:
+            return at
+        self.trait("expired once nothing was under way any more")
+        return self.pen.wait_until(max(awaited))
 
     def _may_prepare(self) -> bool:
         return self.covered() and bool(self.unsent())
@@ -250,8 +264,11 @@ class Story:
         shipped, delivered = self.shipped(), self.delivered()
         returned = self._held(one for one in self.returns if one.completed)
         covered = self.covered()
-        disputed = any(one.dispute == "open" for one in self.payments)
+        disputed = any(one.movements.contested() for one in self.payments)
         flags = {"disputed": disputed, "shipped_after_cancel": False, "payment_reversed": self.short()}
+        due, untried = self._due_back(), any(one.movements.untried() for one in self.payments)
+        flags["over_refunded"] = UNSTATED if due is UNSTATED else self.gone() > due
+        flags["refund_failed"] = untried and (UNSTATED if due is UNSTATED else self.gone() < due)
         if not self.canceled:  # the design does not say whether a canceled order stays flagged
             flags["underpaid"] = bool(self.captured()) and not covered
         return {
@@ -292,12 +309,15 @@ class Story:
         return "confirmed" if self.confirmed else "delivered"
 
     def _due_back(self) -> Any:
-        """Nothing of what was reversed; but what was due before a reversal was known may have gone back already."""
-        if any(one.completed for one in self.returns) and not self.canceled:
+        """All that is there of a canceled order, else what is above what the payers keep."""
+        there = self.captured() - sum((one.lost for one in self.payments), Decimal(0))
+        if self.canceled:
+            return there
+        back = [one.expected(self)["refundAmount"] for one in self.returns if one.completed]
+        if UNSTATED in back:
             return UNSTATED
-        kept = Decimal(0) if self.canceled else self.goods.total
-        due, most = (max(money - kept, Decimal(0)) for money in (self.captured(), self.once_captured()))
-        return due if due == most else UNSTATED
+        kept = max(self.goods.total - sum(back, Decimal(0)), Decimal(0))
+        return max(there - kept, Decimal(0))
 
     def _name_traits(self, expected: dict[str, Any]) -> None:
         captured = [one for one in self.payments if one.captured]
@@ -310,6 +330,11 @@ class Story:
             self.trait("several payments pay together")
         if paid > total:
             self.trait("overpaid")
+        if any(one.lost for one in self.payments):
+            self.trait("lost in a dispute")
+        for flag in ("over_refunded", "refund_failed"):
+            if expected["flags"][flag] is True:
+                self.trait(flag)
         if expected["flags"].get("underpaid"):
             self.trait("underpaid for good")
         if any(one.reversed_at and one.captured for one in self.payments):
