@@ -55,7 +55,7 @@ handle: Task[Any, Any] = tasks.task(name="bench.handle")(_handle)
 
 
 def session() -> Iterator[Session]:
-    """A session a request."""
+    """A session of the ORM for one request."""
     with sessions() as opened:
         yield opened
 
