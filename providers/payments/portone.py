@@ -3,7 +3,7 @@
 Webhooks are developers.portone.io/opi/ko/integration/webhook/readme-v2, version 2024-04-25: signed as Standard
 Webhooks, and thin: a type, a time, and ids. They are kept as `portone.<type>`; amounts come from
 `GET /payments/{paymentId}` (developers.portone.io/api/rest-v2/payment), where they are int64 in the currency's
-minor units and `amount.total` counts what card companies and PortOne add as discounts, which the shop is paid.
+minor units (`portone_rules`) and `amount.total` counts what card companies and PortOne add as discounts, which the shop is paid.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from pydantic import BaseModel, Field
 
 from events.envelope import EnvelopeError
 from events.field_types import Currency, Text
-from events.money import Money, MoneyError
+from events.money import MoneyError
 from providers.base import Ability, NoAnswer, NotTold, Payment, PaymentLookup, Provider, ReceivedWebhook, with_secrets
 from providers.http_client import HttpClient, Time, payment_not_found
 from providers.payments import standard_webhooks
+from providers.payments.portone_rules import UNITS
 from providers.webhook_verification import a_name, an_object, document, envelope
 from settings.fields import Setting, Values, base64_secrets, http_url, text
 
@@ -243,7 +244,7 @@ def _standing(found: _Payment, told_at: datetime) -> Payment:
 
 def _major(units: int, currency: str) -> Decimal:
     try:
-        return Money.from_minor(units, currency).amount
+        return UNITS.money(units, currency).amount
     except MoneyError as error:
         raise NoAnswer(f"{SOURCE}: {error}") from error
 
