@@ -21,6 +21,7 @@ error_reference     the page docs/reference/errors.md, made from the tree of err
 schema              `orders schema`: the OpenAPI and AsyncAPI documents
 doctor              `orders doctor`: settings with their sources, and what is wrong
 demo                `orders demo`; the demo itself is a room of its own
+simulate            `orders simulate`: a payment provider in its real wire format
 bench               `orders bench`; the benchmarks are a room of their own
 """
 

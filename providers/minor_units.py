@@ -13,7 +13,7 @@ from decimal import ROUND_DOWN, Decimal
 from events.money import Money, MoneyError, exponent, round_down
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class MinorUnits:
     """One provider's table: decimals by currency, and the steps that amounts must be a multiple of.
 

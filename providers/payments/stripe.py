@@ -1,4 +1,4 @@
-"""Stripe's webhooks → our events. Pure: bytes, headers, secrets and a time in, a notice out.
+"""Stripe's webhooks → our events. Pure: bytes, headers, secrets and a time in, a notice out; its API is `stripe_api`.
 
 The signature is Stripe's "Check the webhook signatures" (docs.stripe.com/webhooks/signature), by hand and not by
 the `stripe` library: that one reads the clock itself, believes signatures from the future, and takes a second to
@@ -24,7 +24,8 @@ from typing import Any, TypeGuard
 from events.envelope import Envelope, EnvelopeError
 from events.money import MoneyError
 from providers.base import Ability, BadSignature, Provider, ReceivedWebhook, with_secrets
-from providers.payments.stripe_rules import UNITS
+from providers.payments.stripe_api import SOURCE, StripeApi
+from providers.payments.stripe_rules import RULES, UNITS
 from providers.webhook_verification import (
     a_name,
     an_object,
@@ -34,14 +35,21 @@ from providers.webhook_verification import (
     envelope,
 )
 from settings import fields
-from settings.fields import Setting
+from settings.fields import Setting, Values
 
-SOURCE = "stripe"
 HEADER = "stripe-signature"
 SECRETS = Setting(
     "ORDERS_STRIPE_SECRETS", "", "Stripe's webhook secrets (whsec_…), comma-separated while they rotate", fields.secrets,
     secret=True, example="whsec_0123456789abcdef",
 )  # fmt: skip
+API_KEY = Setting(
+    "ORDERS_STRIPE_API_KEY", None, "Stripe's secret or restricted key (refunds: write; payment intents, charges: read)",
+    fields.text, secret=True, example="sk_test_0123456789abcdef",
+    about=("With it refunds go out by themselves, and Stripe can be asked how a payment stands.",),
+)  # fmt: skip
+API_URL = Setting(
+    "ORDERS_STRIPE_API_URL", "https://api.stripe.com", "where Stripe's API is asked", fields.http_url, url=True
+)
 
 # Who pays, where they live, what they pay with, and what acts in their name: never into the journal.
 PERSONAL = frozenset(
@@ -59,12 +67,20 @@ def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now
     return ReceivedWebhook(translate(body))
 
 
+def _api(values: Values) -> StripeApi:
+    return StripeApi(values[API_URL], values[API_KEY])
+
+
 PROVIDER = Provider(
     name=SOURCE,
     kind="payments",
     title="Stripe",
-    settings=(SECRETS,),
+    settings=(SECRETS, API_KEY, API_URL),
     receives=Ability(with_secrets(receive, SECRETS), needs=(SECRETS,)),
+    looks_up=Ability(_api, needs=(API_KEY,)),
+    refunds=Ability(_api, needs=(API_KEY,)),
+    refund_rules=RULES,
+    lists=Ability(_api, needs=(API_KEY,)),
     note="signed, and says all",
 )
 

@@ -9,7 +9,7 @@ import pytest
 
 from events.money import Money, MoneyError
 from providers.payments import portone_rules, stripe, stripe_rules
-from providers.payments.portone import PortOne
+from providers.payments.portone_api import PortOne
 from providers.simulators import portone as portone_simulator
 from tests.webhooks import packed, stripe_event
 
