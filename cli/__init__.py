@@ -22,6 +22,7 @@ schema              `orders schema`: the OpenAPI and AsyncAPI documents
 doctor              `orders doctor`: settings with their sources, and what is wrong
 doctor_report       its report in a terminal and as JSON
 demo                `orders demo`; the demo itself is a room of its own
+simulate            `orders simulate`: a payment provider in its real wire format
 bench               `orders bench`; the benchmarks are a room of their own
 """
 

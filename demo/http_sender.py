@@ -26,6 +26,7 @@ from standardwebhooks import Webhook
 from cli.options import Problem
 from demo.scenarios import Act
 from events.money import Money
+from providers.payments.stripe_rules import UNITS
 
 SENDERS = 12  # connections, a thread each: commits that meet wait for the disk together
 ANSWER_S = 10.0  # for one answer
@@ -276,7 +277,7 @@ def _stripe(act: Act, beginning: datetime) -> dict[str, Any]:
 
 def _minor(amount: str, currency: str) -> int | str:
     """In minor units; what is no amount stays what it is."""
-    return Money(Decimal(amount), currency).to_minor() if amount[:1].isdigit() else amount
+    return UNITS.units(Money(Decimal(amount), currency)) if amount[:1].isdigit() else amount
 
 
 def _sign_stripe(body: bytes, secret: str, now: int) -> dict[str, str]:

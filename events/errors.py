@@ -18,6 +18,7 @@
     │   └── RefundError     (providers.base)         refund
     │       ├── RefundRefused  (providers.base)      refund_refused
     │       ├── RefundNotMade  (providers.base)      refund_not_made
+    │       │   └── RefundStale  (providers.base)    refund_stale
     │       └── RefundUnknown  (providers.base)      refund_unknown
     ├── StorageError        (storage.migrate)        storage
     │   ├── ServerTooOld    (storage.migrate)        server_too_old

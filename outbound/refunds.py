@@ -1,19 +1,21 @@
 """Refunds: recorded before they are made, one in flight per transaction, toward a cumulative target. Promise 9.
 
 Each goes to the provider that took its payment (`Refunder`); what becomes of one whose provider gives no money back here
-stands in `outbound.refund_routes`.
+stands in `outbound.refund_routes`, what is asked of the provider in `outbound.refund_attempt`.
 
     due ── claimed ──▶ in_flight ── made ──────────────────────▶ done (due again if the target rose meanwhile)
                            ├────── surely not made ────────────▶ due, after a wait
+                           ├────── more went back than we knew ▶ due at once, for what is left
                            ├────── no answer, or lease over ───▶ unknown, after a wait
-                           └────── refused, or tried too often ▶ dead, with a dead letter
-    unknown ── claimed ──▶ in_flight, which first asks what was refunded, then asks again: same key, same amount
+                           ├────── open at the provider ───────▶ unknown, asked for until its end
+                           └────── refused, failed, or tried too often ▶ dead, with a dead letter
+    unknown ── claimed ──▶ in_flight, which asks what became of it, then asks again: same id, same amount
     staff, dead ── released by a person ──▶ due (unknown where the last attempt may have happened)
     held: history of a backfill; nobody claims it
 
-A key in the row names an attempt whose end we do not know, so that `due` never has one. `made` is what had
-gone back before that attempt, `made + asked` what will have afterwards. The provider is called between two
-short transactions and under neither. Whoever was too slow, or died, loses the effect with its lease.
+The key in the row is the id of an attempt whose end we do not know, so that `due` never has one: the next attempt has an
+id of its own. `made` is what had gone back before that attempt, `made + asked` what will have afterwards. The provider
+is called between two short transactions and under neither. Whoever was too slow, or died, loses the effect with its lease.
 """
 
 from __future__ import annotations
@@ -22,10 +24,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import NamedTuple
 
 import orjson
 from sqlalchemy import Connection, Engine, text
@@ -34,66 +33,22 @@ from sqlalchemy.exc import DataError, IntegrityError
 from domain.ids import format_id, fresh, parse_id
 from events.catalogue import PaymentRefunded
 from events.envelope import Envelope
-from events.money import Money, MoneyError
+from events.money import Money
 from journal.append import append
 from journal.entries import Entry
 from journal.streams import Streams
 from outbound import backoff
 from outbound.leases import Claimed, Round
-from providers.base import RefundClient, RefundNotMade, RefundReceipt, RefundRefused, RefundUnknown
+from outbound.refund_attempt import DEAD, DONE, DUE, GAVE_UP, UNKNOWN, Answer, Claim, Refunder, Told, attempt
 from storage.tables import EFFECT_STATES
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
-LEASE_S = 30  # longer than a question and a refund together may take
+QUESTION_S = 20  # longer than the question before a refund may take, and the settling after it
 AT_ONCE = 8  # calls side by side; each needs a connection for a moment
 DETAIL = 2000  # characters of an error that are kept
 
-DUE, IN_FLIGHT, UNKNOWN, DONE, DEAD = "due", "in_flight", "unknown", "done", "dead"
-REFUSED, GAVE_UP, IN_DOUBT = "refund_refused", "refund_gave_up", "refund_in_doubt"  # why effects die
 
 log = logging.getLogger(__name__)
-
-
-class Refunder(NamedTuple):
-    """A provider that gives back the money of the payments that it took.
-
-    `unnamed`: of those that name no provider, too, since there is no other who could have taken them.
-    """
-
-    name: str  # as transactions carry it, in small letters
-    client: RefundClient
-    unnamed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """An effect that is ours until `lease`, and the one attempt that may be made of it."""
-
-    id: str
-    order_number: str
-    payment_id: str
-    currency: str
-    made: Decimal  # before the attempt
-    asked: Decimal
-    key: str
-    attempts: int  # this one included
-    lease: datetime
-    in_doubt: bool  # an attempt under this key was made, and its end is not known
-
-    @property
-    def wanted(self) -> Decimal:
-        """The sum that will have gone back after the attempt."""
-        return self.made + self.asked
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Outcome of one attempt: the effect's next state, what the provider told, what went wrong."""
-
-    state: str
-    told: RefundReceipt | None = None
-    error: str | None = None
-    reason: str | None = None  # of the death
 
 
 def run_due(
@@ -108,7 +63,7 @@ def run_due(
 ) -> int:
     """Take up the effects of one provider that are due, at most `limit`, several at a time; how many were taken up.
 
-    Takes SLICE_S and one LEASE_S at most, whatever the provider does.
+    Takes SLICE_S and one lease at most, whatever the provider does.
     `raised` is the state of one whose target rose while it was in flight: `staff` where each refund waits for a
     person. May be doubled or killed at any line. Errors: OperationalError when PostgreSQL is away; what was in
     flight is then unknown once its lease is over.
@@ -125,17 +80,22 @@ def run_due(
 
     def settle(_: None, ended: Sequence[tuple[Claim, Future[list[Entry]]]], late: Sequence[Claim]) -> None:
         if late:
-            log.warning("%s: %d refunds without an answer in %d s", refunder.name, len(late), LEASE_S)
+            log.warning("%s: %d refunds without an answer in %d s", refunder.name, len(late), lease_s(refunder))
         failed.extend(error for _, job in ended if (error := job.exception()))
         streams.publish(entry for _, job in ended if not job.exception() for entry in job.result())
 
-    def attempt(claim: Claim) -> list[Entry]:
+    def ask(claim: Claim) -> list[Entry]:
         return _attempt(engine, shards, refunder, claim, clock, raised)
 
-    taken = Round(claim, attempt, settle, AT_ONCE, AT_ONCE, SLICE_S, LEASE_S).run(limit)
+    taken = Round(claim, ask, settle, AT_ONCE, AT_ONCE, SLICE_S, lease_s(refunder)).run(limit)
     if failed:
         raise failed[0]
     return taken
+
+
+def lease_s(refunder: Refunder) -> float:
+    """The seconds that a claim is ours: longer than a question and a refund together may take."""
+    return refunder.client.rules.answer_s + QUESTION_S
 
 
 def release(conn: Connection, effect_id: str, actor: str) -> bool:
@@ -161,7 +121,8 @@ def counts(conn: Connection) -> dict[str, int]:
 # A refund that staff made by hand, and that was reported, counts toward the target.
 _DUE = text("""
     select e.id, e.transaction_id, o.order_number, e.payment_id, e.currency, e.target, e.made, e.asked,
-           e.idempotency_key, e.attempts, greatest(e.made, t.refunded_amount) as gone
+           e.idempotency_key, e.attempts, e.attempted_at, t.amount as captured,
+           greatest(e.made, t.refunded_amount) as gone
     from effects e join transactions t on t.id = e.transaction_id join orders o on o.id = e.order_id
     where e.state in ('due', 'in_flight', 'unknown') and e.next_at <= :now
       and (lower(t.provider) = :provider or (t.provider is null and :unnamed))
@@ -169,7 +130,7 @@ _DUE = text("""
 """)
 _TAKE = text("""
     update effects set state = 'in_flight', made = :made, asked = :asked, idempotency_key = :key,
-        attempts = :attempts, next_at = :lease, updated_at = now()
+        attempts = :attempts, attempted_at = :attempted_at, next_at = :lease, updated_at = now()
     where id = :id
 """)
 _NOTHING_LEFT = text("""
@@ -179,16 +140,15 @@ _NOTHING_LEFT = text("""
 
 
 def _claim(conn: Connection, refunder: Refunder, now: datetime, most: int) -> tuple[list[Claim], int]:
-    """Effects that are ours for LEASE_S, and how many had nothing left to give back."""
-    lease = now + timedelta(seconds=LEASE_S)
+    """Effects that are ours for a lease, and how many had nothing left to give back."""
+    lease = now + timedelta(seconds=lease_s(refunder))
     claims, closed = [], 0
     values = {"now": now, "most": most, "provider": refunder.name, "unnamed": refunder.unnamed}
     for row in conn.execute(_DUE, values).all():
-        made, asked, key = row.made, row.asked, row.idempotency_key
+        made, asked, key, attempted_at = row.made, row.asked, row.idempotency_key, row.attempted_at
         if key is None:
-            made, asked = row.gone, row.target - row.gone
-            # The same step has the same key, also after a backup was restored.
-            key = f"refund:{row.transaction_id}:{made:f}-{row.target:f}"
+            made, key, attempted_at = row.gone, fresh(now), now
+            asked = refunder.client.rules.units.payable(row.target - row.gone, row.currency)
             if asked <= 0:
                 conn.execute(_NOTHING_LEFT, {"id": row.id, "made": made})
                 closed += 1
@@ -198,15 +158,17 @@ def _claim(conn: Connection, refunder: Refunder, now: datetime, most: int) -> tu
             row.order_number,
             row.payment_id,
             row.currency,
+            row.captured,
             made,
             asked,
             key,
             row.attempts + 1,
             lease,
+            attempted_at or now,  # none: of a release before, which did not note it
             row.idempotency_key is not None,
         )
-        attempt = {"made": made, "asked": asked, "key": key, "attempts": claim.attempts, "lease": lease}
-        conn.execute(_TAKE, {"id": row.id, **attempt})
+        taken = {"made": made, "asked": asked, "key": key, "attempts": claim.attempts, "lease": lease}
+        conn.execute(_TAKE, {"id": row.id, "attempted_at": claim.attempted_at, **taken})
         claims.append(claim)
     return claims, closed
 
@@ -223,7 +185,7 @@ def _attempt(
     raised: str,
 ) -> list[Entry]:
     """One attempt, and what became of it in one transaction; the events to publish."""
-    answer = _ask(refunder, claim)
+    answer = attempt(refunder, claim, clock())
     try:
         with engine.begin() as conn:
             return _settle(conn, shards, refunder.name, claim, answer, clock(), raised)
@@ -233,41 +195,12 @@ def _attempt(
             return _settle(conn, shards, refunder.name, claim, answer, clock(), raised)
 
 
-def _ask(refunder: Refunder, claim: Claim) -> Answer:
-    client = refunder.client
-    try:
-        if claim.in_doubt:
-            told = client.refunded(claim.payment_id)
-            if told is not None and told.refunded_amount >= claim.wanted:
-                return Answer(DONE, told)
-            if told is not None and told.refunded_amount > claim.made:
-                return Answer(DEAD, told, _doubt(claim, told), IN_DOUBT)
-        money = Money(claim.asked, claim.currency)
-        return Answer(DONE, client.refund(claim.payment_id, money, claim.key))
-    except (RefundRefused, MoneyError) as error:
-        return Answer(DEAD, error=str(error), reason=REFUSED)
-    except RefundNotMade as error:  # nor does it tell what an earlier attempt under this key came to
-        return Answer(UNKNOWN if claim.in_doubt else DUE, error=str(error))
-    except RefundUnknown as error:
-        return Answer(UNKNOWN, error=str(error))
-    except Exception as error:
-        log.exception("%s: its client failed on payment %s", refunder.name, claim.payment_id)
-        return Answer(UNKNOWN, error=f"{type(error).__name__}: {error}")
-
-
-def _doubt(claim: Claim, told: RefundReceipt) -> str:
-    return (
-        f"{told.refunded_amount} went back in all, between the {claim.made} before our refund {claim.key} and the "
-        f"{claim.wanted} after it: somebody else refunds this payment, and ours may be under way still"
-    )
-
-
 _OURS = text("select target from effects where id = :id and state = 'in_flight' and next_at = :lease for update")
 _SETTLE = text("""
     update effects set state = :state, made = greatest(made, :made), attempts = :attempts, next_at = :next_at,
         idempotency_key = case when cast(:in_doubt as boolean) then idempotency_key end,
         asked = case when cast(:in_doubt as boolean) then asked end,
-        last_error = :error, updated_at = now()
+        attempted_at = case when cast(:in_doubt as boolean) then attempted_at end, last_error = :error, updated_at = now()
     where id = :id
 """)
 _BURY = text("""
@@ -292,15 +225,15 @@ def _settle(
     if state == DONE:
         made, attempts = max(made, claim.wanted), 0
         state = raised if target > made else DONE
-    elif state in (DUE, UNKNOWN):
+    elif state in (DUE, UNKNOWN) and not answer.at_once:
         next_at = now + backoff.wait(attempts, random.random())
-        if backoff.gives_up(attempts):
+        if backoff.gives_up(attempts) and not answer.is_open:
             state, reason = DEAD, GAVE_UP
     error = answer.error.replace("\x00", "")[:DETAIL] if answer.error else None
     values = {"state": state, "made": made, "attempts": attempts, "next_at": next_at, "error": error}
     conn.execute(_SETTLE, {"id": claim.id, "in_doubt": in_doubt, **values})
     if state == DEAD:
-        detail = _remedy(provider, claim, error)
+        detail = _remedy(provider, claim, error, answer.next_step)
         bury(conn, claim.id, reason or GAVE_UP, detail, now)
         log.warning("%s: %s", reason, detail)
     if answer.told is None:
@@ -313,7 +246,7 @@ def bury(conn: Connection, effect_id: str, reason: str, detail: str, now: dateti
     conn.execute(_BURY, {"letter": fresh(now), "id": effect_id, "reason": reason, "detail": detail})
 
 
-def _event(provider: str, claim: Claim, told: RefundReceipt) -> Envelope:
+def _event(provider: str, claim: Claim, told: Told) -> Envelope:
     """What the provider told, as its one event: asked again, it tells the same."""
     amount = Money(told.refunded_amount, claim.currency).as_data()["amount"]
     return Envelope(
@@ -326,10 +259,11 @@ def _event(provider: str, claim: Claim, told: RefundReceipt) -> Envelope:
     )
 
 
-def _remedy(provider: str, claim: Claim, error: str | None) -> str:
+def _remedy(provider: str, claim: Claim, error: str | None, next_step: str) -> str:
+    first = f"{next_step[:1].upper()}{next_step[1:]}; then" if next_step else "Once that is mended,"
     return (
         f"{provider}: {claim.asked} {claim.currency} of payment {claim.payment_id} did not go back to order "
-        f"{claim.order_number}'s payer, attempt {claim.attempts}: {error}. Once that is mended, "
+        f"{claim.order_number}'s payer, attempt {claim.attempts}: {error}. {first} "
         f"`orders dlq replay {format_id('effects', claim.id)}`; if you refund by hand, the provider's report closes it."
     )
 

@@ -2,6 +2,9 @@
 
 base                   the ports, their values and errors, and `Provider`: a provider in one object
 registry               all providers, ours and those of the entry-point group `orders.providers`
+movements              money that goes back: what is asked, and what is told of it
+refund_rules           what a provider's refunds go by, as data, and its errors by it
+minor_units            whole numbers as amounts, by each provider's own table
 payments               payment providers, a module each
 carriers               carriers, a module each
 webhook_verification   reading a webhook: its time, its signature, its body

@@ -6,7 +6,8 @@ door, the chores of the workers, the lines of `orders doctor`, `.env.example` an
 
     WebhookReceiver   a webhook, verified and translated              ReceivedWebhook, or BadSignature, EnvelopeError
     PaymentLookup     how a payment stands at its provider            Payment, or NoAnswer, NotTold
-    RefundClient      gives money back, once per key                  RefundReceipt, or RefundError
+    RefundClient      gives money back, once per key                  RefundMovement, or RefundError
+    PaymentListing    what happened there in a time                   Payment …, RefundMovement …, or NoAnswer
     TrackingClient    all scans known of a parcel                     Scan …, or NoAnswer, ParcelUnknown
 
     ProviderError
@@ -17,33 +18,37 @@ door, the chores of the workers, the lines of `orders doctor`, `.env.example` an
      └── RefundError
           ├── RefundRefused    final: the provider said no, and why
           ├── RefundNotMade    temporary: surely nothing happened; try again
+          │    └── RefundStale what can still go back there is not what we said: ask, then try again
           └── RefundUnknown    no answer: ask what was refunded before you ask for it again
 
-The protocol of whoever refunds: one refund in flight per payment, toward a cumulative target. The idempotency key names
-payment and target. After RefundUnknown ask `refunded`; short of the target, call `refund` again with the same key *and
-the same amount*: the first request may still be under way at the provider, and only the key keeps the two from becoming
-two refunds.
+The protocol of whoever refunds: one attempt in flight per payment, its id the idempotency key. Ask `refunds` before each
+call of `refund`. After RefundUnknown, and where ours is not among them, call `refund` again with the same id *and the
+same amount*, while the key lives: the first request may still be under way at the provider, and only the key keeps the
+two from becoming two refunds. After a known end the next attempt has a new id.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from events.envelope import Envelope
 from events.errors import OrdersError
 from events.field_types import TrackingStatus
-from events.money import Money
+from providers.movements import RefundMovement, RefundRequest
 from settings.fields import Setting, Values
+
+if TYPE_CHECKING:
+    from providers.refund_rules import RefundRules  # made of the errors here
 
 Kind = Literal["payments", "carrier"]
 Port = TypeVar("Port")
 
-ABILITIES = ("receives", "looks_up", "refunds", "tracks")  # fields of `Provider`
+ABILITIES = ("receives", "looks_up", "refunds", "lists", "tracks")  # fields of `Provider`
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
@@ -102,10 +107,11 @@ class RefundRefused(RefundError):
     code = "refund_refused"
     remedy = "Mend at the provider what it names, then `orders dlq replay` the refund."
 
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(reason, message)
+    def __init__(self, reason: str, message: str, next_step: str = "") -> None:
+        super().__init__(reason, message, next_step)
         self.reason = reason
         self.message = message
+        self.next_step = next_step  # what a person does, where the provider's documentation says it
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"
@@ -118,11 +124,25 @@ class RefundNotMade(RefundError):
     remedy = "Wait: it is tried again by itself."
 
 
+class RefundStale(RefundNotMade):
+    """Nothing happened: what can still go back there is not what we said; somebody else refunds, too."""
+
+    code = "refund_stale"
+    remedy = "Wait: the provider is asked what went back, and the rest is tried again."
+
+
 class RefundUnknown(RefundError):
-    """No answer, or none that can be read: it may have happened. Ask before you ask again."""
+    """No answer, or none that can be read: it may have happened. Ask before you ask again.
+
+    `answered`: the request ended there, with an error.
+    """
 
     code = "refund_unknown"
     remedy = "Wait: the provider is asked what became of it."
+
+    def __init__(self, message: str, answered: bool = False) -> None:
+        super().__init__(message)
+        self.answered = answered
 
 
 # -- what they tell ------------------------------------------------------------------------------------------
@@ -170,16 +190,6 @@ class Payment:
 
 
 @dataclass(frozen=True, slots=True)
-class RefundReceipt:
-    """A refund that was made; `refunded_amount` is the provider's cumulative figure after it, in major units."""
-
-    refund_id: str
-    payment_id: str
-    refunded_amount: Decimal
-    time: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Scan:
     """One note of a carrier about a parcel: `id` is the same in every poll, `time` (UTC) is when it happened."""
 
@@ -218,15 +228,32 @@ class PaymentLookup(Protocol):
 class RefundClient(Protocol):
     """One payment provider, ready to give money back."""
 
-    def refund(self, payment_id: str, amount: Money, idempotency_key: str) -> RefundReceipt:
-        """Give `amount` (not the target) back, once per key; raises RefundError only."""
+    @property
+    def rules(self) -> RefundRules:
+        """The rules that its refunds go by."""
         ...
 
-    def refunded(self, payment_id: str) -> RefundReceipt | None:
-        """The latest refund with what was refunded in all, None if nothing was.
+    def refund(self, request: RefundRequest) -> RefundMovement:
+        """Give money back, once per id; raises RefundError only. What it returns may still be open, or have failed."""
+        ...
+
+    def refunds(self, payment_id: str) -> Sequence[RefundMovement]:
+        """All refunds of a payment, those that failed too; none where there are none, or it knows no such payment.
 
         Raises RefundUnknown only, whatever went wrong: what is not known stays unknown.
         """
+        ...
+
+
+class PaymentListing(Protocol):
+    """One payment provider, ready to be gone through: what happened from `since` until `until`, page by page."""
+
+    def payments(self, since: datetime, until: datetime) -> Iterator[Payment]:
+        """Payments that were begun, or that changed, in that time, each as it stands now. Raises NoAnswer only."""
+        ...
+
+    def movements(self, since: datetime, until: datetime) -> Iterator[RefundMovement]:
+        """Refunds that were asked for in that time, whoever asked. Raises NoAnswer only."""
         ...
 
 
@@ -264,7 +291,7 @@ class Ability(Generic[Port]):
 class AbilityByName(Generic[Port]):
     """The same for several services that speak one protocol: a setting of NAME=URL says which."""
 
-    make: Callable[[str, str], Port]  # of a name and its URL
+    make: Callable[[str, str, Values], Port]  # of a name, its URL, and all settings
     by_name: Setting[dict[str, str]]
 
     @property
@@ -279,7 +306,7 @@ class AbilityByName(Generic[Port]):
 
     def connect(self, name: str, values: Values) -> Port:
         """The port for one of the names that are ready."""
-        return self.make(name, values[self.by_name][name])
+        return self.make(name, values[self.by_name][name], values)
 
 
 Offer = Ability[Port] | AbilityByName[Port]
@@ -301,13 +328,15 @@ class Provider:
     receives: Ability[WebhookReceiver] | None = None
     looks_up: Ability[PaymentLookup] | None = None
     refunds: Offer[RefundClient] | None = None
+    refund_rules: RefundRules | None = None  # for the documentation's table
+    lists: Ability[PaymentListing] | None = None
     tracks: Offer[TrackingClient] | None = None
     note: str = ""  # for the documentation's table
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"provider {self.name!r}: a name is small letters, digits, - and _, a letter first")
-        wrong = [self.tracks] if self.kind == "payments" else [self.looks_up, self.refunds]
+        wrong = [self.tracks] if self.kind == "payments" else [self.looks_up, self.refunds, self.lists]
         if any(wrong):
             raise ValueError(f"provider {self.name}: of kind {self.kind}, it cannot have that ability")
         if not self.abilities():

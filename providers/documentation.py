@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from providers.base import Provider
+from providers.refund_rules import RefundRules
 from providers.registry import OURS
 
 HEAD = """\
@@ -18,8 +19,17 @@ add one of yours, see [add a provider](../howto/add-a-provider.md) and [add a ca
 What each can do is on once the settings in its cell are set: *webhooks* are taken at that path, *looked up* means that
 its API is asked how a payment stands, *refunds* that it gives back what it took, *tracked* that it is polled for
 parcels. A refund goes to the provider of its transaction; what a provider without refunds took is given back by hand, or
-by a service that `ORDERS_REFUND_URL` names for it.
+by a service of yours that `ORDERS_REFUND_URL` names for it ([the contract](standard-provider.md)).
 """
+RULES_HEAD = """
+## Refunds
+
+What each provider's refunds go by, as its documentation has it. *Key*: for so long the same idempotency key is the same
+refund; *answer*: how long it may take; *open*: its words for a refund whose end is still to come; *compares*: it refuses
+where what can still go back is not what we think. A code of *never* is a dead letter at once, with what to do.
+
+| provider | key | answer | open | compares | from |
+|---|---|---|---|---|---|"""
 DOORS = {"payments": "/webhooks/payments", "carrier": "/webhooks/carriers"}
 
 
@@ -32,6 +42,15 @@ def page(providers: Iterable[Provider] = OURS) -> str:
         "|---|---|---|---|---|---|",
     ]
     lines += [row(each) for each in providers]
+    lines += RULES_HEAD.splitlines()
+    with_rules = [(each, each.refund_rules) for each in providers if each.refund_rules is not None]
+    lines += [rules_row(each, rules) for each, rules in with_rules]
+    lines += ["", "| provider | never | what to do |", "|---|---|---|"]
+    lines += [
+        f"| {each.title} | `{code}` | {step} |"
+        for each, rules in with_rules
+        for code, step in sorted(rules.final.items())
+    ]
     lines += ["", "## Settings", "", "| setting | default | what it is |", "|---|---|---|"]
     for each in providers:
         lines += settings(each)
@@ -51,6 +70,15 @@ def row(provider: Provider) -> str:
         path = f"`{DOORS[provider.kind]}/{provider.name}`: " if word == "receives" and offer is not None else ""
         cells.append(path + needs)
     return f"| {' | '.join([*cells, provider.note])} |"
+
+
+def rules_row(provider: Provider, rules: RefundRules) -> str:
+    """One provider's rules in the table."""
+    hours = rules.key_life.total_seconds() / 3600
+    life = f"{hours:g} h" if hours < 48 else f"{hours / 24:g} days"
+    words = ", ".join(f"`{word}`" for word in rules.open_words) or "–"
+    cells = (provider.title, life, f"{rules.answer_s:g} s", words, "yes" if rules.compares else "–", rules.source)
+    return f"| {' | '.join(cells)} |"
 
 
 def settings(provider: Provider) -> Iterator[str]:

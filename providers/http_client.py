@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
-from providers.base import NoAnswer, NotTold, RefundNotMade, RefundRefused, RefundUnknown
+from providers.base import NoAnswer, NotTold, RefundNotMade, RefundUnknown
+from providers.refund_rules import RefundRules
 
 if TYPE_CHECKING:
     import httpx  # takes half a second, and reading the settings imports every provider
@@ -71,12 +72,18 @@ class HttpClient:
         self._unknown = unknown
         self._client = connection(base_url, timeout, transport, headers)
 
-    def get(self, path: str, shape: type[Answer]) -> Answer:
+    def get(
+        self,
+        path: str,
+        shape: type[Answer],
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         """The document at `path` as `shape`; NotTold for a 404 that says why, NoAnswer for all else."""
         import httpx
 
         try:
-            response = self._client.get(path)
+            response = self._client.get(path, params=query, headers=headers)
         except httpx.HTTPError as error:
             raise NoAnswer(f"{self.name}: no answer ({type(error).__name__})") from error
         if response.status_code == httpx.codes.NOT_FOUND and self._unknown(_object(response)):
@@ -86,31 +93,39 @@ class HttpClient:
             raise NoAnswer(f"{self.name}: answered {response.status_code}{hint}", _retry_after(response))
         return self._read(response, shape)
 
-    def refund(self, path: str, document: Any, shape: type[Answer], headers: Mapping[str, str]) -> Answer:
+    def refund(
+        self, path: str, document: Any, shape: type[Answer], headers: Mapping[str, str], rules: RefundRules
+    ) -> Answer:
         """The answer to a POST that gives money back. Raises RefundError only.
 
-        What surely did not reach the provider, and a 429, is RefundNotMade; a 4xx is its word that it will not, with
-        the `error`, `code` or `type` of its answer; all else is RefundUnknown.
+        What surely did not reach the provider is RefundNotMade; what its answer means, `rules` say, by the `error`,
+        `code` or `type` in it and by its status.
         """
         import httpx
 
         try:
-            response = self._client.post(path, json=document, headers=dict(headers))
+            body = {"content": document} if isinstance(document, bytes) else {"json": document}
+            response = self._client.post(path, headers=dict(headers), timeout=rules.answer_s, **body)
         except not_sent() as error:
             raise RefundNotMade(f"{self.name}: could not be reached ({type(error).__name__})") from error
         except httpx.HTTPError as error:
             raise RefundUnknown(f"{self.name}: no answer ({type(error).__name__})") from error
-        status = response.status_code
-        if status == httpx.codes.TOO_MANY_REQUESTS:
-            raise RefundNotMade(f"{self.name}: answered {status}; it is tried again")
-        if 400 <= status < 500 and status != httpx.codes.REQUEST_TIMEOUT:
+        if not response.is_success:
             told = _object(response)
             code = next((c for n in ("error", "code", "type") if CODE.fullmatch(c := str(told.get(n, "")))), None)
-            raise RefundRefused(code or f"http_{status}", str(told.get("message", ""))[:2000] or "it gave no reason")
-        if not response.is_success:
-            raise RefundUnknown(f"{self.name}: answered {status}")
+            says = " ".join(str(told[n]) for n in ("message", "pgCode", "pgMessage") if told.get(n))
+            raise rules.failure(self.name, response.status_code, code, says)
         try:
             return self._read(response, shape)
+        except NoAnswer as error:
+            raise RefundUnknown(str(error)) from error
+
+    def known(self, path: str, shape: type[Answer], headers: Mapping[str, str] | None = None) -> Answer | None:
+        """The document at `path`, for whoever refunds; None where the provider does not know it. Raises RefundUnknown."""
+        try:
+            return self.get(path, shape, headers=headers)
+        except NotTold:
+            return None
         except NoAnswer as error:
             raise RefundUnknown(str(error)) from error
 

@@ -19,6 +19,7 @@ from providers.base import (
     AbilityByName,
     Kind,
     Offer,
+    PaymentListing,
     PaymentLookup,
     Port,
     Provider,
@@ -28,8 +29,7 @@ from providers.base import (
 )
 from providers.carriers import easypost
 from providers.carriers import simulated as simulated_carrier
-from providers.payments import portone, standard_webhooks, stripe, toss
-from providers.payments import simulated as simulated_payments
+from providers.payments import portone, standard, stripe, toss
 from settings.fields import Setting, Values
 
 GROUP = "orders.providers"
@@ -37,8 +37,7 @@ OURS: tuple[Provider, ...] = (
     stripe.PROVIDER,
     portone.PROVIDER,
     toss.PROVIDER,
-    standard_webhooks.PROVIDER,
-    simulated_payments.PROVIDER,
+    standard.PROVIDER,
     easypost.PROVIDER,
     simulated_carrier.PROVIDER,
 )
@@ -85,6 +84,10 @@ class Registry:
     def refund_clients(self, values: Values) -> dict[str, RefundClient]:
         """Clients that give money back, by the name that transactions carry."""
         return _connected("refunds", [(each.name, each.refunds) for each in self.providers], values)
+
+    def listings(self, values: Values) -> dict[str, PaymentListing]:
+        """Clients that tell what happened at a provider in a time, by name."""
+        return _connected("lists", [(each.name, each.lists) for each in self.providers], values)
 
     def tracking_clients(self, values: Values) -> dict[str, TrackingClient]:
         """Clients that are polled for parcels, by the carrier's name."""

@@ -26,15 +26,17 @@ from journal.streams import Streams, connect
 from storage import engine as engines
 
 ROOT = Path(__file__).parents[1]
-READY_S = 20
+READY_S = 60
 SHARDS = 64
+WIRE_FORMATS = ("stripe", "portone", "toss")
 _ids = itertools.count(1)
 
 
 @contextlib.contextmanager
 def running(module: str, *arguments: object) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """`with running("carrier", "--errors", 0.5) as (process, url)`: ended afterwards, and only this one."""
-    command = [sys.executable, "-m", f"providers.simulators.{module}", *map(str, arguments)]
+    named = ["start", module] if module in WIRE_FORMATS else [module]
+    command = [sys.executable, "-m", f"providers.simulators.{named[0]}", *named[1:], *map(str, arguments)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
         try:
             yield process, _url(process)

@@ -119,7 +119,7 @@ PROVIDER = Provider(
     kind="carrier",
     title="Carriers by URL",
     settings=(CARRIERS,),
-    tracks=AbilityByName(lambda name, url: SimulatedCarrier(url, name=name), CARRIERS),
+    tracks=AbilityByName(lambda name, url, values: SimulatedCarrier(url, name=name), CARRIERS),
     note="the demo's carrier, and services of your own that speak its protocol",
 )
 

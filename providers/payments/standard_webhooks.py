@@ -1,6 +1,6 @@
 """Standard Webhooks (standardwebhooks.com, "Verifying signatures"), and the door for providers of one's own.
 
-`verify` is how PortOne signs, too. Its arithmetic is the `standardwebhooks` library's; the clock is the caller's
+`verify` is how PortOne signs, too; `sign` is how we ask a service of the shop's own. Its arithmetic is the `standardwebhooks` library's; the clock is the caller's
 and several secrets may match, which the library's own `verify` does not know.
 
 A body at this door is one of our payment events, a CloudEvent as `docs/` describes them. Its source is put behind
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import binascii
 import re
+import time
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +20,7 @@ from datetime import UTC, datetime
 from standardwebhooks import Webhook
 
 from events.envelope import Envelope, EnvelopeError
-from providers.base import Ability, BadSignature, Provider, ReceivedWebhook, with_secrets
+from providers.base import BadSignature, ReceivedWebhook
 from providers.webhook_verification import any_matches, check_time, document, keepable
 from settings.fields import Setting, base64_secrets
 
@@ -44,14 +45,15 @@ def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now
     return ReceivedWebhook(made)
 
 
-PROVIDER = Provider(
-    name=SOURCE,
-    kind="payments",
-    title="Standard Webhooks",
-    settings=(SECRETS,),
-    receives=Ability(with_secrets(receive, SECRETS), needs=(SECRETS,)),
-    note="for providers of your own: signed, each one of our payment events",
-)
+def sign(content: bytes, own_id: str, secrets: Sequence[str]) -> dict[str, str]:
+    """The three headers of Standard Webhooks, signed now with each of `secrets`."""
+    now = datetime.fromtimestamp(time.time(), UTC)  # noqa: TID251 -- by whoever verifies it, this host's clock is ours
+    signatures = [Webhook(secret).sign(own_id, now, content.decode()) for secret in secrets]
+    return {
+        "webhook-id": own_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }
 
 
 def verify(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime, who: str) -> str:
@@ -59,8 +61,8 @@ def verify(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now:
     own_id, sent = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     if not own_id or not re.fullmatch("[0-9]{1,11}", sent):
         raise BadSignature(f"{who}: webhook-id and webhook-timestamp are missing; it follows Standard Webhooks")
-    time = datetime.fromtimestamp(int(sent), UTC)
-    check_time(time, now, who)
+    sent_at = datetime.fromtimestamp(int(sent), UTC)
+    check_time(sent_at, now, who)
     theirs = []
     for signature in headers.get("webhook-signature", "").split():
         version, comma, value = signature.partition(",")
@@ -71,7 +73,7 @@ def verify(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now:
                 continue  # no signature, so no match
     try:
         text = body.decode()
-        ours = [b64decode(Webhook(secret).sign(own_id, time, text).partition(",")[2]) for secret in secrets]
+        ours = [b64decode(Webhook(secret).sign(own_id, sent_at, text).partition(",")[2]) for secret in secrets]
     except UnicodeError:
         raise BadSignature(f"{who}: the body or webhook-id is no UTF-8") from None
     if not any_matches(ours, theirs):

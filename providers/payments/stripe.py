@@ -1,9 +1,13 @@
-"""Stripe's webhooks → our events. Pure: bytes, headers, secrets and a time in, a notice out.
+"""Stripe's webhooks → our events. Pure: bytes, headers, secrets and a time in, a notice out; its API is `stripe_api`.
 
 The signature is Stripe's "Check the webhook signatures" (docs.stripe.com/webhooks/signature), by hand and not by
 the `stripe` library: that one reads the clock itself, believes signatures from the future, and takes a second to
 import. Event types and fields: "The Event object", "Types of events" (docs.stripe.com/api/events); amounts are in
-the currency's minor units (docs.stripe.com/currencies).
+units of Stripe's own (`stripe_rules`).
+
+Captured and refunded ("Place a hold on a payment method", docs.stripe.com/payments/place-a-hold-on-a-payment-method):
+Stripe counts what was authorized and never captured among `amount_refunded`. That is no refund: it is taken off what
+went back of a charge captured in part, and a charge that was never captured is voided, and gives nothing back.
 
 A payment is known by its payment intent, whichever of Stripe's objects tells of it; a charge without one, as old
 integrations make them, by itself. What we do not use is kept whole, without whoever pays, as `stripe.<type>`.
@@ -15,11 +19,13 @@ import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from events.envelope import Envelope, EnvelopeError
-from events.money import Money, MoneyError
+from events.money import MoneyError
 from providers.base import Ability, BadSignature, Provider, ReceivedWebhook, with_secrets
+from providers.payments.stripe_api import SOURCE, StripeApi
+from providers.payments.stripe_rules import RULES, UNITS
 from providers.webhook_verification import (
     a_name,
     an_object,
@@ -29,14 +35,21 @@ from providers.webhook_verification import (
     envelope,
 )
 from settings import fields
-from settings.fields import Setting
+from settings.fields import Setting, Values
 
-SOURCE = "stripe"
 HEADER = "stripe-signature"
 SECRETS = Setting(
     "ORDERS_STRIPE_SECRETS", "", "Stripe's webhook secrets (whsec_…), comma-separated while they rotate", fields.secrets,
     secret=True, example="whsec_0123456789abcdef",
 )  # fmt: skip
+API_KEY = Setting(
+    "ORDERS_STRIPE_API_KEY", None, "Stripe's secret or restricted key (refunds: write; payment intents, charges: read)",
+    fields.text, secret=True, example="sk_test_0123456789abcdef",
+    about=("With it refunds go out by themselves, and Stripe can be asked how a payment stands.",),
+)  # fmt: skip
+API_URL = Setting(
+    "ORDERS_STRIPE_API_URL", "https://api.stripe.com", "where Stripe's API is asked", fields.http_url, url=True
+)
 
 # Who pays, where they live, what they pay with, and what acts in their name: never into the journal.
 PERSONAL = frozenset(
@@ -54,12 +67,20 @@ def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now
     return ReceivedWebhook(translate(body))
 
 
+def _api(values: Values) -> StripeApi:
+    return StripeApi(values[API_URL], values[API_KEY])
+
+
 PROVIDER = Provider(
     name=SOURCE,
     kind="payments",
     title="Stripe",
-    settings=(SECRETS,),
+    settings=(SECRETS, API_KEY, API_URL),
     receives=Ability(with_secrets(receive, SECRETS), needs=(SECRETS,)),
+    looks_up=Ability(_api, needs=(API_KEY,)),
+    refunds=Ability(_api, needs=(API_KEY,)),
+    refund_rules=RULES,
+    lists=Ability(_api, needs=(API_KEY,)),
     note="signed, and says all",
 )
 
@@ -109,13 +130,25 @@ def _intent(intent: dict[str, Any]) -> Meaning:
 
 
 def _session(session: dict[str, Any]) -> Meaning | None:
-    """checkout.session.completed: paid, or still to be paid (a bank transfer), or free, or a subscription's."""
-    if session.get("payment_status") != "paid" or not session.get("payment_intent"):
+    """checkout.session.completed, .async_payment_succeeded: paid; or free, which is a payment of nothing.
+
+    Unpaid ones (a bank transfer on its way) and those of a subscription keep their own name.
+    """
+    status, payment = session.get("payment_status"), _id(session.get("payment_intent"))
+    if status == "no_payment_required" and session.get("amount_total") == 0 and session.get("mode") == "payment":
+        payment = payment or session.get("id")  # there is no intent; the session stands for it
+    elif status != "paid" or not payment:
         return None
     return "PaymentSucceeded", {
         **_money(session, session.get("amount_total"), "amount"),
-        **_present(paymentId=_id(session["payment_intent"]), paymentMethod=_only(session.get("payment_method_types"))),
+        **_present(paymentId=payment, paymentMethod=_only(session.get("payment_method_types"))),
     }
+
+
+def _session_failed(session: dict[str, Any]) -> Meaning | None:
+    """checkout.session.async_payment_failed: the transfer that was promised did not come."""
+    payment = _id(session.get("payment_intent"))
+    return ("PaymentFailed", {"paymentId": payment, "code": "async_payment_failed"}) if payment else None
 
 
 def _charge(charge: dict[str, Any]) -> Meaning | None:
@@ -146,9 +179,21 @@ def _canceled(intent: dict[str, Any]) -> Meaning:
     return "PaymentCanceled", _present(paymentId=intent.get("id"), code=intent.get("cancellation_reason"))
 
 
-def _refunded(charge: dict[str, Any]) -> Meaning:
-    """charge.refunded; `amount_refunded` is cumulative."""
-    money = _money(charge, charge.get("amount_refunded"), "refundedAmount")
+def _refunded(charge: dict[str, Any]) -> Meaning | None:
+    """charge.refunded, cumulative. An authorization that was given up comes as one, too: it is canceled.
+
+    Nothing where all that "went back" is what had never been captured.
+    """
+    whole, back = charge.get("amount"), charge.get("amount_refunded")
+    if charge.get("captured") is False:
+        voided = charge.get("refunded") is True or (isinstance(whole, int) and back == whole)
+        return ("PaymentCanceled", _present(paymentId=_payment_of(charge), code="voided")) if voided else None
+    captured = charge.get("amount_captured", whole)
+    if _is_whole(whole) and _is_whole(back) and _is_whole(captured):
+        back = max(0, back - max(0, whole - captured))
+        if back == 0:
+            return None
+    money = _money(charge, back, "refundedAmount")
     money.pop("currency", None)
     return "PaymentRefunded", {**money, **_present(paymentId=_payment_of(charge))}
 
@@ -164,6 +209,8 @@ def _disputed(dispute: dict[str, Any]) -> Meaning:
 _MEANINGS: dict[str, Callable[[dict[str, Any]], Meaning | None]] = {
     "payment_intent.succeeded": _intent,
     "checkout.session.completed": _session,
+    "checkout.session.async_payment_succeeded": _session,
+    "checkout.session.async_payment_failed": _session_failed,
     "charge.succeeded": _charge,
     "charge.captured": _charge,
     "payment_intent.payment_failed": _failed,
@@ -180,9 +227,13 @@ _MEANINGS: dict[str, Callable[[dict[str, Any]], Meaning | None]] = {
 def _captured(charge: dict[str, Any]) -> Any:
     """Before `amount_captured` (API 2020-08-27), what was not captured counted as refunded."""
     whole, back = charge.get("amount"), charge.get("amount_refunded")
-    if "amount_captured" not in charge and isinstance(whole, int) and isinstance(back, int):
+    if "amount_captured" not in charge and _is_whole(whole) and _is_whole(back):
         return whole - back
     return charge.get("amount_captured")
+
+
+def _is_whole(units: Any) -> TypeGuard[int]:
+    return isinstance(units, int) and not isinstance(units, bool)
 
 
 def _payment_of(charge: dict[str, Any]) -> Any:
@@ -202,9 +253,9 @@ def _only(values: Any) -> Any:
 def _money(about: dict[str, Any], units: Any, name: str) -> dict[str, Any]:
     """`units` in major units. What is no money is kept beside it: the event dies, and a person can see of what."""
     currency = about.get("currency")
-    if isinstance(units, int) and not isinstance(units, bool) and isinstance(currency, str):
+    if _is_whole(units) and isinstance(currency, str):
         try:
-            money = Money.from_minor(units, currency)
+            money = UNITS.money(units, currency)
             return {name: format(money.amount, "f"), "currency": money.currency, "provider": SOURCE}
         except MoneyError:
             pass

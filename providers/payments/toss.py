@@ -1,4 +1,4 @@
-"""Toss Payments: its webhooks, and the API that they are checked against.
+"""Toss Payments: its webhooks; the API that they are checked against is `toss_api`.
 
 Webhooks are docs.tosspayments.com/guides/webhook and /reference/using-api/webhook-events. Those of payments
 (PAYMENT_STATUS_CHANGED, DEPOSIT_CALLBACK) are not signed, so that anybody may send one: they are kept as
@@ -14,33 +14,28 @@ from __future__ import annotations
 import binascii
 import hashlib
 import hmac
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import quote
-
-from pydantic import BaseModel, Field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from events.envelope import EnvelopeError
-from events.field_types import Amount, Currency, Text
-from providers.base import Ability, BadSignature, NotTold, Payment, Provider, ReceivedWebhook, with_secrets
-from providers.http_client import HttpClient, Time, payment_not_found
+from providers.base import Ability, BadSignature, Provider, ReceivedWebhook, with_secrets
+from providers.payments.toss_api import DEPOSIT, KST, SOURCE, Toss, digest
+from providers.payments.toss_rules import RULES
 from providers.webhook_verification import a_name, any_matches, check_time, document, envelope
 from settings import fields
-from settings.fields import Setting
+from settings.fields import Setting, Values
 
 if TYPE_CHECKING:
-    import httpx
+    pass
 
-SOURCE = "toss"
 SECRETS = Setting(
     "ORDERS_TOSS_SECRETS", "", "Toss Payments' security keys, for the webhooks that it signs", fields.secrets,
     secret=True, example="security_key_of_the_shop",
 )  # fmt: skip
 API_KEY = Setting(
-    "ORDERS_TOSS_API_KEY", None, "Toss Payments' secret key; its webhooks are asked for with it", fields.text,
+    "ORDERS_TOSS_API_KEY", None, "Toss Payments' secret key; its webhooks are asked for with it, and refunds are made", fields.text,
     secret=True, example="test_sk",
     about=("Toss signs no payment webhooks: its door opens with the API key, with which each payment is asked for.",),
 )  # fmt: skip
@@ -51,8 +46,7 @@ API_URL = Setting(
     fields.http_url,
     url=True,
 )
-STATUS_CHANGED, DEPOSIT = "PAYMENT_STATUS_CHANGED", "DEPOSIT_CALLBACK"
-KST = timezone(timedelta(hours=9))
+STATUS_CHANGED = "PAYMENT_STATUS_CHANGED"
 
 
 def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime) -> ReceivedWebhook:
@@ -78,7 +72,7 @@ def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now
         if isinstance(about.get(amount), int | float):
             data[amount] = about[amount]
     if kind == DEPOSIT:
-        data["secretDigest"] = _digest(str(about.get("secret")))
+        data["secretDigest"] = digest(str(about.get("secret")))
     thin = kind in (STATUS_CHANGED, DEPOSIT)
     if thin and "paymentId" not in data and number is None:
         raise EnvelopeError("data.paymentKey", "is missing, and so is orderId; nothing tells which payment it is")
@@ -121,78 +115,8 @@ def _time(value: Any) -> datetime:
         raise EnvelopeError("createdAt", "must be a time such as 2026-01-02T14:46:59.653270") from None
 
 
-def _digest(secret: str) -> str:
-    """What is kept of a payment's secret: enough to know it again, never the secret."""
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
-# -- asking --------------------------------------------------------------------------------------------------
-
-
-ENDS: dict[str, Literal["PaymentFailed", "PaymentCanceled"]] = {
-    "ABORTED": "PaymentFailed",
-    "CANCELED": "PaymentCanceled",
-    "EXPIRED": "PaymentCanceled",  # nobody paid within the half hour
-}
-
-
-class _Cancel(BaseModel):
-    canceledAt: Time | None = None  # noqa: N815 -- as on the wire
-
-
-class _Failure(BaseModel):
-    code: Text | None = None
-    message: Text | None = None
-
-
-class _Receipt(BaseModel):
-    url: Annotated[str, Field(max_length=2000)] | None = None
-
-
-class _Payment(BaseModel):
-    paymentKey: Annotated[str, Field(min_length=1, max_length=255)]  # noqa: N815
-    orderId: str  # noqa: N815
-    status: str
-    currency: Currency
-    totalAmount: Amount  # noqa: N815
-    balanceAmount: Amount  # noqa: N815
-    requestedAt: Time  # noqa: N815
-    approvedAt: Time | None = None  # noqa: N815
-    cancels: list[_Cancel] | None = None
-    failure: _Failure | None = None
-    receipt: _Receipt | None = None
-    method: Annotated[str, Field(max_length=255)] | None = None
-    secret: str | None = None
-
-
-class Toss:
-    """Toss Payments' API: a `PaymentLookup`. May be shared by threads."""
-
-    def __init__(
-        self,
-        base_url: str,
-        api_key: str,
-        timeout: float | None = None,
-        *,
-        transport: httpx.BaseTransport | None = None,
-    ) -> None:
-        basic = b64encode(f"{api_key}:".encode()).decode()
-        self._http = HttpClient(
-            SOURCE, base_url, {"Authorization": f"Basic {basic}"}, timeout, transport, unknown=payment_not_found
-        )
-
-    def ask(self, kind: str, time: datetime, data: Mapping[str, Any]) -> Payment:
-        """The state of the payment now, whatever the webhook said; NotTold where a deposit's secret is another's."""
-        key = data.get("paymentId")
-        path = (
-            f"/v1/payments/{quote(key, safe='')}" if key else f"/v1/payments/orders/{quote(data['orderId'], safe='')}"
-        )
-        found = self._http.get(path, _Payment)
-        if key not in (None, found.paymentKey) or data.get("orderId") not in (None, found.orderId):
-            raise NotTold(f"{SOURCE} answers about another payment than {path}: what told us of it was made up")
-        if kind.endswith(DEPOSIT) and not hmac.compare_digest(_digest(found.secret or ""), data["secretDigest"]):
-            raise NotTold(f"the secret that came with it is not that of payment {found.paymentKey}: it was made up")
-        return _standing(found, time)
+def _api(values: Values) -> Toss:
+    return Toss(values[API_URL], values[API_KEY])
 
 
 PROVIDER = Provider(
@@ -201,30 +125,9 @@ PROVIDER = Provider(
     title="Toss Payments",
     settings=(API_KEY, API_URL, SECRETS),
     receives=Ability(with_secrets(receive, SECRETS), needs=(API_KEY,)),
-    looks_up=Ability(lambda values: Toss(values[API_URL], values[API_KEY]), needs=(API_KEY,)),
+    looks_up=Ability(_api, needs=(API_KEY,)),
+    refunds=Ability(_api, needs=(API_KEY,)),
+    refund_rules=RULES,
+    lists=Ability(_api, needs=(API_KEY,)),
     note="unsigned, and says only where to look",
 )
-
-
-def _standing(found: _Payment, told_at: datetime) -> Payment:
-    """Money came where it was approved and is DONE or was canceled since: `approvedAt` tells those from before."""
-    came = found.approvedAt if found.status in ("DONE", "CANCELED", "PARTIAL_CANCELED") else None
-    back = found.totalAmount - found.balanceAmount if came and found.status != "DONE" else Decimal(0)
-    canceled_at = max((c.canceledAt for c in found.cancels or () if c.canceledAt), default=told_at)
-    failure = found.failure or _Failure()
-    return Payment(
-        found.paymentKey,
-        order_number=a_name(found.orderId),
-        currency=found.currency,
-        captured_at=came.astimezone(UTC) if came else None,
-        captured=found.totalAmount if came else None,
-        refunded_at=canceled_at.astimezone(UTC) if back > 0 else None,
-        refunded=back if back > 0 else None,
-        ended=ENDS.get(found.status),
-        ended_at=canceled_at.astimezone(UTC) if found.status == "CANCELED" else told_at,
-        code=failure.code or (found.status if found.status in ("ABORTED", "EXPIRED") else None),
-        message=failure.message,
-        method=found.method or None,
-        receipt_url=found.receipt.url if found.receipt else None,
-        awaits_deposit=found.status == "WAITING_FOR_DEPOSIT",
-    )

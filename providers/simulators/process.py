@@ -12,8 +12,9 @@ import contextlib
 import socket
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random
+from typing import Literal
 
 import uvicorn
 from starlette.applications import Starlette
@@ -45,6 +46,15 @@ class Mishaps:
         if chance.random() >= self._share:
             return None
         return chance.choices(list(kinds), list(kinds.values()))[0]
+
+    def chance(self, subject: str) -> float:
+        """A number below 1 for this request of a subject: another one each time that it is asked."""
+        self._asked[subject] += 1
+        return Random(f"{self._seed}:{subject}:{self._asked[subject]}").random()
+
+    def fate(self, subject: str) -> float:
+        """A number below 1 for a subject, the same however often it is asked."""
+        return Random(f"{self._seed}:{subject}").random()
 
 
 class Dropped(Response):
@@ -87,8 +97,14 @@ def share(text: str) -> float:
     return value
 
 
-def serve(application: Starlette, port: int) -> None:
-    """Answer on `port` of this machine until a signal ends it."""
+def serve(
+    application: Starlette,
+    port: int,
+    *,
+    lifespan: Literal["on", "off"] = "off",
+    announce: Callable[[str], None] | None = None,
+) -> None:
+    """Answer on `port` of this machine until a signal ends it; `announce` is told the URL once it answers."""
     try:
         listener = socket.create_server((HOST, port), backlog=128)
     except (OSError, OverflowError) as error:
@@ -99,22 +115,29 @@ def serve(application: Starlette, port: int) -> None:
         application,
         http="h11",
         ws="none",
-        lifespan="off",
+        lifespan=lifespan,
         log_level="critical",  # broken answers are meant, and would be logged as errors
         access_log=False,
         timeout_graceful_shutdown=LEAVE_S,
     )
     with listener, contextlib.suppress(KeyboardInterrupt):
-        _Announced(config).run(sockets=[listener])
+        _Announced(config, announce or _say).run(sockets=[listener])
 
 
 class _Announced(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, announce: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if sockets and self.started:
-            port = sockets[0].getsockname()[1]
-            sys.stdout.write(f"listening on http://{HOST}:{port}\n")  # at once, with its end
-            sys.stdout.flush()
+            self._announce(f"http://{HOST}:{sockets[0].getsockname()[1]}")
+
+
+def _say(url: str) -> None:
+    sys.stdout.write(f"listening on {url}\n")  # at once, with its end
+    sys.stdout.flush()
 
 
 async def _gone(request: Request) -> None:

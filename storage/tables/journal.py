@@ -147,6 +147,7 @@ effects = Table(
     at("next_at", nullable=False, server_default=func.now()),
     Column("last_error", Text),
     *stamps(),
+    at("attempted_at", comment="when that attempt's key went out first: providers forget keys"),
     one_of("state", EFFECT_STATES),
     CheckConstraint("target >= 0 and made >= 0", "amounts"),
     Index(

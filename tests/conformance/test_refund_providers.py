@@ -1,27 +1,33 @@
-"""One suite that every refund provider passes: once a target, whatever happens on the way."""
+"""One suite that every refund provider passes, in its own wire format: once a target, whatever happens on the way."""
+
+from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
-from urllib.parse import unquote
 
-import httpx
 import pytest
 
 from events.money import Money
+from outbound.refund_attempt import DEAD, DONE
 from providers.base import RefundNotMade, RefundRefused, RefundUnknown
-from tests.conformance.conftest import able, named
+from providers.movements import RefundRequest
+from tests.conformance.conftest import QUICK_S, able, named
+from tests.refund_services import Service, a_claim, options, settle, simulator
+from tests.simulators import WIRE_FORMATS
 
-PAYMENTS = [f"pay-{number}" for number in range(12)]
+PAYMENTS = [f"pay-{number}" for number in range(8)]
 TARGETS = [Decimal("3.50"), Decimal("10.00")]  # cumulative
+ID = "018f2e6a-7b1c-7d2e-9f3a-0b1c2d3e4f5{}"
 
 
 def dollars(amount):
     return Money(Decimal(amount), "USD")
 
 
-def key_of(payment, target):
-    return f"refund:{payment}:{target}"
+def a_request(payment, amount, number=0, **more):
+    return RefundRequest(ID.format(number), payment, dollars(amount), **more)
 
 
 @pytest.fixture(scope="module", params=able("refunds"), ids=named)
@@ -29,167 +35,140 @@ def subject(request):
     return request.param
 
 
-@pytest.fixture(scope="module", params=[0.0, 0.5], ids=["calm", "bad days"])
+def connected(connect, subject, url, *, bad=False):
+    client = connect(subject, "refunds", url)
+    if bad:
+        client.rules = replace(client.rules, answer_s=QUICK_S)
+    return Service(subject.name, url, client)
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["calm", "bad days"])
 def service(request, running, subject, connect, quick):
-    with running("provider", "--seed", 7, "--errors", request.param) as (_, url):
-        quick(request.param > 0)
-        yield connect(subject, "refunds", url), url
-
-
-@pytest.fixture
-def provider(service):
-    return service[0]
-
-
-def all_refunds(url):
-    return httpx.get(f"{url}/v1/refunds", trust_env=False).json()["refunds"]
-
-
-def capture(url, payment, amount):
-    answer = httpx.put(f"{url}/v1/payments/{payment}", json=dollars(amount).as_data(), trust_env=False)
-    assert answer.status_code == 200
-
-
-def settle(provider, payment, target, step, tries=60):
-    """The protocol of the caller: after an unknown answer ask, then ask again with the same key."""
-    unsure = False
-    for _ in range(tries):
-        try:
-            if unsure:
-                told = provider.refunded(payment)
-                if told is not None and told.refunded_amount >= target:
-                    return told
-                unsure = False
-            return provider.refund(payment, dollars(step), key_of(payment, target))
-        except RefundNotMade:
-            continue
-        except RefundUnknown:
-            unsure = True
-    raise AssertionError(f"{payment} is not settled after {tries} tries")
+    with running(simulator(subject.name), *options(subject.name, bad=request.param)) as (_, url):
+        quick(request.param)
+        yield connected(connect, subject, url, bad=request.param)
 
 
 def test_a_payment_is_refunded_once_a_target(service):
-    provider, url = service
     for payment in PAYMENTS:
+        service.capture(payment, "10.00")
         before = Decimal(0)
         for target in TARGETS:
-            told = settle(provider, payment, target, target - before)
-            assert (told.payment_id, told.refunded_amount) == (payment, target)
+            answer = settle(service.client, a_claim(payment, dollars(target - before), before, captured=Decimal(10)))
+            assert answer.state == DONE, answer
+            assert answer.told is not None
+            assert answer.told.refunded_amount == target
             before = target
-    made = [refund for refund in all_refunds(url) if refund["payment_id"] in PAYMENTS]
-    assert Counter(unquote(refund["key"]) for refund in made) == Counter(
-        key_of(payment, target) for payment in PAYMENTS for target in TARGETS
-    )
-    for payment in PAYMENTS:
-        amounts = [Decimal(refund["amount"]) for refund in made if refund["payment_id"] == payment]
-        assert sum(amounts) == TARGETS[-1]
+    made = service.books(*PAYMENTS)
+    assert {(each.payment_id, each.amount) for each in made} == {
+        (payment, amount) for payment in PAYMENTS for amount in (Decimal("3.50"), Decimal("6.50"))
+    }
+    assert len(made) == len({each.key for each in made}) == 2 * len(PAYMENTS)
 
 
-def test_the_same_key_answers_the_same_refund(provider):
-    first = settle(provider, "again", Decimal(5), Decimal(5))
-    assert settle(provider, "again", Decimal(5), Decimal(5)) == first
+def test_the_same_id_answers_the_same_refund(service):
+    service.capture("again", "10.00")
+    first = until_answered(service.client, a_request("again", "5"))
+    assert until_answered(service.client, a_request("again", "5")) == first
+    assert len(service.books("again")) == 1
 
 
-def test_rivals_with_one_key_make_one_refund(service):
-    provider, url = service
+def test_rivals_with_one_id_make_one_refund(service):
+    service.capture("rivals", "10.00")
     with ThreadPoolExecutor(8) as rivals:
-        jobs = [rivals.submit(settle, provider, "rivals", Decimal(5), Decimal(5)) for _ in range(8)]
+        jobs = [rivals.submit(until_answered, service.client, a_request("rivals", "5", 1)) for _ in range(8)]
         assert len({job.result() for job in jobs}) == 1
-    assert [made["payment_id"] for made in all_refunds(url)].count("rivals") == 1
+    assert len(service.books("rivals")) == 1
 
 
-def test_the_same_key_for_another_amount_is_refused(provider):
-    settle(provider, "reused", Decimal(5), Decimal(5))
-    with pytest.raises(RefundRefused) as caught:
-        provider_says(provider, "reused", "6", key_of("reused", Decimal(5)))
-    assert caught.value.reason == "idempotency_key_reused"
+def test_the_same_id_for_another_amount_is_refused(service):
+    service.capture("reused", "10.00")
+    until_answered(service.client, a_request("reused", "5", 2))
+    with pytest.raises(RefundRefused):
+        until_answered(service.client, a_request("reused", "4", 2))
+    assert len(service.books("reused")) == 1
 
 
-def test_more_than_was_captured_is_refused_and_changes_nothing(service):
-    provider, url = service
-    capture(url, "small", "10")
-    settle(provider, "small", Decimal(6), Decimal(6))
-    with pytest.raises(RefundRefused) as caught:
-        provider_says(provider, "small", "5", "too-much")
-    assert caught.value.reason == "exceeds_captured"
-    assert what_went_back(provider, "small").refunded_amount == 6
+def test_more_than_was_captured_changes_nothing(service):
+    service.capture("small", "10.00")
+    assert settle(service.client, a_claim("small", dollars(6))).state == DONE
+    with pytest.raises((RefundRefused, RefundNotMade)):
+        until_answered(service.client, a_request("small", "5", 3), once=(RefundNotMade,))
+    assert sum(each.amount for each in service.books("small")) == 6
 
 
-def test_a_payment_that_is_never_refunded_is_refused_for_good(provider):
-    with pytest.raises(RefundRefused) as caught:
-        provider_says(provider, "REFUSE-1", "5", "never")
-    assert caught.value.reason == "refused"
-    assert what_went_back(provider, "REFUSE-1") is None
+def test_ids_may_hold_any_sign(service):
+    for payment in ("결제 1", "a/b?c#d", "50%"):
+        service.capture(payment, "10.00")
+        assert settle(service.client, a_claim(payment, dollars(5))).state == DONE
+        assert [(each.payment_id, each.amount) for each in service.books(payment)] == [(payment, 5)]
 
 
-def test_another_currency_is_refused(service):
-    provider, url = service
-    capture(url, "dollars", "10")
-    with pytest.raises(RefundRefused) as caught:
-        provider_says(provider, "dollars", Money(Decimal(100), "KRW"), "in-won")
-    assert caught.value.reason == "currency_mismatch"
-
-
-@pytest.mark.parametrize("payment", ["결제 1", "a/b?c#d", "50%"])
-def test_ids_and_keys_may_hold_any_sign(provider, payment):
-    assert what_went_back(provider, payment) is None
-    assert settle(provider, payment, Decimal(5), Decimal(5)).payment_id == payment
-    assert what_went_back(provider, payment).refunded_amount == 5
+def test_a_payment_that_is_never_refunded_is_dead_with_the_providers_words(running, subject, connect, quick):
+    quick(False)
+    refused = ["--mishap", "refused=1"] if subject.name in WIRE_FORMATS else []
+    with running(simulator(subject.name), *refused) as (_, url):
+        service = connected(connect, subject, url)
+        service.capture("REFUSE-1", "10.00")
+        answer = settle(service.client, a_claim("REFUSE-1", dollars(5)))
+        assert (answer.state, answer.reason) == (DEAD, "refund_refused")
+        assert ": " in (answer.error or "")
+        if subject.name in WIRE_FORMATS:
+            assert answer.next_step
+        assert service.books("REFUSE-1") == []
+        assert list(service.client.refunds("REFUSE-1")) == []
 
 
 def test_a_careless_caller_does_refund_twice_on_bad_days(running, subject, connect, quick):
-    """The suite can see a double: a new key after each failure makes some."""
-    with running("provider", "--seed", 7, "--errors", 0.5) as (_, url):
-        quick(True)
-        provider = connect(subject, "refunds", url)
-        for payment in PAYMENTS:
-            for attempt in range(60):
+    """The suite can see a double: a new id after each failure makes some."""
+    quick(True)
+    with running(simulator(subject.name), *options(subject.name, bad=True)) as (_, url):
+        service = connected(connect, subject, url, bad=True)
+        for place, payment in enumerate(PAYMENTS):
+            service.capture(payment, "1000.00")
+            for turn in range(60):
+                careless = RefundRequest(f"018f2e6a-7b1c-7d2e-9f3a-{place:04d}{turn:08d}", payment, dollars(5))
                 try:
-                    provider.refund(payment, dollars(5), f"{payment}-{attempt}")
+                    service.client.refund(careless)
                     break
                 except (RefundNotMade, RefundUnknown):
                     continue
-        made = Counter(refund["payment_id"] for refund in all_refunds(url))
+        made = Counter(each.payment_id for each in service.books())
     assert max(made.values()) > 1
 
 
 def test_a_provider_that_is_killed_and_restarted_forgets_nothing(running, tmp_path, subject, connect, quick):
     quick(False)
     state = ("--state", tmp_path / "provider.sqlite")
-    with running("provider", *state) as (process, url):
-        before = connect(subject, "refunds", url)
-        first = before.refund("pay", dollars(5), "key")
+    with running(simulator(subject.name), *state) as (process, url):
+        before = connected(connect, subject, url)
+        before.capture("pay", "10.00")
+        first = before.client.refund(a_request("pay", "5"))
         process.kill()
         process.wait()
         with pytest.raises((RefundNotMade, RefundUnknown)):
-            before.refund("pay", dollars(5), "key")
+            before.client.refund(a_request("pay", "5"))
         with pytest.raises(RefundNotMade):
-            before.refund("pay", dollars(5), "key")
+            before.client.refund(a_request("pay", "5"))
         with pytest.raises(RefundUnknown):
-            before.refunded("pay")
-    with running("provider", *state) as (_, url):
-        after = connect(subject, "refunds", url)
-        assert after.refunded("pay") == first
-        assert after.refund("pay", dollars(5), "key") == first
-        assert len(all_refunds(url)) == 1
+            before.client.refunds("pay")
+    with running(simulator(subject.name), *state) as (_, url):
+        after = connected(connect, subject, url)
+        assert list(after.client.refunds("pay")) == [first]
+        assert after.client.refund(a_request("pay", "5")) == first
+        assert len(after.books()) == 1
 
 
-def provider_says(provider, payment, amount, key, tries=60):
-    """The provider's last word on one refund, asked with one key until it has one."""
-    money = amount if isinstance(amount, Money) else dollars(amount)
-    for _ in range(tries):
+def until_answered(client, request, tries=60, once=()):
+    """The provider's word on one request, asked with one id until it has one; after a stored error, with another."""
+    for turn in range(tries):
         try:
-            return provider.refund(payment, money, key)
-        except (RefundNotMade, RefundUnknown):
+            return client.refund(request)
+        except once:
+            raise
+        except RefundNotMade:
             continue
-    raise AssertionError(f"no word on {payment} after {tries} tries")
-
-
-def what_went_back(provider, payment, tries=60):
-    """The sum that the provider has refunded, asked until it answers."""
-    for _ in range(tries):
-        try:
-            return provider.refunded(payment)
-        except RefundUnknown:
-            continue
-    raise AssertionError(f"no answer about {payment} after {tries} tries")
+        except RefundUnknown as error:
+            if error.answered and client.rules.stores_errors:
+                request = replace(request, id=request.id[:-4] + f"{turn:04d}")
+    raise AssertionError(f"no word on {request.payment_id} after {tries} tries")

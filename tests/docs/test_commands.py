@@ -36,7 +36,7 @@ def test_every_command_and_every_option_has_help(name):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_that_answers_takes_data_and_json(name):
     command = COMMANDS[name]
-    if getattr(command, "commands", None) or name in ("worker", "beat", "up", "demo", "api", "bench"):
+    if getattr(command, "commands", None) or name in ("worker", "beat", "up", "demo", "api", "bench", "simulate"):
         pytest.skip("runs until it is stopped, or is a group")
     taken = {option for parameter in command.params for option in parameter.opts}
     assert {"--data", "--json"} <= taken

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,12 @@ from embedded.valkey import Valkey
 from operations.health import outside, sessions
 from operations.health.check import OK, PROBLEM, Check, Place
 from outbound import backoff, payment_lookups, refunds, tracking
+from outbound.refund_attempt import Refunder
 from outbound.webhooks import dispatcher, subscriptions
 from outbound.webhooks.sender import Sender
 from providers.base import NoAnswer, NotTold, RefundNotMade
+from providers.movements import RefundMovement, RefundRequest
+from providers.payments.standard import RULES
 from providers.registry import OURS, Broken, Registry, registry
 from settings.environment import read
 from settings.fields import Values
@@ -388,27 +390,22 @@ class Provider:
     """Gives money back, or does not answer."""
 
     name = "bank"
+    rules = RULES
     answers = False
 
-    def refund(self, payment_id: str, amount: Any, idempotency_key: str) -> Any:
+    def refund(self, request: RefundRequest) -> RefundMovement:
         if not self.answers:
             raise RefundNotMade("bank: HTTP 503")
-        return Refund(f"re-{payment_id}", amount.amount)
+        at = datetime(2026, 11, 1, tzinfo=UTC)
+        return RefundMovement(f"re-{request.payment_id}", request.payment_id, request.amount.amount, "succeeded", at)
 
-    def refunded(self, payment_id: str) -> None:
-        return None
-
-
-@dataclass
-class Refund:
-    refund_id: str
-    refunded_amount: Decimal
-    time: datetime = datetime(2026, 11, 1, tzinfo=UTC)
+    def refunds(self, payment_id: str) -> list[RefundMovement]:
+        return []
 
 
 def test_refunds_that_the_provider_does_not_make(sound):
     provider, opened = Provider(), sound.shop.opened
-    refunder = refunds.Refunder("simulated", provider, unnamed=True)
+    refunder = Refunder("simulated", provider, unnamed=True)
     place = sound.with_providers(ORDERS_REFUND_URL="http://user:secret@bank.example/")
     number = sound.order()
     sound.shop.tell(replace(canceled(), subject=number))
@@ -447,7 +444,7 @@ def test_a_refund_that_was_given_up(sound):
     number = sound.order()
     sound.shop.tell(replace(canceled(), subject=number))
     provider, opened = Provider(), sound.shop.opened
-    refunder = refunds.Refunder("simulated", provider, unnamed=True)
+    refunder = Refunder("simulated", provider, unnamed=True)
     place = sound.with_providers(ORDERS_REFUND_URL="http://bank.example")
 
     def make(now: datetime) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from outbound import refunds
+from outbound.refund_attempt import Refunder
 from tests.builders import canceled, created, paid, told
 from tests.integration.cli.test_doctor_cures import Provider
 
@@ -74,7 +75,7 @@ def test_refunds_without_anybody_to_make_them_end_it_with_an_account(served, ord
 def test_refunds_that_fail_again_and_again_end_it_with_the_last_answer(served, orders, tmp_path, monkeypatch):
     monkeypatch.setenv("ORDERS_REFUND_URL", "http://user:secret@bank.example")
     opened, over = served.opened, threading.Event()
-    refunder = refunds.Refunder("simulated", Provider(), unnamed=True)
+    refunder = Refunder("simulated", Provider(), unnamed=True)
 
     def refund() -> None:  # as the chore does, but does not wait between the tries
         while not over.wait(0.02):

@@ -283,7 +283,7 @@ def test_broken_ones_are_told_and_take_nothing_else_down(installed, broken):
     with pytest.raises(SettingsError):
         read({"ORDERS_BROKEN_API_KEY": "x"}, NOWHERE)
     waiting = configured_routes(read({}, NOWHERE)).waiting
-    assert {"broken0", "acorn", "simulated"} <= waiting.keys(), "what it took waits for it, and is not given up"
+    assert {"broken0", "acorn", "standard"} <= waiting.keys(), "what it took waits for it, and is not given up"
 
 
 def test_one_whose_client_cannot_be_made_is_left_out_and_told(installed, caplog):

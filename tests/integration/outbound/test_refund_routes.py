@@ -14,7 +14,7 @@ from domain.ids import format_id
 from outbound import refund_routes, refunds
 from outbound.refund_routes import Routes
 from outbound.refund_routes import configured_routes as routes_of
-from providers.payments.simulated import SimulatedProvider
+from providers.payments.standard import StandardRefunds
 from providers.registry import registry
 from settings.environment import read
 from tests.simulators import SHARDS, a_shop, an_event, running
@@ -39,7 +39,7 @@ def two_banks():
 @pytest.fixture
 def clients(two_banks):
     one, other = two_banks
-    with closing(SimulatedProvider(one)) as first, closing(SimulatedProvider(other)) as second:
+    with closing(StandardRefunds(one)) as first, closing(StandardRefunds(other)) as second:
         yield {"stripe": first, "bank": second}
 
 
@@ -184,8 +184,8 @@ def test_the_setting_says_who_gives_back_what_which_provider_took(two_banks):
     settings = read({"ORDERS_REFUND_URL": f"Stripe={one},bank={other}"}, NOWHERE)
     assert set(routes_of(settings).clients) == {"stripe", "bank"}
     alone = routes_of(read({"ORDERS_REFUND_URL": one}, NOWHERE))
-    assert (set(alone.clients), alone.unnamed) == ({"simulated"}, "simulated")
+    assert (set(alone.clients), alone.unnamed) == ({"standard"}, "standard")
     bare = routes_of(read({}, NOWHERE))
-    assert (bare.clients, set(bare.waiting)) == ({}, {"simulated"})
-    assert bare.waiting["simulated"] == "set ORDERS_REFUND_URL for the workers and restart them"
+    assert (bare.clients, set(bare.waiting)) == ({}, {"standard", "stripe", "portone", "toss"})
+    assert bare.waiting["standard"] == "set ORDERS_REFUND_URL for the workers and restart them"
     assert registry().refund_clients(settings.providers)["bank"] is routes_of(settings).clients["bank"], "made once"

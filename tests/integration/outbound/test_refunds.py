@@ -8,9 +8,10 @@ import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import httpx
 import pytest
@@ -18,14 +19,17 @@ import pytest
 from domain.ids import format_id
 from events.money import Money
 from outbound import backoff, refunds
-from outbound.refunds import Refunder
-from providers.base import RefundClient, RefundNotMade, RefundUnknown
-from providers.payments.simulated import SimulatedProvider
+from outbound.refund_attempt import Refunder
+from providers.base import RefundClient, RefundNotMade, RefundStale, RefundUnknown
+from providers.movements import RefundMovement, RefundRequest
+from providers.payments.standard import RULES, StandardRefunds
+from providers.refund_rules import RefundRules
 from storage import engine as engines
 from tests.simulators import ROOT, SHARDS, a_paid_order, a_shop, an_event, running
 
 HOUR = timedelta(hours=1)  # as `now` goes on: no wait and no lease is longer, but for the longest waits
-LEASE_OVER = timedelta(seconds=refunds.LEASE_S + 1)
+LEASE_OVER = timedelta(seconds=RULES.answer_s + refunds.QUESTION_S + 1)
+QUICK = replace(RULES, answer_s=0.3)
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ def calm():
 
 @pytest.fixture
 def provider(calm):
-    with closing(SimulatedProvider(calm)) as client:
+    with closing(StandardRefunds(calm)) as client:
         yield client
 
 
@@ -98,14 +102,15 @@ class Scripted:
     real: RefundClient
     script: list = field(default_factory=list)
     calls: list = field(default_factory=list)
+    rules: RefundRules = RULES
 
-    def refund(self, payment_id, amount, idempotency_key):
-        self.calls.append(("refund", amount.amount, idempotency_key))
-        return self._next(lambda: self.real.refund(payment_id, amount, idempotency_key))
+    def refund(self, request):
+        self.calls.append(("refund", request.amount.amount, request.id))
+        return self._next(lambda: self.real.refund(request))
 
-    def refunded(self, payment_id):
-        self.calls.append("refunded")
-        return self.real.refunded(payment_id)
+    def refunds(self, payment_id):
+        self.calls.append("asked")
+        return self.real.refunds(payment_id)
 
     def _next(self, act):
         step = self.script.pop(0) if self.script else None
@@ -161,9 +166,8 @@ def test_a_target_that_rises_in_flight_is_reached_in_a_second_step(shop, provide
     assert amounts(calm, name) == [2_000, 10_000]
     assert states(shop) == {"done": 1}
     assert refunded(shop) == ("canceled", 12_000)
-    transaction = effect(shop).transaction_id
-    keys = [f"refund:{transaction}:0-2000", f"refund:{transaction}:2000-12000"]
-    assert [call[2] for call in scripted.calls] == keys  # the same after a backup was restored
+    first, second = (call[2] for call in scripted.calls if call != "asked")
+    assert first != second, "each attempt has an id of its own"
 
 
 def test_where_staff_decide_what_rose_in_flight_waits_for_them(shop, provider, calm, name):
@@ -212,7 +216,7 @@ def test_on_bad_days_exactly_the_target_goes_back(shop, database_url, executors)
 
         def executor():
             engine = engines.connect(database_url, pinned=True)
-            with closing(SimulatedProvider(url, timeout=0.3)) as client:
+            with closing(StandardRefunds(url, rules=QUICK)) as client:
                 until_done(shop, engine, client)
             engine.dispose()
 
@@ -233,7 +237,7 @@ def test_after_an_unknown_answer_it_asks_what_was_done(shop, provider, calm, nam
     assert states(shop) == {"unknown": 1}
     assert run(shop, scripted) == 0  # not before its wait is over
     run(shop, scripted, HOUR)
-    assert [call if call == "refunded" else call[0] for call in scripted.calls] == ["refund", "refunded"]
+    assert [call if call == "asked" else call[0] for call in scripted.calls] == ["asked", "refund", "asked"]
     assert amounts(calm, name) == [12_000]
     assert states(shop) == {"done": 1}
     assert refunded(shop) == ("canceled", 12_000)
@@ -248,9 +252,9 @@ def test_then_it_asks_again_with_the_same_key_and_amount(shop, provider, calm, n
     run(shop, scripted, HOUR)
     assert states(shop) == {"unknown": 1}
     run(shop, scripted, 3 * HOUR)
-    first, asked, second, again, third, rest = scripted.calls
+    assert scripted.calls[::2] == ["asked"] * 4
+    first, second, third, rest = scripted.calls[1::2]
     assert first == second == third
-    assert asked == again == "refunded"
     assert first[1] == 2_000
     assert rest[1] == 10_000
     assert amounts(calm, name) == [2_000, 10_000]
@@ -264,7 +268,8 @@ def test_what_was_surely_not_made_is_due_again_later(shop, provider, calm, name)
     assert (row.state, row.idempotency_key, row.attempts, row.last_error) == ("due", None, 1, "busy")
     assert run(shop, scripted) == 0
     run(shop, scripted, HOUR)
-    assert "refunded" not in scripted.calls
+    first, second = (call for call in scripted.calls if call != "asked")
+    assert first[2] != second[2]
     assert amounts(calm, name) == [12_000]
 
 
@@ -276,18 +281,9 @@ def test_an_adapter_that_fails_leaves_the_refund_unknown(shop, provider, calm, n
     assert amounts(calm, name) == [12_000]
 
 
-@dataclass
-class Odd:
-    """A refund whose id no database keeps."""
-
-    refund_id: str
-    refunded_amount: Decimal
-    time: datetime
-
-
 def test_an_answer_that_cannot_be_kept_stops_nobody(shop, provider, calm, name):
     shop.tell(*a_canceled_order(payment=name))
-    run(shop, Scripted(provider, [lambda act: Odd("\x00", act().refunded_amount, datetime.now(UTC))]))
+    run(shop, Scripted(provider, [lambda act: replace(act(), refund_id="\x00")]))
     assert states(shop) == {"unknown": 1}
     run(shop, provider, HOUR)
     assert amounts(calm, name) == [12_000]
@@ -299,21 +295,21 @@ def test_an_answer_that_cannot_be_kept_stops_nobody(shop, provider, calm, name):
 KILLED = """
 import os, signal, sys
 from datetime import UTC, datetime
-from providers.payments.simulated import SimulatedProvider
-from outbound import refunds
+from providers.payments.standard import StandardRefunds
+from outbound import refund_attempt, refunds
 from journal.streams import Streams, connect
 from storage import engine
 
 database_url, redis_url, url, moment = sys.argv[1:]
 
-class Killed(SimulatedProvider):
+class Killed(StandardRefunds):
     def refund(self, *arguments):
         if moment == "after":
             super().refund(*arguments)
         os.kill(os.getpid(), signal.SIGKILL)
 
 streams = Streams(connect(redis_url), 64, lambda shard: None)
-refunder = refunds.Refunder("simulated", Killed(url), unnamed=True)
+refunder = refund_attempt.Refunder("simulated", Killed(url), unnamed=True)
 refunds.run_due(engine.connect(database_url), streams, 64, refunder, datetime.now(UTC))
 """
 
@@ -393,8 +389,8 @@ def test_one_that_is_tried_too_often_is_dead_and_still_in_doubt(shop, provider, 
     assert release(shop, format_id("effects", effect(shop).id))
     assert states(shop) == {"unknown": 1}
     run(shop, away)
-    assert away.calls[-2] == "refunded"
-    assert len({call[2] for call in away.calls if call != "refunded"}) == 1
+    assert away.calls[-2] == "asked"
+    assert len({call[2] for call in away.calls if call != "asked"}) == 1
     assert amounts(calm, name) == [12_000]
 
 
@@ -406,7 +402,7 @@ def test_the_waits_are_as_their_examples_say():
 
 def test_a_provider_that_is_away_is_tried_again_then_given_up(shop, provider, calm, name):
     shop.tell(*a_canceled_order(payment=name))
-    with closing(SimulatedProvider("http://127.0.0.1:1")) as nobody:
+    with closing(StandardRefunds("http://127.0.0.1:1")) as nobody:
         for attempt in range(backoff.MAX_ATTEMPTS):
             assert states(shop) == {"due": 1}
             run(shop, nobody, attempt * 2 * HOUR)
@@ -419,7 +415,7 @@ def test_a_provider_that_is_away_is_tried_again_then_given_up(shop, provider, ca
 def test_a_refund_that_somebody_else_crossed_is_left_to_a_person(shop, provider, calm, name):
     shop.tell(*a_canceled_order(payment=name))
     run(shop, Scripted(provider, [RefundUnknown("silence")]))
-    provider.refund(name, Money(Decimal(5_000), "KRW"), "by hand")
+    by_hand(provider, name, 5_000)
     run(shop, provider, HOUR)
     assert shop.rows("select reason from dead_letters") == [("refund_in_doubt",)]
     assert refunded(shop) == ("paid", 5_000)
@@ -427,6 +423,99 @@ def test_a_refund_that_somebody_else_crossed_is_left_to_a_person(shop, provider,
     run(shop, provider)
     assert amounts(calm, name) == [5_000, 7_000]
     assert refunded(shop) == ("canceled", 12_000)
+
+
+# -- what the provider knows first --------------------------------------------------------------------------
+
+
+def by_hand(provider, payment, amount):
+    provider.refund(RefundRequest(f"hand-{payment}-{amount}", payment, Money(Decimal(amount), "KRW")))
+
+
+def test_what_went_back_there_unreported_is_learnt_and_only_the_rest_goes_out(shop, provider, calm, name):
+    """A refund in the dashboard whose webhook was lost; so too one of ours, after a backup was restored."""
+    shop.tell(*a_canceled_order(payment=name))
+    by_hand(provider, name, 5_000)
+    assert run(shop, provider) == 2
+    assert amounts(calm, name) == [5_000, 7_000]
+    assert refunded(shop) == ("canceled", 12_000)
+    assert states(shop) == {"done": 1}
+
+
+def test_one_that_is_open_there_is_followed_to_its_end_and_not_made_again(shop, provider, calm, name):
+    shop.tell(*a_canceled_order(payment=name))
+    told = Told(provider, ["pending"] * (backoff.MAX_ATTEMPTS + 2) + ["succeeded"])
+    for turn in range(backoff.MAX_ATTEMPTS + 2):
+        run(shop, told, turn * 2 * HOUR)
+        assert states(shop) == {"unknown": 1}, "it waits as long as the provider does, and is no dead letter"
+        assert "pending there since" in effect(shop).last_error
+    run(shop, told, 40 * HOUR)
+    assert states(shop) == {"done": 1}
+    assert amounts(calm, name) == [12_000]
+
+
+def test_one_that_fails_there_is_dead_with_the_providers_words(shop, provider, calm, name):
+    shop.tell(*a_canceled_order(payment=name))
+    told = Told(provider, ["pending", "failed"])
+    run(shop, told)
+    run(shop, told, HOUR)
+    (letter,) = shop.rows("select reason, detail from dead_letters")
+    assert letter.reason == "refund_failed"
+    assert "failed there: closed_account The account is closed" in letter.detail
+    assert refunded(shop) == ("paid", 0)
+
+
+@dataclass
+class Told:
+    """A provider that says of a refund what the script has; else what the real one does."""
+
+    real: RefundClient
+    statuses: list
+    rules: RefundRules = RULES
+
+    def refund(self, request):
+        return self._said(self.real.refund(request))
+
+    def refunds(self, payment_id):
+        return [self._said(each) for each in self.real.refunds(payment_id)]
+
+    def _said(self, movement: RefundMovement):
+        status: Any = self.statuses.pop(0) if self.statuses else "succeeded"
+        if status == "failed":
+            return replace(movement, status=status, code="closed_account", message="The account is closed")
+        return replace(movement, status=status)
+
+
+def test_a_balance_that_is_not_what_we_think_is_asked_for_and_tried_again(shop, provider, calm, name):
+    shop.tell(*a_canceled_order(payment=name))
+    scripted = Scripted(provider, [RefundStale("another amount can be canceled")])
+    run(shop, scripted)
+    assert states(shop) == {"due": 1}
+    by_hand(provider, name, 2_000)
+    run(shop, scripted, HOUR)
+    assert amounts(calm, name) == [2_000, 10_000]
+
+
+def test_after_the_keys_life_an_attempt_that_is_not_there_was_not_made(shop, provider, calm, name):
+    shop.tell(*a_canceled_order(payment=name))
+    scripted = Scripted(provider, [RefundUnknown("silence")])
+    run(shop, scripted)
+    run(shop, scripted, RULES.key_life + HOUR)
+    first, second = (call for call in scripted.calls if call != "asked")
+    assert first[2] != second[2]
+    assert amounts(calm, name) == [12_000]
+
+
+def test_an_error_that_the_provider_repeats_for_one_key_takes_another(shop, provider, calm, name):
+    """Stripe answers a key with its stored 500 for a day: the same key would never come to a good end."""
+    shop.tell(*a_canceled_order(payment=name))
+    stored = RefundUnknown("answered 500", answered=True)
+    scripted = Scripted(provider, [stored, stored], rules=replace(RULES, stores_errors=True))
+    for turn in range(3):
+        run(shop, scripted, turn * 2 * HOUR)
+    first, second, third = (call[2] for call in scripted.calls if call != "asked")
+    assert first == second != third
+    assert amounts(calm, name) == [12_000]
 
 
 # -- what does not go out by itself --------------------------------------------------------------------------

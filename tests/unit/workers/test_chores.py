@@ -27,7 +27,7 @@ def test_each_whom_a_shop_asks_has_a_chore_of_its_own():
     found = {each.name: each.queue for each in chores(read(BUSY, NOWHERE))}
     assert found["orders.tracking:ups"] == found["orders.tracking:cj"] == TRACKING
     assert found["orders.inbox:portone"] == found["orders.inbox:toss"] == LOOKUPS
-    assert (found["orders.effects:simulated"], found["orders.effects"]) == (REFUNDS, CHORES)
+    assert (found["orders.effects:standard"], found["orders.effects"]) == (REFUNDS, CHORES)
     assert found["orders.webhooks"] == WEBHOOKS
 
 

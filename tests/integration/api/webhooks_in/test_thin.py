@@ -13,8 +13,9 @@ from sqlalchemy import text
 
 from journal.verify import verify
 from outbound import payment_lookups
-from providers.payments.portone import PortOne, PortOneUnasked
-from providers.payments.toss import Toss
+from providers.payments.portone import PortOneUnasked
+from providers.payments.portone_api import PortOne
+from providers.payments.toss_api import Toss
 from providers.simulators import portone as portone_api
 from providers.simulators import toss as toss_api
 from tests.simulators import SHARDS, a_paid_order, running

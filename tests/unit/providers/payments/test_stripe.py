@@ -83,14 +83,6 @@ def test_nothing_is_read_before_the_signature_is_right():
         stripe.receive(b"no json", {}, (ONE,), NOW)
 
 
-@pytest.mark.parametrize(
-    ("currency", "units", "amount"), [("krw", 12000, "12000"), ("usd", 1250, "12.50"), ("kwd", 1250, "1.250")]
-)
-def test_minor_units_become_major_ones_by_the_currencys_exponent(currency, units, amount):
-    data = told("payment_intent.succeeded", id="pi_1", amount_received=units, currency=currency).data
-    assert (data["amount"], data["currency"], data["paymentId"]) == (amount, currency.upper(), "pi_1")
-
-
 def test_three_types_tell_one_payment_by_its_intent():
     money = {"currency": "krw", "payment_intent": "pi_1"}
     charge = {"id": "ch_1", "captured": True, "amount": 500, "amount_captured": 500, **money}
@@ -143,6 +135,56 @@ def test_refunds_are_cumulative_and_failures_tell_why():
     assert failed.data == {"paymentId": "pi_1", "code": "do_not_honor", "message": "No."}
     canceled = told("payment_intent.canceled", id="pi_1", cancellation_reason="abandoned")
     assert (canceled.type, canceled.data) == ("PaymentCanceled", {"paymentId": "pi_1", "code": "abandoned"})
+
+
+def a_charge(**more):
+    return {"id": "ch_1", "payment_intent": "pi_1", "captured": True, "currency": "usd", **more}
+
+
+@pytest.mark.parametrize(
+    ("amount", "captured", "refunded", "went_back"),
+    [
+        (5000, 5000, 5000, "50.00"),
+        (5000, 4500, 500, None),  # the rest of an authorization, which was never captured
+        (5000, 4500, 1500, "10.00"),
+        (5000, 4500, 5000, "45.00"),
+        (5000, 4500, 300, None),
+        (5000, 5500, 500, "5.00"),  # captured over the authorization
+    ],
+)
+def test_what_was_never_captured_did_not_go_back(amount, captured, refunded, went_back):
+    charge = a_charge(amount=amount, amount_captured=captured, amount_refunded=refunded)
+    event = told("charge.refunded", **charge)
+    if went_back is None:
+        assert event.type == "stripe.charge.refunded"
+    else:
+        assert (event.type, event.data["refundedAmount"]) == ("PaymentRefunded", went_back)
+
+
+def test_a_voided_authorization_is_canceled_and_gives_nothing_back():
+    voided = a_charge(captured=False, amount=5000, amount_captured=0, amount_refunded=5000, refunded=True)
+    event = told("charge.refunded", **voided)
+    assert (event.type, event.data) == ("PaymentCanceled", {"paymentId": "pi_1", "code": "voided"})
+    lowered = {**voided, "amount_refunded": 2000, "refunded": False}
+    assert told("charge.refunded", **lowered).type == "stripe.charge.refunded"
+
+
+def test_a_session_that_is_paid_later_is_paid_when_stripe_says_so():
+    session = {"id": "cs_1", "mode": "payment", "payment_intent": "pi_1", "amount_total": 1250, "currency": "usd"}
+    waits = told("checkout.session.completed", **session, payment_status="unpaid")
+    came = told("checkout.session.async_payment_succeeded", **session, payment_status="paid")
+    failed = told("checkout.session.async_payment_failed", **session, payment_status="unpaid")
+    assert waits.type == "stripe.checkout.session.completed"
+    assert (came.type, came.data["paymentId"], came.data["amount"]) == ("PaymentSucceeded", "pi_1", "12.50")
+    assert (failed.type, failed.data) == ("PaymentFailed", {"paymentId": "pi_1", "code": "async_payment_failed"})
+
+
+def test_a_session_that_needs_no_payment_is_a_payment_of_nothing():
+    session = {"id": "cs_1", "payment_intent": None, "amount_total": 0, "currency": "usd"}
+    free = told("checkout.session.completed", **session, mode="payment", payment_status="no_payment_required")
+    assert (free.type, free.data["paymentId"], free.data["amount"]) == ("PaymentSucceeded", "cs_1", "0.00")
+    trial = told("checkout.session.completed", **session, mode="subscription", payment_status="no_payment_required")
+    assert trial.type == "stripe.checkout.session.completed"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 from events.envelope import EnvelopeError
 from providers.base import BadSignature, NoAnswer, NotTold
 from providers.payments import toss
+from providers.payments.toss_api import Toss
 from providers.simulators import toss as simulated
 from tests.webhooks import packed, shared, toss_event
 
@@ -132,7 +133,7 @@ def test_the_real_webhook():
 
 def ask(answer, kind="PAYMENT_STATUS_CHANGED", **data):
     handler = answer if callable(answer) else lambda request: httpx.Response(200, json=answer)
-    source = toss.Toss("http://toss", "sk", transport=httpx.MockTransport(handler))
+    source = Toss("http://toss", "sk", transport=httpx.MockTransport(handler))
     return source.ask(f"toss.{kind}", NOW, data or {"paymentId": "k-1"})
 
 

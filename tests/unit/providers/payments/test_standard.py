@@ -1,4 +1,6 @@
-"""The client of the simulated payment provider: which failure means which exception; no sockets."""
+"""The client of a shop's own provider: what it sends, and which failure means which error; no sockets."""
+
+from __future__ import annotations
 
 import json
 import pickle
@@ -9,22 +11,28 @@ import httpx
 import pytest
 
 from events.money import Money
-from providers.base import RefundNotMade, RefundReceipt, RefundRefused, RefundUnknown
-from providers.payments.simulated import SimulatedProvider
+from providers.base import RefundNotMade, RefundRefused, RefundUnknown
+from providers.movements import RefundMovement, RefundRequest
+from providers.payments import standard_webhooks
+from providers.payments.standard import StandardRefunds
+from tests.webhooks import STANDARD
 
 MADE = {
     "refund_id": "re_1",
     "payment_id": "pay_1",
-    "refunded_amount": "12.50",
+    "amount": "12.50",
+    "currency": "USD",
     "time": "2026-11-01T21:00:00+09:00",
+    "key": "id-1",
 }
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 MONEY = Money(Decimal("12.50"), "USD")
+ASKED = RefundRequest("id-1", "pay_1", MONEY, reason="order N1")
 
 
-def a_provider(answer):
+def a_provider(answer, **more):
     handler = answer if callable(answer) else lambda request: answer
-    return SimulatedProvider("http://provider", 0.5, transport=httpx.MockTransport(handler))
+    return StandardRefunds("http://provider", name="mine", transport=httpx.MockTransport(handler), **more)
 
 
 def raising(error):
@@ -38,25 +46,48 @@ def a_fault(status, code, message=""):
     return httpx.Response(status, json={"error": code, "message": message})
 
 
-def test_a_refund_says_what_went_back_in_all():
-    refund = a_provider(httpx.Response(200, json=MADE)).refund("pay_1", MONEY, "key")
-    assert refund == RefundReceipt("re_1", "pay_1", Decimal("12.50"), NOON)
+def test_a_refund_is_a_movement():
+    refund = a_provider(httpx.Response(200, json=MADE)).refund(ASKED)
+    assert refund == RefundMovement("re_1", "pay_1", Decimal("12.50"), "succeeded", NOON, "id-1")
 
 
-def test_the_request_carries_the_amount_as_text_and_the_key():
+def test_the_request_carries_the_amount_as_text_and_the_id():
     sent = []
 
     def answer(request):
         sent.append(request)
         return httpx.Response(200, json={**MADE, "payment_id": "결제"})
 
-    a_provider(answer).refund("결제", MONEY, "refund:결제:50%")
+    a_provider(answer).refund(RefundRequest("결제:50%", "결제", MONEY, reason="order N1", tax_free=Decimal("2.00")))
     assert json.loads(sent[0].content) == {
         "payment_id": "결제",
         "amount": "12.50",
         "currency": "USD",
+        "reason": "order N1",
+        "tax_free": "2.00",
     }
-    assert sent[0].headers["Idempotency-Key"] == "refund:%EA%B2%B0%EC%A0%9C:50%25"
+    assert sent[0].headers["Idempotency-Key"] == "%EA%B2%B0%EC%A0%9C:50%25"
+    assert "webhook-signature" not in sent[0].headers
+
+
+def test_requests_are_signed_where_a_secret_is_set():
+    """A service verifies with any library of Standard Webhooks: a POST's body, a GET's path."""
+    from standardwebhooks import Webhook
+
+    sent = []
+
+    def answer(request):
+        sent.append(request)
+        return httpx.Response(200, json=MADE if request.method == "POST" else {"payment_id": "a/b", "refunds": []})
+
+    client = a_provider(answer, secrets=(STANDARD,))
+    client.refund(ASKED)
+    client.refunds("a/b")
+    Webhook(STANDARD).verify(sent[0].content.decode(), dict(sent[0].headers))
+    path = sent[1].url.raw_path
+    assert path == b"/v1/payments/a%2Fb"
+    now = datetime.now(UTC)
+    standard_webhooks.verify(path, sent[1].headers, (STANDARD,), now, "service")
 
 
 @pytest.mark.parametrize(
@@ -69,11 +100,12 @@ def test_the_request_carries_the_amount_as_text_and_the_key():
         a_fault(500, "not_made"),
         a_fault(429, "slow_down"),
         httpx.Response(429),
+        httpx.Response(401, text="who?"),
     ],
 )
 def test_where_surely_nothing_happened_it_may_be_tried_again(answer):
     with pytest.raises(RefundNotMade):
-        a_provider(answer).refund("pay_1", MONEY, "key")
+        a_provider(answer).refund(ASKED)
 
 
 @pytest.mark.parametrize(
@@ -86,22 +118,22 @@ def test_where_surely_nothing_happened_it_may_be_tried_again(answer):
         raising(httpx.RemoteProtocolError("closed")),
         httpx.Response(500),
         a_fault(500, "crashed"),
-        a_fault(503, "unavailable"),
+        a_fault(409, "in_progress"),
         httpx.Response(502, text="<html>"),
         httpx.Response(408),
         httpx.Response(302, headers={"Location": "http://elsewhere/"}),
         httpx.Response(200, text="<html>"),
         httpx.Response(200, content=b""),
         httpx.Response(204),
-        httpx.Response(200, json={**MADE, "refunded_amount": "-1"}),
+        httpx.Response(200, json={**MADE, "amount": "-1"}),
         httpx.Response(200, json={**MADE, "time": "9999-12-31T23:59:59-14:00"}),
         httpx.Response(200, json={**MADE, "payment_id": "pay_2"}),
-        httpx.Response(200, json={"status": "ok"}),
+        httpx.Response(200, json={**MADE, "status": "perhaps"}),
     ],
 )
 def test_where_it_may_have_happened_the_answer_is_unknown(answer):
-    with pytest.raises(RefundUnknown, match="pay_1"):
-        a_provider(answer).refund("pay_1", MONEY, "key")
+    with pytest.raises(RefundUnknown, match="mine"):
+        a_provider(answer).refund(ASKED)
 
 
 @pytest.mark.parametrize(
@@ -109,32 +141,32 @@ def test_where_it_may_have_happened_the_answer_is_unknown(answer):
     [
         (a_fault(409, "exceeds_captured", "too much"), "exceeds_captured", "too much"),
         (a_fault(422, "idempotency_key_reused", "m"), "idempotency_key_reused", "m"),
-        (a_fault(400, "not_made", "m"), "not_made", "m"),
-        (httpx.Response(401, text="who?"), "http_401", "simulated gave no reason"),
+        (a_fault(400, "whatever", "m"), "whatever", "m"),
+        (httpx.Response(403, text="no"), "http_403", "it gave no reason"),
     ],
 )
 def test_a_no_is_final_and_says_why(answer, code, message):
     with pytest.raises(RefundRefused) as caught:
-        a_provider(answer).refund("pay_1", MONEY, "key")
+        a_provider(answer).refund(ASKED)
     assert (caught.value.reason, caught.value.message) == (code, message)
     assert str(pickle.loads(pickle.dumps(caught.value))) == f"{code}: {message}"
 
 
-def test_asked_what_it_refunded_it_tells_the_highest_figure():
-    first = {**MADE, "refund_id": "re_0", "refunded_amount": "5"}
-    answer = httpx.Response(200, json={"payment_id": "pay_1", "refunds": [MADE, first]})
-    assert a_provider(answer).refunded("pay_1") == RefundReceipt("re_1", "pay_1", Decimal("12.50"), NOON)
+def test_asked_for_refunds_it_tells_each():
+    failed = {**MADE, "refund_id": "re_0", "status": "failed", "code": "closed_account"}
+    found = a_provider(httpx.Response(200, json={"payment_id": "pay_1", "refunds": [failed, MADE]})).refunds("pay_1")
+    assert [(each.refund_id, each.status, each.code) for each in found] == [
+        ("re_0", "failed", "closed_account"),
+        ("re_1", "succeeded", None),
+    ]
 
 
 @pytest.mark.parametrize(
     "answer",
-    [
-        a_fault(404, "payment_unknown"),
-        httpx.Response(200, json={"payment_id": "pay_1", "refunds": []}),
-    ],
+    [a_fault(404, "payment_unknown"), httpx.Response(200, json={"payment_id": "pay_1", "refunds": []})],
 )
-def test_nothing_refunded_is_none(answer):
-    assert a_provider(answer).refunded("pay_1") is None
+def test_nothing_refunded_is_no_movement(answer):
+    assert list(a_provider(answer).refunds("pay_1")) == []
 
 
 @pytest.mark.parametrize(
@@ -152,4 +184,4 @@ def test_nothing_refunded_is_none(answer):
 )
 def test_a_question_without_a_clear_answer_leaves_it_unknown(answer):
     with pytest.raises(RefundUnknown):
-        a_provider(answer).refunded("pay_1")
+        a_provider(answer).refunds("pay_1")

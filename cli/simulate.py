@@ -1,0 +1,129 @@
+"""`orders simulate stripe|portone|toss`: a payment provider in its real wire format, for a shop's developers."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import orjson
+import typer
+
+from cli.options import Json, Problem, err, out, program
+from cli.terminal import safe
+
+Name = Literal["stripe", "portone", "toss"]
+PORTS = {"stripe": 12111, "portone": 12112, "toss": 12113}
+PAYMENTS = {"stripe": "pi_1", "portone": "payment-1", "toss": "tgen_1"}
+AMOUNTS = {"stripe": ("12.50", "USD"), "portone": ("12000", "KRW"), "toss": ("12000", "KRW")}
+
+
+def simulate(
+    provider: Annotated[Name, typer.Argument(help="Whose wire format it speaks: stripe, portone or toss.")],
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=0, max=65535, help="The port; 0: a free one. Else 12111, 12112 or 12113."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed meets the same mishaps.")] = 7,
+    mishap: Annotated[
+        list[str] | None,
+        typer.Option("--mishap", metavar="KIND=SHARE", help="What goes wrong, and how often; again for another."),
+    ] = None,
+    pace: Annotated[
+        float, typer.Option("--pace", min=0.0, max=86_400.0, help="Seconds until an open refund has its end.")
+    ] = 10.0,
+    patience: Annotated[
+        float, typer.Option("--patience", min=0.0, max=600.0, help="Seconds that a mishap keeps a client waiting.")
+    ] = 2.0,
+    webhook: Annotated[
+        str | None, typer.Option("--webhook", metavar="URL", help="Where its webhooks go; without it there are none.")
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", help="A file for its books, which outlives it; else memory.", dir_okay=False),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Simulate a payment provider on this machine, in its real wire format, with its bad days, until Ctrl-C.
+
+    It takes refunds, tells how payments stand and what happened in a time, and signs its webhooks as the provider does.
+    Its payments are made by whoever plays the customers: the example that it prints at its start shows how.
+
+    Kinds of mishap. Of a payment, every time: refused (it says no, for good), open (pending, and made a pace later),
+    late_failure (made, and fails a pace later). Of a request, now and then: timeout (acts, and does not answer), slow (acts
+    once nobody waits any more; meanwhile its key is busy), stored_error (500, and again for the same key), rate_limit (429),
+    unavailable (a question is answered 503). Of a webhook: twice.
+
+    Examples: orders simulate stripe   ·   orders simulate toss --mishap timeout=0.1 --mishap refused=0.05
+    """
+    from providers.simulators import start
+    from providers.simulators.desk import application
+    from providers.simulators.process import serve
+
+    shares = dict(_share(text) for text in mishap or ())
+    if webhook is not None and urlsplit(webhook).scheme not in ("http", "https"):
+        raise Problem(f"--webhook: {webhook} is no URL; write http://127.0.0.1:8000/webhooks/payments/{provider}", 2)
+    try:
+        desk = start.desk(
+            provider,
+            state=str(state) if state is not None else ":memory:",
+            seed=seed,
+            shares=shares,
+            pace_s=pace,
+            patience_s=patience,
+            webhook_url=webhook,
+        )
+    except sqlite3.Error as error:
+        raise Problem(f"--state: {state} cannot be used ({error}); give another file", 2) from None
+
+    def announce(url: str) -> None:
+        told = _told(provider, url, shares, start.KEYS[provider], start.SECRETS[provider])
+        if json:
+            sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode() + "\n")
+            sys.stdout.flush()
+        else:
+            _tell(told, webhook)
+
+    serve(application(desk), PORTS[provider] if port is None else port, lifespan="on", announce=announce)
+
+
+def _share(text: str) -> tuple[str, float]:
+    from providers.simulators.desk import MISHAPS
+
+    kind, _, value = text.partition("=")
+    if kind not in MISHAPS:
+        raise Problem(f"--mishap: {kind!r} is none; there are {', '.join(MISHAPS)}", 2)
+    try:
+        share = float(value)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise Problem(f"--mishap: {kind}={value} has no share from 0 to 1, such as 0.05", 2)
+    return kind, share
+
+
+def _told(provider: Name, url: str, shares: dict[str, float], key: str, secret: str) -> dict[str, Any]:
+    """What a script, or a person, needs to use it."""
+    upper = provider.upper()
+    settings = {f"ORDERS_{upper}_API_URL": url, f"ORDERS_{upper}_API_KEY": key, f"ORDERS_{upper}_SECRETS": secret}
+    amount, currency = AMOUNTS[provider]
+    body = orjson.dumps({"amount": amount, "currency": currency, "orderNumber": "1001"}).decode()
+    pays = f"curl -X PUT {url}/_simulator/payments/{PAYMENTS[provider]} -d '{body}'"
+    books = f"{url}/_simulator/books"
+    return {"provider": provider, "url": url, "settings": settings, "mishaps": shares, "pay": pays, "books": books}
+
+
+def _tell(told: dict[str, Any], webhook: str | None) -> None:
+    out.print(f"{told['provider']} is simulated on [bold]{told['url']}[/], until Ctrl-C", soft_wrap=True)
+    out.print("\nSettings of the shop, for API and workers alike:")
+    for name, value in told["settings"].items():
+        out.print(f"  export {name}={safe(value)}", soft_wrap=True)
+    out.print("\nSomebody pays (`state` may be authorized, failed or canceled; `method`: virtual_account):")
+    out.print(f"  {safe(told['pay'])}", soft_wrap=True)
+    out.print("\nWhat it has in its books:")
+    out.print(f"  curl {safe(told['books'])}", soft_wrap=True)
+    if webhook is None:
+        command = f"{program()} simulate {told['provider']} --webhook http://127.0.0.1:8000/webhooks/payments/"
+        err.print(f"it sends no webhooks; to have them sent: {safe(command)}{told['provider']}", soft_wrap=True)

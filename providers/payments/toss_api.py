@@ -1,0 +1,230 @@
+"""Toss Payments' API: how payments stand, cancellations, which are its refunds, and what happened in a time.
+
+“결제 조회” and “결제 취소” of docs.tosspayments.com/reference. A cancellation names what can still be canceled
+(`refundableAmount`, which its errors know as NOT_MATCHES_REFUNDABLE_AMOUNT), so that one which does not know of another is
+refused and not added to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, Field, RootModel
+
+from events.field_types import Amount, Currency, Text
+from providers.base import NoAnswer, NotTold, Payment, RefundUnknown
+from providers.http_client import HttpClient, Time, payment_not_found
+from providers.movements import RefundMovement, RefundRequest, reference_in
+from providers.payments.toss_rules import RULES, STATUSES
+from providers.refund_rules import RefundRules
+from providers.webhook_verification import a_name
+
+if TYPE_CHECKING:
+    import httpx
+
+SOURCE = "toss"
+DEPOSIT = "DEPOSIT_CALLBACK"
+PAGE = 100  # transactions of one answer
+KST = timezone(timedelta(hours=9))
+
+ENDS: dict[str, Literal["PaymentFailed", "PaymentCanceled"]] = {
+    "ABORTED": "PaymentFailed",
+    "CANCELED": "PaymentCanceled",
+    "EXPIRED": "PaymentCanceled",  # nobody paid within the half hour
+}
+
+
+class _Cancel(BaseModel):
+    canceledAt: Time | None = None  # noqa: N815 -- as on the wire
+    cancelAmount: Amount | None = None  # noqa: N815
+    cancelReason: str | None = None  # noqa: N815
+    cancelStatus: str | None = None  # noqa: N815
+    transactionKey: str | None = None  # noqa: N815
+
+
+class _Failure(BaseModel):
+    code: Text | None = None
+    message: Text | None = None
+
+
+class _Receipt(BaseModel):
+    url: Annotated[str, Field(max_length=2000)] | None = None
+
+
+class _Payment(BaseModel):
+    paymentKey: Annotated[str, Field(min_length=1, max_length=255)]  # noqa: N815
+    orderId: str  # noqa: N815
+    status: str
+    currency: Currency
+    totalAmount: Amount  # noqa: N815
+    balanceAmount: Amount  # noqa: N815
+    requestedAt: Time  # noqa: N815
+    approvedAt: Time | None = None  # noqa: N815
+    cancels: list[_Cancel] | None = None
+    failure: _Failure | None = None
+    receipt: _Receipt | None = None
+    method: Annotated[str, Field(max_length=255)] | None = None
+    secret: str | None = None
+
+
+class _Transaction(BaseModel):
+    transactionKey: str  # noqa: N815
+    paymentKey: str  # noqa: N815
+
+
+class _Transactions(RootModel[list[_Transaction]]):
+    """One page of `GET /v1/transactions`."""
+
+
+class Toss:
+    """A `PaymentLookup`, `RefundClient` and `PaymentListing`. May be shared by threads."""
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        timeout: float | None = None,
+        *,
+        rules: RefundRules = RULES,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.rules = rules
+        basic = b64encode(f"{api_key}:".encode()).decode()
+        self._http = HttpClient(
+            SOURCE, base_url, {"Authorization": f"Basic {basic}"}, timeout, transport, unknown=payment_not_found
+        )
+
+    def ask(self, kind: str, time: datetime, data: Mapping[str, Any]) -> Payment:
+        """The state of the payment now, whatever the webhook said; NotTold where a deposit's secret is another's."""
+        key = data.get("paymentId")
+        path = (
+            f"/v1/payments/{quote(key, safe='')}" if key else f"/v1/payments/orders/{quote(data['orderId'], safe='')}"
+        )
+        found = self._http.get(path, _Payment)
+        if key not in (None, found.paymentKey) or data.get("orderId") not in (None, found.orderId):
+            raise NotTold(f"{SOURCE} answers about another payment than {path}: what told us of it was made up")
+        if kind.endswith(DEPOSIT) and not hmac.compare_digest(digest(found.secret or ""), data["secretDigest"]):
+            raise NotTold(f"the secret that came with it is not that of payment {found.paymentKey}: it was made up")
+        return _standing(found, time)
+
+    # -- refunds
+
+    def refund(self, request: RefundRequest) -> RefundMovement:
+        """Cancel a part of a payment, once per id; the reason ends in the id. Raises RefundError only."""
+        money = request.amount
+        body: dict[str, Any] = {"cancelReason": request.reason_with_id, "cancelAmount": _number(money.amount)}
+        if money.currency != "KRW":
+            body["currency"] = money.currency
+        for name, part in (("taxFreeAmount", request.tax_free), ("refundableAmount", request.refundable)):
+            if part is not None:
+                body[name] = _number(part)
+        if account := request.account:
+            known = {"bank": account.bank, "accountNumber": account.number, "holderName": account.holder_name}
+            body["refundReceiveAccount"] = known
+        path = f"/v1/payments/{quote(request.payment_id, safe='')}/cancel"
+        found = self._http.refund(path, body, _Payment, {"Idempotency-Key": request.id}, self.rules)
+        for made in _movements(found):
+            if made.reference == request.id:
+                return made
+        raise RefundUnknown(f"{SOURCE}: its answer does not show cancellation {request.id} of {request.payment_id}")
+
+    def refunds(self, payment_id: str) -> Sequence[RefundMovement]:
+        """All cancellations of a payment. Raises RefundUnknown only."""
+        found = self._http.known(f"/v1/payments/{quote(payment_id, safe='')}", _Payment)
+        if found is not None and found.paymentKey != payment_id:
+            raise RefundUnknown(f"{SOURCE}: an answer about another payment than {payment_id}")
+        return _movements(found) if found is not None else []
+
+    # -- listing
+
+    def payments(self, since: datetime, until: datetime) -> Iterator[Payment]:
+        """Payments with a transaction in that time, each as it stands now."""
+        for found in self._changed(since, until):
+            yield _standing(found, since)
+
+    def movements(self, since: datetime, until: datetime) -> Iterator[RefundMovement]:
+        """Cancellations that were made in that time, whoever asked."""
+        try:
+            for found in self._changed(since, until):
+                yield from (made for made in _movements(found) if since <= made.time < until)
+        except RefundUnknown as error:
+            raise NoAnswer(str(error)) from error
+
+    def _changed(self, since: datetime, until: datetime) -> Iterator[_Payment]:
+        """`GET /v1/transactions` (“거래 조회”) tells whose; each is then asked for once, since it tells no balance."""
+        dates = {
+            name: time.astimezone(KST).strftime("%Y-%m-%dT%H:%M:%S")
+            for name, time in (("startDate", since), ("endDate", until))
+        }
+        seen: set[str] = set()
+        after: dict[str, str] = {}
+        while True:
+            page = self._http.get("/v1/transactions", _Transactions, {**dates, "limit": str(PAGE), **after}).root
+            for each in page:
+                if each.paymentKey not in seen:
+                    seen.add(each.paymentKey)
+                    try:
+                        yield self._http.get(f"/v1/payments/{quote(each.paymentKey, safe='')}", _Payment)
+                    except NotTold as error:
+                        raise NoAnswer(str(error)) from error
+            if len(page) < PAGE:
+                return
+            after = {"startingAfter": page[-1].transactionKey}
+
+
+def digest(secret: str) -> str:
+    """The part of a payment's secret that is kept: enough to know it again, never the secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _number(amount: Decimal) -> int | float:
+    """An amount as Toss writes it, in major units; a float of two decimals says what it should."""
+    return int(amount) if amount == amount.to_integral_value() else float(amount)
+
+
+def _movements(found: _Payment) -> list[RefundMovement]:
+    made = []
+    for each in found.cancels or ():
+        status = STATUSES.get(each.cancelStatus or "DONE")  # absent in versions before 2022-11-16
+        if status is None or each.cancelAmount is None or each.transactionKey is None:
+            raise RefundUnknown(
+                f"{SOURCE}: a cancellation of {found.paymentKey} in another shape: {each.cancelStatus!r}"
+            )
+        time = (each.canceledAt or found.requestedAt).astimezone(UTC)
+        made.append(
+            RefundMovement(
+                each.transactionKey, found.paymentKey, each.cancelAmount, status, time, reference_in(each.cancelReason)
+            )
+        )
+    return made
+
+
+def _standing(found: _Payment, told_at: datetime) -> Payment:
+    """Money came where it was approved and is DONE or was canceled since: `approvedAt` tells those from before."""
+    came = found.approvedAt if found.status in ("DONE", "CANCELED", "PARTIAL_CANCELED") else None
+    back = found.totalAmount - found.balanceAmount if came and found.status != "DONE" else Decimal(0)
+    canceled_at = max((c.canceledAt for c in found.cancels or () if c.canceledAt), default=told_at)
+    failure = found.failure or _Failure()
+    return Payment(
+        found.paymentKey,
+        order_number=a_name(found.orderId),
+        currency=found.currency,
+        captured_at=came.astimezone(UTC) if came else None,
+        captured=found.totalAmount if came else None,
+        refunded_at=canceled_at.astimezone(UTC) if back > 0 else None,
+        refunded=back if back > 0 else None,
+        ended=ENDS.get(found.status),
+        ended_at=canceled_at.astimezone(UTC) if found.status == "CANCELED" else told_at,
+        code=failure.code or (found.status if found.status in ("ABORTED", "EXPIRED") else None),
+        message=failure.message,
+        method=found.method or None,
+        receipt_url=found.receipt.url if found.receipt else None,
+        awaits_deposit=found.status == "WAITING_FOR_DEPOSIT",
+    )
