@@ -21,6 +21,8 @@ order_handlers         its handlers of an order's own events
 payment_handlers       of payments'
 fulfillment_handlers   of parcels', and of carriers' scans
 return_handlers        of returns'
+dues                   what an order costs, and what of it is given back without a return
+refund_handlers        of what people decide about refunds
 refunds                what is due back, and on which payment
 permitted_transitions  what a request may ask for, from where an order stands
 reactions              what follows from a state: follow-up events, timers, refunds

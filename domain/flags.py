@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from domain.dues import settled, unanswered
 from domain.order import BEFORE_PAYMENT, Order
 from domain.refunds import due, lacks_reversed_money
 from domain.words import Worded
@@ -49,7 +50,7 @@ def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]
     for flag in order.flags:
         if flag in _STICKY or (flag in _OF_MONEY and not money) or (flag in _OF_ITEMS and not items):
             flags.add(flag)
-    if order.status in BEFORE_PAYMENT and 0 < order.captured() < order.total_amount:
+    if order.status in BEFORE_PAYMENT and 0 < order.captured() < order.price():
         flags.add(F.UNDERPAID)
     if money and order.transactions:
         payments = order.payments()
@@ -57,9 +58,9 @@ def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]
             flags.add(F.DISPUTED)
         if payments.reversed and lacks_reversed_money(order):
             flags.add(F.PAYMENT_REVERSED)
-        if payments.refunded and payments.refunded > due(order):
+        if payments.refunded and payments.refunded + settled(order) > due(order):
             flags.add(F.OVER_REFUNDED)
-        if payments.untried and payments.refunded < due(order):
+        if payments.untried and payments.refunded + settled(order) < due(order) and unanswered(order):
             flags.add(F.REFUND_FAILED)
     if items and order.fulfillments:
         goods = order.goods()

@@ -12,6 +12,7 @@ order of arrival.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Container
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -144,11 +145,13 @@ def _is_in(refund: Facts, time: str) -> bool:
     return goes_back(refund) and bool(refund["at"][0] <= time)
 
 
-def untried(facts: Facts) -> Decimal:
-    """The amount of refunds that came to nothing, as far as none was made at that time or afterwards."""
+def untried(facts: Facts, settled: Container[str] = ()) -> Decimal:
+    """The amount of refunds that came to nothing, but the settled ones, as far as none was made at that time or afterwards."""
     steps = []
-    for refund in facts.get(REFUNDS, {}).values():
+    for name, refund in facts.get(REFUNDS, {}).items():
         if not goes_back(refund):
+            if name in settled:
+                continue
             steps.append((refund["failed"], False, amount_of(refund)))
         elif "requested" in refund:
             steps.append((refund["requested"], True, amount_of(refund)))

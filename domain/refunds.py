@@ -10,6 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from domain.dirty_tracking import touch
+from domain.dues import asked_of, base, granted, settled
 from domain.order import Order
 from domain.returns import Return, Status
 from domain.transaction import Transaction
@@ -78,9 +79,11 @@ def due(order: Order) -> Decimal:
 
 
 def payable(order: Order) -> Decimal:
-    """The price of what the payers keep: the total less what completed returns give back."""
+    """The price of what the payers keep: the order's less what completed returns and grants give back."""
     back = order.goods().due_back if order.returns else _NOTHING
-    return max(order.total_amount - back, _NOTHING)
+    if order.facts is None:
+        return max(order.total_amount - back, _NOTHING)
+    return max(base(order) - back - granted(order), _NOTHING)
 
 
 def move_targets(order: Order) -> None:
@@ -93,9 +96,10 @@ def move_targets(order: Order) -> None:
     payments = order.payments()
     aimed = any(t.refund_target for t in order.transactions)
     nothing_back = not order.returns or order.goods().due_back == 0
-    if not aimed and nothing_back and order.canceled_at is None and payments.captured <= order.total_amount:
+    plainly = nothing_back and order.facts is None and order.canceled_at is None
+    if plainly and not aimed and payments.captured <= order.total_amount:
         return  # nothing is due; most payments end here
-    left = due(order) - sum((_committed(t) for t in order.transactions), _NOTHING)
+    left = due(order) - settled(order) - sum((_committed(t) for t in order.transactions), _NOTHING)
     if left > 0:
         _raise(order, left)
     elif left < 0 and aimed:
@@ -108,10 +112,11 @@ def _committed(payment: Transaction) -> Decimal:
 
 
 def _raise(order: Order, left: Decimal) -> None:
-    """Aim `left` more at the payments: as `targets` says, then wherever there is money."""
+    """Aim `left` more at the payments: at those that were named, then as `targets` says, then wherever there is money."""
     paid = captured(order)
-    wishes = list(zip(paid, targets(order), strict=True))
-    for wished in (wishes, [(t, t.amount - t.in_dispute()[0]) for t in reversed(paid)]):
+    there = [(t, t.amount - t.in_dispute()[0]) for t in reversed(paid)]
+    named = [(t, min(most, asked_of(order, t.payment_id))) for t, most in there] if order.facts is not None else []
+    for wished in (named, list(zip(paid, targets(order), strict=True)), there):
         for payment, wish in wished:
             rise = min(wish - _committed(payment), left)
             if rise > 0:
@@ -155,7 +160,7 @@ def lacks_reversed_money(order: Order) -> bool:
         return False
     if not order.is_covered():
         return order.was_covered() or any(t.is_reversed() for t in order.transactions)
-    return payments.refunded > due(order)
+    return payments.refunded + settled(order) > due(order)
 
 
 def captured(order: Order) -> list[Transaction]:

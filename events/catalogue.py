@@ -15,7 +15,6 @@ from typing import Annotated, Any, Generic, TypeGuard, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -26,13 +25,15 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from events.body import Body as Body
+from events.body import Decision, PaymentBody
+from events.body import payment_key as payment_key
 from events.errors import OrdersError
 from events.field_types import (
     Amount,
     Currency,
     Moment,
     Name,
-    PendingKind,
     Quantity,
     Reason,
     RefundStatus,
@@ -42,16 +43,14 @@ from events.field_types import (
     clickable,
     said,
 )
-
-
-class Body(BaseModel):
-    """The base of all bodies: fields that a type does not know are kept in the journal, unread."""
-
-    model_config = ConfigDict(extra="ignore", populate_by_name=True)
-
-    def correlation_keys(self) -> set[str]:
-        """The payments and parcels that it names, as keys of `correlations`."""
-        return set()
+from events.refunds import (
+    OrderAccepted,
+    PaymentPending,
+    RefundAllocated,
+    RefundFailed,
+    RefundRequested,
+    RefundSettled,
+)
 
 
 class OrderLine(Body):
@@ -92,22 +91,12 @@ class OrderCreated(Body):
     discountAmount: Amount = Decimal(0)
     shippingAmount: Amount = Decimal(0)
     customer: Name | None = None
-    paymentIds: Annotated[list[Name], Field(max_length=100)] = []
+    paymentIds: Annotated[list[Name], Field(max_length=100)] = []  # noqa: RUF012  pydantic copies it
     personal: Name | None = None
 
     def correlation_keys(self) -> set[str]:
         """The keys of its payments."""
         return {payment_key(payment_id) for payment_id in self.paymentIds}
-
-
-class PaymentBody(Body):
-    """The base of bodies about one payment, by the provider's id of it."""
-
-    paymentId: Name
-
-    def correlation_keys(self) -> set[str]:
-        """The key of its payment."""
-        return {payment_key(self.paymentId)}
 
 
 class PaymentSucceeded(PaymentBody):
@@ -118,14 +107,6 @@ class PaymentSucceeded(PaymentBody):
     provider: Name | None = None
     paymentMethod: Name | None = None
     receiptUrl: Annotated[Url | None, BeforeValidator(clickable)] = None
-
-
-class PaymentPending(PaymentBody):
-    """A payment is under way: authorized, processing, or awaiting a deposit; its order does not expire before `until`."""
-
-    kind: PendingKind
-    amount: Amount | None = None
-    until: Moment | None = None
 
 
 class PaymentEnded(PaymentBody):
@@ -168,16 +149,6 @@ class PaymentRefunded(PaymentBody):
         return total
 
 
-class RefundFailed(PaymentBody):
-    """One refund came to nothing, at once or days later: that money is owed again."""
-
-    refund: Name
-    amount: Amount | None = None
-    requestedAt: Moment | None = None
-    code: Text | None = None
-    message: Text | None = None
-
-
 class PaymentDisputed(PaymentBody):
     """The payer's bank asks, about `amount` or all of it; `outcome` (won, lost) once it is decided.
 
@@ -190,20 +161,15 @@ class PaymentDisputed(PaymentBody):
     outcome: Name | None = None
 
 
-class _Decision(Body):
-    by: Name | None = None
-    reason: Text | None = None
-
-
-class OrderCanceled(_Decision):
+class OrderCanceled(Decision):
     """Somebody wants the order canceled; possible while nothing is out or delivered."""
 
 
-class OrderConfirmed(_Decision):
+class OrderConfirmed(Decision):
     """The customer, or the timer, confirms what was delivered."""
 
 
-class OrderExpired(_Decision):
+class OrderExpired(Decision):
     """The unpaid timer ran out."""
 
 
@@ -305,6 +271,10 @@ _BODIES: tuple[type[Body], ...] = (
     OrderCanceled,
     OrderConfirmed,
     OrderExpired,
+    OrderAccepted,
+    RefundRequested,
+    RefundSettled,
+    RefundAllocated,
     FulfillmentCreated,
     FulfillmentPacked,
     FulfillmentShipped,
@@ -416,11 +386,6 @@ def decode(kind: str, version: int, subject: str | None, data: dict[str, Any]) -
 
 def _only(data: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: data[name] for name in names if name in data}
-
-
-def payment_key(payment_id: str) -> str:
-    """The correlation key of a payment."""
-    return f"payment:{payment_id}"
 
 
 def tracking_key(carrier: str, number: str) -> str:

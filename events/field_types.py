@@ -83,6 +83,8 @@ TrackingStatus = Literal[
     "delivered", "unknown",
 ]  # fmt: skip
 RefundStatus = Literal["pending", "requires_action", "succeeded", "canceled", "failed"]
+GrantReason = Literal["goodwill", "shipping", "other"]
+Allocation = Literal["goodwill", "shipping", "other", "due"]
 PendingKind = Literal["authorized", "processing", "awaiting_deposit"]
 Reason = Literal["change_of_mind", "defective", "wrong_delivery", "damaged", "other"]
 

@@ -53,6 +53,7 @@ orders = Table(
     at("confirmed_at"),
     *stamps(),
     Column("examined", Integer, comment="the version at which the sweep last looked at what waits for it"),
+    Column("facts", JSONB(none_as_null=True), comment="what the fold keeps of events besides"),
     one_of("status", order.Status),
     CheckConstraint("total_amount >= 0 and discount_amount >= 0 and shipping_amount >= 0", "amounts"),
     CheckConstraint("(status = 'new') = (placed_at is null)", "created"),

@@ -6,6 +6,7 @@
 | life      | a finished life, and the pen that writes its events down                |
 | goods     | what was ordered, and what it costs                                     |
 | payments  | the payments of an order, and what is told about each                   |
+| decisions | what people decide about money                                          |
 | refunds   | money that goes back, and money that a bank asks about                  |
 | parcels   | fulfillments that a warehouse reports, and their carriers' scans        |
 | returns   | what comes back                                                         |

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from tests.scenario_generator.life import UNSTATED, Life
@@ -28,8 +27,8 @@ def given_back(life: Life, found: Any) -> list[str]:
     if life.due_back is UNSTATED:
         return []
     each = found["transactions"].values()
-    aimed = sum((max(one["refundTarget"], one["refundedAmount"]) for one in each), Decimal(0))
-    right = max(life.due_back, sum((one["refundedAmount"] for one in each), Decimal(0)))
+    aimed = sum((max(one["refundTarget"], one["refundedAmount"]) for one in each), life.by_hand)
+    right = max(life.due_back, sum((one["refundedAmount"] for one in each), life.by_hand))
     return [] if aimed == right else [f"Σ of what is to go back, or has: expected {right}, found {aimed}"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from events.envelope import Envelope
@@ -55,6 +56,7 @@ class Life:
     expected: dict[str, Any]
     due_back: Any = UNSTATED
     traits: frozenset[str] = field(default_factory=frozenset)
+    by_hand: Decimal = Decimal(0)  # of that, what was paid back past the providers
 
     def __repr__(self) -> str:
         return f"Life({self.order}, returns={self.policy}, {len(self.events)} events, ends {self.expected['status']})"

@@ -88,14 +88,14 @@ class Movements:
         ]
         return living + max([NOTHING, *rest])
 
-    def untried(self) -> Decimal:
-        """The amount of failed refunds for which none was made afterwards."""
+    def untried(self, settled: set[str]) -> Decimal:
+        """The amount of failed refunds for which none was made afterwards, nor paid by hand."""
         steps: list[tuple[datetime, int, Decimal]] = []
-        for one in self.refunds.values():
-            if one.failed:
+        for name, one in self.refunds.items():
+            if one.failed and name not in settled:
                 first = min(f.time for f in one.facts if f.status in ("failed", "canceled"))
                 steps.append((first, 0, one.amount or NOTHING))
-            elif one.requested:
+            elif one.requested and not one.failed:
                 steps.append((min(one.requested), 1, one.amount or NOTHING))
         hole = NOTHING
         for _, made, amount in sorted(steps):

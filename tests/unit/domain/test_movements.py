@@ -145,7 +145,7 @@ def test_refund_failed_three_days_later():
     assert story.fold.refunds == {}  # a person tries again, or settles it by hand
 
 
-def test_then_retried():
+def test_refund_failed_three_days_later_then_retried():
     story = Story(created(), paid(), canceled(), refund("one", 10_000), refund_failed("one", at=later(days=3)))
     story.tell(refund("two", 10_000, "pending", requestedAt=later(days=4).isoformat(), at=later(days=4)))
     assert (gone(story), story.flags) == (won(10_000), [])
@@ -230,3 +230,112 @@ def test_a_return_under_a_lost_dispute_gives_back_what_is_left_at_most():
     story = Story(created(), paid(), delivered("box", {"mug": 2}), dispute("one", "lost", amount=7_000))
     story.tell(asked_back(), came_back())
     assert story.due == {"pay": won(3_000)}
+
+
+# -- decisions of people -----------------------------------------------------------------------------
+
+
+def granted(name: str, amount: int, payment: str | None = None, **data: Any) -> Envelope:
+    return told("RefundRequested", refund=name, amount=str(amount), paymentId=payment, reason="goodwill", **data)
+
+
+def allocated(name: str, reason: str, **data: Any) -> Envelope:
+    return told("RefundAllocated", refund=name, reason=reason, **data)
+
+
+def settled(name: str) -> Envelope:
+    return told("RefundSettled", refund=name, method="transfer", by="staff")
+
+
+def accepted(amount: str | int, **data: Any) -> Envelope:
+    return told("OrderAccepted", amount=str(amount), by="staff", **data)
+
+
+def test_goodwill_allocated_takes_nothing_off_a_later_return():
+    story = Story(created(), paid(), delivered("box", {"mug": 2}), refund("hand", 1_000), allocated("hand", "goodwill"))
+    assert story.flags == []
+    story.tell(asked_back("ret", {"mug": 1}), came_back("ret"))
+    assert story.due == {"pay": won(6_000)}  # 1,000 went back already
+    story.tell(allocated("hand", "due", at=later(days=1)))
+    assert story.due == {"pay": won(5_000)}
+
+
+def test_shipping_refunded_without_a_return():
+    story = Story(created(shippingAmount="2500"), paid(12_500), granted("rfd", 2_500))
+    assert (story.due, story.flags, story.status) == ({"pay": won(2_500)}, [], "preparing")
+
+
+@pytest.mark.parametrize(
+    "arrival", any_order_of(granted("rfd", 1_000), granted("rfd", 3_000, at=later(hours=1)), paid())
+)
+def test_of_two_requests_of_one_refund_the_later_stands(arrival: tuple[Envelope, ...]):
+    assert Story(created(), *arrival).due == {"pay": won(3_000)}
+
+
+def test_a_refund_goes_back_on_the_payment_that_is_named_as_far_as_it_holds_money():
+    two = (created(payments=("a", "b")), paid(5_000, "a"), paid(5_000, "b", at=later(hours=1)))
+    assert Story(*two, granted("rfd", 2_000, "a")).due == {"a": won(2_000)}
+    assert Story(*two, granted("rfd", 7_000, "a")).due == {"a": won(5_000), "b": won(2_000)}
+
+
+def test_never_more_than_was_captured_and_not_lost():
+    story = Story(created(), paid(), granted("one", 9_000), granted("two", 9_000), dispute("dp", "lost", amount=4_000))
+    assert story.due == {"pay": won(6_000)}
+
+
+def test_a_hand_made_refund_that_failed_is_no_grant():
+    story = Story(created(), paid(), refund("hand", 1_000), allocated("hand", "goodwill"))
+    assert (story.tell(refund_failed("hand", at=later(days=3))).flags, story.due) == ([], {})
+
+
+def test_refund_failed_three_days_later_then_settled_by_hand():
+    story = Story(created(), paid(), canceled(), refund("one", 10_000), refund_failed("one", at=later(days=3)))
+    assert story.flags == ["refund_failed"]
+    story.tell(settled("one"))
+    assert (story.flags, gone(story), story.payment().status) == ([], won(0), "paid")
+    assert story.due == {}  # it was paid past the provider
+
+
+def test_a_refused_refund_made_by_hand():
+    """The provider refuses ours, somebody makes it in the dashboard: its report is enough."""
+    story = Story(created(), paid(), canceled(), refund_failed("ours", 10_000), refunded(10_000, at=later(hours=1)))
+    assert (story.flags, gone(story)) == ([], won(10_000))
+
+
+@pytest.mark.parametrize("arrival", any_order_of(refund("one", 4_000), settled("one"), canceled()))
+def test_what_is_settled_counts_only_where_that_refund_failed_or_was_never_made(arrival: tuple[Envelope, ...]):
+    story = Story(created(), paid(), *arrival)
+    assert story.due == {"pay": won(10_000)}
+    assert story.tell(refund_failed("one", at=later(days=3))).due == {"pay": won(6_000)}
+
+
+def test_99_99_of_100_accepted_later_canceled():
+    dollars: dict[str, Any] = {"currency": "USD"}
+    order = created(total="100.00", **dollars)
+    story = Story(order, paid("99.99", **dollars), accepted("99.99"))
+    assert (story.status, "underpaid" in story.flags) == ("preparing", False)
+    story.tell(canceled())
+    assert story.due == {"pay": Decimal("99.99")}
+
+
+@pytest.mark.parametrize("arrival", any_order_of(paid(9_000), accepted(9_000), paid(2_000, "rest", at=later(hours=1))))
+def test_more_money_fills_the_difference_first(arrival: tuple[Envelope, ...]):
+    story = Story(created(), *arrival)
+    assert (story.status, story.due) == ("preparing", {"rest": won(1_000)})
+
+
+def test_a_return_of_an_accepted_order_leaves_what_was_written_off():
+    story = Story(created(), paid(9_000), accepted(9_000), delivered("box", {"mug": 2}))
+    story.tell(asked_back("ret", {"mug": 1}), came_back("ret"))
+    assert story.due == {"pay": won(5_000)}
+
+
+def test_less_than_what_was_accepted_covers_nothing():
+    assert Story(created(), paid(8_000), accepted(9_000)).status == "pending"
+    assert Story(created(), paid(8_000), accepted(9_000), accepted(8_000)).status == "preparing"
+
+
+@pytest.mark.parametrize("make", [accepted, lambda amount: granted("rfd", amount)])
+def test_a_decisions_amount_has_the_decimals_of_the_currency(make: Any):
+    wrong = make("0.5")
+    assert Story(created(), paid(), wrong).outcome(wrong) == "dead: malformed"

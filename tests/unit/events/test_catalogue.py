@@ -40,6 +40,8 @@ LEAST: dict[str, dict[str, Any]] = {
     "PaymentReversed": PAYMENT,
     "PaymentRefunded": {**PAYMENT, "refundedAmount": "5"},
     "RefundFailed": {**PAYMENT, "refund": "re"},
+    "OrderAccepted": {"amount": "5"}, "RefundRequested": {"refund": "re", "amount": "5", "reason": "goodwill"},
+    "RefundSettled": {"refund": "re", "method": "transfer"}, "RefundAllocated": {"refund": "re", "reason": "goodwill"},
     "OrderCanceled": ORDER, "OrderConfirmed": ORDER, "OrderExpired": ORDER,
     "FulfillmentCreated": PARCEL, "FulfillmentPacked": PARCEL, "FulfillmentShipped": PARCEL,
     "FulfillmentDelivered": PARCEL, "FulfillmentFailed": PARCEL,

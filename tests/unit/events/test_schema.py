@@ -29,7 +29,8 @@ def least(kind: str) -> dict[str, Any]:
     """A body of what the schema requires, and no more."""
     made = {
         "items": [{"product": "mug", "quantity": 1, "unitPrice": "5"}], "totalAmount": "5", "amount": 5.5,
-        "refundedAmount": "5.25", "status": "delivered", "reason": "defective", "kind": "processing",
+        "refundedAmount": "5.25", "status": "delivered", "kind": "processing",
+        "reason": "goodwill" if kind.startswith("Refund") else "defective",
     }  # fmt: skip
     required = [*SCHEMAS[kind].get("required", ()), *SCHEMAS[kind].get("anyOf", [{}])[0].get("required", ())]
     return {name: made.get(name, "a name") for name in required}

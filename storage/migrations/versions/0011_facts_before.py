@@ -1,4 +1,4 @@
-"""A transaction keeps what the fold needs of its events besides, and shows the payment that is under way.
+"""Orders and transactions keep what the fold needs of their events besides; a payment under way is shown.
 
 Before deployment: the columns are null at first, and whoever does not know them never touches them.
 """
@@ -14,7 +14,8 @@ down_revision = "0010_timeline"
 
 
 def upgrade() -> None:
-    op.add_column("transactions", sa.Column("facts", JSONB, comment="what the fold keeps of events besides"))
+    for table in ("orders", "transactions"):
+        op.add_column(table, sa.Column("facts", JSONB, comment="what the fold keeps of events besides"))
     op.add_column("transactions", sa.Column("pending_kind", sa.Text))
     op.add_column("transactions", sa.Column("pending_until", sa.DateTime(timezone=True)))
 
@@ -22,3 +23,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in ("pending_until", "pending_kind", "facts"):
         op.drop_column("transactions", name)
+    op.drop_column("orders", "facts")
