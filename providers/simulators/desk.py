@@ -15,7 +15,8 @@ mishaps, each in a share of its own:
 
 Paths that begin with /_simulator are no provider's: whoever plays the customers and the shop's staff uses them.
 
-    PUT  /_simulator/payments/ID           {"amount", "currency"} and "orderNumber", "method", "state": somebody paid
+    PUT  /_simulator/payments/ID           {"amount", "currency"} and "orderNumber", "method", "state": somebody paid;
+                                           with "webhook": false nobody is told
     POST /_simulator/payments/ID/refunds   {"amount"}: given back at the provider's own pages
     GET  /_simulator/books                 every payment with its refunds, and how many webhooks wait
 """
@@ -175,11 +176,12 @@ class Desk:
         self._tell(payment, refund, "refunded" if refund.status == "succeeded" else "opened")
         return self.dialect.made(self.books, payment, refund)
 
-    def pay(self, payment: Payment) -> None:
-        """Somebody pays; the shop is told."""
+    def pay(self, payment: Payment, *, tell: bool = True) -> None:
+        """Somebody pays; the shop is told, unless whoever plays it tells it himself."""
         with self.books.together():
             self.books.put(payment)
-            self._tell(payment, None, "paid" if payment.captured else payment.state)
+            if tell:
+                self._tell(payment, None, "paid" if payment.captured else payment.state)
 
     # -- questions
 
@@ -279,7 +281,7 @@ def _paying(desk: Desk) -> Any:
             now,
             now,
         )
-        desk.pay(payment)
+        desk.pay(payment, tell=bool(asked.get("webhook", True)))
         return JSONResponse({"payment_id": payment.payment_id, "state": state})
 
     return put
