@@ -7,6 +7,7 @@ dispute, pays for nothing, and none of it is due back: what was to go back of it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -69,6 +70,14 @@ def settle_return_amounts(order: Order) -> None:
         _give(
             order, back, amount, stated if back.refund_stated and stated != amount else None
         )  # the rest of it is capped
+
+
+def most_for(order: Order, quantities: Mapping[str, int]) -> Decimal:
+    """The most that a return of these items, line → quantity, may give back now: their price, and what is left of all."""
+    goods = order.goods()
+    lines = ((goods.line(name), quantity) for name, quantity in quantities.items())
+    worth = sum((line.unit_price * quantity for line, quantity in lines if line is not None), _NOTHING)
+    return min(worth, max(goods.price() - order.discount_amount - goods.due_back, _NOTHING))
 
 
 def _give(order: Order, back: Return, amount: Decimal, stated: Decimal | None) -> None:
