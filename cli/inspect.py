@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Annotated, Any
@@ -17,8 +17,9 @@ from cli.render import in_utc, print_account, print_list, print_order
 from cli.terminal import safe
 from domain.ids import format_id
 from domain.order import AFTER_DELIVERY, Status
+from journal.refold import refold
 from journal.totals import account as take_account
-from journal.verify import Report, as_known_at, differences
+from journal.verify import Difference, Report, as_known_at, differences
 from queries import documents, order_lookup, timeline
 
 AT_ONCE = 500  # orders that are in memory where all are listed
@@ -162,10 +163,17 @@ def account(data: Data = None, json: Json = False) -> None:
 
 def verify(
     order: Annotated[str | None, typer.Argument(help="An order's number or id; without it, every order.")] = None,
+    again: Annotated[
+        bool,
+        typer.Option("--refold", help="Write over the orders that differ, as the journal tells them; nothing is sent."),
+    ] = False,
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Compute every order anew from the journal, and compare field by field; exit 1 where any differs."""
+    """Compute every order anew from the journal, and compare field by field; exit 1 where any differs.
+
+    After an upgrade whose rules are others, `orders verify` lists the orders that differ, and `--refold` writes them over.
+    """
     with open_shop(data) as (opened, _):
         number = None
         if order is not None:
@@ -178,6 +186,8 @@ def verify(
             found = differences(
                 opened.engine, report, number, lambda done, of: bar.update(task, completed=done, total=of)
             )
+            orders: set[str] = set()
+            found = _noting(found, orders)
             if json:
                 documents_of = (each.as_document() for each in found)
                 count = stream_json("differences", documents_of, lambda _: report.as_counts())
@@ -185,6 +195,9 @@ def verify(
                 for count, difference in enumerate(found, 1):
                     if count <= SHOWN:
                         out.print(f"[red]differs[/] {safe(str(difference))}", soft_wrap=True)
+        if again:
+            count -= sum(len(refold(opened.engine, each)) for each in sorted(orders))
+            err.print(f"{len(orders):,} orders folded anew; nothing was sent for them")
     if not json:
         if count > SHOWN:
             out.print(f"… and {count - SHOWN:,} more; --json has them all")
@@ -195,6 +208,14 @@ def verify(
             out.print(f"{counted}: [green]all as the journal says[/]")
     if count:
         raise typer.Exit(1)
+
+
+def _noting(found: Iterable[Difference], orders: set[str]) -> Iterator[Difference]:
+    """The differences as they come; `orders` learns whose they are."""
+    for each in found:
+        if each.order:
+            orders.add(each.order)
+        yield each
 
 
 def _events(

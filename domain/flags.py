@@ -30,6 +30,10 @@ class Flag(Worded):
         "refund_failed",
         "a refund did not arrive, and its money is still owed: try it again, or settle it by hand",
     )
+    REFUND_CAPPED = (
+        "refund_capped",
+        "more was stated for a return than its lines cost, or than is left of what was paid for them: less goes back",
+    )
     OVER_REFUNDED = "over_refunded", "more went back than is due: ask for it again, or allocate it as goodwill"
 
 
@@ -39,7 +43,9 @@ _STICKY: frozenset[str] = frozenset((F.CANCEL_TOO_LATE, F.RETURN_CONTRADICTED, F
 _OF_MONEY: frozenset[str] = frozenset(
     (F.DISPUTED, F.PAYMENT_REVERSED, F.REFUND_FAILED, F.OVER_REFUNDED)
 )  # follow from what moves money
-_OF_ITEMS: frozenset[str] = frozenset((F.SHIPPED_AFTER_CANCEL, F.OVER_FULFILLED))  # follow from what moves items
+_OF_ITEMS: frozenset[str] = frozenset(
+    (F.SHIPPED_AFTER_CANCEL, F.OVER_FULFILLED, F.REFUND_CAPPED)
+)  # follow from what moves items
 _NONE: list[str] = []
 
 
@@ -62,6 +68,8 @@ def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]
             flags.add(F.OVER_REFUNDED)
         if payments.untried and payments.refunded + settled(order) < due(order) and unanswered(order):
             flags.add(F.REFUND_FAILED)
+    if items and order.returns and order.goods().capped:
+        flags.add(F.REFUND_CAPPED)
     if items and order.fulfillments:
         goods = order.goods()
         if goods.sent and order.canceled_at is not None:

@@ -58,6 +58,8 @@ class Goods:
     plan: Fulfillment | None = None
     open_returns = processing = 0
     due_back = _NOTHING  # amounts of completed returns
+    capped = 0  # of those, how many give back less than was stated
+    last_priced: tuple[Any, ...] = ()  # the place of the last of them in the row in which they are given their amounts
     news: set[tuple[str, str]] | None = None  # what became of what, once somebody waits for it
     # By name, once somebody asks: lines by reference, parcels and returns by reference and id, parcels by tracking key.
     _references: dict[str, OrderItem] | None = None
@@ -90,9 +92,11 @@ class Goods:
                 self.plan = parcel
         if order.returns:
             self.unanswered: dict[str, Return] = {}  # returns whose next step follows by itself
-            self.unpriced: list[Return] = []  # completed, and without an amount yet
+            self.unpriced: list[Return] = []  # completed, and without the amount that follows yet
             for back in order.returns:
                 self.count_return(back)
+                self.capped += back.stated_amount is not None
+            self.unpriced = [back for back in self.unpriced if back.refund_amount is None]
         if self.changed:
             self.changed = {}
 
@@ -298,7 +302,7 @@ class Goods:
             amount = back.refund_amount or _NOTHING
             self.due_back += amount - back.worth
             back.worth = amount
-            if back.refund_amount is None and change & _BACK:
+            if change & _BACK:
                 self.unpriced.append(back)
         if change:
             self._tell_of(back)

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
+RULES = 2  # of the fold: 2 since refunds and disputes have ids, and what is due is derived
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -19,6 +21,7 @@ class Policy:
     return_window: timedelta | None = timedelta(days=30)
     parked_for: timedelta | None = timedelta(hours=72)
     grace: timedelta = timedelta(hours=1)
+    rules: int = RULES  # the release's, not the shop's: outcomes of other rules are not compared with these
 
     def as_document(self) -> dict[str, Any]:
         """JSON; periods in seconds."""
@@ -29,9 +32,9 @@ class Policy:
         """The policy that `as_document` wrote; fields that did not exist then take their defaults."""
         known: dict[str, Any] = {f.name: document[f.name] for f in fields(cls) if f.name in document}
         for name, value in known.items():
-            if isinstance(value, int | float):
+            if isinstance(value, int | float) and name != "rules":
                 known[name] = timedelta(seconds=value)
-        return cls(**known)
+        return cls(**{"rules": 1, **known})  # the first ones were not written
 
 
 @dataclass(frozen=True, slots=True)

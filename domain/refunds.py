@@ -7,7 +7,9 @@ dispute, pays for nothing, and none of it is due back: what was to go back of it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 from domain.dirty_tracking import touch
 from domain.dues import asked_of, base, granted, settled
@@ -35,37 +37,72 @@ _FIRST = ""  # sorts before any reference
 
 
 def settle_return_amounts(order: Order) -> None:
-    """Give completed returns without a stated amount theirs.
+    """Give completed returns their amounts, in one row by the time that they were completed, then by name.
 
-    The returned lines' price less their share of the discount, no shipping, rounded down to the
-    currency's exponent. Once everything is back, what rounding left over goes with the return that was
-    completed last (by the time it happened, then by name).
+    Each is what was stated, else its share: the returned lines' price less their share of the discount, no shipping,
+    rounded down to the currency's exponent; never more than the price of its lines, nor than what is left of what was
+    paid for the goods. Once everything is back, the last one takes what rounding left over, unless its amount was stated.
     """
     goods = order.goods()
     new, goods.unpriced = goods.unpriced, []
+    if not new:
+        return
     price = goods.price()
-    paid_for_goods = max(price - order.discount_amount, Decimal(0))
-    amounts = {r.id: _share(order, r, price, paid_for_goods) for r in new}
-    if goods.to_return == 0:
-        completed = [r for r in order.returns if r.status == Status.COMPLETED]
-        new = [r for r in completed if not r.refund_stated]
-        if not new:
-            return
-        shares = {r.id: _share(order, r, price, paid_for_goods) for r in completed}
-        amounts = {r.id: shares[r.id] for r in new}
-        last = max(new, key=lambda r: (r.completed_at, r.reference or _FIRST))
-        amounts[last.id] += paid_for_goods - sum(shares.values(), Decimal(0))
-    for r in new:
-        if r.refund_amount != amounts[r.id]:
-            r.refund_amount = amounts[r.id]
-            touch(r)
-            goods.count_return(r)
+    paid = max(price - order.discount_amount, _NOTHING)
+    before = goods.last_priced or max((_place(r) for r in order.returns if r.counted and r not in new), default=())
+    if goods.to_return and len(new) == 1 and _place(new[0]) > before and _completed(new[0]):
+        row, left = new, paid - (goods.due_back - new[0].worth)
+    else:
+        row, left = sorted(filter(_completed, order.returns), key=_place), paid
+    goods.last_priced = _place(row[-1])
+    rounded = paid  # what no share accounts for
+    for back in row:
+        worth = _worth(order, back)
+        share = round_down(worth * paid / price, order.currency or "") if price else _NOTHING
+        rounded -= share
+        if back.refund_stated:
+            stated = back.stated_amount if back.stated_amount is not None else back.refund_amount or _NOTHING
+            most = min(stated, worth)
+        else:
+            most = share + rounded if back is row[-1] and goods.to_return == 0 else share
+        amount = max(min(most, left), _NOTHING)
+        left -= amount
+        _give(
+            order, back, amount, stated if back.refund_stated and stated != amount else None
+        )  # the rest of it is capped
 
 
-def _share(order: Order, back: Return, goods: Decimal, paid_for_goods: Decimal) -> Decimal:
+def most_for(order: Order, quantities: Mapping[str, int]) -> Decimal:
+    """The most that a return of these items, line → quantity, may give back now: their price, and what is left of all."""
+    goods = order.goods()
+    lines = ((goods.line(name), quantity) for name, quantity in quantities.items())
+    worth = sum((line.unit_price * quantity for line, quantity in lines if line is not None), _NOTHING)
+    return min(worth, max(goods.price() - order.discount_amount - goods.due_back, _NOTHING))
+
+
+def _give(order: Order, back: Return, amount: Decimal, stated: Decimal | None) -> None:
+    """Give a return its amount; `stated` is what was said where that is more."""
+    if (back.refund_amount, back.stated_amount) == (amount, stated):
+        return
+    goods = order.goods()
+    goods.capped += (stated is not None) - (back.stated_amount is not None)
+    back.refund_amount, back.stated_amount = amount, stated
+    touch(back)
+    goods.count_return(back)
+
+
+def _completed(back: Return) -> bool:
+    return back.status == Status.COMPLETED
+
+
+def _place(back: Return) -> tuple[Any, ...]:
+    return (back.completed_at, back.reference or _FIRST, back.id) if back.completed_at is not None else ()
+
+
+def _worth(order: Order, back: Return) -> Decimal:
+    """The price of what came back."""
     lines = order.goods().lines
-    price = sum((lines[s.order_item_id].unit_price * s.quantity for s in back.shares), Decimal(0))
-    return round_down(price * paid_for_goods / goods, order.currency or "") if goods else Decimal(0)
+    return sum((lines[s.order_item_id].unit_price * s.quantity for s in back.shares), _NOTHING)
 
 
 def due(order: Order) -> Decimal:

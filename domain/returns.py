@@ -50,6 +50,7 @@ class Return:
     personal_id: str | None = None
     requested_at: datetime | None = None
     completed_at: datetime | None = None
+    stated_amount: Decimal | None = None  # what was said, where that was more than may be given back
     created_at: datetime | None = None
     change_state: int = CLEAN
     shares: list[ReturnItem] = field(default_factory=list)

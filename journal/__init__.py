@@ -19,5 +19,6 @@ parked          parked events: examined again as a net, given up when their time
 timers          rows that become events when due
 policy_store    the settings that results were reached under
 totals          what became of everything accepted
+refold          orders that new rules make otherwise, written over
 verify          state is a fold of the journal: folds it anew and compares
 """

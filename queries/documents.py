@@ -87,7 +87,9 @@ def _value(of: Collection, field: Field) -> str:
         return f"{id} if {value} is not None else None" if field.nullable(of.table) else id
     if field.kind is Kind.NAMES:
         return f"list({value})"
-    return f"str({value})" if field.words else value  # a part has an enum there
+    if field.words:  # a part has an enum there
+        return f"str({value}) if {value} is not None else None" if field.nullable(of.table) else f"str({value})"
+    return value
 
 
 def of_row(of: Collection, row: Any, joins: Document = NONE) -> Document:

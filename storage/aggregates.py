@@ -42,7 +42,7 @@ _PARTS: tuple[tuple[str, type[Any], Table, str], ...] = (
     ("fulfillment_items", FulfillmentItem, tables.fulfillment_items, "quantity"),
     (
         "returns", Return, tables.returns_,
-        "status for_staff refund_amount refund_stated personal_id requested_at completed_at",
+        "status for_staff refund_amount refund_stated personal_id requested_at completed_at stated_amount",
     ),
     ("return_items", ReturnItem, tables.return_items, ""),
 )  # fmt: skip

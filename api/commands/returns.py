@@ -13,7 +13,7 @@ from api.errors import ApiError, validation_error
 from domain.ids import format_id
 from domain.order import Order, OrderItem
 from domain.permitted_transitions import order_statuses, return_statuses, return_window_closed, returnable
-from domain.refunds import captured
+from domain.refunds import captured, most_for
 from domain.returns import Status
 from events.money import MoneyError, check
 from journal.commands import Request, Step
@@ -67,9 +67,9 @@ def with_refund(write: Write, sent: ReturnWithRefund) -> Work:
 
     def work(request: Request) -> tuple[int, Document]:
         order = order_of(request, sent)
-        if sent.refundAmount is not None:
-            _check_refund(order, sent.refundAmount)
         requested = _requested(request, order, sent)
+        if sent.refundAmount is not None:
+            _check_refund(order, sent.refundAmount, requested)
         name = {"return": requested.data["return"]}
         end = {} if sent.refundAmount is None else {"refundAmount": format(sent.refundAmount.normalize(), "f")}
         number, before = order.order_number, {payment.id: payment.refund_target for payment in order.transactions}
@@ -134,7 +134,7 @@ def _check_window(request: Request, order: Order, shares: list[tuple[OrderItem, 
         )
 
 
-def _check_refund(order: Order, amount: Decimal) -> None:
+def _check_refund(order: Order, amount: Decimal, requested: Step) -> None:
     currency = order.currency or ""
     try:
         check(amount, currency)
@@ -147,6 +147,13 @@ def _check_refund(order: Order, amount: Decimal) -> None:
             order,
             f"refundAmount: {amount} {currency} is more than the {left} {currency} that were captured and not refunded",
             refundable=left,
+        )
+    most = most_for(order, {share["item"]: share["quantity"] for share in requested.data["items"]})
+    if amount > most:
+        raise _not_now(
+            order,
+            f"refundAmount: {amount} {currency} is more than the {most} {currency} that these items may give back",
+            refundable=most,
         )
 
 

@@ -170,6 +170,7 @@ returns_ = Table(
     at("requested_at"),
     at("completed_at"),
     *stamps(),
+    Column("stated_amount", Numeric, comment="where it was more than may be given back"),
     UniqueConstraint("order_id", "reference"),
     one_of("status", returns.Status),
     CheckConstraint("reason in ('change_of_mind', 'defective', 'wrong_delivery', 'damaged', 'other')", "reason"),

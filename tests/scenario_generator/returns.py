@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from datetime import datetime
+from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any
 
 from tests.scenario_generator.fulfillments import listed
 from tests.scenario_generator.goods import written
-from tests.scenario_generator.life import UNSTATED
 
 if TYPE_CHECKING:
     from tests.scenario_generator.story import Story, Thread
@@ -27,6 +27,7 @@ class Return:
     rejected: bool = False
     completed: bool = False
     refund: Decimal | None = None  # as the completion states it
+    at: datetime | None = None  # the completion's time
 
     @property
     def open(self) -> bool:
@@ -40,11 +41,7 @@ class Return:
         return "processing" if self.approved or policy == "auto" else "requested"
 
     def expected(self, story: Story) -> dict[str, Any]:
-        refund: Any = UNSTATED
-        if self.completed and self.refund is not None:
-            refund = self.refund
-        elif self.completed and plainly_priced(story):
-            refund = story.goods.worth(self.items)
+        refund = given_back_for(story).get(self.ref) if self.completed else None
         return {
             "status": self.status(story.policy),
             "items": dict(self.items),
@@ -86,20 +83,41 @@ def returning(story: Story, ending: str, everything: bool) -> Thread:
         if choices.chance(40):
             one.refund = _some_refund(story, items)
             data["refundAmount"] = written(one.refund)
-        story.pen.tell("ReturnCompleted", data, source="staff")
+        one.at = story.pen.tell("ReturnCompleted", data, source="staff").time
+        if capped(story):
+            story.trait("more stated than a return may give back")
     story.trait(f"a return {one.status(story.policy)}")
     yield None
 
 
-def plainly_priced(story: Story) -> bool:
-    """True if a refund that nobody states is what the lines cost, by any reading of the design.
+def given_back_for(story: Story) -> dict[str, Decimal]:
+    """Completed return → its amount: one row by time, then name, out of what was paid for the goods."""
+    goods = story.goods
+    price = goods.worth(goods.ordered)
+    left = paid = max(price - goods.discount, Decimal(0))
+    came_back = dict.fromkeys(goods.ordered, 0)
+    amounts = {}
+    rounding = paid
+    for one in sorted((one for one in story.returns if one.at is not None), key=lambda one: (one.at, one.ref)):
+        worth = goods.worth(one.items)
+        for item, count in one.items.items():
+            came_back[item] += count
+        share = worth * paid / price if price else Decimal(0)
+        wanted = (share / goods.coin).to_integral_value(ROUND_FLOOR) * goods.coin
+        rounding -= wanted
+        if one.refund is not None:
+            wanted = min(one.refund, worth)
+        elif came_back == goods.ordered:
+            wanted += rounding
+        amounts[one.ref] = min(wanted, left)
+        left -= amounts[one.ref]
+    return amounts
 
-    With a discount the share depends on who is last; with another return's stated amount, or money
-    that has gone back already, a remainder or a limit might.
-    """
-    stated = any(one.refund is not None for one in story.returns)
-    back = any(payment.refunded for payment in story.payments)
-    return not story.goods.discount and not stated and not back
+
+def capped(story: Story) -> bool:
+    """True where less is given back for a return than was stated."""
+    amounts = given_back_for(story)
+    return any(one.refund is not None and one.refund > amounts[one.ref] for one in story.returns if one.at)
 
 
 def _steps(story: Story, ending: str) -> list[str]:
@@ -115,8 +133,10 @@ def _steps(story: Story, ending: str) -> list[str]:
 
 
 def _some_refund(story: Story, items: dict[str, int]) -> Decimal:
-    """An amount that is within the lines' price and within what is left of the money."""
+    """An amount that is within the lines' price and within what is left of the money, as a rule."""
     coin = story.goods.coin
+    if story.choices.chance(15):
+        return coin * story.choices.number(0, 100_000)
     left = sum((payment.amount for payment in story.payments), Decimal(0))
     left -= sum((payment.refunds[-1] for payment in story.payments if payment.refunds), Decimal(0))
     left -= sum((one.refund for one in story.returns if one.refund is not None), Decimal(0))

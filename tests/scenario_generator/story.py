@@ -23,10 +23,10 @@ from tests.scenario_generator.choices import Choices, DrawnChoices, RandomChoice
 from tests.scenario_generator.decisions import Decisions, accepting, giving
 from tests.scenario_generator.fulfillments import CARRIERS, Parcel, sending
 from tests.scenario_generator.goods import some_goods
-from tests.scenario_generator.life import UNSTATED, Life, Pen
+from tests.scenario_generator.life import Life, Pen
 from tests.scenario_generator.payments import paying, plan_refunds, some_payments
 from tests.scenario_generator.refunds import Thing
-from tests.scenario_generator.returns import Return, returning
+from tests.scenario_generator.returns import Return, capped, given_back_for, returning
 
 Thread = Generator[Callable[[], bool] | None, None, None]
 MOST_PARCELS = 8
@@ -131,14 +131,13 @@ class Story:
         """A reversal never takes an order back to where it was: it goes on, flagged."""
         return self.once_captured() >= self.decisions.enough(self.goods.total)
 
-    def short(self) -> Any:
+    def short(self) -> bool:
         """True if a reversal left it without money that it needs; what went back as too much, is missing, too."""
         if self.canceled or all(one.reversed_at is None for one in self.payments):
             return False
         if self.captured() < self.decisions.enough(self.goods.total):
             return self.covered() or any(one.reversed_at and not one.captured for one in self.payments)
-        due = self._due_back()
-        return UNSTATED if due is UNSTATED else self.gone() > due
+        return self.gone() > self._due_back()
 
     def gone(self) -> Decimal:
         """The money that went back, of whichever payment, or was paid by hand."""
@@ -278,11 +277,12 @@ class Story:
         covered = self.covered()
         disputed = any(one.movements.contested() for one in self.payments)
         flags = {"disputed": disputed, "shipped_after_cancel": False, "payment_reversed": self.short()}
+        flags["refund_capped"] = capped(self)
         due = self._due_back()
         untried = any(one.movements.untried(self.decisions.settled) for one in self.payments)
         went_back = any(one.refunded for one in self.payments)
-        flags["over_refunded"] = went_back and (UNSTATED if due is UNSTATED else self.gone() > due)
-        flags["refund_failed"] = untried and (UNSTATED if due is UNSTATED else self.gone() < due)
+        flags["over_refunded"] = went_back and self.gone() > due
+        flags["refund_failed"] = untried and self.gone() < due
         if not self.canceled:  # the design does not say whether a canceled order stays flagged
             flags["underpaid"] = bool(self.captured()) and not covered
         return {
@@ -322,14 +322,12 @@ class Story:
             return "returned"
         return "confirmed" if self.confirmed else "delivered"
 
-    def _due_back(self) -> Any:
+    def _due_back(self) -> Decimal:
         """All that is there of a canceled order, else what is above what the payers keep."""
         there = self.captured() - sum((one.lost for one in self.payments), Decimal(0))
         if self.canceled:
             return there
-        back = [one.expected(self)["refundAmount"] for one in self.returns if one.completed]
-        if UNSTATED in back:
-            return UNSTATED
+        back = given_back_for(self).values()
         base = self.decisions.base(self.goods.total, self.captured())
         kept = max(base - sum(back, Decimal(0)) - self.decisions.granted(self.refunds()), Decimal(0))
         return max(there - kept, Decimal(0))

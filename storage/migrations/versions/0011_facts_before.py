@@ -16,6 +16,8 @@ down_revision = "0010_timeline"
 def upgrade() -> None:
     for table in ("orders", "transactions"):
         op.add_column(table, sa.Column("facts", JSONB, comment="what the fold keeps of events besides"))
+    comment = "where it was more than may be given back"
+    op.add_column("returns", sa.Column("stated_amount", sa.Numeric, comment=comment))
     op.add_column("transactions", sa.Column("pending_kind", sa.Text))
     op.add_column("transactions", sa.Column("pending_until", sa.DateTime(timezone=True)))
 
@@ -24,3 +26,4 @@ def downgrade() -> None:
     for name in ("pending_until", "pending_kind", "facts"):
         op.drop_column("transactions", name)
     op.drop_column("orders", "facts")
+    op.drop_column("returns", "stated_amount")

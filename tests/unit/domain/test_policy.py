@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import orjson
 
-from domain.policy import Policy
+from domain.policy import RULES, Policy
 
 
 def test_a_policy_survives_the_database():
@@ -24,11 +24,16 @@ def test_periods_are_written_in_seconds_and_one_that_is_off_as_null():
 
 
 def test_a_policy_of_an_older_release_takes_the_defaults_of_what_it_did_not_know():
-    assert Policy.parse({"currency": "USD"}) == Policy(currency="USD")
+    assert Policy.parse({"currency": "USD"}) == Policy(currency="USD", rules=1)
+
+
+def test_rules_are_the_releases_and_those_of_the_first_were_not_written():
+    assert Policy().as_document()["rules"] == RULES
+    assert Policy.parse({}).rules == 1
 
 
 def test_a_policy_of_a_newer_release_is_read_as_far_as_it_is_known():
-    assert Policy.parse({"currency": "USD", "moon_phase": "full"}) == Policy(currency="USD")
+    assert Policy.parse({"currency": "USD", "moon_phase": "full"}) == Policy(currency="USD", rules=1)
 
 
 def test_the_defaults_are_those_of_the_contract():

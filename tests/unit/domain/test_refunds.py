@@ -117,10 +117,35 @@ def test_a_stated_amount_with_decimals_that_the_currency_does_not_have_is_malfor
 # -- never too much ----------------------------------------------------------------------------------
 
 
-def test_never_above_what_was_captured():
+def test_ReturnCompleted_of_2000_on_a_20_order():  # noqa: N802  named as the event
+    story = arrived(line("mug", 2, "10.00"), currency="USD")
+    assert back(story, "ret", None, refund="2000") == Decimal("20.00")
+    assert (story.due, story.flags) == ({"pay": Decimal("20.00")}, ["refund_capped"])
+    assert story.back().stated_amount == Decimal(2000)
+
+
+def test_stated_and_unstated_returns_share_what_was_paid_for_the_goods():
+    story = arrived(line("mug", 3, 1_000), discountAmount="600", shippingAmount="500")
+    assert back(story, "a", EACH["a"], refund="1000") == won(1_000)
+    assert back(story, "b", EACH["b"], refund="1000") == won(1_000)
+    assert back(story, "c", EACH["c"]) == won(400)  # its share is 800, and so much is left
+    assert story.due == {"pay": won(2_400)}
+
+
+def test_a_restocking_fee_is_not_given_back_with_a_later_return():
     story = arrived()
-    assert back(story, "ret", None, refund="99999") == won(99_999)
-    assert story.due == {"pay": won(10_000)}
+    assert back(story, "a", {"mug": 1}, refund="4000") == won(4_000)
+    assert back(story, "b", {"mug": 1}) == won(5_000)
+
+
+@pytest.mark.parametrize("arrival", any_order_of("a", "b"))
+def test_the_earlier_return_takes_first_whatever_arrives_first(arrival: tuple[str, ...]):
+    story = arrived(line("mug", 2, 1_000), discountAmount="500")
+    story.tell(*(asked_back(name, EACH[name]) for name in ("a", "b")))
+    at = {"a": later(days=1), "b": later(days=2)}
+    story.tell(*(came_back(name, refund="1000", at=at[name]) for name in arrival))
+    assert [story.back(name).refund_amount for name in ("a", "b")] == [1_000, 500]
+    assert story.flags == ["refund_capped"]
 
 
 def test_a_refund_that_staff_made_by_hand_counts_toward_the_same_target():
