@@ -69,7 +69,7 @@ def document() -> dict[str, Any]:
             "file": {
                 "address": None,
                 "title": "Events of any type, from a file",
-                "description": "NDJSON, one event a line, plain or as .gz: `orders ingest PATH`.",
+                "description": "NDJSON, one event per line, plain or as .gz: `orders ingest PATH`.",
                 "messages": _refer("messages", CATALOGUE),
             },
             "changes": {

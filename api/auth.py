@@ -57,14 +57,15 @@ class Caller:
 def _unknown() -> ApiError:
     return ApiError(
         401,
-        "Unauthorized: send a valid API key as `Authorization: Bearer KEY`",
+        "Unauthorized: send a valid API key as `Authorization: Bearer KEY`; `orders keys add` makes one",
         name="UnauthorizedError",
         headers={"WWW-Authenticate": "Bearer"},
     )
 
 
-def _forbidden() -> ApiError:
-    return ApiError(403, "You are not allowed to perform this action", name="Forbidden")
+def _forbidden(kinds: tuple[str, ...]) -> ApiError:
+    takes = "a secret key, or a customer's token beside a publishable one" if "customer" in kinds else "a secret key"
+    return ApiError(403, f"You are not allowed to perform this action: it takes {takes}", name="Forbidden")
 
 
 class _Dependency(SecurityBase):
@@ -81,7 +82,7 @@ class _Dependency(SecurityBase):
         limits: Limits = request.app.state.limits
         request.state.allowance = await limits.take(caller.key_id)  # raises 429
         if caller.kind not in self._kinds:
-            raise _forbidden()
+            raise _forbidden(self._kinds)
         return caller
 
 

@@ -8,6 +8,9 @@ A request waits for its place for WAIT_S, then it is answered 503. One that was 
 ANSWER_S (PostgreSQL hangs, say) is answered 503 too; its place is free once its thread is. Readiness and liveness pass
 by all of this (api/health.py).
 
+A customer's token that was told to wait (429), and an address at an unsigned webhook's path, is told so again until its
+time is up, before anything of what it asks is read: a stranger who goes on asking costs little.
+
 Pure ASGI, behind the body's reader (api/body_middleware.py): who sends slowly holds no place.
 """
 
@@ -18,18 +21,21 @@ from collections import deque
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from math import ceil
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import ApiError, unavailable
+from api.errors import ApiError, too_many, unavailable
 
 READS, WRITES = 6, 6  # requests that are served at once; each takes one thread at a time
 HALF = 3  # of the reads, for one credential
 PER_TARGET = 2
+READING = ("GET", "HEAD", "OPTIONS")
 QUEUE = 200  # requests of a kind that wait; more are turned away at once
 WAIT_S = 5.0
 ANSWER_S = 28.0  # longer than a write may wait for a row and take in its statement (api/resources.py)
+REMEMBERED = 10_000  # tokens and addresses that were told to wait
 BODY = "orders.body"  # in a scope: the whole body
 _NAMES = ("orderNumber", "order", "paymentId", "cartId", "cart")  # of what a write is about, in its body
 
@@ -105,6 +111,30 @@ class _Kind:
                 self.by_name.pop(name, None)
 
 
+class _Waits:
+    """Those who were told to wait, and until when: tokens by their headers, addresses with the path that they post to."""
+
+    def __init__(self) -> None:
+        self._until: dict[Hashable, float] = {}
+
+    def note(self, name: Hashable, seconds: int | None) -> None:
+        """An answer to this name told it to wait for so many seconds; None: it did not."""
+        if name is not None and seconds is not None:
+            if len(self._until) >= REMEMBERED:
+                self._until.clear()
+            self._until[name] = asyncio.get_running_loop().time() + seconds
+
+    def left(self, name: Hashable) -> int:
+        """Whole seconds that this name has to wait; 0 where it need not."""
+        until = self._until.get(name)
+        if until is None:
+            return 0
+        left = until - asyncio.get_running_loop().time()
+        if left <= 0:
+            del self._until[name]
+        return max(0, ceil(left))
+
+
 class Bulkheads:
     """Lets requests through, each kind by its share."""
 
@@ -112,6 +142,7 @@ class Bulkheads:
         self._app = app
         self._reads = _Kind(_Share(READS), HALF)
         self._writes = _Kind(_Share(WRITES), PER_TARGET)
+        self._waits = _Waits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, once there is a place for it."""
@@ -121,16 +152,22 @@ class Bulkheads:
         answer = _Answer(scope, receive, send)
         late = asyncio.get_running_loop().call_later(ANSWER_S, answer.give_up)
         try:
+            asker = _asker(scope)
+            if wait_s := self._waits.left(asker):
+                await answer.refuse(too_many(f"Too much was asked, as the answer before said; wait {wait_s} s", wait_s))
+                return
             if scope["path"].startswith("/webhooks"):
                 await self._app(scope, receive, answer.send)
+                self._waits.note(asker, answer.retry_after)
                 return
-            reads = scope["method"] in ("GET", "HEAD", "OPTIONS")
+            reads = scope["method"] in READING
             kind, name = (self._reads, _credential(scope)) if reads else (self._writes, _target(scope))
             try:
                 async with kind.place(name):
                     late.cancel()  # the wait is over; from here on counts what the request itself takes
                     late = asyncio.get_running_loop().call_later(ANSWER_S, answer.give_up)
                     await self._app(scope, receive, answer.send)
+                self._waits.note(asker, answer.retry_after)
             except TimeoutError:
                 await answer.refuse(unavailable("Too much is asked at once; send the same request again in a moment"))
         finally:
@@ -143,10 +180,14 @@ class _Answer:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope, self._receive, self._send = scope, receive, send
         self._begun = False
+        self.retry_after: int | None = None  # seconds, where the application's answer was 429 and named them
         self._given_up: asyncio.Task[None] | None = None
 
     async def send(self, message: Message) -> None:
         """The application's answer; it goes nowhere once it was given up."""
+        if message["type"] == "http.response.start" and message["status"] == 429:
+            told = dict(message["headers"]).get(b"retry-after", b"")
+            self.retry_after = int(told) if told.isdigit() else None
         if self._given_up is None:
             self._begun = True
             await self._send(message)
@@ -166,7 +207,15 @@ class _Answer:
         await error.answer()(self._scope, self._receive, self._send)
 
 
-def _credential(scope: Scope) -> Hashable:
+def _asker(scope: Scope) -> Hashable:
+    """The name that a 429 is remembered under: a webhook's address and path, a customer's token that reads; else None."""
+    if scope["path"].startswith("/webhooks"):
+        return (scope.get("client") or ("",))[0], scope["path"]
+    credential = _credential(scope)
+    return credential if scope["method"] in READING and credential[1] is not None else None
+
+
+def _credential(scope: Scope) -> tuple[bytes | None, bytes | None]:
     """Who asks: the key, and the customer's token."""
     named = {name: value for name, value in scope["headers"] if name in (b"authorization", b"x-customer-token")}
     return named.get(b"authorization"), named.get(b"x-customer-token")

@@ -96,6 +96,11 @@ def unavailable(message: str) -> ApiError:
     return ApiError(503, message, name="Unavailable", headers={"Retry-After": str(RETRY_S)})
 
 
+def too_many(message: str, wait_s: int) -> ApiError:
+    """429: this caller has asked too much, and waits for so many seconds."""
+    return ApiError(429, message, name="TooManyRequests", headers={"Retry-After": str(wait_s)})
+
+
 def install(app: FastAPI, allowed: Mapping[str, str] | None = None) -> None:
     """Answer every refusal of `app` in the one shape; `allowed` names the methods of paths that have several routes."""
 

@@ -24,7 +24,7 @@ latency         the time from handed in to committed, at a steady rate
 measure         CPU, WAL, statements and memory, of servers and workers apart
 samples         the parts of the drain's time
 
-api_calls       a lean HTTP client that signs as Stripe does
+api_calls       a lean HTTP client that signs as a provider does
 api_process     the API's processes, and what they cost
 api_workload    whole lives of orders over HTTP
 api_webhooks    our webhook endpoint beside a usual one

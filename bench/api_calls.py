@@ -4,21 +4,22 @@ requests that are bytes. Answers must carry a Content-Length, as our API's do.
 
 from __future__ import annotations
 
-import hmac
 import selectors
 import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
 import orjson
+from standardwebhooks import Webhook
 
 from bench.servers import BenchError
 
 TIMEOUT_S = 30.0
-WEBHOOK_SECRET = "whsec_bench"  # noqa: S105  of this run's servers alone
+WEBHOOK_SECRET = "whsec_YmVuY2gtYmVuY2gtYmVuY2gtYmVuY2g="  # noqa: S105  of this run's servers alone
 
 
 def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
@@ -30,18 +31,19 @@ def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") 
 
 
 def payment(event_id: str, payment_id: str, number: str, amount: int) -> bytes:
-    """A signed `payment_intent.succeeded` of Stripe's over `amount` won, good for five minutes."""
-    now = int(time.time())
-    intent = {
-        "id": payment_id, "object": "payment_intent", "amount": amount, "amount_received": amount, "currency": "krw",
-        "metadata": {"orderNumber": number}, "payment_method_types": ["card"], "status": "succeeded",
-    }  # fmt: skip
+    """A signed PaymentSucceeded over `amount` won (Standard Webhooks), good for five minutes."""
+    now = datetime.now(UTC)
     note = {
-        "id": event_id, "object": "event", "type": "payment_intent.succeeded", "created": now, "data": {"object": intent}
+        "id": event_id, "source": "bench", "type": "PaymentSucceeded", "time": now.isoformat(), "subject": number,
+        "data": {"paymentId": payment_id, "amount": str(amount), "currency": "KRW", "paymentMethod": "card"},
     }  # fmt: skip
     body = orjson.dumps(note)
-    signature = hmac.digest(WEBHOOK_SECRET.encode(), f"{now}.".encode() + body, "sha256").hex()
-    return request("POST", "/webhooks/payments/stripe", {"Stripe-Signature": f"t={now},v1={signature}"}, body)
+    headers = {
+        "webhook-id": event_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(WEBHOOK_SECRET).sign(event_id, now, body.decode()),
+    }
+    return request("POST", "/webhooks/payments/standard", headers, body)
 
 
 @dataclass(slots=True)

@@ -38,7 +38,7 @@ class Shop:
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
             "ORDERS_SHARDS": str(product.SHARDS),
-            "ORDERS_STRIPE_SECRETS": WEBHOOK_SECRET,
+            "ORDERS_STANDARD_SECRETS": WEBHOOK_SECRET,
             "ORDERS_RATE_LIMIT": "off",
         }
 

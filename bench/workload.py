@@ -85,7 +85,7 @@ def _life(number: str, n: int, chance: Random) -> tuple[list[tuple[str, str, dic
         "customerSnapshot": {"name": "Kim Minji", "email": "minji@example.com"},
         "shippingAddress": {"address1": "152 Teheran-ro", "city": "Seoul", "postalCode": "06236"},
     }
-    paid = {"paymentId": payment, "amount": str(total), "currency": "KRW", "provider": "stripe"}
+    paid = {"paymentId": payment, "amount": str(total), "currency": "KRW", "provider": "bench"}
     steps = [("shop", "OrderCreated", created), ("payments", "PaymentSucceeded", {**paid, "paymentMethod": "card"})]
     state = State("confirmed", parcels={parcel: "delivered"})
     state.items = {f"L{i}": (q, q, q, 0) for i, q in enumerate(quantities)}

@@ -20,6 +20,7 @@ webhooks            `orders webhooks`: subscriptions and their deliveries
 error_reference     the page docs/reference/errors.md, made from the tree of errors
 schema              `orders schema`: the OpenAPI and AsyncAPI documents
 doctor              `orders doctor`: settings with their sources, and what is wrong
+doctor_report       its report in a terminal and as JSON
 demo                `orders demo`; the demo itself is a room of its own
 simulate            `orders simulate`: a payment provider in its real wire format
 bench               `orders bench`; the benchmarks are a room of their own

@@ -19,8 +19,8 @@ from pathlib import Path
 import redis
 from sqlalchemy import text
 
+import embedded
 from cli.options import Problem, both_or_neither, stop_at_sigterm
-from embedded import servers
 from journal.streams import OLDEST, connect, is_old
 from settings.environment import Settings, read
 from storage import migrate
@@ -37,19 +37,31 @@ class Servers:
 
 
 @contextmanager
-def find_servers(data: Path | None, tell: Callable[[str], None] | None = None) -> Iterator[Servers]:
-    """Servers for the length of the command; see the module. `tell` has them started again, and is told (embedded.servers)."""
+def find_servers(
+    data: Path | None, tell: Callable[[str], None] | None = None, *, make: bool = True
+) -> Iterator[Servers]:
+    """Servers for the length of the command; see the module. `tell` has them started again, and is told (embedded.servers).
+
+    Without `make`, a data folder that never had a database is a Problem: who looks for something shall not find a new one.
+    """
     if data is not None:
         if not str(data).strip() or not str(data).isprintable():  # else the setting is blamed for it
             raise Problem(f"--data {str(data)!r} is no folder's name; give one that can be printed", 2)
         os.environ["ORDERS_DATA"] = str(data)
     settings = read()
     both_or_neither(settings)
+    if not make and settings.database_url is None and embedded.kept(settings.data) is None:
+        raise Problem(
+            f"there is no database in {settings.data}; `orders up` makes one there, --data or ORDERS_DATA names another "
+            "folder, DATABASE_URL and REDIS_URL servers of yours"
+        )
     with ExitStack() as stack:
         if settings.database_url is not None:
             whose, database_url, redis_url = "yours", settings.database_url, settings.redis_url
         else:
-            addresses = stack.enter_context(servers(settings.data, tell))  # those of a killed owner are taken over
+            addresses = stack.enter_context(
+                embedded.servers(settings.data, tell)
+            )  # those of a killed owner are taken over
             whose = "started" if addresses.owner else "found"
             database_url, redis_url = addresses.database_url, addresses.redis_url
             if settings.token_secret is None:
@@ -61,14 +73,14 @@ def find_servers(data: Path | None, tell: Callable[[str], None] | None = None) -
 
 @contextmanager
 def open_shop(
-    data: Path | None, *, upgrade: bool = False, tell: Callable[[str], None] | None = None
+    data: Path | None, *, make: bool = False, upgrade: bool = False, tell: Callable[[str], None] | None = None
 ) -> Iterator[tuple[Parts, Servers]]:
     """Servers with the schema in place, and this process's connections to them.
 
-    The embedded servers' schema is brought to this version; yours only where `upgrade` says so. `tell`: see `find_servers`.
+    The embedded servers' schema is brought to this version; yours only where `upgrade` says so. `make`, `tell`: see `find_servers`.
     """
     stop_at_sigterm()
-    with find_servers(data, tell) as found:
+    with find_servers(data, tell, make=make) as found:
         url = found.settings.database_url or ""
         if found.whose == "yours" and not upgrade:
             if waiting := migrate.pending(url):

@@ -45,7 +45,7 @@ def add(
         raise Problem(f"--label: {len(label)} characters; 1 to {LABEL_CHARS} are possible", 2)
     if label is not None and not label.isprintable():
         raise Problem(f"--label {label} holds control characters; leave them out", 2)
-    with open_shop(data) as (opened, _), opened.engine.begin() as conn:
+    with open_shop(data, make=True) as (opened, _), opened.engine.begin() as conn:
         text, key = make(conn, kind, label)
     if json:
         print_json({"key": text, **_as_document(key)})

@@ -18,18 +18,18 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from cli.bootstrap import heartbeat
-from cli.doctor.check import OK, Place, some
-from cli.doctor.command import examine
 from cli.options import Problem, err
 from cli.terminal import safe
 from journal.relay import undecided
-from outbound.refund_routes import WAITS, Routes
-from workers.outbound_clients import refund_routes
+from operations.health.check import OK, Place, some
+from outbound.refund_routes import WAITS, Routes, configured_routes
+from workers.examination import examine
 from workers.resources import Parts
 
 BEAT_S = 12  # workers that run, or just start, beat within this
 QUIET_S = 15.0  # nothing moved: the cause is looked for, and told
 PATIENCE_S = 90.0  # nothing moved: it stops
+LOOK_S = 2.0  # for that
 TRIES = 4  # of a refund: they span 13 s; what failed so often is tried on for hours, by the workers
 
 _OPEN = "e.state in ('due', 'in_flight', 'unknown')"
@@ -156,7 +156,7 @@ class Patience:
     def _look(self) -> Left | None:
         try:
             with self.opened.engine.connect() as conn:
-                return left(conn, refund_routes(self.opened.settings), self.since)
+                return left(conn, configured_routes(self.opened.settings), self.since)
         except (OperationalError, InterfaceError):
             return None
 
@@ -169,7 +169,7 @@ class Patience:
 
     def _say(self, left: Left | None, quiet_s: float) -> None:
         err.print(f"nothing moved for {quiet_s:.0f} s; {_waiting(left)}", markup=False, soft_wrap=True)
-        for check in examine(self.place):
+        for check in examine(self.place, LOOK_S):
             if check.level != OK:
                 remedy = f" → {check.remedy}" if check.remedy else ""
                 err.print(f"  [yellow]{check.name}:[/] {safe(check.says + remedy)}", soft_wrap=True)

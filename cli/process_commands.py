@@ -125,7 +125,7 @@ def up(
     if read().database_url is None:
         err.print("starting PostgreSQL and Valkey …")
     with (
-        open_shop(data, upgrade=True, tell=_say) as (opened, found),
+        open_shop(data, make=True, upgrade=True, tell=_say) as (opened, found),
         Processes(found.settings.data / "logs", _say_restart) as processes,
     ):
         if found.whose == "found":

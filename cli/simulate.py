@@ -1,11 +1,11 @@
-"""`orders simulate stripe|portone|toss`: a payment provider in its real wire format, for a shop's developers."""
+"""`orders simulate`: a payment provider in its real wire format, for a shop's developers."""
 
 from __future__ import annotations
 
 import sqlite3
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -13,18 +13,18 @@ import typer
 
 from cli.options import Json, Problem, err, out, program
 from cli.terminal import safe
+from providers.simulators.examples import EXAMPLES
 
-Name = Literal["stripe", "portone", "toss"]
-PORTS = {"stripe": 12111, "portone": 12112, "toss": 12113}
-PAYMENTS = {"stripe": "pi_1", "portone": "payment-1", "toss": "tgen_1"}
-AMOUNTS = {"stripe": ("12.50", "USD"), "portone": ("12000", "KRW"), "toss": ("12000", "KRW")}
+NAMES = ", ".join(EXAMPLES)
 
 
 def simulate(
-    provider: Annotated[Name, typer.Argument(help="Whose wire format it speaks: stripe, portone or toss.")],
+    provider: Annotated[str, typer.Argument(help=f"Whose wire format it speaks: {NAMES}.")],
     port: Annotated[
         int | None,
-        typer.Option("--port", min=0, max=65535, help="The port; 0: a free one. Else 12111, 12112 or 12113."),
+        typer.Option(
+            "--port", min=0, max=65535, help="The port; 0: a free one. Else each provider has its own, from 12111 on."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="The same seed meets the same mishaps.")] = 7,
     mishap: Annotated[
@@ -56,8 +56,10 @@ def simulate(
     once nobody waits any more; meanwhile its key is busy), stored_error (500, and again for the same key), rate_limit (429),
     unavailable (a question is answered 503). Of a webhook: twice.
 
-    Examples: orders simulate stripe   ·   orders simulate toss --mishap timeout=0.1 --mishap refused=0.05
+    Example: orders simulate NAME --mishap timeout=0.1 --mishap refused=0.05
     """
+    if provider not in EXAMPLES:
+        raise Problem(f"{provider} is not simulated; there are {NAMES}", 2)
     from providers.simulators import start
     from providers.simulators.desk import application
     from providers.simulators.process import serve
@@ -86,7 +88,7 @@ def simulate(
         else:
             _tell(told, webhook)
 
-    serve(application(desk), PORTS[provider] if port is None else port, lifespan="on", announce=announce)
+    serve(application(desk), EXAMPLES[provider].port if port is None else port, lifespan="on", announce=announce)
 
 
 def _share(text: str) -> tuple[str, float]:
@@ -104,13 +106,13 @@ def _share(text: str) -> tuple[str, float]:
     return kind, share
 
 
-def _told(provider: Name, url: str, shares: dict[str, float], key: str, secret: str) -> dict[str, Any]:
+def _told(provider: str, url: str, shares: dict[str, float], key: str, secret: str) -> dict[str, Any]:
     """What a script, or a person, needs to use it."""
     upper = provider.upper()
     settings = {f"ORDERS_{upper}_API_URL": url, f"ORDERS_{upper}_API_KEY": key, f"ORDERS_{upper}_SECRETS": secret}
-    amount, currency = AMOUNTS[provider]
-    body = orjson.dumps({"amount": amount, "currency": currency, "orderNumber": "1001"}).decode()
-    pays = f"curl -X PUT {url}/_simulator/payments/{PAYMENTS[provider]} -d '{body}'"
+    example = EXAMPLES[provider]
+    body = orjson.dumps({"amount": example.amount, "currency": example.currency, "orderNumber": "1001"}).decode()
+    pays = f"curl -X PUT {url}/_simulator/payments/{example.payment} -d '{body}'"
     books = f"{url}/_simulator/books"
     return {"provider": provider, "url": url, "settings": settings, "mishaps": shares, "pay": pays, "books": books}
 

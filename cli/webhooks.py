@@ -60,7 +60,7 @@ def add(
 
     Example: orders webhooks add https://shop.example/hooks --collections orders,returns
     """
-    with _opened(data) as opened:
+    with _opened(data, make=True) as opened:
         _check(_sender(opened), url)
         with opened.engine.begin() as conn:
             now, what = clock(), (_names(collections), _names(operations))
@@ -299,8 +299,8 @@ _COLORS = {"due": "cyan", "done": "green", "dead": "red"}
 
 
 @contextmanager
-def _opened(data: Path | None) -> Iterator[Parts]:
-    with open_shop(data) as (opened, _):
+def _opened(data: Path | None, make: bool = False) -> Iterator[Parts]:
+    with open_shop(data, make=make) as (opened, _):
         yield opened
 
 

@@ -7,6 +7,7 @@ words                  closed sets of texts, each with its meaning beside it
 state_machine          builds a `transitions` machine from a table, and reads it back as a dict
 order                  the order, its items, and its lifecycle
 transaction            a payment record and its lifecycle
+movements              refunds and disputes of a payment, as its provider tells them
 fulfillment            items that ship together and their lifecycle
 returns                items that come back and their lifecycle
 dirty_tracking         the change state of each of these: what storage has to write
@@ -20,6 +21,8 @@ order_handlers         its handlers of an order's own events
 payment_handlers       of payments'
 fulfillment_handlers   of parcels', and of carriers' scans
 return_handlers        of returns'
+dues                   what an order costs, and what of it is given back without a return
+refund_handlers        of what people decide about refunds
 refunds                what is due back, and on which payment
 permitted_transitions  what a request may ask for, from where an order stands
 reactions              what follows from a state: follow-up events, timers, refunds

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from domain.dues import settled, unanswered
 from domain.order import BEFORE_PAYMENT, Order
-from domain.refunds import lacks_reversed_money
+from domain.refunds import due, lacks_reversed_money
 from domain.words import Worded
 
 
@@ -25,12 +26,19 @@ class Flag(Worded):
         "a return was both rejected and completed: the first to come counts",
     )
     PAYMENT_REVERSED = "payment_reversed", "the provider took a payment back after it had reported it"
+    REFUND_FAILED = (
+        "refund_failed",
+        "a refund did not arrive, and its money is still owed: try it again, or settle it by hand",
+    )
+    OVER_REFUNDED = "over_refunded", "more went back than is due: ask for it again, or allocate it as goodwill"
 
 
 F = Flag
 # Set once and kept: what the parts do not show. All other flags follow from the parts.
 _STICKY: frozenset[str] = frozenset((F.CANCEL_TOO_LATE, F.RETURN_CONTRADICTED, F.EXPIRED, F.AMOUNTS_DIFFER))
-_OF_MONEY: frozenset[str] = frozenset((F.DISPUTED, F.PAYMENT_REVERSED))  # follow from what moves money
+_OF_MONEY: frozenset[str] = frozenset(
+    (F.DISPUTED, F.PAYMENT_REVERSED, F.REFUND_FAILED, F.OVER_REFUNDED)
+)  # follow from what moves money
 _OF_ITEMS: frozenset[str] = frozenset((F.SHIPPED_AFTER_CANCEL, F.OVER_FULFILLED))  # follow from what moves items
 _NONE: list[str] = []
 
@@ -42,7 +50,7 @@ def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]
     for flag in order.flags:
         if flag in _STICKY or (flag in _OF_MONEY and not money) or (flag in _OF_ITEMS and not items):
             flags.add(flag)
-    if order.status in BEFORE_PAYMENT and 0 < order.captured() < order.total_amount:
+    if order.status in BEFORE_PAYMENT and 0 < order.captured() < order.price():
         flags.add(F.UNDERPAID)
     if money and order.transactions:
         payments = order.payments()
@@ -50,6 +58,10 @@ def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]
             flags.add(F.DISPUTED)
         if payments.reversed and lacks_reversed_money(order):
             flags.add(F.PAYMENT_REVERSED)
+        if payments.refunded and payments.refunded + settled(order) > due(order):
+            flags.add(F.OVER_REFUNDED)
+        if payments.untried and payments.refunded + settled(order) < due(order) and unanswered(order):
+            flags.add(F.REFUND_FAILED)
     if items and order.fulfillments:
         goods = order.goods()
         if goods.sent and order.canceled_at is not None:

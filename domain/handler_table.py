@@ -15,15 +15,17 @@ from typing import Any
 from domain import fulfillment_handlers as parcels
 from domain import order_handlers as orders
 from domain import payment_handlers as payments
+from domain import refund_handlers as refunds
 from domain import return_handlers as returns
 from domain.dirty_tracking import touch
-from domain.flags import flags_after
+from domain.flags import Flag, flags_after
 from domain.order import STEPS, Order, Status
 from domain.outcome import DEAD, PARKED, Outcome, Reason, parked
 from domain.policy import Context
-from domain.refunds import raise_targets, settle_return_amounts
+from domain.refunds import move_targets, settle_return_amounts, weigh_anew
 from domain.state_machine import advance
 from events import catalogue as e
+from events import refunds as r
 from events.catalogue import AnyEvent, B, Event
 
 # The last are the names of returns whose rejections wait for their requests.
@@ -61,12 +63,18 @@ HANDLERS = dict(
         row(e.OrderCanceled, orders.order_canceled, items=True, money=True, refunds=True),
         row(e.OrderExpired, orders.order_expired, items=True, money=True),
         row(e.OrderConfirmed, orders.order_confirmed),
+        row(r.OrderAccepted, refunds.order_accepted, money=True, refunds=True),
+        row(r.RefundRequested, refunds.refund_requested, money=True, refunds=True),
+        row(r.RefundSettled, refunds.refund_settled, money=True, refunds=True),
+        row(r.RefundAllocated, refunds.refund_allocated, money=True, refunds=True),
+        row(r.PaymentPending, payments.payment_pending, money=True),
         row(e.PaymentSucceeded, payments.payment_succeeded, money=True, refunds=True),
         row(e.PaymentFailed, payments.payment_ended, money=True),
         row(e.PaymentCanceled, payments.payment_ended, money=True),
         row(e.PaymentReversed, payments.payment_reversed, money=True, refunds=True),
-        row(e.PaymentRefunded, payments.payment_refunded, money=True),
-        row(e.PaymentDisputed, payments.payment_disputed, money=True),
+        row(e.PaymentRefunded, payments.payment_refunded, money=True, refunds=True),
+        row(r.RefundFailed, payments.refund_failed, money=True, refunds=True),
+        row(e.PaymentDisputed, payments.payment_disputed, money=True, refunds=True),
         row(e.FulfillmentCreated, parcels.parcel_step, items=True),
         row(e.FulfillmentPacked, parcels.parcel_step, items=True),
         row(e.FulfillmentShipped, parcels.parcel_step, items=True),
@@ -101,10 +109,12 @@ def apply(order: Order, event: AnyEvent, context: Context, rejected: Container[s
     if entry.refunds:
         if event.type == "ReturnCompleted":
             settle_return_amounts(order)
-        raise_targets(order)
+        move_targets(order)
     advance(STEPS, order)
     flags = flags_after(order, entry.money, entry.items)
     if flags != order.flags:
+        if entry.money and (Flag.DISPUTED in flags) is not (Flag.DISPUTED in order.flags):
+            weigh_anew(order)
         order.flags = flags
     order.version += 1
     touch(order)

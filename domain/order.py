@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from domain.dirty_tracking import CLEAN
+from domain.dues import required
 from domain.fulfillment import Fulfillment, FulfillmentItem
 from domain.goods import FEW, Goods
 from domain.payments import Payments
@@ -124,6 +125,7 @@ class Order:
     placed_at: datetime | None = None
     canceled_at: datetime | None = None
     confirmed_at: datetime | None = None
+    facts: dict[str, Any] | None = None  # what is kept of events besides, by kind (domain/dues.py)
     change_state: int = CLEAN
     items: list[OrderItem] = field(default_factory=list)
     transactions: list[Transaction] = field(default_factory=list)
@@ -173,7 +175,11 @@ class Order:
 
     def is_covered(self) -> bool:
         """Paid in full: captured money, refunded or not, reaches the total."""
-        return self.payments().captured >= self.total_amount
+        return self.payments().captured >= self.price()
+
+    def price(self) -> Decimal:
+        """The amount that covers the order."""
+        return self.total_amount if self.facts is None else required(self)
 
     def was_covered(self) -> bool:
         """Guard: captured money, refunded, reversed or not, reaches the total.
@@ -182,9 +188,10 @@ class Order:
         reversal takes away brings every order of arrival to one status. That the money is gone, the flag says.
         """
         payments = self.payments()
-        if payments.captured >= self.total_amount:
+        price = self.price()
+        if payments.captured >= price:
             return True
-        return payments.reversed > 0 and payments.ever_captured() >= self.total_amount
+        return payments.reversed > 0 and payments.ever_captured() >= price
 
     def payment_lives(self) -> bool:
         """Guard: a payment is pending, or captured."""

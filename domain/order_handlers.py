@@ -26,6 +26,7 @@ _ORDER_CANCELED = ignored(Reason.ORDER_CANCELED)
 _REPEATED = ignored(Reason.REPEATED)
 _NOT_DELIVERED = parked(Reason.NOT_DELIVERED)
 _PARCEL_OUT = parked(Reason.PARCEL_OUT)
+_PAYMENT_UNDER_WAY = parked(Reason.PAYMENT_UNDER_WAY)
 
 
 def order_created(order: Order, event: Event[OrderCreated], context: Context, rejected: Container[str]) -> Outcome:
@@ -89,11 +90,14 @@ def order_canceled(order: Order, event: Event[OrderCanceled], context: Context, 
 
 
 def order_expired(order: Order, event: Event[OrderExpired], context: Context, rejected: Container[str]) -> Outcome:
-    """Cancel an order that nobody paid in time; what was ever paid never expires."""
+    """Cancel an order that nobody paid in time; what was ever paid never expires, what is under way is waited for."""
     if order.canceled_at is not None:
         return _REPEATED
     if order.captured() > 0 or order.was_covered():
         return _ALREADY_PAID
+    until = order.payments().under_way_until()
+    if until is not None and event.time < until:
+        return _PAYMENT_UNDER_WAY
     _cancel(order, event)
     add_flag(order, Flag.EXPIRED)
     return DONE

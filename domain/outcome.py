@@ -69,6 +69,11 @@ class Reason(StrEnum):
     PARCEL_UNKNOWN = "parcel_unknown", PARKED, "waits for the fulfillment that names this tracking number"
     NOT_PAID = "not_paid", PARKED, "waits until the order is paid in full"
     FULFILLMENT_UNKNOWN = "fulfillment_unknown", PARKED, "waits for the event that names this fulfillment and its items"
+    PAYMENT_UNDER_WAY = (
+        "payment_under_way",
+        PARKED,
+        "waits while a payment of the order is under way, until its time is up or it comes to an end",
+    )
     PARCEL_OUT = "parcel_out", PARKED, "a cancel waits until the parcel that is out fails or arrives"
     NOT_DELIVERED = "not_delivered", PARKED, "waits until the items were delivered"
     ITEMS_HELD = "items_held", PARKED, "waits until other returns let go of these items"

@@ -120,6 +120,7 @@ def came_about(order: Order) -> list[Cause]:
     canceled = order.canceled_at is not None
     if order.is_created():
         causes.append(("order", _ANY))
+        causes.append(("under way", _ANY))  # who waits for a payment looks for himself, at each event
     if canceled or order.was_covered():
         causes.append(("paid", _ANY))
     if canceled or goods.arrived or not goods.out:
@@ -153,6 +154,7 @@ _STATED: dict[Reason, Cause] = {
     Reason.ORDER_UNKNOWN: ("order", _ANY),
     Reason.NOT_PAID: ("paid", _ANY),
     Reason.PARCEL_OUT: ("nothing out", _ANY),
+    Reason.PAYMENT_UNDER_WAY: ("under way", _ANY),
 }
 
 

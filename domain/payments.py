@@ -6,9 +6,11 @@ opens it before and closes it after. Nothing of this is stored; it follows from 
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from domain.movements import WON, untried
 from domain.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -22,14 +24,18 @@ class Payments:
     """The payments of one order by their ids, and what of them is there."""
 
     captured = _NOTHING  # money that is there, refunded or not
-    living = reversed = disputed = 0  # payments not given up; ever reversed; asked about by a bank
+    refunded = _NOTHING  # money that went back, of payments since reversed, too
+    lost = contested = _NOTHING  # of what is captured: gone by disputes, and asked about by a bank
+    living = reversed = disputed = 0  # payments not given up; ever reversed; with a dispute that is open or lost
+    untried = _NOTHING  # of refunds that came to nothing, what was not tried again
+    rescheduled = False  # until when it may be paid has moved, until what follows of it is taken
     _by_id: dict[str, Transaction] | None = None  # by the provider's id, once somebody asks
     _ever: Decimal | None = None
     _opened: Transaction | None = None
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        self.raised: list[Transaction] = []  # whose refund target rose, until what follows of it is taken
+        self.moved: list[Transaction] = []  # whose refund is to be weighed anew, until what follows of it is taken
         for each in order.transactions:
             self._count(each, 1)
 
@@ -67,6 +73,10 @@ class Payments:
             self._ever = sum((each.ever_captured() for each in self._order.transactions), _NOTHING)
         return self._ever
 
+    def under_way_until(self) -> datetime | None:
+        """The time until which a payment under way is waited for; None where none is."""
+        return max((t.pending_until for t in self._order.transactions if t.pending_until is not None), default=None)
+
     def _count(self, payment: Transaction, sign: int) -> None:
         if payment.paid_at is not None:
             self.captured += payment.amount if sign > 0 else -payment.amount
@@ -74,7 +84,14 @@ class Payments:
             self.living += sign
         if payment.reversed_at is not None:
             self.reversed += sign
-        if payment.dispute is not None and payment.dispute != "won":
+        if payment.dispute is not None and payment.dispute != WON:
             self.disputed += sign
+        if payment.refunded_amount:
+            self.refunded += sign * payment.refunded_amount
+        if payment.facts is not None:
+            lost, contested = payment.in_dispute()
+            self.lost += sign * lost
+            self.contested += sign * contested
+            self.untried += sign * untried(payment.facts)
         if self._ever is not None:
             self._ever += sign * payment.ever_captured()

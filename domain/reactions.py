@@ -33,7 +33,7 @@ class Timer:
 
 @dataclass(slots=True)
 class Reactions:
-    """The follow-ups, timers and refunds that an event led to. `refunds` are transactions whose target rose."""
+    """The follow-ups, timers and refunds that an event led to. `refunds` are transactions whose refund is to be weighed anew."""
 
     follow_ups: list[tuple[str, dict[str, Any]]]
     timers: list[Timer]
@@ -58,13 +58,18 @@ def react(order: Order, before: str, event: AnyEvent, context: Context) -> React
     policy = context.policy
     if before == Status.NEW and status in BEFORE_PAYMENT and policy.unpaid_after is not None:
         timers.append(_timer(order, UNPAID, event.time + policy.unpaid_after, context))
+    payments = order.payments_kept
+    if payments is not None and payments.rescheduled:
+        payments.rescheduled = False
+        if status in BEFORE_PAYMENT and policy.unpaid_after is not None and order.placed_at is not None:
+            due, until = order.placed_at + policy.unpaid_after, payments.under_way_until()
+            timers.append(_timer(order, UNPAID, due if until is None else max(due, until), context))
     arriving = before not in AFTER_DELIVERY and status in AFTER_DELIVERY
     if arriving and policy.confirm_after is not None and not order.confirmed_at:
         arrived = order.last_delivery() or event.time
         timers.append(_timer(order, CONFIRM, arrived + policy.confirm_after, context))
-    payments = order.payments_kept
-    if payments is not None and payments.raised:
-        refunds, payments.raised = payments.raised, []
+    if payments is not None and payments.moved:
+        refunds, payments.moved = payments.moved, []
     return Reactions(follow_ups, timers, refunds) if follow_ups or timers or refunds else None
 
 

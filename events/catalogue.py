@@ -15,26 +15,42 @@ from typing import Annotated, Any, Generic, TypeGuard, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
+from pydantic_core import PydanticCustomError
 
+from events.body import Body as Body
+from events.body import Decision, PaymentBody
+from events.body import payment_key as payment_key
 from events.errors import OrdersError
-from events.field_types import Amount, Currency, Name, Quantity, Reason, Text, TrackingStatus, Url, clickable, said
-
-
-class Body(BaseModel):
-    """The base of all bodies: fields that a type does not know are kept in the journal, unread."""
-
-    model_config = ConfigDict(extra="ignore", populate_by_name=True)
-
-    def correlation_keys(self) -> set[str]:
-        """The payments and parcels that it names, as keys of `correlations`."""
-        return set()
+from events.field_types import (
+    Amount,
+    Currency,
+    Moment,
+    Name,
+    Quantity,
+    Reason,
+    RefundStatus,
+    Text,
+    TrackingStatus,
+    Url,
+    clickable,
+    said,
+)
+from events.refunds import (
+    OrderAccepted,
+    PaymentPending,
+    RefundAllocated,
+    RefundFailed,
+    RefundRequested,
+    RefundSettled,
+)
 
 
 class OrderLine(Body):
@@ -75,22 +91,12 @@ class OrderCreated(Body):
     discountAmount: Amount = Decimal(0)
     shippingAmount: Amount = Decimal(0)
     customer: Name | None = None
-    paymentIds: Annotated[list[Name], Field(max_length=100)] = []
+    paymentIds: Annotated[list[Name], Field(max_length=100)] = []  # noqa: RUF012  pydantic copies it
     personal: Name | None = None
 
     def correlation_keys(self) -> set[str]:
         """The keys of its payments."""
         return {payment_key(payment_id) for payment_id in self.paymentIds}
-
-
-class PaymentBody(Body):
-    """The base of bodies about one payment, by the provider's id of it."""
-
-    paymentId: Name
-
-    def correlation_keys(self) -> set[str]:
-        """The key of its payment."""
-        return {payment_key(self.paymentId)}
 
 
 class PaymentSucceeded(PaymentBody):
@@ -111,7 +117,7 @@ class PaymentEnded(PaymentBody):
 
 
 class PaymentFailed(PaymentEnded):
-    """An attempt to pay failed; a later success beats it."""
+    """An attempt to pay failed; of what is told before a success the latest counts, and a success beats it."""
 
 
 class PaymentCanceled(PaymentEnded):
@@ -125,32 +131,45 @@ class PaymentReversed(PaymentBody):
 
 
 class PaymentRefunded(PaymentBody):
-    """Money went back; `refundedAmount` is the provider's cumulative figure."""
+    """Money went back, or is on its way: `refund` is one refund by the provider's id, `refundedAmount` its cumulative figure."""
 
-    refundedAmount: Amount
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["refund"]}, {"required": ["refundedAmount"]}]})
+
+    refund: Name | None = None
+    amount: Amount | None = None
+    refundedAmount: Annotated[Amount | None, Field(validate_default=True)] = None
+    status: RefundStatus | None = None
+    requestedAt: Moment | None = None
+
+    @field_validator("refundedAmount")
+    @classmethod
+    def _says_something(cls, total: Decimal | None, info: ValidationInfo) -> Decimal | None:
+        if total is None and info.data.get("refund") is None:
+            raise PydanticCustomError("missing", "Field required, unless `refund` names one of its refunds")
+        return total
 
 
 class PaymentDisputed(PaymentBody):
-    """The payer's bank asks; `outcome` once it is decided (`won` takes the flag away)."""
+    """The payer's bank asks, about `amount` or all of it; `outcome` (won, lost) once it is decided.
 
+    `dispute` is the provider's id of it, the payment's where there is none.
+    """
+
+    dispute: Name | None = None
+    amount: Amount | None = None
     reason: Text | None = None
     outcome: Name | None = None
 
 
-class _Decision(Body):
-    by: Name | None = None
-    reason: Text | None = None
-
-
-class OrderCanceled(_Decision):
+class OrderCanceled(Decision):
     """Somebody wants the order canceled; possible while nothing is out or delivered."""
 
 
-class OrderConfirmed(_Decision):
+class OrderConfirmed(Decision):
     """The customer, or the timer, confirms what was delivered."""
 
 
-class OrderExpired(_Decision):
+class OrderExpired(Decision):
     """The unpaid timer ran out."""
 
 
@@ -241,15 +260,21 @@ class ReturnCompleted(Body):
 
 _BODIES: tuple[type[Body], ...] = (
     OrderCreated,
+    PaymentPending,
     PaymentSucceeded,
     PaymentFailed,
     PaymentCanceled,
     PaymentReversed,
     PaymentRefunded,
+    RefundFailed,
     PaymentDisputed,
     OrderCanceled,
     OrderConfirmed,
     OrderExpired,
+    OrderAccepted,
+    RefundRequested,
+    RefundSettled,
+    RefundAllocated,
     FulfillmentCreated,
     FulfillmentPacked,
     FulfillmentShipped,
@@ -268,14 +293,18 @@ _READERS: dict[str, Callable[[Any], Body]] = {
 }
 
 # The newest version of each type's data; 1 where nothing else is said.
-NEWEST: dict[str, int] = {}
+NEWEST: dict[str, int] = {"PaymentRefunded": 2, "PaymentDisputed": 2}
 # (type, version) → how that version's data becomes the next one's. Never removed: old events stay readable.
-UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
+UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
+    # What the first version did not know was kept unread, whatever its name meant then.
+    ("PaymentRefunded", 1): lambda data: _only(data, "paymentId", "refundedAmount"),
+    ("PaymentDisputed", 1): lambda data: _only(data, "paymentId", "reason", "outcome"),
+}
 
 # Types that name no order of their own accord: a payment or a parcel leads to it.
 WITHOUT_SUBJECT = {
-    "PaymentSucceeded", "PaymentFailed", "PaymentCanceled", "PaymentReversed", "PaymentRefunded",
-    "PaymentDisputed", "TrackingUpdated",
+    "PaymentPending", "PaymentSucceeded", "PaymentFailed", "PaymentCanceled", "PaymentReversed", "PaymentRefunded",
+    "RefundFailed", "PaymentDisputed", "TrackingUpdated",
 }  # fmt: skip
 # Fields that tell who a customer is. They live in a side table, never in the journal's bodies.
 PERSONAL_FIELDS = ("customerSnapshot", "shippingAddress", "notes", "note")
@@ -355,9 +384,8 @@ def decode(kind: str, version: int, subject: str | None, data: dict[str, Any]) -
         raise Malformed("; ".join(faults)) from None
 
 
-def payment_key(payment_id: str) -> str:
-    """The correlation key of a payment."""
-    return f"payment:{payment_id}"
+def _only(data: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: data[name] for name in names if name in data}
 
 
 def tracking_key(carrier: str, number: str) -> str:

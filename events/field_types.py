@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from events.envelope import MAX_YEAR
 from events.money import MoneyError, exponent
 
 
@@ -28,6 +30,19 @@ def _a_number(value: Any) -> Any:
     elif isinstance(value, bool):
         raise ValueError("must be a number, or one as a string")
     return value
+
+
+def _moment(value: Any) -> datetime:
+    """A time as an envelope has it: RFC 3339 with its offset, kept in UTC."""
+    if not isinstance(value, str):
+        raise ValueError("must be a text, an RFC 3339 time such as 2026-11-01T09:30:00Z")
+    try:
+        time = datetime.fromisoformat(value)
+        if time.tzinfo is not None and time.year <= MAX_YEAR:
+            return time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(f"{value[:40]!r} is no RFC 3339 time with its offset, such as 2026-11-01T09:30:00Z")
 
 
 # Patterns, since a call of ours for each text costs more. PostgreSQL's texts cannot hold a NUL. A name is shown and compared:
@@ -59,6 +74,7 @@ CURRENCY_SCHEMA: dict[str, Any] = {"type": "string", "pattern": "^[A-Z]{3}$"}
 Amount = Annotated[
     Decimal, Field(ge=0, max_digits=18, decimal_places=4), BeforeValidator(_a_number), WithJsonSchema(AMOUNT_SCHEMA)
 ]
+Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 Currency = Annotated[str, AfterValidator(_currency), WithJsonSchema(CURRENCY_SCHEMA)]
 Quantity = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_a_number)]
 TrackingStatus = Literal[
@@ -66,6 +82,10 @@ TrackingStatus = Literal[
     "delivery_delayed", "on_hold", "delivery_failed", "return_to_sender", "cancelled",
     "delivered", "unknown",
 ]  # fmt: skip
+RefundStatus = Literal["pending", "requires_action", "succeeded", "canceled", "failed"]
+GrantReason = Literal["goodwill", "shipping", "other"]
+Allocation = Literal["goodwill", "shipping", "other", "due"]
+PendingKind = Literal["authorized", "processing", "awaiting_deposit"]
 Reason = Literal["change_of_mind", "defective", "wrong_delivery", "damaged", "other"]
 
 # What a pattern refuses, in words.

@@ -36,6 +36,7 @@ _PERSONAL: dict[str, dict[str, Schema]] = {
         "notes": _TEXT,
     },
     **dict.fromkeys(("ReturnRequested", "ReturnApproved", "ReturnRejected", "ReturnProcessingStarted"), _NOTE),
+    **dict.fromkeys(("RefundRequested", "RefundSettled"), _NOTE),
 }
 
 

@@ -53,23 +53,12 @@ _HOLDERS = Statement(rf"""
     where o.id = any(cast(:ids as uuid[])) and a.pid <> pg_backend_pid()
     order by o.order_number
 """)
-_OF_WAITING = Statement("""
-    select distinct o.id from undecided u join orders o on o.order_number = u.subject
-    where u.accepted_at < clock_timestamp() - make_interval(secs => cast(:older_s as double precision))
-    limit 1000
-""")
 
 
 def holders(conn: Connection, ids: Collection[str]) -> list[Holder]:
     """The sessions that hold the rows of the orders `ids` now; none of those that nobody holds."""
     rows = _HOLDERS.run(conn, {"ids": array(sorted(ids), "uuid")}) if ids else []
     return [Holder(*row) for row in rows]
-
-
-def holders_of_waiting(conn: Connection, older_s: float) -> list[Holder]:
-    """The sessions that hold rows which undecided events, accepted more than `older_s` seconds ago, wait for."""
-    found = [str(row[0]) for row in _OF_WAITING.run(conn, {"older_s": older_s})]
-    return holders(conn, found)
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from domain.outcome import DEAD, PARKED, Outcome
 from domain.policy import Context
 from domain.reactions import awaits
 from domain.refunds import RefundState
+from domain.transaction import Transaction
 from events.envelope import Envelope
 from journal.append import KINDS, NAMES
 from journal.batch_values import ParkedRow, Unplaced
@@ -78,36 +79,41 @@ def timers(writes: Writes, folds: Iterable[Fold]) -> None:
     writes.add(_TIMERS, [(t.order_id, t.kind, t.due, t.effects_suppressed) for t in last.values()])
 
 
-# A target only rises. One in flight stays in flight; one that was done is due again.
+# One whose end is not known, and one that waits for a person to mend it, stay as they are; all others are as is due now.
 _EFFECTS = _insert(
     "effects",
     ("id", "order_id", "transaction_id", "payment_id", "currency", "target", "made", "state", "next_at"),
     ("uuid", "uuid", "uuid", "text", "text", "numeric", "numeric", "text", "timestamptz"),
-    "on conflict (transaction_id) do update set target = greatest(effects.target, excluded.target), "
-    "state = case when effects.state = 'done' then excluded.state else effects.state end, "
+    "on conflict (transaction_id) do update set target = excluded.target, "
+    "state = case when effects.state in ('done', 'due', 'staff') and effects.idempotency_key is null "
+    "then excluded.state else effects.state end, "
     "next_at = case when effects.state = 'done' then excluded.next_at else effects.next_at end, updated_at = now()",
 )
+BY_HAND = "manual:"  # begins the ids of payments that a person noted: no provider took them
 
 
 def effects(writes: Writes, folds: Iterable[Fold], context: Context) -> None:
-    """Record the refunds that are due, before anything is asked of a provider."""
+    """Record the refunds that are due, before anything is asked of a provider; those that are due no more are done."""
     rows = []
     for fold in folds:
-        if not fold.refunds:
-            continue
-        if fold.order.effects_suppressed:
-            state = RefundState.HELD
-        else:
-            state = RefundState.DUE if context.policy.refunds == "auto" else RefundState.STAFF
         for t in fold.refunds.values():
-            if t.refund_target > t.refunded_amount:
-                rows.append(
-                    (
-                        derived(context.now, "refund", t.id), t.order_id, t.id, t.payment_id, t.currency,
-                        t.refund_target, Decimal(0), state, context.now,
-                    )
-                )  # fmt: skip
+            rows.append(
+                (
+                    derived(context.now, "refund", t.id), t.order_id, t.id, t.payment_id, t.currency,
+                    t.refund_target, Decimal(0), _state_of_refund(fold, t, context), context.now,
+                )
+            )  # fmt: skip
     writes.add(_EFFECTS, rows)
+
+
+def _state_of_refund(fold: Fold, payment: Transaction, context: Context) -> RefundState:
+    """Where the refund of a payment begins: an open or lost dispute of its order leaves it to a person."""
+    if payment.refund_target <= payment.refunded_amount:
+        return RefundState.DONE
+    if fold.order.effects_suppressed:
+        return RefundState.HELD
+    for_staff = context.policy.refunds != "auto" or payment.payment_id.startswith(BY_HAND)
+    return RefundState.STAFF if for_staff or fold.order.payments().disputed else RefundState.DUE
 
 
 _TRACKERS = _insert(

@@ -55,7 +55,8 @@ _UNDECIDED = text("""
 """)
 _STATE = text("""
     select o.id, o.order_number, o.status, o.confirmed_at is not null,
-           exists (select from transactions t where t.order_id = o.id and t.paid_at is not null)
+           exists (select from transactions t where t.order_id = o.id and t.paid_at is not null),
+           (select max(t.pending_until) from transactions t where t.order_id = o.id)
     from orders o where o.id = any(cast(:ids as uuid[])) order by o.id for update
 """)
 _DONE = text(
@@ -103,7 +104,7 @@ def _fire(conn: Connection, policy: Policy, shop: Shop, now: datetime) -> int | 
     envelopes = [
         Envelope(f"{row.order_id}:{kind}:{row.due.isoformat()}", SOURCE, kind, now, row.order_number, {"by": "timer"})
         for row in due
-        if (kind := _event_of(row.kind, *states[row.order_id][2:]))
+        if (kind := _event_of(row.kind, now, *states[row.order_id][2:]))
     ]
     appended = append(conn, envelopes, shop.shards)
     settle_carefully(conn, appended.new, context, shop)
@@ -112,13 +113,15 @@ def _fire(conn: Connection, policy: Policy, shop: Shop, now: datetime) -> int | 
     return len(appended.new)
 
 
-def _event_of(kind: str, status: str, confirmed: bool, captured: bool) -> str | None:
+def _event_of(
+    kind: str, now: datetime, status: str, confirmed: bool, captured: bool, awaited: datetime | None
+) -> str | None:
     """The event that a due timer becomes, or None where it is no longer wanted."""
     if not awaits(kind, status, confirmed):
         return None
     if kind == CONFIRM:
         return "OrderConfirmed"
-    return None if captured else "OrderExpired"
+    return None if captured or (awaited is not None and awaited > now) else "OrderExpired"
 
 
 def _undecided(conn: Connection, due: Sequence[Any], ids: list[str], shards: int) -> list[Entry]:

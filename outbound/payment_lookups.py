@@ -181,7 +181,7 @@ def run_due(
         with engine.begin() as conn:
             claimed = conn.execute(_CLAIM, values).mappings()
             rows = sorted((LookupAttempt(**row) for row in claimed), key=lambda row: row.seq)
-        strangers_alone = all(row.unsigned for row in rows) and 0 < len(rows) <= STRANGERS  # a few a run
+        strangers_alone = all(row.unsigned for row in rows) and 0 < len(rows) <= STRANGERS  # a few per run
         return Claimed(rows, (at, lease), len(rows))
 
     def settle(

@@ -23,6 +23,8 @@ from domain.ids import format_id
 from outbound.refund_attempt import Refunder
 from outbound.refunds import bury
 from providers.base import RefundClient
+from providers.registry import registry
+from settings.environment import Settings
 from storage.pg_arrays import array
 
 NO_CLIENT = "refund_no_client"  # why such effects die
@@ -56,6 +58,20 @@ class Routes:
             "unnamed": self.unnamed is not None,
             "nobody": not self.clients,
         }
+
+
+def configured_routes(settings: Settings) -> Routes:
+    """The providers that give money back, each what it took."""
+    found, values = registry(), settings.providers
+    clients = found.refund_clients(values)
+    waiting = {
+        name: f"set {names} for the workers and restart them"
+        for name, names in found.missing("refunds", values).items()
+    }
+    # What is broken may be mended: until then nobody else gives back what it took, and nothing is given up.
+    broken = {each.name for each in found.broken} | set(found.ready("refunds", values)) - clients.keys()
+    waiting |= {name: f"mend the provider {name} (see the line `providers`)" for name in broken}
+    return Routes(clients, waiting)
 
 
 # Which of the three an effect of a payment `t` is.

@@ -16,7 +16,7 @@ from sqlalchemy import Table
 
 from domain import fulfillment, returns, transaction
 from domain.order import Status
-from events.field_types import Reason
+from events.field_types import PendingKind, Reason
 from queries.fields import (
     ID,
     OWN_ID,
@@ -115,6 +115,8 @@ TRANSACTIONS = Collection(
         "receiptUrl": text("receipt_url"),
         "provider": text("provider"),
         "paidAt": time("paid_at"),
+        "pendingKind": one_of("pending_kind", get_args(PendingKind)),
+        "pendingUntil": time("pending_until"),
         **STAMPED,
     },
     owner=_OF_ORDER,

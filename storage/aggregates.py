@@ -32,7 +32,7 @@ _PARTS: tuple[tuple[str, type[Any], Table, str], ...] = (
     (
         "transactions", Transaction, tables.transactions,
         "status amount refunded_amount refund_target payment_method receipt_url provider paid_at dispute "
-        "reversed_at captures",
+        "reversed_at captures facts pending_kind pending_until",
     ),
     (
         "fulfillments", Fulfillment, tables.fulfillments,
@@ -46,7 +46,7 @@ _PARTS: tuple[tuple[str, type[Any], Table, str], ...] = (
     ),
     ("return_items", ReturnItem, tables.return_items, ""),
 )  # fmt: skip
-_ORDER_CHANGES = "status version effects_suppressed flags canceled_at confirmed_at"
+_ORDER_CHANGES = "status version effects_suppressed flags canceled_at confirmed_at facts"
 _ORDER_FILLS = (
     f"{_ORDER_CHANGES} customer personal_id currency total_amount discount_code discount_amount "
     "shipping_amount placed_at"

@@ -19,7 +19,8 @@ _NEVER_ESCAPED = frozenset(("uuid", "smallint", "integer", "bigint", "boolean", 
 def array(values: Sequence[Any], kind: str) -> str:
     """`values` as an array literal of PostgreSQL type `kind`; None is NULL.
 
-    Texts, JSON texts and times are quoted; bytes become \\x… (bytea); lists are themselves literals of text[].
+    Texts, JSON texts and times are quoted; bytes become \\x… (bytea); lists are themselves literals of text[];
+    dicts become JSON texts.
     """
     if kind in _NEVER_ESCAPED:
         return "{" + orjson.dumps(values).decode()[1:-1] + "}"
@@ -42,6 +43,8 @@ def _quoted(value: Any) -> str:
         value = "\\x" + value.hex()
     elif isinstance(value, list):
         value = array(value, "text")
+    elif isinstance(value, dict):
+        value = orjson.dumps(value).decode()
     return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

@@ -83,6 +83,12 @@ def paid(amount: str | int = 10_000, payment: str = "pay", **data: Any) -> Envel
     return told("PaymentSucceeded", paymentId=payment, amount=str(amount), **data)
 
 
+def pending(way: str = "awaiting_deposit", payment: str = "pay", at: datetime = NOW, **data: Any) -> Envelope:
+    """A PaymentPending of an order's payment; `way` is its kind."""
+    body = {"paymentId": payment, "kind": way, **data}
+    return Envelope(f"evt-{next(_ids)}", "shop", "PaymentPending", at, ORDER, body)
+
+
 def failed(payment: str = "pay", **data: Any) -> Envelope:
     return told("PaymentFailed", paymentId=payment, **data)
 

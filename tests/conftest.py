@@ -16,6 +16,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -188,3 +189,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(
         key=lambda item: next((n for n, room in enumerate(LONGEST) if item.nodeid.startswith(room)), len(LONGEST))
     )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_applications() -> Iterator[None]:
+    """Let go of every application of a module: FastAPI remembers its documentation's endpoints, and each holds its application.
+
+    A thousand of them are a gigabyte, and the collector goes through it again and again.
+    """
+    yield
+    if (models := sys.modules.get("fastapi.dependencies.models")) is not None:
+        for each in vars(models).values():
+            if callable(clear := getattr(each, "cache_clear", None)):
+                clear()

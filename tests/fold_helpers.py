@@ -88,6 +88,8 @@ def state_of(order: Order) -> dict[str, Any]:
                 "amount": t.amount if t.paid_at else None,
                 "refundedAmount": t.refunded_amount,
                 "paidAt": t.paid_at,
+                "pendingKind": t.pending_kind,
+                "pendingUntil": t.pending_until,
                 "refundTarget": t.refund_target,
             }
             for t in order.transactions

@@ -22,11 +22,11 @@ from settings.environment import Settings
 from storage import clock as clocks
 from storage.clock import clock
 from storage.engine import WORKER
-from workers import outbound_clients
 from workers import resources as opening
 from workers.app import app, ring
 from workers.chores import Chore, alone, chores
 from workers.standby import Standby
+from workers.webhook_sender import webhook_sender
 
 Work = Callable[[opening.Parts, str], object]
 
@@ -144,7 +144,7 @@ def fire_timers(here: opening.Parts, whom: str) -> None:
 @chore("orders.effects")
 def make_refunds(here: opening.Parts, whom: str) -> None:
     """Make the refunds of one provider that are due; without one, give up those that nobody makes here."""
-    routes = outbound_clients.refund_routes(here.settings)
+    routes = refund_routes.configured_routes(here.settings)
     if not whom:
         with here.engine.begin() as conn:
             refund_routes.give_up(conn, routes, clock())
@@ -176,7 +176,7 @@ def poll_carriers(here: opening.Parts, whom: str) -> None:
 @chore("orders.webhooks")
 def send_webhooks(here: opening.Parts, whom: str) -> None:
     """Tell subscribers what changed."""
-    dispatcher.run_due(here.engine, outbound_clients.webhooks(here.settings), clock())
+    dispatcher.run_due(here.engine, webhook_sender(here.settings), clock())
 
 
 @chore("orders.tidy")

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-from api.errors import ApiError
+from api.errors import ApiError, too_many
 from queries.filters import Condition, conditions
 from queries.parser import JoinQuery, Query
 
@@ -107,7 +107,7 @@ class Budgets:
         if self._taken.get(customer, 0.0) >= SHARE_S:
             wait_s = max(1, int(self._window + WINDOW_S - now) + 1)
             says = f"This customer's queries took {SHARE_S:.0f} s of the last {WINDOW_S:.0f}; wait {wait_s} s"
-            raise ApiError(429, says, name="TooManyRequests", headers={"Retry-After": str(wait_s)})
+            raise too_many(says, wait_s)
 
     def _charge(self, customer: str | None, seconds: float) -> None:
         if customer is not None:

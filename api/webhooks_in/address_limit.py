@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from time import monotonic
 
-from api.errors import ApiError
+from api.errors import too_many
 
 BURST = 200  # at once
 PER_S = 10.0  # from then on
@@ -34,4 +34,4 @@ class Arrivals:
             self._buckets.popitem(last=False)
         if not allowed:
             says = f"One address may send {PER_S:.0f} unsigned webhooks per second here; send it again in a moment"
-            raise ApiError(429, says, name="TooManyRequests", headers={"Retry-After": "1"})
+            raise too_many(says, 1)

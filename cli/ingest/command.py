@@ -15,7 +15,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy.exc import OperationalError
 
 from cli.bootstrap import heartbeat, open_shop
-from cli.doctor.check import Place
 from cli.ingest import delivery_disorder, ndjson, olist
 from cli.ingest.line_reader import BadLine
 from cli.options import CtrlC, Data, Json, Problem, err, out, print_json
@@ -26,6 +25,7 @@ from events.envelope import Envelope
 from events.errors import OrdersError
 from journal.append import Appended, append
 from journal.totals import account
+from operations.health.check import Place
 from workers.resources import Parts
 
 CHUNK = 1000  # envelopes a transaction
@@ -76,7 +76,7 @@ def ingest(
     total = len(events) if isinstance(events, list) else None
     with ExitStack() as stack:
         ctrl_c = stack.enter_context(CtrlC())
-        opened, found = stack.enter_context(open_shop(data))
+        opened, found = stack.enter_context(open_shop(data, make=True))
 
         def start() -> None:
             err.print(f"no workers run here: starting {workers} for this run")

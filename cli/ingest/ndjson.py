@@ -53,4 +53,4 @@ def _event(line: bytes | None) -> Envelope | None:
         message = f"byte {error.start + 1} is no UTF-8; save the file as UTF-8"
         raise EnvelopeError("line", message) from None
     except orjson.JSONDecodeError as error:
-        raise EnvelopeError("line", f"is no JSON ({error}); write one event a line") from None
+        raise EnvelopeError("line", f"is no JSON ({error}); write one event per line") from None

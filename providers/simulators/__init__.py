@@ -9,6 +9,7 @@ portone    PortOne's wire format
 toss       Toss Payments' wire format
 desk       how a refund goes at those three, and what goes wrong
 books      their memory: payments, refunds, answers by key, webhooks
+examples   a port and a payment of each, as `orders simulate` shows them
 records    documents that the API of PortOne or Toss answers word for word
 process    what all share: arguments, the port, mishaps
 """

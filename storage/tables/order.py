@@ -53,6 +53,7 @@ orders = Table(
     at("confirmed_at"),
     *stamps(),
     Column("examined", Integer, comment="the version at which the sweep last looked at what waits for it"),
+    Column("facts", JSONB(none_as_null=True), comment="what the fold keeps of events besides"),
     one_of("status", order.Status),
     CheckConstraint("total_amount >= 0 and discount_amount >= 0 and shipping_amount >= 0", "amounts"),
     CheckConstraint("(status = 'new') = (placed_at is null)", "created"),
@@ -105,6 +106,9 @@ transactions = Table(
     *stamps(),
     at("reversed_at"),
     Column("captures", ARRAY(Text), nullable=False, server_default="{}", comment="empty: paid_at and amount say all"),
+    Column("facts", JSONB(none_as_null=True), comment="what the fold keeps of events besides"),
+    Column("pending_kind", Text),
+    at("pending_until"),
     one_of("status", transaction.Status),
     CheckConstraint("amount >= 0 and refunded_amount >= 0", "amounts"),
     CheckConstraint("refund_target >= 0", "refund_target"),  # above the amount where more was captured and reversed

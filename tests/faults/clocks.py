@@ -14,7 +14,7 @@ import psycopg
 from events.envelope import Envelope
 from journal.append import append
 from tests.faults.fault import Aim, Fault
-from tests.faults.stage import Stage
+from tests.faults.stage import Host, Stage
 
 OFF_S = 600
 TIMERS, FIRST_S, SPREAD_S = 20, 4.0, 4.0  # planted: the first is due so soon, the last so much later
@@ -51,14 +51,16 @@ def slow(stage: Stage, random: Random) -> Iterator[Aim]:
 
 @contextmanager
 def _off(stage: Stage, random: Random, seconds: int) -> Iterator[Aim]:
-    """Its workers are started anew under another clock; timers are planted once they serve."""
+    """Its workers are started anew under another clock; timers are planted once they serve.
+
+    libfaketime fakes the monotonic clock too: told not to, it lets every sleep of Python fail (EINVAL). So the clock of
+    a process cannot be stepped, and the fault is over once the workers, started anew under the right one, serve again.
+    """
     host = random.choice(stage.hosts)
     host.stop()
     try:
-        host.start(LD_PRELOAD=str(library()), FAKETIME=f"{seconds:+d}s", FAKETIME_DONT_FAKE_MONOTONIC="1")
-        until = monotonic() + 30
-        while not host.drains() and monotonic() < until:
-            sleep(0.2)
+        host.start(LD_PRELOAD=str(library()), FAKETIME=f"{seconds:+d}s")
+        _serves(host)
         sleep(6)  # its beat has sent the timers' chore, and it has been done by this host or the other
         aim = Aim(f"host {host.name} {seconds:+d} s")
         aim.hold = lambda: _timers(stage, aim)
@@ -66,6 +68,14 @@ def _off(stage: Stage, random: Random, seconds: int) -> Iterator[Aim]:
     finally:
         host.stop()
         host.start()
+        _serves(host)
+
+
+def _serves(host: Host) -> None:
+    """Wait until the host's drain process is there."""
+    until = monotonic() + 30
+    while not host.drains() and monotonic() < until:
+        sleep(0.2)
 
 
 def _timers(stage: Stage, aim: Aim) -> None:

@@ -1,7 +1,7 @@
 """`python -m tests.faults.report RESULTS [--write]`: docs/reference/faults.md's table out of the results of tries.
 
-Of each fault the last so many tries: median and worst. Without --write the table is printed; with it the part of
-docs/reference/faults.md between its two markers is replaced.
+Of each fault the last so many tries: median and worst. Without --write the table is printed; with it the rows of these
+faults in docs/reference/faults.md are replaced, and those of faults that were not tried stay.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ def load(results: Path) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def table(results: dict[str, list[dict[str, Any]]], order: Sequence[str]) -> str:
-    """The table, in Markdown: faults in the catalogue's order, those without a result left out."""
+def table(results: dict[str, list[dict[str, Any]]], titles: dict[str, str], before: str = "") -> str:
+    """The table, in Markdown: faults in the order of `titles` (name → title), those without a result as `before` has them."""
+    rows = {title: line for line in before.splitlines() for title in titles.values() if line.startswith(f"| {title} |")}
+    rows |= {titles[name]: "| " + " | ".join(row(tries)) + " |" for name, tries in results.items()}
     lines = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
-    lines += ["| " + " | ".join(row(results[name])) + " |" for name in order if name in results]
-    return "\n".join(lines)
+    return "\n".join([*lines, *(rows[title] for title in titles.values() if title in rows)])
 
 
 def row(tries: Sequence[dict[str, Any]]) -> tuple[str, ...]:
@@ -67,13 +68,14 @@ def _recovery(tries: Sequence[dict[str, Any]]) -> str:
 
 
 def _besides(tries: Sequence[dict[str, Any]]) -> str:
-    """What was measured besides: each figure's worst, and the callers' 99th percentiles where those are judged."""
+    """What was measured besides: the quiet rate, each figure's worst, and the callers' 99th percentiles where those are judged."""
     figures: dict[str, list[float]] = {}
     for each in tries:
         for name, value in each["figures"].items():
             if name not in ("verify s", "api MB before"):
                 figures.setdefault(name, []).append(value)
-    shown = [
+    shown = [f"at {median([each['baseline'] for each in tries]):,.0f}/s"] if tries[0]["baseline"] else []
+    shown += [
         f"{name} {max(values):,.0f}" if max(values) >= 10 else f"{name} {max(values):.2g}"
         for name, values in figures.items()
     ]
@@ -91,13 +93,14 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="into docs/reference/faults.md")
     options = parser.parse_args()
     results = load(options.results)
-    made = table(results, [fault.name for fault in FAULTS])
+    titles = {fault.name: fault.title for fault in FAULTS}
     if options.write:
         page = PAGE.read_text()
         before, rest = page.split(BEGIN)
+        made = table(results, titles, rest.split(END)[0])
         PAGE.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{rest.split(END)[1]}")
     else:
-        print(made)
+        print(table(results, titles))
     return 1 if any(each["wrong"] for tries in results.values() for each in tries) else 0
 
 

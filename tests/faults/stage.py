@@ -270,7 +270,7 @@ def _settings(data: Path, outside_url: str) -> dict[str, str]:
         "ORDERS_RATE_LIMIT": "off",
         "ORDERS_TOKEN_SECRET": TOKEN_SECRET,
         "ORDERS_CARRIERS": f"good={outside_url}/good,silent={outside_url}/silent",
-        "ORDERS_REFUND_URL": f"stripe={outside_url}/refunds",
+        "ORDERS_REFUND_URL": f"stripe={outside_url}/refunds,bench={outside_url}/refunds",
         "ORDERS_TOSS_API_KEY": "test_sk",
         "ORDERS_TOSS_API_URL": f"{outside_url}/toss",
         "ORDERS_WEBHOOKS_ALLOW_PRIVATE": "on",

@@ -6,8 +6,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from random import Random
 from time import monotonic
 
@@ -48,7 +49,9 @@ def _stranger(stage: Stage, kind: str, *given: str) -> Iterator[Aim]:
     command = ["nice", "-n", NICE, sys.executable, "-m", *module]
     stage.gauge.aim()
     aim = Aim()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        with suppress(OSError):  # where the kernel shares time by sessions, `nice` counts only within one
+            Path(f"/proc/{process.pid}/autogroup").write_text(NICE)
         try:
             yield aim
             told, _ = process.communicate(timeout=GRACE_S)

@@ -49,7 +49,8 @@ def test_a_row_tells_median_and_worst_of_the_newest_tries(tmp_path: Path):
         write(tmp_path, a_try(number))
     found = report.load(tmp_path)
     assert [each["number"] for each in found["valkey-flushed"]] == [2, 3, 4, 5, 6]
-    made = report.table(found, [fault.name for fault in FAULTS])
+    titles = {fault.name: fault.title for fault in FAULTS}
+    made = report.table(found, titles)
     assert made.splitlines()[-1].startswith("| FLUSHALL | 5 | 10%, worst 10% | 6.0 s, worst 8.0 s | 0 of 5,000 |")
 
 
@@ -62,9 +63,12 @@ def test_what_never_came_back_and_what_was_lost_stand_in_the_row(tmp_path: Path)
     assert row[4] == "3 of 2,000"
 
 
+OLD = "| FLUSHALL | 5 | as it was |\n| PostgreSQL restarted | 4 | as it was |"
+
+
 def test_the_page_holds_the_table_between_its_markers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     page = tmp_path / "faults.md"
-    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    page.write_text(f"before\n{report.BEGIN}\n{OLD}\n{report.END}\nafter\n")
     write(tmp_path / "results", a_try(0))
     monkeypatch.setattr(report, "PAGE", page)
     monkeypatch.setattr("sys.argv", ["report", str(tmp_path / "results"), "--write"])
@@ -72,8 +76,9 @@ def test_the_page_holds_the_table_between_its_markers(tmp_path: Path, monkeypatc
     text = page.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
-    assert "FLUSHALL" in text
-    assert "old" not in text
+    assert "| FLUSHALL | 1 |" in text
+    assert "| FLUSHALL | 5 |" not in text
+    assert "| PostgreSQL restarted | 4 | as it was |" in text, "what was not tried stays"
 
 
 def test_a_result_is_one_line_of_json(tmp_path: Path):

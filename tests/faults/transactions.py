@@ -37,10 +37,12 @@ def _held(statement: str):
         ):
             running.ready()
             flow = _waves(seed)
-            quiet, quiet_ms = _flow(shop, flow, events // QUIET_SHARE)
+            quiet, rounds = _flow(shop, flow, events // QUIET_SHARE)
+            quiet_ms = median(rounds)
             with psycopg.connect(shop.parts.settings.database_url or "", application_name="somebody") as conn:
                 conn.execute(statement)
-                rate, held_ms = _flow(shop, flow, events)
+                rate, rounds = _flow(shop, flow, events)
+                held_ms = median(rounds[-max(3, len(rounds) // 4) :])  # toward the end, where it would have grown
             shop.drained(60)
             wrong = account_faults(shop, account(shop.engine))[:3]
         ratio = rate / quiet
@@ -67,8 +69,8 @@ def _waves(seed: int):
         yield from (play[start : start + CHUNK] for start in range(0, len(play), CHUNK))
 
 
-def _flow(shop: Shop, flow, events: int) -> tuple[float, float]:
-    """Deliver so many and have them decided: events per second, and a round of the relay in ms, toward the end."""
+def _flow(shop: Shop, flow, events: int) -> tuple[float, list[float]]:
+    """Deliver so many and have them decided: events per second, and the rounds of the relay meanwhile in ms."""
     rounds: list[float] = []
     ended = threading.Event()
 
@@ -96,7 +98,7 @@ def _flow(shop: Shop, flow, events: int) -> tuple[float, float]:
     finally:
         ended.set()
         looking.join(10)
-    return rate, median(rounds[-max(3, len(rounds) // 4) :])
+    return rate, rounds
 
 
 FAULTS = (

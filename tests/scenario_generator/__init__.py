@@ -6,6 +6,8 @@
 | life      | a finished life, and the pen that writes its events down                |
 | goods     | what was ordered, and what it costs                                     |
 | payments  | the payments of an order, and what is told about each                   |
+| decisions | what people decide about money                                          |
+| refunds   | money that goes back, and money that a bank asks about                  |
 | parcels   | fulfillments that a warehouse reports, and their carriers' scans        |
 | returns   | what comes back                                                         |
 | story     | who does what when; adds up how it must end                             |
@@ -17,7 +19,7 @@ Nothing here imports `domain/`, and nothing here was written after reading it.
 
 from tests.scenario_generator.arrival import arrivals, describe, smallest_failing
 from tests.scenario_generator.choices import Choices, DrawnChoices, RandomChoices
-from tests.scenario_generator.comparison import differences
+from tests.scenario_generator.comparison import differences, given_back
 from tests.scenario_generator.life import UNSTATED, Life
 from tests.scenario_generator.story import a_life, lives, lives_and_arrivals
 
@@ -31,6 +33,7 @@ __all__ = [
     "arrivals",
     "describe",
     "differences",
+    "given_back",
     "lives",
     "lives_and_arrivals",
     "smallest_failing",

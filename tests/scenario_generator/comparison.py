@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.scenario_generator.life import UNSTATED
+from tests.scenario_generator.life import UNSTATED, Life
 
 
 def differences(expected: Any, found: Any) -> list[str]:
@@ -20,6 +20,16 @@ def differences(expected: Any, found: Any) -> list[str]:
     expected = {**expected, "flags": flags}
     found = {**found, "flags": {name: name in raised for name in flags}}
     return _record(expected, found, "")
+
+
+def given_back(life: Life, found: Any) -> list[str]:
+    """Money that is to go back although it pays for the order, or stays although it is due; what went back, counts."""
+    if life.due_back is UNSTATED:
+        return []
+    each = found["transactions"].values()
+    aimed = sum((max(one["refundTarget"], one["refundedAmount"]) for one in each), life.by_hand)
+    right = max(life.due_back, sum((one["refundedAmount"] for one in each), life.by_hand))
+    return [] if aimed == right else [f"Σ of what is to go back, or has: expected {right}, found {aimed}"]
 
 
 def _record(expected: Mapping[str, Any], found: Mapping[str, Any], at: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from events.envelope import Envelope
@@ -33,7 +34,7 @@ class Life:
 
         status        the order's
         items         reference → shipped, delivered, returned (numbers)
-        transactions  paymentId → status, amount (captured), refundedAmount, paidAt
+        transactions  paymentId → status, amount (captured), refundedAmount, paidAt, pendingKind, pendingUntil
         fulfillments  reference → status, items {reference: quantity}, shippedAt, deliveredAt;
                       only those that were reported, not our own plan
         returns       reference → status, items, refundAmount
@@ -43,10 +44,10 @@ class Life:
     Amounts are Decimals, times are datetimes; both are None where nothing happened. A field that is
     UNSTATED may be anything.
 
-    `due_back` is what must go back to the payers, all payments together (which of them, depends on
-    what was known when): everything captured of a canceled order, what is above the total of a
-    covered one. Captured is what no reversal took away; paid for, so that it may ship, is what was ever
-    captured. `traits` names what is special in this life.
+    `due_back` is what is due back to the payers, all payments together (which of them gives it, depends on
+    what was known when): everything captured of a canceled order, what is above the total less what returns give
+    back of another, in both cases without what was lost in disputes. Captured is what no reversal took away; paid
+    for, so that it may ship, is what was ever captured. `traits` names what is special in this life.
     """
 
     order: str
@@ -55,6 +56,7 @@ class Life:
     expected: dict[str, Any]
     due_back: Any = UNSTATED
     traits: frozenset[str] = field(default_factory=frozenset)
+    by_hand: Decimal = Decimal(0)  # of that, what was paid back past the providers
 
     def __repr__(self) -> str:
         return f"Life({self.order}, returns={self.policy}, {len(self.events)} events, ends {self.expected['status']})"
@@ -74,6 +76,11 @@ class Pen:
         self._now += timedelta(seconds=self._choices.pick(PAUSES_S))
         return self._now
 
+    def wait_until(self, at: datetime) -> datetime:
+        """Nothing happens before then. → the time that it is now."""
+        self._now = max(self._now, at)
+        return self._now
+
     def wait(self, days: int) -> None:
         """Nothing happens for so long."""
         self._now += timedelta(days=days)
@@ -86,17 +93,19 @@ class Pen:
         source: str,
         at: datetime | None = None,
         subject: bool = True,
-    ) -> None:
+        version: int = 1,
+    ) -> Envelope:
         """One more event; its id says nothing about its place, so that nobody can sort by it."""
         place = f"{self.order}/{len(self.events)}".encode()
         name = hashlib.blake2b(place, digest_size=6).hexdigest()
-        self.events.append(
-            Envelope(
-                id=f"evt_{self.order}_{name}",
-                source=source,
-                type=kind,
-                time=self.now() if at is None else at,
-                subject=self.order if subject else None,
-                data=data,
-            )
+        told = Envelope(
+            id=f"evt_{self.order}_{name}",
+            source=source,
+            type=kind,
+            time=self.now() if at is None else at,
+            subject=self.order if subject else None,
+            data=data,
+            version=version,
         )
+        self.events.append(told)
+        return told

@@ -5,15 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from events.envelope import Envelope
 from tests.scenario_generator.choices import Choices
 from tests.scenario_generator.goods import Goods, written
+from tests.scenario_generator.refunds import Movements, by_id, disputing, report
 
 if TYPE_CHECKING:
     from tests.scenario_generator.story import Story, Thread
 
 MOST_PAYMENTS = 4
+PATIENCE = timedelta(days=14)  # how long an order waits for a payment under way that does not say until when
+PENDING_KINDS = ("awaiting_deposit", "authorized", "processing")
+
+
+class Unsettled(NamedTuple):
+    """Something told of a payment before it succeeded, in the order in which one stands above another."""
+
+    time: datetime
+    rank: int  # pending, then canceled, then failed
+    source: str
+    id: str
+    status: str
+    kind: str | None = None
+    until: datetime | None = None
 
 
 @dataclass
@@ -25,12 +41,31 @@ class Payment:
     known: bool  # OrderCreated names it
     refunds: list[Decimal] = field(default_factory=list)  # cumulative, as they will be reported
     told: bool = False
-    failed: bool = False
-    canceled: bool = False
+    unsettled: list[Unsettled] = field(default_factory=list)
     captures: list[tuple[datetime, Decimal]] = field(default_factory=list)
     reversed_at: datetime | None = None  # the latest
-    refunded: Decimal = Decimal(0)
-    dispute: str | None = None  # "open" or "won"
+    movements: Movements = field(default_factory=Movements)
+
+    def tell(
+        self, story: Story, kind: str, data: dict[str, Any], at: datetime | None = None, version: int = 1
+    ) -> Envelope:
+        """An event about it; without a subject only what leads to the order all the same."""
+        led = self.known or self.told
+        subject = not led or story.choices.chance(40)
+        if not subject:
+            story.trait("a payment event without subject")
+        self.told = True
+        data = {"paymentId": self.id, **data}
+        return story.pen.tell(kind, data, source="stripe", at=at, subject=subject, version=version)
+
+    @property
+    def refunded(self) -> Decimal:
+        return self.movements.refunded()
+
+    @property
+    def lost(self) -> Decimal:
+        """The part of the money that is there which disputes took."""
+        return self.movements.lost(self.captured)
 
     @property
     def counting(self) -> list[tuple[datetime, Decimal]]:
@@ -54,14 +89,23 @@ class Payment:
     def status(self) -> str:
         if self.captured:
             return "canceled" if self.refunded >= self.captured else "paid"
-        if self.reversed_at is not None:
+        if self.reversed_at is not None or not self.unsettled:
             return "pending"
-        if self.canceled:
-            return "canceled"
-        return "failed" if self.failed else "pending"
+        return max(self.unsettled).status
+
+    @property
+    def under_way(self) -> Unsettled | None:
+        """The latest that was told, if that is no end and no success came."""
+        if self.captures or self.reversed_at is not None or not self.unsettled:
+            return None
+        latest = max(self.unsettled)
+        return latest if latest.kind else None
 
     def expected(self) -> dict[str, Any]:
+        under_way = self.under_way
         return {
+            "pendingKind": under_way.kind if under_way else None,
+            "pendingUntil": under_way.until if under_way else None,
             "status": self.status,
             "amount": self.captured or None,
             "refundedAmount": self.refunded,
@@ -101,10 +145,13 @@ def _may_all_go_back(story: Story) -> bool:
 def paying(story: Story, payment: Payment) -> Thread:
     """The events of one payment, in the order in which they happen."""
     choices = story.choices
+    often = 40 if story.fate == "expired" else 15 if payment.amount else 5
     for _ in range(choices.pick((0, 0, 0, 1, 1, 2))):
         yield from _fails(story, payment)
+        yield from _may_be_pending(story, payment, often)
     if choices.chance(12 if payment.amount else 35):
         yield from _is_canceled(story, payment)
+    yield from _may_be_pending(story, payment, often)
     if not payment.amount:
         if not payment.known and not payment.told:
             yield from _fails(story, payment)
@@ -113,14 +160,19 @@ def paying(story: Story, payment: Payment) -> Thread:
     if choices.chance(12):
         story.trait("a failure told after the success")
         yield from _fails(story, payment)
+    yield from _may_be_pending(story, payment, 5)
     early, late = choices.chance(15), choices.chance(5)
     if early:
         yield from _is_reversed(story, payment)
     most = payment.captured if _may_all_go_back(story) else payment.captured - story.goods.coin
-    for refunded in [one for one in payment.refunds if one <= most]:
-        payment.refunded = max(payment.refunded, refunded)
-        _tell(story, payment, "PaymentRefunded", {"refundedAmount": written(refunded)})
-        yield None
+    sums = [one for one in payment.refunds if one <= most]
+    if choices.chance(50):
+        parts = [later - earlier for earlier, later in zip([Decimal(0), *sums], sums, strict=False) if later > earlier]
+        yield from by_id(story, payment, parts)
+    else:
+        for refunded in sums:
+            report(story, payment, refunded)
+            yield None
     if payment.refunded:
         full = payment.refunded >= payment.captured
         story.trait("refunded in full" if full else "refunded in part")
@@ -132,7 +184,7 @@ def paying(story: Story, payment: Payment) -> Thread:
     if late:
         yield from _is_reversed(story, payment)
     if choices.chance(12):
-        yield from _is_disputed(story, payment)
+        yield from disputing(story, payment)
 
 
 def _amounts(choices: Choices, goods: Goods) -> list[Decimal]:
@@ -169,10 +221,13 @@ def _split(choices: Choices, coins: int) -> list[int]:
 def _succeeds(story: Story, payment: Payment) -> Thread:
     """Up to three reports of one capture; the highest amount and the earliest time are true."""
     choices, coin = story.choices, story.goods.coin
-    if payment.failed:
+    before = {one.status for one in payment.unsettled}
+    if "failed" in before:
         story.trait("a success after a failure")
-    if payment.canceled:
+    if "canceled" in before:
         story.trait("a success after a cancellation")
+    if payment.under_way:
+        story.trait("a success of a payment under way")
     reports = [payment.amount] * choices.pick((1, 1, 1, 2, 3))
     if len(reports) > 1:
         story.trait("a payment told several times")
@@ -199,7 +254,7 @@ def _captures(story: Story, payment: Payment, amount: Decimal) -> None:
         story.trait("a capture told after its reversal")
     if story.canceled:
         story.trait("paid after it was canceled")
-    _tell(story, payment, "PaymentSucceeded", data, at)
+    payment.tell(story, "PaymentSucceeded", data, at)
 
 
 def _is_reversed(story: Story, payment: Payment) -> Thread:
@@ -214,7 +269,7 @@ def _is_reversed(story: Story, payment: Payment) -> Thread:
             story.trait("a reversal of nothing")
         payment.reversed_at = at if payment.reversed_at is None else max(payment.reversed_at, at)
         data = {"reason": "bank_error"} if choices.chance(30) else {}
-        _tell(story, payment, "PaymentReversed", data, at)
+        payment.tell(story, "PaymentReversed", data, at)
         yield None
         if choices.chance(20):
             yield from _fails(story, payment)
@@ -228,37 +283,41 @@ def _is_reversed(story: Story, payment: Payment) -> Thread:
 
 
 def _fails(story: Story, payment: Payment) -> Thread:
-    payment.failed = True
     data = {"code": "card_declined"} if story.choices.chance(30) else {}
-    _tell(story, payment, "PaymentFailed", data)
+    told = payment.tell(story, "PaymentFailed", data, _about_now(story))
+    payment.unsettled.append(Unsettled(told.time, 2, told.source, told.id, "failed"))
     yield None
 
 
 def _is_canceled(story: Story, payment: Payment) -> Thread:
-    payment.canceled = True
-    _tell(story, payment, "PaymentCanceled", {})
+    told = payment.tell(story, "PaymentCanceled", {}, _about_now(story))
+    payment.unsettled.append(Unsettled(told.time, 1, told.source, told.id, "canceled"))
     yield None
 
 
-def _is_disputed(story: Story, payment: Payment) -> Thread:
-    way = story.choices.pick(("open", "open, then won", "won"))
-    story.trait(f"disputed: {way}")
-    if way != "won":
-        payment.dispute = "open"
-        _tell(story, payment, "PaymentDisputed", {"reason": "fraudulent"})
-        yield None
-    if way != "open":
-        payment.dispute = "won"
-        _tell(story, payment, "PaymentDisputed", {"outcome": "won"})
-        yield None
+def _may_be_pending(story: Story, payment: Payment, percent: int) -> Thread:
+    """It is under way; never told once the order expired, since nothing applies to that."""
+    choices = story.choices
+    if not choices.chance(percent) or (story.canceled and story.fate == "expired"):
+        return
+    at = _about_now(story)
+    data: dict[str, Any] = {"kind": choices.pick(PENDING_KINDS)}
+    until = at + PATIENCE
+    if choices.chance(60):
+        until = at + timedelta(hours=choices.pick((0, 1, 24, 72)), seconds=1)
+        data["until"] = until.isoformat()
+    if payment.amount and choices.chance(50):
+        data["amount"] = written(payment.amount)
+    if payment.unsettled and max(payment.unsettled).status != "pending":
+        story.trait("under way after it had ended")
+    told = payment.tell(story, "PaymentPending", data, at)
+    payment.unsettled.append(Unsettled(told.time, 0, told.source, told.id, "pending", data["kind"], until))
+    under_way = payment.under_way
+    story.trait(f"a payment {data['kind']}" if under_way and under_way.id == told.id else "under way, told too late")
+    yield None
 
 
-def _tell(story: Story, payment: Payment, kind: str, data: dict[str, Any], at: datetime | None = None) -> None:
-    """Without a subject only what leads to the order all the same."""
-    led = payment.known or payment.told
-    subject = not led or story.choices.chance(40)
-    if not subject:
-        story.trait("a payment event without subject")
-    payment.told = True
-    data = {"paymentId": payment.id, **data}
-    story.pen.tell(kind, data, source="stripe", at=at, subject=subject)
+def _about_now(story: Story) -> datetime:
+    """Whole seconds, as providers tell them: two events often have one time."""
+    at = story.pen.now() - timedelta(seconds=story.choices.pick((0, 0, 0, 1, 5, 3600)))
+    return at.replace(microsecond=0)

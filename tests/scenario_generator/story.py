@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from datetime import datetime
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -19,10 +20,12 @@ from hypothesis import strategies as st
 from events.envelope import Envelope
 from tests.scenario_generator.arrival import arrivals
 from tests.scenario_generator.choices import Choices, DrawnChoices, RandomChoices
+from tests.scenario_generator.decisions import Decisions, accepting, giving
 from tests.scenario_generator.fulfillments import CARRIERS, Parcel, sending
 from tests.scenario_generator.goods import some_goods
 from tests.scenario_generator.life import UNSTATED, Life, Pen
 from tests.scenario_generator.payments import paying, plan_refunds, some_payments
+from tests.scenario_generator.refunds import Thing
 from tests.scenario_generator.returns import Return, returning
 
 Thread = Generator[Callable[[], bool] | None, None, None]
@@ -71,6 +74,7 @@ class Story:
         if not self.pays:
             fates = ["lives", "canceled"] + ["expired"] * never_paid
         self.fate = choices.pick(fates)
+        self.decisions = Decisions()
         for payment in self.payments:
             plan_refunds(self, payment)
 
@@ -79,6 +83,10 @@ class Story:
         self._place()
         for payment in self.payments:
             self._threads.append((paying(self, payment), None))
+        if not self.pays and self.fate == "lives" and self.choices.chance(50):
+            self._threads.append((accepting(self), None))
+        if self.choices.chance(30):
+            self._threads.append((giving(self), None))
         if self.fate == "lives":
             self._threads += [(self._send(), None), (self._ask_back(), None)]
             if self.choices.chance(50):
@@ -92,8 +100,8 @@ class Story:
         expected = self._expected()
         self.trait(f"order {expected['status']}")
         self._name_traits(expected)
-        traits = frozenset(self._traits)
-        return Life(self.pen.order, self.policy, self.pen.events, expected, self._due_back(), traits)
+        traits, by_hand = frozenset(self._traits), self.decisions.paid_by_hand(self.refunds())
+        return Life(self.pen.order, self.policy, self.pen.events, expected, self._due_back(), traits, by_hand)
 
     def trait(self, name: str) -> None:
         self._traits.add(name)
@@ -121,19 +129,25 @@ class Story:
 
     def covered(self) -> bool:
         """A reversal never takes an order back to where it was: it goes on, flagged."""
-        return self.once_captured() >= self.goods.total
+        return self.once_captured() >= self.decisions.enough(self.goods.total)
 
     def short(self) -> Any:
-        """True if a reversal left it without money that it needs.
-
-        Open where too much had come: what went back as such before the reversal was known is missing, and
-        what went back after it is not.
-        """
+        """True if a reversal left it without money that it needs; what went back as too much, is missing, too."""
         if self.canceled or all(one.reversed_at is None for one in self.payments):
             return False
-        if self.captured() < self.goods.total:
+        if self.captured() < self.decisions.enough(self.goods.total):
             return self.covered() or any(one.reversed_at and not one.captured for one in self.payments)
-        return UNSTATED if self.once_captured() > self.goods.total else False
+        due = self._due_back()
+        return UNSTATED if due is UNSTATED else self.gone() > due
+
+    def gone(self) -> Decimal:
+        """The money that went back, of whichever payment, or was paid by hand."""
+        by_hand = self.decisions.paid_by_hand(self.refunds())
+        return sum((one.refunded for one in self.payments), by_hand)
+
+    def refunds(self) -> dict[str, Thing]:
+        """All refunds that are known by id."""
+        return {name: thing for one in self.payments for name, thing in one.movements.refunds.items()}
 
     def shipped(self) -> dict[str, int]:
         """The number of each item that left in a parcel that did not fail."""
@@ -213,10 +227,22 @@ class Story:
             self.trait("canceled with a parcel prepared")
         self.trait("canceled once paid" if self.covered() else "canceled unpaid")
         self.canceled = True
-        kind = "OrderExpired" if self.fate == "expired" else "OrderCanceled"
-        self.trait(kind)
-        self.pen.tell(kind, {}, source="timers" if self.fate == "expired" else "shop")
+        if self.fate == "expired":
+            self.trait("OrderExpired")
+            self.pen.tell("OrderExpired", {}, source="timers", at=self._no_sooner_than_payments_allow())
+        else:
+            self.trait("OrderCanceled")
+            self.pen.tell("OrderCanceled", {}, source="shop")
         yield None
+
+    def _no_sooner_than_payments_allow(self) -> datetime:
+        """The time at which the unpaid timer runs out: what is under way is waited for."""
+        at = self.pen.now()
+        awaited = [one.until for payment in self.payments if (one := payment.under_way) and one.until]
+        if not awaited:
+            return at
+        self.trait("expired once nothing was under way any more")
+        return self.pen.wait_until(max(awaited))
 
     def _may_prepare(self) -> bool:
         return self.covered() and bool(self.unsent())
@@ -250,8 +276,13 @@ class Story:
         shipped, delivered = self.shipped(), self.delivered()
         returned = self._held(one for one in self.returns if one.completed)
         covered = self.covered()
-        disputed = any(one.dispute == "open" for one in self.payments)
+        disputed = any(one.movements.contested() for one in self.payments)
         flags = {"disputed": disputed, "shipped_after_cancel": False, "payment_reversed": self.short()}
+        due = self._due_back()
+        untried = any(one.movements.untried(self.decisions.settled) for one in self.payments)
+        went_back = any(one.refunded for one in self.payments)
+        flags["over_refunded"] = went_back and (UNSTATED if due is UNSTATED else self.gone() > due)
+        flags["refund_failed"] = untried and (UNSTATED if due is UNSTATED else self.gone() < due)
         if not self.canceled:  # the design does not say whether a canceled order stays flagged
             flags["underpaid"] = bool(self.captured()) and not covered
         return {
@@ -292,12 +323,16 @@ class Story:
         return "confirmed" if self.confirmed else "delivered"
 
     def _due_back(self) -> Any:
-        """Nothing of what was reversed; but what was due before a reversal was known may have gone back already."""
-        if any(one.completed for one in self.returns) and not self.canceled:
+        """All that is there of a canceled order, else what is above what the payers keep."""
+        there = self.captured() - sum((one.lost for one in self.payments), Decimal(0))
+        if self.canceled:
+            return there
+        back = [one.expected(self)["refundAmount"] for one in self.returns if one.completed]
+        if UNSTATED in back:
             return UNSTATED
-        kept = Decimal(0) if self.canceled else self.goods.total
-        due, most = (max(money - kept, Decimal(0)) for money in (self.captured(), self.once_captured()))
-        return due if due == most else UNSTATED
+        base = self.decisions.base(self.goods.total, self.captured())
+        kept = max(base - sum(back, Decimal(0)) - self.decisions.granted(self.refunds()), Decimal(0))
+        return max(there - kept, Decimal(0))
 
     def _name_traits(self, expected: dict[str, Any]) -> None:
         captured = [one for one in self.payments if one.captured]
@@ -310,6 +345,11 @@ class Story:
             self.trait("several payments pay together")
         if paid > total:
             self.trait("overpaid")
+        if any(one.lost for one in self.payments):
+            self.trait("lost in a dispute")
+        for flag in ("over_refunded", "refund_failed"):
+            if expected["flags"][flag] is True:
+                self.trait(flag)
         if expected["flags"].get("underpaid"):
             self.trait("underpaid for good")
         if any(one.reversed_at and one.captured for one in self.payments):

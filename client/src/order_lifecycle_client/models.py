@@ -149,7 +149,11 @@ class OrderItem(Document):
 
 
 class Transaction(Document):
-    """A payment of an order. `status`: pending, paid, failed or canceled. `refunded_amount` is what went back so far."""
+    """A payment of an order. `status`: pending, paid, failed or canceled. `refunded_amount` is what went back so far.
+
+    `pending_kind` says what one under way waits for: authorized, processing or awaiting_deposit; its order does not
+    expire before `pending_until`.
+    """
 
     order: Related[Order]
     payment_id: str
@@ -161,6 +165,8 @@ class Transaction(Document):
     receipt_url: str | None
     provider: str | None
     paid_at: datetime | None
+    pending_kind: str | None
+    pending_until: datetime | None
 
 
 class Fulfillment(Document):

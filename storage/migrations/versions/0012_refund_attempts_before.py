@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0012_attempts"
-down_revision = "0010_timeline"
+down_revision = "0011_facts"
 
 
 def upgrade() -> None:

@@ -45,10 +45,10 @@ def orders(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     """Runs `orders …` with its exit code; it sends no doorbell, and leaves this process's signals alone."""
     from cli import main
 
-    for module in ("bootstrap", "doctor.command"):
+    for module in ("bootstrap", "doctor"):
         monkeypatch.setattr(f"cli.{module}.stop_at_sigterm", lambda: None)
     monkeypatch.setattr("cli.bootstrap.ring", lambda shard: None)
-    monkeypatch.setattr("cli.doctor.workers.TAKEN_S", 0.3)  # few tests have workers
+    monkeypatch.setattr("workers.signs_of_life.TAKEN_S", 0.3)  # few tests have workers
 
     def run(*arguments: str) -> Answer:
         monkeypatch.setattr(sys, "argv", ["orders", *arguments])

@@ -8,8 +8,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from cli.doctor.workers import QUEUES
 from workers.scheduler import BEAT_KEY, BEAT_S
+from workers.signs_of_life import QUEUES
 
 
 class Hands:

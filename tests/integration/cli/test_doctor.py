@@ -69,11 +69,14 @@ def test_workers_that_are_away_are_a_problem(shop, orders):
 
 def test_a_host_whose_clock_is_off_is_named_with_its_process(shop, orders, hands):
     beat(shop)
+    assert checks(orders("doctor", "--json"))["API"]["says"] == "nobody asked one lately"
     for process, skew in (("worker 7 on near", 0.4), ("worker 8 on far", -600.0), ("api 9 on further", 12.0)):
         shop.do(
             "insert into heartbeats (name, at, skew) values (:name, clock_timestamp(), :skew)", name=process, skew=skew
         )
-    found = checks(orders("doctor", "--json"))["hosts' clocks"]
+    answered = checks(orders("doctor", "--json"))
+    assert answered["API"]["says"] == "1 process at work"
+    found = answered["hosts' clocks"]
     assert found["level"] == "warning"
     assert "worker 8 on far is 10 min behind PostgreSQL's clock, and 1 other process is off" in found["says"]
     assert "chrony" in found["remedy"]

@@ -23,11 +23,9 @@ import pytest
 import redis
 from sqlalchemy.engine import make_url
 
-from cli.doctor import providers as outside_looks
-from cli.doctor import sessions, workers
-from cli.doctor.check import OK, PROBLEM, Check, Place
-from cli.doctor.command import examine
 from embedded.valkey import Valkey
+from operations.health import outside, sessions
+from operations.health.check import OK, PROBLEM, Check, Place
 from outbound import backoff, payment_lookups, refunds, tracking
 from outbound.refund_attempt import Refunder
 from outbound.webhooks import dispatcher, subscriptions
@@ -43,6 +41,8 @@ from tests.integration.cli.conftest import Shop
 from tests.integration.cli.hands import Hands
 from tests.integration.outbound.webhooks.conftest import receiving
 from tests.pg_waits import wait_until_blocked
+from workers import signs_of_life
+from workers.examination import examine
 from workers.resources import parts
 from workers.scheduler import BEAT_KEY
 
@@ -337,21 +337,21 @@ def test_an_old_database_transaction(sound, monkeypatch):
 
 
 def test_a_dead_beat_is_told_from_dead_workers(sound, monkeypatch):
-    monkeypatch.setattr(workers, "TAKEN_S", 0.3)
+    monkeypatch.setattr(signs_of_life, "TAKEN_S", 0.3)
     sound.hands.beats = False
     sound.hands.doing()
     sound.redis_cli(f"del {BEAT_KEY}")
     found = {check.name: check for check in sound.look()}
     assert (found["beat"].level, "no chore is sent" in found["beat"].says) == (PROBLEM, True)
     assert "start `orders beat`" in found["beat"].remedy
-    assert {found[f"worker: {name}"].level for name in workers.QUEUES} == {OK}
+    assert {found[f"worker: {name}"].level for name in signs_of_life.QUEUES} == {OK}
     sound.hands.beats = True
     sound.hands.doing()
 
 
-@pytest.mark.parametrize("name", list(workers.QUEUES))
+@pytest.mark.parametrize("name", list(signs_of_life.QUEUES))
 def test_a_dead_worker_is_told_by_its_queue(sound, monkeypatch, name):
-    monkeypatch.setattr(workers, "TAKEN_S", 0.3)
+    monkeypatch.setattr(signs_of_life, "TAKEN_S", 0.3)
     sound.hands.takes.remove(name)
     sound.hands.doing()
     found = {check.name: check for check in sound.look()}
@@ -359,7 +359,7 @@ def test_a_dead_worker_is_told_by_its_queue(sound, monkeypatch, name):
     assert (check.level, f"`orders worker --queues {name}`" in check.remedy) == (PROBLEM, True)
     assert {each.level for each in found.values()} == {OK}
     with redis.Redis.from_url(sound.place.settings.redis_url) as client:
-        assert client.llen(workers.QUEUES[name][0]) == 0, "it takes back what nobody took"
+        assert client.llen(signs_of_life.QUEUES[name][0]) == 0, "it takes back what nobody took"
     sound.hands.takes.add(name)
     sound.hands.doing()
 
@@ -508,13 +508,13 @@ def test_a_carrier_that_answers_for_none_of_its_parcels(sound):
         at = datetime.now(UTC) + timedelta(days=2 * days)
         tracking.run_due(opened.engine, opened.streams, opened.shop.shards, {"cj": carrier}, HOUR, at, 1)
 
-    for days in range(outside_looks.FAILURES):
+    for days in range(outside.FAILURES):
         poll(days)
     check = sound.line("tracking")
     assert (check.level, "1 of 1 parcels of cj" in check.says, "cj: HTTP 503" in check.says) == (PROBLEM, True, True)
     assert "asked for again by themselves" in check.remedy
     carrier.answers = True
-    poll(outside_looks.FAILURES)
+    poll(outside.FAILURES)
     assert sound.line("tracking").level == OK
 
 
@@ -538,7 +538,7 @@ def test_a_payment_that_is_asked_for_in_vain(sound):
         "insert into inbox (id, provider, seq, created_at) "
         "select gen_random_uuid(), 'toss', max(seq), now() - interval '1 hour' from journal"
     )
-    for attempt in range(outside_looks.FAILURES):
+    for attempt in range(outside.FAILURES):
         payment_lookups.run_due(
             opened.engine, opened.streams, 64, {"toss": source}, None, datetime.now(UTC) + attempt * HOUR
         )
@@ -554,7 +554,7 @@ def test_a_payment_that_is_asked_for_in_vain(sound):
 def test_an_installed_provider_that_cannot_be_used(sound, monkeypatch):
     assert sound.line("providers").level == OK
     broken = Broken("acorn", "acorn:PROVIDER", "ModuleNotFoundError: No module named 'acorn'")
-    monkeypatch.setattr(outside_looks, "registry", lambda: Registry(OURS, (broken,)))
+    monkeypatch.setattr(outside, "registry", lambda: Registry(OURS, (broken,)))
     check = sound.line("providers")
     assert (check.level, "acorn is left out: ModuleNotFoundError" in check.says) == (PROBLEM, True), check
     assert "acorn:PROVIDER" in check.remedy

@@ -119,7 +119,7 @@ def test_events_that_nobody_decides_end_it_with_the_cause(shop, orders, tmp_path
 
 
 def test_a_held_row_is_named_while_it_waits(shop, orders, tmp_path, monkeypatch, quick):
-    monkeypatch.setattr("cli.doctor.sessions.HELD_S", 0)
+    monkeypatch.setattr("operations.health.sessions.HELD_S", 0)
     shop.do("insert into heartbeats (name, at) values ('timers', now())")
     shop.tell(created(), paid())
     with shop.opened.engine.connect() as conn:

@@ -11,11 +11,11 @@ import psutil
 import pytest
 
 from cli import processes as room
-from cli.doctor.workers import QUEUES
 from cli.processes import Processes, start_workers
 from embedded.host import bound_log
 from tests.integration.cli.test_doctor import checks
 from workers.pools import POOLS
+from workers.signs_of_life import QUEUES
 
 
 class Restarts:
@@ -79,8 +79,8 @@ def test_a_childs_log_stays_bounded(tmp_path: Path, quick, monkeypatch):
 
 @pytest.mark.slow
 def test_the_doctor_tells_a_dead_beat_from_dead_workers_for_real(shop, orders, tmp_path, monkeypatch):
-    monkeypatch.setattr("cli.doctor.workers.TAKEN_S", 1.5)
-    monkeypatch.setattr("cli.doctor.workers.STILL_S", 2)
+    monkeypatch.setattr("workers.signs_of_life.TAKEN_S", 1.5)
+    monkeypatch.setattr("workers.signs_of_life.STILL_S", 2)
     names = ("beat", "workers", *(f"worker: {queue}" for queue in QUEUES))
     outer = {f"worker: {queue}" for queue in POOLS["outside"]}
 

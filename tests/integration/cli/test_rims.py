@@ -288,3 +288,23 @@ def test_ctrl_c_in_the_middle_is_answered_in_one_sentence(on_servers: None) -> N
         _, said = process.communicate(timeout=30)
     assert process.returncode == 130
     assert re.fullmatch(r"orders: stopped by Ctrl-C; [^\n]*\n", said.lstrip()), said
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "account", "dlq list", "dlq replay dl_0192", "keys list", "keys revoke key_0192", "list", "parked list", "show 1001",
+        "verify", "webhooks deliveries", "webhooks list",
+    ],
+)  # fmt: skip
+def test_who_looks_for_something_makes_no_database(
+    orders: Orders, monkeypatch: Any, tmp_path: Any, command: str
+) -> None:
+    """An empty answer from a folder that never had one would be taken for the shop's."""
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "another"
+    answer = orders(*command.split(), "--data", str(folder))
+    assert answer.code == 1
+    assert f"there is no database in {folder}; `orders up` makes one there" in " ".join(answer.err.split())
+    assert not folder.exists()

@@ -28,6 +28,7 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from outbound import payment_lookups, refunds
+from outbound.refund_routes import configured_routes
 from providers import documentation
 from providers.registry import registry
 from providers.simulators import provider as simulated
@@ -40,7 +41,6 @@ from tests.integration.api.webhooks_in.conftest import NOWHERE, Inbox
 from tests.integration.howto import pages
 from tests.simulators import SHARDS, a_paid_order, a_shop, an_event
 from workers.chores import LOOKUPS, REFUNDS, chores
-from workers.outbound_clients import refund_routes
 
 PAGE = "add-a-provider.md"
 AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -108,7 +108,7 @@ def ask(door: Inbox, later: timedelta = timedelta(0)) -> int:
 
 
 def refund(door: Inbox) -> None:
-    refunder = refund_routes(read(door.environment, NOWHERE)).refunder("acorn")
+    refunder = configured_routes(read(door.environment, NOWHERE)).refunder("acorn")
     assert refunder is not None
     refunds.run_due(door.shop.engine, door.shop.streams, SHARDS, refunder, datetime.now(UTC))
     door.shop.work()
@@ -282,7 +282,7 @@ def test_broken_ones_are_told_and_take_nothing_else_down(installed, broken):
     assert read({"ORDERS_BROKEN0_API_KEY": "x"}, NOWHERE).shards == 64, "who would have declared it cannot be asked"
     with pytest.raises(SettingsError):
         read({"ORDERS_BROKEN_API_KEY": "x"}, NOWHERE)
-    waiting = refund_routes(read({}, NOWHERE)).waiting
+    waiting = configured_routes(read({}, NOWHERE)).waiting
     assert {"broken0", "acorn", "standard"} <= waiting.keys(), "what it took waits for it, and is not given up"
 
 

@@ -13,11 +13,11 @@ import pytest
 from domain.ids import format_id
 from outbound import refund_routes, refunds
 from outbound.refund_routes import Routes
+from outbound.refund_routes import configured_routes as routes_of
 from providers.payments.standard import StandardRefunds
 from providers.registry import registry
 from settings.environment import read
 from tests.simulators import SHARDS, a_shop, an_event, running
-from workers.outbound_clients import refund_routes as routes_of
 
 NOWHERE = Path("/nonexistent/.env")
 OTHERS = {"toss": "set ORDERS_TOSS_API_KEY"}

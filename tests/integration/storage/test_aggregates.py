@@ -165,6 +165,8 @@ class Maker:
         paid.paid_at = self.time() if paid.status == "paid" else self.maybe(self.time())
         paid.reversed_at = self.maybe(self.time())
         paid.captures = sorted(self.random.sample(WORDS, self.random.randrange(4)))
+        paid.facts = self.maybe({"one": [self.word(), 1, None], 'a "quoted" \\ name': {"inner": self.word()}})
+        paid.pending_kind, paid.pending_until = self.maybe(self.word()), self.maybe(self.time())
 
     def parcel(self, made: Order) -> Fulfillment:
         """A fulfillment in any state."""

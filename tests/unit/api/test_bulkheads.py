@@ -134,3 +134,47 @@ def test_what_hangs_is_answered_and_keeps_its_place_until_it_ends(monkeypatch: p
         assert served.front._writes.share.free == WRITES
 
     run(test)
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "status", "told", "again"),
+    [
+        ("/api/orders", b"t", 429, b"7", 1),  # told to wait: nothing of it is read again
+        ("/api/orders", b"t", 429, None, 2),
+        ("/api/orders", b"t", 400, b"7", 2),
+        ("/api/orders", None, 429, b"7", 2),  # a key's limit is its own, and says more (api/rate_limit.py)
+        ("/webhooks/payments/toss", None, 429, b"7", 1),
+        ("/webhooks/payments/toss", None, 401, b"7", 2),
+    ],
+)
+def test_who_was_told_to_wait_is_not_read_until_then(monkeypatch, path, token, status, told, again):
+    asked = []
+
+    async def refuses(scope, _receive, send):
+        asked.append(scope["path"])
+        headers = [] if told is None else [(b"retry-after", told)]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def test() -> None:
+        front: Any = Bulkheads(refuses)
+        started: list[Any] = []
+        headers = [(b"authorization", b"k"), *([(b"x-customer-token", token)] if token else [])]
+        scope = {"type": "http", "path": path, "method": "GET", "headers": headers, "client": ("10.0.0.1", 1)}
+
+        async def send(message):
+            if message["type"] == "http.response.start":
+                started.append((message["status"], dict(message["headers"]).get(b"retry-after")))
+
+        await front(scope, None, send)
+        await front(scope, None, send)
+        assert len(asked) == again
+        assert started == [(status, told), (status, told)]
+        await front({**scope, "client": ("10.0.0.2", 1), "headers": []}, None, send)
+        assert len(asked) == again + 1, "others are read"
+        clock = asyncio.get_running_loop().time
+        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: clock() + 7.5)
+        await front(scope, None, send)
+        assert len(asked) == again + 2
+
+    asyncio.run(test())

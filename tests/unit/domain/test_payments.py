@@ -18,6 +18,7 @@ from tests.builders import (
     later,
     line,
     paid,
+    pending,
     refunded,
     shipped,
     won,
@@ -47,9 +48,14 @@ def test_a_failure_after_the_success_is_overtaken():
     assert (story.payment().status, story.status) == ("paid", "preparing")
 
 
-@pytest.mark.parametrize("arrival", any_order_of(failed(), given_up(), failed()))
-def test_of_failed_and_canceled_it_is_canceled_that_stays(arrival: tuple[Envelope, ...]):
+@pytest.mark.parametrize("arrival", any_order_of(failed(), given_up(at=later(minutes=1)), failed()))
+def test_of_failed_and_canceled_the_latest_stands(arrival: tuple[Envelope, ...]):
     assert Story(created(), *arrival).payment().status == "canceled"
+
+
+@pytest.mark.parametrize("arrival", any_order_of(failed(), given_up(), pending()))
+def test_of_those_at_one_time_the_furthest_stands(arrival: tuple[Envelope, ...]):
+    assert Story(created(), *arrival).payment().status == "failed"
 
 
 # -- one payment told twice --------------------------------------------------------------------------

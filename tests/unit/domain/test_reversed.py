@@ -201,8 +201,14 @@ def test_a_deposit_made_anew_on_a_canceled_order_goes_back():
     assert story.due == {"pay": won(10_000)}
 
 
-def test_what_was_due_before_the_reversal_stays_due_and_is_not_raised_twice():
+def test_what_was_due_before_the_reversal_and_has_not_gone_back_is_due_no_more():
     story = Story(created(), paid(at=FIRST), canceled(), taken_back(at=BACK))
+    assert story.due == {}
+    assert story.tell(paid(8_000, at=AGAIN)).due == {"pay": won(8_000)}
+
+
+def test_what_had_gone_back_before_the_reversal_is_not_raised_twice():
+    story = Story(created(), paid(at=FIRST), canceled(), refunded(10_000), taken_back(at=BACK))
     assert story.due == {"pay": won(10_000)}
     assert story.tell(paid(8_000, at=AGAIN)).due == {"pay": won(10_000)}
 
@@ -211,7 +217,7 @@ def test_a_returns_refund_is_not_made_again_of_another_payment():
     parts = (created(), paid(4_000, "one", at=FIRST), paid(6_000, "two", at=BACK), delivered("box", {"mug": 2}))
     story = Story(*parts, asked_back("ret", {"mug": 1}), came_back("ret"))
     assert story.due == {"two": won(5_000)}
-    assert story.tell(taken_back("two", at=AGAIN)).due == {"two": won(5_000)}
+    assert story.tell(refunded(5_000, "two"), taken_back("two", at=AGAIN)).due == {"two": won(5_000)}
 
 
 def test_what_pays_instead_of_a_reversed_payment_is_not_too_much():
@@ -222,7 +228,13 @@ def test_what_pays_instead_of_a_reversed_payment_is_not_too_much():
 def test_the_order_is_flagged_where_what_pays_for_it_had_gone_back_as_too_much():
     story = Story(created(), paid(payment="first", at=FIRST), paid(payment="second", at=BACK))
     assert story.due == {"second": won(10_000)}
-    story.tell(taken_back("first", at=AGAIN))
-    assert story.flags == ["payment_reversed"]
+    story.tell(refunded(10_000, "second"), taken_back("first", at=AGAIN))
+    assert story.flags == ["over_refunded", "payment_reversed"]
     story.tell(paid(payment="first", at=later(hours=4)))
     assert (story.flags, story.due) == ([], {"second": won(10_000)})
+
+
+def test_what_had_not_gone_back_pays_for_the_order_after_all():
+    story = Story(created(), paid(payment="first", at=FIRST), paid(payment="second", at=BACK))
+    assert story.due == {"second": won(10_000)}
+    assert (story.tell(taken_back("first", at=AGAIN)).due, story.flags) == ({}, [])

@@ -10,7 +10,7 @@ import pytest
 
 from domain import fold, handler_table
 from domain.order import LIFECYCLE, Order
-from tests.builders import Story, asked_back, came_back, created, delivered, packed, paid, processing, shipped
+from tests.builders import Story, asked_back, boxed, came_back, created, delivered, packed, paid, processing, shipped
 from tests.fold_helpers import fold_events
 from tests.scenario_generator import RandomChoices, a_life, arrivals
 
@@ -62,6 +62,8 @@ def test_a_row_names_what_usually_causes_it(causes):
     # A late list takes an item out of a parcel that is on its way back; then that arrives, after all of it came back.
     back = (created(), paid(), shipped(), delivered(), asked_back(), processing(), packed("box", {"mug": 1}))
     Story(*back, came_back(), delivered("second", {"mug": 1}), returns="staff")
+    # A late first step lists less than the parcel that has arrived and is asked back was taken to hold.
+    Story(created(), paid(), shipped(), delivered(), asked_back("ret", {"mug": 1}), boxed("box", {"mug": 1}))
     wrong = []
     for (event, sources, to, *_), often, late in zip(LIFECYCLE, usual, of_rows(causes), strict=True):
         right = often.most_common(1)[0][0] == event if often else event in late

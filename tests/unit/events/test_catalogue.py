@@ -34,10 +34,14 @@ ORDER: dict[str, Any] = {}
 PAYMENT, PARCEL, BACK = {"paymentId": "pay"}, {"fulfillment": "box"}, {"return": "ret"}
 LEAST: dict[str, dict[str, Any]] = {
     "OrderCreated": {"items": [LINE], "totalAmount": "5"},
+    "PaymentPending": {**PAYMENT, "kind": "processing"},
     "PaymentSucceeded": {**PAYMENT, "amount": "5"},
     "PaymentFailed": PAYMENT, "PaymentCanceled": PAYMENT, "PaymentDisputed": PAYMENT,
     "PaymentReversed": PAYMENT,
     "PaymentRefunded": {**PAYMENT, "refundedAmount": "5"},
+    "RefundFailed": {**PAYMENT, "refund": "re"},
+    "OrderAccepted": {"amount": "5"}, "RefundRequested": {"refund": "re", "amount": "5", "reason": "goodwill"},
+    "RefundSettled": {"refund": "re", "method": "transfer"}, "RefundAllocated": {"refund": "re", "reason": "goodwill"},
     "OrderCanceled": ORDER, "OrderConfirmed": ORDER, "OrderExpired": ORDER,
     "FulfillmentCreated": PARCEL, "FulfillmentPacked": PARCEL, "FulfillmentShipped": PARCEL,
     "FulfillmentDelivered": PARCEL, "FulfillmentFailed": PARCEL,
@@ -57,6 +61,17 @@ QUANTITIES: Bad = (
     None, 0, -1, 1_000_001, 2**64, 10**30, 1.5, "many", True, math.nan, math.inf, [], {}, "1_0", "１０"
 )  # fmt: skip
 TEXTS: Bad = (5, True, [], "x" * 10_001, "a\x00b", LONE)
+TIMES: Bad = (
+    5,
+    True,
+    [],
+    "",
+    "soon",
+    "2026-11-01",
+    "2026-11-01T09:30:00",
+    "9999-12-31T23:59:59Z",
+    "0001-01-01T00:00:00+09:00",
+)
 URLS: Bad = (
     "x" * 2_001, "https://" + "x" * 2_000, "a\x00b", "javascript:alert(1)", "JAVASCRIPT://x", "data:text/html,x", "//x",
     " https://x", "https://", "https://x\x1b[2J", "https://x y", "ftp://x", "",
@@ -68,11 +83,11 @@ STATUSES: Bad = (None, "", "DELIVERED", "lost", 5, [])
 REASONS: Bad = (None, "", "bored", 5, [])
 
 
-def read(kind: str, **fields: Any) -> Any:
+def read(kind: str, /, **fields: Any) -> Any:
     return decode(kind, 1, "261101000001", {**LEAST[kind], **fields})
 
 
-def refusal(kind: str, **fields: Any) -> str:
+def refusal(kind: str, /, **fields: Any) -> str:
     with pytest.raises(Malformed) as caught:
         read(kind, **fields)
     return str(caught.value)
@@ -102,7 +117,7 @@ def test_what_a_type_must_have_is_asked_for_by_name(kind: str):
 
 @pytest.mark.parametrize("kind", CATALOGUE)
 def test_an_event_about_an_order_names_it_and_one_about_a_payment_or_a_scan_need_not(kind: str):
-    if kind.startswith("Payment") or kind == "TrackingUpdated":
+    if kind.startswith("Payment") or kind in ("RefundFailed", "TrackingUpdated"):
         assert type(decode(kind, 1, None, LEAST[kind])).__name__ == kind
     else:
         with pytest.raises(Malformed, match=r"^subject: is missing; it must be the order's number"):
@@ -133,6 +148,9 @@ PLACES: list[tuple[str, Callable[[Any], dict[str, Any]], Bad, str]] = [
     ("PaymentSucceeded", lambda bad: {"amount": bad}, (None, *AMOUNTS), "amount"),
     ("PaymentSucceeded", lambda bad: {"currency": bad}, CODES, "currency"),
     ("PaymentRefunded", lambda bad: {"refundedAmount": bad}, (None, *AMOUNTS), "refundedAmount"),
+    ("PaymentPending", lambda bad: {"kind": bad}, (None, "", "pending", 5, []), "kind"),
+    ("PaymentPending", lambda bad: {"until": bad}, TIMES, "until"),
+    ("PaymentPending", lambda bad: {"amount": bad}, AMOUNTS, "amount"),
     ("ReturnCompleted", lambda bad: {"refundAmount": bad}, AMOUNTS, "refundAmount"),
     ("OrderCreated", lambda bad: {"totalAmount": bad}, (None, *AMOUNTS), "totalAmount"),
     ("OrderCreated", lambda bad: {"discountAmount": bad}, (None, *AMOUNTS), "discountAmount"),
@@ -214,6 +232,21 @@ def test_a_type_that_is_not_in_the_catalogue_is_unknown(kind: str):
 def test_a_version_that_this_release_does_not_read_is_unknown(version: int):
     with pytest.raises(UnknownVersion, match=f"OrderCanceled has versions 1 to 1, not {version}"):
         decode("OrderCanceled", version, "261101000001", {})
+
+
+def test_a_refund_is_told_by_its_id_or_by_a_sum_or_by_both():
+    assert decode("PaymentRefunded", 2, None, {**PAYMENT, "refund": "re", "amount": "5"}).model_dump()["refund"] == "re"
+    with pytest.raises(Malformed, match="refundedAmount: Field required, unless `refund` names one of its refunds"):
+        decode("PaymentRefunded", 2, None, {**PAYMENT, "amount": "5"})
+
+
+def test_what_a_first_version_did_not_know_stays_unread():
+    told = {**PAYMENT, "refund": "re", "dispute": "dp", "amount": "x", "status": 5, "refundedAmount": "5"}
+    assert decode("PaymentRefunded", 1, None, told).model_dump(exclude_none=True).keys() == {
+        "paymentId",
+        "refundedAmount",
+    }
+    assert decode("PaymentDisputed", 1, None, told).model_dump(exclude_none=True).keys() == {"paymentId"}
 
 
 def test_old_versions_become_new_ones_step_by_step(monkeypatch: pytest.MonkeyPatch):

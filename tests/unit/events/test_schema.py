@@ -29,12 +29,14 @@ def least(kind: str) -> dict[str, Any]:
     """A body of what the schema requires, and no more."""
     made = {
         "items": [{"product": "mug", "quantity": 1, "unitPrice": "5"}], "totalAmount": "5", "amount": 5.5,
-        "refundedAmount": "5.25", "status": "delivered", "reason": "defective",
+        "refundedAmount": "5.25", "status": "delivered", "kind": "processing",
+        "reason": "goodwill" if kind.startswith("Refund") else "defective",
     }  # fmt: skip
-    return {name: made.get(name, "a name") for name in SCHEMAS[kind].get("required", ())}
+    required = [*SCHEMAS[kind].get("required", ()), *SCHEMAS[kind].get("anyOf", [{}])[0].get("required", ())]
+    return {name: made.get(name, "a name") for name in required}
 
 
-def told(kind: str, **changed: Any) -> dict[str, Any]:
+def told(kind: str, /, **changed: Any) -> dict[str, Any]:
     """An event, with a subject; what is changed to None is left out."""
     document = {
         "specversion": "1.0", "id": "1", "source": "shop", "type": kind, "time": "2026-11-01T09:30:00+09:00",
@@ -96,6 +98,8 @@ def test_the_events_of_made_up_lives_fit():
     for seed in range(LIVES):
         for envelope in a_life(Random(seed)).events:
             seen.add(envelope.type)
+            if envelope.version < version_of(envelope.type):
+                continue  # taken as ever, and described no more
             document = json.loads(json.dumps(envelope.as_document(), default=str))
             errors = [str(error) for error in events[envelope.type].iter_errors(document)]
             assert not errors, f"seed {seed}: {envelope.type}: {errors[0]}"

@@ -184,11 +184,14 @@ class Maker:
             "receipt_url": None,
             "provider": self.maybe(dice.choice(("stripe", "toss"))),
             "paid_at": self.moment() if status == "paid" else None,
+            "pending_kind": self.maybe(dice.choice(("authorized", "processing"))) if status == "pending" else None,
+            "pending_until": self.maybe(self.moment()) if status == "pending" else None,
         }
         doc = {
             "order": shown("orders", order), "paymentId": row["payment_id"], "status": status, "amount": row["amount"],
             "refundedAmount": row["refunded_amount"], "currency": "KRW", "paymentMethod": row["payment_method"],
             "receiptUrl": None, "provider": row["provider"], "paidAt": row["paid_at"],
+            "pendingKind": row["pending_kind"], "pendingUntil": row["pending_until"],
         }  # fmt: skip
         self.put("transactions", row, doc, hidden=hidden)
 

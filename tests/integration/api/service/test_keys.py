@@ -18,12 +18,12 @@ from tests.integration.api.service.conftest import SECRET
 UNKNOWN = {
     "errors": [
         {
-            "message": "Unauthorized: send a valid API key as `Authorization: Bearer KEY`",
+            "message": "Unauthorized: send a valid API key as `Authorization: Bearer KEY`; `orders keys add` makes one",
             "name": "UnauthorizedError",
         }
     ]
 }
-FORBIDDEN = {"errors": [{"message": "You are not allowed to perform this action", "name": "Forbidden"}]}
+TAKES = {"secret": "a secret key", "reader": "a secret key, or a customer's token beside a publishable one"}
 
 
 @pytest.fixture
@@ -58,7 +58,8 @@ def test_each_caller_may_do_what_the_contract_says(doors, kind, customer, may):
             assert told["customer"] == (customer if may[door] == "customer" else None)
             assert told["source"].startswith("api/key_")
         else:
-            assert (answer.status_code, answer.json()) == (403, FORBIDDEN)
+            message = f"You are not allowed to perform this action: it takes {TAKES[door]}"
+            assert (answer.status_code, answer.json()) == (403, {"errors": [{"message": message, "name": "Forbidden"}]})
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_a_bad_line_names_its_file_its_number_and_the_fault(tmp_path):
 
 
 def test_reasons_tell_what_to_do():
-    assert "write one event a line" in only_reason(b"{\n")
+    assert "write one event per line" in only_reason(b"{\n")
     assert "byte 8 is no UTF-8; save the file as UTF-8" in only_reason(b'{"id": \xff}\n')
     document = an_event().as_document() | {"time": "2026-11-01T09:30:00"}
     assert "has no offset" in only_reason(orjson.dumps(document))

@@ -1,12 +1,10 @@
 """Olist's files as events: on small made-up folders, and on the real orders where they are."""
 
 import gzip
-import os
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +13,7 @@ from cli.ingest.line_reader import BadLine
 from cli.ingest.olist import CUSTOMERS, ITEMS, LIFE, ORDERS, PAYMENTS, OlistError, read
 from events.catalogue import decode
 from events.envelope import Envelope
+from tests.webhooks import shared
 
 ORDER_HEADER = (
     "order_id,customer_id,order_status,order_purchase_timestamp,order_approved_at,"
@@ -339,11 +338,7 @@ def test_a_mended_folder_gives_the_left_out_order_under_the_ids_it_would_have_ha
 
 @pytest.fixture(scope="module")
 def real() -> list[Envelope]:
-    beside = Path(__file__).resolve().parents[4] / "shared" / "data"
-    folder = Path(os.environ.get("ORDERS_SHARED_DATA") or beside) / "olist"
-    if not folder.is_dir():
-        pytest.skip(f"no Olist data at {folder}; set ORDERS_SHARED_DATA")
-    return events_of(folder)
+    return events_of(shared("olist"))
 
 
 @pytest.fixture(scope="module")

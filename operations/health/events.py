@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, text
 
-from cli.doctor.check import OK, PROBLEM, WARNING, Check, Look, Place, ago
+from operations.health.check import OK, PROBLEM, WARNING, Check, Look, Place, ago
 
 SLOW_S, STUCK_S = 60, 300  # the oldest undecided event: a warning, a problem
 LATE_S = 300  # a parked event that is so much past its time

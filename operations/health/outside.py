@@ -8,14 +8,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from cli.doctor.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, some
 from domain.ids import format_id
-from outbound.refund_routes import READY, waiting
+from operations.health.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, some
+from outbound.refund_routes import READY, configured_routes, waiting
 from providers.base import ABILITIES
 from providers.registry import registry
 from settings.fields import without_credentials
 from storage.tables import EFFECT_STATES
-from workers.outbound_clients import refund_routes
 
 LATE_S = 300  # a refund that waits, or fails, for so long: a problem; before, a warning
 FAILURES = 3  # of a tracker, or of one webhook's questions, in a row
@@ -75,7 +74,7 @@ def refunds(conn: Connection, place: Place) -> Iterator[Check]:
     found = dict.fromkeys(EFFECT_STATES, 0) | {row[0]: row[1] for row in conn.execute(_STATES)}
     waits = found["due"] + found["in_flight"] + found["unknown"]
     told = ", ".join(f"{count:,} {state}" for state, count in found.items() if count) or "none"
-    routes = refund_routes(place.settings)
+    routes = configured_routes(place.settings)
     row = conn.execute(_REFUNDS, {"late": LATE_S, **routes.parameters()}).one()
     well = True
     if found["dead"]:

@@ -3,6 +3,7 @@
 beat              a key in Redis that it sets anew every second
 worker: QUEUE     a message that asks for nothing, put before all others: somebody takes it, or nobody does
 workers           the heartbeat in PostgreSQL: the timers' chore, for which the beat and a worker are needed
+API               its processes that were asked something in the last two minutes
 hosts' clocks     how far each process's host is off, as it last said
 """
 
@@ -16,9 +17,9 @@ from time import monotonic, sleep
 import redis
 from sqlalchemy import Connection, text
 
-from cli.doctor.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, first_line, some
-from cli.doctor.postgres import SKEW_S
 from journal.streams import DRAIN
+from operations.health.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, first_line, some
+from operations.health.postgres import SKEW_S
 from storage.clock import skews
 from workers.app import message
 from workers.chores import CHORES, LOOKUPS, REFUNDS, TRACKING, WEBHOOKS
@@ -142,4 +143,13 @@ def clocks(conn: Connection, place: Place) -> Iterator[Check]:
     yield Check("hosts' clocks", WARNING, says, "set that host's clock: `timedatectl set-ntp true`, or chrony")
 
 
-LOOKS: tuple[Look, ...] = ((("workers",), heartbeat), (("hosts' clocks",), clocks))
+def api(conn: Connection, place: Place) -> Iterator[Check]:
+    """The check of the HTTP API's processes. None is no fault: a shop may do without, and one that nobody asks is silent."""
+    count = sum(each.process.startswith("api ") for each in skews(conn))
+    if count:
+        yield Check("API", OK, f"{some(count, 'process', 'processes')} at work")
+    else:
+        yield Check("API", OK, "nobody asked one lately", "`orders api` serves HTTP, where it is to be used")
+
+
+LOOKS: tuple[Look, ...] = ((("workers",), heartbeat), (("API",), api), (("hosts' clocks",), clocks))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from cli.doctor.check import OK, PROBLEM, WARNING, Check, some
 from cli.options import out, print_json
 from cli.render import put, table
 from cli.terminal import safe
+from operations.health.check import OK, PROBLEM, WARNING, Check, some
 from settings.environment import Settings, known
 
 _COLORS = {OK: "green", WARNING: "yellow", PROBLEM: "red"}

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from cli.doctor.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, some
+from operations.health.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, some
 
 WAITED_S = 2  # somebody waits for a lock that long: a problem
 HELD_S = 15  # rows of ours in one database transaction: none of our processes does that

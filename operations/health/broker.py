@@ -9,9 +9,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from cli.doctor.check import OK, PROBLEM, WARNING, Check, Place, first_line
-from cli.doctor.reach import Door
 from journal.streams import OLDEST, Streams, is_old
+from operations.health.check import OK, PROBLEM, WARNING, Check, Place, first_line
+from operations.health.reach import Door
 
 ASKED_S = 1.5  # for one answer, without a second try
 FULL = 0.9  # of maxmemory: a warning

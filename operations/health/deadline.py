@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from time import monotonic
 
-from cli.doctor.check import PROBLEM, Check
+from operations.health.check import PROBLEM, Check
 
 
 @dataclass(slots=True)

@@ -10,8 +10,8 @@ from time import monotonic, sleep
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from cli.doctor.check import OK, PROBLEM, WARNING, Check, Place, first_line
-from cli.doctor.reach import Door
+from operations.health.check import OK, PROBLEM, WARNING, Check, Place, first_line
+from operations.health.reach import Door
 from storage import engine as engines
 from storage import migrate
 

@@ -1,0 +1,110 @@
+"""An examination of the whole system: every look of `operations/health` and at the workers, within a deadline.
+
+It starts no server and changes nothing: what it examines must be what was there before.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from operations.health import broker, events, outside, postgres, sessions
+from operations.health.check import PROBLEM, WARNING, Check, Look, Place, first_line
+from operations.health.deadline import Answer, Round
+from operations.health.reach import Door
+from workers import signs_of_life
+
+SERVER = 0.6  # of the time, for PostgreSQL to let us in and to say what it is
+AT_ONCE = 3  # looks at the database side by side, each on a connection
+LOOKS: tuple[Look, ...] = (*sessions.LOOKS, *signs_of_life.LOOKS, *events.LOOKS, *outside.LOOKS)
+
+
+def examine(place: Place, seconds: float) -> list[Check]:
+    """All lines; what could not be looked at in `seconds` has one that says so."""
+    round_ = Round(seconds)
+    settings = place.settings
+    doors = [
+        Door("PostgreSQL", settings.database_url or "", "DATABASE_URL", _start(place, "postgres.log")),
+        Door("Redis", settings.redis_url or "", "REDIS_URL", _start(place, "valkey.log")),
+    ]
+    try:
+        engine = postgres.engine_of(place, AT_ONCE)
+        client = broker.client_of(place)
+    except (ArgumentError, ValueError) as error:
+        remedy = "correct DATABASE_URL (postgresql://USER:PASSWORD@HOST/DATABASE) or REDIS_URL (redis://HOST:6379/0)"
+        return [Check("settings", PROBLEM, f"a URL cannot be read: {first_line(error)}", remedy)]
+    database = round_.start(postgres.NAMES, lambda: postgres.look(engine, place, doors[0]), doors[0].late)
+    server = round_.start(broker.NAMES, lambda: broker.look(client, place, doors[1]), doors[1].late)
+    round_.start(
+        signs_of_life.SIGNS, lambda: signs_of_life.signs(client, place, lambda: _sound(round_, server)), doors[1].late
+    )
+    if round_.wait(database, SERVER * round_.seconds) and _usable(database):
+        slots = threading.Semaphore(AT_ONCE)
+        for names, look in LOOKS:
+            round_.start(names, partial(_look, engine, place, slots, names, look))
+    elif not database.done.is_set():
+        round_.give_up(database)
+    found = round_.gather()
+    if round_.all_ended():  # else what hangs would hold us up here, too
+        engine.dispose()
+        client.close()
+    return found if _answers(found) else [_excused(check) for check in found]
+
+
+def _start(place: Place, log: str) -> str:
+    if place.embedded:
+        return f"`orders up` starts it again by itself and says on its stderr why it ended; so does {place.settings.data / log}"
+    return "start it"
+
+
+def _answers(found: Iterable[Check]) -> bool:
+    return all(check.level != PROBLEM for check in found if check.name == "PostgreSQL")
+
+
+def _excused(check: Check) -> Check:
+    """A worker that takes nothing waits for PostgreSQL, where that is away: another cure than the worker's own."""
+    if check.level != PROBLEM or not check.name.startswith("worker: "):
+        return check
+    return replace(
+        check, says=f"{check.says}; it waits for PostgreSQL", remedy="mend PostgreSQL first; then it goes on by itself"
+    )
+
+
+def _sound(round_: Round, server: Answer) -> bool:
+    return round_.wait(server) and server.well()
+
+
+def _usable(database: Answer) -> bool:
+    return all(check.level != PROBLEM for check in database.checks if check.name in ("PostgreSQL", "schema"))
+
+
+def _look(
+    engine: Engine,
+    place: Place,
+    slots: threading.Semaphore,
+    names: tuple[str, ...],
+    look: Callable[..., Iterator[Check]],
+) -> Iterable[Check]:
+    """One look at the database, on a connection of its own; what PostgreSQL says against it is its line."""
+    try:
+        with slots, engine.connect() as conn:
+            postgres.bound(conn)
+            return list(look(conn, place))
+    except SQLAlchemyError as error:
+        return [_refused(names[0], error)]
+
+
+def _refused(name: str, error: SQLAlchemyError) -> Check:
+    states = {
+        "55P03": f"its tables are locked by somebody, for over {postgres.LOCKED_S} s",
+        "57014": f"PostgreSQL gave no answer within {postgres.ASKED_S} s",
+    }
+    state = str(getattr(getattr(error, "orig", None), "sqlstate", None))
+    says = f"could not be looked at: {states.get(state, first_line(error))}"
+    remedy = "see the lines `locks`, `database transactions` and `connections`: mend those, and look again"
+    return Check(name, WARNING if state == "57014" else PROBLEM, says, remedy)  # slow is not broken
