@@ -36,7 +36,7 @@ def demo(
 ) -> None:
     """Watch it work: orders played through their whole lives while everything goes wrong that can.
 
-    Starts PostgreSQL, Valkey, the API, workers, a beat, a carrier and a payment provider; calls the API, sends signed
+    Starts PostgreSQL, Valkey, the API, workers, a beat, a carrier and four payment providers; calls the API, sends signed
     webhooks, twice, late and garbled; empties Redis and kills the API and workers in the middle; then proves that nothing
     was lost or done twice.
 

@@ -6,6 +6,7 @@ import secrets
 import socket
 import time
 from base64 import b64encode
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +37,10 @@ PARCEL_PACE_S = 0.5  # a parcel's life is six of these
 MISSING = "0.1"  # share of parcels that lack scans
 ERRORS = "0.05"  # share of the outside's answers that go wrong
 CARRIER, PROVIDER = "carrier", "provider"  # names of processes
+# Providers in their real wire formats, and what goes wrong at them; each open refund has its end after PACE_S.
+WIRE_FORMATS = ("stripe", "portone", "toss")
+MISHAPS = {"timeout": 0.05, "slow": 0.03, "open": 0.05, "stored_error": 0.03, "rate_limit": 0.03, "unavailable": 0.05, "twice": 0.1}  # fmt: skip
+PACE_S, PATIENCE_S = 2.0, 0.5
 KEYS = "orders demo"  # label of its API keys
 
 
@@ -46,7 +51,7 @@ class Stage:
     opened: Parts
     servers: Servers
     processes: Processes
-    provider_url: str
+    provider_url: str  # of the provider of the shop's own
     access: Access
     run: Run
     played: list[Life]
@@ -83,33 +88,54 @@ def open_stage(stack: ExitStack, display: Display, orders: int, seed: int, worke
     run = Run(tag, [life.number for life in played], since)
     restarts = Restarts(display)
     processes = stack.enter_context(Processes(folder / "logs", restarts.note))
-    display.say("starting a carrier, a payment provider, the API, workers and the beat")
-    ports = {name: free_port(None) for name in (CARRIER, PROVIDER)}
-    carrier_url, provider_url = (f"http://127.0.0.1:{ports[name]}" for name in (CARRIER, PROVIDER))
+    display.say("starting a carrier, four payment providers, the API, workers and the beat")
+    ports = {name: free_port(None) for name in (CARRIER, PROVIDER, *WIRE_FORMATS)}
+    urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+    api_port = choose_port(None)
     common = ("--seed", str(seed), "--errors", ERRORS, "--port")
     pace = ("--pace", str(PARCEL_PACE_S), "--missing", MISSING)
     processes.start(CARRIER, "providers.simulators.carrier", *common, str(ports[CARRIER]), *pace)
     state = str(folder.resolve() / "demo-refunds.sqlite")
     processes.start(PROVIDER, "providers.simulators.provider", *common, str(ports[PROVIDER]), "--state", state)
-    stripe, standard = _webhook_secret(), _webhook_secret()
-    settings = _shop(carrier_url, provider_url) | {
-        "ORDERS_STRIPE_SECRETS": stripe,
-        "ORDERS_STANDARD_SECRETS": standard,
-        "ORDERS_RATE_LIMIT": "off",  # one key sends what many would
-    }
+    signed_with = {name: _webhook_secret() for name in (*WIRE_FORMATS, "standard")}
+    settings = _shop(urls) | _payments(urls, signed_with)
+    for name in WIRE_FORMATS:
+        door = f"http://127.0.0.1:{api_port}/webhooks/payments/{name}"
+        told = ("--secret", signed_with[name], "--key", settings[f"ORDERS_{name.upper()}_API_KEY"], "--webhook", door)
+        state = str(folder.resolve() / f"demo-{name}.sqlite")
+        _start_provider(processes, name, ports[name], seed, *told, "--state", state)
     start_workers(processes, workers, **settings)
-    url = start_api(processes, choose_port(None), **settings)  # it decides by the workers' policy
+    url = start_api(processes, api_port, **settings)  # it decides by the workers' policy
     for name, port in ports.items():
         _await_answer(processes, name, port)
-    access = Access(url, *_make_keys(opened), stripe, standard)
-    return Stage(opened, servers, processes, provider_url, access, run, played, span, datetime.now(UTC), data)
+    providers = {name: urls[name] for name in WIRE_FORMATS}
+    access = Access(url, *_make_keys(opened), signed_with["stripe"], signed_with["standard"], providers)
+    return Stage(opened, servers, processes, urls[PROVIDER], access, run, played, span, datetime.now(UTC), data)
 
 
-def _shop(carrier_url: str, provider_url: str) -> dict[str, str]:
-    """The shop's settings: who is outside, and the policy that the lives' ends follow from."""
+def _start_provider(processes: Processes, name: str, port: int, seed: int, *arguments: str) -> None:
+    """A provider in its wire format, with the demo's mishaps."""
+    mishaps = [part for kind, share in MISHAPS.items() for part in ("--mishap", f"{kind}={share}")]
+    paces = ("--pace", str(PACE_S), "--patience", str(PATIENCE_S))
+    common = ("--seed", str(seed), "--port", str(port))
+    processes.start(name, "providers.simulators.start", name, *common, *paces, *mishaps, *arguments)
+
+
+def _payments(urls: Mapping[str, str], signed_with: Mapping[str, str]) -> dict[str, str]:
+    """The shop's settings of its payment providers, each with a key of this demo's own."""
+    own = {"ORDERS_REFUND_URL": f"standard={urls[PROVIDER]}", "ORDERS_STANDARD_SECRETS": signed_with["standard"]}
+    for name in WIRE_FORMATS:
+        own[f"ORDERS_{name.upper()}_API_URL"] = urls[name]
+        own[f"ORDERS_{name.upper()}_API_KEY"] = f"demo_{secrets.token_hex(12)}"
+        own[f"ORDERS_{name.upper()}_SECRETS"] = signed_with[name]
+    return own
+
+
+def _shop(urls: Mapping[str, str]) -> dict[str, str]:
+    """The shop's settings: who carries, and the policy that the lives' ends follow from."""
     return {
-        "ORDERS_CARRIERS": f"{scenarios.CARRIER}={carrier_url}",
-        "ORDERS_REFUND_URL": f"stripe={provider_url},simulated={provider_url}",  # both pretend to have taken money
+        "ORDERS_CARRIERS": f"{scenarios.CARRIER}={urls[CARRIER]}",
+        "ORDERS_RATE_LIMIT": "off",  # one key sends what many would
         "ORDERS_TRACKING_PACE": "1s",
         "ORDERS_RETURNS": "auto",
         "ORDERS_REFUNDS": "auto",

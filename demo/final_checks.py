@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -90,7 +91,7 @@ def examine(stage: Stage, player: Player, display: Display, problems: list[str])
 
 def _doors(player: Player) -> dict[str, int]:
     """Acts by the door that they came through, and what became of those that were sent again."""
-    names = ("api", "stripe", "standard", "replayed", "refused", "retried")
+    names = ("api", "stripe", "standard", "paid", "replayed", "refused", "retried")
     return {"journal": player.journaled, **{name: player.sender.counts[name] for name in names}}
 
 
@@ -105,16 +106,14 @@ def _missed(life: Life, found: Figures) -> dict[str, Any]:
 
 
 def _refunds(stage: Stage) -> dict[str, Any]:
-    """What the provider says it gave back, a payment, against what was due and what we noted."""
+    """What the providers say they gave back, a payment, against what was due and what we noted."""
     with stage.opened.engine.connect() as conn:
         rows = conn.execute(_EFFECTS, {"numbers": array(stage.run.numbers, "text")}).all()
     mine = f"{PAYMENT_PREFIX}{stage.run.tag}-"
-    with httpx.Client(timeout=10, trust_env=False) as client:
-        told = client.get(f"{stage.provider_url}/v1/refunds").raise_for_status().json()["refunds"]
     given: dict[str, list[Decimal]] = {}
-    for refund in told:
-        if refund["payment_id"].startswith(mine):
-            given.setdefault(refund["payment_id"], []).append(Decimal(refund["amount"]))
+    for payment, amount in _given_back(stage):
+        if payment.startswith(mine):
+            given.setdefault(payment, []).append(amount)
     wrong = [
         {"payment": row.payment_id, "due": row.target, "noted": row.refunded_amount, "given": sum(gave, Decimal(0))}
         for row in rows
@@ -124,6 +123,16 @@ def _refunds(stage: Stage) -> dict[str, Any]:
     amount = sum((row.refunded_amount for row in rows), Decimal(0))
     twice = [each for each in wrong if each["given"] > each["due"]]
     return {"payments": len(rows), "amount": amount, "currency": scenarios.CURRENCY, "wrong": wrong, "twice": twice}
+
+
+def _given_back(stage: Stage) -> Iterator[tuple[str, Decimal]]:
+    """(payment, amount) of each refund in the books of all providers."""
+    with httpx.Client(timeout=10, trust_env=False) as client:
+        for refund in client.get(f"{stage.provider_url}/v1/refunds").raise_for_status().json()["refunds"]:
+            yield refund["payment_id"], Decimal(refund["amount"])
+        for url in stage.access.providers.values():
+            for payment, kept in client.get(f"{url}/_simulator/books").raise_for_status().json()["payments"].items():
+                yield from ((payment, Decimal(each["amount"])) for each in kept["refunds"])
 
 
 def _story(stage: Stage) -> dict[str, Any] | None:
@@ -149,7 +158,7 @@ def tell(document: dict[str, Any], stage: Stage, problems: list[str], *, stay: b
     _verdict(
         not refunds["wrong"],
         f"{refunds['payments']:,} payments went back, {refunds['amount']:,} {refunds['currency']}, none of them twice; "
-        "the provider's own books say so",
+        "the books of Stripe, PortOne, Toss and a provider of the shop's own say so",
     )
     again = f"{found['duplicate']:,} duplicates dropped at the door, {found['ignored']:,} events ignored with a reason"
     _verdict(True, f"{again}, {found['parcels']['delivered_by_polling']:,} parcels delivered by polling alone")
@@ -157,7 +166,7 @@ def tell(document: dict[str, Any], stage: Stage, problems: list[str], *, stay: b
     _verdict(
         True,
         f"{doors['api']:,} API calls, {doors['stripe'] + doors['standard']:,} signed webhooks and {doors['journal']:,} "
-        f"events of a queue came in; {doors['retried']:,} requests got no answer and were sent again, "
+        f"events of a queue came in, {doors['paid']:,} payments were looked up at PortOne and Toss; {doors['retried']:,} requests got no answer and were sent again, "
         f"{doors['replayed']:,} calls were answered their first answer again",
     )
     dead = document["dead_letters"]

@@ -11,7 +11,7 @@ import hmac
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ import orjson
 from standardwebhooks import Webhook
 
 from cli.options import Problem
-from demo.scenarios import Act
+from demo.scenarios import AT_PROVIDER, Act
 from events.money import Money
 from providers.payments.stripe_rules import UNITS
 
@@ -54,12 +54,14 @@ class Access:
     publishable: str  # key
     stripe: str  # secret of its webhooks
     standard: str  # secret of a provider that signs by Standard Webhooks
+    providers: Mapping[str, str]  # simulated payment providers, by the name of their door → URL
 
 
 class Sender:
     """Sends acts through the HTTP doors, several at once; knows which were answered, and what they made.
 
-    `counts`: acts by door that the journal must know ("api", "stripe", "standard"); "replayed", API calls that were
+    `counts`: acts by door that the journal must know ("api", "stripe", "standard"); "paid", payments made at a provider that
+    tells of them itself; "replayed", API calls that were
     answered their first answer again; "refused", those whose key came with another body (422); "retried", requests
     that got no answer the first time.
     """
@@ -119,9 +121,11 @@ class Sender:
 
     def _finish(self, act: Act) -> None:
         try:
+            if act.type == "PaymentSucceeded" and act.door in self._access.providers:
+                self._pay(act)
             if act.door == "api":
                 self._call(self.named(act))
-            else:
+            elif act.door not in AT_PROVIDER:
                 self._report(act)
         except Exception as error:
             if not self._closing.is_set():
@@ -129,6 +133,25 @@ class Sender:
         with self._lock:
             self.answered.add(act.id)
             self._under_way -= 1
+
+    def _pay(self, act: Act) -> None:
+        """Somebody pays at a provider. Stripe's webhooks are the demo's own to send, twice, late and garbled."""
+        data, tells = act.data, act.door in AT_PROVIDER
+        if not data["amount"][:1].isdigit():
+            return
+        number = (
+            act.subject or act.id.partition(":")[0]
+        )  # a shop names its order to the provider, whatever that tells us
+        body = {"amount": data["amount"], "currency": data["currency"], "orderNumber": number, "webhook": tells}
+        path = f"{self._access.providers[act.door]}/_simulator/payments/{data['paymentId']}"
+        until = time.monotonic() + PATIENCE_S
+        while (answer := self._try("PUT", path, orjson.dumps(body), {}, until)) is None:
+            pass
+        if answer.status_code != 200:
+            raise _unexpected("PUT", path, answer)
+        if tells:
+            with self._lock:
+                self.counts["paid"] += 1
 
     def _report(self, act: Act) -> None:
         """A webhook. Signed anew each time: signatures age."""

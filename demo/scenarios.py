@@ -5,7 +5,8 @@ checked. Parcels have no end here: the carrier is polled, and what it says is no
 else is spared: events come twice, in another order than they happened, and some are poison.
 
 Each act comes through the door that such a report comes through. Orders, cancellations, confirmations, returns and the
-parcels that the shop itself sends are API calls; payments are signed webhooks. Warehouses that report parcels of their
+parcels that the shop itself sends are API calls; payments are signed webhooks, or are made at a simulated provider, which
+tells of them itself. Warehouses that report parcels of their
 own, some before the payment, and a confirmation before the delivery, find no door over HTTP (the API refuses what is too
 early, and no webhook is theirs): as events of a queue they go straight to the journal.
 """
@@ -26,7 +27,10 @@ CURRENCY = "KRW"
 PAYMENT_PREFIX = "demo-"  # of every payment id here: how money of a demo is told from a shop's
 DUPLICATES = 0.10  # share of events that are delivered again
 OTHER_BODY = 0.03  # share of those that come with another body
-BY_CARD = 0.7  # share of orders paid through Stripe, the others through a provider that sends our own events
+# Whom orders are paid through, with its weight. At PortOne and Toss somebody pays, and the provider says where to look.
+PAID_BY = {"stripe": 50, "standard": 20, "portone": 15, "toss": 15}
+# Lives whose one payment the order names: of another, PortOne does not say whose it is.
+ONE_PAYMENT = frozenset(("plain", "early_payment", "split", "shipped_first", "canceled", "late_payment", "underpaid"))
 LATE = 0.25  # share of events that come after what happened next
 MIN_ORDERS = 20  # so that every plot is played
 
@@ -66,7 +70,8 @@ NAMES = ("Kim Haneul", "Lee Dasom", "Park Sora", "Choi Narae", "Jung Garam", "Ad
 REASONS = ("change_of_mind", "defective", "wrong_delivery", "damaged", "other")
 
 Cue = Literal["preparing", "delivered", "return_processing"]
-Door = Literal["api", "stripe", "standard", "journal"]
+Door = Literal["api", "stripe", "standard", "portone", "toss", "journal"]
+AT_PROVIDER: tuple[Door, ...] = ("portone", "toss")  # acts that are no request of ours: somebody pays there
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +143,7 @@ def deliveries(played: Sequence[Life]) -> list[tuple[float, Act]]:
 
 def again(act: Act, chance: Random) -> Act | None:
     """The act as it is delivered a second time, or None where it comes once."""
-    if chance.random() >= DUPLICATES:
+    if chance.random() >= DUPLICATES or act.door in AT_PROVIDER:  # whose simulators send twice by themselves
         return None
     if chance.random() < OTHER_BODY:
         return replace(act, data={**act.data, "resent": True}, after=act.id)  # so that it is the second
@@ -187,7 +192,8 @@ class _Writer:
         self.discount = 5_000 if chance.random() < 0.25 and self.goods > 10_000 else 0
         self.shipping = 0 if self.goods > 50_000 else 3_000
         self.life.total = self.total = self.goods + self.shipping - self.discount
-        self.payments: Door = "stripe" if chance.random() < BY_CARD else "standard"
+        paid_by: Door = _pick(PAID_BY, chance)  # type: ignore[assignment]
+        self.payments: Door = "standard" if paid_by in AT_PROVIDER and plot not in ONE_PAYMENT else paid_by
         self.arrivals: dict[str, float] = {}  # act id → when it arrives
 
     def write(self, poison: Sequence[str]) -> Life:
@@ -272,7 +278,7 @@ class _Writer:
         currency: str = CURRENCY,
         subject: str | None = None,
     ) -> None:
-        data = {"paymentId": payment_id, "amount": str(amount), "currency": currency, "provider": "simulated"}
+        data = {"paymentId": payment_id, "amount": str(amount), "currency": currency, "provider": "standard"}
         self._act("payments", name, "PaymentSucceeded", data, after, subject=subject, door=self.payments)
 
     # -- parcels -------------------------------------------------------------------------------------------
@@ -340,7 +346,8 @@ class _Writer:
         if kind == "malformed":
             payment = f"{PAYMENT_PREFIX}{self.number}-a"
             data: dict[str, Any] = {"paymentId": payment, "amount": "a lot of money", "currency": CURRENCY}
-            self._act("payments", "garbled", "PaymentSucceeded", data, 0.6, door=self.payments)
+            door: Door = "standard" if self.payments in AT_PROVIDER else self.payments
+            self._act("payments", "garbled", "PaymentSucceeded", data, 0.6, door=door)
         elif kind == "unknown_item":
             data = {"fulfillment": f"{self.number}/F9", "items": [{"item": "no-such-item", "quantity": 1}]}
             self._act("warehouse", "stray", "FulfillmentCreated", data, 1.0)

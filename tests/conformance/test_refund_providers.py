@@ -66,6 +66,22 @@ def test_a_payment_is_refunded_once_a_target(service):
     assert len(made) == len({each.key for each in made}) == 2 * len(PAYMENTS)
 
 
+def test_of_twenty_refunds_in_a_row_the_books_show_each_once(running, subject, connect, quick):
+    """On one payment, through failures, stored errors and timeouts; each amount is another, so that a double is seen."""
+    quick(True)
+    amounts = [Decimal(n) / 4 for n in range(1, 21)]
+    with running(simulator(subject.name), *options(subject.name, bad=True)) as (_, url):
+        service = connected(connect, subject, url, bad=True)
+        service.capture("row", "100.00")
+        gone = Decimal(0)
+        for amount in amounts:
+            answer = settle(service.client, a_claim("row", dollars(f"{amount:.2f}"), gone, captured=Decimal(100)))
+            assert answer.state == DONE, answer
+            gone += amount
+        made = service.books("row")
+    assert sorted(each.amount for each in made) == amounts
+
+
 def test_the_same_id_answers_the_same_refund(service):
     service.capture("again", "10.00")
     first = until_answered(service.client, a_request("again", "5"))
