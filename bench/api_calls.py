@@ -19,7 +19,7 @@ from standardwebhooks import Webhook
 from bench.servers import BenchError
 
 TIMEOUT_S = 30.0
-WEBHOOK_SECRET = "whsec_YmVuY2gtYmVuY2gtYmVuY2gtYmVuY2g="  # noqa: S105  of this run's servers alone
+WEBHOOK_SECRET = "whsec_dGhlIHNlY3JldCBvZiB0aGlzIHJ1biwgYW5kIG5vIG90aGVy"  # noqa: S105  of this run's servers alone
 
 
 def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:

@@ -140,10 +140,12 @@ def main() -> None:
     except _WRONG_USE as error:
         _fail_use(error)
     except Exception as error:
-        said = _explain(error)
-        if said is None:
-            raise
-        _fail(*said)
+        if not _follows_ctrl_c(error):
+            said = _explain(error)
+            if said is None:
+                raise
+            _fail(*said)
+        code = CTRL_C
     if code == CTRL_C:
         _fail("stopped by Ctrl-C; what was done until then stays, and the same command may come again", CTRL_C)
     sys.exit(code if isinstance(code, int) else 0)
@@ -156,6 +158,15 @@ def _check_arguments(arguments: Sequence[str]) -> None:
             argument.encode()
         except UnicodeEncodeError:
             raise Problem(f"the argument {argument} is no UTF-8; write it in UTF-8, or rename the file", 2) from None
+
+
+def _follows_ctrl_c(error: BaseException | None) -> bool:
+    """True for an error of what Ctrl-C broke off: a transaction that could not be rolled back, say."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _explain(error: Exception) -> tuple[str, int] | None:

@@ -59,7 +59,7 @@ def simulate(
     Example: orders simulate NAME --mishap timeout=0.1 --mishap refused=0.05
     """
     if provider not in EXAMPLES:
-        raise Problem(f"{provider} is not simulated; there are {NAMES}", 2)
+        raise Problem(f"{provider!r} is not simulated; there are {NAMES}", 2)
     from providers.simulators import start
     from providers.simulators.desk import application
     from providers.simulators.process import serve
@@ -118,7 +118,7 @@ def _told(provider: str, url: str, shares: dict[str, float], key: str, secret: s
 
 
 def _tell(told: dict[str, Any], webhook: str | None) -> None:
-    out.print(f"{told['provider']} is simulated on [bold]{told['url']}[/], until Ctrl-C", soft_wrap=True)
+    out.print(f"{told['provider']} is simulated on [bold]{safe(told['url'])}[/], until Ctrl-C", soft_wrap=True)
     out.print("\nSettings of the shop, for API and workers alike:")
     for name, value in told["settings"].items():
         out.print(f"  export {name}={safe(value)}", soft_wrap=True)

@@ -48,3 +48,18 @@ def test_the_version_is_the_distributions(capsys):
 def test_the_list_says_what_the_command_says_of_itself(name):
     said = " ".join((main.load(name).help or "").split("\n\n")[0].split())
     assert said == main.COMMANDS[name].says
+
+
+def test_an_error_of_what_ctrl_c_broke_off_is_ctrl_c(monkeypatch, capsys):
+    def broken_off(**_):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise ValueError("the transaction cannot be rolled back")
+
+    monkeypatch.setattr(sys, "argv", ["orders", "list"])
+    monkeypatch.setattr(main, "cli", broken_off)
+    with pytest.raises(SystemExit) as end:
+        main.main()
+    assert end.value.code == 130
+    assert "stopped by Ctrl-C" in capsys.readouterr().err
