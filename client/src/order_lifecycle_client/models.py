@@ -122,6 +122,7 @@ class Order(Document):
     discount_code: str | None
     discount_amount: Decimal
     shipping_amount: Decimal
+    tax_amount: Decimal
     notes: str | None
     flags: list[str]  # what somebody should look at: underpaid, shipped_after_cancel, payment_reversed, …
     canceled_at: datetime | None
@@ -143,6 +144,7 @@ class OrderItem(Document):
     quantity: int
     unit_price: Decimal
     total_price: Decimal
+    tax_amount: Decimal | None
     shipped_quantity: int
     delivered_quantity: int
     returned_quantity: int

@@ -18,7 +18,7 @@ from order_lifecycle_client.request_types import (
     CustomerSnapshotInput,
     FulfillmentStatus,
     ItemInput,
-    OrderProductInput,
+    OrderedProductInput,
     OrderStatus,
     Reason,
     ReturnStatus,
@@ -66,7 +66,7 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
         order_number: str,
         customer_snapshot: CustomerSnapshotInput,
         shipping_address: ShippingAddressInput,
-        order_products: Sequence[OrderProductInput],
+        order_products: Sequence[OrderedProductInput],
         total_amount: Amount,
         payment_id: str | None = None,
         customer: str | None = None,
@@ -74,6 +74,7 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
         discount_code: str | None = None,
         discount_amount: Amount | None = None,
         shipping_amount: Amount | None = None,
+        tax_amount: Amount | None = None,
         notes: str | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
@@ -95,6 +96,7 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
             "discount_code": discount_code,
             "discount_amount": discount_amount,
             "shipping_amount": shipping_amount,
+            "tax_amount": tax_amount,
             "notes": notes,
         }
         query = query_string(depth=depth)
@@ -114,6 +116,7 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
         discount_code: str | None = None,
         discount_amount: Amount | None = None,
         shipping_amount: Amount | None = None,
+        tax_amount: Amount | None = None,
         notes: str | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
@@ -134,6 +137,7 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
             "discount_code": discount_code,
             "discount_amount": discount_amount,
             "shipping_amount": shipping_amount,
+            "tax_amount": tax_amount,
             "notes": notes,
         }
         query = query_string(depth=depth)

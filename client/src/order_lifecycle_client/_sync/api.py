@@ -19,7 +19,7 @@ from order_lifecycle_client.request_types import (
     CustomerSnapshotInput,
     FulfillmentStatus,
     ItemInput,
-    OrderProductInput,
+    OrderedProductInput,
     OrderStatus,
     Reason,
     ReturnStatus,
@@ -67,7 +67,7 @@ class ServerApi(CustomerApi, Carts, Catalogue):
         order_number: str,
         customer_snapshot: CustomerSnapshotInput,
         shipping_address: ShippingAddressInput,
-        order_products: Sequence[OrderProductInput],
+        order_products: Sequence[OrderedProductInput],
         total_amount: Amount,
         payment_id: str | None = None,
         customer: str | None = None,
@@ -75,6 +75,7 @@ class ServerApi(CustomerApi, Carts, Catalogue):
         discount_code: str | None = None,
         discount_amount: Amount | None = None,
         shipping_amount: Amount | None = None,
+        tax_amount: Amount | None = None,
         notes: str | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
@@ -96,6 +97,7 @@ class ServerApi(CustomerApi, Carts, Catalogue):
             "discount_code": discount_code,
             "discount_amount": discount_amount,
             "shipping_amount": shipping_amount,
+            "tax_amount": tax_amount,
             "notes": notes,
         }
         query = query_string(depth=depth)
@@ -115,6 +117,7 @@ class ServerApi(CustomerApi, Carts, Catalogue):
         discount_code: str | None = None,
         discount_amount: Amount | None = None,
         shipping_amount: Amount | None = None,
+        tax_amount: Amount | None = None,
         notes: str | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
@@ -135,6 +138,7 @@ class ServerApi(CustomerApi, Carts, Catalogue):
             "discount_code": discount_code,
             "discount_amount": discount_amount,
             "shipping_amount": shipping_amount,
+            "tax_amount": tax_amount,
             "notes": notes,
         }
         query = query_string(depth=depth)
