@@ -127,6 +127,14 @@ class UpdateOrder(BaseModel):
     ]  # fmt: skip
 
 
+class AcceptOrder(BaseModel):
+    """The amount that is taken as enough; without it, what was captured."""
+
+    model_config = _like(reason="a cent short")
+    amount: Amount | None = None
+    reason: Text | None = None
+
+
 class UpdateTransaction(BaseModel):
     """The outcome of a payment. `paid` pays what is still owed on the order."""
 

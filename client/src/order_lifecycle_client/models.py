@@ -171,6 +171,27 @@ class Transaction(Document):
     pending_until: datetime | None
 
 
+class Balance(Model):
+    """The money of one order, added up over its payments, in its currency.
+
+    `due` is due back in all; `refunded`, `refunding` and `settled` count toward it, whoever made them. `owed` has yet to
+    go back, and `failed` of it was tried in vain.
+    """
+
+    currency: str
+    captured: Decimal
+    reversed: Decimal
+    lost: Decimal
+    contested: Decimal
+    payable: Decimal
+    due: Decimal
+    refunded: Decimal
+    refunding: Decimal
+    settled: Decimal
+    failed: Decimal
+    owed: Decimal
+
+
 class Fulfillment(Document):
     """Items that ship together. `status`: pending, packed, shipped, delivered or failed."""
 

@@ -13,7 +13,15 @@ from collections.abc import Sequence
 from order_lifecycle_client._sync.carts import Carts, Catalogue
 from order_lifecycle_client._sync.connection import Connection
 from order_lifecycle_client.codec import encode, query_string, segment
-from order_lifecycle_client.models import CustomerToken, Fulfillment, Order, Return, ReturnRefunded, Transaction
+from order_lifecycle_client.models import (
+    Balance,
+    CustomerToken,
+    Fulfillment,
+    Order,
+    Return,
+    ReturnRefunded,
+    Transaction,
+)
 from order_lifecycle_client.request_types import (
     Amount,
     CustomerSnapshotInput,
@@ -173,6 +181,29 @@ class ServerApi(CustomerApi, Carts, Catalogue):
             path, read = "/api/orders", the_only_order
         call = write("PATCH", path, read, body, query=query, idempotency_key=idempotency_key)
         return self._connection.send(call)
+
+    def accept_order(
+        self,
+        id: str,
+        *,
+        amount: Amount | None = None,
+        reason: str | None = None,
+        depth: int = 0,
+        idempotency_key: str | None = None,
+    ) -> Order:
+        """Take an underpayment as enough: `amount`, or what was captured. More money fills the difference first.
+
+        Errors: NotFound; Conflict where nothing, or less than `amount`, was captured, or nothing is missing.
+        """
+        body, query = {"amount": amount, "reason": reason}, query_string(depth=depth)
+        path = f"/api/orders/{segment(id)}/accept"
+        call = write("POST", path, doc(Order), body, query=query, idempotency_key=idempotency_key)
+        return self._connection.send(call)
+
+    def order_balance(self, id: str) -> Balance:
+        """The money of an order, added up: what came, what is due back, and what of it is still owed. Errors: NotFound."""
+        path = f"/api/orders/{segment(id)}/balance"
+        return self._connection.send(ask(path, Balance.model_validate, ""))
 
     # -- payments
 
