@@ -79,6 +79,8 @@ def print_order(order: dict[str, Any], moment: datetime | None) -> None:
         facts.append(f"discount {_money(order['discountAmount'], currency)}{code}")
     if order["shippingAmount"]:
         facts.append(f"shipping {_money(order['shippingAmount'], currency)}")
+    if order["taxAmount"]:
+        facts.append(f"tax {_money(order['taxAmount'], currency)}")
     if order["customer"]:
         facts.append(f"customer {safe(order['customer'])}")
     out.print("  " + "  ·  ".join(facts), soft_wrap=True)

@@ -18,7 +18,7 @@ class Flag(Worded):
     )
     DISPUTED = "disputed", "the payer's bank asks about a payment: answer it at the provider"
     OVER_FULFILLED = "over_fulfilled", "parcels hold more of an item than was ordered"
-    AMOUNTS_DIFFER = "amounts_differ", "its lines, shipping and discount do not add up to its total"
+    AMOUNTS_DIFFER = "amounts_differ", "its lines, shipping, tax and discount do not add up to its total"
     CANCEL_TOO_LATE = "cancel_too_late", "a cancel came after a parcel was delivered: it was not canceled"
     EXPIRED = "expired", "it was canceled because nobody paid in time"
     RETURN_CONTRADICTED = (

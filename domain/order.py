@@ -95,6 +95,8 @@ class OrderItem:
     shipped_quantity: int = 0
     delivered_quantity: int = 0
     returned_quantity: int = 0
+    tax_amount: Decimal | None = None  # on top of the price; None: the order's is spread by price
+    tax_free: bool | None = None
     change_state: int = CLEAN
     taken: int = 0  # in living parcels, the plan aside; these six are kept by the order's goods
     sent: int = 0  # in parcels that left
@@ -121,6 +123,7 @@ class Order:
     discount_code: str | None = None
     discount_amount: Decimal = Decimal(0)
     shipping_amount: Decimal = Decimal(0)
+    tax_amount: Decimal = Decimal(0)  # on top of the prices
     flags: list[str] = field(default_factory=list)  # sorted
     placed_at: datetime | None = None
     canceled_at: datetime | None = None

@@ -38,8 +38,12 @@ def order_created(order: Order, event: Event[OrderCreated], context: Context, re
     try:
         for name in ("totalAmount", "discountAmount", "shippingAmount"):
             check(getattr(data, name), currency)
+        if data.taxAmount is not None:
+            check(data.taxAmount, currency)
         for line in data.items:
             check(line.unitPrice, currency)
+            if line.taxAmount is not None:
+                check(line.taxAmount, currency)
     except MoneyError as error:
         return dead(Reason.MALFORMED, str(error))
     if order.change_state != NEW:
@@ -48,6 +52,8 @@ def order_created(order: Order, event: Event[OrderCreated], context: Context, re
     order.total_amount, order.personal_id = data.totalAmount, data.personal
     order.discount_code, order.discount_amount = data.discountCode, data.discountAmount
     order.shipping_amount = data.shippingAmount
+    if data.taxAmount is not None:
+        order.tax_amount = data.taxAmount
     for position, line in enumerate(data.items):
         item = OrderItem(
             derived(context.now, event.source, event.id, f"item{position}"),
@@ -60,13 +66,15 @@ def order_created(order: Order, event: Event[OrderCreated], context: Context, re
             line.quantity,
             line.unitPrice,
             line.unitPrice * line.quantity,
+            tax_amount=line.taxAmount,
+            tax_free=line.taxFree,
             change_state=NEW,
         )
         order.items.append(item)
         if order.goods_kept is not None:
             order.goods_kept.add_line(item)
     of_lines = sum((item.total_price for item in order.items), Decimal(0))
-    if of_lines + order.shipping_amount - order.discount_amount != order.total_amount:
+    if of_lines + order.shipping_amount + order.tax_amount - order.discount_amount != order.total_amount:
         order.flags = [Flag.AMOUNTS_DIFFER]
     for payment_id in dict.fromkeys(data.paymentIds):
         expected = data.totalAmount if len(data.paymentIds) == 1 else Decimal(0)

@@ -62,6 +62,8 @@ class OrderLine(Body):
     option: Name | None = None
     quantity: Quantity
     unitPrice: Amount
+    taxAmount: Annotated[Amount | None, Field(description="on top of the price, for all of the line")] = None
+    taxFree: bool | None = None
 
 
 class Share(Body):
@@ -90,6 +92,7 @@ class OrderCreated(Body):
     discountCode: Name | None = None
     discountAmount: Amount = Decimal(0)
     shippingAmount: Amount = Decimal(0)
+    taxAmount: Annotated[Amount | None, Field(description="on top of prices alone, of goods and shipping")] = None
     customer: Name | None = None
     paymentIds: Annotated[list[Name], Field(max_length=100)] = []  # noqa: RUF012  pydantic copies it
     personal: Name | None = None

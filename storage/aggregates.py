@@ -49,7 +49,7 @@ _PARTS: tuple[tuple[str, type[Any], Table, str], ...] = (
 _ORDER_CHANGES = "status version effects_suppressed flags canceled_at confirmed_at facts"
 _ORDER_FILLS = (
     f"{_ORDER_CHANGES} customer personal_id currency total_amount discount_code discount_amount "
-    "shipping_amount placed_at"
+    "shipping_amount tax_amount placed_at"
 )
 _COLUMNS = {"effects_suppressed": "held"}  # field → column, where they differ
 _NOT_STORED = NOT_STORED | {name for name, *_ in _PARTS}

@@ -59,7 +59,8 @@ def created(*lines: dict[str, Any], total: Any = None, payments: tuple = ("pay",
     """An order of `lines`; its total adds up unless it is given."""
     lines = lines or (line("mug", 2),)
     goods = sum((Decimal(one["unitPrice"]) * one["quantity"] for one in lines), Decimal(0))
-    adds_up = goods + Decimal(data.get("shippingAmount", 0)) - Decimal(data.get("discountAmount", 0))
+    on_top = Decimal(data.get("shippingAmount", 0)) + Decimal(data.get("taxAmount", 0))
+    adds_up = goods + on_top - Decimal(data.get("discountAmount", 0))
     total = adds_up if total is None else total
     return told("OrderCreated", items=list(lines), totalAmount=str(total), paymentIds=list(payments), **data)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from api.commands.request_models import OrderProduct, ShippingAddress, Terms
+from api.commands.request_models import OrderedProduct, OrderProduct, ShippingAddress, Terms
 from api.commands.write_endpoint import Document
 from api.commands.written_documents import document
 from api.errors import ApiError, validation_error
@@ -43,17 +43,27 @@ def body_of(
     Errors: ApiError 400 where amounts do not add up (`total` None: they need not), or are none of `currency`.
     """
     goods = sum((line.quantity * line.unitPrice for line in lines), Decimal(0))
-    comes_to = goods + terms.shippingAmount - terms.discountAmount
+    tax = terms.taxAmount or Decimal(0)
+    comes_to = goods + terms.shippingAmount + tax - terms.discountAmount
+    taxes = [(number, line.taxAmount) for number, line in enumerate(lines) if isinstance(line, OrderedProduct)]
     amounts = [
         *((f"orderProducts.{number}.unitPrice", line.unitPrice) for number, line in enumerate(lines)),
         ("shippingAmount", terms.shippingAmount),
         ("discountAmount", terms.discountAmount),
+        ("taxAmount", tax),
+        *((f"orderProducts.{number}.taxAmount", amount) for number, amount in taxes if amount is not None),
         ("totalAmount", comes_to if total is None else total),
     ]
     faults = [(path, fault) for path, amount in amounts if (fault := _fault(amount, currency))]
     if not faults and total is not None and total != comes_to:
-        sums = f"{_plain(goods)} + {_plain(terms.shippingAmount)} − {_plain(terms.discountAmount)} = {_plain(comes_to)}"
-        faults = [("totalAmount", f"is {_plain(total)}, but the goods + shipping − discount are {sums}; send that")]
+        taxed = "" if terms.taxAmount is None else f" + {_plain(tax)}"
+        named = "goods + shipping − discount" if terms.taxAmount is None else "goods + shipping + tax − discount"
+        sums = f"{_plain(goods)} + {_plain(terms.shippingAmount)}{taxed} − {_plain(terms.discountAmount)}"
+        faults = [("totalAmount", f"is {_plain(total)}, but the {named} are {sums} = {_plain(comes_to)}; send that")]
+    if not faults and sum((amount for _, amount in taxes if amount is not None), Decimal(0)) > tax:
+        faults = [
+            ("taxAmount", f"is {_plain(tax)}, less than the lines' taxAmount together; it holds them and shipping's")
+        ]
     if not faults and comes_to < 0:
         faults = [("discountAmount", f"{_plain(terms.discountAmount)} is more than the goods and their shipping cost")]
     if faults:
@@ -65,6 +75,7 @@ def body_of(
         "discountCode": terms.discountCode,
         "discountAmount": _plain(terms.discountAmount),
         "shippingAmount": _plain(terms.shippingAmount),
+        "taxAmount": None if terms.taxAmount is None else _plain(terms.taxAmount),  # left out, or no repeat is the same
         "customer": customer,
         "customerSnapshot": terms.customerSnapshot.model_dump(exclude_none=True),
         "shippingAddress": address and address.model_dump(exclude_none=True),
@@ -110,6 +121,8 @@ def number_taken(number: str) -> ApiError:
 
 def _line(line: OrderProduct) -> dict[str, Any]:
     found = {**line.model_dump(exclude={"unitPrice"}), "unitPrice": _plain(line.unitPrice)}
+    if found.get("taxAmount") is not None:
+        found["taxAmount"] = _plain(found["taxAmount"])
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -61,4 +61,4 @@ def _may(order: Order, payment: Transaction, status: str) -> None:
 
 def _owed(order: Order) -> Decimal:
     """What no payment has brought yet."""
-    return order.total_amount - order.captured()
+    return order.price() - order.captured()

@@ -62,6 +62,14 @@ class OrderProduct(BaseModel):
     unitPrice: Amount
 
 
+class OrderedProduct(OrderProduct):
+    """A line of a new order, with the tax on top of its price, where it has one."""
+
+    model_config = _like(product="mug", variant="mug-blue", quantity=2, unitPrice=10000)
+    taxAmount: Annotated[Amount | None, Field(description="on top, for all of the line; else spread by price")] = None
+    taxFree: bool | None = None
+
+
 class Terms(BaseModel):
     """The fields that createOrder and checkout share."""
 
@@ -72,11 +80,14 @@ class Terms(BaseModel):
     discountCode: Name | None = None
     discountAmount: Amount = Decimal(0)
     shippingAmount: Amount = Decimal(0)
+    taxAmount: Annotated[Amount | None, Field(description="on top of the prices, with the lines' and shipping's")] = (
+        None
+    )
     notes: Text | None = None
 
 
 class CreateOrder(Terms):
-    """A new order. Σ quantity × unitPrice + shippingAmount − discountAmount must be `totalAmount`."""
+    """A new order. Σ quantity × unitPrice + shippingAmount + taxAmount − discountAmount must be `totalAmount`."""
 
     model_config = _like(
         orderNumber=NUMBER,
@@ -87,7 +98,7 @@ class CreateOrder(Terms):
         paymentId="pay_123456",
     )
     shippingAddress: ShippingAddress
-    orderProducts: Annotated[list[OrderProduct], Field(min_length=1, max_length=LINES)]
+    orderProducts: Annotated[list[OrderedProduct], Field(min_length=1, max_length=LINES)]
     totalAmount: Amount
     currency: Annotated[Currency | None, Field(description="ISO 4217; the shop's, where none is given")] = None
 
@@ -114,6 +125,14 @@ class UpdateOrder(BaseModel):
         "pending", "paid", "failed", "preparing", "shipped", "delivered", "confirmed", "canceled",
         "return_requested", "return_processing", "returned",
     ]  # fmt: skip
+
+
+class AcceptOrder(BaseModel):
+    """The amount that is taken as enough; without it, what was captured."""
+
+    model_config = _like(reason="a cent short")
+    amount: Amount | None = None
+    reason: Text | None = None
 
 
 class UpdateTransaction(BaseModel):

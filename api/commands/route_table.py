@@ -95,6 +95,15 @@ def update_orders(request: HttpRequest, sent: s.UpdateOrder, write: BySecret) ->
     return write.do(orders.update_many(write, selection(request.url.query), sent.status))
 
 
+@writes("POST", "/api/orders/{id}/accept", "Orders", changed(ORDERS), 200, NOT_FOUND, CONFLICT)
+def accept_order(id: Id, sent: s.AcceptOrder, write: BySecret) -> Response:
+    """Take an underpayment as enough: the order is paid, and what is missing is written off.
+
+    More money fills the difference first. 409 where nothing was captured, or less than `amount`, or nothing is missing.
+    """
+    return write.do(orders.accept(write, id, sent))
+
+
 # -- payments ----------------------------------------------------------------------------------------------
 
 

@@ -61,6 +61,30 @@ TIMELINE_ENTRY: Schema = {
 }
 
 
+_SUMS = {
+    "captured": "What came, and was not taken back by a bank.",
+    "reversed": "What came once, and was taken back by a bank.",
+    "lost": "What of `captured` is gone by disputes.",
+    "contested": "What of `captured` open disputes are about.",
+    "payable": "The price of what the payers keep.",
+    "due": "What is due back in all, whether it has gone back or not.",
+    "refunded": "What went back, whoever made it.",
+    "refunding": "What is on its way back.",
+    "settled": "What was paid back past the providers.",
+    "failed": "What of `owed` was tried in vain: a person tries again, or settles it.",
+    "owed": "What is due and has yet to go back.",
+}
+BALANCE: Schema = {
+    "type": "object",
+    "description": "Sums over all payments of an order, in its currency, major units.",
+    "required": ["currency", *_SUMS],
+    "properties": {
+        "currency": _TEXT,
+        **{name: {"type": "number", "description": each} for name, each in _SUMS.items()},
+    },
+}
+
+
 def singular(of: Collection) -> str:
     """The name of one document: `OrderItem` of order-items."""
     return "".join(word.capitalize() for word in of.name.removesuffix("s").split("-"))

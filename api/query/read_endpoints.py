@@ -8,27 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
 from sqlalchemy import Connection, text
 
-from api.auth import Caller, reader
+from api.auth import Caller, reader, secret
 from api.errors import ApiError
 from api.path_converters import own_name
 from api.query import openapi_parameters, openapi_schemas
 from api.query.budget import CUSTOMER_S, Budgets, check
 from api.resources import doors_of
 from api.responses import Json
+from domain.balance import balance
 from queries import timeline
 from queries.documents import list_answer
 from queries.fields import Collection, Kind
 from queries.parser import Query, parse
 from queries.repository import MOST_ALL, count, find, find_by_id, find_order, visible_id
 from queries.schema import ALIASES, COLLECTIONS
+from storage.aggregates import peek
 
 SECRET_ONLY = ("data", "detail")  # of a timeline: bodies and messages are for the shop
 Reader = Annotated[Caller, Depends(reader)]
+Secret = Annotated[Caller, Depends(secret)]
 Id = Annotated[str, Path(description="Its id, as answered.")]
 _HURRY = text(f"set local statement_timeout = {int(CUSTOMER_S * 1000)}")
 _ABSENT: dict[int | str, dict[str, Any]] = {404: {"description": "There is none, for this caller"}}
@@ -91,6 +95,15 @@ def find_order_timeline(request: Request, caller: Reader, id: Id) -> Json:
     if caller.kind != "secret":
         entries = [{name: each for name, each in entry.items() if name not in SECRET_ONLY} for entry in entries]
     return Json(list_answer(entries, total, query.limit, page))
+
+
+def find_order_balance(request: Request, caller: Secret, id: Id) -> Json:
+    """The money of the order, added up: what came, what is due back, what of that went back, and what is still owed."""
+    with snapshot(request, caller) as conn:
+        order_id = visible_id(conn, "orders", id, None)
+        for order in peek(conn, [order_id] if order_id is not None else ()).values():
+            return Json({"currency": order.currency, **asdict(balance(order))})
+    raise ApiError(404, "Not Found")
 
 
 # -- every collection --------------------------------------------------------------------------------------
@@ -204,6 +217,15 @@ _add(
     "What happened to an order",
     openapi_schemas.list_schema(openapi_schemas.TIMELINE_ENTRY),
     openapi_parameters.pages(),
+    absent=True,
+)
+_add(
+    "orders/{id}/balance",
+    find_order_balance,
+    "find_order_balance",
+    "The money of an order, added up",
+    openapi_schemas.BALANCE,
+    [],
     absent=True,
 )
 for _collection in COLLECTIONS.values():

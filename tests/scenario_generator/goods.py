@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -23,10 +23,26 @@ class Goods:
     price: dict[str, Decimal]
     discount: Decimal
     shipping: Decimal
+    tax: Decimal | None = None  # on top
+    line_tax: dict[str, Decimal] = field(default_factory=dict)  # of some lines, within `tax`
 
     @property
     def total(self) -> Decimal:
-        return self.worth(self.ordered) + self.shipping - self.discount
+        return self.worth(self.ordered) + self.shipping + (self.tax or 0) - self.discount
+
+    @property
+    def tax_of_goods(self) -> Decimal:
+        """With the tax of any line the rest is shipping's."""
+        return sum(self.line_tax.values(), Decimal(0)) if self.line_tax else self.tax or Decimal(0)
+
+    def tax_on(self, items: dict[str, int]) -> Decimal:
+        """Each line's own, else by price; not rounded."""
+        if self.line_tax:
+            return sum(
+                (self.line_tax.get(item, Decimal(0)) * n / self.ordered[item] for item, n in items.items()), Decimal(0)
+            )
+        price = self.worth(self.ordered)
+        return self.worth(items) * (self.tax or 0) / price if price else Decimal(0)
 
     def worth(self, items: dict[str, int]) -> Decimal:
         """The price of these items, before any discount."""
@@ -41,6 +57,7 @@ class Goods:
                     "product": f"prod_{item}",
                     "quantity": quantity,
                     "unitPrice": written(self.price[item]),
+                    **({"taxAmount": written(self.line_tax[item])} if item in self.line_tax else {}),
                 }
                 for item, quantity in self.ordered.items()
             ],
@@ -52,6 +69,8 @@ class Goods:
             data["discountAmount"] = written(self.discount)
         if self.shipping or choices.chance(20):
             data["shippingAmount"] = written(self.shipping)
+        if self.tax is not None:
+            data["taxAmount"] = written(self.tax)
         return data
 
 
@@ -70,7 +89,13 @@ def some_goods(choices: Choices) -> Goods:
     shipping = Decimal(0) if free or choices.chance(50) else coin * choices.number(1, 3000)
     if not names and not shipping:
         shipping = coin * choices.number(1, 3000)
-    return Goods(currency, coin, ordered, price, discount, shipping)
+    if free or not choices.chance(20):
+        return Goods(currency, coin, ordered, price, discount, shipping)
+    line_tax = (
+        {name: coin * choices.number(0, 900) for name in names if choices.chance(60)} if choices.chance(50) else {}
+    )
+    tax = sum(line_tax.values(), Decimal(0)) + coin * choices.number(0, 900)
+    return Goods(currency, coin, ordered, price, discount, shipping, tax, line_tax)
 
 
 def written(amount: Decimal) -> str:

@@ -94,19 +94,21 @@ def given_back_for(story: Story) -> dict[str, Decimal]:
     """Completed return → its amount: one row by time, then name, out of what was paid for the goods."""
     goods = story.goods
     price = goods.worth(goods.ordered)
-    left = paid = max(price - goods.discount, Decimal(0))
+    paid = max(price - goods.discount, Decimal(0))
+    left = paid + goods.tax_of_goods
     came_back = dict.fromkeys(goods.ordered, 0)
     amounts = {}
-    rounding = paid
+    rounding = left
     for one in sorted((one for one in story.returns if one.at is not None), key=lambda one: (one.at, one.ref)):
         worth = goods.worth(one.items)
         for item, count in one.items.items():
             came_back[item] += count
-        share = worth * paid / price if price else Decimal(0)
+        tax = goods.tax_on(one.items)
+        share = worth * paid / price + tax if price else Decimal(0)
         wanted = (share / goods.coin).to_integral_value(ROUND_FLOOR) * goods.coin
         rounding -= wanted
         if one.refund is not None:
-            wanted = min(one.refund, worth)
+            wanted = min(one.refund, ((worth + tax) / goods.coin).to_integral_value(ROUND_FLOOR) * goods.coin)
         elif came_back == goods.ordered:
             wanted += rounding
         amounts[one.ref] = min(wanted, left)

@@ -337,6 +337,8 @@ class Story:
         paid, total = self.captured(), self.goods.total
         if not total:
             self.trait("a total of 0")
+        if self.goods.tax:
+            self.trait("tax by line" if self.goods.line_tax else "tax")
         if not self.goods.ordered:
             self.trait("no items")
         if len(captured) > 1 and all(one.captured < total for one in captured) and paid >= total:

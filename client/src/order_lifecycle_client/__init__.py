@@ -36,6 +36,7 @@ from order_lifecycle_client.errors import (
     ValidationFailed,
 )
 from order_lifecycle_client.models import (
+    Balance,
     Cart,
     CartItem,
     CustomerToken,
@@ -63,6 +64,7 @@ __all__ = [
     "AsyncClient",
     "AsyncServerClient",
     "BadSignature",
+    "Balance",
     "Cart",
     "CartItem",
     "Client",

@@ -122,6 +122,7 @@ class Order(Document):
     discount_code: str | None
     discount_amount: Decimal
     shipping_amount: Decimal
+    tax_amount: Decimal
     notes: str | None
     flags: list[str]  # what somebody should look at: underpaid, shipped_after_cancel, payment_reversed, …
     canceled_at: datetime | None
@@ -143,6 +144,7 @@ class OrderItem(Document):
     quantity: int
     unit_price: Decimal
     total_price: Decimal
+    tax_amount: Decimal | None
     shipped_quantity: int
     delivered_quantity: int
     returned_quantity: int
@@ -167,6 +169,27 @@ class Transaction(Document):
     paid_at: datetime | None
     pending_kind: str | None
     pending_until: datetime | None
+
+
+class Balance(Model):
+    """The money of one order, added up over its payments, in its currency.
+
+    `due` is due back in all; `refunded`, `refunding` and `settled` count toward it, whoever made them. `owed` has yet to
+    go back, and `failed` of it was tried in vain.
+    """
+
+    currency: str
+    captured: Decimal
+    reversed: Decimal
+    lost: Decimal
+    contested: Decimal
+    payable: Decimal
+    due: Decimal
+    refunded: Decimal
+    refunding: Decimal
+    settled: Decimal
+    failed: Decimal
+    owed: Decimal
 
 
 class Fulfillment(Document):

@@ -47,6 +47,13 @@ class OrderProductInput(TypedDict, total=False):
     unit_price: Required[Amount]
 
 
+class OrderedProductInput(OrderProductInput, total=False):
+    """A line of a new order, with the tax on top of its price, for all of the line."""
+
+    tax_amount: Amount | None
+    tax_free: bool | None
+
+
 class ItemInput(TypedDict):
     """So many of one order item, by its `reference` or its id."""
 

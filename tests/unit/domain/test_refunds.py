@@ -132,6 +132,31 @@ def test_stated_and_unstated_returns_share_what_was_paid_for_the_goods():
     assert story.due == {"pay": won(2_400)}
 
 
+TAXED = {"currency": "USD", "taxAmount": "5.00", "shippingAmount": "10.00"}
+
+
+def test_US_tax_on_top_returned_in_part():  # noqa: N802
+    """Without a line's own tax the order's is spread by price: 20 + 20 with 5.00 of tax, and no shipping back."""
+    story = arrived(line("mug", 2, "20.00"), **TAXED)
+    assert story.flags == []
+    assert back(story, "ret", {"mug": 1}) == Decimal("22.50")
+    assert story.due == {"pay": Decimal("22.50")}
+
+
+def test_a_line_carries_its_own_tax_and_the_rest_is_shippings():
+    mug, book = {**line("mug", 2, "20.00"), "taxAmount": "3.00"}, {**line("book", 1, "10.00"), "taxFree": True}
+    story = arrived(mug, book, **TAXED)
+    assert back(story, "one", {"mug": 1}) == Decimal("21.50")
+    assert back(story, "two", {"mug": 1, "book": 1}) == Decimal("31.50")
+    assert story.due == {"pay": Decimal("53.00")}
+
+
+def test_more_than_price_and_tax_is_capped():
+    story = arrived(line("mug", 2, "20.00"), **TAXED)
+    assert back(story, "ret", {"mug": 1}, refund="30.00") == Decimal("22.50")
+    assert story.flags == ["refund_capped"]
+
+
 def test_a_restocking_fee_is_not_given_back_with_a_later_return():
     story = arrived()
     assert back(story, "a", {"mug": 1}, refund="4000") == won(4_000)

@@ -12,13 +12,21 @@ from collections.abc import Sequence
 from order_lifecycle_client._async.carts import AsyncCarts, AsyncCatalogue
 from order_lifecycle_client._async.connection import AsyncConnection
 from order_lifecycle_client.codec import encode, query_string, segment
-from order_lifecycle_client.models import CustomerToken, Fulfillment, Order, Return, ReturnRefunded, Transaction
+from order_lifecycle_client.models import (
+    Balance,
+    CustomerToken,
+    Fulfillment,
+    Order,
+    Return,
+    ReturnRefunded,
+    Transaction,
+)
 from order_lifecycle_client.request_types import (
     Amount,
     CustomerSnapshotInput,
     FulfillmentStatus,
     ItemInput,
-    OrderProductInput,
+    OrderedProductInput,
     OrderStatus,
     Reason,
     ReturnStatus,
@@ -66,7 +74,7 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
         order_number: str,
         customer_snapshot: CustomerSnapshotInput,
         shipping_address: ShippingAddressInput,
-        order_products: Sequence[OrderProductInput],
+        order_products: Sequence[OrderedProductInput],
         total_amount: Amount,
         payment_id: str | None = None,
         customer: str | None = None,
@@ -74,6 +82,7 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
         discount_code: str | None = None,
         discount_amount: Amount | None = None,
         shipping_amount: Amount | None = None,
+        tax_amount: Amount | None = None,
         notes: str | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
@@ -95,6 +104,7 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
             "discount_code": discount_code,
             "discount_amount": discount_amount,
             "shipping_amount": shipping_amount,
+            "tax_amount": tax_amount,
             "notes": notes,
         }
         query = query_string(depth=depth)
@@ -114,6 +124,7 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
         discount_code: str | None = None,
         discount_amount: Amount | None = None,
         shipping_amount: Amount | None = None,
+        tax_amount: Amount | None = None,
         notes: str | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
@@ -134,6 +145,7 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
             "discount_code": discount_code,
             "discount_amount": discount_amount,
             "shipping_amount": shipping_amount,
+            "tax_amount": tax_amount,
             "notes": notes,
         }
         query = query_string(depth=depth)
@@ -168,6 +180,29 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
             path, read = "/api/orders", the_only_order
         call = write("PATCH", path, read, body, query=query, idempotency_key=idempotency_key)
         return await self._connection.send(call)
+
+    async def accept_order(
+        self,
+        id: str,
+        *,
+        amount: Amount | None = None,
+        reason: str | None = None,
+        depth: int = 0,
+        idempotency_key: str | None = None,
+    ) -> Order:
+        """Take an underpayment as enough: `amount`, or what was captured. More money fills the difference first.
+
+        Errors: NotFound; Conflict where nothing, or less than `amount`, was captured, or nothing is missing.
+        """
+        body, query = {"amount": amount, "reason": reason}, query_string(depth=depth)
+        path = f"/api/orders/{segment(id)}/accept"
+        call = write("POST", path, doc(Order), body, query=query, idempotency_key=idempotency_key)
+        return await self._connection.send(call)
+
+    async def order_balance(self, id: str) -> Balance:
+        """The money of an order, added up: what came, what is due back, and what of it is still owed. Errors: NotFound."""
+        path = f"/api/orders/{segment(id)}/balance"
+        return await self._connection.send(ask(path, Balance.model_validate, ""))
 
     # -- payments
 

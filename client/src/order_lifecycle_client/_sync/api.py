@@ -13,13 +13,21 @@ from collections.abc import Sequence
 from order_lifecycle_client._sync.carts import Carts, Catalogue
 from order_lifecycle_client._sync.connection import Connection
 from order_lifecycle_client.codec import encode, query_string, segment
-from order_lifecycle_client.models import CustomerToken, Fulfillment, Order, Return, ReturnRefunded, Transaction
+from order_lifecycle_client.models import (
+    Balance,
+    CustomerToken,
+    Fulfillment,
+    Order,
+    Return,
+    ReturnRefunded,
+    Transaction,
+)
 from order_lifecycle_client.request_types import (
     Amount,
     CustomerSnapshotInput,
     FulfillmentStatus,
     ItemInput,
-    OrderProductInput,
+    OrderedProductInput,
     OrderStatus,
     Reason,
     ReturnStatus,
@@ -67,7 +75,7 @@ class ServerApi(CustomerApi, Carts, Catalogue):
         order_number: str,
         customer_snapshot: CustomerSnapshotInput,
         shipping_address: ShippingAddressInput,
-        order_products: Sequence[OrderProductInput],
+        order_products: Sequence[OrderedProductInput],
         total_amount: Amount,
         payment_id: str | None = None,
         customer: str | None = None,
@@ -75,6 +83,7 @@ class ServerApi(CustomerApi, Carts, Catalogue):
         discount_code: str | None = None,
         discount_amount: Amount | None = None,
         shipping_amount: Amount | None = None,
+        tax_amount: Amount | None = None,
         notes: str | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
@@ -96,6 +105,7 @@ class ServerApi(CustomerApi, Carts, Catalogue):
             "discount_code": discount_code,
             "discount_amount": discount_amount,
             "shipping_amount": shipping_amount,
+            "tax_amount": tax_amount,
             "notes": notes,
         }
         query = query_string(depth=depth)
@@ -115,6 +125,7 @@ class ServerApi(CustomerApi, Carts, Catalogue):
         discount_code: str | None = None,
         discount_amount: Amount | None = None,
         shipping_amount: Amount | None = None,
+        tax_amount: Amount | None = None,
         notes: str | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
@@ -135,6 +146,7 @@ class ServerApi(CustomerApi, Carts, Catalogue):
             "discount_code": discount_code,
             "discount_amount": discount_amount,
             "shipping_amount": shipping_amount,
+            "tax_amount": tax_amount,
             "notes": notes,
         }
         query = query_string(depth=depth)
@@ -169,6 +181,29 @@ class ServerApi(CustomerApi, Carts, Catalogue):
             path, read = "/api/orders", the_only_order
         call = write("PATCH", path, read, body, query=query, idempotency_key=idempotency_key)
         return self._connection.send(call)
+
+    def accept_order(
+        self,
+        id: str,
+        *,
+        amount: Amount | None = None,
+        reason: str | None = None,
+        depth: int = 0,
+        idempotency_key: str | None = None,
+    ) -> Order:
+        """Take an underpayment as enough: `amount`, or what was captured. More money fills the difference first.
+
+        Errors: NotFound; Conflict where nothing, or less than `amount`, was captured, or nothing is missing.
+        """
+        body, query = {"amount": amount, "reason": reason}, query_string(depth=depth)
+        path = f"/api/orders/{segment(id)}/accept"
+        call = write("POST", path, doc(Order), body, query=query, idempotency_key=idempotency_key)
+        return self._connection.send(call)
+
+    def order_balance(self, id: str) -> Balance:
+        """The money of an order, added up: what came, what is due back, and what of it is still owed. Errors: NotFound."""
+        path = f"/api/orders/{segment(id)}/balance"
+        return self._connection.send(ask(path, Balance.model_validate, ""))
 
     # -- payments
 

@@ -127,6 +127,7 @@ class Maker:
             "discount_code": self.maybe(dice.choice(("FRIENDS", "friends and family", "")), 0.5),
             "discount_amount": Decimal(dice.randrange(3)),
             "shipping_amount": Decimal(0),
+            "tax_amount": Decimal(0),
             "flags": sorted(dice.sample(FLAGS, dice.choice((0, 0, 1, 2)))),
             "placed_at": None if hidden else self.moment(),
             "canceled_at": self.maybe(self.moment(), 0.3),
@@ -135,7 +136,7 @@ class Maker:
         doc = {
             "orderNumber": row["order_number"], "status": row["status"], "customer": row["customer"], **told,
             "totalAmount": row["total_amount"], "currency": row["currency"], "discountCode": row["discount_code"],
-            "discountAmount": row["discount_amount"], "shippingAmount": row["shipping_amount"], "flags": row["flags"],
+            "discountAmount": row["discount_amount"], "shippingAmount": row["shipping_amount"], "taxAmount": Decimal(0), "flags": row["flags"],
             "canceledAt": row["canceled_at"], "confirmedAt": None,
         }  # fmt: skip
         self.put("orders", row, doc, hidden=hidden)
@@ -164,7 +165,7 @@ class Maker:
         total = goods["unit_price"] * goods["quantity"]
         reference = self.maybe(f"line {position}")
         row = {"id": id, "order_id": order, "position": position, "reference": reference, **goods, "total_price": total}
-        counted = {"shippedQuantity": 0, "deliveredQuantity": 0, "returnedQuantity": 0}
+        counted = {"taxAmount": None, "shippedQuantity": 0, "deliveredQuantity": 0, "returnedQuantity": 0}
         doc = {"order": shown("orders", order), "reference": reference, **doc, "totalPrice": total, **counted}
         self.put("order-items", row, doc, hidden=hidden)
         return id
