@@ -120,15 +120,15 @@ def test_a_receiver_that_hangs_holds_up_nobody_else(shop, receiver, another):
     shop.subscribe(another.url)
     numbers = [f"N{n}" for n in range(100)]
     shop.tell(*(an_order(n) for n in numbers))
-    sender = Sender(allow_private=True, total_s=3)
+    sender = Sender(allow_private=True, total_s=7)
     with ThreadPoolExecutor(1) as pool:
         began = monotonic()
-        run = pool.submit(dispatcher.run_due, shop.engine, sender, datetime.now(UTC), 2.5)
-        while len(another.posts) < len(numbers) and monotonic() < began + 2.5:
+        run = pool.submit(dispatcher.run_due, shop.engine, sender, datetime.now(UTC), 6)
+        while len(another.posts) < len(numbers) and monotonic() < began + 6:
             sleep(0.01)
         assert len(another.posts) == len(numbers), "they waited for the one that hangs"
         shop.tell(an_order("late"))
-        while len(another.posts) == len(numbers) and monotonic() < began + 2.9:
+        while len(another.posts) == len(numbers) and monotonic() < began + 6.8:
             sleep(0.01)
         assert another.posts[-1].body["data"]["orderNumber"] == "late"
         run.result(30)
@@ -142,7 +142,7 @@ def test_a_receiver_that_hangs_holds_up_nobody_else(shop, receiver, another):
     [error] = {
         row[0] for row in shop.rows("select last_error from deliveries where state = 'due' and last_error is not null")
     }
-    assert error == "no answer within 3 s"
+    assert error == "no answer within 7 s"
     assert len(receiver.posts) <= dispatcher.A_RECEIVER * 2
 
 
