@@ -127,6 +127,6 @@ def _body() -> dict:
 
 
 FAULTS = (
-    Fault("clock-fast", "one of two hosts ten minutes fast", "clocks", fast, 0, needs=("faketime",), most_tries=3),
-    Fault("clock-slow", "one of two hosts ten minutes slow", "clocks", slow, 0, needs=("faketime",), most_tries=3),
+    Fault("clock-fast", "one of two hosts ten minutes fast", "clocks", fast, 0, needs=("faketime",)),
+    Fault("clock-slow", "one of two hosts ten minutes slow", "clocks", slow, 0, needs=("faketime",)),
 )

@@ -50,7 +50,6 @@ class Fault:
     callers: bool = False  # other callers' p99 must stay within twice the quiet one
     memory_mb: float | None = None  # that the API may grow by
     until_back: bool = False  # it ends once the rate is back, after `hold_s` at the latest
-    most_tries: int = 5  # of those that take a minute each, fewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class Trial:
     scope: str = WHOLE
     bound_s: float = BOUND_S
     needs: tuple[str, ...] = ()
-    most_tries: int = 5
+    most_tries: int = 5  # of those that take minutes each, fewer
 
 
 def missing(fault: Fault | Trial) -> str | None:

@@ -70,6 +70,6 @@ FAULTS = (
     ),
     Fault(
         "host-cut-off", "a worker host off the network for 60 s, in a transaction", "network", host_cut_off, CUT_S,
-        scope=SHARD, bound_s=FROZEN_BOUND_S, from_begin=True, most_tries=3, needs=("hosts",),
+        scope=SHARD, bound_s=FROZEN_BOUND_S, from_begin=True, needs=("hosts",),
     ),
 )  # fmt: skip

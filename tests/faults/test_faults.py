@@ -70,12 +70,11 @@ def test_what_was_accepted_is_kept_and_goes_on_after(name: str, staged: Staged, 
     if why := missing(fault):
         pytest.skip(f"{name}: {why}")
     option = request.config.getoption
-    tries, seed = range(min(option("tries"), fault.most_tries)), option("seed")
-    out = Path(option("results"))
+    tries, seed, out = option("tries"), option("seed"), Path(option("results"))
     if isinstance(fault, Trial):
         staged("")  # nothing runs beside it
-        done = run_trial(fault, tries, seed, request.config.option, out, say)
+        done = run_trial(fault, range(min(tries, fault.most_tries)), seed, request.config.option, out, say)
     else:
-        done = run(staged(fault.group), fault, tries, seed, out, say)
+        done = run(staged(fault.group), fault, range(tries), seed, out, say)
     wrong = [f"try {each.number}: {line}" for each in done for line in each.wrong]
     assert not wrong, "\n".join(wrong)
