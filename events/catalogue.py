@@ -274,10 +274,6 @@ _BODIES: tuple[type[Body], ...] = (
     OrderCanceled,
     OrderConfirmed,
     OrderExpired,
-    OrderAccepted,
-    RefundRequested,
-    RefundSettled,
-    RefundAllocated,
     FulfillmentCreated,
     FulfillmentPacked,
     FulfillmentShipped,
@@ -289,6 +285,10 @@ _BODIES: tuple[type[Body], ...] = (
     ReturnRejected,
     ReturnProcessingStarted,
     ReturnCompleted,
+    OrderAccepted,
+    RefundRequested,
+    RefundSettled,
+    RefundAllocated,
 )
 CATALOGUE: dict[str, type[Body]] = {body.__name__: body for body in _BODIES}
 _READERS: dict[str, Callable[[Any], Body]] = {
