@@ -178,7 +178,8 @@ class Order:
 
     def is_covered(self) -> bool:
         """Paid in full: captured money, refunded or not, reaches the total."""
-        return self.payments().captured >= self.price()
+        price = self.total_amount if self.facts is None else required(self)  # `price()` without its call
+        return self.payments().captured >= price
 
     def price(self) -> Decimal:
         """The amount that covers the order."""
@@ -191,7 +192,7 @@ class Order:
         reversal takes away brings every order of arrival to one status. That the money is gone, the flag says.
         """
         payments = self.payments()
-        price = self.price()
+        price = self.total_amount if self.facts is None else required(self)
         if payments.captured >= price:
             return True
         return payments.reversed > 0 and payments.ever_captured() >= price
