@@ -118,11 +118,15 @@ def counts(conn: Connection) -> dict[str, int]:
 
 # -- claim ---------------------------------------------------------------------------------------------------
 
-# A refund that staff made by hand, and that was reported, counts toward the target.
+# A refund that staff made by hand, and that was reported, counts toward the target. `order_left` is what all payments of the
+# order may still give back: a target that fell while its refund was in flight may have risen on another payment since.
 _DUE = text("""
     select e.id, e.transaction_id, o.order_number, e.payment_id, e.currency, e.target, e.made, e.asked,
            e.idempotency_key, e.attempts, e.attempted_at, t.amount as captured,
-           greatest(e.made, t.refunded_amount) as gone
+           greatest(e.made, t.refunded_amount) as gone,
+           (select sum(x.refund_target - greatest(x.refunded_amount, f.made, f.made + f.asked))
+            from transactions x left join effects f on f.transaction_id = x.id
+            where x.order_id = e.order_id) as order_left
     from effects e join transactions t on t.id = e.transaction_id join orders o on o.id = e.order_id
     where e.state in ('due', 'in_flight', 'unknown') and e.next_at <= :now
       and (lower(t.provider) = :provider or (t.provider is null and :unnamed))
@@ -148,7 +152,8 @@ def _claim(conn: Connection, refunder: Refunder, now: datetime, most: int) -> tu
         made, asked, key, attempted_at = row.made, row.asked, row.idempotency_key, row.attempted_at
         if key is None:
             made, key, attempted_at = row.gone, fresh(now), now
-            asked = refunder.client.rules.units.payable(row.target - row.gone, row.currency)
+            left = min(row.target - row.gone, row.order_left)
+            asked = refunder.client.rules.units.payable(left, row.currency)
             if asked <= 0:
                 conn.execute(_NOTHING_LEFT, {"id": row.id, "made": made})
                 closed += 1

@@ -127,6 +127,21 @@ def lose_the_answer(act):
 # -- the good end --------------------------------------------------------------------------------------------
 
 
+def test_what_is_in_flight_on_one_payment_does_not_go_out_on_another(shop, provider, calm, name):
+    """A target that fell meanwhile, and rose on the other payment: the order's money goes back once."""
+    other = f"{name} again"
+    shop.tell(*a_paid_order("1", 12_000, payment=name))
+    shop.tell(an_event("PaymentSucceeded", "1", paymentId=other, amount="12000", currency="KRW"))
+    shop.do(
+        "insert into effects (id, order_id, transaction_id, payment_id, currency, target, made, asked, state,"
+        " idempotency_key, next_at) select gen_random_uuid(), order_id, id, payment_id, currency, 0, 0, 5000, 'in_flight',"
+        " 'another', now() + interval '2 h' from transactions where payment_id = :name",
+        name=name,
+    )
+    run(shop, provider)
+    assert amounts(calm, name, other) == [7_000]
+
+
 def test_a_refund_goes_out_and_comes_back_as_an_event(shop, provider, calm, name):
     shop.tell(*a_canceled_order(payment=name))
     assert states(shop) == {"due": 1}
