@@ -17,8 +17,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
+from events.catalogue import NEWEST
 from events.envelope import Envelope, EnvelopeError
 from providers.base import Payment
+from providers.movements import CAME_TO_NOTHING, RefundMovement
 from storage.pg_arrays import array, columns, unnest
 
 _KNOWN = text(
@@ -152,7 +154,7 @@ class Reconciler:
             data = {"paymentId": told.payment_id, **data}
             if at is None:
                 raise EnvelopeError("time", f"{provider} did not say when {told.payment_id} was {step}")
-            event = Envelope(key[1], key[0], kind, at, told.order_number, data)
+            event = Envelope(key[1], key[0], kind, at, told.order_number, data, NEWEST.get(kind, 1))
             event.body()
             self._known[key] = Fact(at, data)
             self.events.append(event)
@@ -166,6 +168,18 @@ def _names_no_amount(told: Payment) -> bool:
 
 def _refund(told: Payment) -> str:
     return "refunded:all" if told.refunded is None else f"refunded:{told.refunded:f}"
+
+
+def refund_event(movement: RefundMovement) -> tuple[str, dict[str, Any]]:
+    """(type, data) of the event that tells of one refund, without its payment."""
+    one = {
+        "refund": movement.refund_id,
+        "amount": f"{movement.amount:f}",
+        "requestedAt": movement.time.isoformat(),
+    }
+    if movement.status in CAME_TO_NOTHING:
+        return "RefundFailed", {**one, **_present(code=movement.code, message=movement.message)}
+    return "PaymentRefunded", {**one, "status": movement.status}
 
 
 def _nth(step: str, turn: int) -> str:

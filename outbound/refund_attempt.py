@@ -66,9 +66,9 @@ class Claim:
         """The sum that will have gone back after the attempt."""
         return self.made + self.asked
 
-    def request(self) -> RefundRequest:
-        """The attempt as the provider is asked for it."""
-        refundable = None if self.captured is None else self.captured - self.made
+    def request(self, gone: Decimal) -> RefundRequest:
+        """The attempt as the provider is asked for it, of whose payment it said that `gone` went back."""
+        refundable = None if self.captured is None else self.captured - gone
         money = Money(self.asked, self.currency)
         return RefundRequest(self.key, self.payment_id, money, refundable, f"order {self.order_number}")
 
@@ -96,6 +96,7 @@ class Answer:
     next_step: str = ""  # for the person who reads of the death
     at_once: bool = False
     is_open: bool = False
+    movements: tuple[RefundMovement, ...] = ()  # refunds to be told of, by their ids
 
 
 def attempt(refunder: Refunder, claim: Claim, now: datetime) -> Answer:
@@ -115,15 +116,15 @@ def _attempt(client: RefundClient, claim: Claim, now: datetime) -> Answer:
     gone = given_back(movements)
     if not claim.in_doubt:
         if gone > claim.made:
-            return Answer(DUE, _told(movements, gone), at_once=True)
+            return Answer(DUE, _told(movements, gone), at_once=True, movements=tuple(movements))
         return _send(client, claim, gone)
     ours = next((each for each in movements if each.reference == claim.key), None)
     if ours is not None:
         return _end(claim, ours, gone, now)
     if gone >= claim.wanted and not client.rules.carries_id:
-        return Answer(DONE, _told(movements, gone))
+        return Answer(DONE, _told(movements, gone), movements=tuple(movements))
     if gone > claim.made:
-        return Answer(DEAD, _told(movements, gone), _doubt(claim, gone), IN_DOUBT)
+        return Answer(DEAD, _told(movements, gone), _doubt(claim, gone), IN_DOUBT, movements=tuple(movements))
     if now - claim.attempted_at > client.rules.key_life:
         return Answer(DUE, at_once=True)  # it would have been there by now: it was not made
     return _send(client, claim, gone)
@@ -131,7 +132,7 @@ def _attempt(client: RefundClient, claim: Claim, now: datetime) -> Answer:
 
 def _send(client: RefundClient, claim: Claim, gone: Decimal) -> Answer:
     try:
-        made = client.refund(claim.request())
+        made = client.refund(claim.request(gone))
     except RefundRefused as error:
         return Answer(DEAD, error=str(error), reason=REFUSED, next_step=error.next_step)
     except MoneyError as error:
@@ -151,15 +152,14 @@ def _end(claim: Claim, ours: RefundMovement, gone: Decimal, now: datetime | None
     """What our own refund came to, as the provider tells; `gone` is the sum with it."""
     if ours.status in CAME_TO_NOTHING:
         why = f"refund {ours.refund_id} {ours.status} there: {ours.code or ''} {ours.message or ''}".rstrip(" :")
-        return Answer(
-            DEAD, error=why, reason=FAILED, next_step="see at the provider why, and whether it may work again"
-        )
+        step = "see at the provider why, and whether it may work again"
+        return Answer(DEAD, error=why, reason=FAILED, next_step=step, movements=(ours,))
     if ours.status in OPEN:
         why = f"refund {ours.refund_id} of {ours.amount} {claim.currency} is {ours.status} there since {ours.time:%Y-%m-%d %H:%M} UTC"
         if now is not None and now - claim.attempted_at > OPEN_FOR:
             return Answer(DEAD, error=why, reason=IN_DOUBT, next_step="ask the provider what it waits for")
-        return Answer(UNKNOWN, error=why, is_open=True)
-    return Answer(DONE, Told(ours.refund_id, gone, ours.time))
+        return Answer(UNKNOWN, error=why, is_open=True, movements=(ours,))
+    return Answer(DONE, Told(ours.refund_id, gone, ours.time), movements=(ours,))
 
 
 def _told(movements: Sequence[RefundMovement], gone: Decimal) -> Told:

@@ -31,15 +31,17 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DataError, IntegrityError
 
 from domain.ids import format_id, fresh, parse_id
-from events.catalogue import PaymentRefunded
+from events.catalogue import NEWEST
 from events.envelope import Envelope
-from events.money import Money
+from events.refunds import RefundFailed
 from journal.append import append
 from journal.entries import Entry
 from journal.streams import Streams
 from outbound import backoff
 from outbound.leases import Claimed, Round
-from outbound.refund_attempt import DEAD, DONE, DUE, GAVE_UP, UNKNOWN, Answer, Claim, Refunder, Told, attempt
+from outbound.payment_reconciler import refund_event
+from outbound.refund_attempt import DEAD, DONE, DUE, GAVE_UP, UNKNOWN, Answer, Claim, Refunder, attempt
+from providers.movements import RefundMovement
 from storage.tables import EFFECT_STATES
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
@@ -241,9 +243,8 @@ def _settle(
         detail = _remedy(provider, claim, error, answer.next_step)
         bury(conn, claim.id, reason or GAVE_UP, detail, now)
         log.warning("%s: %s", reason, detail)
-    if answer.told is None:
-        return []
-    return append(conn, [_event(provider, claim, answer.told)], shards).new
+    events = [_event(provider, claim, movement, now) for movement in answer.movements]
+    return append(conn, events, shards).new if events else []
 
 
 def bury(conn: Connection, effect_id: str, reason: str, detail: str, now: datetime) -> None:
@@ -251,16 +252,20 @@ def bury(conn: Connection, effect_id: str, reason: str, detail: str, now: dateti
     conn.execute(_BURY, {"letter": fresh(now), "id": effect_id, "reason": reason, "detail": detail})
 
 
-def _event(provider: str, claim: Claim, told: Told) -> Envelope:
-    """What the provider told, as its one event: asked again, it tells the same."""
-    amount = Money(told.refunded_amount, claim.currency).as_data()["amount"]
+def _event(provider: str, claim: Claim, movement: RefundMovement, now: datetime) -> Envelope:
+    """One refund as the provider tells it, as its one event of that status: asked again, it tells the same.
+
+    A failure is told as of now: nobody says when it came, and a success before it may have been told with a time.
+    """
+    kind, data = refund_event(movement)
     return Envelope(
-        id=f"{told.refund_id}:{amount}",
+        id=f"{movement.refund_id}:{movement.status}",
         source=f"refunds:{provider}",
-        type=PaymentRefunded.__name__,
-        time=told.time,
+        type=kind,
+        time=now if kind == RefundFailed.__name__ else movement.time,
         subject=claim.order_number,
-        data={"paymentId": claim.payment_id, "refundedAmount": amount},
+        data={"paymentId": claim.payment_id, **data},
+        version=NEWEST.get(kind, 1),
     )
 
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
+from events.catalogue import NEWEST
 from events.envelope import MAX_NAME, Envelope, EnvelopeError
 from providers.base import BadSignature
 
@@ -68,6 +70,7 @@ def envelope(
     made = Envelope.parse(
         {"id": own_id, "source": source, "type": kind, "time": time.isoformat(), "subject": subject, "data": data}
     )
+    made = replace(made, version=NEWEST.get(made.type, 1))
     keepable(made)
     return made
 

@@ -24,8 +24,9 @@ from typing import Any, TypeGuard
 from events.envelope import Envelope, EnvelopeError
 from events.money import MoneyError
 from providers.base import Ability, BadSignature, Provider, ReceivedWebhook, with_secrets
+from providers.movements import CAME_TO_NOTHING
 from providers.payments.stripe_api import SOURCE, StripeApi
-from providers.payments.stripe_rules import RULES, UNITS
+from providers.payments.stripe_rules import RULES, STATUSES, UNITS
 from providers.webhook_verification import (
     a_name,
     an_object,
@@ -121,6 +122,22 @@ def translate(body: bytes) -> Envelope:
     return envelope(SOURCE, note.get("id"), ours, time, data, number)
 
 
+def _under_way(intent: dict[str, Any]) -> Meaning:
+    """payment_intent.processing: a bank takes its time, days of it."""
+    return _pending(intent, intent.get("id"), "processing", intent.get("amount"))
+
+
+def _held(intent: dict[str, Any]) -> Meaning:
+    """payment_intent.amount_capturable_updated: held on a card, to be captured."""
+    return _pending(intent, intent.get("id"), "authorized", intent.get("amount_capturable"))
+
+
+def _pending(about: dict[str, Any], payment: Any, kind: str, units: Any, until: Any = None) -> Meaning:
+    money = _money(about, units, "amount")
+    amount = {"amount": money["amount"]} if "amount" in money else {}
+    return "PaymentPending", {**amount, **_present(paymentId=payment, kind=kind, until=_rfc3339(until))}
+
+
 def _intent(intent: dict[str, Any]) -> Meaning:
     """payment_intent.succeeded."""
     return "PaymentSucceeded", {
@@ -130,13 +147,15 @@ def _intent(intent: dict[str, Any]) -> Meaning:
 
 
 def _session(session: dict[str, Any]) -> Meaning | None:
-    """checkout.session.completed, .async_payment_succeeded: paid; or free, which is a payment of nothing.
+    """checkout.session.completed, .async_payment_succeeded: paid; on its way; or free, which is a payment of nothing.
 
-    Unpaid ones (a bank transfer on its way) and those of a subscription keep their own name.
+    Those of a subscription keep their own name.
     """
     status, payment = session.get("payment_status"), _id(session.get("payment_intent"))
     if status == "no_payment_required" and session.get("amount_total") == 0 and session.get("mode") == "payment":
         payment = payment or session.get("id")  # there is no intent; the session stands for it
+    elif status == "unpaid" and payment:
+        return _pending(session, payment, "processing", session.get("amount_total"))
     elif status != "paid" or not payment:
         return None
     return "PaymentSucceeded", {
@@ -152,10 +171,12 @@ def _session_failed(session: dict[str, Any]) -> Meaning | None:
 
 
 def _charge(charge: dict[str, Any]) -> Meaning | None:
-    """charge.succeeded and charge.captured; one that only holds money on a card is not paid."""
-    if charge.get("captured") is not True:
-        return None
+    """charge.succeeded and charge.captured; one that only holds money on a card is under way, and not paid."""
     details = charge.get("payment_method_details")
+    if charge.get("captured") is not True:
+        card = details.get("card") if isinstance(details, dict) else None
+        until = card.get("capture_before") if isinstance(card, dict) else None
+        return _pending(charge, _payment_of(charge), "authorized", charge.get("amount"), until)
     return "PaymentSucceeded", {
         **_money(charge, _captured(charge), "amount"),
         **_present(
@@ -198,16 +219,46 @@ def _refunded(charge: dict[str, Any]) -> Meaning | None:
     return "PaymentRefunded", {**money, **_present(paymentId=_payment_of(charge))}
 
 
+def _refund(refund: dict[str, Any]) -> Meaning | None:
+    """refund.* and charge.refund.updated: one refund by its id, as it stands.
+
+    Nothing where no money moved for it though it "succeeded": so Stripe is reported to make one of what was authorized and
+    never captured. Its reference does not say so: that such a one has no balance transaction is a guess.
+    """
+    status = refund.get("status") or "succeeded"
+    if status == "succeeded" and refund.get("balance_transaction", "unsaid") is None:
+        return None
+    money = _money(refund, refund.get("amount"), "amount")
+    if "amount" not in money:
+        return None
+    payment = _id(refund.get("payment_intent")) or _id(refund.get("charge"))
+    one = _present(
+        paymentId=payment, refund=refund.get("id"), amount=money["amount"], requestedAt=_rfc3339(refund.get("created"))
+    )
+    if status in CAME_TO_NOTHING:
+        return "RefundFailed", {**one, **_present(code=refund.get("failure_reason"))}
+    return ("PaymentRefunded", {**one, "status": status}) if status in STATUSES else None
+
+
 def _disputed(dispute: dict[str, Any]) -> Meaning:
-    """charge.dispute.*: an inquiry that was closed without a dispute is as good as won."""
+    """charge.dispute.*, by its id: an inquiry that was closed without a dispute is as good as won."""
     status = dispute.get("status")
     outcome = {"won": "won", "warning_closed": "won", "lost": "lost"}.get(status) if isinstance(status, str) else None
     payment = _id(dispute.get("payment_intent")) or _id(dispute.get("charge"))
-    return "PaymentDisputed", _present(paymentId=payment, reason=dispute.get("reason"), outcome=outcome)
+    money = _money(dispute, dispute.get("amount"), "amount")
+    return "PaymentDisputed", _present(
+        paymentId=payment,
+        dispute=dispute.get("id"),
+        amount=money.get("amount"),
+        reason=dispute.get("reason"),
+        outcome=outcome,
+    )
 
 
 _MEANINGS: dict[str, Callable[[dict[str, Any]], Meaning | None]] = {
     "payment_intent.succeeded": _intent,
+    "payment_intent.processing": _under_way,
+    "payment_intent.amount_capturable_updated": _held,
     "checkout.session.completed": _session,
     "checkout.session.async_payment_succeeded": _session,
     "checkout.session.async_payment_failed": _session_failed,
@@ -216,6 +267,10 @@ _MEANINGS: dict[str, Callable[[dict[str, Any]], Meaning | None]] = {
     "payment_intent.payment_failed": _failed,
     "payment_intent.canceled": _canceled,
     "charge.refunded": _refunded,
+    "charge.refund.updated": _refund,
+    "refund.created": _refund,
+    "refund.updated": _refund,
+    "refund.failed": _refund,
     "charge.dispute.created": _disputed,
     "charge.dispute.updated": _disputed,
     "charge.dispute.closed": _disputed,
@@ -260,6 +315,14 @@ def _money(about: dict[str, Any], units: Any, name: str) -> dict[str, Any]:
         except MoneyError:
             pass
     return {"provider": SOURCE, "stripe": _without_personal(about)}
+
+
+def _rfc3339(seconds: Any) -> str | None:
+    """Seconds since 1970 as a time of ours; None for what is none."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat() if _is_whole(seconds) else None
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def _present(**fields: Any) -> dict[str, Any]:

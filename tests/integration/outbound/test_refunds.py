@@ -149,8 +149,11 @@ def test_a_refund_goes_out_and_comes_back_as_an_event(shop, provider, calm, name
     assert states(shop) == {"done": 1}
     assert amounts(calm, name) == [12_000]
     assert refunded(shop) == ("canceled", 12_000)
-    (told,) = shop.rows("select source, subject, data from journal where type = 'PaymentRefunded'")
-    assert told == ("refunds:simulated", "1", {"paymentId": name, "refundedAmount": "12000"})
+    (told,) = shop.rows("select source, subject, version, data from journal where type = 'PaymentRefunded'")
+    assert told[:3] == ("refunds:simulated", "1", 2)
+    about = {"paymentId": name, "amount": "12000", "status": "succeeded"}
+    assert {name: told.data[name] for name in about} == about
+    assert told.data["refund"].startswith("re_")
     assert run(shop, provider, HOUR) == 0
 
 

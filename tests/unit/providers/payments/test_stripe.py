@@ -113,8 +113,7 @@ def test_before_amount_captured_the_rest_of_a_partial_capture_counted_as_refunde
 @pytest.mark.parametrize(
     ("kind", "about"),
     [
-        ("charge.succeeded", {"captured": False, "amount": 500, "currency": "krw"}),
-        ("checkout.session.completed", {"payment_status": "unpaid", "payment_intent": "pi_1"}),
+        ("refund.created", {"id": "re_1", "amount": 500, "currency": "krw", "balance_transaction": None}),
         ("checkout.session.completed", {"payment_status": "paid", "payment_intent": None, "mode": "subscription"}),
         ("charge.failed", {"id": "ch_1"}),
         ("customer.created", {"id": "cus_1"}),
@@ -174,7 +173,10 @@ def test_a_session_that_is_paid_later_is_paid_when_stripe_says_so():
     waits = told("checkout.session.completed", **session, payment_status="unpaid")
     came = told("checkout.session.async_payment_succeeded", **session, payment_status="paid")
     failed = told("checkout.session.async_payment_failed", **session, payment_status="unpaid")
-    assert waits.type == "stripe.checkout.session.completed"
+    assert (waits.type, waits.data) == (
+        "PaymentPending",
+        {"amount": "12.50", "paymentId": "pi_1", "kind": "processing"},
+    )
     assert (came.type, came.data["paymentId"], came.data["amount"]) == ("PaymentSucceeded", "pi_1", "12.50")
     assert (failed.type, failed.data) == ("PaymentFailed", {"paymentId": "pi_1", "code": "async_payment_failed"})
 
@@ -197,6 +199,38 @@ def test_a_dispute_tells_its_outcome_once_there_is_one(status, outcome):
     assert event.data["paymentId"] == "pi_1"
 
 
+def test_a_refund_is_known_by_its_id_as_it_stands():
+    refund = {"id": "re_1", "payment_intent": "pi_1", "charge": "ch_1", "amount": 250, "currency": "usd", "created": AT}
+    made = told("refund.created", **refund, status="pending")
+    about = {"paymentId": "pi_1", "refund": "re_1", "amount": "2.50", "requestedAt": NOW.isoformat()}
+    assert (made.type, made.version, made.data) == ("PaymentRefunded", 2, {**about, "status": "pending"})
+    failed = told("refund.failed", **refund, status="failed", failure_reason="expired_or_canceled_card")
+    assert (failed.type, failed.data) == ("RefundFailed", {**about, "code": "expired_or_canceled_card"})
+    for event in (made, failed):
+        decode(event.type, event.version, event.subject, event.data)
+
+
+def test_what_is_under_way_keeps_its_order_from_expiring():
+    details = {"type": "card", "card": {"capture_before": AT + 7}}
+    held = told(
+        "charge.succeeded", id="ch_1", payment_intent="pi_1", captured=False, amount=1250, currency="usd",
+        payment_method_details=details,
+    )  # fmt: skip
+    until = (NOW + timedelta(seconds=7)).isoformat()
+    assert (held.type, held.data) == (
+        "PaymentPending", {"amount": "12.50", "paymentId": "pi_1", "kind": "authorized", "until": until}
+    )  # fmt: skip
+    sepa = told("payment_intent.processing", id="pi_1", amount=1250, currency="eur")
+    assert (sepa.type, sepa.data["kind"]) == ("PaymentPending", "processing")
+    manual = told("payment_intent.amount_capturable_updated", id="pi_1", amount_capturable=500, currency="krw")
+    assert (manual.data["kind"], manual.data["amount"]) == ("authorized", "500")
+
+
+def test_disputes_stand_side_by_side_by_their_ids():
+    event = told("charge.dispute.created", id="dp_1", payment_intent="pi_1", status="needs_response", amount=500, currency="usd")  # fmt: skip
+    assert (event.version, event.data) == (2, {"paymentId": "pi_1", "dispute": "dp_1", "amount": "5.00"})
+
+
 @pytest.mark.parametrize(("number", "subject"), [("261101000001", "261101000001"), ("x" * 256, None), (7, None)])
 def test_the_order_is_the_one_in_the_metadata_where_that_can_be_one(number, subject):
     assert stripe.translate(packed(stripe_paid("pi_1", 5, metadata={"orderNumber": number}))).subject == subject
@@ -208,7 +242,7 @@ def test_who_pays_never_comes_into_the_journal():
         "customer_details": {"email": "kim@example.com"}, "customer_email": "kim@example.com",
         "client_secret": "pi_1_secret_kim", "charges": {"data": [{"billing_details": {"name": "Kim"}, "id": "ch_1"}]},
     }  # fmt: skip
-    kept = orjson.dumps(told("payment_intent.processing", id="pi_1", **personal).data)
+    kept = orjson.dumps(told("payment_intent.created", id="pi_1", **personal).data)
     assert b"kim" not in kept.lower()
     assert b"ch_1" in kept
 
@@ -256,6 +290,7 @@ MEANING = {
     "checkout.session.completed.payment_mode": "PaymentSucceeded",
     "payment_intent.canceled": "PaymentCanceled",
     "payment_intent.payment_failed": "PaymentFailed",
+    "payment_intent.processing": "PaymentPending",
     "payment_intent.succeeded": "PaymentSucceeded",
 }
 
@@ -268,6 +303,6 @@ def test_every_real_body_means_what_the_contract_says():
         event = stripe.receive(body, lower, (ONE,), datetime.now(UTC)).envelope
         assert event.type == MEANING.get(name, f"stripe.{name}")
         if event.type in CATALOGUE:
-            decode(event.type, 1, event.subject, event.data)
+            decode(event.type, event.version, event.subject, event.data)
         assert b"example.com" not in event.body()
         assert b"Jenny Rosen" not in event.body()
