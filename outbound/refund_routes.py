@@ -20,7 +20,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from domain.ids import format_id
-from outbound.refund_attempt import FAILED, Refunder
+from outbound.refund_attempt import Refunder
 from outbound.refunds import bury
 from providers.base import RefundClient
 from providers.registry import registry
@@ -105,22 +105,6 @@ _REPORTED = text("""
     )
     select id, payment_id from closed
 """)
-# One that was made, and that its provider took back afterwards, as it reports: that money is owed again. Not in the first
-# minute: an attempt's own report may still be on its way to the transaction.
-_FAILED_LATER = text("""
-    select e.id, e.payment_id, e.currency, e.target, o.order_number, t.provider, t.refunded_amount as gone, f.code
-    from effects e join transactions t on t.id = e.transaction_id join orders o on o.id = e.order_id
-    cross join lateral (
-        select string_agg(r.key || ' ' || (r.value ->> 'status'), ', ' order by r.key) as code
-        from jsonb_each(t.facts -> 'refunds') r where r.value ->> 'status' in ('failed', 'canceled')
-    ) f
-    where e.state = 'done' and t.facts ? 'refunds' and f.code is not null and t.refunded_amount < e.target
-      and e.updated_at < cast(:now as timestamptz) - interval '1 minute'
-    order by e.id for update of e skip locked
-""")
-_OWED_AGAIN = text("""
-    update effects set state = 'dead', made = :gone, last_error = :error, updated_at = now() where id = :id
-""")
 _AUDIT = text(
     "insert into audit (actor, action, target, detail) values ('orders', 'dlq discard', :target, "
     "jsonb_build_object('why', 'the provider reported the refund', 'payment', cast(:payment as text)))"
@@ -147,7 +131,7 @@ class WaitingRefunds(NamedTuple):
 
 
 def give_up(conn: Connection, routes: Routes, now: datetime) -> int:
-    """Make dead letters of refunds that nobody makes here, or that failed later, close those reported; how many died.
+    """Make dead letters of the refunds that nobody makes here, and close those that were reported; how many died.
 
     Errors: OperationalError when PostgreSQL is away. May be doubled or killed at any line.
     """
@@ -165,17 +149,6 @@ def give_up(conn: Connection, routes: Routes, now: datetime) -> int:
         conn.execute(_DEAD, {"id": row.id, "error": error})
         bury(conn, row.id, NO_CLIENT, detail, now)
         log.warning("%s: %s", NO_CLIENT, detail)
-        died += 1
-    for row in conn.execute(_FAILED_LATER, {"now": now}).all():
-        error = f"made, and taken back since, as its provider reports: {row.code}"
-        detail = (
-            f"{row.provider}: {error}; {row.target - row.gone} {row.currency} of payment {row.payment_id} are owed again to "
-            f"order {row.order_number}'s payer. See at the provider why; then `orders dlq replay {format_id('effects', row.id)}`, "
-            "or refund it by hand, whose report closes this."
-        )
-        conn.execute(_OWED_AGAIN, {"id": row.id, "gone": row.gone, "error": error})
-        bury(conn, row.id, FAILED, detail, now)
-        log.warning("%s: %s", FAILED, detail)
         died += 1
     for row in conn.execute(_REPORTED).all():
         target = format_id("effects", row.id)
