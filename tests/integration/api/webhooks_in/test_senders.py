@@ -108,8 +108,8 @@ def test_every_real_body_of_stripes_is_taken_and_accounted_for(door):
     assert found["ignored"] == sum(
         kind["ignored"] for name, kind in found["by_type"].items() if name.startswith("stripe.")
     )
-    assert found["ignored"] == 3  # charge.failed, payment_intent.created, payment_intent.processing
-    assert found["parked"] == len(bodies) - 3  # no order names their payments
+    assert found["ignored"] == 2  # charge.failed, payment_intent.created
+    assert found["parked"] == len(bodies) - 2  # no order names their payments
 
 
 def test_who_is_not_known_here_is_404(door):
