@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from demo.scenarios import PAYMENT_PREFIX
 from events.envelope import OWN_SOURCE
 from journal.totals import OUTCOMES
 from storage.pg_arrays import array
@@ -20,7 +21,8 @@ _FIGURES = text(f"""
         select j.seq, j.source = :own or starts_with(j.source, :own || '/') as own,
                coalesce(r.outcome, 'waiting') as outcome
         from journal j left join results r using (seq)
-        where j.seq > :since and (starts_with(j.subject, :tag) or starts_with(j.event_id, :tag))
+        where j.seq > :since and (starts_with(j.subject, :tag) or starts_with(j.event_id, :tag)
+              or starts_with(j.data ->> 'paymentId', :payment))
     ), refunds as (
         select state, target, made from effects where order_id in (select id from chosen)
     )
@@ -107,6 +109,7 @@ def take(conn: Connection, run: Run) -> Figures:
         "own": OWN_SOURCE,
         "since": run.since,
         "tag": run.tag + "-",
+        "payment": f"{PAYMENT_PREFIX}{run.tag}-",  # what was looked up names its payment alone
     }
     statuses, refunded, rows, again, parcels, refunds = conn.execute(_FIGURES, values).one()
     outcomes: dict[str, int] = {"duplicate": again}
