@@ -273,7 +273,15 @@ def test_names_that_look_like_markup_are_shown_as_they_are(shop: Any, orders: Or
 # -- Ctrl-C --------------------------------------------------------------------------------------------------
 
 
-def test_ctrl_c_in_the_middle_is_answered_in_one_sentence(on_servers: None) -> None:
+@pytest.fixture
+def sigint_is_heard() -> Iterator[None]:
+    """SIGINT as a terminal's child has it: a shell's background job ignores it, and so would its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_in_the_middle_is_answered_in_one_sentence(on_servers: None, sigint_is_heard: None) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "cli", "ingest", "-"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
