@@ -14,6 +14,7 @@ from domain.ids import derived
 from domain.movements import (
     OPEN,
     REFUND_RANK,
+    REFUNDS,
     RefundStatus,
     dispute_rank,
     note_dispute,
@@ -147,7 +148,7 @@ def payment_refunded(
     if data.refund is not None:
         status = RefundStatus(data.status or RefundStatus.SUCCEEDED)
         moved |= _note_refund(back, event, data.refund, status, data.amount, data.requestedAt)
-    return _weigh_refunds(back, moved)
+    return _weigh_refunds(back, moved, data.refundedAmount)
 
 
 def refund_failed(order: Order, event: Event[RefundFailed], context: Context, rejected: Container[str]) -> Outcome:
@@ -173,8 +174,12 @@ def _note_refund(
     return note_refund(_facts(back), name, place, status, amount, requested)
 
 
-def _weigh_refunds(back: Transaction, moved: bool) -> Outcome:
-    before, back.refunded_amount = back.refunded_amount, refunded(_facts(back))
+def _weigh_refunds(back: Transaction, moved: bool, reported: Decimal | None = None) -> Outcome:
+    before, facts = back.refunded_amount, _facts(back)
+    if REFUNDS in facts:
+        back.refunded_amount = refunded(facts)
+    elif reported is not None:  # the highest sum: what a hundred reports said need not be gone through again
+        back.refunded_amount = max(before, reported)
     fire(transaction.STEPS, back, "PaymentRefunded")
     fire(transaction.STEPS, back, "RefundFailed")  # less went back than we knew: there is money again
     return DONE if moved or back.refunded_amount != before else _OVERTAKEN
