@@ -179,7 +179,7 @@ def verify(
         if order is not None:
             with opened.engine.connect() as conn:
                 number = _number(conn, order)
-        columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=err, transient=True) as bar:
             task = bar.add_task("verifying", total=None)
             report, count = Report(), 0
@@ -195,8 +195,12 @@ def verify(
                 for count, difference in enumerate(found, 1):
                     if count <= SHOWN:
                         out.print(f"[red]differs[/] {safe(str(difference))}", soft_wrap=True)
+            if again:
+                task = bar.add_task("folding anew", total=len(orders))
+                for each in sorted(orders):
+                    count -= len(refold(opened.engine, each))
+                    bar.advance(task)
         if again:
-            count -= sum(len(refold(opened.engine, each)) for each in sorted(orders))
             err.print(f"{len(orders):,} orders folded anew; nothing was sent for them")
     if not json:
         if count > SHOWN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -64,7 +65,10 @@ def simulate(
     from providers.simulators.desk import application
     from providers.simulators.process import serve
 
-    shares = dict(_share(text) for text in mishap or ())
+    try:
+        shares = dict(map(start.mishap, mishap or ()))
+    except ArgumentTypeError as error:
+        raise Problem(f"--mishap: {error}", 2) from None
     if webhook is not None and urlsplit(webhook).scheme not in ("http", "https"):
         raise Problem(f"--webhook: {webhook} is no URL; write http://127.0.0.1:8000/webhooks/payments/{provider}", 2)
     try:
@@ -89,21 +93,6 @@ def simulate(
             _tell(told, webhook)
 
     serve(application(desk), EXAMPLES[provider].port if port is None else port, lifespan="on", announce=announce)
-
-
-def _share(text: str) -> tuple[str, float]:
-    from providers.simulators.desk import MISHAPS
-
-    kind, _, value = text.partition("=")
-    if kind not in MISHAPS:
-        raise Problem(f"--mishap: {kind!r} is none; there are {', '.join(MISHAPS)}", 2)
-    try:
-        share = float(value)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise Problem(f"--mishap: {kind}={value} has no share from 0 to 1, such as 0.05", 2)
-    return kind, share
 
 
 def _told(provider: str, url: str, shares: dict[str, float], key: str, secret: str) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def payment_succeeded(
 def payment_pending(order: Order, event: Event[PaymentPending], context: Context, rejected: Container[str]) -> Outcome:
     """Record that a payment is under way: its order waits for it, unless it has come to an end already."""
     data = event.data
-    if wrong := _wrong_amount(order, context, amount=data.amount):
+    if wrong := wrong_amount(order, context, amount=data.amount):
         return wrong
     waiting = _transaction(order, event, context)
     noted = _unsettle(order, waiting, event, data.kind, data.until or event.time + PATIENCE)
@@ -138,7 +138,7 @@ def payment_refunded(
 ) -> Outcome:
     """Record one refund by its id, or a cumulative figure, or both: what went back follows from all that was told."""
     data = event.data
-    if wrong := _wrong_amount(order, context, amount=data.amount, refundedAmount=data.refundedAmount):
+    if wrong := wrong_amount(order, context, amount=data.amount, refundedAmount=data.refundedAmount):
         return wrong
     back = _transaction(order, event, context)
     facts = _facts(back)
@@ -154,7 +154,7 @@ def payment_refunded(
 def refund_failed(order: Order, event: Event[RefundFailed], context: Context, rejected: Container[str]) -> Outcome:
     """Record that one refund came to nothing: what went back is less, and its money is owed again."""
     data = event.data
-    if wrong := _wrong_amount(order, context, amount=data.amount):
+    if wrong := wrong_amount(order, context, amount=data.amount):
         return wrong
     back = _transaction(order, event, context)
     return _weigh_refunds(
@@ -190,7 +190,7 @@ def payment_disputed(
 ) -> Outcome:
     """Record a dispute by its id, or how it ended; several of one payment stand side by side."""
     data = event.data
-    if wrong := _wrong_amount(order, context, amount=data.amount):
+    if wrong := wrong_amount(order, context, amount=data.amount):
         return wrong
     disputed = _transaction(order, event, context)
     facts = _facts(disputed)
@@ -208,7 +208,7 @@ def _facts(payment: Transaction) -> dict[str, Any]:
     return payment.facts
 
 
-def _wrong_amount(order: Order, context: Context, **amounts: Decimal | None) -> Outcome | None:
+def wrong_amount(order: Order, context: Context, **amounts: Decimal | None) -> Outcome | None:
     """Dead where an amount has more decimals than the order's currency."""
     for name, amount in amounts.items():
         if amount is not None:

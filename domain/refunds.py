@@ -41,7 +41,8 @@ def settle_return_amounts(order: Order) -> None:
 
     Each is what was stated, else its share: the returned lines' price less their share of the discount, and their tax, no
     shipping, rounded down to the currency's exponent; never more than the price and tax of its lines, nor than what is
-    left of what was paid for the goods. Once everything is back, the last one takes what rounding left over, unless its amount was stated.
+    left of what was paid for the goods. Once everything is back, the last one takes what rounding left over, unless its
+    amount was stated.
     """
     goods = order.goods()
     new, goods.unpriced = goods.unpriced, []
@@ -59,6 +60,7 @@ def settle_return_amounts(order: Order) -> None:
         worth, tax = _worth(order, ((lines[s.order_item_id], s.quantity) for s in back.shares))
         share = round_down(worth * (paid - taxed) / price + tax, order.currency or "") if price else _NOTHING
         rounded -= share
+        stated = None
         if back.refund_stated:
             stated = back.stated_amount if back.stated_amount is not None else back.refund_amount or _NOTHING
             most = min(stated, round_down(worth + tax, order.currency or ""))
@@ -66,9 +68,7 @@ def settle_return_amounts(order: Order) -> None:
             most = share + rounded if back is row[-1] and goods.to_return == 0 else share
         amount = max(min(most, left), _NOTHING)
         left -= amount
-        _give(
-            order, back, amount, stated if back.refund_stated and stated != amount else None
-        )  # the rest of it is capped
+        _give(order, back, amount, stated if stated != amount else None)  # what was stated beyond it is capped
 
 
 def most_for(order: Order, quantities: Mapping[str, int]) -> Decimal:

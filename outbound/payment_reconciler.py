@@ -20,7 +20,6 @@ from sqlalchemy import Connection, text
 from events.catalogue import NEWEST
 from events.envelope import Envelope, EnvelopeError
 from providers.base import Payment
-from providers.movements import CAME_TO_NOTHING, RefundMovement
 from storage.pg_arrays import array, columns, unnest
 
 _KNOWN = text(
@@ -168,18 +167,6 @@ def _names_no_amount(told: Payment) -> bool:
 
 def _refund(told: Payment) -> str:
     return "refunded:all" if told.refunded is None else f"refunded:{told.refunded:f}"
-
-
-def refund_event(movement: RefundMovement) -> tuple[str, dict[str, Any]]:
-    """(type, data) of the event that tells of one refund, without its payment."""
-    one = {
-        "refund": movement.refund_id,
-        "amount": f"{movement.amount:f}",
-        "requestedAt": movement.time.isoformat(),
-    }
-    if movement.status in CAME_TO_NOTHING:
-        return "RefundFailed", {**one, **_present(code=movement.code, message=movement.message)}
-    return "PaymentRefunded", {**one, "status": movement.status}
 
 
 def _nth(step: str, turn: int) -> str:

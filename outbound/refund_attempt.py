@@ -14,7 +14,6 @@ attempt under one key can pay twice.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -74,15 +73,6 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """The provider's knowledge of a payment's refunds: the sum that went back, by the last of them."""
-
-    refund_id: str
-    refunded_amount: Decimal
-    time: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """Outcome of one attempt: the effect's next state, what the provider told, what went wrong.
 
@@ -90,7 +80,7 @@ class Answer:
     """
 
     state: str
-    told: Told | None = None
+    gone: Decimal | None = None  # in all, as the provider tells
     error: str | None = None
     reason: str | None = None  # of the death
     next_step: str = ""  # for the person who reads of the death
@@ -116,15 +106,15 @@ def _attempt(client: RefundClient, claim: Claim, now: datetime) -> Answer:
     gone = given_back(movements)
     if not claim.in_doubt:
         if gone > claim.made:
-            return Answer(DUE, _told(movements, gone), at_once=True, movements=tuple(movements))
+            return Answer(DUE, gone, at_once=True, movements=tuple(movements))
         return _send(client, claim, gone)
     ours = next((each for each in movements if each.reference == claim.key), None)
     if ours is not None:
         return _end(claim, ours, gone, now)
     if gone >= claim.wanted and not client.rules.carries_id:
-        return Answer(DONE, _told(movements, gone), movements=tuple(movements))
+        return Answer(DONE, gone, movements=tuple(movements))
     if gone > claim.made:
-        return Answer(DEAD, _told(movements, gone), _doubt(claim, gone), IN_DOUBT, movements=tuple(movements))
+        return Answer(DEAD, gone, _doubt(claim, gone), IN_DOUBT, movements=tuple(movements))
     if now - claim.attempted_at > client.rules.key_life:
         return Answer(DUE, at_once=True)  # it would have been there by now: it was not made
     return _send(client, claim, gone)
@@ -159,12 +149,7 @@ def _end(claim: Claim, ours: RefundMovement, gone: Decimal, now: datetime | None
         if now is not None and now - claim.attempted_at > OPEN_FOR:
             return Answer(DEAD, error=why, reason=IN_DOUBT, next_step="ask the provider what it waits for")
         return Answer(UNKNOWN, error=why, is_open=True, movements=(ours,))
-    return Answer(DONE, Told(ours.refund_id, gone, ours.time), movements=(ours,))
-
-
-def _told(movements: Sequence[RefundMovement], gone: Decimal) -> Told:
-    last = max((m for m in movements if m.status not in CAME_TO_NOTHING), key=lambda m: (m.time, m.refund_id))
-    return Told(last.refund_id, gone, last.time)
+    return Answer(DONE, gone, movements=(ours,))
 
 
 def _doubt(claim: Claim, gone: Decimal) -> str:

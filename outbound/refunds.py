@@ -31,7 +31,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DataError, IntegrityError
 
 from domain.ids import format_id, fresh, parse_id
-from events.catalogue import NEWEST
+from events.catalogue import NEWEST, PaymentRefunded
 from events.envelope import Envelope
 from events.refunds import RefundFailed
 from journal.append import append
@@ -39,9 +39,8 @@ from journal.entries import Entry
 from journal.streams import Streams
 from outbound import backoff
 from outbound.leases import Claimed, Round
-from outbound.payment_reconciler import refund_event
 from outbound.refund_attempt import DEAD, DONE, DUE, GAVE_UP, UNKNOWN, Answer, Claim, Refunder, attempt
-from providers.movements import RefundMovement
+from providers.movements import CAME_TO_NOTHING, RefundMovement
 from storage.tables import EFFECT_STATES
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
@@ -227,8 +226,8 @@ def _settle(
         return []
     state, reason, made, attempts, next_at = answer.state, answer.reason, claim.made, claim.attempts, now
     in_doubt = state == UNKNOWN
-    if answer.told is not None:
-        made = max(made, answer.told.refunded_amount)
+    if answer.gone is not None:
+        made = max(made, answer.gone)
     if state == DONE:
         made, attempts = max(made, claim.wanted), 0
         state = raised if target > made else DONE
@@ -257,14 +256,23 @@ def _event(provider: str, claim: Claim, movement: RefundMovement, now: datetime)
 
     A failure is told as of now: nobody says when it came, and a success before it may have been told with a time.
     """
-    kind, data = refund_event(movement)
+    failed = movement.status in CAME_TO_NOTHING
+    kind = RefundFailed.__name__ if failed else PaymentRefunded.__name__
+    about = {"code": movement.code, "message": movement.message} if failed else {"status": movement.status}
+    data = {
+        "paymentId": claim.payment_id,
+        "refund": movement.refund_id,
+        "amount": f"{movement.amount:f}",
+        "requestedAt": movement.time.isoformat(),
+        **{name: value for name, value in about.items() if value is not None},
+    }
     return Envelope(
         id=f"{movement.refund_id}:{movement.status}",
         source=f"refunds:{provider}",
         type=kind,
-        time=now if kind == RefundFailed.__name__ else movement.time,
+        time=now if failed else movement.time,
         subject=claim.order_number,
-        data={"paymentId": claim.payment_id, **data},
+        data=data,
         version=NEWEST.get(kind, 1),
     )
 

@@ -114,7 +114,7 @@ def settle(client: RefundClient, claim: Claim, tries: int = 80) -> Answer:
         answer = attempt(refunder, claim, NOW + timedelta(seconds=turn))
         if answer.state not in (DUE, UNKNOWN):
             return answer
-        if answer.told is not None and answer.told.refunded_amount >= claim.wanted:
-            return Answer(DONE, answer.told)
+        if answer.gone is not None and answer.gone >= claim.wanted:
+            return Answer(DONE, answer.gone)
         claim = again(claim, in_doubt=answer.state == UNKNOWN)
     raise AssertionError(f"{claim.payment_id} is not settled after {tries} tries: {answer}")

@@ -106,6 +106,12 @@ class Desk:
     webhook_url: str | None = None
     _running: set[str] = field(default_factory=set)  # keys whose first request has no answer yet
 
+    def refusal(self, request: Request, authorization: str) -> Response | None:
+        """The answer to who does not come with this Authorization; None to who does."""
+        if request.headers.get("authorization") == authorization:
+            return None
+        return _response(self.dialect.error("unauthorized", request.url.path))
+
     # -- refunds
 
     async def give_back(self, wanted: Wanted, key: str | None, body: bytes) -> Response:

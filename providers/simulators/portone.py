@@ -101,17 +101,17 @@ class PortOne:
             found = desk.books.payment(payment_id)
             if found is None or payment_id in records.documents:
                 return await records.answer(request, records.documents.get(payment_id))
-            if refusal := self._refusal(request):
+            if refusal := desk.refusal(request, self._key):
                 return refusal
             return desk.question(payment_id) or JSONResponse(document(desk.books, found))
 
         async def some(request: Request) -> Response:
-            if refusal := self._refusal(request) or desk.question("payments"):
+            if refusal := desk.refusal(request, self._key) or desk.question("payments"):
                 return refusal
             return JSONResponse(_page(desk.books, orjson.loads(request.query_params.get("requestBody", "{}"))))
 
         async def cancel(request: Request) -> Response:
-            if refusal := self._refusal(request):
+            if refusal := desk.refusal(request, self._key):
                 return refusal
             return await _cancel(desk, request)
 
@@ -121,12 +121,6 @@ class PortOne:
             Route("/payments/{payment_id:path}", get, methods=["GET"]),
             Route("/payments/{payment_id:path}", put, methods=["PUT"]),
         ]
-
-    def _refusal(self, request: Request) -> Response | None:
-        if request.headers.get("authorization") == self._key:
-            return None
-        refused = self.error("unauthorized", request.url.path)
-        return JSONResponse(refused.document, refused.status)
 
 
 async def _cancel(desk: Desk, request: Request) -> Response:

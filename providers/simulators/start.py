@@ -50,8 +50,11 @@ def mishap(text: str) -> tuple[str, float]:
     """An option of KIND=SHARE."""
     kind, _, value = text.partition("=")
     if kind not in MISHAPS:
-        raise argparse.ArgumentTypeError(f"{kind!r} is no mishap; there are {', '.join(MISHAPS)}")
-    return kind, share(value)
+        raise argparse.ArgumentTypeError(f"{kind!r} is none; there are {', '.join(MISHAPS)}")
+    try:
+        return kind, share(value)
+    except (ValueError, argparse.ArgumentTypeError):
+        raise argparse.ArgumentTypeError(f"{text} has no share from 0 to 1, such as 0.05") from None
 
 
 def main(given: Sequence[str] | None = None) -> None:

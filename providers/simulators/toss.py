@@ -97,14 +97,14 @@ class Toss:
         async def answer(request: Request, said: dict[str, Any] | None, kept: Payment | None) -> Response:
             if said is not None or kept is None:
                 return await records.answer(request, said)
-            refusal = self._refusal(request) or desk.question(kept.payment_id)
+            refusal = desk.refusal(request, self._key) or desk.question(kept.payment_id)
             return refusal or JSONResponse(document(desk.books, kept))
 
         async def cancel(request: Request) -> Response:
-            return self._refusal(request) or await _cancel(desk, request)
+            return desk.refusal(request, self._key) or await _cancel(desk, request)
 
         async def transactions(request: Request) -> Response:
-            refusal = self._refusal(request) or desk.question("transactions")
+            refusal = desk.refusal(request, self._key) or desk.question("transactions")
             return refusal or JSONResponse(_transactions(desk.books, request.query_params))
 
         return [
@@ -114,12 +114,6 @@ class Toss:
             Route("/v1/payments/{key:path}", put, methods=["PUT"]),
             Route("/v1/transactions", transactions, methods=["GET"]),
         ]
-
-    def _refusal(self, request: Request) -> Response | None:
-        if request.headers.get("authorization") == self._key:
-            return None
-        refused = self.error("unauthorized", request.url.path)
-        return JSONResponse(refused.document, refused.status)
 
 
 async def _cancel(desk: Desk, request: Request) -> Response:
