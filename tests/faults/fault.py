@@ -63,7 +63,6 @@ class Trial:
     scope: str = WHOLE
     bound_s: float = BOUND_S
     needs: tuple[str, ...] = ()
-    most_tries: int = 5  # of those that take minutes each, fewer
 
 
 def missing(fault: Fault | Trial) -> str | None:
