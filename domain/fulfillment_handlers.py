@@ -138,7 +138,7 @@ def recount(order: Order, event: AnyEvent, context: Context) -> None:
     plan = goods.plan
     if plan is not None:
         for item in moved:
-            _hold(order, plan, item.id, max(item.quantity - item.taken, 0), event, context)
+            _hold(order, plan, item.id, max(item.wanted() - item.taken, 0), event, context)
         if not plan.shares:
             drop_plan(order)
 

@@ -16,7 +16,7 @@ from domain.outcome import DONE, Outcome, Reason, dead, ignored, parked
 from domain.payment_handlers import add_transaction
 from domain.policy import Context
 from domain.state_machine import fire
-from events.catalogue import AnyEvent, Event, OrderCanceled, OrderConfirmed, OrderCreated, OrderExpired
+from events.catalogue import Event, OrderCanceled, OrderConfirmed, OrderCreated, OrderExpired
 from events.money import MoneyError, check
 
 # Once for all: to look a reason up in its enum costs 0.2 µs on Python 3.11, each time.
@@ -93,7 +93,7 @@ def order_canceled(order: Order, event: Event[OrderCanceled], context: Context, 
         return _ALREADY_DELIVERED
     if goods.out:
         return _PARCEL_OUT
-    _cancel(order, event)
+    cancel(order, event.time)
     return DONE
 
 
@@ -106,13 +106,14 @@ def order_expired(order: Order, event: Event[OrderExpired], context: Context, re
     until = order.payments().under_way_until()
     if until is not None and event.time < until:
         return _PAYMENT_UNDER_WAY
-    _cancel(order, event)
+    cancel(order, event.time)
     add_flag(order, Flag.EXPIRED)
     return DONE
 
 
-def _cancel(order: Order, event: AnyEvent) -> None:
-    order.canceled_at = event.time
+def cancel(order: Order, at: datetime) -> None:
+    """Cancel the order at that time: its plan is dropped, and parcels that have not left come to nothing."""
+    order.canceled_at = at
     goods = order.goods()
     if goods.plan is not None:
         for share in goods.plan.shares.values():

@@ -75,6 +75,7 @@ class Reason(StrEnum):
         "waits while a payment of the order is under way, until its time is up or it comes to an end",
     )
     PARCEL_OUT = "parcel_out", PARKED, "a cancel waits until the parcel that is out fails or arrives"
+    ITEMS_OUT = "items_out", PARKED, "an item cancel waits until so many of the items are in no living parcel"
     NOT_DELIVERED = "not_delivered", PARKED, "waits until the items were delivered"
     ITEMS_HELD = "items_held", PARKED, "waits until other returns let go of these items"
     RETURN_UNKNOWN = "return_unknown", PARKED, "waits for ReturnRequested of that name"
@@ -98,7 +99,11 @@ class Reason(StrEnum):
         "this payment belongs to another order: correct the number or the payment, then replay",
     )
     UNKNOWN_ITEM = "unknown_item", DEAD, "names an item that the order does not have: edit it, then replay"
-    TOO_MANY_ITEMS = "too_many_items", DEAD, "asks for more of an item than was ordered: edit it, then replay"
+    TOO_MANY_ITEMS = (
+        "too_many_items",
+        DEAD,
+        "asks for more of an item than was ordered and not canceled: edit it, then replay",
+    )
     PARKED_TOO_LONG = (
         "parked_too_long",
         DEAD,

@@ -38,10 +38,11 @@ def return_requested(
     if isinstance(shares, Outcome):
         return shares
     for item, quantity in shares:
-        if quantity > item.quantity:
+        if quantity > item.wanted():
+            less = f", canceled {item.canceled_quantity}" if item.canceled_quantity else ""
             return dead(
                 Reason.TOO_MANY_ITEMS,
-                f"{quantity} of {item.reference or item.id}, ordered {item.quantity}",
+                f"{quantity} of {item.reference or item.id}, ordered {item.quantity}{less}",
             )
     status, outcome = returns.Status.REQUESTED, DONE
     if hindrance := not_returnable(shares):

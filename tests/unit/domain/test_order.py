@@ -18,6 +18,7 @@ from tests.builders import (
     delivered,
     expired,
     failed,
+    items_canceled,
     later,
     line,
     lost,
@@ -34,6 +35,7 @@ PAID = (created(), paid())
 ARRIVED = (*PAID, shipped(), delivered())
 NOTHING = told("OrderCreated", items=[], totalAmount="10000")
 ASKED = (*ARRIVED, asked_back("ret", {"mug": 1}))
+BACK = (asked_back("ret", {"mug": 1}), approved(), processing(), came_back())
 # (event of the row, what was told before, what is told now, from, to); returns wait for staff here.
 ROWS = [
     ("OrderCreated", (), created(), "new", "pending"),
@@ -53,6 +55,7 @@ ROWS = [
     ("FulfillmentShipped", (*PAID, boxed()), shipped(), "preparing", "shipped"),
     ("FulfillmentShipped", PAID, shipped("box", {"mug": 1}), "preparing", "preparing"),
     ("FulfillmentDelivered", (*PAID, shipped()), delivered(), "shipped", "delivered"),
+    ("ItemsCanceled", (*PAID, delivered("box", {"mug": 1}), *BACK), items_canceled({"mug": 1}), "preparing", "returned"),
     ("FulfillmentDelivered", (*PAID, boxed()), delivered(), "preparing", "delivered"),
     ("FulfillmentDelivered", (*PAID, shipped("box", {"mug": 1})), delivered(), "preparing", "preparing"),
     ("FulfillmentFailed", (*PAID, shipped()), lost(), "shipped", "preparing"),
