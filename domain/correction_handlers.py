@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from domain.flags import Flag, add_flag
 from domain.fulfillment_handlers import match_items
 from domain.item_cancels import item_cancels, note_item_cancel, place, short_of, time_of
 from domain.order import Order
@@ -15,6 +16,7 @@ from events.catalogue import Event
 from events.corrections import ItemsCanceled
 
 # Once for all: to look a reason up in its enum costs 0.2 µs on Python 3.11, each time.
+_ALREADY_DELIVERED = ignored(Reason.ALREADY_DELIVERED)
 _ITEMS_OUT = parked(Reason.ITEMS_OUT)
 _ORDER_CANCELED = ignored(Reason.ORDER_CANCELED)
 _REPEATED = ignored(Reason.REPEATED)
@@ -44,6 +46,9 @@ def items_canceled(order: Order, event: Event[ItemsCanceled], context: Context, 
             )
     goods, was_canceled = order.goods(), order.canceled_at is not None
     if not was_canceled and short_of(shares) is not None:
+        if context.overdue and any(quantity > item.wanted() - item.arrived for item, quantity in shares):
+            add_flag(order, Flag.CANCEL_TOO_LATE)
+            return _ALREADY_DELIVERED
         return _ITEMS_OUT
     for item, quantity in shares:
         goods.call_off(item, quantity)

@@ -35,6 +35,10 @@ class Flag(Worded):
         "refund_capped",
         "more was stated for a return or an item cancel than its lines cost, or than is left of what was paid for them: less goes back",
     )
+    RETURN_WITHOUT_DELIVERY = (
+        "return_without_delivery",
+        "a return holds items of which fewer were delivered than it was asked for: look into both",
+    )
     OVER_REFUNDED = "over_refunded", "more went back than is due: ask for it again, or allocate it as goodwill"
 
 
@@ -45,7 +49,7 @@ _OF_MONEY: frozenset[str] = frozenset(
     (F.DISPUTED, F.PAYMENT_REVERSED, F.REFUND_FAILED, F.OVER_REFUNDED)
 )  # follow from what moves money
 _OF_ITEMS: frozenset[str] = frozenset(
-    (F.SHIPPED_AFTER_CANCEL, F.OVER_FULFILLED, F.REFUND_CAPPED)
+    (F.SHIPPED_AFTER_CANCEL, F.OVER_FULFILLED, F.REFUND_CAPPED, F.RETURN_WITHOUT_DELIVERY)
 )  # follow from what moves items
 _NONE: list[str] = []
 
@@ -71,6 +75,8 @@ def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]
             flags.add(F.REFUND_FAILED)
     if items and ((order.returns and order.goods().capped) or (order.facts is not None and is_capped(order))):
         flags.add(F.REFUND_CAPPED)
+    if items and order.returns and order.goods().adrift:
+        flags.add(F.RETURN_WITHOUT_DELIVERY)
     if items and order.fulfillments:
         goods = order.goods()
         if goods.sent and order.canceled_at is not None:

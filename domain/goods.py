@@ -60,6 +60,8 @@ class Goods:
     due_back = _NOTHING  # amounts of completed returns
     capped = 0  # of those, how many give back less than was stated
     last_priced: tuple[Any, ...] = ()  # the place of the last of them in the row in which they are given their amounts
+    adrift = 0  # lines of which returns hold more than was delivered
+    unconfirmed = False  # a confirmation counts no more, until what follows of it is taken
     news: set[tuple[str, str]] | None = None  # what became of what, once somebody waits for it
     # By name, once somebody asks: lines by reference, parcels and returns by reference and id, parcels by tracking key.
     _references: dict[str, OrderItem] | None = None
@@ -317,7 +319,9 @@ class Goods:
             if item is None:
                 continue
             if change & _CLAIMED:
+                was_adrift = item.claimed > item.delivered_quantity
                 item.claimed += share.quantity if now & _CLAIMED else -share.quantity
+                self.adrift += (item.claimed > item.delivered_quantity) - was_adrift
                 if self.news is not None:
                     self.news.add(("line", item.id))
             if change & _BACK:
@@ -359,6 +363,7 @@ class Goods:
                 continue
             item.shipped_quantity, item.delivered_quantity, item.returned_quantity = shown
             wanted = quantity - item.canceled_quantity
+            self.adrift += (item.claimed > shown[1]) - (item.claimed > before[1])
             self.to_ship += (shown[0] < wanted) - (before[0] < wanted)
             self.to_arrive += (shown[1] < wanted) - (before[1] < wanted)
             self.to_return += (back < wanted) - (before[2] < wanted)

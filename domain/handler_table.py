@@ -88,7 +88,7 @@ HANDLERS = dict(
         row(e.TrackingUpdated, parcels.tracking_updated, items=True),
         row(e.ReturnRequested, returns.return_requested),
         row(e.ReturnApproved, returns.return_step),
-        row(e.ReturnRejected, returns.return_step),
+        row(e.ReturnRejected, returns.return_step, items=True),
         row(e.ReturnProcessingStarted, returns.return_step),
         row(e.ReturnCompleted, returns.return_completed, items=True, money=True, refunds=True),
     )

@@ -71,6 +71,8 @@ LIFECYCLE = (
     ),
     ("ReturnRejected", (S.RETURN_REQUESTED, S.RETURN_PROCESSING), S.DELIVERED, "no_open_return"),
     ("OrderConfirmed", (S.DELIVERED,), S.CONFIRMED, "is_confirmed"),
+    # The timer had confirmed it, and a parcel arrived after that.
+    ("TrackingUpdated", (S.CONFIRMED,), S.DELIVERED, "awaits_confirmation"),
 )
 MACHINE = build(Status, LIFECYCLE)
 
@@ -247,6 +249,10 @@ class Order:
     def is_confirmed(self) -> bool:
         """Guard: the delivery was confirmed."""
         return self.confirmed_at is not None
+
+    def awaits_confirmation(self) -> bool:
+        """Guard: nobody confirmed the delivery, or the timer did before the last parcel arrived."""
+        return self.confirmed_at is None
 
     def has_open_return(self) -> bool:
         """Guard: a return is neither rejected nor completed."""

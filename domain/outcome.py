@@ -44,7 +44,11 @@ class Reason(StrEnum):
     OVERTAKEN = "overtaken", IGNORED, "history went past this step already; recorded, and nothing moves"
     REPEATED = "repeated", IGNORED, "says what an earlier event said already"
     UNKNOWN_TYPE = "unknown_type", IGNORED, "no such event in the catalogue; kept, and not used"
-    ALREADY_DELIVERED = "already_delivered", IGNORED, "a parcel of the order was delivered before the cancel came"
+    ALREADY_DELIVERED = (
+        "already_delivered",
+        IGNORED,
+        "the goods had been delivered, and did not come back in the time that the cancel waited",
+    )
     ALREADY_PAID = "already_paid", IGNORED, "the order was paid before it could expire"
     ORDER_CANCELED = "order_canceled", IGNORED, "the order was canceled before"
     SHIPPED_AFTER_CANCEL = (
@@ -74,7 +78,7 @@ class Reason(StrEnum):
         PARKED,
         "waits while a payment of the order is under way, until its time is up or it comes to an end",
     )
-    PARCEL_OUT = "parcel_out", PARKED, "a cancel waits until the parcel that is out fails or arrives"
+    PARCEL_OUT = "parcel_out", PARKED, "a cancel waits until no parcel is out or delivered, as one that fails is not"
     ITEMS_OUT = "items_out", PARKED, "an item cancel waits until so many of the items are in no living parcel"
     NOT_DELIVERED = "not_delivered", PARKED, "waits until the items were delivered"
     ITEMS_HELD = "items_held", PARKED, "waits until other returns let go of these items"

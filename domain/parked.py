@@ -127,7 +127,7 @@ def came_about(order: Order) -> list[Cause]:
         causes.append(("paid", _ANY))
     if canceled:
         causes.append(("canceled", _ANY))
-    if canceled or goods.arrived or not goods.out:
+    if canceled or not goods.sent:
         causes.append(("nothing out", _ANY))
     if canceled or order.confirmed_at is not None or order.is_delivered():
         causes.append(("delivered", _ANY))

@@ -13,8 +13,9 @@ from api.errors import ApiError, validation_error
 from domain.goods_row import most_for
 from domain.ids import format_id
 from domain.order import Order, OrderItem
-from domain.permitted_transitions import order_statuses, return_statuses, return_window_closed, returnable
+from domain.permitted_transitions import order_statuses, return_statuses, returnable
 from domain.refunds import captured
+from domain.return_window import return_window_closed
 from domain.returns import Status
 from events.money import MoneyError, check
 from journal.commands import Request, Step

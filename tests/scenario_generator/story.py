@@ -93,7 +93,7 @@ class Story:
             self._threads.append((canceling_items(self), None))
         if self.fate == "lives":
             self._threads += [(self._send(), None), (self._ask_back(), None)]
-            if self.choices.chance(50):
+            if self.choices.chance(60):
                 self._threads.append((self._confirm(), self.everything_delivered))
         else:
             self._cancel()
@@ -291,10 +291,23 @@ class Story:
         yield from sending(self, self.choices.part(self.unsent()), ending)
 
     def _confirm(self) -> Thread:
+        last = max(one.delivered.earliest() for one in self.parcels if one.delivered)
+        if self.choices.chance(25):
+            self.trait("the timer ran out before the last parcel arrived")
+            early = last - timedelta(seconds=self.choices.pick((0, 1, 86_400)))
+            self.pen.tell("OrderConfirmed", {"by": "timer"}, source="timers", at=early)
+            yield None
+        if self.choices.chance(25):
+            return
         self.confirmed = True
         if self.returns:
             self.trait("confirmed after a return began")
-        self.pen.tell("OrderConfirmed", {"by": "customer"}, source="shop")
+        if self.choices.chance(30):
+            self.trait("confirmed by the timer")
+            at = max(self.pen.now(), last + timedelta(seconds=1))
+            self.pen.tell("OrderConfirmed", {"by": "timer"}, source="timers", at=at)
+        else:
+            self.pen.tell("OrderConfirmed", {"by": "customer"}, source="shop")
         yield None
 
     def _ask_back(self) -> Thread:

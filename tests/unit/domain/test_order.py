@@ -26,8 +26,10 @@ from tests.builders import (
     paid,
     processing,
     rejected,
+    scan,
     shipped,
     told,
+    tracked,
     won,
 )
 
@@ -61,6 +63,8 @@ ROWS = [
     ("FulfillmentFailed", (*PAID, shipped()), lost(), "shipped", "preparing"),
     ("FulfillmentFailed", (*PAID, boxed()), lost(), "preparing", "preparing"),
     ("OrderConfirmed", ARRIVED, confirmed(), "delivered", "confirmed"),
+    ("TrackingUpdated", (*ARRIVED, confirmed(by="timer", at=later(days=7)), shipped("more", {"mug": 1}, **tracked())),
+     scan("delivered", at=later(days=8)), "confirmed", "delivered"),
     ("OrderConfirmed", ASKED, confirmed(), "return_requested", "return_requested"),
     ("ReturnRequested", ARRIVED, asked_back(), "delivered", "return_requested"),
     ("ReturnRequested", (*ARRIVED, confirmed()), asked_back(), "confirmed", "return_requested"),
