@@ -44,6 +44,7 @@ COMMANDS = {
     "show": Place("inspect", "show", "Show an order: items, money, parcels, returns, refunds, and its newest events with what became of each."),
     "list": Place("inspect", "list_", "List orders, newest first; --json answers as the query API does."),
     "verify": Place("inspect", "verify", "Compute every order anew from the journal, and compare field by field; exit 1 where any differs."),
+    "cancel-items": Place("corrections", "cancel_items", "Cancel some of an order's items that are in no parcel: all that are named, or none."),
     "dlq": Place("dead_letters", "dlq", "Dead letters: why each was given up, and the way back."),
     "parked": Place("dead_letters", "parked", "Events that came too early, and what each waits for."),
     "replay": Place("dead_letters", "replay_where", "Replay all dead letters that died since, of a type, for a reason: at least one must be said."),

@@ -30,7 +30,8 @@
     │   ├── Known           (journal.commands)       idempotency_key_expired
     │   ├── KeyReused       (journal.commands)       idempotency_key_reused
     │   ├── Unfit           (journal.commands)       value_refused
-    │   └── Busy            (journal.commands)       busy
+    │   ├── Busy            (journal.commands)       busy
+    │   └── CorrectionRefused  (operations.corrections)  correction_refused
     ├── SubscriptionError   (outbound.webhooks.subscriptions)  subscription_refused
     ├── Forbidden           (outbound.webhooks.ssrf_guard)     webhook_url_refused
     ├── DeadLetterError     (operations.dead_letters)          dead_letters

@@ -135,16 +135,6 @@ class AcceptOrder(BaseModel):
     reason: Text | None = None
 
 
-class UpdateTransaction(BaseModel):
-    """The outcome of a payment. `paid` pays what is still owed on the order."""
-
-    model_config = _like(paymentId="pay_123456", status="paid", paymentMethod="card")
-    paymentId: Name
-    status: Literal["pending", "paid", "failed", "canceled"]
-    paymentMethod: Name | None = None
-    receiptUrl: Url | None = None
-
-
 class Line(BaseModel):
     """So many of one order item, by its `reference` or its id."""
 
@@ -154,6 +144,25 @@ class Line(BaseModel):
 
 
 Lines = Annotated[list[Line], Field(min_length=1, max_length=LINES)]
+
+
+class CancelItems(BaseModel):
+    """Items that are taken out of an order: all of them or none. Without `refundAmount` it follows from the lines' prices."""
+
+    model_config = _like(items=[{"orderItem": ITEM, "quantity": 1}], reason="sold out")
+    items: Lines
+    refundAmount: Annotated[Amount | None, Field(description="no more than the price and tax of these items")] = None
+    reason: Text | None = None
+
+
+class UpdateTransaction(BaseModel):
+    """The outcome of a payment. `paid` pays what is still owed on the order."""
+
+    model_config = _like(paymentId="pay_123456", status="paid", paymentMethod="card")
+    paymentId: Name
+    status: Literal["pending", "paid", "failed", "canceled"]
+    paymentMethod: Name | None = None
+    receiptUrl: Url | None = None
 
 
 class OfOrder(BaseModel):

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Path
 from fastapi import Request as HttpRequest
 from starlette.responses import Response
 
-from api.commands import carts, catalogue, fulfillments, orders, payments, returns
+from api.commands import carts, catalogue, corrections, fulfillments, orders, payments, returns
 from api.commands import request_models as s
 from api.commands.json_body import ExactRoute
 from api.commands.response_schemas import changed, many_changed, refunded
@@ -102,6 +102,16 @@ def accept_order(id: Id, sent: s.AcceptOrder, write: BySecret) -> Response:
     More money fills the difference first. 409 where nothing was captured, or less than `amount`, or nothing is missing.
     """
     return write.do(orders.accept(write, id, sent))
+
+
+@writes("POST", "/api/orders/{id}/cancel-items", "Orders", changed(ORDERS), 200, NOT_FOUND, CONFLICT)
+def cancel_order_items(id: Id, sent: s.CancelItems, write: BySecret) -> Response:
+    """Cancel some of an order's items that are in no parcel: all that are listed, or none.
+
+    Their share of what was paid goes back. Where nothing is left of the order, it is canceled as a whole. 409 where fewer
+    are open (`data.open`), or `refundAmount` is more than they may give back (`data.refundable`).
+    """
+    return write.do(corrections.cancel_items(write, id, sent))
 
 
 # -- payments ----------------------------------------------------------------------------------------------
