@@ -206,7 +206,8 @@ _SETTLE = text("""
     update effects set state = :state, made = greatest(made, :made), attempts = :attempts, next_at = :next_at,
         idempotency_key = case when cast(:in_doubt as boolean) then idempotency_key end,
         asked = case when cast(:in_doubt as boolean) then asked end,
-        attempted_at = case when cast(:in_doubt as boolean) then attempted_at end, last_error = :error, updated_at = now()
+        attempted_at = case when cast(:in_doubt as boolean) then attempted_at end, last_error = :error,
+        due_since = coalesce(cast(:due_since as timestamptz), due_since), updated_at = now()
     where id = :id
 """)
 _BURY = text("""
@@ -225,19 +226,20 @@ def _settle(
         log.warning("refund %s: the answer came after its lease: %s", claim.key, answer.state)
         return []
     state, reason, made, attempts, next_at = answer.state, answer.reason, claim.made, claim.attempts, now
-    in_doubt = state == UNKNOWN
+    in_doubt, due_since = state == UNKNOWN, None
     if answer.gone is not None:
         made = max(made, answer.gone)
     if state == DONE:
         made, attempts = max(made, claim.wanted), 0
-        state = raised if target > made else DONE
+        if target > made:  # it rose while this was in flight
+            state, due_since = raised, now
     elif state in (DUE, UNKNOWN) and not answer.at_once:
         next_at = now + backoff.wait(attempts, random.random())
         if backoff.gives_up(attempts) and not answer.is_open:
             state, reason = DEAD, GAVE_UP
     error = answer.error.replace("\x00", "")[:DETAIL] if answer.error else None
     values = {"state": state, "made": made, "attempts": attempts, "next_at": next_at, "error": error}
-    conn.execute(_SETTLE, {"id": claim.id, "in_doubt": in_doubt, **values})
+    conn.execute(_SETTLE, {"id": claim.id, "in_doubt": in_doubt, "due_since": due_since, **values})
     if state == DEAD:
         detail = _remedy(provider, claim, error, answer.next_step)
         bury(conn, claim.id, reason or GAVE_UP, detail, now)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from domain.legal_clock import MOST_DAYS, BusinessDays, LegalClock, check_country
 from domain.policy import Policy
 from events.money import MoneyError, exponent
 from providers.registry import Registry, registry
@@ -85,6 +86,25 @@ def _currency(value: str) -> str:
     return value
 
 
+def _refund_within(value: str) -> BusinessDays | timedelta | None:
+    if match := re.fullmatch("([0-9]{1,4})bd", value.strip().lower()):
+        if int(match[1]) > MOST_DAYS:
+            raise ValueError(f"is {quoted(value)}, which is too long; {MOST_DAYS}bd are the most")
+        return BusinessDays(int(match[1]))
+    try:
+        return period()(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; or 3bd, which are business days") from None
+
+
+def _country(value: str) -> str:
+    code = value.strip().upper()
+    # The default is not looked up: that takes 0.1 s, and settings are read at every start.
+    if code != COUNTRY.default and (why := check_country(code)):
+        raise ValueError(f"is {quoted(value)}, {why}")
+    return code
+
+
 def _token_secret(value: str) -> str:
     if len(value) < TOKEN_SECRET_CHARS:
         raise ValueError(
@@ -136,6 +156,12 @@ REFUNDS = Setting(
     "ORDERS_REFUNDS", "auto", "auto: made as soon as they are due; staff: each refund waits for a person",
     choice("auto", "staff"),
 )  # fmt: skip
+REFUND_WITHIN = Setting(
+    "ORDERS_REFUND_WITHIN", "3bd",
+    "how long a refund may take from when it is due, in business days (3bd) or plainly (14d), before doctor calls it overdue; off: for ever",
+    _refund_within,
+)  # fmt: skip
+COUNTRY = Setting("ORDERS_COUNTRY", "KR", "whose business days those are (ISO 3166)", _country)
 UNPAID_AFTER = Setting("ORDERS_UNPAID_AFTER", "24h", "an unpaid order expires after this; off: never", period())
 CONFIRM_AFTER = Setting("ORDERS_CONFIRM_AFTER", "7d", "a delivered order is confirmed after this; off: never", period())
 RETURN_WINDOW = Setting(
@@ -174,7 +200,7 @@ ALLOWED_ORIGINS = Setting(
 )  # fmt: skip
 
 OWN: tuple[Setting[Any], ...] = (
-    DATABASE_URL, REDIS_URL, DATA, SHARED_DATA, CURRENCY, SHARDS, RETURNS, REFUNDS, UNPAID_AFTER, CONFIRM_AFTER,
+    DATABASE_URL, REDIS_URL, DATA, SHARED_DATA, CURRENCY, SHARDS, RETURNS, REFUNDS, REFUND_WITHIN, COUNTRY, UNPAID_AFTER, CONFIRM_AFTER,
     RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, CELERY_REMOTE_CONTROL, ALLOW_PRIVATE, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
 )  # fmt: skip
 
@@ -194,6 +220,7 @@ class Settings:
     shared_data: Path | None
     shards: int
     policy: Policy
+    legal_clock: LegalClock | None  # None: a refund may take for ever
     sweep: timedelta | None
     tracking_pace: timedelta
     celery_remote_control: bool
@@ -230,6 +257,7 @@ def read(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         shared_data=Path(of[SHARED_DATA]) if of.has(SHARED_DATA) else None,
         shards=of[SHARDS],
         policy=policy,
+        legal_clock=LegalClock(within, of[COUNTRY]) if (within := of[REFUND_WITHIN]) is not None else None,
         sweep=of[SWEEP],
         tracking_pace=of[TRACKING_PACE] or TICK,
         celery_remote_control=of[CELERY_REMOTE_CONTROL] == "on",
