@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from providers.refund_rules import RefundRules  # made of the errors here
 
 Kind = Literal["payments", "carrier"]
+PendingKind = Literal["authorized", "processing", "awaiting_deposit"]
 Port = TypeVar("Port")
 
 ABILITIES = ("receives", "looks_up", "refunds", "lists", "tracks")  # fields of `Provider`
@@ -186,7 +187,11 @@ class Payment:
     message: str | None = None
     method: str | None = None
     receipt_url: str | None = None
-    awaits_deposit: bool = False  # no money is there now, whatever was said before
+    pending: PendingKind | None = None  # under way: no money is there now, whatever was said before
+    pending_at: datetime | None = None
+    pending_until: datetime | None = None  # None: the provider names no time
+    expected: Decimal | None = None  # the amount that is under way
+    movements: tuple[RefundMovement, ...] | None = None  # its refunds by their ids; None: the sum is all that is told
 
 
 @dataclass(frozen=True, slots=True)
