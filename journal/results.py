@@ -85,7 +85,7 @@ _EFFECTS = _insert(
     ("id", "order_id", "transaction_id", "payment_id", "currency", "target", "made", "state", "next_at", "due_since"),
     ("uuid", "uuid", "uuid", "text", "text", "numeric", "numeric", "text", "timestamptz", "timestamptz"),
     "on conflict (transaction_id) do update set target = excluded.target, "
-    "state = case when effects.state in ('done', 'due', 'staff') and effects.idempotency_key is null "
+    "state = case when effects.state in ('done', 'due', 'staff', 'account_needed') and effects.idempotency_key is null "
     "then excluded.state else effects.state end, "
     "next_at = case when effects.state = 'done' then excluded.next_at else effects.next_at end, "
     "due_since = case when effects.state = 'done' then excluded.due_since else effects.due_since end, updated_at = now()",

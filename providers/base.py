@@ -17,6 +17,7 @@ door, the chores of the workers, the lines of `orders doctor`, `.env.example` an
      ├── NotTold               final: nothing will come of asking again, and why
      └── RefundError
           ├── RefundRefused    final: the provider said no, and why
+          │    └── RefundAccountRefused  the customer's bank account is missing or wrong: ask for another
           ├── RefundNotMade    temporary: surely nothing happened; try again
           │    └── RefundStale what can still go back there is not what we said: ask, then try again
           └── RefundUnknown    no answer: ask what was refunded before you ask for it again
@@ -116,6 +117,13 @@ class RefundRefused(RefundError):
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"
+
+
+class RefundAccountRefused(RefundRefused):
+    """The provider lacks the customer's bank account, or cannot pay into it: the refund waits for another."""
+
+    code = "refund_account_refused"
+    remedy = "Ask the customer for a bank account, and tell it by PUT /api/orders/ORDER/refund-account."
 
 
 class RefundNotMade(RefundError):

@@ -21,7 +21,18 @@ from domain.legal_clock import MOST_DAYS, BusinessDays, LegalClock, check_countr
 from domain.policy import Policy
 from events.money import MoneyError, exponent
 from providers.registry import Registry, registry
-from settings.fields import Setting, SettingsError, Values, check_address, choice, number, period, quoted, text
+from settings.fields import (
+    Setting,
+    SettingsError,
+    Values,
+    check_address,
+    choice,
+    fernet_keys,
+    number,
+    period,
+    quoted,
+    text,
+)
 
 __all__ = ["Setting", "Settings", "SettingsError", "known", "read"]
 
@@ -186,6 +197,11 @@ ALLOW_PRIVATE = Setting(
     "on: outgoing webhooks may go to private addresses, by http too; off: to public ones, by https",
     choice("on", "off"),
 )  # fmt: skip
+ACCOUNT_KEYS = Setting(
+    "ORDERS_ACCOUNT_KEYS", "", "encrypt the bank accounts that refunds go to, comma-separated: the first one does, all can decrypt",
+    fernet_keys, secret=True, example="MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+    about=("Bank accounts for refunds. `openssl rand -base64 32 | tr +/ -_` makes a key. The embedded servers make one.",),
+)  # fmt: skip
 TOKEN_SECRET = Setting(
     "ORDERS_TOKEN_SECRET", None, "signs customer tokens, 32 characters or more; the embedded servers make one",
     _token_secret, secret=True, about=("The HTTP API. `openssl rand -hex 32` makes a secret.",),
@@ -201,7 +217,7 @@ ALLOWED_ORIGINS = Setting(
 
 OWN: tuple[Setting[Any], ...] = (
     DATABASE_URL, REDIS_URL, DATA, SHARED_DATA, CURRENCY, SHARDS, RETURNS, REFUNDS, REFUND_WITHIN, COUNTRY, UNPAID_AFTER, CONFIRM_AFTER,
-    RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, CELERY_REMOTE_CONTROL, ALLOW_PRIVATE, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
+    RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, CELERY_REMOTE_CONTROL, ALLOW_PRIVATE, ACCOUNT_KEYS, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
 )  # fmt: skip
 
 
@@ -225,6 +241,7 @@ class Settings:
     tracking_pace: timedelta
     celery_remote_control: bool
     webhooks_allow_private: bool
+    account_keys: tuple[str, ...] = field(repr=False)  # the newest first
     token_secret: str | None = field(repr=False)
     rate_limit: int | None  # requests per minute and key; None: any number
     allowed_origins: tuple[str, ...]
@@ -262,6 +279,7 @@ def read(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         tracking_pace=of[TRACKING_PACE] or TICK,
         celery_remote_control=of[CELERY_REMOTE_CONTROL] == "on",
         webhooks_allow_private=of[ALLOW_PRIVATE] == "on",
+        account_keys=of[ACCOUNT_KEYS],
         token_secret=of.get(TOKEN_SECRET),
         rate_limit=of[RATE_LIMIT],
         allowed_origins=of[ALLOWED_ORIGINS],

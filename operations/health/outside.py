@@ -107,6 +107,10 @@ def refunds(conn: Connection, place: Place) -> Iterator[Check]:
         well = False
         remedy = "nobody takes them up: see the lines `beat` and `worker: refunds`"
         yield Check("refunds", PROBLEM, f"{told}; {row.late:,} of them late", remedy)
+    if found["account_needed"]:
+        well = False
+        remedy = "ask the customers, and tell each by PUT /api/orders/ORDER/refund-account; `orders overdue` and `orders show` name them"
+        yield Check("refunds", WARNING, f"{found['account_needed']:,} wait for the customer's bank account", remedy)
     if found["staff"]:
         well = False
         remedy = "`orders dlq list` shows them; `orders dlq replay eff_…` lets one go"

@@ -19,6 +19,8 @@ _KNOWN = "'due', 'in_flight', 'unknown', 'done', 'held', 'staff', 'dead'"
 
 def upgrade() -> None:
     op.add_column("effects", sa.Column("due_since", sa.DateTime(timezone=True), comment="null: since it was made"))
+    comment = "when the payer's bank account was asked for; one of before is no good"
+    op.add_column("effects", sa.Column("account_asked_at", sa.DateTime(timezone=True), comment=comment))
     op.drop_constraint(STATES, "effects")
     op.create_check_constraint(op.f(STATES), "effects", f"state in ({_KNOWN}, 'account_needed')")
     op.create_table(
@@ -54,4 +56,5 @@ def downgrade() -> None:
     op.execute("update effects set state = 'staff' where state = 'account_needed'")
     op.drop_constraint(STATES, "effects")
     op.create_check_constraint(op.f(STATES), "effects", f"state in ({_KNOWN})")
+    op.drop_column("effects", "account_asked_at")
     op.drop_column("effects", "due_since")

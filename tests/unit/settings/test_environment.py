@@ -60,6 +60,8 @@ def test_an_unknown_name_stops_the_start_with_the_nearest_spelling():
         ("ORDERS_REFUND_WITHIN", "-1bd", "no duration"),
         ("ORDERS_COUNTRY", "Korea", "'Korea', whose holidays are not known"),
         ("ORDERS_COUNTRY", "XX", "whose holidays are not known"),
+        ("ORDERS_ACCOUNT_KEYS", "short", "key 1 is none; `openssl rand"),
+        ("ORDERS_ACCOUNT_KEYS", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=,é", "key 2 is none"),
         ("ORDERS_GRACE", "9" * 400 + "d", "no duration"),
         ("ORDERS_GRACE", "１h", "'１h', which is no duration"),
         ("ORDERS_SWEEP", "0s", "too short; 0.01s is the shortest"),
