@@ -16,6 +16,7 @@ corrections         `orders cancel-items`: corrections of an order
 dead_letters        `orders dlq`, `parked list`, `replay`
 dead_letter_output  dead letters in a terminal and as JSON
 body_editor         an event's body, changed by hand
+overdue             `orders overdue`: refunds that the law wanted back by now
 keys                `orders keys`: keys of the HTTP API
 webhooks            `orders webhooks`: subscriptions and their deliveries
 error_reference     the page docs/reference/errors.md, made from the tree of errors

@@ -46,6 +46,7 @@ COMMANDS = {
     "verify": Place("inspect", "verify", "Compute every order anew from the journal, and compare field by field; exit 1 where any differs."),
     "cancel-items": Place("corrections", "cancel_items", "Cancel some of an order's items that are in no parcel: all that are named, or none."),
     "dlq": Place("dead_letters", "dlq", "Dead letters: why each was given up, and the way back."),
+    "overdue": Place("overdue", "overdue", "List refunds that are overdue by the legal clock, the longest due first, with what each waits for."),
     "parked": Place("dead_letters", "parked", "Events that came too early, and what each waits for."),
     "replay": Place("dead_letters", "replay_where", "Replay all dead letters that died since, of a type, for a reason: at least one must be said."),
     "keys": Place("keys", "keys", "Keys of the HTTP API: made, listed, revoked."),

@@ -11,6 +11,7 @@ movements              refunds and disputes of a payment, as its provider tells 
 fulfillment            items that ship together and their lifecycle
 returns                items that come back and their lifecycle
 dirty_tracking         the change state of each of these: what storage has to write
+legal_clock            the date by which the law wants a refund back
 policy                 the settings that decide: currency, periods, who starts a return
 outcome                what became of an event, and why
 goods                  what an order's parcels and returns come to, kept in step

@@ -26,6 +26,7 @@ class RefundState(Worded):
     HELD = "held", "held back: the order came as history"
     STAFF = "staff", "waits for a person: orders dlq replay {id}"
     DEAD = "dead", "given up: orders dlq show {id}"
+    ACCOUNT_NEEDED = "account_needed", "waits for the customer's bank account: PUT /api/orders/ORDER/refund-account"
 
 
 _NOTHING = Decimal(0)

@@ -1,7 +1,8 @@
 """Events of what a provider told of a payment: at most one of each kind per payment, however often it was asked.
 
 `<payment>:paid`, `:failed`, `:canceled`, and `:refunded:<cumulative amount>` (`:refunded:all` where it named none);
-`:reversed` of a deposit that was taken back, then `:paid:2`, `:reversed:2` …, in turns.
+`:reversed` of a deposit that was taken back, then `:paid:2`, `:reversed:2` …, in turns. `:pending:<kind>:<until>` of one under
+way. Where a provider lists refunds, each is told as `:refund:<its id>:<status>`, and no sum.
 Their source, `<provider>/api`, is no webhook's: nobody outside can take such an id first. What the journal has
 already is left out, and counts nothing. Success before its refund, and success whatever else was said: an answer
 tells how a payment stands, not what happened last. Answers may be late: that a deposit was taken back, or made
@@ -20,6 +21,7 @@ from sqlalchemy import Connection, text
 from events.catalogue import NEWEST
 from events.envelope import Envelope, EnvelopeError
 from providers.base import Payment
+from providers.movements import CAME_TO_NOTHING, RefundMovement
 from storage.pg_arrays import array, columns, unnest
 
 _KNOWN = text(
@@ -61,7 +63,15 @@ class Reconciler:
         keys = {
             (_source(provider), f"{t.payment_id}:{step}")
             for provider, t in told
-            for step in ("paid", "failed", "canceled", "reversed", _refund(t))
+            for step in (
+                "paid",
+                "failed",
+                "canceled",
+                "reversed",
+                _refund(t),
+                _pending(t),
+                *map(_movement, t.movements or ()),
+            )
         }
         self._known = known(conn, keys)
         self._learn_of_reversed(conn, {(_source(provider), t.payment_id) for provider, t in told})
@@ -82,22 +92,48 @@ class Reconciler:
         while self._fact(provider, told, _nth("reversed", turn)):
             turn += 1
         paid = self._fact(provider, told, _nth("paid", turn))
-        if told.awaits_deposit:
-            # An answer from before the deposit may come after it. If it was taken back, that has a webhook of its own.
-            if paid is not None and (told.ended_at is None or told.ended_at >= paid.time):
-                self._add(provider, told, _nth("reversed", turn), "PaymentReversed", told.ended_at, {})
+        if told.pending is not None:
+            self._wait(provider, told, turn, paid)
             return
         if paid is None and (at := self._captured_at(provider, told, turn)) is not None:
             paid = self._capture(provider, told, turn, at)
         amount = told.refunded
         if told.refunded_at is not None and amount is None:
             amount = self._captured_before(told, paid)
-        if told.refunded_at is not None and amount is not None:
+        if told.movements:
+            self._tell_movements(provider, told, told.movements)
+        elif told.refunded_at is not None and amount is not None:
             self._give_back(provider, told, told.refunded_at, amount)
         elif told.ended is not None and told.captured_at is None:
             step = "failed" if told.ended == "PaymentFailed" else "canceled"
             data = _present(code=told.code, message=told.message)
             self._add(provider, told, step, told.ended, told.ended_at, data)
+
+    def _wait(self, provider: str, told: Payment, turn: int, paid: Fact | None) -> None:
+        """A payment is under way, or its deposit was taken back.
+
+        An answer from before the deposit may come after it. If it was taken back, that has a webhook of its own.
+        """
+        if paid is None and turn == 1:
+            until = told.pending_until.isoformat() if told.pending_until else None
+            amount = f"{told.expected:f}" if told.expected is not None else None
+            data = _present(kind=told.pending, amount=amount, until=until)
+            self._add(provider, told, _pending(told), "PaymentPending", told.pending_at, data)
+        deposit = told.pending == "awaiting_deposit"
+        if deposit and paid is not None and (told.ended_at is None or told.ended_at >= paid.time):
+            self._add(provider, told, _nth("reversed", turn), "PaymentReversed", told.ended_at, {})
+
+    def _tell_movements(self, provider: str, told: Payment, movements: Sequence[RefundMovement]) -> None:
+        """Each refund by its id, at the time that it was asked for: of its statuses at one time the further stands."""
+        for each in movements:
+            data = _present(refund=each.refund_id, amount=f"{each.amount:f}", requestedAt=each.time.isoformat())
+            if each.status in CAME_TO_NOTHING:
+                data |= _present(code=each.code, message=each.message)
+                self._add(provider, told, _movement(each), "RefundFailed", each.time, data)
+            else:
+                self._add(
+                    provider, told, _movement(each), "PaymentRefunded", each.time, {**data, "status": each.status}
+                )
 
     def _captured_at(self, provider: str, told: Payment, turn: int) -> datetime | None:
         """When the money came, None if it did not; after a reversal, only what is surely no answer from before it.
@@ -167,6 +203,15 @@ def _names_no_amount(told: Payment) -> bool:
 
 def _refund(told: Payment) -> str:
     return "refunded:all" if told.refunded is None else f"refunded:{told.refunded:f}"
+
+
+def _pending(told: Payment) -> str:
+    until = told.pending_until
+    return f"pending:{told.pending}:{until.isoformat() if until else ''}"
+
+
+def _movement(told: RefundMovement) -> str:
+    return f"refund:{told.refund_id}:{told.status}"
 
 
 def _nth(step: str, turn: int) -> str:

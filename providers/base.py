@@ -17,6 +17,7 @@ door, the chores of the workers, the lines of `orders doctor`, `.env.example` an
      ├── NotTold               final: nothing will come of asking again, and why
      └── RefundError
           ├── RefundRefused    final: the provider said no, and why
+          │    └── RefundAccountRefused  the customer's bank account is missing or wrong: ask for another
           ├── RefundNotMade    temporary: surely nothing happened; try again
           │    └── RefundStale what can still go back there is not what we said: ask, then try again
           └── RefundUnknown    no answer: ask what was refunded before you ask for it again
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from providers.refund_rules import RefundRules  # made of the errors here
 
 Kind = Literal["payments", "carrier"]
+PendingKind = Literal["authorized", "processing", "awaiting_deposit"]
 Port = TypeVar("Port")
 
 ABILITIES = ("receives", "looks_up", "refunds", "lists", "tracks")  # fields of `Provider`
@@ -117,6 +119,13 @@ class RefundRefused(RefundError):
         return f"{self.reason}: {self.message}"
 
 
+class RefundAccountRefused(RefundRefused):
+    """The provider lacks the customer's bank account, or cannot pay into it: the refund waits for another."""
+
+    code = "refund_account_refused"
+    remedy = "Ask the customer for a bank account, and tell it by PUT /api/orders/ORDER/refund-account."
+
+
 class RefundNotMade(RefundError):
     """Temporary, and surely nothing happened: try again with the same key."""
 
@@ -186,7 +195,11 @@ class Payment:
     message: str | None = None
     method: str | None = None
     receipt_url: str | None = None
-    awaits_deposit: bool = False  # no money is there now, whatever was said before
+    pending: PendingKind | None = None  # under way: no money is there now, whatever was said before
+    pending_at: datetime | None = None
+    pending_until: datetime | None = None  # None: the provider names no time
+    expected: Decimal | None = None  # the amount that is under way
+    movements: tuple[RefundMovement, ...] | None = None  # its refunds by their ids; None: the sum is all that is told
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,13 @@ where what can still go back is not what we think. A code of *never* is a dead l
 
 | provider | key | answer | open | compares | from |
 |---|---|---|---|---|---|"""
+ACCOUNTS_HEAD = """
+## Bank accounts
+
+Refunds of these payments go into a bank account of the customer's: `PUT /api/orders/{id}/refund-account`.
+
+| provider | payment method | banks |
+|---|---|---|"""
 DOORS = {"payments": "/webhooks/payments", "carrier": "/webhooks/carriers"}
 
 
@@ -51,6 +58,8 @@ def page(providers: Iterable[Provider] = OURS) -> str:
         for each, rules in with_rules
         for code, step in sorted(rules.final.items())
     ]
+    lines += ACCOUNTS_HEAD.splitlines()
+    lines += [accounts_row(each, rules) for each, rules in with_rules if rules.banks]
     lines += ["", "## Settings", "", "| setting | default | what it is |", "|---|---|---|"]
     for each in providers:
         lines += settings(each)
@@ -79,6 +88,13 @@ def rules_row(provider: Provider, rules: RefundRules) -> str:
     words = ", ".join(f"`{word}`" for word in rules.open_words) or "–"
     cells = (provider.title, life, f"{rules.answer_s:g} s", words, "yes" if rules.compares else "–", rules.source)
     return f"| {' | '.join(cells)} |"
+
+
+def accounts_row(provider: Provider, rules: RefundRules) -> str:
+    """One provider that takes bank accounts: for which payments, and its codes of banks."""
+    words = {"always": "", "next_month": ", once their month is over"}
+    methods = "; ".join(f"`{method}`{words[when]}" for method, when in rules.account_methods.items())
+    return f"| {provider.title} | {methods} | {', '.join(f'`{bank}`' for bank in sorted(rules.banks))} |"
 
 
 def settings(provider: Provider) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The Server API: writes, with the secret key (a customer may ask for a return of their own order).
+"""The Server API: writes, with the secret key (a customer may ask for a return of their own order, and tell its bank account).
 
 route_table        all paths as one router
 write_endpoint     one write: its transaction, its idempotency key, its refusals
@@ -14,6 +14,7 @@ carts              carts, checkout
 corrections        cancelItems
 payments           updateTransaction
 fulfillments       createFulfillment, updateFulfillment
+refund_accounts    the bank account that an order's refunds go to
 returns            createReturn, updateReturn, returnWithRefund
 catalogue          products, variants, options
 """

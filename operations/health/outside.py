@@ -10,10 +10,12 @@ from sqlalchemy import Connection, text
 
 from domain.ids import format_id
 from operations.health.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, some
+from operations.overdue_refunds import count_overdue
 from outbound.refund_routes import READY, configured_routes, waiting
 from providers.base import ABILITIES
 from providers.registry import registry
 from settings.fields import without_credentials
+from storage.clock import clock
 from storage.tables import EFFECT_STATES
 
 LATE_S = 300  # a refund that waits, or fails, for so long: a problem; before, a warning
@@ -77,6 +79,9 @@ def refunds(conn: Connection, place: Place) -> Iterator[Check]:
     routes = configured_routes(place.settings)
     row = conn.execute(_REFUNDS, {"late": LATE_S, **routes.parameters()}).one()
     well = True
+    for late in _overdue(conn, place):
+        well = False
+        yield late
     if found["dead"]:
         well = False
         remedy = "`orders dlq list --type Refund` says why; mend that, then `orders dlq replay` each"
@@ -102,12 +107,27 @@ def refunds(conn: Connection, place: Place) -> Iterator[Check]:
         well = False
         remedy = "nobody takes them up: see the lines `beat` and `worker: refunds`"
         yield Check("refunds", PROBLEM, f"{told}; {row.late:,} of them late", remedy)
+    if found["account_needed"]:
+        well = False
+        remedy = "ask the customers, and tell each by PUT /api/orders/ORDER/refund-account; `orders overdue` and `orders show` name them"
+        yield Check("refunds", WARNING, f"{found['account_needed']:,} wait for the customer's bank account", remedy)
     if found["staff"]:
         well = False
         remedy = "`orders dlq list` shows them; `orders dlq replay eff_…` lets one go"
         yield Check("refunds", WARNING, f"{found['staff']:,} wait for a person to release them", remedy)
     if well:
         yield Check("refunds", OK, told)
+
+
+def _overdue(conn: Connection, place: Place) -> Iterator[Check]:
+    """One problem where the legal clock ran out of any refund."""
+    legal_clock = place.settings.legal_clock
+    if legal_clock is None:
+        return
+    count, due_by = count_overdue(conn, legal_clock, clock())
+    if due_by is not None:
+        says = f"{some(count, 'refund')} overdue: the first had to go out by {due_by:%Y-%m-%d %H:%M} UTC"
+        yield Check("refunds", PROBLEM, says, "`orders overdue` lists them, with what each waits for")
 
 
 def tracking(conn: Connection, place: Place) -> Iterator[Check]:

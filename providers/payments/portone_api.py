@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field
 
 from events.field_types import Currency, Text
 from events.money import Money, MoneyError
-from providers.base import NoAnswer, NotTold, Payment, RefundUnknown
+from providers.base import NoAnswer, NotTold, Payment, PendingKind, RefundUnknown
 from providers.http_client import HttpClient, Time, payment_not_found
 from providers.movements import RefundMovement, RefundRequest, reference_in
 from providers.payments.portone_rules import RULES, STATUSES, UNITS
@@ -36,7 +36,10 @@ PARTIAL = "Transaction.PartialCancelled"
 # What the API may still say of a payment while its webhook is here already. That one is signed, so the API is asked
 # again until it knows. What contradicts the webhook instead (FAILED, for a Paid), or came after it, is the API's to say.
 _OPEN = ("READY", "PAY_PENDING", "VIRTUAL_ACCOUNT_ISSUED")
+_PENDING: dict[str, PendingKind] = {"PAY_PENDING": "processing", "VIRTUAL_ACCOUNT_ISSUED": "awaiting_deposit"}
 BEHIND = {
+    "Transaction.PayPending": ("READY",),
+    "Transaction.VirtualAccountIssued": ("READY",),
     "Transaction.Paid": _OPEN,
     "Transaction.Failed": _OPEN,
     PARTIAL: (*_OPEN, "PAID"),
@@ -60,6 +63,7 @@ class _Failure(BaseModel):
 
 class _Method(BaseModel):
     type: Annotated[str, Field(max_length=100)]
+    expiredAt: Time | None = None  # noqa: N815 -- of a virtual account: until when it takes a deposit
 
 
 class _Cancellation(BaseModel):
@@ -245,8 +249,30 @@ def _standing(found: _Payment, told_at: datetime) -> Payment:
         message=failure.pgMessage or failure.reason,
         method=found.method.type.removeprefix("PaymentMethod") if found.method else None,
         receipt_url=found.receiptUrl,
-        awaits_deposit=found.status == "VIRTUAL_ACCOUNT_ISSUED",
+        movements=_movements(found) if captured_at is not None else None,
+        **_under_way(found, changed),
     )
+
+
+def _under_way(found: _Payment, changed: datetime) -> dict[str, Any]:
+    """The fields of a payment whose account was issued, or whose end its gateway does not know yet."""
+    kind = _PENDING.get(found.status)
+    if kind is None:
+        return {}
+    until = found.method.expiredAt if found.method else None
+    expected = _major(found.amount.total, found.currency)
+    return {"pending": kind, "pending_at": _utc(changed), "pending_until": _utc(until), "expected": expected}
+
+
+def _movements(found: _Payment) -> tuple[RefundMovement, ...] | None:
+    """All cancellations of a payment; None where it has a sum of them and no list, or one without ids."""
+    listed = [each.id for each in found.cancellations]
+    if None in listed or (found.amount.cancelled and not listed):
+        return None
+    try:
+        return tuple(_movement(found.id, found.currency, each) for each in found.cancellations)
+    except RefundUnknown as error:
+        raise NoAnswer(str(error)) from error
 
 
 def _major(units: int, currency: str) -> Decimal:

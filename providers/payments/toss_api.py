@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
@@ -16,7 +17,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, Field, RootModel
+from pydantic import BaseModel, BeforeValidator, Field, RootModel
 
 from events.field_types import Amount, Currency, Text
 from providers.base import NoAnswer, NotTold, Payment, RefundUnknown
@@ -41,6 +42,14 @@ ENDS: dict[str, Literal["PaymentFailed", "PaymentCanceled"]] = {
 }
 
 
+def _korean(value: Any) -> Any:
+    """A time without a zone is Korean."""
+    return f"{value}+09:00" if isinstance(value, str) and re.fullmatch(r"[0-9-]{10}T[0-9:.]+", value) else value
+
+
+_KoreanTime = Annotated[Time, BeforeValidator(_korean)]
+
+
 class _Cancel(BaseModel):
     canceledAt: Time | None = None  # noqa: N815 -- as on the wire
     cancelAmount: Amount | None = None  # noqa: N815
@@ -52,6 +61,10 @@ class _Cancel(BaseModel):
 class _Failure(BaseModel):
     code: Text | None = None
     message: Text | None = None
+
+
+class _VirtualAccount(BaseModel):
+    dueDate: _KoreanTime | None = None  # noqa: N815
 
 
 class _Receipt(BaseModel):
@@ -72,6 +85,7 @@ class _Payment(BaseModel):
     receipt: _Receipt | None = None
     method: Annotated[str, Field(max_length=255)] | None = None
     secret: str | None = None
+    virtualAccount: _VirtualAccount | None = None  # noqa: N815
 
 
 class _Transaction(BaseModel):
@@ -206,9 +220,22 @@ def _movements(found: _Payment) -> list[RefundMovement]:
     return made
 
 
+def _listed(found: _Payment) -> tuple[RefundMovement, ...] | None:
+    """All cancellations of a payment; None where it has a sum of them and no list, or one without keys."""
+    keys = [each.transactionKey for each in found.cancels or ()]
+    if None in keys or (found.totalAmount != found.balanceAmount and not keys):
+        return None
+    try:
+        return tuple(_movements(found))
+    except RefundUnknown as error:
+        raise NoAnswer(str(error)) from error
+
+
 def _standing(found: _Payment, told_at: datetime) -> Payment:
     """Money came where it was approved and is DONE or was canceled since: `approvedAt` tells those from before."""
     came = found.approvedAt if found.status in ("DONE", "CANCELED", "PARTIAL_CANCELED") else None
+    waits = found.status == "WAITING_FOR_DEPOSIT"
+    until = found.virtualAccount.dueDate if found.virtualAccount else None
     back = found.totalAmount - found.balanceAmount if came and found.status != "DONE" else Decimal(0)
     canceled_at = max((c.canceledAt for c in found.cancels or () if c.canceledAt), default=told_at)
     failure = found.failure or _Failure()
@@ -226,5 +253,9 @@ def _standing(found: _Payment, told_at: datetime) -> Payment:
         message=failure.message,
         method=found.method or None,
         receipt_url=found.receipt.url if found.receipt else None,
-        awaits_deposit=found.status == "WAITING_FOR_DEPOSIT",
+        pending="awaiting_deposit" if waits else None,
+        pending_at=found.requestedAt.astimezone(UTC) if waits else None,
+        pending_until=until.astimezone(UTC) if waits and until else None,
+        expected=found.totalAmount if waits else None,
+        movements=_listed(found) if came else None,
     )

@@ -33,6 +33,14 @@ from providers.simulators.records import Records
 
 PAID = ("PAID", "PARTIAL_CANCELLED", "CANCELLED")
 TYPES = {"NOT_FOUND_PAYMENT": "PAYMENT_NOT_FOUND", "UNAUTHORIZED_KEY": "UNAUTHORIZED"}
+STATUSES = {
+    "paid": "PAID",
+    "failed": "FAILED",
+    "canceled": "CANCELLED",
+    "authorized": "READY",
+    "pending": "PAY_PENDING",
+    "awaiting_deposit": "VIRTUAL_ACCOUNT_ISSUED",
+}
 STATES = {"pending": "REQUESTED", "succeeded": "SUCCEEDED", "failed": "FAILED", "canceled": "FAILED"}
 ERRORS = {
     "unknown": (404, "PAYMENT_NOT_FOUND", "no such payment"),
@@ -46,7 +54,14 @@ ERRORS = {
     "exceeds": (409, "CANCEL_AMOUNT_EXCEEDS_CANCELLABLE_AMOUNT", "more than can be canceled"),
     "unauthorized": (401, "UNAUTHORIZED", "the API secret is missing or wrong"),
 }
-WEBHOOKS = {"paid": "Paid", "opened": "CancelPending", "failed": "PartialCancelled"}
+WEBHOOKS = {
+    "paid": "Paid",
+    "opened": "CancelPending",
+    "failed": "PartialCancelled",
+    "pending": "PayPending",
+    "awaiting_deposit": "VirtualAccountIssued",
+}
+DEPOSIT_S = 7 * 86_400  # that a virtual account takes a deposit
 
 
 class PortOne:
@@ -158,9 +173,7 @@ def document(books: Books, found: Payment) -> dict[str, Any]:
     """A payment of the books as PortOne writes it."""
     refunds = books.refunds(found.payment_id)
     gone = sum((each.amount for each in refunds if each.status == "succeeded"), Decimal(0))
-    status = {"paid": "PAID", "failed": "FAILED", "canceled": "CANCELLED", "authorized": "READY"}.get(
-        found.state, "READY"
-    )
+    status = STATUSES.get(found.state, "READY")
     if gone:
         status = "CANCELLED" if gone >= found.captured else "PARTIAL_CANCELLED"
     made = payment(
@@ -174,7 +187,7 @@ def document(books: Books, found: Payment) -> dict[str, Any]:
     )
     made |= {"statusChangedAt": _time(found.changed), "updatedAt": _time(found.changed)}
     if found.method == "virtual_account":
-        made["method"] = {"type": "PaymentMethodVirtualAccount", "accountNumber": "10012345678901"}
+        made["method"] = virtual_account(found.at)
     if refunds:
         made["cancellations"] = [cancellation(found, each) for each in refunds]
     if status == "CANCELLED":
@@ -197,17 +210,27 @@ def cancellation(found: Payment, refund: Refund) -> dict[str, Any]:
     return made | ({"cancelledAt": _time(refund.at)} if refund.status == "succeeded" else {})
 
 
+def virtual_account(issued: float) -> dict[str, Any]:
+    """The method of a payment into a virtual account, issued then."""
+    times = {"issuedAt": _time(issued), "expiredAt": _time(issued + DEPOSIT_S)}
+    return {"type": "PaymentMethodVirtualAccount", "bank": "SHINHAN", "accountNumber": "10012345678901", **times}
+
+
 def payment(
     payment_id: str,
     status: str,
     units: int,
     at: datetime,
     *,
-    back: int = 0,
+    back: int | tuple[int, ...] = 0,
     currency: str = "KRW",
     paid: bool | None = None,
 ) -> dict[str, Any]:
-    """A payment's document as PortOne writes it; `units` and `back` are minor units of `currency`."""
+    """A payment's document as PortOne writes it; `units` and `back` are minor units of `currency`.
+
+    `back` went back, at once or in several cancellations.
+    """
+    gone = (back,) if isinstance(back, int) and back else back or ()
     moment = _time(at.timestamp())
     came = status in PAID if paid is None else paid
     made: dict[str, Any] = {
@@ -226,7 +249,7 @@ def payment(
             "taxFree": 0,
             "discount": 0,
             "paid": units if came else 0,
-            "cancelled": back,
+            "cancelled": sum(gone),
             "cancelledTaxFree": 0,
         },
         "currency": currency,
@@ -241,9 +264,14 @@ def payment(
         made["disputes"] = []
     if status in ("CANCELLED", "PARTIAL_CANCELLED"):
         made |= {"cancelledAt": moment, "cancellations": []}
-    if back:
-        kept = {"totalAmount": back, "taxFreeAmount": 0, "vatAmount": 0, "reason": "returned", "requestedAt": moment}
-        made["cancellations"] = [{"status": "SUCCEEDED", "id": f"cancel-{back}", "cancelledAt": moment, **kept}]
+    if gone:
+        kept = {"taxFreeAmount": 0, "vatAmount": 0, "reason": "returned", "requestedAt": moment, "cancelledAt": moment}
+        made["cancellations"] = [
+            {"status": "SUCCEEDED", "id": f"cancel-{nth}", "totalAmount": amount, **kept}
+            for nth, amount in enumerate(gone, 1)
+        ]
+    if status == "VIRTUAL_ACCOUNT_ISSUED":
+        made["method"] = virtual_account(at.timestamp())
     if status == "FAILED":
         made |= {"failedAt": moment, "failure": {"reason": "declined", "pgCode": "CARD_DECLINED"}}
     return made

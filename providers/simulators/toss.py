@@ -29,6 +29,14 @@ from providers.simulators.records import Records
 
 KST = timezone(timedelta(hours=9))
 APPROVED = ("DONE", "CANCELED", "PARTIAL_CANCELED")
+STATUSES = {
+    "paid": "DONE",
+    "failed": "ABORTED",
+    "canceled": "CANCELED",
+    "authorized": "WAITING_FOR_DEPOSIT",
+    "awaiting_deposit": "WAITING_FOR_DEPOSIT",
+}
+DEPOSIT = timedelta(days=7)  # that a virtual account takes a deposit
 STATES = {"pending": "IN_PROGRESS", "succeeded": "DONE", "failed": "ABORTED", "canceled": "ABORTED"}
 ERRORS = {
     "unknown": (404, "NOT_FOUND_PAYMENT", "존재하지 않는 결제 정보 입니다."),
@@ -156,9 +164,7 @@ def document(books: Books, found: Payment) -> dict[str, Any]:
     """A payment of the books as Toss writes it."""
     refunds = books.refunds(found.payment_id)
     gone = sum((each.amount for each in refunds if each.status == "succeeded"), Decimal(0))
-    status = {"paid": "DONE", "failed": "ABORTED", "canceled": "CANCELED", "authorized": "WAITING_FOR_DEPOSIT"}[
-        found.state
-    ]
+    status = STATUSES.get(found.state, "READY")
     if gone:
         status = "CANCELED" if gone >= found.captured else "PARTIAL_CANCELED"
     made = payment(
@@ -188,8 +194,15 @@ def document(books: Books, found: Payment) -> dict[str, Any]:
             }
         )
     if found.method == "virtual_account":
-        made["method"] = "가상계좌"
+        made |= virtual_account(datetime.fromtimestamp(found.at, KST))
     return {**made, "cancels": cancels or None}
+
+
+def virtual_account(issued: datetime) -> dict[str, Any]:
+    """The fields of a payment into a virtual account, issued then; Toss writes its times without their zone."""
+    due = (issued.astimezone(KST) + DEPOSIT).replace(tzinfo=None).isoformat(timespec="seconds")
+    account = {"accountType": "일반", "accountNumber": "X6505636518308", "bankCode": "88", "customerName": "김토스"}
+    return {"method": "가상계좌", "virtualAccount": {**account, "dueDate": due}}
 
 
 def payment(
@@ -199,15 +212,19 @@ def payment(
     amount: float,
     at: datetime,
     *,
-    back: float = 0,
+    back: float | tuple[float, ...] = 0,
     approved: bool | None = None,
     currency: str = "KRW",
 ) -> dict[str, Any]:
-    """A payment's document as Toss writes it; `back` went back, and `approved` says whether it ever was paid."""
+    """A payment's document as Toss writes it; `approved` says whether it ever was paid.
+
+    `back` went back, at once or in several cancellations.
+    """
+    gone = back if isinstance(back, tuple) else (back,) if back else ()
     moment = at.astimezone(KST).isoformat(timespec="seconds")
     paid = status in APPROVED if approved is None else approved
-    canceled = {"transactionKey": f"T-{back}", "cancelAmount": back, "cancelReason": "returned", "canceledAt": moment}
-    return {
+    canceled = {"cancelReason": "returned", "canceledAt": moment, "cancelStatus": "DONE"}
+    made = {
         "version": "2022-11-16",
         "paymentKey": key,
         "orderId": order,
@@ -216,14 +233,18 @@ def payment(
         "currency": currency,
         "method": "카드",
         "totalAmount": amount,
-        "balanceAmount": amount - back,
+        "balanceAmount": amount - sum(gone),
         "requestedAt": moment,
         "approvedAt": moment if paid else None,
-        "cancels": [{**canceled, "cancelStatus": "DONE"}] if back else None,
+        "cancels": [
+            {"transactionKey": f"T-{nth}", "cancelAmount": each, **canceled} for nth, each in enumerate(gone, 1)
+        ]
+        or None,
         "failure": {"code": "REJECT_CARD_COMPANY", "message": "declined"} if status == "ABORTED" else None,
         "receipt": {"url": f"https://dashboard.tosspayments.com/receipt/{key}"} if paid else None,
         "secret": f"ps_{key}",
     }
+    return made | virtual_account(at) if status == "WAITING_FOR_DEPOSIT" else made
 
 
 def _time(seconds: float) -> str:

@@ -20,6 +20,7 @@ from events.money import Money
 from providers.base import RefundError
 from providers.movements import RefundAccount, RefundRequest
 from providers.payments.portone_api import PortOne
+from providers.payments.portone_rules import RULES
 from tests.refund_services import Service
 from tests.simulators import running
 from tests.webhooks import shared
@@ -135,6 +136,10 @@ def test_requests_and_answers_fit_its_document(document):
     statuses = {response.status_code for _, response in witness.seen}
     assert {200, 400, 401, 404, 409} <= statuses, "each kind of answer was there"
     assert [fault for exchange in witness.seen for fault in faults(document, *exchange)] == []
+
+
+def test_its_codes_of_banks_are_those_that_we_take(document):
+    assert set(document["components"]["schemas"]["Bank"]["enum"]) == RULES.banks
 
 
 def test_the_document_refuses_what_does_not_fit(document):

@@ -193,6 +193,16 @@ class Balance(Model):
     owed: Decimal
 
 
+class RefundAccount(Model):
+    """The bank account that an order's refunds go to, masked; `order` is the order's id."""
+
+    order: str
+    bank: str
+    number: str
+    holder_name: str
+    holder_phone_number: str | None = None
+
+
 class Fulfillment(Document):
     """Items that ship together. `status`: pending, packed, shipped, delivered or failed."""
 
