@@ -28,6 +28,7 @@ PREFIXES = {
     "api-keys": "key",
     "subscriptions": "sub",
     "deliveries": "msg",
+    "findings": "fnd",
 }
 
 
