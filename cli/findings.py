@@ -8,7 +8,7 @@ import typer
 
 from cli.bootstrap import open_shop
 from cli.options import MOST_LISTED, Data, Json, Problem, actor, out, print_json
-from cli.reconcile import side
+from cli.reconcile import side, whole_side
 from cli.render import put, table, time_of
 from cli.terminal import safe
 from outbound.reconciliation import findings as stored
@@ -101,7 +101,8 @@ def _put(found: Finding, json: bool) -> None:
         print_json(found.as_document())
         return
     out.print(
-        f"[bold]{found.name}[/]  [{COLORS[found.state]}]{found.state}[/]  {safe(found.kind)}: {safe(found.means)}"
+        f"[bold]{found.name}[/]  [{COLORS[found.state]}]{found.state}[/]  {safe(found.kind)}: {safe(found.means)}",
+        soft_wrap=True,
     )
     about = f"{found.provider}, payment {found.payment_id}"
     if found.subject != found.payment_id:
@@ -109,9 +110,7 @@ def _put(found: Finding, json: bool) -> None:
     order = f", order {found.order_number}" if found.order_number else ""
     out.print(f"  {safe(about + order)}  ·  found {time_of(found.found_at)} UTC", soft_wrap=True)
     for title, told in (("there", found.theirs), ("here", found.ours)):
-        out.print(
-            f"  {title}: {safe(', '.join(f'{name} {value}' for name, value in told.items()) or '–')}", soft_wrap=True
-        )
+        out.print(f"  {title}: {whole_side(told)}", soft_wrap=True)
     verb = "done" if found.state in ("healed", "gone") else "to do"
     out.print(f"  {verb}: {safe(found.done)}", soft_wrap=True)
     if found.note is not None:

@@ -30,7 +30,8 @@ SHOWN = 50  # findings that are printed; --json and `orders findings list` have 
 TRIES = 10  # of a provider that does not answer, in a row
 LONGEST_S = 60.0  # between two of them, unless it asks for more
 LONGEST_ASKED_S = 900.0  # that it may ask for
-NARROWER = "`orders reconcile` again goes on where it stopped"
+FIRST = ("status", "outcome", "amount", "currency")  # of a side
+GOES_ON = "`orders reconcile` again goes on where it stopped"
 
 
 @dataclass(slots=True)
@@ -217,10 +218,10 @@ def _documents(account: Account, pages: Iterator[Judgement], bar: Progress, task
 def _wait_for(provider: str) -> run.Wait:
     def wait(error: NoAnswer, attempts: int) -> None:
         if attempts >= TRIES:
-            raise Problem(f"{provider} does not answer, {attempts} times in a row: {error}; {NARROWER}") from error
+            raise Problem(f"{provider} does not answer, {attempts} times in a row: {error}; {GOES_ON}") from error
         asked = error.retry_after or 0.0
         if asked > LONGEST_ASKED_S:
-            raise Problem(f"{provider} asks to wait for {asked:,.0f} s: {error}; {NARROWER}") from error
+            raise Problem(f"{provider} asks to wait for {asked:,.0f} s: {error}; {GOES_ON}") from error
         seconds = max(asked, min(run.pause(error, attempts).total_seconds(), LONGEST_S))
         err.print(f"{safe(str(error), 300)}; asked again in {seconds:,.0f} s", soft_wrap=True)
         sleep(seconds)
@@ -265,8 +266,14 @@ def _print(told: list[Account], kept: list[dict[str, Any]], dry_run: bool) -> No
 
 def side(told: dict[str, str]) -> str:
     """One side of a finding in a few words."""
-    words = [told[name] for name in ("status", "outcome", "amount", "currency") if name in told]
-    return safe(" ".join(words) or ", ".join(f"{name} {value}" for name, value in told.items()) or "–")
+    words = [told[name] for name in FIRST if name in told]
+    return safe(" ".join(words)) if words else whole_side(told)
+
+
+def whole_side(told: dict[str, str]) -> str:
+    """One side of a finding, all of it; what matters most first."""
+    names = sorted(told, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
+    return safe(", ".join(f"{name} {told[name]}" for name in names) or "–")
 
 
 def _say_if_nobody_works(opened: Parts, told: list[Account], dry_run: bool) -> None:

@@ -204,7 +204,7 @@ def reconciliation(conn: Connection, place: Place) -> Iterator[Check]:
             says = f"{row.provider} is not compared since {ago(row.since_s)}; its last answer: {_short(row.last_error)}"
             level = PROBLEM if row.since_s >= STALE_S else WARNING
             yield Check("reconciliation", level, says, "mend what it names; it goes on by itself where it stopped")
-        elif row.provider in ready and pace is not None and row.late_s > STALE_S + pace.total_seconds():
+        elif row.provider in ready and pace is not None and (row.late_s or 0) > STALE_S + pace.total_seconds():
             well = False
             says = f"{row.provider} was compared last {ago(row.late_s)} ago"
             yield Check("reconciliation", WARNING, says, "see the lines `beat` and `worker: lookups`")
