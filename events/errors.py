@@ -33,6 +33,9 @@
     │   └── Busy            (journal.commands)       busy
     ├── SubscriptionError   (outbound.webhooks.subscriptions)  subscription_refused
     ├── Forbidden           (outbound.webhooks.ssrf_guard)     webhook_url_refused
+    ├── LeaseLost           (outbound.reconciliation.runs)      reconciliation_elsewhere
+    ├── FindingUnknown      (outbound.reconciliation.findings)  finding_unknown
+    ├── FindingClosed       (outbound.reconciliation.findings)  finding_closed
     ├── DeadLetterError     (operations.dead_letters)          dead_letters
     │   ├── LetterUnknown   (operations.dead_letters)          dead_letter_unknown
     │   ├── NameAmbiguous   (operations.dead_letters)          dead_letter_ambiguous

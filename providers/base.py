@@ -265,7 +265,7 @@ class PaymentListing(Protocol):
     """One payment provider, ready to be gone through, page by page."""
 
     def page(self, since: datetime, until: datetime, after: str | None) -> Page:
-        """What was begun, or changed, from `since` until `until`; `after` is that of the page before, None for the first.
+        """A page of what was begun, or changed, in this time; `after` is that of the page before, None for the first.
 
         All pages together have each payment, refund and dispute at least once, whoever made it; what changes meanwhile
         must not push anything out of them. Whoever was broken off goes on with the last `after`, some hours later too.

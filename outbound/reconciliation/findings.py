@@ -135,7 +135,7 @@ class Finding:
 
 
 def document(provider: str, judged: Judged) -> dict[str, Any]:
-    """What a comparison has found, as scripts see it."""
+    """One thing that a comparison has found, as scripts see it."""
     found = judged.difference
     return {
         "provider": provider,

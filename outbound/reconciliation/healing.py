@@ -72,7 +72,7 @@ class Remedy:
 
 
 def remedies(conn: Connection, provider: str, differences: Sequence[Difference]) -> list[Remedy]:
-    """What makes up for each of these differences, all of which can be healed; nothing is written."""
+    """The remedy of each of these differences, all of which can be healed; nothing is written."""
     told = [(provider, _payment(each)) for each in differences if isinstance(each.heal, Payment)]
     fresh = Reconciler(conn, told, SOURCE)
     made: list[Envelope | None] = []

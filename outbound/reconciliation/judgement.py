@@ -61,7 +61,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a page came to: findings, what was seen and compared, and the place behind it; None: that was the last."""
+    """The end of a page: findings, what was seen and compared, and the place behind it; None: that was the last."""
 
     judged: Sequence[Judged]
     seen: Sequence[tuple[str, str]]
@@ -100,7 +100,7 @@ def _names(ours: Ours, at: Position) -> set[tuple[str, str]]:
 
 
 def judge(conn: Connection, at: Position, batch: Batch, now: datetime) -> Judgement:
-    """What a page that was fetched comes to, by what our side says now."""
+    """Judge a page that was fetched, by what our side says now."""
     counts: Counter[str] = Counter()
     seen: list[tuple[str, str]] = []
     if batch.page is not None:
@@ -205,7 +205,7 @@ def _judged(conn: Connection, provider: str, differences: Sequence[Difference]) 
 
 
 def next_step(difference: Difference) -> str:
-    """What a person does about a difference that no event heals."""
+    """The next step of a person, about a difference that no event heals."""
     order = difference.order_number or "ORDER"
     return NEXT_STEP[difference.kind].format(order=order, payment=difference.payment_id)
 

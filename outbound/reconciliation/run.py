@@ -83,7 +83,7 @@ def try_out(
     clock: Callable[[], datetime],
     wait: Wait,
 ) -> Iterator[Judgement]:
-    """What a comparison of this window would come to, page by page.
+    """The dry run of a window, page by page: what a comparison would come to.
 
     What it has seen stands in a table of this connection alone, by the same name, which PostgreSQL finds first.
     """

@@ -11,7 +11,8 @@ import pytest
 
 from events.money import Money
 from outbound.refund_attempt import DONE
-from providers.base import NoAnswer
+from providers.base import NoAnswer, Payment
+from providers.movements import Dispute, RefundMovement
 from tests.conformance.conftest import able, named
 from tests.refund_services import Service, a_claim, settle, simulator
 
@@ -41,13 +42,17 @@ def listed(running, subject, connect):
 
 def every(client, since, until):
     """(payments, movements, disputes, remarks, pages) of all pages, as they came."""
-    payments, movements, disputes, remarks, after = [], [], [], set(), None
+    payments: list[Payment] = []
+    movements: list[RefundMovement] = []
+    disputes: list[Dispute] = []
+    remarks: set[str] = set()
+    after: str | None = None
     for pages in range(1, 100):
         page = client.page(since, until, after)
         payments += page.payments
         movements += page.movements
         disputes += page.disputes or ()
-        remarks |= {page.remark} - {None}
+        remarks |= {page.remark} if page.remark else set()
         after = page.after
         if after is None:
             return payments, movements, disputes, remarks, pages
@@ -102,7 +107,7 @@ def test_all_that_is_known_of_one_payment(listed):
 
 
 def test_a_payment_that_changes_between_two_pages_takes_no_other_out_of_them(listed):
-    """What is listed by its last change is pushed out of the time by that change, and what follows moves up."""
+    """A list by the last change loses a payment that changes, and all behind it move up."""
     time.sleep(1.1)  # a time of whole seconds leaves out what happened in this one
     until = datetime.now(UTC)
     page = listed.client.page(until - HOUR, until, None)

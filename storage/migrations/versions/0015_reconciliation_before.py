@@ -5,6 +5,8 @@ Before deployment: the tables are new, and whoever does not know them never touc
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -13,11 +15,11 @@ revision = "0015_reconciliation"
 down_revision = "0012_attempts"
 
 
-def _moment(name: str, **options: object) -> sa.Column:
+def _moment(name: str, **options: Any) -> sa.Column[Any]:
     return sa.Column(name, sa.DateTime(timezone=True), **options)
 
 
-def _stamps() -> tuple[sa.Column, sa.Column]:
+def _stamps() -> tuple[sa.Column[Any], sa.Column[Any]]:
     now = sa.func.now()
     return _moment("created_at", nullable=False, server_default=now), _moment(
         "updated_at", nullable=False, server_default=now

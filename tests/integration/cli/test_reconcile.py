@@ -22,11 +22,11 @@ class Rows:
     def __init__(self, shop):
         self.shop = shop
 
-    def rows(self, sql, **values):
-        return self.shop.do(sql, **values)
+    def rows(self, query, **values):
+        return self.shop.do(query, **values)
 
-    def tell(self, *events):
-        self.shop.take(*events)
+    def tell(self, *envelopes):
+        self.shop.take(*envelopes)
         self.shop.work()
 
 

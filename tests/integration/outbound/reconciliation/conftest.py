@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -80,11 +80,23 @@ def listing(name: str, url: str) -> PaymentListing:
     return registry().listings(values)[name]
 
 
+class Told(Protocol):
+    """A shop that takes events and applies them, and can be looked into."""
+
+    def tell(self, *envelopes: Envelope) -> None:
+        """Accept events and apply them."""
+        ...
+
+    def rows(self, query: str, **values: Any) -> Sequence[Any]:
+        """The answer of a query."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Here:
     """Our side, told by events."""
 
-    shop: AShop
+    shop: Told
     name: str
     when: datetime
 
@@ -121,7 +133,7 @@ def shop(database_url: str, redis_url: str) -> Iterator[AShop]:
 TABLES = "select tablename from pg_tables where schemaname = 'public' order by 1"
 
 
-def contents(shop: AShop) -> dict[str, str]:
+def contents(shop: Told) -> dict[str, str]:
     """A digest of each table of the database."""
     return {
         name: shop.rows(f"select md5(coalesce(string_agg(t::text, '|' order by t::text), '')) from {name} t")[0][0]

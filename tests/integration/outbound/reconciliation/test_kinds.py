@@ -95,7 +95,7 @@ def clock():
     return datetime.now(UTC)
 
 
-def window(there):
+def window(there: There) -> tuple[datetime, datetime]:
     return there.when - timedelta(minutes=5), there.when + timedelta(minutes=30)
 
 
@@ -144,7 +144,7 @@ def test_every_kind_dry_for_real_and_once_more(shop: AShop, there: There):
 
 
 def healed(shop: AShop, there: There) -> None:
-    """What healed stands as the provider has it."""
+    """All that healed stands as the provider has it."""
     transactions = {
         row.payment_id: row
         for row in shop.rows("select t.*, o.order_number from transactions t join orders o on o.id = t.order_id")

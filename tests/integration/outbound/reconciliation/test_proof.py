@@ -39,7 +39,7 @@ LONGEST_S = 600
 
 @dataclass
 class Figures:
-    """What was measured, for the page of proofs."""
+    """The measurements, for the page of proofs."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     kept: dict[str, Any] = field(default_factory=dict)

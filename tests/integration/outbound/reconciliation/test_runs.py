@@ -77,7 +77,9 @@ def whole(shop: AShop, there, client=None):
 
 def resumed(shop: AShop):
     with shop.engine.connect() as conn:
-        return runs.position(runs.unfinished(conn, "stripe"))
+        row = runs.unfinished(conn, "stripe")
+    assert row is not None
+    return runs.position(row)
 
 
 def many(there, here, *, told: bool = True):
