@@ -49,6 +49,8 @@ COMMANDS = {
     "overdue": Place("overdue", "overdue", "List refunds that are overdue by the legal clock, the longest due first, with what each waits for."),
     "parked": Place("dead_letters", "parked", "Events that came too early, and what each waits for."),
     "replay": Place("dead_letters", "replay_where", "Replay all dead letters that died since, of a type, for a reason: at least one must be said."),
+    "reconcile": Place("reconcile", "reconcile", "Compare payments, refunds and disputes of payment providers with ours, each way; exit 1 where something waits for a person."),
+    "findings": Place("findings", "findings", "What differs between payment providers and us, until a person resolves it."),
     "keys": Place("keys", "keys", "Keys of the HTTP API: made, listed, revoked."),
     "webhooks": Place("webhooks", "webhooks", "Outgoing webhooks: subscriptions to changes, and their deliveries."),
     "schema": Place("schema", "schema", "Print the description of the HTTP API, or of the events, for tools that read such. No server is asked."),

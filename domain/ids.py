@@ -29,6 +29,7 @@ PREFIXES = {
     "api-keys": "key",
     "subscriptions": "sub",
     "deliveries": "msg",
+    "findings": "fnd",
 }
 
 

@@ -37,6 +37,9 @@
     ├── AccountInUse        (outbound.refund_accounts)         refund_under_way
     ├── SubscriptionError   (outbound.webhooks.subscriptions)  subscription_refused
     ├── Forbidden           (outbound.webhooks.ssrf_guard)     webhook_url_refused
+    ├── LeaseLost           (outbound.reconciliation.runs)      reconciliation_elsewhere
+    ├── FindingUnknown      (outbound.reconciliation.findings)  finding_unknown
+    ├── FindingClosed       (outbound.reconciliation.findings)  finding_closed
     ├── DeadLetterError     (operations.dead_letters)          dead_letters
     │   ├── LetterUnknown   (operations.dead_letters)          dead_letter_unknown
     │   ├── NameAmbiguous   (operations.dead_letters)          dead_letter_ambiguous

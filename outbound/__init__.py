@@ -8,6 +8,8 @@ refund_accounts      bank accounts that refunds go to, encrypted
 refund_routes        the provider that a refund goes to, and what becomes of one that nobody makes
 payment_lookups      thin webhooks: their provider is asked how the payment stands
 payment_reconciler   its answer, as events
+provider_events      events of what a provider told of one refund or dispute
+reconciliation       what providers list, compared with ours
 tracking             parcels followed at their carriers
 webhooks             changes told to subscribers
 """

@@ -25,6 +25,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import orjson
@@ -32,14 +33,13 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DataError, IntegrityError
 
 from domain.ids import format_id, fresh, parse_id
-from events.catalogue import NEWEST, PaymentRefunded
 from events.envelope import Envelope
-from events.refunds import RefundFailed
 from journal.append import append
 from journal.entries import Entry
 from journal.streams import Streams
 from outbound import backoff
 from outbound.leases import Claimed, Round
+from outbound.provider_events import refund_event
 from outbound.refund_accounts import AccountNeeded, Vault, erase, for_refund, keep_no_longer
 from outbound.refund_attempt import ACCOUNT_NEEDED, DEAD, DONE, DUE, GAVE_UP, UNKNOWN, Answer, Claim, Refunder, attempt
 from providers.movements import CAME_TO_NOTHING, RefundMovement
@@ -287,25 +287,10 @@ def _event(provider: str, claim: Claim, movement: RefundMovement, now: datetime)
 
     A failure is told as of now: nobody says when it came, and a success before it may have been told with a time.
     """
-    failed = movement.status in CAME_TO_NOTHING
-    kind = RefundFailed.__name__ if failed else PaymentRefunded.__name__
-    about = {"code": movement.code, "message": movement.message} if failed else {"status": movement.status}
-    data = {
-        "paymentId": claim.payment_id,
-        "refund": movement.refund_id,
-        "amount": f"{movement.amount:f}",
-        "requestedAt": movement.time.isoformat(),
-        **{name: value for name, value in about.items() if value is not None},
-    }
-    return Envelope(
-        id=f"{movement.refund_id}:{movement.status}",
-        source=f"refunds:{provider}",
-        type=kind,
-        time=now if failed else movement.time,
-        subject=claim.order_number,
-        data=data,
-        version=NEWEST.get(kind, 1),
-    )
+    told = replace(movement, payment_id=claim.payment_id)
+    time = now if movement.status in CAME_TO_NOTHING else movement.time
+    own_id = f"{movement.refund_id}:{movement.status}"
+    return refund_event(f"refunds:{provider}", own_id, claim.order_number, told, time)
 
 
 def _remedy(provider: str, claim: Claim, error: str | None, next_step: str) -> str:

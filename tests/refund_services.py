@@ -68,6 +68,12 @@ class Service:
         answer = httpx.post(f"{self.url}{path}", json={"amount": amount}, trust_env=False)
         assert answer.status_code == 200, answer.text
 
+    def dispute(self, payment: str, state: str = "open", **more: str) -> None:
+        """The payer's bank asks, or is done."""
+        path = f"/_simulator/payments/{quote(payment, safe='')}/disputes"
+        answer = httpx.post(f"{self.url}{path}", json={"state": state, **more}, trust_env=False)
+        assert answer.status_code == 200, answer.text
+
     def books(self, *payments: str) -> list[Booked]:
         """The refunds in its books, of these payments or of all."""
         if self.provider in WIRE_FORMATS:

@@ -16,6 +16,7 @@ from journal import commands, parked, relay, timers
 from journal.batch import Clash, is_of_the_moment
 from journal.streams import DRAIN
 from outbound import payment_lookups, refund_accounts, refund_routes, refunds, tracking
+from outbound.reconciliation import run as reconciliation
 from outbound.refund_accounts import Vault
 from outbound.webhooks import deliveries, dispatcher
 from providers.registry import registry
@@ -171,6 +172,16 @@ def ask_providers(here: opening.Parts, whom: str) -> None:
     if lookup is not None:
         patience = here.settings.policy.parked_for
         payment_lookups.run_due(here.engine, here.streams, here.shop.shards, {whom: lookup}, patience, clock())
+
+
+@chore("orders.reconcile")
+def compare_with_provider(here: opening.Parts, whom: str) -> None:
+    """Compare what one payment provider lists with ours, where that is due, for a slice."""
+    settings = here.settings
+    listing = registry().listings(settings.providers).get(whom)
+    if listing is not None and settings.reconcile is not None:
+        pace, back = settings.reconcile, settings.reconcile_back
+        reconciliation.run_due(here.engine, here.streams, here.shop.shards, whom, listing, pace, back, clock())
 
 
 @chore("orders.tracking")

@@ -128,8 +128,12 @@ def test_requests_and_answers_fit_its_document(document):
         for payment in ("p-0", "p-1", "p-2", "p-3", "p-4", "p-usd", "unheard-of"):
             client.refunds(payment)
         now = datetime.now(UTC)
-        assert len(list(client.payments(now - timedelta(hours=1), now + timedelta(hours=1)))) == 6
-        assert len(list(client.movements(now - timedelta(hours=1), now + timedelta(hours=1)))) == 5
+        service.dispute("p-usd")  # one that was given back in part tells none any more
+        service.capture("p-disputed", "1000", "KRW")
+        service.dispute("p-disputed", "won")
+        page = client.page(now - timedelta(hours=1), now + timedelta(hours=1), None)
+        assert (len(page.payments), len(page.movements), len(page.disputes or ())) == (7, 5, 1)
+        assert client.about("p-disputed") is not None
         bad = PortOne(url, "wrong", transport=witness)
         with pytest.raises(RefundError):
             bad.refund(requests[0])
