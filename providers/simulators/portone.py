@@ -46,7 +46,7 @@ ERRORS = {
     "exceeds": (409, "CANCEL_AMOUNT_EXCEEDS_CANCELLABLE_AMOUNT", "more than can be canceled"),
     "unauthorized": (401, "UNAUTHORIZED", "the API secret is missing or wrong"),
 }
-WEBHOOKS = {"paid": "Paid", "opened": "CancelPending", "failed": "PartialCancelled"}
+WEBHOOKS = {"paid": "Paid", "opened": "CancelPending"}
 
 
 class PortOne:
@@ -74,7 +74,9 @@ class PortOne:
         return Answer(200, {"cancellation": cancellation(payment, refund)})
 
     def webhooks(self, books: Books, payment: Payment, refund: Refund | None, change: str) -> list[tuple[str, Any]]:
-        """A webhook says where to look, and no more."""
+        """A webhook says where to look, and no more; that a cancellation failed has none, and is seen by asking."""
+        if change == "failed" and refund is not None:
+            return []
         whole = books.gone(payment.payment_id) >= payment.captured > 0
         kind = WEBHOOKS.get(change) or ("Cancelled" if whole else "PartialCancelled")
         about = {"storeId": "store-1", "paymentId": payment.payment_id, "transactionId": f"tx-{payment.payment_id}"}

@@ -216,7 +216,7 @@ def payment(
         "currency": currency,
         "method": "카드",
         "totalAmount": amount,
-        "balanceAmount": amount - back,
+        "balanceAmount": _number(Decimal(str(amount)) - Decimal(str(back))),  # as floats 80.7 - 55.86 has 15 decimals
         "requestedAt": moment,
         "approvedAt": moment if paid else None,
         "cancels": [{**canceled, "cancelStatus": "DONE"}] if back else None,

@@ -1,0 +1,32 @@
+"""All proofs, in the order in which `make proofs` runs them and docs/reference/proofs.md shows them."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from tests.money.storm import SHARES, storm
+from tests.proofs.proof import Finding, Proof, Say
+
+SEED = 20261129
+REFUNDS, KILLS = 3_000, 3
+
+
+def refund_storm(say: Say) -> Finding:
+    """3,000 refunds at three providers, each process killed three times."""
+    with tempfile.TemporaryDirectory(prefix="orders-storm-") as data:
+        found = storm(Path(data), REFUNDS, kills=KILLS, seed=SEED, hurry=False, shares=SHARES, say=say)
+    went = found.ends["made"] + found.ends["open"]
+    killed = ", ".join(f"{name} {count}×" for name, count in sorted(found.kills.items()))
+    figures = (
+        f"{found.refunds:,} refunds of {found.orders:,} payments; killed: {killed}; of {went:,} payments all went back, "
+        f"{found.ends['open']} of them open for a while; {found.ends['refused']} refused, "
+        f"{found.ends['late_failure']} failed afterwards, each with its reason and next step; {found.seconds:.0f} s"
+    )
+    short = [f"{name} was killed {count} times, not {KILLS}" for name, count in found.kills.items() if count != KILLS]
+    return Finding(figures, found.wrong + short)
+
+
+PROOFS = (
+    Proof("refund_storm", "A storm of refunds: the providers' books and ours agree to the cent", refund_storm),
+)  # fmt: skip
