@@ -176,13 +176,13 @@ class Till(Shop):
         assert found.pop("currency") == sale.currency
         return {name: Decimal(str(value)) for name, value in found.items() if value}
 
-    def effects(self, sale: Sale) -> list[tuple[str, Decimal]]:
-        """(state, what is still to go back) of the order's refunds; those that are done and those that came to nothing left out."""
+    def effects(self, sale: Sale) -> list[str]:
+        """State and amount of what is still to go back of the order, per payment: `due 20`."""
         rows = self.do(
             "select e.state, e.target - greatest(e.made, t.refunded_amount) from effects e join transactions t on t.id = e.transaction_id "
             "join orders o on o.id = e.order_id where o.order_number = :n order by e.id", n=sale.number,
         )  # fmt: skip
-        return [(state, left) for state, left in rows if left > 0]
+        return [f"{state} {left.normalize():f}" for state, left in rows if left > 0]
 
     def letters(self, sale: Sale) -> list[tuple[str, str, str]]:
         """(reason, state, words) of the order's dead refunds."""
