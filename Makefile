@@ -31,7 +31,7 @@ test: $(READY) ## All tests, on all cores (ARGS='-m "not slow"' for the quick on
 faults: $(READY) ## Every fault under load, 5 tries each, about an hour: killed, frozen, cut off, attacked
 	@$(BIN)/pytest tests/faults -m faults --show-capture=no $(ARGS)
 
-proofs: $(READY) ## What takes minutes to show, at full size, half an hour (ARGS=refund_storm: that one alone)
+proofs: $(READY) ## What takes minutes to show, at full size, ten minutes (ARGS=refund_storm: that one alone)
 	@$(BIN)/python -m tests.proofs $(ARGS)
 
 up: $(READY) ## The servers, workers and HTTP API for your own use, until Ctrl-C

@@ -6,10 +6,12 @@ import tempfile
 from pathlib import Path
 
 from tests.money.storm import SHARES, storm
+from tests.proofs.arrival_order import in_memory, stored
 from tests.proofs.proof import Finding, Proof, Say
 
 SEED = 20261129
 REFUNDS, KILLS = 3_000, 3
+LIVES, STORED, ORDERS = 20_000, 300, 12
 
 
 def refund_storm(say: Say) -> Finding:
@@ -27,6 +29,18 @@ def refund_storm(say: Say) -> Finding:
     return Finding(figures, found.wrong + short)
 
 
+def arrival_order(say: Say) -> Finding:
+    """20,000 lives × 12 orders of arrival, in memory."""
+    return in_memory(LIVES, ORDERS, say)
+
+
+def arrival_order_stored(say: Say) -> Finding:
+    """300 lives × 12 orders of arrival, on PostgreSQL."""
+    return stored(STORED, ORDERS, say)
+
+
 PROOFS = (
     Proof("refund_storm", "A storm of refunds: the providers' books and ours agree to the cent", refund_storm),
+    Proof("arrival_order", "Lives in any order of arrival: one outcome each, and their money within bounds", arrival_order),
+    Proof("arrival_order_stored", "The same on PostgreSQL, each order folded anew from the journal", arrival_order_stored),
 )  # fmt: skip
