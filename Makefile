@@ -13,7 +13,7 @@ PIP  := $(BIN)/python -m pip --disable-pip-version-check -qq
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test proofs faults check format lock docs clean force
+.PHONY: help demo up test faults proofs check format lock docs clean force
 
 help: ## Print these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -31,12 +31,8 @@ test: $(READY) ## All tests, on all cores (ARGS='-m "not slow"' for the quick on
 faults: $(READY) ## Every fault under load, 5 tries each, about an hour: killed, frozen, cut off, attacked
 	@$(BIN)/pytest tests/faults -m faults --show-capture=no $(ARGS)
 
-# Sizes that the suite does not take; each writes its figures into .proofs.
-proofs: $(READY) ## What the suite proves small, at size: 10,000 payments reconciled through a kill, some minutes
-	@mkdir -p .proofs
-	@RECONCILE_PAYMENTS=10000 RECONCILE_FIGURES=.proofs/reconciliation.json \
-	    $(BIN)/pytest tests/integration/outbound/reconciliation/test_proof.py $(ARGS)
-	@cat .proofs/reconciliation.json
+proofs: $(READY) ## What takes minutes to show, at full size, ten minutes (ARGS=refund_storm: that one alone)
+	@$(BIN)/python -m tests.proofs $(ARGS)
 
 up: $(READY) ## The servers, workers and HTTP API for your own use, until Ctrl-C
 	@$(BIN)/orders up $(ARGS)

@@ -157,6 +157,7 @@ def exit_on_sigterm() -> Iterator[None]:
 # What measures, kills, or waits for whole processes: it runs alone, after all others, one test at a time.
 QUIET = (
     "tests/chaos",
+    "tests/money/test_storm",
     "tests/integration/api/service/test_serving",
     "tests/integration/api/service/test_away",
     "tests/integration/api/webhooks_in/test_group_commit",

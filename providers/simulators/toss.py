@@ -255,7 +255,9 @@ def payment(
         "currency": currency,
         "method": "카드",
         "totalAmount": amount,
-        "balanceAmount": amount - sum(gone),
+        "balanceAmount": _number(
+            Decimal(str(amount)) - sum(Decimal(str(each)) for each in gone)
+        ),  # floats: 15 decimals
         "requestedAt": moment,
         "approvedAt": moment if paid else None,
         "cancels": [
