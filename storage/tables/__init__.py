@@ -5,6 +5,7 @@ catalogue    products, variants, options, carts
 journal      journal and results, what waits, what was given up, the relay's marks
 access       keys, first answers, payment look-ups, subscriptions and deliveries
 columns      columns that many tables have
+refunds      refunds as the outside sees them
 definitions  the schema besides tables: views and the appenders' trigger
 
 No status stands in an index: updates stay heap-only, which is what lets the drain write as fast as it does.
@@ -48,6 +49,8 @@ from storage.tables.order import (
     transactions,
 )
 
+from storage.tables.refunds import refund_documents, refunds
+
 __all__ = [
     "APPENDERS",
     "DEFINITIONS",
@@ -80,6 +83,8 @@ __all__ = [
     "product_options",
     "product_variants",
     "products",
+    "refund_documents",
+    "refunds",
     "relay_horizon",
     "relay_marks",
     "results",
