@@ -21,6 +21,7 @@ PREFIXES = {
     "fulfillment-items": "fit",
     "returns": "ret",
     "return-items": "rit",
+    "refunds": "rfd",
     "effects": "eff",
     "personal": "per",
     "carts": "crt",

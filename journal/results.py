@@ -99,7 +99,8 @@ _EFFECTS = _insert(
     "next_at = case when effects.state = 'done' then excluded.next_at else effects.next_at end, "
     "made = case when effects.idempotency_key is null and excluded.target < effects.target "
     "then least(effects.made, greatest(excluded.target, excluded.made)) else effects.made end, "
-    "refund_id = coalesce(effects.refund_id, excluded.refund_id), "
+    "refund_id = case when effects.state = 'done' then excluded.refund_id "
+    "else coalesce(effects.refund_id, excluded.refund_id) end, "
     + ", ".join(
         f"{name} = case when effects.idempotency_key is null then excluded.{name} else effects.{name} end"
         for name in ("reasons", "return_id", "personal_id")

@@ -15,6 +15,7 @@ from storage.tables.columns import METADATA, at, of_order, one_of, stamps, uuid
 
 ORIGINS = ("ours", "provider")
 ATTENTION = ("new", "open")
+WAITS_FOR = ("turn", "provider", "person", "nobody")  # nobody: its order came as history
 VIEWS = MetaData()  # the migrations make views by their text
 
 refunds = Table(
