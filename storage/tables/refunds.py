@@ -38,7 +38,7 @@ refunds = Table(
     at("requested_at"),
     at("ended_at"),
     *stamps(),
-    UniqueConstraint("transaction_id", "reference"),
+    UniqueConstraint("reference", "transaction_id"),
     one_of("origin", ORIGINS),
     one_of("status", RefundStatus),
     one_of("attention", ATTENTION),

@@ -89,7 +89,7 @@ def _refunds() -> None:
         sa.Column("ended_at", sa.DateTime(timezone=True)),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=now),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=now),
-        sa.UniqueConstraint("transaction_id", "reference"),
+        sa.UniqueConstraint("reference", "transaction_id"),
         sa.CheckConstraint("origin in ('ours', 'provider')", name=op.f("refunds_origin_check")),
         sa.CheckConstraint(
             "status in ('pending', 'requires_action', 'succeeded', 'canceled', 'failed')", name=op.f("refunds_status_check")
