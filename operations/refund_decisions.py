@@ -28,6 +28,7 @@ from journal.commands import Request, Step
 from outbound import refunds
 from outbound.refund_attempt import IN_DOUBT
 from outbound.refund_routes import close_reported
+from storage.aggregates import peek
 from storage.pg_arrays import array
 
 _NOTHING = Decimal(0)
@@ -71,6 +72,7 @@ class Asked:
     refund_ids: list[str]  # none where what was given back before covers it
     given_back_before: Decimal
     covered: Decimal  # by that, of what was asked for
+    currency: str
 
 
 # -- without a return --------------------------------------------------------------------------------------------
@@ -97,6 +99,11 @@ def refundable(order: Order, payment: Transaction | None = None) -> Decimal:
 def gone(found: Balance) -> Decimal:
     """The sum that was given back, arrived or on its way, by a provider or by hand."""
     return found.refunded + found.refunding + found.settled
+
+
+def given_back(conn: Connection, order_id: str) -> Decimal:
+    """The sum of an order that was given back before, by a provider or by hand."""
+    return sum((gone(balance(order)) for order in peek(conn, [uuid_of(order_id) or ""]).values()), _NOTHING)
 
 
 def ask(
@@ -144,7 +151,7 @@ def ask(
     after = request.append(Step("RefundRequested", order.order_number, told))[order.id]
     raised = [each.id for each in after.transactions if each.refund_target > before.get(each.id, _NOTHING)]
     ids = list(request.conn.execute(_NEXT_OF, {"ids": array(raised, "uuid")}).scalars()) if raised else []
-    return Asked(ids, gone(found), min(amount, max(gone(found) - found.due, _NOTHING)))
+    return Asked(ids, gone(found), min(amount, max(gone(found) - found.due, _NOTHING)), order.currency or "")
 
 
 def accept(request: Request, order: Order, amount: Decimal | None, reason: str | None, *, by: str) -> Order:
