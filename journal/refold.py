@@ -11,8 +11,10 @@ from sqlalchemy import Connection, Engine
 from domain.dirty_tracking import DIRTY, NEW
 from domain.order import Order
 from journal.policy_store import all_policies
+from journal.refund_rows import all_refunds
 from journal.verify import Difference, compare, fold_order, history_of, rejections_of
 from storage.aggregates import lock, save
+from storage.clock import clock
 from storage.raw_sql import Writes
 
 _PARTS = ("items", "transactions", "fulfillments", "fulfillment_items", "returns", "return_items")
@@ -45,4 +47,5 @@ def _overwrite(conn: Connection, stored: Order, folded: Order) -> None:
         folded.deleted += before.values()
     writes = Writes()
     save(conn, [folded], writes)
+    all_refunds(writes, folded, clock())
     writes.run(conn)

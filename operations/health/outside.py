@@ -38,6 +38,11 @@ _REFUNDS = text(f"""
     from effects e join transactions t on t.id = e.transaction_id where e.state in ('due', 'in_flight', 'unknown')
 """)
 _STATES = text("select state, count(*) from effects group by state")
+# Of the index of what waits for a person: what died without having gone out is counted among the effects.
+_FAILED_LATER = text("""
+    select count(*) from refunds r join effects e on e.transaction_id = r.transaction_id
+    where r.attention is not null and e.state not in ('dead', 'held')
+""")
 # Ids begin with their time (UUIDv7), so that the primary key finds what was given up lately.
 _TRACKERS = text("""
     select carrier, count(*) filter (where not finished) as watched,
@@ -96,8 +101,17 @@ def refunds(conn: Connection, place: Place) -> Iterator[Check]:
         yield late
     if found["dead"]:
         well = False
-        remedy = "`orders dlq list --type Refund` says why; mend that, then `orders dlq replay` each"
+        remedy = "`orders refunds list --waiting` says why; mend that, then `orders refunds retry` each, or settle it by hand"
         yield Check("refunds", PROBLEM, f"{told}: {found['dead']:,} were given up", remedy)
+    if failed := conn.execute(_FAILED_LATER).scalar_one():
+        well = False
+        remedy = (
+            "`orders refunds list --waiting` shows each with its reason; `orders refunds retry` sends it again, "
+            "`orders refunds settle` notes that you paid it back by hand"
+        )
+        yield Check(
+            "refunds", PROBLEM, f"{some(failed, 'refund')} failed after having gone out; the money is owed", remedy
+        )
     for each in waiting(conn, routes) if waits else ():
         well = False
         whose = f"{each.provider}'s" if each.provider else "payments that name no provider"
@@ -125,7 +139,9 @@ def refunds(conn: Connection, place: Place) -> Iterator[Check]:
         yield Check("refunds", WARNING, f"{found['account_needed']:,} wait for the customer's bank account", remedy)
     if found["staff"]:
         well = False
-        remedy = "`orders dlq list` shows them; `orders dlq replay eff_…` lets one go"
+        remedy = (
+            "`orders refunds list --waiting` shows them; `orders refunds release` lets one go, or says why it cannot"
+        )
         yield Check("refunds", WARNING, f"{found['staff']:,} wait for a person to release them", remedy)
     if well:
         yield Check("refunds", OK, told)

@@ -150,6 +150,10 @@ effects = Table(
     at("attempted_at", comment="when that attempt's key went out first: providers forget keys"),
     at("due_since", comment="null: since it was made"),
     at("account_asked_at", comment="when the payer's bank account was asked for; one of before is no good"),
+    uuid("refund_id", comment="of the row of `refunds` that what has yet to go back will be"),
+    Column("reasons", JSONB(none_as_null=True), comment="why it goes back: [{reason, amount} …]"),
+    uuid("return_id"),
+    uuid("personal_id", comment="of the note of whoever asked for it"),
     one_of("state", EFFECT_STATES),
     CheckConstraint("target >= 0 and made >= 0", "amounts"),
     Index(
@@ -157,6 +161,7 @@ effects = Table(
         "next_at",
         postgresql_where=text("state in ('due', 'in_flight', 'unknown')"),
     ),
+    Index("effects_refund_id_idx", "refund_id", unique=True, postgresql_where=text("state <> 'done'")),
     comment="Refunds: one row a transaction, toward a cumulative target; recorded before they are made.",
 )
 

@@ -88,7 +88,7 @@ class Movements:
         ]
         return living + max([NOTHING, *rest])
 
-    def untried(self, settled: set[str]) -> Decimal:
+    def untried(self, settled: Container[str]) -> Decimal:
         """The amount of failed refunds for which none was made afterwards, nor paid by hand."""
         steps: list[tuple[datetime, int, Decimal]] = []
         for name, one in self.refunds.items():

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0014_corrections"
-down_revision = "0012_attempts"
+down_revision = "0013_refunds"
 
 
 def upgrade() -> None:
