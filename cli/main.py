@@ -45,6 +45,8 @@ COMMANDS = {
     "list": Place("inspect", "list_", "List orders, newest first; --json answers as the query API does."),
     "verify": Place("inspect", "verify", "Compute every order anew from the journal, and compare field by field; exit 1 where any differs."),
     "cancel-items": Place("corrections", "cancel_items", "Cancel some of an order's items that are in no parcel: all that are named, or none."),
+    "hold": Place("corrections", "hold", "Hold an order: nothing more of it ships until the hold is released."),
+    "release": Place("corrections", "release", "Release a hold of an order: the named one, or the only one."),
     "dlq": Place("dead_letters", "dlq", "Dead letters: why each was given up, and the way back."),
     "parked": Place("dead_letters", "parked", "Events that came too early, and what each waits for."),
     "replay": Place("dead_letters", "replay_where", "Replay all dead letters that died since, of a type, for a reason: at least one must be said."),

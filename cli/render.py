@@ -26,7 +26,8 @@ COLORS = {
 FLAGS = {flag: flag.words for flag in Flag}
 EFFECTS = {state: state.words for state in RefundState}
 
-TIMERS = {"unpaid": "unless it is paid, it expires", "confirm": "unless somebody does, it confirms itself"}
+TIMERS = {"unpaid": "unless it is paid, it expires", "confirm": "unless somebody does, it confirms itself",
+          "hold": "unless somebody does, a hold releases itself"}  # fmt: skip
 
 SHOWN_PARTS = 100  # parts of a kind that are printed of one order; --json has them all
 SHOWN_SHARES = 20  # items of a parcel or a return, likewise

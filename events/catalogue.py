@@ -29,7 +29,7 @@ from events.body import Body as Body
 from events.body import Decision, PaymentBody, Shares
 from events.body import Share as Share
 from events.body import payment_key as payment_key
-from events.corrections import ItemsCanceled
+from events.corrections import ItemsCanceled, OrderHeld, OrderReleased
 from events.errors import OrdersError
 from events.field_types import (
     Amount,
@@ -282,6 +282,8 @@ _BODIES: tuple[type[Body], ...] = (
     RefundSettled,
     RefundAllocated,
     ItemsCanceled,
+    OrderHeld,
+    OrderReleased,
 )
 CATALOGUE: dict[str, type[Body]] = {body.__name__: body for body in _BODIES}
 _READERS: dict[str, Callable[[Any], Body]] = {

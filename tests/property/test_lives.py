@@ -44,6 +44,8 @@ TRAITS = {
     "tax": OFTEN, "tax by line": OFTEN,
     "an underpayment accepted": OFTEN, "a refund asked for": OFTEN, "a refund allocated": SELDOM,
     "a refund settled by hand": SELDOM,
+    "held": OFTEN, "released": OFTEN, "flagged held": OFTEN, "flagged refunded": OFTEN,
+    "flagged shipped_while_held": OFTEN,
     "an item cancel told again": OFTEN, "items canceled on a canceled order": OFTEN,
     "items canceled before they were paid": OFTEN, "items canceled beside a parcel": OFTEN,
     "items canceled once paid": OFTEN, "all items canceled": OFTEN, "all items canceled, one after the other": SELDOM,

@@ -26,6 +26,7 @@ class Decisions:
     grants: dict[str, list[Later]] = field(default_factory=dict)  # the amounts said of each
     allocated: dict[str, list[Later]] = field(default_factory=dict)  # the reasons
     settled: set[str] = field(default_factory=set)
+    settled_at: list[datetime] = field(default_factory=list)
 
     def enough(self, total: Decimal) -> Decimal:
         """The money that covers the order."""
@@ -96,7 +97,8 @@ def giving(story: Story) -> Thread:
             story.trait("a refund allocated")
         else:
             name = choices.pick([*known, *decisions.grants])
-            story.pen.tell("RefundSettled", {"refund": name, "method": "transfer", "by": "staff"}, source="shop")
+            told = story.pen.tell("RefundSettled", {"refund": name, "method": "transfer", "by": "staff"}, source="shop")
             decisions.settled.add(name)
+            decisions.settled_at.append(told.time)
             story.trait("a refund settled by hand")
         yield None
