@@ -247,10 +247,11 @@ class ReturnProcessingStarted(ReturnStep):
 
 
 class ReturnCompleted(Body):
-    """The items came back; without `refundAmount` it follows from the lines' prices."""
+    """The items came back; without `items` all that were asked for, without `refundAmount` it follows from the lines' prices."""
 
     return_: Annotated[Name, Field(alias="return")]
     refundAmount: Amount | None = None
+    items: Annotated[Shares | None, Field(description="what really came back")] = None
 
 
 _BODIES: tuple[type[Body], ...] = (
