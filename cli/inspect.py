@@ -36,6 +36,7 @@ _EFFECTS = text("""
 _TIMERS = text("""
     select t.kind, t.due, t.held from timers t join orders o on o.id = t.order_id where o.order_number = :number
     and case t.kind when 'unpaid' then o.status = any(cast(:unpaid as text[]))
+        when 'hold' then o.status <> 'canceled' and 'held' = any(o.flags)
         else o.confirmed_at is null and o.status = any(cast(:delivered as text[])) end
     order by t.due
 """)

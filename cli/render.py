@@ -26,7 +26,8 @@ COLORS = {
 FLAGS = {flag: flag.words for flag in Flag}
 EFFECTS = {state: state.words for state in RefundState}
 
-TIMERS = {"unpaid": "unless it is paid, it expires", "confirm": "unless somebody does, it confirms itself"}
+TIMERS = {"unpaid": "unless it is paid, it expires", "confirm": "unless somebody does, it confirms itself",
+          "hold": "unless somebody does, a hold releases itself"}  # fmt: skip
 
 _SUMS = {
     "reversed": "taken back by a bank",

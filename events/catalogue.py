@@ -29,7 +29,7 @@ from events.body import Body as Body
 from events.body import Decision, PaymentBody, Shares
 from events.body import Share as Share
 from events.body import payment_key as payment_key
-from events.corrections import ItemsCanceled
+from events.corrections import ItemsCanceled, OrderHeld, OrderReleased
 from events.errors import OrdersError
 from events.field_types import (
     Amount,
@@ -247,10 +247,11 @@ class ReturnProcessingStarted(ReturnStep):
 
 
 class ReturnCompleted(Body):
-    """The items came back; without `refundAmount` it follows from the lines' prices."""
+    """The items came back; without `items` all that were asked for, without `refundAmount` it follows from the lines' prices."""
 
     return_: Annotated[Name, Field(alias="return")]
     refundAmount: Amount | None = None
+    items: Annotated[Shares | None, Field(description="what really came back")] = None
 
 
 _BODIES: tuple[type[Body], ...] = (
@@ -282,6 +283,8 @@ _BODIES: tuple[type[Body], ...] = (
     RefundSettled,
     RefundAllocated,
     ItemsCanceled,
+    OrderHeld,
+    OrderReleased,
 )
 CATALOGUE: dict[str, type[Body]] = {body.__name__: body for body in _BODIES}
 _READERS: dict[str, Callable[[Any], Body]] = {

@@ -12,7 +12,8 @@ from domain.dirty_tracking import DIRTY, NEW
 from domain.order import Order
 from journal.policy_store import all_policies
 from journal.refund_rows import all_refunds
-from journal.verify import Difference, compare, fold_order, history_of, rejections_of
+from journal.verify import Difference, compare, fold_order, history_of
+from journal.waits import waits_of
 from storage.aggregates import lock, save
 from storage.clock import clock
 from storage.raw_sql import Writes
@@ -29,7 +30,7 @@ def refold(engine: Engine, order_number: str) -> list[Difference]:
     with engine.begin() as conn:
         for stored in lock(conn, [order_number], by="number").values():
             events = history_of(conn, stored.id)
-            folded = fold_order(stored, events, all_policies(conn), rejections_of(conn, [stored.id]))
+            folded = fold_order(stored, events, all_policies(conn), waits_of(conn, [stored.id]))
             folded.version = stored.version
             found = compare(stored, folded)
             if found:

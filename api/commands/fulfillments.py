@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.commands.lookups import lines_of, listed, name_of, name_of_item, order_of, part_of
+from api.commands.lookups import lines_of, listed, name_of, name_of_item, order_of, part_of, refuse_if_held
 from api.commands.request_models import CreateFulfillment, UpdateFulfillment
 from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
 from api.commands.written_documents import document
@@ -12,7 +12,7 @@ from api.errors import ApiError
 from domain.fulfillment import Status
 from domain.ids import format_id
 from domain.order import Order, OrderItem
-from domain.permitted_transitions import fulfillment_statuses, held_back, order_statuses
+from domain.permitted_transitions import fulfillment_statuses, order_statuses
 from journal.commands import Request, Step
 
 _EVENTS = {
@@ -28,9 +28,8 @@ def create(write: Write, sent: CreateFulfillment) -> Work:
 
     def work(request: Request) -> tuple[int, Document]:
         order = order_of(request, sent)
-        if why := held_back(order):
-            raise _not_now(order, f"order {order.order_number} cannot be shipped: {why}")
-        if order.canceled_at is not None or not order.is_covered():
+        refuse_if_held(order, "what is open")
+        if order.canceled_at is not None or not order.was_covered():
             why = "it was canceled" if order.canceled_at is not None else "it is not paid"
             raise _not_now(order, f"order {order.order_number} cannot be shipped: {why}")
         if sent.reference is not None and order.goods().parcel(sent.reference) is not None:
@@ -55,6 +54,8 @@ def update(write: Write, fulfillment_id: str, sent: UpdateFulfillment) -> Work:
         allowed = fulfillment_statuses(order, parcel)
         name = name_of("fulfillments", parcel)
         status = Status(sent.status)
+        if status not in allowed and status != Status.FAILED and not parcel.has_left():
+            refuse_if_held(order, f"fulfillment {name}")
         if status not in allowed:
             may = ", ".join(allowed) or "nothing"
             raise conflict(

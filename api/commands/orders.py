@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from api.commands import refund_accounts
-from api.commands.lookups import listed, name_of, order_by_id
+from api.commands.lookups import listed, name_of, order_by_id, refuse_if_held
 from api.commands.order_creation import CREATED, again, body_of, place, placed
 from api.commands.request_models import AcceptOrder, CreateOrder, UpdateOrder
 from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
@@ -109,6 +109,8 @@ def step_to(request: Request, order: Order, status: str, suffix: str = "") -> St
             order.status,
             allowed,
         )
+    if status in SHIPPING and status not in allowed and order.canceled_at is None:
+        refuse_if_held(order, "it")
     if status not in allowed:
         may = ", ".join(allowed) or "nothing"
         raise conflict(

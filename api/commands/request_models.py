@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from events.field_types import Allocation, Amount, Currency, GrantReason, Name, Quantity, Reason, Text, Url
+from events.field_types import Allocation, Amount, Currency, GrantReason, Moment, Name, Quantity, Reason, Text, Url
 from providers.movements import RefundAccount as Account
 
 MIN_DIGITS, MAX_DIGITS = 4, 20  # of an account's number
@@ -179,6 +179,25 @@ class CancelItems(BaseModel):
     model_config = _like(items=[{"orderItem": ITEM, "quantity": 1}], reason="sold out")
     items: Lines
     refundAmount: Annotated[Amount | None, Field(description="no more than the price and tax of these items")] = None
+    reason: Text | None = None
+
+
+class HoldOrder(BaseModel):
+    """A hold: nothing more of the order ships until it is released, or by itself at `until`."""
+
+    model_config = _like(hold="fraud", reason="asks about the card", until="2026-12-01T09:00:00Z")
+    hold: Annotated[Name, Field(description="its name; the same name again holds anew")] = "staff"
+    reason: Text | None = None
+    until: Annotated[Moment | None, Field(description="it is released by itself then")] = None
+
+
+class ReleaseOrder(BaseModel):
+    """The hold that is released: by its name, or the only one."""
+
+    model_config = _like(hold="fraud", reason="the card is the customer's own")
+    hold: Annotated[
+        Name | None, Field(description="one of its holds; also `refunded`, `disputed`, `payment_reversed`")
+    ] = None
     reason: Text | None = None
 
 

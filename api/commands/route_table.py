@@ -124,6 +124,21 @@ def cancel_order_items(id: Id, sent: s.CancelItems, write: BySecret) -> Response
     return write.do(corrections.cancel_items(write, id, sent))
 
 
+@writes("POST", "/api/orders/{id}/hold", "Orders", changed(ORDERS), 200, NOT_FOUND, CONFLICT)
+def hold_order(id: Id, sent: s.HoldOrder, write: BySecret) -> Response:
+    """Hold an order: requests that would ship any of it are answered 409 `order_held`.
+
+    Shipments that the warehouse reports all the same are recorded, and the order is flagged `shipped_while_held`.
+    """
+    return write.do(corrections.hold(write, id, sent))
+
+
+@writes("POST", "/api/orders/{id}/release", "Orders", changed(ORDERS), 200, NOT_FOUND, CONFLICT)
+def release_order(id: Id, sent: s.ReleaseOrder, write: BySecret) -> Response:
+    """Release a hold of an order. 409 names those that stand (`data.holds`) where none or several could be meant."""
+    return write.do(corrections.release(write, id, sent))
+
+
 @writes("PUT", "/api/orders/{id}/refund-account", "Orders", account_changed(), 200, NOT_FOUND, CONFLICT)
 def put_refund_account(id: Id, sent: s.RefundAccount, write: ByReader) -> Response:
     """Tell the bank account that the order's refunds go to, where the way the money came takes none back.

@@ -125,7 +125,7 @@ timers = Table(
     Column("kind", Text, primary_key=True),
     at("due", nullable=False),
     Column("held", Boolean, nullable=False, server_default="false"),
-    one_of("kind", ("unpaid", "confirm")),
+    one_of("kind", ("unpaid", "confirm", "hold")),
     Index("timers_due_idx", "due", postgresql_where=text("not held")),
 )
 

@@ -26,6 +26,7 @@ class Decisions:
     grants: dict[str, list[Later]] = field(default_factory=dict)  # the amounts said of each
     allocated: dict[str, list[Later]] = field(default_factory=dict)  # the reasons
     settled: dict[str, list[Later]] = field(default_factory=dict)  # the amounts stated, None where none was
+    settled_at: list[datetime] = field(default_factory=list)
 
     def enough(self, total: Decimal) -> Decimal:
         """The money that covers the order."""
@@ -104,5 +105,6 @@ def giving(story: Story) -> Thread:
                 data["amount"] = written(stated)
             told = story.pen.tell("RefundSettled", data, source="shop")
             decisions.settled.setdefault(name, []).append((told.time, told.source, told.id, stated))
+            decisions.settled_at.append(told.time)
             story.trait("a refund settled by hand")
         yield None

@@ -6,6 +6,7 @@ stands at the latest that was told of it: by time, then by how far along that is
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
