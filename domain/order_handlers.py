@@ -80,7 +80,9 @@ def order_created(order: Order, event: Event[OrderCreated], context: Context, re
         order.flags = [Flag.AMOUNTS_DIFFER]
     for payment_id in dict.fromkeys(data.paymentIds):
         expected = data.totalAmount if len(data.paymentIds) == 1 else Decimal(0)
-        add_transaction(order, event, context, payment_id, expected)
+        made = add_transaction(order, event, context, payment_id, expected)
+        if data.provider is not None:
+            made.provider = data.provider
     return DONE
 
 

@@ -87,6 +87,7 @@ class OrderCreated(Body):
     taxAmount: Annotated[Amount | None, Field(description="on top of prices alone, of goods and shipping")] = None
     customer: Name | None = None
     paymentIds: Annotated[list[Name], Field(max_length=100)] = []  # noqa: RUF012  pydantic copies it
+    provider: Annotated[Name | None, Field(description="who takes these payments, such as stripe")] = None
     personal: Name | None = None
 
     def correlation_keys(self) -> set[str]:

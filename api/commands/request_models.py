@@ -78,6 +78,9 @@ class Terms(BaseModel):
     orderNumber: OrderNumber
     customerSnapshot: CustomerSnapshot
     paymentId: Annotated[Name | None, Field(description="of the payment to come; none for a free order")] = None
+    provider: Annotated[
+        Name | None, Field(description="who takes that payment, such as stripe: it is asked before the order expires")
+    ] = None
     customer: Name | None = None
     discountCode: Name | None = None
     discountAmount: Amount = Decimal(0)

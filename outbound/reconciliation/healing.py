@@ -15,6 +15,7 @@ from sqlalchemy import Connection, text
 
 from domain.outcome import PARKED
 from events.envelope import Envelope, EnvelopeError
+from journal.timers import QUESTIONS
 from outbound.payment_reconciler import OrderUnknown, Reconciler
 from outbound.provider_events import dispute_event, refund_event
 from outbound.reconciliation.comparison import Difference
@@ -22,7 +23,7 @@ from providers.base import Payment
 from providers.movements import Dispute, RefundMovement
 from storage.pg_arrays import columns, unnest
 
-SOURCE = "reconciliation"
+SOURCE = QUESTIONS
 _NAMES = ("source", "event_id"), ("text", "text")
 _RESULTS = text(
     "select j.source, j.event_id, r.outcome, r.reason from journal j "

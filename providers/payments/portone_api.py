@@ -131,7 +131,10 @@ class PortOne:
         payment_id, told = data["paymentId"], kind.removeprefix(f"{SOURCE}.")
         try:
             found = self._http.get(f"/payments/{quote(payment_id, safe='')}", _Payment)
-        except NotTold as error:  # the webhook was signed, so it is the API that is late, or another shop's
+        except NotTold as error:
+            if told not in BEHIND:  # no webhook: we ask of ourselves
+                raise
+            # the webhook was signed, so it is the API that is late, or another shop's
             raise NoAnswer(
                 f"{SOURCE}: its API does not know payment {payment_id}, whose webhook said {told}; where that lasts, "
                 "ORDERS_PORTONE_API_KEY is not that of the shop which signs with ORDERS_PORTONE_SECRETS"
