@@ -15,11 +15,12 @@ from cli.bootstrap import open_shop
 from cli.options import MOST_LISTED, MOST_PAGE, Data, Json, Problem, err, out, print_json, stream_json
 from cli.render import in_utc, print_account, print_list, print_order
 from cli.terminal import safe
-from domain.ids import format_id
+from domain.ids import format_id, uuid_of
 from domain.order import AFTER_DELIVERY, Status
 from journal.refold import refold
 from journal.totals import account as take_account
 from journal.verify import Difference, Report, as_known_at, differences
+from outbound.refund_accounts import shown
 from queries import documents, order_lookup, timeline
 
 AT_ONCE = 500  # orders that are in memory where all are listed
@@ -75,6 +76,7 @@ def show(
             document["timeline"] = events
             document["timelineEvents"] = total
             document["refunds"] = _refunds(conn, number) if moment is None else []
+            document["refundAccount"] = shown(conn, uuid_of(document["id"]) or "") if moment is None else None
             document["timers"] = _timers(conn, number) if moment is None else []
     if moment is not None:
         document["knownAt"] = moment

@@ -58,13 +58,13 @@ def settle_return_amounts(order: Order) -> None:
     goods.last_priced = _place(row[-1])
     rounded, lines, taxed = paid, goods.lines, _tax_of_goods(order)  # rounded: what no share accounts for
     for back in row:
-        worth, tax = _worth(order, ((lines[s.order_item_id], s.quantity) for s in back.shares))
-        share = round_down(worth * (paid - taxed) / price + tax, order.currency or "") if price else _NOTHING
+        cost, tax = worth(order, ((lines[s.order_item_id], s.quantity) for s in back.shares))
+        share = round_down(cost * (paid - taxed) / price + tax, order.currency or "") if price else _NOTHING
         rounded -= share
         stated = None
         if back.refund_stated:
             stated = back.stated_amount if back.stated_amount is not None else back.refund_amount or _NOTHING
-            most = min(stated, round_down(worth + tax, order.currency or ""))
+            most = min(stated, round_down(cost + tax, order.currency or ""))
         else:
             most = share + rounded if back is row[-1] and goods.to_return == 0 else share
         amount = max(min(most, left), _NOTHING)
@@ -76,7 +76,7 @@ def most_for(order: Order, quantities: Mapping[str, int]) -> Decimal:
     """The most that a return of these items, line → quantity, may give back now: their price and tax, and what is left of all."""
     goods = order.goods()
     named = ((goods.line(name), quantity) for name, quantity in quantities.items())
-    price, tax = _worth(order, ((line, quantity) for line, quantity in named if line is not None))
+    price, tax = worth(order, ((line, quantity) for line, quantity in named if line is not None))
     return min(round_down(price + tax, order.currency or ""), max(_paid_for_goods(order) - goods.due_back, _NOTHING))
 
 
@@ -99,8 +99,8 @@ def _place(back: Return) -> tuple[Any, ...]:
     return (back.completed_at, back.reference or _FIRST, back.id) if back.completed_at is not None else ()
 
 
-def _worth(order: Order, lines: Iterable[tuple[OrderItem, int]]) -> tuple[Decimal, Decimal]:
-    """(price, tax) of so many of these lines; the tax is not rounded."""
+def worth(order: Order, lines: Iterable[tuple[OrderItem, int]]) -> tuple[Decimal, Decimal]:
+    """The price, and the tax, of so many of these lines; neither is rounded, nor is a discount taken off."""
     price = tax = _NOTHING
     for line, quantity in lines:
         price += line.unit_price * quantity

@@ -96,8 +96,8 @@ _REPORTED = text("""
         where d.state = 'open' and e.state = 'dead' and t.refunded_amount >= e.target
         order by e.id for update of e skip locked
     ), closed as (
-        update effects e set state = 'done', made = f.refunded_amount, idempotency_key = null, asked = null, attempted_at = null,
-            attempts = 0,            last_error = null, updated_at = now()
+        update effects e set state = 'done', made = f.refunded_amount, idempotency_key = null, asked = null, asked_tax = null,
+            attempted_at = null, attempts = 0, last_error = null, updated_at = now()
         from found f where e.id = f.id returning e.id, e.payment_id
     ), letters as (
         update dead_letters d set state = 'discarded', updated_at = now() from closed c

@@ -69,6 +69,8 @@ class RefundMovement:
     reference: str | None = None  # the id of our attempt, where it is ours
     code: str | None = None  # why it failed
     message: str | None = None
+    tax_free: Decimal | None = None  # parts of the amount, where the provider tells them
+    vat: Decimal | None = None
 
 
 def reference_in(reason: str | None) -> str | None:

@@ -70,6 +70,8 @@ class _Cancellation(BaseModel):
     id: str | None = None
     status: str | None = None
     totalAmount: Units | None = None  # noqa: N815
+    taxFreeAmount: Units | None = None  # noqa: N815
+    vatAmount: Units | None = None  # noqa: N815
     reason: str | None = None
     requestedAt: Time | None = None  # noqa: N815
     cancelledAt: Time | None = None  # noqa: N815
@@ -290,11 +292,20 @@ def _movement(payment_id: str, currency: str, told: _Cancellation) -> RefundMove
     """A cancellation as a movement. Raises RefundUnknown where it cannot be read."""
     time = told.requestedAt or told.cancelledAt
     try:
-        amount = UNITS.money(told.totalAmount or 0, currency).amount
+        amount, tax_free, vat = (
+            UNITS.money(units or 0, currency).amount for units in (told.totalAmount, told.taxFreeAmount, told.vatAmount)
+        )
     except MoneyError as error:
         raise RefundUnknown(f"portone: {error}") from error
     if told.id is None or told.status not in STATUSES or time is None or told.totalAmount is None:
         raise RefundUnknown(f"portone: a cancellation of {payment_id} in another shape, with status {told.status!r}")
     return RefundMovement(
-        told.id, payment_id, amount, STATUSES[told.status], time.astimezone(UTC), reference_in(told.reason)
+        told.id,
+        payment_id,
+        amount,
+        STATUSES[told.status],
+        time.astimezone(UTC),
+        reference_in(told.reason),
+        tax_free=tax_free,
+        vat=vat,
     )

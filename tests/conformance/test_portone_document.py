@@ -102,8 +102,13 @@ def test_requests_and_answers_fit_its_document(document):
     with running("portone", "--pace", 0.1, "--mishap", "open=0.5") as (_, url):
         client = PortOne(url, "test_secret", transport=witness)
         service = Service("portone", url, client)
-        for n, more in enumerate(({}, {"method": "virtual_account"}, {"state": "failed"}, {"state": "pending"}, {})):
+        for n, more in enumerate(
+            ({}, {"method": "virtual_account", "taxFree": "100"}, {"state": "failed"}, {"state": "pending"}, {})
+        ):
             service.capture(f"p-{n}", "1000", "KRW", **more)
+        service.capture("p-free", "1000", "KRW", taxFree="400")
+        service.capture("p-wait", "1000", "KRW", method="virtual_account", state="awaiting_deposit")
+        service.capture("p-slow", "1000", "KRW", state="pending")
         service.capture("p-usd", "12.50", "USD")
         wanted = Money(Decimal(300), "KRW")
         requests = [
@@ -117,6 +122,8 @@ def test_requests_and_answers_fit_its_document(document):
             RefundRequest(ID.format(4), "p-4", wanted),  # nothing is left
             RefundRequest(ID.format(5), "p-0", wanted, Decimal(999)),  # another balance
             RefundRequest(ID.format(6), "unheard-of", wanted),
+            RefundRequest(ID.format(8), "p-free", wanted, Decimal(1000), tax_free=Decimal(200), vat=Decimal(9)),
+            RefundRequest(ID.format(9), "p-free", wanted, Decimal(700), tax_free=Decimal(300)),  # 200 are left
             RefundRequest(ID.format(7), "p-usd", Money(Decimal("2.50"), "USD"), Decimal("12.50")),
         ]
         for request in requests:
@@ -125,11 +132,16 @@ def test_requests_and_answers_fit_its_document(document):
             except RefundError:
                 continue
         service.by_hand("p-0", "100")
-        for payment in ("p-0", "p-1", "p-2", "p-3", "p-4", "p-usd", "unheard-of"):
+        for payment in ("p-0", "p-1", "p-2", "p-3", "p-4", "p-usd", "p-free", "unheard-of"):
             client.refunds(payment)
+        for payment, kind in (("p-wait", "awaiting_deposit"), ("p-slow", "processing")):
+            told = client.ask("portone.Transaction.PayPending", datetime.now(UTC), {"paymentId": payment})
+            assert (told.pending, told.expected) == (kind, 1000)
+        (made,) = client.refunds("p-free")
+        assert (made.tax_free, made.vat) == (200, 9)
         now = datetime.now(UTC)
-        assert len(list(client.payments(now - timedelta(hours=1), now + timedelta(hours=1)))) == 6
-        assert len(list(client.movements(now - timedelta(hours=1), now + timedelta(hours=1)))) == 5
+        assert len(list(client.payments(now - timedelta(hours=1), now + timedelta(hours=1)))) == 9
+        assert len(list(client.movements(now - timedelta(hours=1), now + timedelta(hours=1)))) == 6
         bad = PortOne(url, "wrong", transport=witness)
         with pytest.raises(RefundError):
             bad.refund(requests[0])
