@@ -18,7 +18,7 @@ from domain.outcome import DEAD, PARKED, Outcome
 from domain.policy import Context
 from domain.reactions import awaits
 from domain.refunds import RefundState
-from domain.transaction import Transaction
+from domain.transaction import BY_HAND, Transaction
 from events.envelope import Envelope
 from journal.append import KINDS, NAMES
 from journal.batch_values import ParkedRow, Unplaced
@@ -90,7 +90,6 @@ _EFFECTS = _insert(
     "next_at = case when effects.state = 'done' then excluded.next_at else effects.next_at end, "
     "due_since = case when effects.state = 'done' then excluded.due_since else effects.due_since end, updated_at = now()",
 )
-BY_HAND = "manual:"  # begins the ids of payments that a person noted: no provider took them
 
 
 def effects(writes: Writes, folds: Iterable[Fold], context: Context) -> None:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from domain.ids import format_id
+from domain.transaction import BY_HAND
 from outbound.refund_attempt import Refunder
 from outbound.refunds import bury
 from providers.base import RefundClient
@@ -75,9 +76,10 @@ def configured_routes(settings: Settings) -> Routes:
 
 
 # Which of the three an effect of a payment `t` is.
-READY = "(lower(t.provider) = any(cast(:ready as text[])) or (t.provider is null and :unnamed))"
+_BY_HAND = f"starts_with(t.payment_id, '{BY_HAND}')"
+READY = f"(not {_BY_HAND} and (lower(t.provider) = any(cast(:ready as text[])) or (t.provider is null and :unnamed)))"
 WAITS = (
-    f"(not coalesce({READY}, false) and "
+    f"(not coalesce({READY}, false) and not {_BY_HAND} and "
     "(lower(t.provider) = any(cast(:waiting as text[])) or (t.provider is null and :nobody)))"
 )
 
@@ -140,12 +142,17 @@ def give_up(conn: Connection, routes: Routes, now: datetime) -> int:
         if row.gone >= row.target and row.idempotency_key is None:
             conn.execute(_DONE, {"id": row.id, "made": row.gone})
             continue
-        error = _why(row.provider, routes)
+        by_hand = row.payment_id.startswith(BY_HAND)
+        error = "no provider took it: a person noted it" if by_hand else _why(row.provider, routes)
         left = f"{row.target - row.gone} {row.currency} of payment {row.payment_id}"
-        detail = (
-            f"{error}; {left} did not go back to order {row.order_number}'s payer. Refund it at the provider by hand, "
-            f"whose report closes this; or {_remedy(row.provider)}, then `orders dlq replay {format_id('effects', row.id)}`."
+        again = f"`orders dlq replay {format_id('effects', row.id)}`"
+        step = (
+            "Give it back the way it came; then tell it as an event PaymentRefunded of that payment, which closes this."
+            if by_hand
+            else "Refund it at the provider by hand, whose report closes this; "
+            f"or {_remedy(row.provider)}, then {again}."
         )
+        detail = f"{error}; {left} did not go back to order {row.order_number}'s payer. {step}"
         conn.execute(_DEAD, {"id": row.id, "error": error})
         bury(conn, row.id, NO_CLIENT, detail, now)
         log.warning("%s: %s", NO_CLIENT, detail)

@@ -36,6 +36,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from domain.ids import format_id, fresh, parse_id
 from domain.movements import plain
 from domain.tax import TaxParts, parts_due
+from domain.transaction import BY_HAND
 from events.catalogue import NEWEST, PaymentRefunded
 from events.envelope import Envelope
 from events.refunds import RefundFailed
@@ -141,7 +142,7 @@ _DUE = text("""
     from effects e join transactions t on t.id = e.transaction_id join orders o on o.id = e.order_id
     left join refund_accounts a on a.order_id = e.order_id
     where e.state in ('due', 'in_flight', 'unknown') and e.next_at <= :now
-      and (lower(t.provider) = :provider or (t.provider is null and :unnamed))
+      and (lower(t.provider) = :provider or (t.provider is null and :unnamed)) and not starts_with(t.payment_id, :by_hand)
     order by e.next_at limit :most for update of e skip locked
 """)
 _TAKE = text("""
@@ -166,7 +167,7 @@ def _claim(conn: Connection, refunder: Refunder, vault: Vault, now: datetime, mo
     """Effects that are ours for a lease, and how many had nothing left to give back."""
     lease = now + timedelta(seconds=lease_s(refunder))
     claims, closed = [], 0
-    values = {"now": now, "most": most, "provider": refunder.name, "unnamed": refunder.unnamed}
+    values = {"now": now, "most": most, "provider": refunder.name, "unnamed": refunder.unnamed, "by_hand": BY_HAND}
     for row in conn.execute(_DUE, values).all():
         made, asked, key, attempted_at = row.made, row.asked, row.idempotency_key, row.attempted_at
         if key is None:
