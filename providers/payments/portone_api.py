@@ -11,6 +11,7 @@ which the shop is paid.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,7 +22,7 @@ from pydantic import BaseModel, Field
 
 from events.field_types import Currency, Text
 from events.money import Money, MoneyError
-from providers.base import NoAnswer, NotTold, Payment, PendingKind, RefundUnknown
+from providers.base import DisputeNotice, NoAnswer, NotTold, Payment, PendingKind, RefundUnknown
 from providers.http_client import HttpClient, Time, payment_not_found
 from providers.movements import RefundMovement, RefundRequest, reference_in
 from providers.payments.portone_rules import RULES, STATUSES, UNITS
@@ -37,7 +38,9 @@ PARTIAL = "Transaction.PartialCancelled"
 # again until it knows. What contradicts the webhook instead (FAILED, for a Paid), or came after it, is the API's to say.
 _OPEN = ("READY", "PAY_PENDING", "VIRTUAL_ACCOUNT_ISSUED")
 _PENDING: dict[str, PendingKind] = {"PAY_PENDING": "processing", "VIRTUAL_ACCOUNT_ISSUED": "awaiting_deposit"}
+DISPUTES = {"Transaction.DisputeCreated": False, "Transaction.DisputeResolved": True}  # whether it is resolved
 BEHIND = {
+    **dict.fromkeys(DISPUTES, _OPEN),
     "Transaction.PayPending": ("READY",),
     "Transaction.VirtualAccountIssued": ("READY",),
     "Transaction.Paid": _OPEN,
@@ -66,6 +69,12 @@ class _Method(BaseModel):
     expiredAt: Time | None = None  # noqa: N815 -- of a virtual account: until when it takes a deposit
 
 
+class _Dispute(BaseModel):
+    reason: Text | None = None
+    createdAt: Time  # noqa: N815
+    resolvedAt: Time | None = None  # noqa: N815
+
+
 class _Cancellation(BaseModel):
     id: str | None = None
     status: str | None = None
@@ -91,6 +100,7 @@ class _Payment(BaseModel):
     method: _Method | None = None
     receiptUrl: Annotated[str, Field(max_length=2000)] | None = None  # noqa: N815
     cancellations: list[_Cancellation] = []
+    disputes: list[_Dispute] = []  # told of a payment that is PAID alone
 
 
 class _Canceled(BaseModel):
@@ -140,7 +150,9 @@ class PortOne:
                 f"{SOURCE}: its API does not show cancellation {data['cancellationId']} of payment {payment_id} yet, "
                 f"whose webhook said {told}; where that lasts, see PortOne's console"
             )
-        return _standing(found, time)
+        standing = _standing(found, time)
+        # The API tells of disputes while a payment is PAID, and no longer once a part of it went back.
+        return standing if standing.disputes else replace(standing, disputes=dispute_notices(told, time))
 
     # -- refunds
 
@@ -211,6 +223,17 @@ class PortOne:
             number += 1
 
 
+def dispute_notices(kind: str, time: datetime) -> tuple[DisputeNotice, ...]:
+    """What a webhook of that kind tells by itself of a dispute."""
+    return (DisputeNotice(time, DISPUTES[kind]),) if kind in DISPUTES else ()
+
+
+def _disputes(found: _Payment) -> tuple[DisputeNotice, ...]:
+    begun = [DisputeNotice(each.createdAt.astimezone(UTC), False, each.reason) for each in found.disputes]
+    ended = [DisputeNotice(each.resolvedAt.astimezone(UTC), True) for each in found.disputes if each.resolvedAt]
+    return (*begun, *ended)
+
+
 def _lacks(found: _Payment, cancellation_id: str | None) -> bool:
     """Whether the amounts are of before this partial cancellation: the status alone says so of the first one only."""
     if found.status != "PARTIAL_CANCELLED" or cancellation_id is None:
@@ -252,6 +275,7 @@ def _standing(found: _Payment, told_at: datetime) -> Payment:
         method=found.method.type.removeprefix("PaymentMethod") if found.method else None,
         receipt_url=found.receiptUrl,
         movements=_movements(found) if captured_at is not None else None,
+        disputes=_disputes(found),
         **_under_way(found, changed),
     )
 

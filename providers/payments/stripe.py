@@ -240,10 +240,22 @@ def _refund(refund: dict[str, Any]) -> Meaning | None:
     return ("PaymentRefunded", {**one, "status": status}) if status in STATUSES else None
 
 
+OUTCOMES = {
+    "won": "won",
+    "lost": "lost",
+    "warning_needs_response": "inquiry",
+    "warning_under_review": "inquiry",
+    "warning_closed": "won",
+}
+
+
 def _disputed(dispute: dict[str, Any]) -> Meaning:
-    """charge.dispute.*, by its id: an inquiry that was closed without a dispute is as good as won."""
+    """charge.dispute.*, by its id. warning_*: an inquiry, which takes no money; closed without a dispute it is as good as won.
+
+    docs.stripe.com/api/disputes/object#dispute_object-status, docs.stripe.com/disputes/how-disputes-work#inquiries
+    """
     status = dispute.get("status")
-    outcome = {"won": "won", "warning_closed": "won", "lost": "lost"}.get(status) if isinstance(status, str) else None
+    outcome = OUTCOMES.get(status) if isinstance(status, str) else None
     payment = _id(dispute.get("payment_intent")) or _id(dispute.get("charge"))
     money = _money(dispute, dispute.get("amount"), "amount")
     return "PaymentDisputed", _present(

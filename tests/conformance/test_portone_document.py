@@ -154,6 +154,13 @@ def test_its_codes_of_banks_are_those_that_we_take(document):
     assert set(document["components"]["schemas"]["Bank"]["enum"]) == RULES.banks
 
 
+def test_every_error_of_its_cancellations_has_a_place_in_our_rules(document):
+    """Its code alone says what follows; two go by their status: a wrong key, and what the gateway says."""
+    known = {*RULES.final, *RULES.stale, *RULES.in_doubt, *RULES.not_made, *RULES.account_codes}
+    told = document["components"]["schemas"]["CancelPaymentError"]["discriminator"]["mapping"]
+    assert set(told) - known == {"UNAUTHORIZED", "PG_PROVIDER"}
+
+
 def test_the_document_refuses_what_does_not_fit(document):
     """The check can fail: a request without a reason, an answer without its time."""
     operation = document["paths"]["/payments/{paymentId}/cancel"]["post"]
