@@ -107,6 +107,11 @@ _REPORTED = text("""
     )
     select id, payment_id from closed
 """)
+# What waits for a bank account, and went back otherwise.
+_NOT_NEEDED = text("""
+    update effects e set state = 'done', made = t.refunded_amount, attempts = 0, last_error = null, updated_at = now()
+    from transactions t where t.id = e.transaction_id and e.state = 'account_needed' and t.refunded_amount >= e.target
+""")
 _AUDIT = text(
     "insert into audit (actor, action, target, detail) values ('orders', 'dlq discard', :target, "
     "jsonb_build_object('why', 'the provider reported the refund', 'payment', cast(:payment as text)))"
@@ -133,7 +138,7 @@ class WaitingRefunds(NamedTuple):
 
 
 def give_up(conn: Connection, routes: Routes, now: datetime) -> int:
-    """Make dead letters of the refunds that nobody makes here, and close those that were reported; how many died.
+    """Make dead letters of the refunds that nobody makes here, and close those that went back otherwise; how many died.
 
     Errors: OperationalError when PostgreSQL is away. May be doubled or killed at any line.
     """
@@ -157,6 +162,7 @@ def give_up(conn: Connection, routes: Routes, now: datetime) -> int:
         bury(conn, row.id, NO_CLIENT, detail, now)
         log.warning("%s: %s", NO_CLIENT, detail)
         died += 1
+    conn.execute(_NOT_NEEDED)
     for row in conn.execute(_REPORTED).all():
         target = format_id("effects", row.id)
         conn.execute(_AUDIT, {"target": target, "payment": row.payment_id})

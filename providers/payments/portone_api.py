@@ -224,7 +224,7 @@ class PortOne:
 
 
 def dispute_notices(kind: str, time: datetime) -> tuple[DisputeNotice, ...]:
-    """What a webhook of that kind tells by itself of a dispute."""
+    """The notices of a dispute that a webhook of that kind is by itself."""
     return (DisputeNotice(time, DISPUTES[kind]),) if kind in DISPUTES else ()
 
 

@@ -21,6 +21,7 @@ from providers.base import RefundError
 from providers.movements import RefundAccount, RefundRequest
 from providers.payments.portone_api import PortOne
 from providers.payments.portone_rules import RULES
+from providers.simulators import portone as simulated
 from tests.refund_services import Service
 from tests.simulators import running
 from tests.webhooks import shared
@@ -152,6 +153,19 @@ def test_requests_and_answers_fit_its_document(document):
 
 def test_its_codes_of_banks_are_those_that_we_take(document):
     assert set(document["components"]["schemas"]["Bank"]["enum"]) == RULES.banks
+
+
+@pytest.mark.parametrize(
+    ("status", "back"),
+    [
+        *((status, ()) for status in ("READY", "PAY_PENDING", "VIRTUAL_ACCOUNT_ISSUED", "PAID", "FAILED")),
+        ("PARTIAL_CANCELLED", (200,)),
+        ("CANCELLED", (200, 800)),
+    ],
+)
+def test_the_documents_that_tests_have_it_answer_fit_too(document, status, back):
+    made = simulated.payment("p", status, 1000, datetime.now(UTC), back=back)
+    assert fits(document, {"$ref": "#/components/schemas/Payment"}, made) == []
 
 
 def test_every_error_of_its_cancellations_has_a_place_in_our_rules(document):
