@@ -22,6 +22,7 @@ from domain.order import AFTER_DELIVERY, Status
 from journal.refold import refold
 from journal.totals import account as take_account
 from journal.verify import Difference, Report, as_known_at, differences
+from outbound.refund_accounts import shown
 from queries import documents, order_lookup, timeline
 from storage.aggregates import peek
 
@@ -79,6 +80,7 @@ def show(
             document["timeline"] = events
             document["timelineEvents"] = total
             document["refunds"] = _refunds(conn, number) if moment is None else []
+            document["refundAccount"] = shown(conn, uuid_of(document["id"]) or "") if moment is None else None
             document["timers"] = _timers(conn, number) if moment is None else []
             if moment is None:
                 known = next(iter(peek(conn, [uuid_of(document["id"]) or ""]).values()), None)

@@ -158,6 +158,8 @@ def _print_money(order: dict[str, Any]) -> None:
             safe(words + error),
         )
     put(rows)
+    if account := order.get("refundAccount"):
+        out.print(f"bank account  {safe(' '.join(account[name] for name in ('bank', 'number', 'holderName')))}, masked")
 
 
 def _print_balance(order: dict[str, Any]) -> None:

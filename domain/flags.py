@@ -18,6 +18,7 @@ class Flag(Worded):
         "shipped_after_cancel",
         "a parcel left although the order was canceled: get it back, or charge for it",
     )
+    INQUIRY = "inquiry", "the payer's bank inquires about a payment, and may dispute it: answer it at the provider"
     DISPUTED = "disputed", "the payer's bank asks about a payment: answer it at the provider"
     OVER_FULFILLED = "over_fulfilled", "parcels hold more of an item than was ordered"
     AMOUNTS_DIFFER = "amounts_differ", "its lines, shipping, tax and discount do not add up to its total"
@@ -53,7 +54,7 @@ F = Flag
 # Set once and kept: what the parts do not show. All other flags follow from the parts.
 _STICKY: frozenset[str] = frozenset((F.CANCEL_TOO_LATE, F.RETURN_CONTRADICTED, F.EXPIRED, F.AMOUNTS_DIFFER))
 _OF_MONEY: frozenset[str] = frozenset(
-    (F.DISPUTED, F.PAYMENT_REVERSED, F.REFUND_FAILED, F.OVER_REFUNDED)
+    (F.DISPUTED, F.INQUIRY, F.PAYMENT_REVERSED, F.REFUND_FAILED, F.OVER_REFUNDED)
 )  # follow from what moves money
 _OF_ITEMS: frozenset[str] = frozenset(
     (F.SHIPPED_AFTER_CANCEL, F.OVER_FULFILLED, F.REFUND_CAPPED, F.RETURN_WITHOUT_DELIVERY)
@@ -75,6 +76,8 @@ def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]
         payments = order.payments()
         if payments.disputed:
             flags.add(F.DISPUTED)
+        if payments.inquired:
+            flags.add(F.INQUIRY)
         if payments.reversed and lacks_reversed_money(order):
             flags.add(F.PAYMENT_REVERSED)
         if payments.refunded and payments.refunded + settled(order) > due(order):

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from domain.movements import REFUNDS, WON, untried
+from domain.movements import INQUIRY, REFUNDS, WON, untried
 from domain.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class Payments:
     refunded = _NOTHING  # money that went back, of payments since reversed, too
     lost = contested = _NOTHING  # of what is captured: gone by disputes, and asked about by a bank
     living = reversed = disputed = 0  # payments not given up; ever reversed; with a dispute that is open or lost
+    inquired = 0  # payments of which a bank asks, and disputes none yet
     untried = _NOTHING  # of refunds that came to nothing, what was not tried again
     rescheduled = False  # until when it may be paid has moved, until what follows of it is taken
     _by_id: dict[str, Transaction] | None = None  # by the provider's id, once somebody asks
@@ -92,7 +93,10 @@ class Payments:
         if payment.reversed_at is not None:
             self.reversed += sign
         if payment.dispute is not None and payment.dispute != WON:
-            self.disputed += sign
+            if payment.dispute == INQUIRY:
+                self.inquired += sign
+            else:
+                self.disputed += sign
         if payment.refunded_amount:
             self.refunded += sign * payment.refunded_amount
         if payment.facts is not None:

@@ -148,6 +148,9 @@ class PaymentRefunded(PaymentBody):
 class PaymentDisputed(PaymentBody):
     """The payer's bank asks, about `amount` or all of it; `outcome` (won, lost) once it is decided.
 
+    The outcome `inquiry` says that the bank only asks, and disputes nothing yet: nothing is contested, but refunds wait.
+    Any other leaves the dispute open until a person says won or lost.
+
     `dispute` is the provider's id of it, the payment's where there is none.
     """
 

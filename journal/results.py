@@ -18,7 +18,7 @@ from domain.policy import Context
 from domain.purposes import open_purposes
 from domain.reactions import awaits
 from domain.refunds import RefundState
-from domain.transaction import Transaction
+from domain.transaction import BY_HAND, Transaction
 from events.envelope import Envelope
 from journal.append import KINDS, NAMES
 from journal.batch_values import ParkedRow, Unplaced
@@ -108,7 +108,6 @@ _EFFECTS = _insert(
     )
     + ", updated_at = now()",
 )  # fmt: skip
-BY_HAND = "manual:"  # begins the ids of payments that a person noted: no provider took them
 
 
 def effects(writes: Writes, folds: Iterable[Fold], context: Context) -> None:
@@ -131,13 +130,14 @@ def effects(writes: Writes, folds: Iterable[Fold], context: Context) -> None:
 
 
 def _state_of_refund(fold: Fold, payment: Transaction, context: Context) -> RefundState:
-    """Where the refund of a payment begins: an open or lost dispute of its order leaves it to a person."""
+    """Where the refund of a payment begins: a dispute of its order that is open or lost, or an inquiry, leaves it to a person."""
     if payment.refund_target <= payment.refunded_amount:
         return RefundState.DONE
     if fold.order.effects_suppressed:
         return RefundState.HELD
     for_staff = context.policy.refunds != "auto" or payment.payment_id.startswith(BY_HAND)
-    return RefundState.STAFF if for_staff or fold.order.payments().disputed else RefundState.DUE
+    payments = fold.order.payments()
+    return RefundState.STAFF if for_staff or payments.disputed or payments.inquired else RefundState.DUE
 
 
 _TRACKERS = _insert(

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from domain.ids import format_id
+from domain.transaction import BY_HAND
 from outbound.refund_attempt import Refunder
 from outbound.refund_records import attended, bury, weigh_failures
 from providers.base import RefundClient
@@ -75,9 +76,10 @@ def configured_routes(settings: Settings) -> Routes:
 
 
 # Which of the three an effect of a payment `t` is.
-READY = "(lower(t.provider) = any(cast(:ready as text[])) or (t.provider is null and :unnamed))"
+_BY_HAND = f"starts_with(t.payment_id, '{BY_HAND}')"
+READY = f"(not {_BY_HAND} and (lower(t.provider) = any(cast(:ready as text[])) or (t.provider is null and :unnamed)))"
 WAITS = (
-    f"(not coalesce({READY}, false) and "
+    f"(not coalesce({READY}, false) and not {_BY_HAND} and "
     "(lower(t.provider) = any(cast(:waiting as text[])) or (t.provider is null and :nobody)))"
 )
 
@@ -97,14 +99,19 @@ _REPORTED = text("""
           and (cast(:effect as uuid) is null or e.id = cast(:effect as uuid))
         order by e.id for update of e skip locked
     ), closed as (
-        update effects e set state = 'done', made = f.refunded_amount, idempotency_key = null, asked = null, attempted_at = null,
-            attempts = 0, last_error = null, updated_at = now()
+        update effects e set state = 'done', made = f.refunded_amount, idempotency_key = null, asked = null, asked_tax = null,
+            attempted_at = null, attempts = 0, last_error = null, updated_at = now()
         from found f where e.id = f.id returning e.id, e.payment_id
     ), letters as (
         update dead_letters d set state = 'discarded', updated_at = now() from closed c
         where d.effect_id = c.id and d.state = 'open'
     )
     select id, payment_id from closed
+""")
+# What waits for a bank account, and went back otherwise.
+_NOT_NEEDED = text("""
+    update effects e set state = 'done', made = t.refunded_amount, attempts = 0, last_error = null, updated_at = now()
+    from transactions t where t.id = e.transaction_id and e.state = 'account_needed' and t.refunded_amount >= e.target
 """)
 _AUDIT = text(
     "insert into audit (actor, action, target, detail) values ('orders', 'dlq discard', :target, "
@@ -132,7 +139,7 @@ class WaitingRefunds(NamedTuple):
 
 
 def give_up(conn: Connection, routes: Routes, now: datetime) -> int:
-    """Make dead letters of the refunds that nobody makes here, and close those that were reported; how many died.
+    """Make dead letters of the refunds that nobody makes here, and close those that went back otherwise; how many died.
 
     Errors: OperationalError when PostgreSQL is away. May be doubled or killed at any line.
     """
@@ -141,16 +148,22 @@ def give_up(conn: Connection, routes: Routes, now: datetime) -> int:
         if row.gone >= row.target and row.idempotency_key is None:
             conn.execute(_DONE, {"id": row.id, "made": row.gone})
             continue
-        error = _why(row.provider, routes)
+        by_hand = row.payment_id.startswith(BY_HAND)
+        error = "no provider took it: a person noted it" if by_hand else _why(row.provider, routes)
         left = f"{row.target - row.gone} {row.currency} of payment {row.payment_id}"
-        detail = (
-            f"{error}; {left} did not go back to order {row.order_number}'s payer. Refund it at the provider by hand, "
-            f"whose report closes this; or {_remedy(row.provider)}, then `orders dlq replay {format_id('effects', row.id)}`."
+        again = f"`orders dlq replay {format_id('effects', row.id)}`"
+        step = (
+            "Give it back the way it came; then tell it as an event PaymentRefunded of that payment, which closes this."
+            if by_hand
+            else "Refund it at the provider by hand, whose report closes this; "
+            f"or {_remedy(row.provider)}, then {again}."
         )
+        detail = f"{error}; {left} did not go back to order {row.order_number}'s payer. {step}"
         conn.execute(_DEAD, {"id": row.id, "error": error})
         bury(conn, row.id, NO_CLIENT, detail, now)
         log.warning("%s: %s", NO_CLIENT, detail)
         died += 1
+    conn.execute(_NOT_NEEDED)
     close_reported(conn)
     weigh_failures(conn, now)
     return died

@@ -175,6 +175,15 @@ class ReceivedWebhook:
 
 
 @dataclass(frozen=True, slots=True)
+class DisputeNotice:
+    """One thing that a provider tells of a payment's dispute: it was begun, or it is `resolved`, and not in whose favor."""
+
+    time: datetime  # UTC
+    resolved: bool = False
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Payment:
     """State of a payment at its provider. Amounts are in major units; times are when it happened, UTC.
 
@@ -199,6 +208,7 @@ class Payment:
     pending_at: datetime | None = None
     pending_until: datetime | None = None  # None: the provider names no time
     expected: Decimal | None = None  # the amount that is under way
+    disputes: tuple[DisputeNotice, ...] = ()  # of one that tells neither their ids nor their amounts
     movements: tuple[RefundMovement, ...] | None = None  # its refunds by their ids; None: the sum is all that is told
 
 

@@ -75,11 +75,11 @@ def accept(write: Write, order_id: str, sent: AcceptOrder) -> Work:
 def update_many(write: Write, select: Callable[[Request], Sequence[str]], sent: UpdateOrder) -> Work:
     """All orders that `select` names (ids) move to a status; those that may not are listed as errors."""
     status = sent.status
-    if sent.refundAccount is not None:
-        raise validation_error([("refundAccount", "is of one order: cancel that by its id")])
 
     def work(request: Request) -> tuple[int, Document]:
         orders = request.lock([order_id for name in select(request) if (order_id := uuid_of(name))])
+        if sent.refundAccount is not None and (status != Status.CANCELED.value or len(orders) != 1):
+            raise validation_error([("refundAccount", "goes with the status canceled, and with one order alone")])
         steps, errors = [], []
         for order in orders.values():
             try:
@@ -88,6 +88,8 @@ def update_many(write: Write, select: Callable[[Request], Sequence[str]], sent: 
                 errors.append({"id": format_id("orders", order.id), "message": error.message, "data": error.data})
         if steps:
             request.append(*steps)
+            for order in orders.values():
+                refund_accounts.take(write, request, order, sent.refundAccount, "refundAccount.")
         moved = {step.number for step in steps}
         ids = [order.id for order in orders.values() if order.order_number in moved]
         docs = documents(request, "orders", ids, write.depth) if ids else []

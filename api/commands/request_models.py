@@ -205,7 +205,7 @@ class ReleaseOrder(BaseModel):
 
 
 class UpdateTransaction(BaseModel):
-    """The outcome of a payment. `paid` pays what is still owed on the order."""
+    """The outcome of a payment. `paid` pays what is still owed on the order; of one that is paid, as `manual:PAYMENT`."""
 
     model_config = _like(paymentId="pay_123456", status="paid", paymentMethod="card")
     paymentId: Name

@@ -154,7 +154,11 @@ def put_refund_account(id: Id, sent: s.RefundAccount, write: ByReader) -> Respon
 
 @writes("POST", "/api/transactions/update", "Payments", changed(TRANSACTIONS), 200, NOT_FOUND, CONFLICT)
 def update_transaction(sent: s.UpdateTransaction, write: BySecret) -> Response:
-    """Tell what became of a payment, as its provider would; `paid` pays what is still owed on the order."""
+    """Tell what became of a payment, as its provider would; `paid` pays what is still owed on the order.
+
+    `paid` of a payment that is paid, and brought too little: what is missing came otherwise, by bank transfer for instance. It
+    becomes a payment `manual:PAYMENT`, which is answered; what goes back of that waits for a person.
+    """
     return write.do(payments.update(write, sent))
 
 

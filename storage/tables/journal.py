@@ -149,6 +149,9 @@ effects = Table(
     *stamps(),
     at("attempted_at", comment="when that attempt's key went out first: providers forget keys"),
     at("due_since", comment="null: since it was made"),
+    Column(
+        "asked_tax", JSONB, comment="tax-free part and VAT that the attempt was told with, of all that is to go back"
+    ),
     at("account_asked_at", comment="when the payer's bank account was asked for; one of before is no good"),
     uuid("refund_id", comment="of the row of `refunds` that what has yet to go back will be"),
     Column("reasons", JSONB(none_as_null=True), comment="why it goes back: [{reason, amount} …]"),

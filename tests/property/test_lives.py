@@ -59,6 +59,7 @@ TRAITS = {
     "short of what was reversed": OFTEN, "shipped, and the money reversed": SELDOM,
     "disputed: open": SELDOM, "disputed: won": SELDOM, "disputed: open, then won": SELDOM, "disputed: lost": SELDOM,
     "disputed: open, then lost": SELDOM, "disputed: open, then lost, then won": SELDOM,
+    "disputed: inquiry": SELDOM, "disputed: inquiry, then won": SELDOM, "disputed: inquiry, then open": SELDOM,
     "disputed: won, then open": SELDOM, "disputed twice": SELDOM, "lost in a dispute": SELDOM,
     "refunded by hand": OFTEN, "refunds by id, and their sum": OFTEN, "over_refunded": OFTEN, "refund_failed": SELDOM,
     "a refund pending": OFTEN, "a refund requires_action": OFTEN, "a refund succeeded": OFTEN,

@@ -335,6 +335,7 @@ class Story:
         covered = self.covered()
         disputed = any(one.movements.contested() for one in self.payments)
         flags = {"disputed": disputed, "shipped_after_cancel": False, "payment_reversed": self.short()}
+        flags["inquiry"] = any(one.movements.inquired() for one in self.payments)
         flags["refund_capped"] = capped(self)
         due = self._due_back()
         untried = any(one.movements.untried(self.decisions.settled) for one in self.payments)

@@ -210,3 +210,20 @@ def test_verify_finds_nothing_then_what_somebody_changed(five, orders):
     assert report.code == 1
     assert report.json["differences"][0]["order"] == "N1"
     assert orders("verify", "N9").code == 1
+
+
+def test_show_has_the_masked_account_of_its_refunds(shop, orders):
+    from outbound.refund_accounts import Vault, put
+    from providers.movements import RefundAccount
+
+    shop.tell(created(), paid())
+    [(order_id,)] = shop.do("select id from orders")
+    with shop.opened.engine.begin() as conn:
+        vault = Vault(("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",))
+        put(conn, vault, str(order_id), ORDER, RefundAccount("88", "110123456789", "Kim Haneul"), "cli:test")
+    assert orders("show", ORDER, "--json").json["refundAccount"] == {
+        "bank": "88",
+        "number": "***6789",
+        "holderName": "K***",
+    }
+    assert "bank account  88 ***6789 K***, masked" in orders("show", ORDER).out

@@ -308,6 +308,7 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
     ) -> Transaction:
         """Tell what became of a payment, as its provider would; "paid" pays what is still owed on the order.
 
+        Of a payment that is paid and brought too little it answers another, `manual:PAYMENT`, with what was missing.
         Errors: NotFound for no such payment; Conflict, such as "canceled" of one that is paid: that is a refund.
         """
         body = {
