@@ -17,7 +17,7 @@ from cli.render import in_utc, print_account, print_list, print_order
 from cli.terminal import safe
 from domain.ids import format_id
 from domain.order import AFTER_DELIVERY, Status
-from journal.refold import refold
+from journal.refold import note_rules, refold
 from journal.totals import account as take_account
 from journal.verify import Difference, Report, as_known_at, differences
 from queries import documents, order_lookup, timeline
@@ -200,6 +200,8 @@ def verify(
                 for each in sorted(orders):
                     count -= len(refold(opened.engine, each))
                     bar.advance(task)
+                if number is None:
+                    note_rules(opened.engine)
         if again:
             err.print(f"{len(orders):,} orders folded anew; nothing was sent for them")
     if not json:

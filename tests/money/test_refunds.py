@@ -69,7 +69,7 @@ def test_refunded_in_the_dashboard_before_shipping(till: Till, told, by):
 
 
 def test_goodwill_of_5_in_the_dashboard_then_a_return_of_20(till: Till):
-    """What was given back before counts, whoever gave it: 15 more go back."""
+    """The 5 that were given back before count, whoever gave them: 15 more go back."""
     sale = delivered(till, "20.00", "30.00")
     by_hand(till, sale, 500)
     assert till.stands(sale) == ("delivered", ["over_refunded"])
