@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -65,8 +66,13 @@ def find_servers(
             whose = "started" if addresses.owner else "found"
             database_url, redis_url = addresses.database_url, addresses.redis_url
             if settings.token_secret is None:
-                os.environ["ORDERS_TOKEN_SECRET"] = kept = _kept_token_secret(settings.data)
+                kept = _kept(settings.data / "token.secret", lambda: secrets.token_hex(32))
+                os.environ["ORDERS_TOKEN_SECRET"] = kept
                 settings = replace(settings, token_secret=kept)
+            if not settings.account_keys:
+                kept = _kept(settings.data / "account.key", lambda: urlsafe_b64encode(secrets.token_bytes(32)).decode())
+                os.environ["ORDERS_ACCOUNT_KEYS"] = kept
+                settings = replace(settings, account_keys=(kept,))
         os.environ["DATABASE_URL"], os.environ["REDIS_URL"] = database_url or "", redis_url or ""
         yield Servers(replace(settings, database_url=database_url, redis_url=redis_url), whose)
 
@@ -117,12 +123,11 @@ def refuse_old_redis(redis_url: str) -> None:
         )
 
 
-def _kept_token_secret(data: Path) -> str:
-    """The secret that signs customer tokens where the servers are embedded: made once per data folder, readable by its owner alone."""
-    kept = data / "token.secret"
+def _kept(kept: Path, make: Callable[[], str]) -> str:
+    """A secret of a shop whose servers are embedded: made once per data folder, readable by its owner alone."""
     if not kept.exists():
-        with tempfile.NamedTemporaryFile("w", dir=data) as file, suppress(FileExistsError):
-            file.write(secrets.token_hex(32))
+        with tempfile.NamedTemporaryFile("w", dir=kept.parent) as file, suppress(FileExistsError):
+            file.write(make())
             file.flush()
             os.link(file.name, kept)  # whole or not at all, and never over one that a rival has just made
     return kept.read_text().strip()

@@ -102,12 +102,13 @@ def _print_items(order: dict[str, Any]) -> None:
     for item in order["products"]["docs"]:
         name = "/".join(filter(None, (item["product"], item["variant"], item["option"])))
         reference = f" [dim]{safe(item['reference'])}[/]" if item["reference"] else ""
+        canceled, wanted = item["canceledQuantity"], item["quantity"] - item["canceledQuantity"]
         rows.add_row(
             safe(name) + reference,
-            str(item["quantity"]),
+            f"{item['quantity']} [yellow]−{canceled}[/]" if canceled else str(item["quantity"]),
             _money(item["unitPrice"], None),
             _money(item["totalPrice"], order["currency"]),
-            *(_progress(item[f"{step}Quantity"], item["quantity"]) for step in ("shipped", "delivered", "returned")),
+            *(_progress(item[f"{step}Quantity"], wanted) for step in ("shipped", "delivered", "returned")),
         )
     put(rows)
 

@@ -11,6 +11,7 @@ movements              refunds and disputes of a payment, as its provider tells 
 fulfillment            items that ship together and their lifecycle
 returns                items that come back and their lifecycle
 dirty_tracking         the change state of each of these: what storage has to write
+legal_clock            the date by which the law wants a refund back
 policy                 the settings that decide: currency, periods, who starts a return
 outcome                what became of an event, and why
 goods                  what an order's parcels and returns come to, kept in step
@@ -21,6 +22,11 @@ order_handlers         its handlers of an order's own events
 payment_handlers       of payments'
 fulfillment_handlers   of parcels', and of carriers' scans
 return_handlers        of returns'
+return_window          how long items may come back, and which returns wait for a person
+confirmations          of a delivery, by the customer and by the timer
+item_cancels           items that were taken out of an order again, as facts of it
+goods_row              canceled items and completed returns: what each gives back
+correction_handlers    handlers of what corrects an order
 dues                   what an order costs, and what of it is given back without a return
 refund_handlers        of what people decide about refunds
 refunds                what is due back, and on which payment

@@ -4,6 +4,7 @@
     grants     refund → [place …, amount, paymentId]   asked for by a person
     allocated  refund → [place …, reason]              made at the provider by hand, and what it was for
     settled    refund → [place …, method]              paid back by hand, past the provider
+    canceled   cancellation → {at, items, stated, amount}   items that were taken out (domain/item_cancels.py)
 
 Of two facts about one refund the later stands, so nothing here depends on the order of arrival. Money is in the order's
 currency, major units.
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from domain.order import Order
 
 ACCEPTED, GRANTS, ALLOCATED, SETTLED = "accepted", "grants", "allocated", "settled"
+CANCELED = "canceled"
 _AS_DUE = "due"  # the reason of a refund that counts toward what is due, as one does that nobody allocated
 _NOTHING = Decimal(0)
 
@@ -42,9 +44,16 @@ def facts_of(order: Order) -> dict[str, Any]:
 
 
 def required(order: Order) -> Decimal:
-    """The amount that covers the order: its total, or less where that was accepted."""
+    """The amount that covers the order: its total, or less where that was accepted, and less what was canceled of it."""
     accepted = _accepted(order)
-    return order.total_amount if accepted is None else min(order.total_amount, accepted)
+    whole = order.total_amount if accepted is None else min(order.total_amount, accepted)
+    return max(whole - called_off(order), _NOTHING)
+
+
+def called_off(order: Order) -> Decimal:
+    """The sum of what canceled items cost."""
+    canceled = order.facts.get(CANCELED) if order.facts is not None else None
+    return sum((Decimal(each["amount"]) for each in canceled.values()), _NOTHING) if canceled else _NOTHING
 
 
 def base(order: Order) -> Decimal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain.dues import settled, unanswered
+from domain.item_cancels import is_capped
 from domain.order import BEFORE_PAYMENT, Order
 from domain.refunds import due, lacks_reversed_money
 from domain.words import Worded
@@ -32,7 +33,11 @@ class Flag(Worded):
     )
     REFUND_CAPPED = (
         "refund_capped",
-        "more was stated for a return than its lines cost, or than is left of what was paid for them: less goes back",
+        "more was stated for a return or an item cancel than its lines cost, or than is left of what was paid for them: less goes back",
+    )
+    RETURN_WITHOUT_DELIVERY = (
+        "return_without_delivery",
+        "a return holds items of which fewer were delivered than it was asked for: look into both",
     )
     OVER_REFUNDED = "over_refunded", "more went back than is due: ask for it again, or allocate it as goodwill"
 
@@ -44,7 +49,7 @@ _OF_MONEY: frozenset[str] = frozenset(
     (F.DISPUTED, F.PAYMENT_REVERSED, F.REFUND_FAILED, F.OVER_REFUNDED)
 )  # follow from what moves money
 _OF_ITEMS: frozenset[str] = frozenset(
-    (F.SHIPPED_AFTER_CANCEL, F.OVER_FULFILLED, F.REFUND_CAPPED)
+    (F.SHIPPED_AFTER_CANCEL, F.OVER_FULFILLED, F.REFUND_CAPPED, F.RETURN_WITHOUT_DELIVERY)
 )  # follow from what moves items
 _NONE: list[str] = []
 
@@ -68,8 +73,10 @@ def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]
             flags.add(F.OVER_REFUNDED)
         if payments.untried and payments.refunded + settled(order) < due(order) and unanswered(order):
             flags.add(F.REFUND_FAILED)
-    if items and order.returns and order.goods().capped:
+    if items and ((order.returns and order.goods().capped) or (order.facts is not None and is_capped(order))):
         flags.add(F.REFUND_CAPPED)
+    if items and order.returns and order.goods().adrift:
+        flags.add(F.RETURN_WITHOUT_DELIVERY)
     if items and order.fulfillments:
         goods = order.goods()
         if goods.sent and order.canceled_at is not None:

@@ -21,6 +21,7 @@ PREFIXES = {
     "fulfillment-items": "fit",
     "returns": "ret",
     "return-items": "rit",
+    "item-cancels": "cnl",
     "effects": "eff",
     "personal": "per",
     "carts": "crt",
@@ -28,6 +29,7 @@ PREFIXES = {
     "api-keys": "key",
     "subscriptions": "sub",
     "deliveries": "msg",
+    "findings": "fnd",
 }
 
 

@@ -13,6 +13,7 @@ from heapq import heapify, heappop, heappush
 
 from domain.fulfillment_handlers import match_items
 from domain.ids import uuid_of
+from domain.item_cancels import short_of
 from domain.order import Order
 from domain.outcome import Outcome, Reason
 from domain.return_handlers import not_returnable
@@ -29,6 +30,7 @@ from events.catalogue import (
     is_a,
     tracking_key,
 )
+from events.corrections import ItemsCanceled
 
 Cause = tuple[str, str]  # what is waited for: its kind and its name
 LAST = sys.maxsize  # after every event: whoever is woken has its turn in the next pass
@@ -123,7 +125,9 @@ def came_about(order: Order) -> list[Cause]:
         causes.append(("under way", _ANY))  # who waits for a payment looks for himself, at each event
     if canceled or order.was_covered():
         causes.append(("paid", _ANY))
-    if canceled or goods.arrived or not goods.out:
+    if canceled:
+        causes.append(("canceled", _ANY))
+    if canceled or not goods.sent:
         causes.append(("nothing out", _ANY))
     if canceled or order.confirmed_at is not None or order.is_delivered():
         causes.append(("delivered", _ANY))
@@ -146,6 +150,8 @@ def _causes(event: AnyEvent, order: Order, reason: Reason) -> list[Cause]:
         return [("tracking", tracking_key(body.carrier, body.trackingNumber))]
     if isinstance(body, OrderConfirmed):
         return [("delivered", _ANY)]
+    if isinstance(body, ItemsCanceled):
+        return _causes_of_item_cancel(body, order)
     raise ValueError(f"{event.type} waits for {reason}, and nothing says what ends that")
 
 
@@ -165,6 +171,15 @@ def _causes_of_request(body: ReturnRequested, order: Order) -> list[Cause]:
     if hindrance is None:
         raise ValueError(f"the return {body.return_} waits, and nothing says what ends that")
     return [("line", hindrance[1].id), *causes_of_return(body.return_)]
+
+
+def _causes_of_item_cancel(body: ItemsCanceled, order: Order) -> list[Cause]:
+    """The first line of which too little is open, or the cancel of the whole order."""
+    shares = match_items(order, body.items)
+    short = None if isinstance(shares, Outcome) else short_of(shares)
+    if short is None:
+        raise ValueError(f"the item cancel {body.cancellation} waits, and nothing says what ends that")
+    return [("line", short.id), ("canceled", _ANY)]
 
 
 def causes_of_return(name: str) -> list[Cause]:

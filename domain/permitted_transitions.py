@@ -8,12 +8,10 @@ parts, as `apply` decides it.
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
 
 from domain import fulfillment, returns, transaction
 from domain.fulfillment import Fulfillment
-from domain.order import Order, OrderItem, Status
-from domain.policy import Policy
+from domain.order import Order, Status
 from domain.refunds import lacks_reversed_money
 from domain.returns import Return
 from domain.state_machine import Step
@@ -96,20 +94,6 @@ def returnable(order: Order) -> dict[str, int]:
     order.goods()  # keeps what is claimed
     left = {item.id: item.delivered_quantity - item.claimed for item in order.items}
     return {item_id: quantity for item_id, quantity in left.items() if quantity > 0}
-
-
-def return_window_closed(
-    order: Order, items: Collection[OrderItem], asked: datetime, policy: Policy
-) -> datetime | None:
-    """The time at which the return window of these items closed, counted from the last parcel that brought any; None if it has not."""
-    if policy.return_window is None:
-        return None
-    goods = order.goods()
-    arrived = [at for item in items if (at := goods.brought(item)) is not None]
-    if not arrived:
-        return None
-    closes = max(arrived) + policy.return_window
-    return closes if asked > closes else None
 
 
 def _reached(steps: Collection[Step], triggers: Collection[str], part: object) -> list[str]:

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-RULES = 2  # of the fold: 2 since refunds and disputes have ids, and what is due is derived
+# Of the fold: 2 since refunds and disputes have ids, and what is due is derived; 3 since a delivery settles no decision.
+RULES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +44,4 @@ class Context:
 
     now: datetime
     policy: Policy
+    overdue: bool = False  # it has waited for so long that it is given up, or settled by what stands against it

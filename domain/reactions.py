@@ -64,7 +64,10 @@ def react(order: Order, before: str, event: AnyEvent, context: Context) -> React
         if status in BEFORE_PAYMENT and policy.unpaid_after is not None and order.placed_at is not None:
             due, until = order.placed_at + policy.unpaid_after, payments.under_way_until()
             timers.append(_timer(order, UNPAID, due if until is None else max(due, until), context))
+    goods = order.goods_kept
     arriving = before not in AFTER_DELIVERY and status in AFTER_DELIVERY
+    if goods is not None and goods.unconfirmed:
+        goods.unconfirmed, arriving = False, status in AFTER_DELIVERY
     if arriving and policy.confirm_after is not None and not order.confirmed_at:
         arrived = order.last_delivery() or event.time
         timers.append(_timer(order, CONFIRM, arrived + policy.confirm_after, context))

@@ -11,8 +11,8 @@ from domain.fulfillment_handlers import match_items
 from domain.ids import derived
 from domain.order import Order, OrderItem
 from domain.outcome import APPLIED, DONE, Outcome, Reason, dead, ignored, parked
-from domain.permitted_transitions import return_window_closed
 from domain.policy import Context
+from domain.return_window import waits_for_staff
 from domain.returns import Return, ReturnItem
 from domain.state_machine import fire
 from events.catalogue import Event, ReturnCompleted, ReturnRequested, ReturnStep
@@ -38,10 +38,11 @@ def return_requested(
     if isinstance(shares, Outcome):
         return shares
     for item, quantity in shares:
-        if quantity > item.quantity:
+        if quantity > item.wanted():
+            less = f", canceled {item.canceled_quantity}" if item.canceled_quantity else ""
             return dead(
                 Reason.TOO_MANY_ITEMS,
-                f"{quantity} of {item.reference or item.id}, ordered {item.quantity}",
+                f"{quantity} of {item.reference or item.id}, ordered {item.quantity}{less}",
             )
     status, outcome = returns.Status.REQUESTED, DONE
     if hindrance := not_returnable(shares):
@@ -54,8 +55,7 @@ def return_requested(
         data.return_,
         data.reason,
         status,
-        for_staff=context.policy.returns != "auto"
-        or return_window_closed(order, [item for item, _ in shares], event.time, context.policy) is not None,
+        for_staff=waits_for_staff(order, [item for item, _ in shares], event.time, context.policy),
         personal_id=data.personal,
         requested_at=event.time,
         created_at=context.now,

@@ -26,8 +26,10 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from events.body import Body as Body
-from events.body import Decision, PaymentBody
+from events.body import Decision, PaymentBody, Shares
+from events.body import Share as Share
 from events.body import payment_key as payment_key
+from events.corrections import ItemsCanceled
 from events.errors import OrdersError
 from events.field_types import (
     Amount,
@@ -64,16 +66,6 @@ class OrderLine(Body):
     unitPrice: Amount
     taxAmount: Annotated[Amount | None, Field(description="on top of the price, for all of the line")] = None
     taxFree: bool | None = None
-
-
-class Share(Body):
-    """So many of one item."""
-
-    item: Name
-    quantity: Quantity
-
-
-Shares = Annotated[list[Share], Field(min_length=1, max_length=1000)]
 
 
 def _names_once(lines: list[OrderLine]) -> list[OrderLine]:
@@ -289,6 +281,7 @@ _BODIES: tuple[type[Body], ...] = (
     RefundRequested,
     RefundSettled,
     RefundAllocated,
+    ItemsCanceled,
 )
 CATALOGUE: dict[str, type[Body]] = {body.__name__: body for body in _BODIES}
 _READERS: dict[str, Callable[[Any], Body]] = {

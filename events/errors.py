@@ -17,6 +17,7 @@
     │   ├── NotTold         (providers.base)         payment_unknown_there
     │   └── RefundError     (providers.base)         refund
     │       ├── RefundRefused  (providers.base)      refund_refused
+    │       │   └── RefundAccountRefused  (providers.base)  refund_account_refused
     │       ├── RefundNotMade  (providers.base)      refund_not_made
     │       │   └── RefundStale  (providers.base)    refund_stale
     │       └── RefundUnknown  (providers.base)      refund_unknown
@@ -30,9 +31,15 @@
     │   ├── Known           (journal.commands)       idempotency_key_expired
     │   ├── KeyReused       (journal.commands)       idempotency_key_reused
     │   ├── Unfit           (journal.commands)       value_refused
-    │   └── Busy            (journal.commands)       busy
+    │   ├── Busy            (journal.commands)       busy
+    │   └── CorrectionRefused  (operations.corrections)  correction_refused
+    ├── AccountsOff         (outbound.refund_accounts)         refund_accounts_off
+    ├── AccountInUse        (outbound.refund_accounts)         refund_under_way
     ├── SubscriptionError   (outbound.webhooks.subscriptions)  subscription_refused
     ├── Forbidden           (outbound.webhooks.ssrf_guard)     webhook_url_refused
+    ├── LeaseLost           (outbound.reconciliation.runs)      reconciliation_elsewhere
+    ├── FindingUnknown      (outbound.reconciliation.findings)  finding_unknown
+    ├── FindingClosed       (outbound.reconciliation.findings)  finding_closed
     ├── DeadLetterError     (operations.dead_letters)          dead_letters
     │   ├── LetterUnknown   (operations.dead_letters)          dead_letter_unknown
     │   ├── NameAmbiguous   (operations.dead_letters)          dead_letter_ambiguous

@@ -82,12 +82,13 @@ def timers(writes: Writes, folds: Iterable[Fold]) -> None:
 # One whose end is not known, and one that waits for a person to mend it, stay as they are; all others are as is due now.
 _EFFECTS = _insert(
     "effects",
-    ("id", "order_id", "transaction_id", "payment_id", "currency", "target", "made", "state", "next_at"),
-    ("uuid", "uuid", "uuid", "text", "text", "numeric", "numeric", "text", "timestamptz"),
+    ("id", "order_id", "transaction_id", "payment_id", "currency", "target", "made", "state", "next_at", "due_since"),
+    ("uuid", "uuid", "uuid", "text", "text", "numeric", "numeric", "text", "timestamptz", "timestamptz"),
     "on conflict (transaction_id) do update set target = excluded.target, "
-    "state = case when effects.state in ('done', 'due', 'staff') and effects.idempotency_key is null "
+    "state = case when effects.state in ('done', 'due', 'staff', 'account_needed') and effects.idempotency_key is null "
     "then excluded.state else effects.state end, "
-    "next_at = case when effects.state = 'done' then excluded.next_at else effects.next_at end, updated_at = now()",
+    "next_at = case when effects.state = 'done' then excluded.next_at else effects.next_at end, "
+    "due_since = case when effects.state = 'done' then excluded.due_since else effects.due_since end, updated_at = now()",
 )
 BY_HAND = "manual:"  # begins the ids of payments that a person noted: no provider took them
 
@@ -100,7 +101,7 @@ def effects(writes: Writes, folds: Iterable[Fold], context: Context) -> None:
             rows.append(
                 (
                     derived(context.now, "refund", t.id), t.order_id, t.id, t.payment_id, t.currency,
-                    t.refund_target, Decimal(0), _state_of_refund(fold, t, context), context.now,
+                    t.refund_target, Decimal(0), _state_of_refund(fold, t, context), context.now, context.now,
                 )
             )  # fmt: skip
     writes.add(_EFFECTS, rows)

@@ -24,6 +24,7 @@ from domain.handler_table import apply
 from domain.ids import format_id
 from domain.order import Order, OrderItem
 from domain.order import Status as OrderStatus
+from domain.outcome import Reason
 from domain.policy import RULES, Context, Policy
 from domain.returns import Return, ReturnItem
 from domain.transaction import Transaction
@@ -179,7 +180,8 @@ def fold_order(
                 rejected = (name,)
         before = made.status
         try:
-            outcome = apply(made, event, Context(each.decided_at, policies[each.policy_id]), rejected)
+            context = Context(each.decided_at, policies[each.policy_id], each.reason == Reason.ALREADY_DELIVERED)
+            outcome = apply(made, event, context, rejected)
         except Exception as error:
             if differ is None:
                 raise

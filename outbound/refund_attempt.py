@@ -20,12 +20,13 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from events.money import Money, MoneyError
-from providers.base import RefundClient, RefundNotMade, RefundRefused, RefundStale, RefundUnknown
-from providers.movements import CAME_TO_NOTHING, OPEN, RefundMovement, RefundRequest, given_back
+from providers.base import RefundAccountRefused, RefundClient, RefundNotMade, RefundRefused, RefundStale, RefundUnknown
+from providers.movements import CAME_TO_NOTHING, OPEN, RefundAccount, RefundMovement, RefundRequest, given_back
 
 OPEN_FOR = timedelta(days=30)  # a refund may be open at its provider; then a person looks at it
 
 DUE, IN_FLIGHT, UNKNOWN, DONE, DEAD = "due", "in_flight", "unknown", "done", "dead"
+ACCOUNT_NEEDED = "account_needed"
 # Why effects die.
 REFUSED, GAVE_UP, IN_DOUBT, FAILED = "refund_refused", "refund_gave_up", "refund_in_doubt", "refund_failed"
 
@@ -59,6 +60,8 @@ class Claim:
     lease: datetime
     attempted_at: datetime  # when the key went out first
     in_doubt: bool  # an attempt under this key was made, and its end is not known
+    order_id: str = ""
+    account: RefundAccount | None = None  # None: it goes back the way the money came
 
     @property
     def wanted(self) -> Decimal:
@@ -69,7 +72,9 @@ class Claim:
         """The attempt as the provider is asked for it, of whose payment it said that `gone` went back."""
         refundable = None if self.captured is None else self.captured - gone
         money = Money(self.asked, self.currency)
-        return RefundRequest(self.key, self.payment_id, money, refundable, f"order {self.order_number}")
+        return RefundRequest(
+            self.key, self.payment_id, money, refundable, f"order {self.order_number}", account=self.account
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +128,8 @@ def _attempt(client: RefundClient, claim: Claim, now: datetime) -> Answer:
 def _send(client: RefundClient, claim: Claim, gone: Decimal) -> Answer:
     try:
         made = client.refund(claim.request(gone))
+    except RefundAccountRefused as error:
+        return Answer(ACCOUNT_NEEDED, error=str(error))
     except RefundRefused as error:
         return Answer(DEAD, error=str(error), reason=REFUSED, next_step=error.next_step)
     except MoneyError as error:
@@ -142,6 +149,8 @@ def _end(claim: Claim, ours: RefundMovement, gone: Decimal, now: datetime | None
     """What our own refund came to, as the provider tells; `gone` is the sum with it."""
     if ours.status in CAME_TO_NOTHING:
         why = f"refund {ours.refund_id} {ours.status} there: {ours.code or ''} {ours.message or ''}".rstrip(" :")
+        if claim.account is not None:
+            return Answer(ACCOUNT_NEEDED, error=f"{why}; ask the customer for another bank account", movements=(ours,))
         step = "see at the provider why, and whether it may work again"
         return Answer(DEAD, error=why, reason=FAILED, next_step=step, movements=(ours,))
     if ours.status in OPEN:

@@ -8,6 +8,7 @@ stands in `outbound.refund_routes`, what is asked of the provider in `outbound.r
                            ├────── more went back than we knew ▶ due at once, for what is left
                            ├────── no answer, or lease over ───▶ unknown, after a wait
                            ├────── open at the provider ───────▶ unknown, asked for until its end
+                           ├────── it needs a bank account ────▶ account_needed, until one is told
                            └────── refused, failed, or tried too often ▶ dead, with a dead letter
     unknown ── claimed ──▶ in_flight, which asks what became of it, then asks again: same id, same amount
     staff, dead ── released by a person ──▶ due (unknown where the last attempt may have happened)
@@ -24,6 +25,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import orjson
@@ -31,15 +33,15 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DataError, IntegrityError
 
 from domain.ids import format_id, fresh, parse_id
-from events.catalogue import NEWEST, PaymentRefunded
 from events.envelope import Envelope
-from events.refunds import RefundFailed
 from journal.append import append
 from journal.entries import Entry
 from journal.streams import Streams
 from outbound import backoff
 from outbound.leases import Claimed, Round
-from outbound.refund_attempt import DEAD, DONE, DUE, GAVE_UP, UNKNOWN, Answer, Claim, Refunder, attempt
+from outbound.provider_events import refund_event
+from outbound.refund_accounts import AccountNeeded, Vault, erase, for_refund, keep_no_longer
+from outbound.refund_attempt import ACCOUNT_NEEDED, DEAD, DONE, DUE, GAVE_UP, UNKNOWN, Answer, Claim, Refunder, attempt
 from providers.movements import CAME_TO_NOTHING, RefundMovement
 from storage.tables import EFFECT_STATES
 
@@ -61,12 +63,13 @@ def run_due(
     limit: int = 100,
     *,
     raised: str = DUE,
+    vault: Vault | None = None,
 ) -> int:
     """Take up the effects of one provider that are due, at most `limit`, several at a time; how many were taken up.
 
     Takes SLICE_S and one lease at most, whatever the provider does.
     `raised` is the state of one whose target rose while it was in flight: `staff` where each refund waits for a
-    person. May be doubled or killed at any line. Errors: OperationalError when PostgreSQL is away; what was in
+    person. `vault` opens the bank accounts that refunds go to. May be doubled or killed at any line. Errors: OperationalError when PostgreSQL is away; what was in
     flight is then unknown once its lease is over.
     """
     clock = backoff.ticking(now)
@@ -76,7 +79,7 @@ def run_due(
         if failed:
             return Claimed([], None, 0)
         with engine.begin() as conn:
-            claims, closed = _claim(conn, refunder, clock(), most)
+            claims, closed = _claim(conn, refunder, vault or Vault(()), clock(), most)
         return Claimed(claims, None, len(claims) + closed)
 
     def settle(_: None, ended: Sequence[tuple[Claim, Future[list[Entry]]]], late: Sequence[Claim]) -> None:
@@ -123,12 +126,14 @@ def counts(conn: Connection) -> dict[str, int]:
 # order may still give back: a target that fell while its refund was in flight may have risen on another payment since.
 _DUE = text("""
     select e.id, e.transaction_id, o.order_number, e.payment_id, e.currency, e.target, e.made, e.asked,
-           e.idempotency_key, e.attempts, e.attempted_at, t.amount as captured,
+           e.idempotency_key, e.attempts, e.attempted_at, t.amount as captured, e.order_id, e.account_asked_at,
+           t.payment_method, t.paid_at, t.facts -> 'refunds' as told, a.sealed, a.updated_at as told_at,
            greatest(e.made, t.refunded_amount) as gone,
            (select sum(x.refund_target - greatest(x.refunded_amount, f.made, f.made + f.asked))
             from transactions x left join effects f on f.transaction_id = x.id
             where x.order_id = e.order_id) as order_left
     from effects e join transactions t on t.id = e.transaction_id join orders o on o.id = e.order_id
+    left join refund_accounts a on a.order_id = e.order_id
     where e.state in ('due', 'in_flight', 'unknown') and e.next_at <= :now
       and (lower(t.provider) = :provider or (t.provider is null and :unnamed))
     order by e.next_at limit :most for update of e skip locked
@@ -144,7 +149,13 @@ _NOTHING_LEFT = text("""
 """)
 
 
-def _claim(conn: Connection, refunder: Refunder, now: datetime, most: int) -> tuple[list[Claim], int]:
+_ASK_FOR_ACCOUNT = text("""
+    update effects set state = 'account_needed', made = :made, attempts = 0, last_error = :error, updated_at = now()
+    where id = :id
+""")
+
+
+def _claim(conn: Connection, refunder: Refunder, vault: Vault, now: datetime, most: int) -> tuple[list[Claim], int]:
     """Effects that are ours for a lease, and how many had nothing left to give back."""
     lease = now + timedelta(seconds=lease_s(refunder))
     claims, closed = [], 0
@@ -159,6 +170,14 @@ def _claim(conn: Connection, refunder: Refunder, now: datetime, most: int) -> tu
                 conn.execute(_NOTHING_LEFT, {"id": row.id, "made": made})
                 closed += 1
                 continue
+        try:
+            account = for_refund(row, refunder.client.rules, vault, now)
+        except AccountNeeded as error:
+            if row.idempotency_key is None:
+                conn.execute(_ASK_FOR_ACCOUNT, {"id": row.id, "made": made, "error": str(error)})
+                closed += 1
+                continue
+            account = None  # what is in doubt is asked about first
         claim = Claim(
             row.id,
             row.order_number,
@@ -172,6 +191,8 @@ def _claim(conn: Connection, refunder: Refunder, now: datetime, most: int) -> tu
             lease,
             attempted_at or now,  # none: of a release before, which did not note it
             row.idempotency_key is not None,
+            row.order_id,
+            account,
         )
         taken = {"made": made, "asked": asked, "key": key, "attempts": claim.attempts, "lease": lease}
         conn.execute(_TAKE, {"id": row.id, "attempted_at": claim.attempted_at, **taken})
@@ -206,7 +227,9 @@ _SETTLE = text("""
     update effects set state = :state, made = greatest(made, :made), attempts = :attempts, next_at = :next_at,
         idempotency_key = case when cast(:in_doubt as boolean) then idempotency_key end,
         asked = case when cast(:in_doubt as boolean) then asked end,
-        attempted_at = case when cast(:in_doubt as boolean) then attempted_at end, last_error = :error, updated_at = now()
+        attempted_at = case when cast(:in_doubt as boolean) then attempted_at end, last_error = :error,
+        due_since = coalesce(cast(:due_since as timestamptz), due_since),
+        account_asked_at = coalesce(cast(:asked_at as timestamptz), account_asked_at), updated_at = now()
     where id = :id
 """)
 _BURY = text("""
@@ -225,19 +248,27 @@ def _settle(
         log.warning("refund %s: the answer came after its lease: %s", claim.key, answer.state)
         return []
     state, reason, made, attempts, next_at = answer.state, answer.reason, claim.made, claim.attempts, now
-    in_doubt = state == UNKNOWN
+    in_doubt, due_since = state == UNKNOWN, None
     if answer.gone is not None:
         made = max(made, answer.gone)
     if state == DONE:
         made, attempts = max(made, claim.wanted), 0
-        state = raised if target > made else DONE
+        if target > made:  # it rose while this was in flight
+            state, due_since = raised, now
     elif state in (DUE, UNKNOWN) and not answer.at_once:
         next_at = now + backoff.wait(attempts, random.random())
         if backoff.gives_up(attempts) and not answer.is_open:
             state, reason = DEAD, GAVE_UP
     error = answer.error.replace("\x00", "")[:DETAIL] if answer.error else None
     values = {"state": state, "made": made, "attempts": attempts, "next_at": next_at, "error": error}
-    conn.execute(_SETTLE, {"id": claim.id, "in_doubt": in_doubt, **values})
+    asked_at = now if state == ACCOUNT_NEEDED else None
+    conn.execute(
+        _SETTLE, {"id": claim.id, "in_doubt": in_doubt, "due_since": due_since, "asked_at": asked_at, **values}
+    )
+    if state == ACCOUNT_NEEDED:
+        erase(conn, claim.order_id)
+    elif answer.state == DONE and claim.account is not None:
+        keep_no_longer(conn, claim.order_id, now)
     if state == DEAD:
         detail = _remedy(provider, claim, error, answer.next_step)
         bury(conn, claim.id, reason or GAVE_UP, detail, now)
@@ -256,25 +287,10 @@ def _event(provider: str, claim: Claim, movement: RefundMovement, now: datetime)
 
     A failure is told as of now: nobody says when it came, and a success before it may have been told with a time.
     """
-    failed = movement.status in CAME_TO_NOTHING
-    kind = RefundFailed.__name__ if failed else PaymentRefunded.__name__
-    about = {"code": movement.code, "message": movement.message} if failed else {"status": movement.status}
-    data = {
-        "paymentId": claim.payment_id,
-        "refund": movement.refund_id,
-        "amount": f"{movement.amount:f}",
-        "requestedAt": movement.time.isoformat(),
-        **{name: value for name, value in about.items() if value is not None},
-    }
-    return Envelope(
-        id=f"{movement.refund_id}:{movement.status}",
-        source=f"refunds:{provider}",
-        type=kind,
-        time=now if failed else movement.time,
-        subject=claim.order_number,
-        data=data,
-        version=NEWEST.get(kind, 1),
-    )
+    told = replace(movement, payment_id=claim.payment_id)
+    time = now if movement.status in CAME_TO_NOTHING else movement.time
+    own_id = f"{movement.refund_id}:{movement.status}"
+    return refund_event(f"refunds:{provider}", own_id, claim.order_number, told, time)
 
 
 def _remedy(provider: str, claim: Claim, error: str | None, next_step: str) -> str:

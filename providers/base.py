@@ -7,7 +7,7 @@ door, the chores of the workers, the lines of `orders doctor`, `.env.example` an
     WebhookReceiver   a webhook, verified and translated              ReceivedWebhook, or BadSignature, EnvelopeError
     PaymentLookup     how a payment stands at its provider            Payment, or NoAnswer, NotTold
     RefundClient      gives money back, once per key                  RefundMovement, or RefundError
-    PaymentListing    what happened there in a time                   Payment …, RefundMovement …, or NoAnswer
+    PaymentListing    what happened there in a time, page by page     Page, or NoAnswer
     TrackingClient    all scans known of a parcel                     Scan …, or NoAnswer, ParcelUnknown
 
     ProviderError
@@ -17,6 +17,7 @@ door, the chores of the workers, the lines of `orders doctor`, `.env.example` an
      ├── NotTold               final: nothing will come of asking again, and why
      └── RefundError
           ├── RefundRefused    final: the provider said no, and why
+          │    └── RefundAccountRefused  the customer's bank account is missing or wrong: ask for another
           ├── RefundNotMade    temporary: surely nothing happened; try again
           │    └── RefundStale what can still go back there is not what we said: ask, then try again
           └── RefundUnknown    no answer: ask what was refunded before you ask for it again
@@ -30,7 +31,7 @@ two from becoming two refunds. After a known end the next attempt has a new id.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -39,13 +40,14 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 from events.envelope import Envelope
 from events.errors import OrdersError
 from events.field_types import TrackingStatus
-from providers.movements import RefundMovement, RefundRequest
+from providers.movements import Dispute, RefundMovement, RefundRequest
 from settings.fields import Setting, Values
 
 if TYPE_CHECKING:
     from providers.refund_rules import RefundRules  # made of the errors here
 
 Kind = Literal["payments", "carrier"]
+PendingKind = Literal["authorized", "processing", "awaiting_deposit"]
 Port = TypeVar("Port")
 
 ABILITIES = ("receives", "looks_up", "refunds", "lists", "tracks")  # fields of `Provider`
@@ -117,6 +119,13 @@ class RefundRefused(RefundError):
         return f"{self.reason}: {self.message}"
 
 
+class RefundAccountRefused(RefundRefused):
+    """The provider lacks the customer's bank account, or cannot pay into it: the refund waits for another."""
+
+    code = "refund_account_refused"
+    remedy = "Ask the customer for a bank account, and tell it by PUT /api/orders/ORDER/refund-account."
+
+
 class RefundNotMade(RefundError):
     """Temporary, and surely nothing happened: try again with the same key."""
 
@@ -186,7 +195,27 @@ class Payment:
     message: str | None = None
     method: str | None = None
     receipt_url: str | None = None
-    awaits_deposit: bool = False  # no money is there now, whatever was said before
+    pending: PendingKind | None = None  # under way: no money is there now, whatever was said before
+    pending_at: datetime | None = None
+    pending_until: datetime | None = None  # None: the provider names no time
+    expected: Decimal | None = None  # the amount that is under way
+    movements: tuple[RefundMovement, ...] | None = None  # its refunds by their ids; None: the sum is all that is told
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of what happened at a provider, or all that it knows of one payment.
+
+    Payments as they stand now; what went back of them is for `movements` to say, and may be missing in them. `disputes` is
+    None where it does not tell of any. `after` is where the next page begins, None behind the last. `remark` is a
+    sentence for people: what of all this it does not tell, and what to do.
+    """
+
+    payments: Sequence[Payment] = ()
+    movements: Sequence[RefundMovement] = ()
+    disputes: Sequence[Dispute] | None = None
+    after: str | None = None
+    remark: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,14 +275,19 @@ class RefundClient(Protocol):
 
 
 class PaymentListing(Protocol):
-    """One payment provider, ready to be gone through: what happened from `since` until `until`, page by page."""
+    """One payment provider, ready to be gone through, page by page."""
 
-    def payments(self, since: datetime, until: datetime) -> Iterator[Payment]:
-        """Payments that were begun, or that changed, in that time, each as it stands now. Raises NoAnswer only."""
+    def page(self, since: datetime, until: datetime, after: str | None) -> Page:
+        """A page of what was begun, or changed, in this time; `after` is that of the page before, None for the first.
+
+        All pages together have each payment, refund and dispute at least once, whoever made it; what changes meanwhile
+        must not push anything out of them. Whoever was broken off goes on with the last `after`, some hours later too.
+        Raises NoAnswer only.
+        """
         ...
 
-    def movements(self, since: datetime, until: datetime) -> Iterator[RefundMovement]:
-        """Refunds that were asked for in that time, whoever asked. Raises NoAnswer only."""
+    def about(self, payment_id: str) -> Page | None:
+        """All that it knows of one payment, whenever it was; None where it knows no such payment. Raises NoAnswer only."""
         ...
 
 

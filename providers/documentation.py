@@ -17,7 +17,8 @@ add one of yours, see [add a provider](../howto/add-a-provider.md) and [add a ca
 `orders doctor` shows which are set, those of installed packages too.
 
 What each can do is on once the settings in its cell are set: *webhooks* are taken at that path, *looked up* means that
-its API is asked how a payment stands, *refunds* that it gives back what it took, *tracked* that it is polled for
+its API is asked how a payment stands, *refunds* that it gives back what it took, *compared* that what it
+lists is compared with ours ([reconcile](../howto/reconcile.md)), *tracked* that it is polled for
 parcels. A refund goes to the provider of its transaction; what a provider without refunds took is given back by hand, or
 by a service of yours that `ORDERS_REFUND_URL` names for it ([the contract](standard-provider.md)).
 """
@@ -30,6 +31,13 @@ where what can still go back is not what we think. A code of *never* is a dead l
 
 | provider | key | answer | open | compares | from |
 |---|---|---|---|---|---|"""
+ACCOUNTS_HEAD = """
+## Bank accounts
+
+Refunds of these payments go into a bank account of the customer's: `PUT /api/orders/{id}/refund-account`.
+
+| provider | payment method | banks |
+|---|---|---|"""
 DOORS = {"payments": "/webhooks/payments", "carrier": "/webhooks/carriers"}
 
 
@@ -38,8 +46,8 @@ def page(providers: Iterable[Provider] = OURS) -> str:
     providers = list(providers)
     lines = [
         HEAD,
-        "| provider | webhooks | looked up | refunds | tracked | how it tells |",
-        "|---|---|---|---|---|---|",
+        "| provider | webhooks | looked up | refunds | compared | tracked | how it tells |",
+        "|---|---|---|---|---|---|---|",
     ]
     lines += [row(each) for each in providers]
     lines += RULES_HEAD.splitlines()
@@ -51,6 +59,8 @@ def page(providers: Iterable[Provider] = OURS) -> str:
         for each, rules in with_rules
         for code, step in sorted(rules.final.items())
     ]
+    lines += ACCOUNTS_HEAD.splitlines()
+    lines += [accounts_row(each, rules) for each, rules in with_rules if rules.banks]
     lines += ["", "## Settings", "", "| setting | default | what it is |", "|---|---|---|"]
     for each in providers:
         lines += settings(each)
@@ -64,6 +74,7 @@ def row(provider: Provider) -> str:
         ("receives", provider.receives),
         ("looks_up", provider.looks_up),
         ("refunds", provider.refunds),
+        ("lists", provider.lists),
         ("tracks", provider.tracks),
     ):
         needs = " and ".join(f"`{need.name}`" for need in offer.needs) if offer is not None else "–"
@@ -79,6 +90,13 @@ def rules_row(provider: Provider, rules: RefundRules) -> str:
     words = ", ".join(f"`{word}`" for word in rules.open_words) or "–"
     cells = (provider.title, life, f"{rules.answer_s:g} s", words, "yes" if rules.compares else "–", rules.source)
     return f"| {' | '.join(cells)} |"
+
+
+def accounts_row(provider: Provider, rules: RefundRules) -> str:
+    """One provider that takes bank accounts: for which payments, and its codes of banks."""
+    words = {"always": "", "next_month": ", once their month is over"}
+    methods = "; ".join(f"`{method}`{words[when]}" for method, when in rules.account_methods.items())
+    return f"| {provider.title} | {methods} | {', '.join(f'`{bank}`' for bank in sorted(rules.banks))} |"
 
 
 def settings(provider: Provider) -> Iterator[str]:

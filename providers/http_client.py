@@ -169,5 +169,9 @@ def _object(response: httpx.Response) -> dict[str, Any]:
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    pause = response.headers.get("retry-after", "")
-    return float(pause) if re.fullmatch("[0-9]{1,9}", pause) else None
+    return pause_of(response.headers.get("retry-after", ""))
+
+
+def pause_of(header: str) -> float | None:
+    """The seconds that a Retry-After header says (RFC 9110, 10.2.3), None where it says none; a date says none."""
+    return float(header) if re.fullmatch("[0-9]{1,9}", header) else None

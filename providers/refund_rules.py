@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
+from typing import Literal
 
-from providers.base import RefundError, RefundNotMade, RefundRefused, RefundStale, RefundUnknown
+from providers.base import RefundAccountRefused, RefundError, RefundNotMade, RefundRefused, RefundStale, RefundUnknown
 from providers.minor_units import ISO_4217, MinorUnits
 
+KST = timezone(timedelta(hours=9))
 WORDS = 2000  # characters of a provider's message that are kept
 
 
@@ -38,11 +40,26 @@ class RefundRules:
     final: Mapping[str, str] = field(default_factory=dict)  # its code for what can never work → what a person does
     not_made: frozenset[str] = frozenset()  # its codes for what surely did not happen, and may later
     stale: frozenset[str] = frozenset()  # its codes for: what can still go back is not what you say
+    # Payment methods whose refunds go into a bank account of the customer's: always, or once the month of the payment is over.
+    account_methods: Mapping[str, Literal["always", "next_month"]] = field(default_factory=dict)
+    account_codes: frozenset[str] = frozenset()  # its codes for: that account is missing, or wrong
+    banks: frozenset[str] = frozenset()  # its own codes of banks; none: it takes no account
     in_doubt: frozenset[str] = frozenset()  # its codes for what may have happened, or still may
+
+    def needs_account(self, method: str | None, paid_at: datetime | None, now: datetime) -> bool:
+        """True where a refund of a payment by that method goes into a bank account of the customer's; months are Korean."""
+        when = self.account_methods.get(method or "")
+        if when != "next_month" or paid_at is None:
+            return when is not None
+        return f"{paid_at.astimezone(KST):%Y-%m}" != f"{now.astimezone(KST):%Y-%m}"
 
     def failure(self, name: str, status: int, code: str | None, message: str | None) -> RefundError:
         """The error that an answer other than a good one is."""
         says = f"{name}: answered {status} {code or ''}".rstrip() + (f": {message[:WORDS]}" if message else "")
+        if code in self.account_codes:
+            return RefundAccountRefused(
+                str(code), (message or "it gave no reason")[:WORDS], self.final.get(str(code), "")
+            )
         if code in self.stale:
             return RefundStale(says)
         if code in self.not_made or status == 429:

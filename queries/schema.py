@@ -95,6 +95,7 @@ ORDER_ITEMS = Collection(
         "shippedQuantity": number("shipped_quantity"),
         "deliveredQuantity": number("delivered_quantity"),
         "returnedQuantity": number("returned_quantity"),
+        "canceledQuantity": number("canceled_quantity"),
         **STAMPED,
     },
     owner=_OF_ORDER,

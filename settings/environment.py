@@ -17,14 +17,27 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from domain.legal_clock import MOST_DAYS, BusinessDays, LegalClock, check_country
 from domain.policy import Policy
 from events.money import MoneyError, exponent
 from providers.registry import Registry, registry
-from settings.fields import Setting, SettingsError, Values, check_address, choice, number, period, quoted, text
+from settings.fields import (
+    Setting,
+    SettingsError,
+    Values,
+    check_address,
+    choice,
+    fernet_keys,
+    number,
+    period,
+    quoted,
+    text,
+)
 
 __all__ = ["Setting", "Settings", "SettingsError", "known", "read"]
 
 TOKEN_SECRET_CHARS = 32  # of ORDERS_TOKEN_SECRET at least: HMAC-SHA256 wants a key of its own size (RFC 7518, 3.2)
+MINUTE = timedelta(minutes=1)
 TICK = timedelta(milliseconds=10)  # the shortest pace of a chore
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -85,6 +98,25 @@ def _currency(value: str) -> str:
     return value
 
 
+def _refund_within(value: str) -> BusinessDays | timedelta | None:
+    if match := re.fullmatch("([0-9]{1,4})bd", value.strip().lower()):
+        if int(match[1]) > MOST_DAYS:
+            raise ValueError(f"is {quoted(value)}, which is too long; {MOST_DAYS}bd are the most")
+        return BusinessDays(int(match[1]))
+    try:
+        return period()(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; or 3bd, which are business days") from None
+
+
+def _country(value: str) -> str:
+    code = value.strip().upper()
+    # The default is not looked up: that takes 0.1 s, and settings are read at every start.
+    if code != COUNTRY.default and (why := check_country(code)):
+        raise ValueError(f"is {quoted(value)}, {why}")
+    return code
+
+
 def _token_secret(value: str) -> str:
     if len(value) < TOKEN_SECRET_CHARS:
         raise ValueError(
@@ -136,6 +168,12 @@ REFUNDS = Setting(
     "ORDERS_REFUNDS", "auto", "auto: made as soon as they are due; staff: each refund waits for a person",
     choice("auto", "staff"),
 )  # fmt: skip
+REFUND_WITHIN = Setting(
+    "ORDERS_REFUND_WITHIN", "3bd",
+    "how long a refund may take from when it is due, in business days (3bd) or plainly (14d), before doctor calls it overdue; off: for ever",
+    _refund_within,
+)  # fmt: skip
+COUNTRY = Setting("ORDERS_COUNTRY", "KR", "whose business days those are (ISO 3166)", _country)
 UNPAID_AFTER = Setting("ORDERS_UNPAID_AFTER", "24h", "an unpaid order expires after this; off: never", period())
 CONFIRM_AFTER = Setting("ORDERS_CONFIRM_AFTER", "7d", "a delivered order is confirmed after this; off: never", period())
 RETURN_WINDOW = Setting(
@@ -150,6 +188,15 @@ SWEEP = Setting("ORDERS_SWEEP", "30s", "how often parked events are examined aga
 TRACKING_PACE = Setting(
     "ORDERS_TRACKING_PACE", "15m", "how often a parcel on its way is asked for", period(TICK, off=False)
 )
+RECONCILE = Setting(
+    "ORDERS_RECONCILE", "24h",
+    "how often what payment providers list is compared with ours; off: never (docs/howto/reconcile.md)", period(MINUTE),
+)  # fmt: skip
+RECONCILE_BACK = Setting(
+    "ORDERS_RECONCILE_BACK", "72h",
+    "how far each comparison reaches back, at least ORDERS_RECONCILE, so that they overlap", period(MINUTE, off=False),
+    about=("What is told late (a capture, a refund that fails) is found by the comparisons that still reach back to it.",),
+)  # fmt: skip
 CELERY_REMOTE_CONTROL = Setting(
     "ORDERS_CELERY_REMOTE_CONTROL", "off",
     "on: workers answer `celery inspect` and `celery control`, and Flower sees them (docs/howto/celery-tools.md)",
@@ -159,6 +206,11 @@ ALLOW_PRIVATE = Setting(
     "ORDERS_WEBHOOKS_ALLOW_PRIVATE", "off",
     "on: outgoing webhooks may go to private addresses, by http too; off: to public ones, by https",
     choice("on", "off"),
+)  # fmt: skip
+ACCOUNT_KEYS = Setting(
+    "ORDERS_ACCOUNT_KEYS", "", "encrypt the bank accounts that refunds go to, comma-separated: the first one does, all can decrypt",
+    fernet_keys, secret=True, example="MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+    about=("Bank accounts for refunds. `openssl rand -base64 32 | tr +/ -_` makes a key. The embedded servers make one.",),
 )  # fmt: skip
 TOKEN_SECRET = Setting(
     "ORDERS_TOKEN_SECRET", None, "signs customer tokens, 32 characters or more; the embedded servers make one",
@@ -174,8 +226,9 @@ ALLOWED_ORIGINS = Setting(
 )  # fmt: skip
 
 OWN: tuple[Setting[Any], ...] = (
-    DATABASE_URL, REDIS_URL, DATA, SHARED_DATA, CURRENCY, SHARDS, RETURNS, REFUNDS, UNPAID_AFTER, CONFIRM_AFTER,
-    RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, CELERY_REMOTE_CONTROL, ALLOW_PRIVATE, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
+    DATABASE_URL, REDIS_URL, DATA, SHARED_DATA, CURRENCY, SHARDS, RETURNS, REFUNDS, REFUND_WITHIN, COUNTRY, UNPAID_AFTER, CONFIRM_AFTER,
+    RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, RECONCILE, RECONCILE_BACK,
+    CELERY_REMOTE_CONTROL, ALLOW_PRIVATE, ACCOUNT_KEYS, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
 )  # fmt: skip
 
 
@@ -194,10 +247,14 @@ class Settings:
     shared_data: Path | None
     shards: int
     policy: Policy
+    legal_clock: LegalClock | None  # None: a refund may take for ever
     sweep: timedelta | None
     tracking_pace: timedelta
+    reconcile: timedelta | None  # between two comparisons with what providers list; None: none
+    reconcile_back: timedelta
     celery_remote_control: bool
     webhooks_allow_private: bool
+    account_keys: tuple[str, ...] = field(repr=False)  # the newest first
     token_secret: str | None = field(repr=False)
     rate_limit: int | None  # requests per minute and key; None: any number
     allowed_origins: tuple[str, ...]
@@ -230,10 +287,14 @@ def read(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         shared_data=Path(of[SHARED_DATA]) if of.has(SHARED_DATA) else None,
         shards=of[SHARDS],
         policy=policy,
+        legal_clock=LegalClock(within, of[COUNTRY]) if (within := of[REFUND_WITHIN]) is not None else None,
         sweep=of[SWEEP],
         tracking_pace=of[TRACKING_PACE] or TICK,
+        reconcile=of[RECONCILE],
+        reconcile_back=_reach(of),
         celery_remote_control=of[CELERY_REMOTE_CONTROL] == "on",
         webhooks_allow_private=of[ALLOW_PRIVATE] == "on",
+        account_keys=of[ACCOUNT_KEYS],
         token_secret=of.get(TOKEN_SECRET),
         rate_limit=of[RATE_LIMIT],
         allowed_origins=of[ALLOWED_ORIGINS],
@@ -244,6 +305,16 @@ def read(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         },
         values={each.name: each.shown(told.get(each.name)) for each in settings},
     )
+
+
+def _reach(of: Values) -> timedelta:
+    pace, back = of[RECONCILE], of[RECONCILE_BACK] or MINUTE
+    if pace is not None and back < pace:
+        raise SettingsError(
+            f"ORDERS_RECONCILE_BACK reaches back {back}, and ORDERS_RECONCILE compares every {pace}: nobody would compare "
+            "what lies between; set it to as much or more"
+        )
+    return back
 
 
 def _refuse_unknown(told: Mapping[str, str], settings: tuple[Setting[Any], ...], found: Registry) -> None:

@@ -9,7 +9,7 @@ turns its text into a value. Each provider declares its own beside its code; tho
 from __future__ import annotations
 
 import re
-from base64 import b64decode
+from base64 import b64decode, urlsafe_b64decode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 SECRET_CHARS = 8  # of a webhook secret at least; providers' own have 20 and more
 KEY_BYTES = 24  # of a key in base64 at least (Standard Webhooks, "Signature scheme": 24 to 64 bytes)
+FERNET_BYTES = 32  # of a key: 16 sign, 16 encrypt
 LONGEST = timedelta(days=36_500)  # of a period; beyond lies no date that a timer could have
 SHOWN = 80  # characters of a wrong value that are repeated
 
@@ -141,6 +142,22 @@ def base64_secrets(value: str) -> tuple[str, ...]:
         if len(key) < KEY_BYTES:
             raise ValueError(
                 f"must hold keys of {KEY_BYTES} bytes or more: secret {place} is one of {len(key)}; copy it anew"
+            )
+    return found
+
+
+def fernet_keys(value: str) -> tuple[str, ...]:
+    """Keys that encrypt, as Fernet has them: 32 bytes in URL-safe base64; several while they rotate."""
+    found = tuple(filter(None, map(str.strip, value.split(","))))
+    for place, key in enumerate(found, 1):
+        try:
+            size = len(urlsafe_b64decode(key.encode("ascii")))
+        except ValueError:
+            size = 0
+        if size != FERNET_BYTES:
+            raise ValueError(
+                f"must hold keys of {FERNET_BYTES} bytes in URL-safe base64: key {place} is none; "
+                "`openssl rand -base64 32 | tr +/ -_` makes one"
             )
     return found
 

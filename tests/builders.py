@@ -69,6 +69,12 @@ def canceled(**data: Any) -> Envelope:
     return told("OrderCanceled", **data)
 
 
+def items_canceled(items: dict[str, int], name: str = "cnl", refund: str | int | None = None, **data: Any) -> Envelope:
+    """An ItemsCanceled of some items."""
+    amount = None if refund is None else str(refund)
+    return told("ItemsCanceled", cancellation=name, items=listed(items), refundAmount=amount, **data)
+
+
 def expired(**data: Any) -> Envelope:
     return told("OrderExpired", **data)
 

@@ -180,6 +180,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--part", choices=("all", "busy", "quiet"), default="all", help="side by side, or one by one")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Look for the quiet part where it is: to import all other tests takes longer than many of them."""
+    if config.getoption("part") != "quiet":
+        return None
+    path = f"{collection_path.relative_to(config.rootpath).as_posix().removesuffix('.py')}/"
+    return None if any(f"{each}/".startswith(path) or path.startswith(f"{each}/") for each in QUIET) else True
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the part that is asked for; what takes longest comes first, so that no core ends with it alone."""
     part = config.getoption("part")

@@ -87,6 +87,7 @@ def state_of(order: Order) -> dict[str, Any]:
                 "shipped": i.shipped_quantity,
                 "delivered": i.delivered_quantity,
                 "returned": i.returned_quantity,
+                "canceled": i.canceled_quantity,
             }
             for i in order.items
         },
@@ -124,6 +125,7 @@ def state_of(order: Order) -> dict[str, Any]:
         },
         "plan": shares(order.fulfillment_items, "fulfillment_id", plan.id) if plan else {},
         "confirmedAt": order.confirmed_at,
+        "canceledAt": order.canceled_at,
     }
 
 

@@ -15,7 +15,9 @@ from sqlalchemy.exc import DBAPIError
 from journal import commands, parked, relay, timers
 from journal.batch import Clash, is_of_the_moment
 from journal.streams import DRAIN
-from outbound import payment_lookups, refund_routes, refunds, tracking
+from outbound import payment_lookups, refund_accounts, refund_routes, refunds, tracking
+from outbound.reconciliation import run as reconciliation
+from outbound.refund_accounts import Vault
 from outbound.webhooks import deliveries, dispatcher
 from providers.registry import registry
 from settings.environment import Settings
@@ -152,7 +154,15 @@ def make_refunds(here: opening.Parts, whom: str) -> None:
     refunder = routes.refunder(whom)
     if refunder is not None:
         raised = "staff" if here.settings.policy.refunds == "staff" else "due"
-        refunds.run_due(here.engine, here.streams, here.shop.shards, refunder, clock(), raised=raised)
+        refunds.run_due(
+            here.engine,
+            here.streams,
+            here.shop.shards,
+            refunder,
+            clock(),
+            raised=raised,
+            vault=Vault(here.settings.account_keys),
+        )
 
 
 @chore("orders.inbox")
@@ -162,6 +172,16 @@ def ask_providers(here: opening.Parts, whom: str) -> None:
     if lookup is not None:
         patience = here.settings.policy.parked_for
         payment_lookups.run_due(here.engine, here.streams, here.shop.shards, {whom: lookup}, patience, clock())
+
+
+@chore("orders.reconcile")
+def compare_with_provider(here: opening.Parts, whom: str) -> None:
+    """Compare what one payment provider lists with ours, where that is due, for a slice."""
+    settings = here.settings
+    listing = registry().listings(settings.providers).get(whom)
+    if listing is not None and settings.reconcile is not None:
+        pace, back = settings.reconcile, settings.reconcile_back
+        reconciliation.run_due(here.engine, here.streams, here.shop.shards, whom, listing, pace, back, clock())
 
 
 @chore("orders.tracking")
@@ -181,9 +201,11 @@ def send_webhooks(here: opening.Parts, whom: str) -> None:
 
 @chore("orders.tidy")
 def forget(here: opening.Parts, whom: str) -> None:
-    """Forget kept answers to idempotency keys whose day is over, webhooks taken a month ago, and processes long gone."""
+    """Forget kept answers to idempotency keys whose day is over, webhooks taken a month ago, processes long gone, and the
+    bank accounts of refunds that are over."""
     with here.engine.begin() as conn:
         commands.purge(conn)
+        refund_accounts.erase_due(conn, clock())
         clocks.forget(conn)
     full = True
     while full:

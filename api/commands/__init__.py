@@ -1,4 +1,4 @@
-"""The Server API: writes, with the secret key (a customer may ask for a return of their own order).
+"""The Server API: writes, with the secret key (a customer may ask for a return of their own order, and tell its bank account).
 
 route_table        all paths as one router
 write_endpoint     one write: its transaction, its idempotency key, its refusals
@@ -11,8 +11,10 @@ lookups            the order, the items, the part that a request names
 orders             createOrder, updateOrder
 order_creation     the event of a new order, and the order that answers
 carts              carts, checkout
+corrections        cancelItems
 payments           updateTransaction
 fulfillments       createFulfillment, updateFulfillment
+refund_accounts    the bank account that an order's refunds go to
 returns            createReturn, updateReturn, returnWithRefund
 catalogue          products, variants, options
 """

@@ -10,6 +10,7 @@ from api.errors import ApiError, validation_error
 from domain.ids import WrongKind, format_id, parse_id
 from domain.order import Order, OrderItem
 from journal.commands import Request
+from operations.corrections import name_of_item as name_of_item
 
 _BY = {"fulfillments": "fulfillment", "returns": "return"}
 
@@ -77,11 +78,6 @@ def lines_of(order: Order, lines: Sequence[Line]) -> list[tuple[OrderItem, int]]
     if faults:
         raise validation_error(faults)
     return list(found.values())
-
-
-def name_of_item(item: OrderItem) -> str:
-    """The name of an item in events."""
-    return item.reference or format_id("order-items", item.id)
 
 
 def name_of(collection: str, part: Any) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from api.commands import refund_accounts
 from api.commands.lookups import listed, name_of, order_by_id
 from api.commands.order_creation import CREATED, again, body_of, place, placed
-from api.commands.request_models import AcceptOrder, CreateOrder
+from api.commands.request_models import AcceptOrder, CreateOrder, UpdateOrder
 from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
 from api.commands.written_documents import document, documents
-from api.errors import ApiError
+from api.errors import ApiError, validation_error
 from domain.fulfillment import Fulfillment
 from domain.ids import format_id, uuid_of
 from domain.order import BEFORE_PAYMENT, Order, Status
@@ -38,12 +39,16 @@ def create(write: Write, sent: CreateOrder) -> Work:
     return work
 
 
-def update(write: Write, order_id: str, status: str) -> Work:
-    """An order moves to `status`, if it may."""
+def update(write: Write, order_id: str, sent: UpdateOrder) -> Work:
+    """An order moves to a status, if it may; with a cancel may come the bank account for its refund."""
+    status = sent.status
+    if sent.refundAccount is not None and status != "canceled":
+        raise validation_error([("refundAccount", "goes with the status canceled alone")])
 
     def work(request: Request) -> tuple[int, Document]:
         order = order_by_id(request, order_id)
         request.append(step_to(request, order, status))
+        refund_accounts.take(write, request, order, sent.refundAccount, "refundAccount.")
         doc = document(request, "orders", order.id, write.depth)
         return 200, {"doc": doc, "message": UPDATED}
 
@@ -77,8 +82,11 @@ def accept(write: Write, order_id: str, sent: AcceptOrder) -> Work:
     return work
 
 
-def update_many(write: Write, select: Callable[[Request], Sequence[str]], status: str) -> Work:
-    """All orders that `select` names (ids) move to `status`; those that may not are listed as errors."""
+def update_many(write: Write, select: Callable[[Request], Sequence[str]], sent: UpdateOrder) -> Work:
+    """All orders that `select` names (ids) move to a status; those that may not are listed as errors."""
+    status = sent.status
+    if sent.refundAccount is not None:
+        raise validation_error([("refundAccount", "is of one order: cancel that by its id")])
 
     def work(request: Request) -> tuple[int, Document]:
         orders = request.lock([order_id for name in select(request) if (order_id := uuid_of(name))])

@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from events.field_types import Amount, Currency, Name, Quantity, Reason, Text, Url
+from providers.movements import RefundAccount as Account
 
+MIN_DIGITS, MAX_DIGITS = 4, 20  # of an account's number
 LINES = 1000  # of an order, a cart, a bulk
 
 SNAPSHOT = {"name": "John Doe", "email": "john@example.com", "phone": "010-1234-5678"}
@@ -117,6 +119,30 @@ class Checkout(Terms):
     totalAmount: Amount | None = None
 
 
+def _digits(text: str) -> str:
+    digits = text.replace("-", "").replace(" ", "")
+    if not (digits.isascii() and digits.isdigit() and MIN_DIGITS <= len(digits) <= MAX_DIGITS):
+        raise ValueError(f"must be {MIN_DIGITS} to {MAX_DIGITS} digits; hyphens and blanks may stand between them")
+    return digits
+
+
+Digits = Annotated[Name, AfterValidator(_digits)]
+
+
+class RefundAccount(BaseModel):
+    """The bank account that a refund goes to, where the way the money came takes none back; `bank` is the provider's code."""
+
+    model_config = _like(bank="SHINHAN", number="110-123-456789", holderName="John Doe")
+    bank: Annotated[Name, Field(description="PortOne's name of it, or Toss Payments' code: by who took the payment")]
+    number: Digits = Field(repr=False)
+    holderName: Name = Field(repr=False)
+    holderPhoneNumber: Digits | None = Field(None, repr=False)
+
+    def as_told(self) -> Account:
+        """The account as providers are told it."""
+        return Account(self.bank, self.number, self.holderName, self.holderPhoneNumber)
+
+
 class UpdateOrder(BaseModel):
     """The status that the order is to take. A shipping step moves the order's only open fulfillment."""
 
@@ -125,6 +151,7 @@ class UpdateOrder(BaseModel):
         "pending", "paid", "failed", "preparing", "shipped", "delivered", "confirmed", "canceled",
         "return_requested", "return_processing", "returned",
     ]  # fmt: skip
+    refundAccount: Annotated[RefundAccount | None, Field(description="with `canceled`, of one order")] = None
 
 
 class AcceptOrder(BaseModel):
@@ -133,16 +160,6 @@ class AcceptOrder(BaseModel):
     model_config = _like(reason="a cent short")
     amount: Amount | None = None
     reason: Text | None = None
-
-
-class UpdateTransaction(BaseModel):
-    """The outcome of a payment. `paid` pays what is still owed on the order."""
-
-    model_config = _like(paymentId="pay_123456", status="paid", paymentMethod="card")
-    paymentId: Name
-    status: Literal["pending", "paid", "failed", "canceled"]
-    paymentMethod: Name | None = None
-    receiptUrl: Url | None = None
 
 
 class Line(BaseModel):
@@ -154,6 +171,25 @@ class Line(BaseModel):
 
 
 Lines = Annotated[list[Line], Field(min_length=1, max_length=LINES)]
+
+
+class CancelItems(BaseModel):
+    """Items that are taken out of an order: all of them or none. Without `refundAmount` it follows from the lines' prices."""
+
+    model_config = _like(items=[{"orderItem": ITEM, "quantity": 1}], reason="sold out")
+    items: Lines
+    refundAmount: Annotated[Amount | None, Field(description="no more than the price and tax of these items")] = None
+    reason: Text | None = None
+
+
+class UpdateTransaction(BaseModel):
+    """The outcome of a payment. `paid` pays what is still owed on the order."""
+
+    model_config = _like(paymentId="pay_123456", status="paid", paymentMethod="card")
+    paymentId: Name
+    status: Literal["pending", "paid", "failed", "canceled"]
+    paymentMethod: Name | None = None
+    receiptUrl: Url | None = None
 
 
 class OfOrder(BaseModel):
@@ -194,6 +230,7 @@ class CreateReturn(OfOrder):
     reason: Reason
     items: Lines | None = None
     note: Text | None = None
+    refundAccount: RefundAccount | None = None
 
 
 class UpdateReturn(BaseModel):

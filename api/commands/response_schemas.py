@@ -21,6 +21,11 @@ _CART: Schema = {
         {"properties": {"items": {"properties": {"docs": {"items": whole(CART_ITEMS)}}}}},  # whatever the depth
     ]
 }
+_ACCOUNT: Schema = {
+    "type": "object",
+    "required": ["order", "bank", "number", "holderName"],
+    "properties": {name: {"type": "string"} for name in ("order", "bank", "number", "holderName", "holderPhoneNumber")},
+}
 _REFUNDED: Schema = {
     "return": whole(RETURNS),
     "transaction": {"anyOf": [whole(TRANSACTIONS), {"type": "null"}]},
@@ -42,6 +47,11 @@ def refunded() -> Schema:
     return {"$ref": f"{ROOT}ReturnRefunded"}
 
 
+def account_changed() -> Schema:
+    """Stands for the answer of a bank account that was told."""
+    return {"$ref": f"{ROOT}RefundAccountChanged"}
+
+
 def components() -> dict[str, Schema]:
     """Every answer, for the components."""
     one = {
@@ -61,7 +71,14 @@ def components() -> dict[str, Schema]:
         for of in (ORDERS, *_CATALOGUE)
     }
     described = "The return, and the payment that the refund goes back on; null where nothing is to go back."
-    return {**one, **many, "ReturnRefunded": _answer(described, _REFUNDED), "BulkError": _BULK_ERROR}
+    account = _answer("The account, masked; the order by its id.", {"doc": _ACCOUNT})
+    return {
+        **one,
+        **many,
+        "RefundAccountChanged": account,
+        "ReturnRefunded": _answer(described, _REFUNDED),
+        "BulkError": _BULK_ERROR,
+    }
 
 
 def _answer(description: str, properties: dict[str, Schema]) -> Schema:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from api.commands import refund_accounts
 from api.commands.lookups import lines_of, listed, name_of, name_of_item, order_of, part_of
 from api.commands.request_models import CreateReturn, ReturnWithRefund
 from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
 from api.commands.written_documents import document
 from api.errors import ApiError, validation_error
+from domain.goods_row import most_for
 from domain.ids import format_id
 from domain.order import Order, OrderItem
-from domain.permitted_transitions import order_statuses, return_statuses, return_window_closed, returnable
-from domain.refunds import captured, most_for
+from domain.permitted_transitions import order_statuses, return_statuses, returnable
+from domain.refunds import captured
+from domain.return_window import return_window_closed
 from domain.returns import Status
 from events.money import MoneyError, check
 from journal.commands import Request, Step
@@ -33,6 +36,7 @@ def create(write: Write, sent: CreateReturn) -> Work:
     def work(request: Request) -> tuple[int, Document]:
         order = order_of(request, sent, write.caller.customer)
         request.append(_requested(request, order, sent))
+        refund_accounts.take(write, request, order, sent.refundAccount, "refundAccount.")
         doc = document(request, "returns", request.will_be("return"), write.depth)
         return 201, {"doc": doc, "message": CREATED}
 
@@ -80,6 +84,7 @@ def with_refund(write: Write, sent: ReturnWithRefund) -> Work:
             Step("ReturnCompleted", number, {**name, **end}, " complete"),
             to_the_end=True,
         )
+        refund_accounts.take(write, request, order, sent.refundAccount, "refundAccount.")
         payment = next(
             (one for one in reversed(captured(told[order.id])) if one.refund_target > before.get(one.id, 0)), None
         )

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Body, Path
 from fastapi import Request as HttpRequest
 from starlette.responses import Response
 
-from api.commands import carts, catalogue, fulfillments, orders, payments, returns
+from api.commands import carts, catalogue, corrections, fulfillments, orders, payments, refund_accounts, returns
 from api.commands import request_models as s
 from api.commands.json_body import ExactRoute
-from api.commands.response_schemas import changed, many_changed, refunded
+from api.commands.response_schemas import account_changed, changed, many_changed, refunded
 from api.commands.write_endpoint import REPLAYED, ByReader, BySecret
 from api.commands.written_documents import selection
 from api.path_converters import own_name
@@ -83,7 +83,7 @@ def checkout(sent: s.Checkout, write: BySecret) -> Response:
 @writes("PATCH", "/api/orders/{id}", "Orders", changed(ORDERS), 200, NOT_FOUND, CONFLICT)
 def update_order(id: Id, sent: s.UpdateOrder, write: BySecret) -> Response:
     """Move an order: cancel it, confirm it, or take a shipping step of its only open fulfillment."""
-    return write.do(orders.update(write, id, sent.status))
+    return write.do(orders.update(write, id, sent))
 
 
 @writes("PATCH", "/api/orders", "Orders", many_changed(ORDERS), query=openapi_parameters.selecting(ORDERS))
@@ -92,7 +92,7 @@ def update_orders(request: HttpRequest, sent: s.UpdateOrder, write: BySecret) ->
 
     Those that may not move stand in `errors`, each with the reason; the others move.
     """
-    return write.do(orders.update_many(write, selection(request.url.query), sent.status))
+    return write.do(orders.update_many(write, selection(request.url.query), sent))
 
 
 @writes("POST", "/api/orders/{id}/accept", "Orders", changed(ORDERS), 200, NOT_FOUND, CONFLICT)
@@ -102,6 +102,26 @@ def accept_order(id: Id, sent: s.AcceptOrder, write: BySecret) -> Response:
     More money fills the difference first. 409 where nothing was captured, or less than `amount`, or nothing is missing.
     """
     return write.do(orders.accept(write, id, sent))
+
+
+@writes("POST", "/api/orders/{id}/cancel-items", "Orders", changed(ORDERS), 200, NOT_FOUND, CONFLICT)
+def cancel_order_items(id: Id, sent: s.CancelItems, write: BySecret) -> Response:
+    """Cancel some of an order's items that are in no parcel: all that are listed, or none.
+
+    Their share of what was paid goes back. Where nothing is left of the order, it is canceled as a whole. 409 where fewer
+    are open (`data.open`), or `refundAmount` is more than they may give back (`data.refundable`).
+    """
+    return write.do(corrections.cancel_items(write, id, sent))
+
+
+@writes("PUT", "/api/orders/{id}/refund-account", "Orders", account_changed(), 200, NOT_FOUND, CONFLICT)
+def put_refund_account(id: Id, sent: s.RefundAccount, write: ByReader) -> Response:
+    """Tell the bank account that the order's refunds go to, where the way the money came takes none back.
+
+    Refunds that wait for it go out. It is kept encrypted, answered masked, and erased two weeks after the refund. A
+    customer may, of their own order. 409 while a refund is under way.
+    """
+    return write.do(refund_accounts.put(write, id, sent))
 
 
 # -- payments ----------------------------------------------------------------------------------------------

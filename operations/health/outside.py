@@ -10,10 +10,12 @@ from sqlalchemy import Connection, text
 
 from domain.ids import format_id
 from operations.health.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, some
+from operations.overdue_refunds import count_overdue
 from outbound.refund_routes import READY, configured_routes, waiting
 from providers.base import ABILITIES
 from providers.registry import registry
 from settings.fields import without_credentials
+from storage.clock import clock
 from storage.tables import EFFECT_STATES
 
 LATE_S = 300  # a refund that waits, or fails, for so long: a problem; before, a warning
@@ -21,6 +23,7 @@ FAILURES = 3  # of a tracker, or of one webhook's questions, in a row
 ASKED_FOR_S = 900  # a payment that is asked for in vain for so long: a problem
 FAILING_S, DOWN_S = 300, 3600  # a subscriber that takes nothing: a warning, a problem
 RECENT = timedelta(days=30)  # a parcel that was given up
+STALE_S = 86_400  # a comparison that is late, or fails, for so long
 ERROR = 160  # characters of an error that are shown
 
 # Refunds that wait for nobody but the provider. Their time is that of the cause: an order canceled, a return completed.
@@ -66,6 +69,17 @@ _LAST_ERROR = text("""
     select last_error from deliveries where subscription_id = cast(:id as uuid) and state = 'due' and last_error is not null
     order by updated_at desc limit 1
 """)
+_RECONCILIATIONS = text("""
+    select l.provider, r.last_error, extract(epoch from clock_timestamp() - coalesce(r.created_at, l.until)) as since_s,
+           extract(epoch from clock_timestamp() - l.until) as late_s
+    from (select provider, max(until) filter (where scheduled and state = 'done') as until from reconciliations group by 1) l
+    left join reconciliations r on r.provider = l.provider and r.state = 'running' order by l.provider
+""")
+_FINDINGS = text("""
+    select provider, count(*) as n, (array_agg(kind order by id desc))[1] as kind,
+           (array_agg(subject order by id desc))[1] as subject
+    from findings where state = 'open' group by provider order by provider
+""")
 _KEYS = text("select kind, count(*) from api_keys where revoked_at is null group by kind order by kind desc")
 
 
@@ -77,6 +91,9 @@ def refunds(conn: Connection, place: Place) -> Iterator[Check]:
     routes = configured_routes(place.settings)
     row = conn.execute(_REFUNDS, {"late": LATE_S, **routes.parameters()}).one()
     well = True
+    for late in _overdue(conn, place):
+        well = False
+        yield late
     if found["dead"]:
         well = False
         remedy = "`orders dlq list --type Refund` says why; mend that, then `orders dlq replay` each"
@@ -102,12 +119,27 @@ def refunds(conn: Connection, place: Place) -> Iterator[Check]:
         well = False
         remedy = "nobody takes them up: see the lines `beat` and `worker: refunds`"
         yield Check("refunds", PROBLEM, f"{told}; {row.late:,} of them late", remedy)
+    if found["account_needed"]:
+        well = False
+        remedy = "ask the customers, and tell each by PUT /api/orders/ORDER/refund-account; `orders overdue` and `orders show` name them"
+        yield Check("refunds", WARNING, f"{found['account_needed']:,} wait for the customer's bank account", remedy)
     if found["staff"]:
         well = False
         remedy = "`orders dlq list` shows them; `orders dlq replay eff_…` lets one go"
         yield Check("refunds", WARNING, f"{found['staff']:,} wait for a person to release them", remedy)
     if well:
         yield Check("refunds", OK, told)
+
+
+def _overdue(conn: Connection, place: Place) -> Iterator[Check]:
+    """One problem where the legal clock ran out of any refund."""
+    legal_clock = place.settings.legal_clock
+    if legal_clock is None:
+        return
+    count, due_by = count_overdue(conn, legal_clock, clock())
+    if due_by is not None:
+        says = f"{some(count, 'refund')} overdue: the first had to go out by {due_by:%Y-%m-%d %H:%M} UTC"
+        yield Check("refunds", PROBLEM, says, "`orders overdue` lists them, with what each waits for")
 
 
 def tracking(conn: Connection, place: Place) -> Iterator[Check]:
@@ -180,6 +212,34 @@ def lookups(conn: Connection, place: Place) -> Iterator[Check]:
         yield Check("webhooks in", OK, f"{due:,} due" if due else "none")
 
 
+def reconciliation(conn: Connection, place: Place) -> Iterator[Check]:
+    """Comparisons with what providers list: those that cannot go on, and what they found for a person."""
+    pace, ready = place.settings.reconcile, set(registry().ready("lists", place.settings.providers))
+    found = conn.execute(_RECONCILIATIONS).all()
+    waiting = conn.execute(_FINDINGS).all()
+    well = True
+    for row in found:
+        if row.provider in ready and row.last_error is not None:
+            well = False
+            says = f"{row.provider} is not compared since {ago(row.since_s)}; its last answer: {_short(row.last_error)}"
+            level = PROBLEM if row.since_s >= STALE_S else WARNING
+            yield Check("reconciliation", level, says, "mend what it names; it goes on by itself where it stopped")
+        elif row.provider in ready and pace is not None and (row.late_s or 0) > STALE_S + pace.total_seconds():
+            well = False
+            says = f"{row.provider} was compared last {ago(row.late_s)} ago"
+            yield Check("reconciliation", WARNING, says, "see the lines `beat` and `worker: lookups`")
+    for row in waiting:
+        well = False
+        says = f"{some(row.n, 'finding')} of {row.provider} wait for a person, such as {row.kind} of {row.subject}"
+        remedy = "`orders findings list`; then `orders findings resolve ID --note TEXT`"
+        yield Check("reconciliation", WARNING, says, remedy)
+    if well:
+        told = (
+            "no finding waits" if found else "nothing was compared yet" if ready and pace else "no provider is compared"
+        )
+        yield Check("reconciliation", OK, told)
+
+
 def providers(conn: Connection, place: Place) -> Iterator[Check]:
     """The check of providers: which are set, and which installed ones cannot be used."""
     found, values = registry(), place.settings.providers
@@ -235,6 +295,7 @@ LOOKS: tuple[Look, ...] = (
     (("tracking",), tracking),
     (("webhooks in",), lookups),
     (("webhooks",), webhooks),
+    (("reconciliation",), reconciliation),
     (("API keys", "customer tokens"), keys),
     (("providers",), providers),
 )

@@ -12,7 +12,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from events.envelope import EnvelopeError
-from providers.base import Ability, NotTold, Payment, PaymentLookup, Provider, ReceivedWebhook, with_secrets
+from providers.base import (
+    Ability,
+    NotTold,
+    Payment,
+    PaymentLookup,
+    PendingKind,
+    Provider,
+    ReceivedWebhook,
+    with_secrets,
+)
 from providers.payments import standard_webhooks
 from providers.payments.portone_api import BEHIND, SOURCE, PortOne
 from providers.payments.portone_rules import RULES
@@ -30,8 +39,8 @@ API_KEY = Setting(
 API_URL = Setting(
     "ORDERS_PORTONE_API_URL", "https://api.portone.io", "where PortOne's API is asked", http_url, url=True
 )
-# Types that may move an order, and so are asked for. The others (Ready, VirtualAccountIssued, PayPending,
-# CancelPending, disputes, billing keys …) are kept and ignored.
+# Types that may move an order, and so are asked for. The others (Ready, CancelPending, billing keys …) are kept and
+# ignored.
 ASKED = tuple(BEHIND)
 KEPT = ("storeId", "paymentId", "transactionId", "cancellationId", "billingKey")  # ids; never whom they belong to
 
@@ -73,6 +82,9 @@ class PortOneUnasked:
         payment_id = data["paymentId"]
         if kind.endswith(".Paid"):
             return Payment(payment_id, captured_at=time)
+        if kind.endswith((".VirtualAccountIssued", ".PayPending")):
+            waits: PendingKind = "awaiting_deposit" if kind.endswith("Issued") else "processing"
+            return Payment(payment_id, pending=waits, pending_at=time, ended_at=time)
         if kind.endswith(".Failed"):
             return Payment(payment_id, ended="PaymentFailed", ended_at=time)
         if kind.endswith(".Cancelled"):

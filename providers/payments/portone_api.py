@@ -10,7 +10,8 @@ which the shop is paid.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,9 +22,9 @@ from pydantic import BaseModel, Field
 
 from events.field_types import Currency, Text
 from events.money import Money, MoneyError
-from providers.base import NoAnswer, NotTold, Payment, RefundUnknown
+from providers.base import NoAnswer, NotTold, Page, Payment, PendingKind, RefundUnknown
 from providers.http_client import HttpClient, Time, payment_not_found
-from providers.movements import RefundMovement, RefundRequest, reference_in
+from providers.movements import Dispute, RefundMovement, RefundRequest, reference_in
 from providers.payments.portone_rules import RULES, STATUSES, UNITS
 from providers.refund_rules import RefundRules
 
@@ -32,11 +33,15 @@ if TYPE_CHECKING:
 
 SOURCE = "portone"
 PAGE = 100  # payments of one answer
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # where PortOne says no time
 PARTIAL = "Transaction.PartialCancelled"
 # What the API may still say of a payment while its webhook is here already. That one is signed, so the API is asked
 # again until it knows. What contradicts the webhook instead (FAILED, for a Paid), or came after it, is the API's to say.
 _OPEN = ("READY", "PAY_PENDING", "VIRTUAL_ACCOUNT_ISSUED")
+_PENDING: dict[str, PendingKind] = {"PAY_PENDING": "processing", "VIRTUAL_ACCOUNT_ISSUED": "awaiting_deposit"}
 BEHIND = {
+    "Transaction.PayPending": ("READY",),
+    "Transaction.VirtualAccountIssued": ("READY",),
     "Transaction.Paid": _OPEN,
     "Transaction.Failed": _OPEN,
     PARTIAL: (*_OPEN, "PAID"),
@@ -60,6 +65,7 @@ class _Failure(BaseModel):
 
 class _Method(BaseModel):
     type: Annotated[str, Field(max_length=100)]
+    expiredAt: Time | None = None  # noqa: N815 -- of a virtual account: until when it takes a deposit
 
 
 class _Cancellation(BaseModel):
@@ -69,6 +75,13 @@ class _Cancellation(BaseModel):
     reason: str | None = None
     requestedAt: Time | None = None  # noqa: N815
     cancelledAt: Time | None = None  # noqa: N815
+
+
+class _Dispute(BaseModel):
+    status: Literal["UNRESOLVED", "RESOLVED"]
+    reason: Text | None = None
+    createdAt: Time  # noqa: N815
+    pgDisputeId: Annotated[str, Field(min_length=1, max_length=255)] | None = None  # noqa: N815
 
 
 class _Payment(BaseModel):
@@ -85,6 +98,7 @@ class _Payment(BaseModel):
     method: _Method | None = None
     receiptUrl: Annotated[str, Field(max_length=2000)] | None = None  # noqa: N815
     cancellations: list[_Cancellation] = []
+    disputes: list[_Dispute] = []
 
 
 class _Canceled(BaseModel):
@@ -168,41 +182,62 @@ class PortOne:
 
     # -- listing
 
-    def payments(self, since: datetime, until: datetime) -> Iterator[Payment]:
-        """Payments whose state changed in that time, each as it stands now."""
-        for found in self._changed(since, until):
-            yield _standing(found, found.statusChangedAt or since)
+    def page(self, since: datetime, until: datetime, after: str | None) -> Page:
+        """A page of payments whose state changed in that time, with their cancellations and disputes.
 
-    def movements(self, since: datetime, until: datetime) -> Iterator[RefundMovement]:
-        """Cancellations that were asked for in that time, whoever asked: each changes its payment's state."""
+        By `GET /payments`; its body stands in the query (“GET 요청 시 body 대신 query 사용하기”). Numbered pages would lose a
+        payment for each that changes meanwhile, and so leaves the time in question. So the next page begins at the last
+        state's time (`after`: TIME NUMBER); only where a whole page has one time the number goes on.
+        """
+        begin, _, number = (after or f"{since.astimezone(UTC).isoformat()} 0").partition(" ")
+        asked = {
+            "page": {"number": int(number), "size": PAGE},
+            "filter": {
+                "from": begin,
+                "until": until.astimezone(UTC).isoformat(),
+                "timestampType": "STATUS_CHANGED_AT",
+                "sortBy": "STATUS_CHANGED_AT",
+                "sortOrder": "ASC",
+            },
+        }
+        found = self._http.get("/payments", _Page, {"requestBody": orjson.dumps(asked).decode()}).items
+        told = _page(found, since)
+        if len(found) < PAGE:
+            return told
+        last = found[-1].statusChangedAt
+        if last is None or last <= datetime.fromisoformat(begin):
+            return replace(told, after=f"{begin} {int(number) + 1}")
+        return replace(told, after=f"{last.astimezone(UTC).isoformat()} 0")
+
+    def about(self, payment_id: str) -> Page | None:
+        """A payment with its cancellations and disputes; None where the store has none of that name."""
         try:
-            for found in self._changed(since, until):
-                for each in found.cancellations:
-                    made = _movement(found.id, found.currency, each)
-                    if since <= made.time < until:
-                        yield made
-        except RefundUnknown as error:
-            raise NoAnswer(str(error)) from error
+            found = self._http.get(f"/payments/{quote(payment_id, safe='')}", _Payment)
+        except NotTold:
+            return None
+        if found.id != payment_id:
+            raise NoAnswer(f"{SOURCE}: an answer about another payment than {payment_id}")
+        return _page([found], found.statusChangedAt or found.requestedAt or EPOCH)
 
-    def _changed(self, since: datetime, until: datetime) -> Iterator[_Payment]:
-        """`GET /payments`, page by page; its body stands in the query (“GET 요청 시 body 대신 query 사용하기”)."""
-        times = {name: time.astimezone(UTC).isoformat() for name, time in (("from", since), ("until", until))}
-        number = 0
-        while True:
-            asked = {
-                "page": {"number": number, "size": PAGE},
-                "filter": {
-                    **times,
-                    "timestampType": "STATUS_CHANGED_AT",
-                    "sortBy": "STATUS_CHANGED_AT",
-                    "sortOrder": "ASC",
-                },
-            }
-            page = self._http.get("/payments", _Page, {"requestBody": orjson.dumps(asked).decode()})
-            yield from page.items
-            if len(page.items) < PAGE:
-                return
-            number += 1
+
+def _page(found: Sequence[_Payment], told_at: datetime) -> Page:
+    """Payments with their cancellations and disputes; one is told as it is told later."""
+    try:
+        return Page(
+            [_standing(each, each.statusChangedAt or told_at) for each in found],
+            [_movement(each.id, each.currency, made) for each in found for made in each.cancellations],
+            [_dispute(each.id, told) for each in found for told in each.disputes],
+        )
+    except RefundUnknown as error:
+        raise NoAnswer(str(error)) from error
+
+
+def _dispute(payment_id: str, told: _Dispute) -> Dispute:
+    """A dispute; PortOne tells that one has ended, and not how, nor its amount."""
+    outcome: Literal["open"] | None = "open" if told.status == "UNRESOLVED" else None
+    return Dispute(
+        told.pgDisputeId or payment_id, payment_id, None, outcome, told.createdAt.astimezone(UTC), told.reason
+    )
 
 
 def _lacks(found: _Payment, cancellation_id: str | None) -> bool:
@@ -245,8 +280,30 @@ def _standing(found: _Payment, told_at: datetime) -> Payment:
         message=failure.pgMessage or failure.reason,
         method=found.method.type.removeprefix("PaymentMethod") if found.method else None,
         receipt_url=found.receiptUrl,
-        awaits_deposit=found.status == "VIRTUAL_ACCOUNT_ISSUED",
+        movements=_movements(found) if captured_at is not None else None,
+        **_under_way(found, changed),
     )
+
+
+def _under_way(found: _Payment, changed: datetime) -> dict[str, Any]:
+    """The fields of a payment whose account was issued, or whose end its gateway does not know yet."""
+    kind = _PENDING.get(found.status)
+    if kind is None:
+        return {}
+    until = found.method.expiredAt if found.method else None
+    expected = _major(found.amount.total, found.currency)
+    return {"pending": kind, "pending_at": _utc(changed), "pending_until": _utc(until), "expected": expected}
+
+
+def _movements(found: _Payment) -> tuple[RefundMovement, ...] | None:
+    """All cancellations of a payment; None where it has a sum of them and no list, or one without ids."""
+    listed = [each.id for each in found.cancellations]
+    if None in listed or (found.amount.cancelled and not listed):
+        return None
+    try:
+        return tuple(_movement(found.id, found.currency, each) for each in found.cancellations)
+    except RefundUnknown as error:
+        raise NoAnswer(str(error)) from error
 
 
 def _major(units: int, currency: str) -> Decimal:

@@ -26,7 +26,7 @@ from events.money import MoneyError
 from providers.base import Ability, BadSignature, Provider, ReceivedWebhook, with_secrets
 from providers.movements import CAME_TO_NOTHING
 from providers.payments.stripe_api import SOURCE, StripeApi
-from providers.payments.stripe_rules import RULES, STATUSES, UNITS
+from providers.payments.stripe_rules import DISPUTE_ENDS, RULES, STATUSES, UNITS
 from providers.webhook_verification import (
     a_name,
     an_object,
@@ -44,7 +44,7 @@ SECRETS = Setting(
     secret=True, example="whsec_0123456789abcdef",
 )  # fmt: skip
 API_KEY = Setting(
-    "ORDERS_STRIPE_API_KEY", None, "Stripe's secret or restricted key (refunds: write; payment intents, charges: read)",
+    "ORDERS_STRIPE_API_KEY", None, "Stripe's secret or restricted key (refunds: write; payment intents, charges, disputes: read)",
     fields.text, secret=True, example="sk_test_0123456789abcdef",
     about=("With it refunds go out by themselves, and Stripe can be asked how a payment stands.",),
 )  # fmt: skip
@@ -243,7 +243,7 @@ def _refund(refund: dict[str, Any]) -> Meaning | None:
 def _disputed(dispute: dict[str, Any]) -> Meaning:
     """charge.dispute.*, by its id: an inquiry that was closed without a dispute is as good as won."""
     status = dispute.get("status")
-    outcome = {"won": "won", "warning_closed": "won", "lost": "lost"}.get(status) if isinstance(status, str) else None
+    outcome = DISPUTE_ENDS.get(status) if isinstance(status, str) else None
     payment = _id(dispute.get("payment_intent")) or _id(dispute.get("charge"))
     money = _money(dispute, dispute.get("amount"), "amount")
     return "PaymentDisputed", _present(

@@ -8,6 +8,7 @@ keys are removed after 24 hours, and the first answer under one is kept, a 500 t
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
 
 from providers.minor_units import MinorUnits
 from providers.movements import MovementStatus
@@ -31,6 +32,8 @@ STATUSES: dict[str, MovementStatus] = {
     "failed": "failed",
     "canceled": "canceled",
 }
+# How a dispute ended; an inquiry that was closed without a dispute is as good as won (“The Dispute object”).
+DISPUTE_ENDS: dict[str, Literal["won", "lost"]] = {"won": "won", "warning_closed": "won", "lost": "lost"}
 RULES = RefundRules(
     source="docs.stripe.com/api/refunds, /api/idempotent_requests, /error-codes",
     key_life=timedelta(hours=24),

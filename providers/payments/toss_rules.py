@@ -15,6 +15,13 @@ from providers.refund_rules import RefundRules
 STATUSES: dict[str, MovementStatus] = {"DONE": "succeeded", "IN_PROGRESS": "pending", "ABORTED": "failed"}
 _BY_HAND = "pay the customer by bank transfer, and settle it by hand"
 _ACCOUNT = "ask the customer for another bank account"
+# “은행 코드” (docs.tosspayments.com/codes/org-codes): the two digits, or the name in English.
+BANKS = {
+    "02": "KDB", "03": "IBK", "06": "KOOKMIN", "07": "SUHYEOP", "11": "NONGHYEOP", "12": "LOCALNONGHYEOP", "20": "WOORI",
+    "23": "SC", "27": "CITI", "31": "DAEGUBANK", "32": "BUSANBANK", "34": "GWANGJUBANK", "35": "JEJUBANK",
+    "37": "JEONBUKBANK", "39": "KYONGNAMBANK", "45": "SAEMAUL", "48": "SHINHYEOP", "50": "SAVINGBANK", "54": "HSBC",
+    "64": "SANLIM", "71": "POST", "81": "HANA", "88": "SHINHAN", "89": "KBANK", "90": "KAKAOBANK", "92": "TOSSBANK",
+}  # fmt: skip
 RULES = RefundRules(
     source="docs.tosspayments.com/reference#결제-취소, /guides/using-api/idempotency-key, /reference/error-codes",
     key_life=timedelta(days=15),
@@ -43,5 +50,15 @@ RULES = RefundRules(
     },
     not_made=frozenset(("NOT_AVAILABLE_BANK", "FORBIDDEN_CONSECUTIVE_REQUEST", "INVALID_API_KEY", "UNAUTHORIZED_KEY")),
     stale=frozenset(("NOT_MATCHES_REFUNDABLE_AMOUNT", "ALREADY_CANCELED_PAYMENT", "ALREADY_REFUND_PAYMENT")),
+    account_methods={"가상계좌": "always", "VIRTUAL_ACCOUNT": "always"},
+    account_codes=frozenset(
+        (
+            "INVALID_REFUND_ACCOUNT_INFO",
+            "INVALID_REFUND_ACCOUNT_NUMBER",
+            "INVALID_BANK",
+            "FORBIDDEN_BANK_REFUND_REQUEST",
+        )
+    ),
+    banks=frozenset((*BANKS, *BANKS.values())),
     in_doubt=frozenset(("IDEMPOTENT_REQUEST_PROCESSING", "PROVIDER_ERROR")),
 )

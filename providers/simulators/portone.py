@@ -27,12 +27,20 @@ from starlette.routing import Route
 from events.money import Money
 from providers.movements import reference_in
 from providers.payments.portone_rules import UNITS
-from providers.simulators.books import Answer, Books, Payment, Refund
+from providers.simulators.books import Answer, Books, Dispute, Payment, Refund
 from providers.simulators.desk import Desk, Wanted
 from providers.simulators.records import Records
 
 PAID = ("PAID", "PARTIAL_CANCELLED", "CANCELLED")
 TYPES = {"NOT_FOUND_PAYMENT": "PAYMENT_NOT_FOUND", "UNAUTHORIZED_KEY": "UNAUTHORIZED"}
+STATUSES = {
+    "paid": "PAID",
+    "failed": "FAILED",
+    "canceled": "CANCELLED",
+    "authorized": "READY",
+    "pending": "PAY_PENDING",
+    "awaiting_deposit": "VIRTUAL_ACCOUNT_ISSUED",
+}
 STATES = {"pending": "REQUESTED", "succeeded": "SUCCEEDED", "failed": "FAILED", "canceled": "FAILED"}
 ERRORS = {
     "unknown": (404, "PAYMENT_NOT_FOUND", "no such payment"),
@@ -46,7 +54,13 @@ ERRORS = {
     "exceeds": (409, "CANCEL_AMOUNT_EXCEEDS_CANCELLABLE_AMOUNT", "more than can be canceled"),
     "unauthorized": (401, "UNAUTHORIZED", "the API secret is missing or wrong"),
 }
-WEBHOOKS = {"paid": "Paid", "opened": "CancelPending"}
+WEBHOOKS = {
+    "paid": "Paid",
+    "opened": "CancelPending",
+    "pending": "PayPending",
+    "awaiting_deposit": "VirtualAccountIssued",
+}
+DEPOSIT_S = 7 * 86_400  # that a virtual account takes a deposit
 
 
 class PortOne:
@@ -85,6 +99,13 @@ class PortOne:
         document = {"type": f"Transaction.{kind}", "timestamp": _time(time.time()), "data": about}
         return [(f"wh-{payment.payment_id}-{refund.refund_id if refund else ''}-{change}", document)]
 
+    def disputed(self, payment: Payment, dispute: Dispute) -> list[tuple[str, Any]]:
+        """Transaction.DisputeCreated or .DisputeResolved, which does not say how it ended."""
+        kind = "DisputeCreated" if dispute.state == "open" else "DisputeResolved"
+        about = {"storeId": "store-1", "paymentId": payment.payment_id, "transactionId": f"tx-{payment.payment_id}"}
+        document = {"type": f"Transaction.{kind}", "timestamp": _time(time.time()), "data": about}
+        return [(f"wh-{dispute.dispute_id}-{dispute.state}", document)]
+
     def signed(self, own_id: str, body: bytes) -> dict[str, str]:
         """The headers of Standard Webhooks, made now."""
         now = datetime.now(UTC)
@@ -108,7 +129,7 @@ class PortOne:
             return desk.question(payment_id) or JSONResponse(document(desk.books, found))
 
         async def some(request: Request) -> Response:
-            if refusal := desk.refusal(request, self._key) or desk.question("payments"):
+            if refusal := desk.refusal(request, self._key) or desk.list_question("payments"):
                 return refusal
             return JSONResponse(_page(desk.books, orjson.loads(request.query_params.get("requestBody", "{}"))))
 
@@ -148,8 +169,8 @@ def _page(books: Books, asked: dict[str, Any]) -> dict[str, Any]:
     size, number = int(page.get("size", 10)), int(page.get("number", 0))
     since = datetime.fromisoformat(wanted["from"]).timestamp() if "from" in wanted else 0.0
     until = datetime.fromisoformat(wanted["until"]).timestamp() if "until" in wanted else float("inf")
-    found = sorted((p for p in books.payments() if since <= p.changed < until), key=lambda p: (p.changed, p.payment_id))
-    items = [document(books, each) for each in found[number * size : (number + 1) * size]]
+    found = [own_id for _, own_id in books.between(since, until, "changed")]
+    items = [document(books, books.known(own_id)) for own_id in found[number * size : (number + 1) * size]]
     return {"items": items, "page": {"number": number, "size": size, "totalCount": len(found)}}
 
 
@@ -160,9 +181,7 @@ def document(books: Books, found: Payment) -> dict[str, Any]:
     """A payment of the books as PortOne writes it."""
     refunds = books.refunds(found.payment_id)
     gone = sum((each.amount for each in refunds if each.status == "succeeded"), Decimal(0))
-    status = {"paid": "PAID", "failed": "FAILED", "canceled": "CANCELLED", "authorized": "READY"}.get(
-        found.state, "READY"
-    )
+    status = STATUSES.get(found.state, "READY")
     if gone:
         status = "CANCELLED" if gone >= found.captured else "PARTIAL_CANCELLED"
     made = payment(
@@ -176,12 +195,19 @@ def document(books: Books, found: Payment) -> dict[str, Any]:
     )
     made |= {"statusChangedAt": _time(found.changed), "updatedAt": _time(found.changed)}
     if found.method == "virtual_account":
-        made["method"] = {"type": "PaymentMethodVirtualAccount", "accountNumber": "10012345678901"}
+        made["method"] = virtual_account(found.at)
     if refunds:
         made["cancellations"] = [cancellation(found, each) for each in refunds]
     if status == "CANCELLED":
         made["cancelledAt"] = _time(found.changed)
+    if status == "PAID":
+        made["disputes"] = [_dispute(each) for each in books.disputes(found.payment_id)]
     return made
+
+
+def _dispute(told: Dispute) -> dict[str, Any]:
+    made = {"pgDisputeId": told.dispute_id, "reason": "fraudulent", "createdAt": _time(told.at)}
+    return {**made, "status": "UNRESOLVED" if told.state == "open" else "RESOLVED"}
 
 
 def cancellation(found: Payment, refund: Refund) -> dict[str, Any]:
@@ -199,17 +225,27 @@ def cancellation(found: Payment, refund: Refund) -> dict[str, Any]:
     return made | ({"cancelledAt": _time(refund.at)} if refund.status == "succeeded" else {})
 
 
+def virtual_account(issued: float) -> dict[str, Any]:
+    """The method of a payment into a virtual account, issued then."""
+    times = {"issuedAt": _time(issued), "expiredAt": _time(issued + DEPOSIT_S)}
+    return {"type": "PaymentMethodVirtualAccount", "bank": "SHINHAN", "accountNumber": "10012345678901", **times}
+
+
 def payment(
     payment_id: str,
     status: str,
     units: int,
     at: datetime,
     *,
-    back: int = 0,
+    back: int | tuple[int, ...] = 0,
     currency: str = "KRW",
     paid: bool | None = None,
 ) -> dict[str, Any]:
-    """A payment's document as PortOne writes it; `units` and `back` are minor units of `currency`."""
+    """A payment's document as PortOne writes it; `units` and `back` are minor units of `currency`.
+
+    `back` went back, at once or in several cancellations.
+    """
+    gone = (back,) if isinstance(back, int) and back else back or ()
     moment = _time(at.timestamp())
     came = status in PAID if paid is None else paid
     made: dict[str, Any] = {
@@ -228,7 +264,7 @@ def payment(
             "taxFree": 0,
             "discount": 0,
             "paid": units if came else 0,
-            "cancelled": back,
+            "cancelled": sum(gone),
             "cancelledTaxFree": 0,
         },
         "currency": currency,
@@ -243,9 +279,14 @@ def payment(
         made["disputes"] = []
     if status in ("CANCELLED", "PARTIAL_CANCELLED"):
         made |= {"cancelledAt": moment, "cancellations": []}
-    if back:
-        kept = {"totalAmount": back, "taxFreeAmount": 0, "vatAmount": 0, "reason": "returned", "requestedAt": moment}
-        made["cancellations"] = [{"status": "SUCCEEDED", "id": f"cancel-{back}", "cancelledAt": moment, **kept}]
+    if gone:
+        kept = {"taxFreeAmount": 0, "vatAmount": 0, "reason": "returned", "requestedAt": moment, "cancelledAt": moment}
+        made["cancellations"] = [
+            {"status": "SUCCEEDED", "id": f"cancel-{nth}", "totalAmount": amount, **kept}
+            for nth, amount in enumerate(gone, 1)
+        ]
+    if status == "VIRTUAL_ACCOUNT_ISSUED":
+        made["method"] = virtual_account(at.timestamp())
     if status == "FAILED":
         made |= {"failedAt": moment, "failure": {"reason": "declined", "pgCode": "CARD_DECLINED"}}
     return made

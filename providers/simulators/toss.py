@@ -23,12 +23,20 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from providers.movements import reference_in
-from providers.simulators.books import Answer, Books, Payment, Refund
+from providers.simulators.books import Answer, Books, Dispute, Payment, Refund
 from providers.simulators.desk import Desk, Wanted
 from providers.simulators.records import Records
 
 KST = timezone(timedelta(hours=9))
 APPROVED = ("DONE", "CANCELED", "PARTIAL_CANCELED")
+STATUSES = {
+    "paid": "DONE",
+    "failed": "ABORTED",
+    "canceled": "CANCELED",
+    "authorized": "WAITING_FOR_DEPOSIT",
+    "awaiting_deposit": "WAITING_FOR_DEPOSIT",
+}
+DEPOSIT = timedelta(days=7)  # that a virtual account takes a deposit
 STATES = {"pending": "IN_PROGRESS", "succeeded": "DONE", "failed": "ABORTED", "canceled": "ABORTED"}
 ERRORS = {
     "unknown": (404, "NOT_FOUND_PAYMENT", "존재하지 않는 결제 정보 입니다."),
@@ -73,6 +81,10 @@ class Toss:
         own_id = f"{payment.payment_id}-{refund.refund_id if refund else ''}-{change}"
         return [(own_id, {**told, "data": document(books, payment)})]
 
+    def disputed(self, payment: Payment, dispute: Dispute) -> list[tuple[str, Any]]:
+        """Nothing: Toss tells of no disputes."""
+        return []
+
     def signed(self, own_id: str, body: bytes) -> dict[str, str]:
         """The id of a transmission, by which a repeated one is known."""
         return {"tosspayments-webhook-transmission-id": own_id}
@@ -104,7 +116,7 @@ class Toss:
             return desk.refusal(request, self._key) or await _cancel(desk, request)
 
         async def transactions(request: Request) -> Response:
-            refusal = desk.refusal(request, self._key) or desk.question("transactions")
+            refusal = desk.refusal(request, self._key) or desk.list_question("transactions")
             return refusal or JSONResponse(_transactions(desk.books, request.query_params))
 
         return [
@@ -133,16 +145,34 @@ async def _cancel(desk: Desk, request: Request) -> Response:
 def _transactions(books: Books, asked: Mapping[str, str]) -> list[dict[str, Any]]:
     """Transactions of a time, oldest first: one per payment, one per cancellation."""
     since, until = (_seconds(asked.get(name)) for name in ("startDate", "endDate"))
-    rows = [(each.at, f"T{each.payment_id}", each.payment_id) for each in books.payments()]
-    rows += [(each.at, each.refund_id, each.payment_id) for each in books.refunds()]
-    found = [
-        {"transactionKey": own, "paymentKey": payment, "transactionAt": _time(at)}
-        for at, own, payment in sorted(rows)
-        if (since or 0.0) <= at < (until or float("inf"))
-    ]
-    keys = [each["transactionKey"] for each in found]
+    span = since or 0.0, until or float("inf")
+    rows = sorted([*((at, f"T{own}", own) for at, own in books.between(*span)), *books.refunds_between(*span)])
+    keys = [own for _, own, _ in rows]
     after = keys.index(asked["startingAfter"]) + 1 if asked.get("startingAfter") in keys else 0
-    return found[after : after + int(asked.get("limit", 100))]
+    return [_transaction(books, *row) for row in rows[after : after + int(asked.get("limit", 100))]]
+
+
+def _transaction(books: Books, at: float, own: str, payment_id: str) -> dict[str, Any]:
+    """A transaction: a payment's approval, or a cancellation, which tells what was canceled."""
+    payment = books.known(payment_id)
+    refund = next((each for each in books.refunds(payment_id) if each.refund_id == own), None)
+    status = STATUSES[payment.state]
+    if refund is not None:
+        status = "CANCELED" if books.gone(payment_id) >= payment.captured else "PARTIAL_CANCELED"
+    return {
+        "mId": "tosstest",
+        "transactionKey": own,
+        "paymentKey": payment_id,
+        "orderId": payment.order_number or payment_id,
+        "method": "가상계좌" if payment.method == "virtual_account" else "카드",
+        "customerKey": None,
+        "useEscrow": False,
+        "receiptUrl": f"https://dashboard.tosspayments.com/receipt/{payment_id}",
+        "status": status,
+        "amount": _number(payment.amount if refund is None else refund.amount),
+        "transactionAt": _time(at),
+        "currency": payment.currency,
+    }
 
 
 def _seconds(date: str | None) -> float | None:
@@ -156,9 +186,7 @@ def document(books: Books, found: Payment) -> dict[str, Any]:
     """A payment of the books as Toss writes it."""
     refunds = books.refunds(found.payment_id)
     gone = sum((each.amount for each in refunds if each.status == "succeeded"), Decimal(0))
-    status = {"paid": "DONE", "failed": "ABORTED", "canceled": "CANCELED", "authorized": "WAITING_FOR_DEPOSIT"}[
-        found.state
-    ]
+    status = STATUSES[found.state]
     if gone:
         status = "CANCELED" if gone >= found.captured else "PARTIAL_CANCELED"
     made = payment(
@@ -188,8 +216,15 @@ def document(books: Books, found: Payment) -> dict[str, Any]:
             }
         )
     if found.method == "virtual_account":
-        made["method"] = "가상계좌"
+        made |= virtual_account(datetime.fromtimestamp(found.at, KST))
     return {**made, "cancels": cancels or None}
+
+
+def virtual_account(issued: datetime) -> dict[str, Any]:
+    """The fields of a payment into a virtual account, issued then; Toss writes its times without their zone."""
+    due = (issued.astimezone(KST) + DEPOSIT).replace(tzinfo=None).isoformat(timespec="seconds")
+    account = {"accountType": "일반", "accountNumber": "X6505636518308", "bankCode": "88", "customerName": "김토스"}
+    return {"method": "가상계좌", "virtualAccount": {**account, "dueDate": due}}
 
 
 def payment(
@@ -199,15 +234,19 @@ def payment(
     amount: float,
     at: datetime,
     *,
-    back: float = 0,
+    back: float | tuple[float, ...] = 0,
     approved: bool | None = None,
     currency: str = "KRW",
 ) -> dict[str, Any]:
-    """A payment's document as Toss writes it; `back` went back, and `approved` says whether it ever was paid."""
+    """A payment's document as Toss writes it; `approved` says whether it ever was paid.
+
+    `back` went back, at once or in several cancellations.
+    """
+    gone = back if isinstance(back, tuple) else (back,) if back else ()
     moment = at.astimezone(KST).isoformat(timespec="seconds")
     paid = status in APPROVED if approved is None else approved
-    canceled = {"transactionKey": f"T-{back}", "cancelAmount": back, "cancelReason": "returned", "canceledAt": moment}
-    return {
+    canceled = {"cancelReason": "returned", "canceledAt": moment, "cancelStatus": "DONE"}
+    made = {
         "version": "2022-11-16",
         "paymentKey": key,
         "orderId": order,
@@ -216,14 +255,20 @@ def payment(
         "currency": currency,
         "method": "카드",
         "totalAmount": amount,
-        "balanceAmount": _number(Decimal(str(amount)) - Decimal(str(back))),  # as floats 80.7 - 55.86 has 15 decimals
+        "balanceAmount": _number(
+            Decimal(str(amount)) - sum(Decimal(str(each)) for each in gone)
+        ),  # floats: 15 decimals
         "requestedAt": moment,
         "approvedAt": moment if paid else None,
-        "cancels": [{**canceled, "cancelStatus": "DONE"}] if back else None,
+        "cancels": [
+            {"transactionKey": f"T-{nth}", "cancelAmount": each, **canceled} for nth, each in enumerate(gone, 1)
+        ]
+        or None,
         "failure": {"code": "REJECT_CARD_COMPANY", "message": "declined"} if status == "ABORTED" else None,
         "receipt": {"url": f"https://dashboard.tosspayments.com/receipt/{key}"} if paid else None,
         "secret": f"ps_{key}",
     }
+    return made | virtual_account(at) if status == "WAITING_FOR_DEPOSIT" else made
 
 
 def _time(seconds: float) -> str:

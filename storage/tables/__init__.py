@@ -4,6 +4,7 @@ order        an order and its parts (collections of the contract); personal fiel
 catalogue    products, variants, options, carts
 journal      journal and results, what waits, what was given up, the relay's marks
 access       keys, first answers, payment look-ups, subscriptions and deliveries
+reconciliation  comparisons with what providers list, and what differs
 columns      columns that many tables have
 definitions  the schema besides tables: views and the appenders' trigger
 
@@ -31,6 +32,7 @@ from storage.tables.journal import (
     leases,
     parked,
     policies,
+    refund_accounts,
     relay_horizon,
     relay_marks,
     results,
@@ -47,6 +49,7 @@ from storage.tables.order import (
     returns_,
     transactions,
 )
+from storage.tables.reconciliation import findings, reconciliation_seen, reconciliations
 
 __all__ = [
     "APPENDERS",
@@ -65,6 +68,7 @@ __all__ = [
     "deliveries",
     "duplicates",
     "effects",
+    "findings",
     "fixed",
     "fulfillment_items",
     "fulfillments",
@@ -80,6 +84,9 @@ __all__ = [
     "product_options",
     "product_variants",
     "products",
+    "reconciliation_seen",
+    "reconciliations",
+    "refund_accounts",
     "relay_horizon",
     "relay_marks",
     "results",

@@ -148,6 +148,8 @@ effects = Table(
     Column("last_error", Text),
     *stamps(),
     at("attempted_at", comment="when that attempt's key went out first: providers forget keys"),
+    at("due_since", comment="null: since it was made"),
+    at("account_asked_at", comment="when the payer's bank account was asked for; one of before is no good"),
     one_of("state", EFFECT_STATES),
     CheckConstraint("target >= 0 and made >= 0", "amounts"),
     Index(
@@ -156,6 +158,18 @@ effects = Table(
         postgresql_where=text("state in ('due', 'in_flight', 'unknown')"),
     ),
     comment="Refunds: one row a transaction, toward a cumulative target; recorded before they are made.",
+)
+
+refund_accounts = Table(
+    "refund_accounts",
+    METADATA,
+    uuid("order_id", ForeignKey("orders.id"), primary_key=True),
+    Column("sealed", Text, nullable=False, comment="bank, number and holder as a Fernet token"),
+    Column("masked", JSONB, nullable=False, comment="what of it may be shown"),
+    at("erase_at", comment="null: it may be needed"),
+    *stamps(),
+    Index("refund_accounts_erase_at_idx", "erase_at", postgresql_where=text("erase_at is not null")),
+    comment="Bank accounts that refunds go to; encrypted, and erased once they are not needed.",
 )
 
 trackers = Table(

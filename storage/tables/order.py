@@ -83,6 +83,7 @@ order_items = Table(
     *stamps(),
     Column("tax_amount", Numeric, comment="on top of the price; null: the order's is spread by price"),
     Column("tax_free", Boolean),
+    Column("canceled_quantity", Integer, nullable=False, server_default="0"),
     UniqueConstraint("order_id", "reference"),
     CheckConstraint("quantity > 0 and unit_price >= 0 and total_price = unit_price * quantity", "line"),
     CheckConstraint("0 <= delivered_quantity and delivered_quantity <= shipped_quantity", "delivered"),
@@ -116,6 +117,8 @@ transactions = Table(
     CheckConstraint("amount >= 0 and refunded_amount >= 0", "amounts"),
     CheckConstraint("refund_target >= 0", "refund_target"),  # above the amount where more was captured and reversed
     CheckConstraint("status <> 'paid' or paid_at is not null", "paid"),
+    # None but what is owed: the legal clock is looked at often, and payments are many.
+    Index("transactions_owed_idx", "id", postgresql_where=text("refund_target > refunded_amount")),
     **HOT,
 )
 

@@ -20,6 +20,7 @@ from events.money import Money
 from providers.base import RefundError
 from providers.movements import RefundAccount, RefundRequest
 from providers.payments.portone_api import PortOne
+from providers.payments.portone_rules import RULES
 from tests.refund_services import Service
 from tests.simulators import running
 from tests.webhooks import shared
@@ -127,14 +128,22 @@ def test_requests_and_answers_fit_its_document(document):
         for payment in ("p-0", "p-1", "p-2", "p-3", "p-4", "p-usd", "unheard-of"):
             client.refunds(payment)
         now = datetime.now(UTC)
-        assert len(list(client.payments(now - timedelta(hours=1), now + timedelta(hours=1)))) == 6
-        assert len(list(client.movements(now - timedelta(hours=1), now + timedelta(hours=1)))) == 5
+        service.dispute("p-usd")  # one that was given back in part tells none any more
+        service.capture("p-disputed", "1000", "KRW")
+        service.dispute("p-disputed", "won")
+        page = client.page(now - timedelta(hours=1), now + timedelta(hours=1), None)
+        assert (len(page.payments), len(page.movements), len(page.disputes or ())) == (7, 5, 1)
+        assert client.about("p-disputed") is not None
         bad = PortOne(url, "wrong", transport=witness)
         with pytest.raises(RefundError):
             bad.refund(requests[0])
     statuses = {response.status_code for _, response in witness.seen}
     assert {200, 400, 401, 404, 409} <= statuses, "each kind of answer was there"
     assert [fault for exchange in witness.seen for fault in faults(document, *exchange)] == []
+
+
+def test_its_codes_of_banks_are_those_that_we_take(document):
+    assert set(document["components"]["schemas"]["Bank"]["enum"]) == RULES.banks
 
 
 def test_the_document_refuses_what_does_not_fit(document):

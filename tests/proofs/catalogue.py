@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -12,6 +16,8 @@ from tests.proofs.proof import Finding, Proof, Say
 SEED = 20261129
 REFUNDS, KILLS = 3_000, 3
 LIVES, STORED, ORDERS = 20_000, 300, 12
+RECONCILED = 10_000
+RECONCILIATION = "tests/integration/outbound/reconciliation/test_proof.py"
 
 
 def refund_storm(say: Say) -> Finding:
@@ -39,8 +45,28 @@ def arrival_order_stored(say: Say) -> Finding:
     return stored(STORED, ORDERS, say)
 
 
+def reconciliation(say: Say) -> Finding:
+    """10,000 payments compared through a kill: the suite's own test, at size."""
+    with tempfile.TemporaryDirectory(prefix="orders-reconciliation-") as folder:
+        kept = Path(folder, "figures.json")
+        told = {"RECONCILE_PAYMENTS": str(RECONCILED), "RECONCILE_FIGURES": str(kept)}
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", RECONCILIATION],
+            env={**os.environ, **told},
+            text=True,
+            capture_output=True,
+        )
+        if run.returncode != 0:
+            return Finding(f"{RECONCILED:,} payments", run.stdout.splitlines()[-20:] or ["it did not run"])
+        figures = ", ".join(
+            f"{name} {value}" for name, value in json.loads(kept.read_text()).items() if name != "seconds"
+        )
+        return Finding(figures)
+
+
 PROOFS = (
     Proof("refund_storm", "A storm of refunds: the providers' books and ours agree to the cent", refund_storm),
     Proof("arrival_order", "Lives in any order of arrival: one outcome each, and their money within bounds", arrival_order),
     Proof("arrival_order_stored", "The same on PostgreSQL, each order folded anew from the journal", arrival_order_stored),
+    Proof("reconciliation", "Dropped webhooks and refunds by hand among 10,000 payments: found, healed, once", reconciliation),
 )  # fmt: skip

@@ -40,4 +40,4 @@ def test_lives_that_contradict_themselves_say_so_and_are_of_every_kind():
 
 def test_the_order_of_arrival_does_matter_to_some_that_contradict_themselves(seen: Seen):
     """Else they would be no contradictions, and the oracle should know their ends."""
-    assert set(seen.of_several_ends) >= {"ordered twice", "canceled though it was delivered"}
+    assert "ordered twice" in seen.of_several_ends

@@ -33,7 +33,7 @@ class Life:
     `events` stand in an order in which all of them apply. `expected` has:
 
         status        the order's
-        items         reference → shipped, delivered, returned (numbers)
+        items         reference → shipped, delivered, returned, canceled (numbers)
         transactions  paymentId → status, amount (captured), refundedAmount, paidAt, pendingKind, pendingUntil
         fulfillments  reference → status, items {reference: quantity}, shippedAt, deliveredAt;
                       only those that were reported, not our own plan

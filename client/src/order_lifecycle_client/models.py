@@ -148,6 +148,7 @@ class OrderItem(Document):
     shipped_quantity: int
     delivered_quantity: int
     returned_quantity: int
+    canceled_quantity: int
 
 
 class Transaction(Document):
@@ -190,6 +191,16 @@ class Balance(Model):
     settled: Decimal
     failed: Decimal
     owed: Decimal
+
+
+class RefundAccount(Model):
+    """The bank account that an order's refunds go to, masked; `order` is the order's id."""
+
+    order: str
+    bank: str
+    number: str
+    holder_name: str
+    holder_phone_number: str | None = None
 
 
 class Fulfillment(Document):

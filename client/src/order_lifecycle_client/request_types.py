@@ -54,6 +54,15 @@ class OrderedProductInput(OrderProductInput, total=False):
     tax_free: bool | None
 
 
+class RefundAccountInput(TypedDict, total=False):
+    """The bank account that a refund goes to; `bank` is the code of the payment's provider."""
+
+    bank: Required[str]
+    number: Required[str]
+    holder_name: Required[str]
+    holder_phone_number: str | None
+
+
 class ItemInput(TypedDict):
     """So many of one order item, by its `reference` or its id."""
 

@@ -21,7 +21,7 @@ from pydantic import Field, ValidationError, create_model
 
 from order_lifecycle_client.codec import decode, encode
 from order_lifecycle_client.errors import BY_STATUS, ApiError, Conflict, NotFound, Unavailable
-from order_lifecycle_client.models import Document, Order, Page, TimelineEntry
+from order_lifecycle_client.models import Document, Order, Page, RefundAccount, TimelineEntry
 from order_lifecycle_client.request_types import Where
 
 TIMEOUT_S = 30.0  # an attempt; the API cancels what takes it longer than 20 s itself
@@ -151,6 +151,11 @@ def wait_before(retry: int, error: ApiError) -> float | None:
 def doc(model: type[D]) -> Callable[[Any], D]:
     """The answer of a write: the document as it is now."""
     return lambda body: model.model_validate(body["doc"])
+
+
+def the_account(body: Any) -> RefundAccount:
+    """The answer of a bank account that was told."""
+    return RefundAccount.model_validate(body["doc"])
 
 
 def docs(model: type[D]) -> Callable[[Any], list[D]]:

@@ -15,11 +15,11 @@ from domain.permitted_transitions import (
     movable,
     order_statuses,
     return_statuses,
-    return_window_closed,
     returnable,
     transaction_statuses,
 )
 from domain.policy import Context, Policy
+from domain.return_window import return_window_closed
 from tests import builders as b
 from tests.fold_helpers import NOW, an_event
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.legal_clock import BusinessDays, LegalClock
 from providers.carriers import easypost
 from providers.payments import portone, stripe, toss
 from settings.environment import SettingsError, known, read
@@ -54,6 +55,13 @@ def test_an_unknown_name_stops_the_start_with_the_nearest_spelling():
         ("ORDERS_ALLOWED_ORIGINS", "https://a.example:x", "port 'x'"),
         ("ORDERS_ALLOWED_ORIGINS", "https://a.example:99999", "port '99999'"),
         ("ORDERS_GRACE", "99999999999999d", "'99999999999999d', which is too long; 36500d is the longest"),
+        ("ORDERS_REFUND_WITHIN", "soon", "or 3bd, which are business days"),
+        ("ORDERS_REFUND_WITHIN", "251bd", "250bd are the most"),
+        ("ORDERS_REFUND_WITHIN", "-1bd", "no duration"),
+        ("ORDERS_COUNTRY", "Korea", "'Korea', whose holidays are not known"),
+        ("ORDERS_COUNTRY", "XX", "whose holidays are not known"),
+        ("ORDERS_ACCOUNT_KEYS", "short", "key 1 is none; `openssl rand"),
+        ("ORDERS_ACCOUNT_KEYS", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=,é", "key 2 is none"),
         ("ORDERS_GRACE", "9" * 400 + "d", "no duration"),
         ("ORDERS_GRACE", "１h", "'１h', which is no duration"),
         ("ORDERS_SWEEP", "0s", "too short; 0.01s is the shortest"),
@@ -85,6 +93,19 @@ def test_a_wrong_value_names_the_setting_and_what_it_may_be(name, value, says):
         read({name: value}, NOWHERE)
     assert says in str(caught.value)
     assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("texts", "clock"),
+    [
+        ({}, LegalClock(BusinessDays(3), "KR")),
+        ({"ORDERS_REFUND_WITHIN": "10bd", "ORDERS_COUNTRY": "de"}, LegalClock(BusinessDays(10), "DE")),
+        ({"ORDERS_REFUND_WITHIN": "14d"}, LegalClock(timedelta(days=14), "KR")),
+        ({"ORDERS_REFUND_WITHIN": "off"}, None),
+    ],
+)
+def test_the_legal_clock_counts_business_days_or_plain_time(texts, clock):
+    assert read(texts, NOWHERE).legal_clock == clock
 
 
 def test_off_switches_a_period_off():

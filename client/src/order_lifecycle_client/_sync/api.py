@@ -18,6 +18,7 @@ from order_lifecycle_client.models import (
     CustomerToken,
     Fulfillment,
     Order,
+    RefundAccount,
     Return,
     ReturnRefunded,
     Transaction,
@@ -30,11 +31,12 @@ from order_lifecycle_client.request_types import (
     OrderedProductInput,
     OrderStatus,
     Reason,
+    RefundAccountInput,
     ReturnStatus,
     ShippingAddressInput,
     TransactionStatus,
 )
-from order_lifecycle_client.retry_policy import Call, ask, doc, the_only_order, write
+from order_lifecycle_client.retry_policy import Call, ask, doc, the_account, the_only_order, write
 
 
 class CustomerApi:
@@ -51,6 +53,7 @@ class CustomerApi:
         reason: Reason,
         items: Sequence[ItemInput] | None = None,
         note: str | None = None,
+        refund_account: RefundAccountInput | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
     ) -> Return:
@@ -58,9 +61,41 @@ class CustomerApi:
 
         Errors: NotFound; Conflict where the items cannot be returned, or no more.
         """
-        body = {"order": order, "order_number": order_number, "reason": reason, "items": items, "note": note}
+        body = {
+            "order": order,
+            "order_number": order_number,
+            "reason": reason,
+            "items": items,
+            "note": note,
+            "refund_account": refund_account,
+        }
         query = query_string(depth=depth)
         call = write("POST", "/api/returns", doc(Return), body, query=query, idempotency_key=idempotency_key)
+        return self._connection.send(call)
+
+    def put_refund_account(
+        self,
+        id: str,
+        *,
+        bank: str,
+        number: str,
+        holder_name: str,
+        holder_phone_number: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> RefundAccount:
+        """Tell the bank account that an order's refunds go to; those that wait for it go out. It is answered masked.
+
+        `bank` is the code of the payment's provider. Errors: NotFound; ValidationFailed for a bank that it does not know;
+        Conflict while a refund of the order is under way.
+        """
+        body = {
+            "bank": bank,
+            "number": number,
+            "holder_name": holder_name,
+            "holder_phone_number": holder_phone_number,
+        }
+        path = f"/api/orders/{segment(id)}/refund-account"
+        call = write("PUT", path, the_account, body, idempotency_key=idempotency_key)
         return self._connection.send(call)
 
 
@@ -164,6 +199,7 @@ class ServerApi(CustomerApi, Carts, Catalogue):
         *,
         order_number: str | None = None,
         status: OrderStatus,
+        refund_account: RefundAccountInput | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
     ) -> Order:
@@ -173,7 +209,7 @@ class ServerApi(CustomerApi, Carts, Catalogue):
         """
         if (id is None) == (order_number is None):
             raise TypeError("update_order: give either the order's id or its order_number")
-        body = {"status": status}
+        body = {"status": status, "refund_account": refund_account}
         if id is not None:
             path, read, query = f"/api/orders/{segment(id)}", doc(Order), query_string(depth=depth)
         else:
@@ -197,6 +233,26 @@ class ServerApi(CustomerApi, Carts, Catalogue):
         """
         body, query = {"amount": amount, "reason": reason}, query_string(depth=depth)
         path = f"/api/orders/{segment(id)}/accept"
+        call = write("POST", path, doc(Order), body, query=query, idempotency_key=idempotency_key)
+        return self._connection.send(call)
+
+    def cancel_items(
+        self,
+        id: str,
+        *,
+        items: Sequence[ItemInput],
+        refund_amount: Amount | None = None,
+        reason: str | None = None,
+        depth: int = 0,
+        idempotency_key: str | None = None,
+    ) -> Order:
+        """Cancel some of an order's items that are in no parcel: all that are listed, or none.
+
+        Their share of what was paid goes back, or `refund_amount`. Errors: NotFound; Conflict where fewer are open, or
+        `refund_amount` is more than they may give back.
+        """
+        body, query = {"items": items, "refund_amount": refund_amount, "reason": reason}, query_string(depth=depth)
+        path = f"/api/orders/{segment(id)}/cancel-items"
         call = write("POST", path, doc(Order), body, query=query, idempotency_key=idempotency_key)
         return self._connection.send(call)
 
@@ -297,6 +353,7 @@ class ServerApi(CustomerApi, Carts, Catalogue):
         items: Sequence[ItemInput] | None = None,
         note: str | None = None,
         refund_amount: Amount | None = None,
+        refund_account: RefundAccountInput | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
     ) -> ReturnRefunded:
@@ -312,6 +369,7 @@ class ServerApi(CustomerApi, Carts, Catalogue):
             "items": items,
             "note": note,
             "refund_amount": refund_amount,
+            "refund_account": refund_account,
         }
         path, query = "/api/returns/return-with-refund", query_string(depth=depth)
         read = ReturnRefunded.model_validate

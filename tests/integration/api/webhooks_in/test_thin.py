@@ -117,14 +117,81 @@ def test_a_payment_is_asked_for_and_pays_its_order_once(door, portone, early):
     assert found["ignored"] == 2
 
 
-def test_refunds_are_the_cumulative_figure_that_the_api_tells(door, portone):
+def test_refunds_are_told_by_the_ids_that_the_api_lists(door, portone):
     door.shop.tell(order("p-r"))
-    for status, back in (("PAID", 0), ("PARTIAL_CANCELLED", 200), ("PARTIAL_CANCELLED", 350), ("CANCELLED", 500)):
+    cancellations = [(), (200,), (200, 150), (200, 150, 150)]
+    for status, back in zip(
+        ("PAID", "PARTIAL_CANCELLED", "PARTIAL_CANCELLED", "CANCELLED"), cancellations, strict=True
+    ):
         portone.holds(portone_api.payment("p-r", status, 500, AT, back=back))
         portone_tells(door, {"PAID": "Paid", "CANCELLED": "Cancelled"}.get(status, "PartialCancelled"), "p-r")
         ask(door, portone)
-        assert money(door, "p-r") == ("canceled" if back == 500 else "paid", "500", str(back))
+        assert money(door, "p-r") == ("canceled" if sum(back) == 500 else "paid", "500", str(sum(back)))
     assert facts(door) == ["PaymentSucceeded", *["PaymentRefunded"] * 3]
+    told = door.shop.rows(
+        "select data ->> 'refund', data ->> 'amount' from journal where type = 'PaymentRefunded' order by seq"
+    )
+    assert [tuple(row) for row in told] == [("cancel-1", "200"), ("cancel-2", "150"), ("cancel-3", "150")]
+
+
+def test_a_cancellation_that_is_open_goes_back_and_one_that_failed_is_owed_again(door, portone):
+    door.shop.tell(order("p-f"))
+    told = portone_api.payment("p-f", "PARTIAL_CANCELLED", 500, AT, back=(200,))
+    portone_tells(door, "Paid", "p-f")
+    for status, back in (("REQUESTED", "200"), ("FAILED", "0"), ("REQUESTED", "0")):  # the last answer came late
+        portone.holds({**told, "cancellations": [{**told["cancellations"][0], "status": status}]})
+        portone_tells(door, "PartialCancelled", "p-f")
+        ask(door, portone)
+        assert money(door, "p-f") == ("paid", "500", back)
+    assert facts(door) == ["PaymentSucceeded", "PaymentRefunded", "RefundFailed"]
+    assert "refund_failed" not in flags(door)  # nothing of it is owed
+    assert verify(door.shop.engine).differences == []
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["with a key", "without a key"])
+def test_a_virtual_account_keeps_its_order_until_its_deposit_three_days_later(door, portone, asked):
+    """The unpaid timer is a day; the provider says until when its account takes a deposit."""
+    issued = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    created = order("p-va")
+    door.shop.tell(replace(created, time=issued - timedelta(days=2)))
+    portone.holds(portone_api.payment("p-va", "VIRTUAL_ACCOUNT_ISSUED", 500, issued))
+    portone_tells(door, "VirtualAccountIssued", "p-va")
+    ask(door, portone) if asked else unasked(door)
+    assert facts(door) == ["PaymentPending"]
+    [(kind, until)] = door.shop.rows("select pending_kind, pending_until from transactions")
+    assert kind == "awaiting_deposit"
+    if asked:
+        assert until == issued + timedelta(seconds=portone_api.DEPOSIT_S)
+    door.shop.fire_timers(timedelta(days=3))
+    assert (door.status("N1"), money(door, "p-va")[0]) == ("pending", "pending")
+    portone.holds(portone_api.payment("p-va", "PAID", 500, issued + timedelta(days=3)))
+    portone_tells(door, "Paid", "p-va")
+    ask(door, portone)
+    assert (door.status("N1"), money(door, "p-va")) == ("preparing", ("paid", "500", "0"))
+
+
+def test_a_virtual_account_that_nobody_pays_into_expires_with_its_order(door, portone):
+    issued = datetime.now(UTC).replace(microsecond=0)
+    door.shop.tell(order("p-vx"))
+    portone.holds(portone_api.payment("p-vx", "VIRTUAL_ACCOUNT_ISSUED", 500, issued))
+    portone_tells(door, "VirtualAccountIssued", "p-vx")
+    ask(door, portone)
+    door.shop.fire_timers(timedelta(days=8))
+    assert door.status("N1") == "canceled"
+
+
+def test_a_payment_whose_gateway_is_slow_is_processing(door, portone):
+    door.shop.tell(order("p-w"))
+    portone.holds(portone_api.payment("p-w", "PAY_PENDING", 500, AT))
+    portone_tells(door, "PayPending", "p-w")
+    ask(door, portone)
+    assert [tuple(row) for row in door.shop.rows("select status, pending_kind, amount from transactions")] == [
+        ("pending", "processing", 500)
+    ]
+    portone.holds(portone_api.payment("p-w", "FAILED", 500, AT + timedelta(hours=2)))
+    portone_tells(door, "Failed", "p-w")
+    ask(door, portone)
+    assert money(door, "p-w")[0] == "failed"
 
 
 def test_a_cancellation_that_is_asked_for_first_is_a_payment_and_its_refund(door, portone):
@@ -414,7 +481,7 @@ def test_a_deposit_that_is_taken_back_flags_its_order_until_it_is_made_anew(door
     for hours, status in ((4, "WAITING_FOR_DEPOSIT"), (5, "DONE"), (6, "WAITING_FOR_DEPOSIT")):
         deposit_tells(door, toss, status, AT + hours * HOUR)
     assert flags(door) == ["payment_reversed"]
-    assert facts(door) == ["PaymentSucceeded", "PaymentReversed"] * 3
+    assert facts(door) == ["PaymentPending", *["PaymentSucceeded", "PaymentReversed"] * 3]
     assert {state for _, state in rows(door)} == {"done"}
     verified = verify(door.shop.engine)
     assert (verified.orders, verified.differences) == (1, [])
@@ -463,13 +530,29 @@ def test_what_came_to_nothing_at_toss(door, toss, status, stands):
     assert money(door, "k-e")[0] == stands
 
 
-def test_refunds_at_toss_are_the_total_less_the_balance(door, toss):
+def test_a_virtual_account_of_toss_is_paid_into_after_three_days(door, toss):
+    issued = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    door.shop.tell(order("k-va"))
+    deposit_tells(door, toss, "WAITING_FOR_DEPOSIT", issued, key="k-va")
+    [(kind, until, amount)] = door.shop.rows("select pending_kind, pending_until, amount from transactions")
+    assert (kind, until, amount) == ("awaiting_deposit", issued + toss_api.DEPOSIT, 500)
+    door.shop.fire_timers(timedelta(days=3))
+    assert door.status("N1") == "pending"
+    deposit_tells(door, toss, "DONE", issued + timedelta(days=3), key="k-va")
+    assert (door.status("N1"), money(door, "k-va")) == ("preparing", ("paid", "500", "0"))
+
+
+def test_refunds_at_toss_are_told_by_their_transaction_keys(door, toss):
     door.shop.tell(order("k-r"))
-    for status, back in (("PARTIAL_CANCELED", 200), ("CANCELED", 500)):
+    for status, back in (("PARTIAL_CANCELED", (200,)), ("CANCELED", (200, 300))):
         toss.holds(toss_api.payment("k-r", "N1", status, 500, AT, back=back))
         toss_tells(door, status, key="k-r")
         ask(door, toss)
-        assert money(door, "k-r")[2] == str(back)
+        assert money(door, "k-r")[2] == str(sum(back))
+    told = door.shop.rows(
+        "select data ->> 'refund', data ->> 'amount' from journal where type = 'PaymentRefunded' order by seq"
+    )
+    assert [tuple(row) for row in told] == [("T-1", "200"), ("T-2", "300")]
 
 
 def test_the_chore_is_sent_where_somebody_is_to_be_asked(door):

@@ -60,7 +60,7 @@ def test_failed_says_why():
 def test_what_is_open_since_the_webhook_says_nothing(status):
     told = ask(simulated.payment("p-1", status, 500, AT), kind="Failed", told_at=AT - timedelta(seconds=1))
     assert (told.captured_at, told.refunded_at, told.ended) == (None, None, None)
-    assert told.awaits_deposit == (status == "VIRTUAL_ACCOUNT_ISSUED")
+    assert (told.pending == "awaiting_deposit") == (status == "VIRTUAL_ACCOUNT_ISSUED")
 
 
 @pytest.mark.parametrize(

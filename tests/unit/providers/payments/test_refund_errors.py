@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from events.money import Money
-from providers.base import RefundError, RefundNotMade, RefundRefused, RefundStale, RefundUnknown
+from providers.base import RefundAccountRefused, RefundError, RefundNotMade, RefundRefused, RefundStale, RefundUnknown
 from providers.movements import RefundAccount, RefundRequest
 from providers.payments import portone_rules, stripe_rules, toss_rules
 from providers.payments.portone_api import PortOne
@@ -62,7 +62,7 @@ PORTONE = [
 TOSS = [
     (403, "EXCEED_MAX_REFUND_DUE", RefundRefused),
     (403, "NOT_ALLOWED_PARTIAL_REFUND", RefundRefused),
-    (400, "INVALID_REFUND_ACCOUNT_INFO", RefundRefused),
+    (400, "INVALID_REFUND_ACCOUNT_INFO", RefundAccountRefused),
     (400, "REFUND_REJECTED", RefundRefused),
     (403, "SOMETHING_NEW", RefundRefused),
     (400, "NOT_MATCHES_REFUNDABLE_AMOUNT", RefundStale),

@@ -124,7 +124,7 @@ def test_what_may_move_an_order_is_to_be_asked_for(kind):
     assert notice.envelope.time == datetime(2026, 11, 20, 10, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("kind", ["Ready", "VirtualAccountIssued", "PayPending", "CancelPending", "Confirm", "New"])
+@pytest.mark.parametrize("kind", ["Ready", "CancelPending", "Confirm", "New"])
 def test_what_moves_nothing_is_kept(kind):
     assert not receive(as_standard(portone_event(kind, "p-1")), adapter=portone).thin
 

@@ -1,0 +1,40 @@
+"""Commands that correct an order: cancelItems."""
+
+from __future__ import annotations
+
+from api.commands.lookups import lines_of, order_by_id
+from api.commands.request_models import CancelItems
+from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
+from api.commands.written_documents import document
+from api.errors import ApiError, validation_error
+from domain.order import Order
+from domain.permitted_transitions import order_statuses
+from events.money import MoneyError
+from journal.commands import Request
+from operations import corrections
+from operations.corrections import CorrectionRefused
+
+
+def cancel_items(write: Write, order_id: str, sent: CancelItems) -> Work:
+    """Some of the items of an order are canceled: all that are listed, or none."""
+
+    def work(request: Request) -> tuple[int, Document]:
+        order = order_by_id(request, order_id)
+        lines = lines_of(order, sent.items)
+        try:
+            step = corrections.cancel_items(
+                request, order, lines, by="api", reason=sent.reason, refund_amount=sent.refundAmount
+            )
+        except CorrectionRefused as error:
+            raise refused(order, error) from None
+        except MoneyError as error:
+            raise validation_error([("refundAmount", str(error))]) from None
+        request.append(step)
+        return 200, {"doc": document(request, "orders", order.id, write.depth), "message": UPDATED}
+
+    return work
+
+
+def refused(order: Order, error: CorrectionRefused) -> ApiError:
+    """409: where the order stands, and what it may be asked for."""
+    return conflict(str(error), order.status, order_statuses(order), **error.more)

@@ -1,0 +1,17 @@
+"""Bodies of events that correct an order: items of it that are canceled."""
+
+from __future__ import annotations
+
+from events.body import Decision, Shares
+from events.field_types import Amount, Name
+
+
+class ItemsCanceled(Decision):
+    """Somebody takes items out of an order; all of them or none, and possible while so many are in no parcel.
+
+    Without `refundAmount` what they give back follows from the lines' prices. The same `cancellation` again changes nothing.
+    """
+
+    cancellation: Name
+    items: Shares
+    refundAmount: Amount | None = None

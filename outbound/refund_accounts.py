@@ -1,0 +1,178 @@
+"""Bank accounts that refunds go to: kept encrypted, shown masked, erased once they are not needed.
+
+One per order, told by the payer or the shop's staff. It is in no event and no log. Fernet encrypts it with the first of
+ORDERS_ACCOUNT_KEYS, and any of them decrypts: so a key is replaced by putting the new one first, and the old one goes once
+nothing is left that it encrypted, which is ERASED_AFTER the last refund.
+
+    needed   by the payment's method, or since the provider asked (`effects.account_asked_at`)
+    no good  where a refund of that payment failed, or the provider asked, after it was told: it is asked for anew
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from sqlalchemy import Connection, Row, text
+
+from domain.movements import moment
+from events.errors import OrdersError
+from providers.movements import RefundAccount
+from providers.refund_rules import RefundRules
+
+ERASED_AFTER = timedelta(days=14)  # after a refund succeeded: until then it may still fail, and be asked about
+SHOWN = 4  # last digits of a number that are shown
+
+_PUT = text("""
+    insert into refund_accounts (order_id, sealed, masked) values (:order_id, :sealed, cast(:masked as jsonb))
+    on conflict (order_id) do update set sealed = excluded.sealed, masked = excluded.masked, erase_at = null,
+        created_at = clock_timestamp(), updated_at = clock_timestamp()
+""")
+# Where the account comes, what waited for it goes on.
+_GO_ON = text("""
+    update effects set state = 'due', attempts = 0, next_at = now(), last_error = null, updated_at = now()
+    where order_id = :order_id and state = 'account_needed'
+""")
+_IN_USE = text("select exists (select from effects where order_id = :order_id and state in ('in_flight', 'unknown'))")
+_MASKED = text("select masked from refund_accounts where order_id = :order_id")
+_AUDIT = text(
+    "insert into audit (actor, action, target, detail) values (:actor, 'refund account', :target, cast(:masked as jsonb))"
+)
+_NOT_NEEDED = text("update refund_accounts set erase_at = :at where order_id = :order_id")
+_ERASE = text("""
+    delete from refund_accounts a where a.erase_at < :now and not exists (
+        select from effects e where e.order_id = a.order_id and e.state in ('in_flight', 'unknown'))
+""")
+_ERASE_ONE = text("delete from refund_accounts where order_id = :order_id")
+
+
+class AccountsOff(OrdersError):
+    """No key is set to encrypt bank accounts with, so that none is taken."""
+
+    code = "refund_accounts_off"
+    remedy = "Set ORDERS_ACCOUNT_KEYS for the API and the workers, and restart them."
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("bank accounts for refunds are kept encrypted, and ORDERS_ACCOUNT_KEYS is not set")
+
+
+class AccountInUse(OrdersError):
+    """A refund is on its way, with the account that is known or without one; its end comes first."""
+
+    code = "refund_under_way"
+    remedy = "Send the account again once that refund has its end; `orders show ORDER` tells it."
+    status = 409
+
+    def __init__(self, number: str) -> None:
+        super().__init__(
+            f"order {number}: a refund is under way, and its bank account cannot be changed until it has its end"
+        )
+
+
+class AccountNeeded(Exception):
+    """A refund cannot go out without the customer's bank account; the message says why."""
+
+
+class Vault:
+    """Encrypts and decrypts accounts. May be shared by threads."""
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        self._fernet = MultiFernet([Fernet(key) for key in keys]) if keys else None
+
+    def seal(self, account: RefundAccount) -> str:
+        """The account as it is kept. Errors: AccountsOff."""
+        if self._fernet is None:
+            raise AccountsOff
+        fields = [account.bank, account.number, account.holder_name, account.holder_phone]
+        return self._fernet.encrypt(orjson.dumps(fields)).decode()
+
+    def open(self, sealed: str) -> RefundAccount:
+        """The account that was sealed so. Errors: AccountNeeded where none of the keys can."""
+        try:
+            if self._fernet is None:
+                raise InvalidToken
+            return RefundAccount(*orjson.loads(self._fernet.decrypt(sealed)))
+        except InvalidToken:
+            raise AccountNeeded(
+                "no key of ORDERS_ACCOUNT_KEYS can decrypt the bank account: set the key that it was told under, too, or "
+                "ask the customer for the account again"
+            ) from None
+
+
+def masked(account: RefundAccount) -> dict[str, str]:
+    """The part of an account that may be shown: its bank, the last digits, the first sign of the name."""
+    shown = {"bank": account.bank, "number": _tail(account.number), "holderName": f"{account.holder_name[:1]}***"}
+    return shown | ({"holderPhoneNumber": _tail(account.holder_phone)} if account.holder_phone else {})
+
+
+def put(
+    conn: Connection, vault: Vault, order_id: str, number: str, account: RefundAccount, actor: str
+) -> dict[str, str]:
+    """Keep the account of an order, in place of another; refunds that waited for it go on. → what may be shown of it.
+
+    Errors: AccountsOff; AccountInUse while a refund of the order is under way, whose request must stay what it was.
+    """
+    sealed, shown = vault.seal(account), masked(account)
+    if conn.execute(_IN_USE, {"order_id": order_id}).scalar_one():
+        raise AccountInUse(number)
+    document = orjson.dumps(shown).decode()
+    conn.execute(_PUT, {"order_id": order_id, "sealed": sealed, "masked": document})
+    conn.execute(_GO_ON, {"order_id": order_id})
+    conn.execute(_AUDIT, {"actor": actor, "target": f"orders/{number}", "masked": document})
+    return shown
+
+
+def shown(conn: Connection, order_id: str) -> dict[str, str] | None:
+    """The part that may be shown of an order's account; None where there is none."""
+    found: dict[str, str] | None = conn.execute(_MASKED, {"order_id": order_id}).scalar_one_or_none()
+    return found
+
+
+def for_refund(row: Row[Any], rules: RefundRules, vault: Vault, now: datetime) -> RefundAccount | None:
+    """The account that a refund goes to; None where it goes back the way the money came.
+
+    An attempt that is repeated has the account that it had, whatever was told since. `row` has the attempt's
+    `idempotency_key` and `attempted_at`, the payment's `payment_method`, `paid_at` and `told` (its refunds, of `domain.movements`), `sealed` and
+    `told_at` of the account, and `account_asked_at`. Errors: AccountNeeded.
+    """
+    again = row.idempotency_key is not None
+    when = row.attempted_at if again and row.attempted_at is not None else now
+    if row.account_asked_at is None and not rules.needs_account(row.payment_method, row.paid_at, when):
+        return None
+    if row.sealed is not None and again:
+        return vault.open(row.sealed)
+    if row.sealed is None:
+        raise AccountNeeded(f"a refund of {row.payment_method or 'this payment'} needs the customer's bank account")
+    if row.account_asked_at is not None and row.told_at <= row.account_asked_at:
+        raise AccountNeeded("the provider refused the customer's bank account: ask for another")
+    if _failed_since(row.told or {}, row.told_at):
+        raise AccountNeeded("a refund to the customer's bank account failed: ask for another")
+    return vault.open(row.sealed)
+
+
+def keep_no_longer(conn: Connection, order_id: str, now: datetime) -> None:
+    """Have an account erased in ERASED_AFTER: a refund to it succeeded."""
+    conn.execute(_NOT_NEEDED, {"order_id": order_id, "at": now + ERASED_AFTER})
+
+
+def erase(conn: Connection, order_id: str) -> None:
+    """Erase an account that a refund failed with."""
+    conn.execute(_ERASE_ONE, {"order_id": order_id})
+
+
+def erase_due(conn: Connection, now: datetime) -> int:
+    """Erase accounts whose time is over; how many."""
+    return conn.execute(_ERASE, {"now": now}).rowcount
+
+
+def _failed_since(refunds: Mapping[str, Any], told_at: datetime) -> bool:
+    since = moment(told_at)
+    return any(refund.get("failed", "") > since for refund in refunds.values())
+
+
+def _tail(number: str) -> str:
+    return f"***{number[-SHOWN:] if len(number) >= 2 * SHOWN else ''}"
