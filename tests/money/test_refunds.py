@@ -237,6 +237,28 @@ def test_us_tax_on_top_returned_in_part(till: Till):
     assert till.balance(sale) == sums(captured="54.44", due="54.44", owed="54.44")
 
 
+# -- canceled in part ----------------------------------------------------------------------------------------
+
+
+def test_1_of_3_delivered_and_the_rest_canceled(till: Till):
+    sale = paid(till, "10.00", "20.00", "30.00")
+    order = till.doc(sale)
+    items = {each["product"]: each["id"] for each in order["products"]["docs"]}
+    box = {"orderNumber": sale.number, "items": [{"orderItem": items["a"], "quantity": 1}]}
+    parcel = till.ok("POST", "/api/fulfillments", box)["doc"]
+    for step in ("packed", "shipped", "delivered"):
+        till.ok("PATCH", f"/api/fulfillments/{parcel['id']}", {"status": step})
+        till.work()
+    rest = [{"orderItem": items[name], "quantity": 1} for name in "bc"]
+    till.ok("POST", f"/api/orders/{order['id']}/cancel-items", {"items": rest, "reason": "sold out"})
+    till.work()
+    assert till.stands(sale) == ("delivered", [])
+    assert till.balance(sale) == sums(captured="60", payable="10", due="50", owed="50")
+    till.attempt()
+    assert [each["amount"] for each in till.books("stripe", sale)] == ["50.00"]
+    assert till.balance(sale) == sums(captured="60", payable="10", due="50", refunded="50")
+
+
 # -- canceled ------------------------------------------------------------------------------------------------
 
 
