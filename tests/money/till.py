@@ -117,7 +117,7 @@ class Till(Shop):
     def says_where_to_look(self, provider: str, sale: Sale, kind: str, amount: int) -> None:
         """A webhook of PortOne's or Toss's, and the question that it leads to."""
         if provider == "toss":
-            body, headers = packed(toss_event(sale.payment, sale.number, kind, amount)), {}
+            body, headers = packed(toss_event(sale.payment, sale.number, kind, amount)), dict[str, str]()
         else:
             body, headers = as_standard(portone_event(kind, sale.payment))
         self._received(provider, body, headers)
