@@ -19,7 +19,7 @@ from cli.terminal import safe
 from domain.balance import balance
 from domain.ids import format_id, uuid_of
 from domain.order import AFTER_DELIVERY, Status
-from journal.refold import refold
+from journal.refold import note_rules, refold
 from journal.totals import account as take_account
 from journal.verify import Difference, Report, as_known_at, differences
 from outbound.refund_accounts import shown
@@ -209,6 +209,8 @@ def verify(
                 for each in sorted(orders):
                     count -= len(refold(opened.engine, each))
                     bar.advance(task)
+                if number is None:
+                    note_rules(opened.engine)
         if again:
             err.print(f"{len(orders):,} orders folded anew; nothing was sent for them")
     if not json:
