@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from domain.policy import Policy
 from events.money import MoneyError, exponent
+from providers.carriers.names import NAMES as CARRIER_NAMES
 from providers.registry import Registry, registry
 from settings.fields import Setting, SettingsError, Values, check_address, choice, number, period, quoted, text
 
@@ -175,7 +176,7 @@ ALLOWED_ORIGINS = Setting(
 
 OWN: tuple[Setting[Any], ...] = (
     DATABASE_URL, REDIS_URL, DATA, SHARED_DATA, CURRENCY, SHARDS, RETURNS, REFUNDS, UNPAID_AFTER, CONFIRM_AFTER,
-    RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, CELERY_REMOTE_CONTROL, ALLOW_PRIVATE, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
+    RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, CARRIER_NAMES, CELERY_REMOTE_CONTROL, ALLOW_PRIVATE, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
 )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ _REFUNDS = text(f"""
 _STATES = text("select state, count(*) from effects group by state")
 # Ids begin with their time (UUIDv7), so that the primary key finds what was given up lately.
 _TRACKERS = text("""
-    select carrier, count(*) filter (where not finished) as watched,
+    select coalesce(provider, carrier) as carrier, count(*) filter (where not finished) as watched,
            count(*) filter (where not finished and failures >= :failures) as failing,
            count(*) filter (where finished and last_error is not null) as given_up,
            (array_agg(last_error order by updated_at desc) filter (where last_error is not null))[1] as error
@@ -45,7 +45,7 @@ _TRACKERS = text("""
         select * from trackers where not finished
         union all
         select * from trackers where finished and last_error is not null and id >= cast(:recent as uuid)
-    ) t group by carrier order by carrier
+    ) t group by 1 order by 1
 """)
 _INBOX = text("""
     select provider, count(*) as due, count(*) filter (where attempts >= :failures) as failing,
