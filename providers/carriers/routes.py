@@ -1,4 +1,4 @@
-"""Who is polled for a parcel, by the name that people gave its carrier.
+"""The way from the name that people gave a parcel's carrier to the one who is polled for it.
 
 In this order: what the setting ORDERS_CARRIER_NAMES adds; a carrier that is polled under just this name; the table of
 names, by which it is the carrier itself under another of its names, else of the services that follow its parcels the

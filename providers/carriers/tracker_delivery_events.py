@@ -1,4 +1,4 @@
-"""What tracker.delivery tells of a parcel, and what we read out of it.
+"""Events of a parcel as tracker.delivery tells them, and what we read out of them.
 
 Three things that its events do not say are read otherwise. A time may be missing: then the event happened when it was
 first seen. A return to the sender has no status: it stands in names and descriptions. Descriptions of some carriers name

@@ -101,7 +101,7 @@ class Hub:
     # -- parcels
 
     def known(self, number: str) -> bool:
-        """Whether the carrier has, or will have, a parcel of this number."""
+        """True where the carrier has, or will have, a parcel of this number."""
         return not number.startswith("UNKNOWN")
 
     def scans(self, carrier: str, number: str) -> list[Told]:
@@ -128,7 +128,7 @@ class Hub:
         return steps
 
     def fate(self, kind: str, number: str) -> bool:
-        """Whether a parcel has a fate: by the seed and its number, every time the same."""
+        """True where a parcel has this fate: by the seed and its number, every time the same."""
         return self._chance.fate(f"{kind} {number}") < self.shares.get(kind, 0.0)
 
     def parcels(self) -> dict[str, list[dict[str, str | None]]]:
@@ -144,7 +144,7 @@ class Hub:
     # -- mishaps
 
     def meets(self, kind: str, subject: str) -> bool:
-        """Whether this request meets a mishap of this kind."""
+        """True where this request meets a mishap of this kind."""
         part = self.shares.get(kind, 0.0)
         return part > 0 and self._chance.chance(f"{kind} {subject}") < part
 

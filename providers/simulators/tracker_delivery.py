@@ -66,7 +66,7 @@ class TrackerDelivery:
         return [Webhook(url, body) for url, until in urls.items() if until > now]
 
     def routes(self, hub: Hub) -> list[Route]:
-        """tracker.delivery's own paths."""
+        """tracker.delivery's own paths: access tokens, and GraphQL."""
 
         async def token(request: Request) -> Response:
             form = parse_qs((await request.body()).decode())

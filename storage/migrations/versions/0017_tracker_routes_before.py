@@ -1,4 +1,4 @@
-"""Who is polled for a parcel, and the carrier's id there: a service follows the parcels of many carriers.
+"""Provider that is polled for a parcel, and the carrier's id there: a service follows the parcels of many carriers.
 
 Before deployment: both columns are null at first, which means the carrier by its own name, as before; whoever does not
 know them never touches them. The index finds the parcel that a service says has changed; it is built beside the workers.
