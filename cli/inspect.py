@@ -20,6 +20,7 @@ from domain.order import AFTER_DELIVERY, Status
 from journal.refold import refold
 from journal.totals import account as take_account
 from journal.verify import Difference, Report, as_known_at, differences
+from outbound import tracking
 from queries import documents, order_lookup, timeline
 
 AT_ONCE = 500  # orders that are in memory where all are listed
@@ -76,6 +77,9 @@ def show(
             document["timelineEvents"] = total
             document["refunds"] = _refunds(conn, number) if moment is None else []
             document["timers"] = _timers(conn, number) if moment is None else []
+            if moment is None and opened.shop.follows is not None:
+                for parcel in filter(tracking.can_be_followed, document["fulfillments"]["docs"]):
+                    parcel["polledBy"] = tracking.polled_by(opened.shop.follows, parcel["carrier"])
     if moment is not None:
         document["knownAt"] = moment
     if json:

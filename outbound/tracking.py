@@ -18,9 +18,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
+from domain.fulfillment import Status
 from events.catalogue import TrackingUpdated
 from events.envelope import Envelope
 from journal.append import append
+from journal.batch_values import Follows
 from journal.entries import Entry
 from journal.streams import Streams
 from outbound import backoff
@@ -28,6 +30,7 @@ from outbound.leases import Claimed, Round, settle_apart
 from providers.base import Aggregator, NoAnswer, ParcelUnknown, Scan, TrackingClient
 from providers.carriers.poll_schedule import next_poll, watch_ends
 from providers.carriers.scans import in_order
+from settings.fields import plain_name
 from storage.pg_arrays import array, cast, columns, unnest
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
@@ -100,6 +103,18 @@ def hurry(conn: Connection, changed: Sequence[tuple[str, str, str]], now: dateti
     """
     rows = columns(_CHANGED, ("text",) * len(_CHANGED), sorted(set(changed)))
     return conn.execute(_HURRY, {**rows, "now": now}).rowcount
+
+
+def can_be_followed(parcel: Mapping[str, Any]) -> bool:
+    """True for the document of a parcel that has a way before it, and a carrier and number by which it can be followed."""
+    named = parcel["carrier"] is not None and parcel["trackingNumber"] is not None
+    return named and parcel["status"] in (Status.PENDING, Status.PACKED, Status.SHIPPED)
+
+
+def polled_by(follows: Follows | None, carrier: str) -> str | None:
+    """The one who is polled for parcels of a carrier, by the name that people gave it; None where nobody is."""
+    route = follows(plain_name(carrier)) if follows is not None else None
+    return None if route is None else route[0]
 
 
 def counts(conn: Connection) -> dict[str, int]:

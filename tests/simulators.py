@@ -29,7 +29,7 @@ from storage import engine as engines
 ROOT = Path(__file__).parents[1]
 READY_S = 60
 SHARDS = 64
-WIRE_FORMATS = ("stripe", "portone", "toss")
+WIRE_FORMATS = ("stripe", "portone", "toss")  # of payments
 _ids = itertools.count(1)
 
 

@@ -45,7 +45,7 @@ async def receive_carrier_webhook(carrier: str, request: Request) -> Response:
     return await _take(request, carrier, "carrier")
 
 
-@router.post("/carriers/{carrier}/{secret}", status_code=202, responses=ANSWERS, openapi_extra=BODY)
+@router.post("/carriers/{carrier}/{secret:path}", status_code=202, responses=ANSWERS, openapi_extra=BODY)
 async def receive_unsigned_carrier_webhook(carrier: str, secret: str, request: Request) -> Response:
     """Take the webhook of a carrier that signs none: the path ends with a secret."""
     return await _take(request, carrier, "carrier", secret)
