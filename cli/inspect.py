@@ -22,6 +22,7 @@ from domain.order import AFTER_DELIVERY, Status
 from journal.refold import note_rules, refold
 from journal.totals import account as take_account
 from journal.verify import Difference, Report, as_known_at, differences
+from outbound import tracking
 from outbound.refund_accounts import shown
 from queries import documents, order_lookup, timeline
 from storage.aggregates import peek
@@ -84,6 +85,9 @@ def show(
             document["timers"] = _timers(conn, number) if moment is None else []
             if moment is None:
                 known = next(iter(peek(conn, [uuid_of(document["id"]) or ""]).values()), None)
+            if moment is None and opened.shop.follows is not None:
+                for parcel in filter(tracking.can_be_followed, document["fulfillments"]["docs"]):
+                    parcel["polledBy"] = tracking.polled_by(opened.shop.follows, parcel["carrier"])
         document["balance"] = asdict(balance(known)) if known is not None else None
     if moment is not None:
         document["knownAt"] = moment

@@ -182,7 +182,7 @@ def _print_parcels(order: dict[str, Any]) -> None:
             _text(parcel["reference"]) if parcel["reference"] else "[dim]planned[/]",
             parcel["status"],
             _shares(parcel, names),
-            _text(parcel["carrier"]),
+            _text(parcel["carrier"]) + (" [dim](by hand)[/]" if parcel.get("polledBy", "") is None else ""),
             _text(parcel["trackingNumber"]),
             time_of(parcel["shippedAt"]),
             time_of(parcel["deliveredAt"]),

@@ -237,7 +237,7 @@ def _write(conn: Connection, terms: Terms, loaded: Loaded, folded: Folded) -> Ba
     rows_of.timers(writes, folds)
     rows_of.effects(writes, folds, terms.context)
     refund_rows.refunds(writes, folds, now)
-    rows_of.trackers(writes, folds, shop.tracked, now)
+    rows_of.trackers(writes, folds, shop.follows, now)
     rows = rows_of.results(folded.settled, folded.unplaced, loaded.parked)
     rows_of.still_parked(writes, _moved(folded, loaded.parked))
     rows_of.record(writes, rows, terms.context, shop.policy_id)

@@ -96,5 +96,5 @@ def _overwrite(conn: Connection, stored: Order, folded: Order) -> None:
     save(conn, [folded], writes)
     all_refunds(writes, folded, clock())
     writes.run(conn)
-    if folded.payments().disputed:
+    if (payments := folded.payments()).disputed or payments.inquired:
         conn.execute(_KEEP_BACK, {"order": folded.id})

@@ -21,7 +21,7 @@ from domain.refunds import RefundState
 from domain.transaction import BY_HAND, Transaction
 from events.envelope import Envelope
 from journal.append import KINDS, NAMES
-from journal.batch_values import ParkedRow, Unplaced
+from journal.batch_values import Follows, ParkedRow, Unplaced
 from journal.entries import Entry, shard_of
 from journal.refund_rows import reasons_of
 from storage.pg_arrays import cast, unnest
@@ -142,15 +142,15 @@ def _state_of_refund(fold: Fold, payment: Transaction, context: Context) -> Refu
 
 _TRACKERS = _insert(
     "trackers",
-    ("id", "order_id", "key", "carrier", "tracking_number", "next_at"),
-    ("uuid", "uuid", "text", "text", "text", "timestamptz"),
+    ("id", "order_id", "key", "carrier", "tracking_number", "provider", "carrier_id", "next_at"),
+    ("uuid", "uuid", "text", "text", "text", "text", "text", "timestamptz"),
     "on conflict (order_id, key) do nothing",
 )
 
 
-def trackers(writes: Writes, folds: Iterable[Fold], tracked: frozenset[str], now: datetime) -> None:
-    """Watch the parcels whose carriers we poll. History is not watched."""
-    if not tracked:
+def trackers(writes: Writes, folds: Iterable[Fold], follows: Follows | None, now: datetime) -> None:
+    """Watch the parcels whose carriers somebody polls. History is not watched."""
+    if follows is None:
         return
     rows = []
     for fold in folds:
@@ -161,8 +161,8 @@ def trackers(writes: Writes, folds: Iterable[Fold], tracked: frozenset[str], now
                 continue
             for key in parcel.parcels:
                 _, carrier, number = key.split(":", 2)
-                if carrier in tracked:
-                    rows.append((fresh(now), parcel.order_id, key, carrier, number, now))
+                if (route := follows(carrier)) is not None:
+                    rows.append((fresh(now), parcel.order_id, key, carrier, number, *route, now))
     writes.add(_TRACKERS, rows)
 
 

@@ -14,6 +14,7 @@ from domain.ids import format_id
 from domain.order import Order, OrderItem
 from domain.permitted_transitions import fulfillment_statuses, order_statuses
 from journal.commands import Request, Step
+from outbound import tracking
 
 _EVENTS = {
     Status.PACKED: "FulfillmentPacked",
@@ -41,7 +42,7 @@ def create(write: Write, sent: CreateFulfillment) -> Work:
         data = {"fulfillment": name, "items": listed(shares), **_carrier(sent)}
         request.append(Step("FulfillmentCreated", order.order_number, data))
         doc = document(request, "fulfillments", made, write.depth)
-        return 201, {"doc": doc, "message": "Fulfillment successfully created."}
+        return 201, {"doc": doc, **_followed(write, doc, "Fulfillment successfully created.")}
 
     return work
 
@@ -66,9 +67,23 @@ def update(write: Write, fulfillment_id: str, sent: UpdateFulfillment) -> Work:
         told = {} if status == Status.FAILED else _carrier(sent)
         request.append(Step(_EVENTS[status], order.order_number, {"fulfillment": name, **told}))
         doc = document(request, "fulfillments", parcel.id, write.depth)
-        return 200, {"doc": doc, "message": UPDATED}
+        return 200, {"doc": doc, **_followed(write, doc, UPDATED)}
 
     return work
+
+
+def _followed(write: Write, doc: Document, message: str) -> Document:
+    """The answer's message, and who is polled for the parcel; it says where nobody is and its carrier has a number."""
+    follows = write.doors.shop.follows
+    if not tracking.can_be_followed(doc):
+        return {"message": message, "polledBy": None}
+    polled_by = tracking.polled_by(follows, doc["carrier"])
+    if polled_by is None and follows is not None:
+        message += (
+            f" Nobody polls a carrier named {doc['carrier']!r}: the parcel is followed by hand, or by webhooks. If that is "
+            "another name of one that is polled, add it to ORDERS_CARRIER_NAMES."
+        )
+    return {"message": message, "polledBy": polled_by}
 
 
 def _carrier(sent: CreateFulfillment | UpdateFulfillment) -> dict[str, str]:

@@ -37,6 +37,11 @@ _ACCOUNT: Schema = {
     "required": ["order", "bank", "number", "holderName"],
     "properties": {name: {"type": "string"} for name in ("order", "bank", "number", "holderName", "holderPhoneNumber")},
 }
+_POLLED_BY: Schema = {
+    "type": ["string", "null"],
+    "description": "The carrier or service that is polled for the parcel; null where nobody is.",
+    "examples": ["tracker_delivery"],
+}
 _REFUNDED: Schema = {
     "return": whole(RETURNS),
     "transaction": {"anyOf": [whole(TRANSACTIONS), {"type": "null"}]},
@@ -77,7 +82,8 @@ def components() -> dict[str, Schema]:
     """Every answer, for the components."""
     one = {
         f"{singular(of)}Changed": _answer(
-            "The document as it is after the change.", {"doc": _CART if of is CARTS else whole(of)}
+            "The document as it is after the change.",
+            {"doc": _CART if of is CARTS else whole(of), **({"polledBy": _POLLED_BY} if of is FULFILLMENTS else {})},
         )
         for of in (ORDERS, TRANSACTIONS, FULFILLMENTS, RETURNS, REFUNDS, CARTS, *_CATALOGUE)
     }

@@ -201,8 +201,11 @@ trackers = Table(
     Column("finished", Boolean, nullable=False, server_default="false"),
     at("next_at", nullable=False, server_default=func.now()),
     *stamps(),
+    Column("provider", Text, comment="who is polled; null: the carrier, by its own name"),
+    Column("carrier_id", Text, comment="the carrier's id there; null where the provider is the carrier"),
     UniqueConstraint("order_id", "key"),
     Index("trackers_next_at_idx", "next_at", postgresql_where=text("not finished")),
+    Index("trackers_tracking_number_idx", "tracking_number", postgresql_where=text("not finished")),
 )
 
 # -- what was given up, and what operators did ---------------------------------------------------------------

@@ -217,7 +217,9 @@ def test_what_was_given_back_before_covers_what_is_asked_for_later(shop):
 def test_a_refund_by_hand_is_allocated_and_one_of_ours_is_not(shop):
     order = a_paid_order(shop)
     pay, number = payment_of(order), order["orderNumber"]
-    shop.tell(told("PaymentRefunded", paymentId=pay, refund="re_1", amount="500", subject=number, source="bank", version=2))
+    shop.tell(
+        told("PaymentRefunded", paymentId=pay, refund="re_1", amount="500", subject=number, source="bank", version=2)
+    )
     (made,) = of(shop, order)
     assert (made["origin"], made["status"], made["reasons"], made["reference"]) == ("provider", "succeeded", [], "re_1")
     doc = shop.ok("POST", f"/api/refunds/{made['id']}/allocate", {"reason": "goodwill"})["doc"]
@@ -320,7 +322,9 @@ def test_what_has_not_gone_out_is_settled_and_does_not_go_out(open_shop, bank):
 def test_the_reasons_of_a_refund_tell_its_sum_apart(shop):
     order = shop.delivered()
     number = order["orderNumber"]
-    shop.tell(told("RefundRequested", refund="g", amount="700", reason="shipping", subject=number, at=datetime.now(UTC)))
+    shop.tell(
+        told("RefundRequested", refund="g", amount="700", reason="shipping", subject=number, at=datetime.now(UTC))
+    )
     items = [{"orderItem": order["products"]["docs"][0]["id"], "quantity": 1}]
     shop.ok("POST", "/api/returns/return-with-refund", {"order": order["id"], "reason": "other", "items": items})
     shop.work()
