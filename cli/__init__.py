@@ -12,6 +12,9 @@ patience            the wait of `orders ingest --wait`, and what it says meanwhi
 inspect             `orders show`, `list`, `account`, `verify`
 render              orders and tables in a terminal
 terminal            text made harmless before it is printed
+refunds             `orders refund`, `refunds …`, `accept`: money that goes back
+refund_output       refunds in a terminal
+balance             `orders balance`: the money of one order or of all
 dead_letters        `orders dlq`, `parked list`, `replay`
 dead_letter_output  dead letters in a terminal and as JSON
 body_editor         an event's body, changed by hand

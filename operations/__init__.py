@@ -1,6 +1,8 @@
 """Operations of people on call: what was given up is listed, replayed or discarded.
 
-dead_letters   events and refunds given up, as one list: show, edit, replay, discard
-health         looks at servers, events and what is outside: what is wrong, and its cure
-parked_events  events that came too early, and what each waits for
+dead_letters      events and refunds given up, as one list: show, edit, replay, discard
+refund_decisions  refunds as people decide about them: asked for, settled, allocated, tried again, released
+balances          the money of all orders, added up by currency
+health            looks at servers, events and what is outside: what is wrong, and its cure
+parked_events     events that came too early, and what each waits for
 """

@@ -4,6 +4,7 @@ leases               claim, ask outside, settle, lease over: the protocol that t
 backoff              waits between attempts
 refunds              money given back by one provider, once per target
 refund_attempt       what is asked of the provider, and what its answer means
+refund_records       the rows that attempts leave, and what becomes of a refund that fails afterwards
 refund_routes        the provider that a refund goes to, and what becomes of one that nobody makes
 payment_lookups      thin webhooks: their provider is asked how the payment stands
 payment_reconciler   its answer, as events

@@ -14,5 +14,6 @@ carts              carts, checkout
 payments           updateTransaction
 fulfillments       createFulfillment, updateFulfillment
 returns            createReturn, updateReturn, returnWithRefund
+refunds            createRefund, settleRefund, allocateRefund, retryRefund
 catalogue          products, variants, options
 """

@@ -192,7 +192,7 @@ class Maker:
             "order": shown("orders", order), "paymentId": row["payment_id"], "status": status, "amount": row["amount"],
             "refundedAmount": row["refunded_amount"], "currency": "KRW", "paymentMethod": row["payment_method"],
             "receiptUrl": None, "provider": row["provider"], "paidAt": row["paid_at"],
-            "pendingKind": row["pending_kind"], "pendingUntil": row["pending_until"],
+            "pendingKind": row["pending_kind"], "pendingUntil": row["pending_until"], "disputes": [],
         }  # fmt: skip
         self.put("transactions", row, doc, hidden=hidden)
 
