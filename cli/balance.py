@@ -17,8 +17,8 @@ from cli.render import put, table
 from cli.terminal import safe
 from domain.balance import balance as added_up
 from operations.balances import balances
-from storage.aggregates import peek
 from queries.order_lookup import id_of
+from storage.aggregates import peek
 
 WORDS = {
     "captured": "came, and no bank took it back",
@@ -50,7 +50,9 @@ def balance(
             number = named(conn, order)
             for found in peek(conn, [id_of(conn, number) or ""]).values():
                 if found.placed_at is None:
-                    raise Problem(f"events name order {number}, but its OrderCreated has not come; see `orders parked list`")
+                    raise Problem(
+                        f"events name order {number}, but its OrderCreated has not come; see `orders parked list`"
+                    )
                 sums = asdict(added_up(found))
                 if json:
                     print_json({"orderNumber": number, "currency": found.currency, **sums})

@@ -33,7 +33,8 @@ T = TypeVar("T")
 refunds = typer.Typer(help="Refunds: what went back, what is to, what failed, and the way on.", no_args_is_help=True)
 
 Ref = Annotated[
-    str, typer.Argument(metavar="REF", help="The refund's id (rfd_…), or the provider's id of it, as `refunds list` shows.")
+    str,
+    typer.Argument(metavar="REF", help="The refund's id (rfd_…), or the provider's id of it, as `refunds list` shows."),
 ]
 Note = Annotated[str | None, typer.Option("--note", help="For those who read it later; kept as personal data.")]
 
@@ -111,7 +112,9 @@ def list_(
     status: Annotated[
         str | None, typer.Option("--status", metavar="S", help=f"Only these: {', '.join(map(str, RefundStatus))}.")
     ] = None,
-    order: Annotated[str | None, typer.Option("--order", metavar="ORDER", help="Only this order's: number or id.")] = None,
+    order: Annotated[
+        str | None, typer.Option("--order", metavar="ORDER", help="Only this order's: number or id.")
+    ] = None,
     waiting: Annotated[bool, typer.Option("--waiting", help="Only those that wait for a person.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_LISTED, help="Refunds per page.")] = 20,
     page: Annotated[int, typer.Option("--page", min=1, max=MOST_PAGE, help="Which page.")] = 1,
@@ -134,7 +137,9 @@ def list_(
             conditions["waitsFor"] = {"equals": "person"}
         if order is not None:
             conditions["order.orderNumber"] = {"equals": named(conn, order)}
-        found = find(conn, "refunds", Query(where=where_of(conditions or None), limit=limit, page=page, depth=1), most=None)
+        found = find(
+            conn, "refunds", Query(where=where_of(conditions or None), limit=limit, page=page, depth=1), most=None
+        )
     if json:
         print_json(found)
     else:
@@ -166,7 +171,9 @@ def retry(ref: Ref, data: Data = None, json: Json = False) -> None:
 @refunds.command()
 def settle(
     ref: Ref,
-    method: Annotated[str, typer.Option("--method", metavar="HOW", help="How it was paid back, such as 'bank transfer'.")],
+    method: Annotated[
+        str, typer.Option("--method", metavar="HOW", help="How it was paid back, such as 'bank transfer'.")
+    ],
     note: Note = None,
     data: Data = None,
     json: Json = False,
@@ -199,7 +206,13 @@ def allocate(
 @refunds.command()
 def release(ref: Ref, data: Data = None, json: Json = False) -> None:
     """Let a refund go that waits for a person, as under a dispute, or say why it cannot."""
-    _decide(data, json, ref, "is released: it goes out next", lambda request: refund_decisions.release(request, ref, by=actor()))
+    _decide(
+        data,
+        json,
+        ref,
+        "is released: it goes out next",
+        lambda request: refund_decisions.release(request, ref, by=actor()),
+    )
 
 
 # -- steps -------------------------------------------------------------------------------------------------------
@@ -236,9 +249,7 @@ def _of_order(opened: Parts, name: str, work: Callable[[Request, FoldedOrder], T
 
 def _performed(opened: Parts, work: Callable[[Request], T]) -> T:
     try:
-        answer, entries = perform(
-            opened.engine, opened.settings.policy, opened.shop, actor(), fresh(clock()), work
-        )
+        answer, entries = perform(opened.engine, opened.settings.policy, opened.shop, actor(), fresh(clock()), work)
     except Refused as error:
         raise Problem(str(error)) from None
     if entries:

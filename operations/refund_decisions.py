@@ -50,7 +50,9 @@ class RefundAbsent(RefundDecisionError):
     status = 404
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name}: no refund has this id; `orders refunds list` shows those there are. Nothing was changed")
+        super().__init__(
+            f"{name}: no refund has this id; `orders refunds list` shows those there are. Nothing was changed"
+        )
 
 
 class RefundConflict(RefundDecisionError):
@@ -195,7 +197,9 @@ _AFTERWARDS = text("update effects set refund_id = :next where refund_id = cast(
 _SETTLED = text(
     "update refunds set settled_method = :method, attention = null, updated_at = now() where id = cast(:id as uuid)"
 )
-_NEXT_ID = text("select d.id from effects e join refund_documents d on d.id = e.refund_id where e.id = cast(:id as uuid)")
+_NEXT_ID = text(
+    "select d.id from effects e join refund_documents d on d.id = e.refund_id where e.id = cast(:id as uuid)"
+)
 
 
 def find(conn: Connection, name: str) -> Row[Any]:
@@ -259,7 +263,9 @@ def allocate(request: Request, name: str, reason: str, *, by: str) -> str:
     row, _ = _locked(request, name)
     shown = format_id("refunds", row.id)
     if row.origin == "ours":
-        raise RefundConflict(f"{shown} is one of ours, and has its reasons; only what was made at the provider is allocated")
+        raise RefundConflict(
+            f"{shown} is one of ours, and has its reasons; only what was made at the provider is allocated"
+        )
     if row.status not in (*_OPEN, RefundStatus.SUCCEEDED):
         raise RefundConflict(f"{shown} is {row.status}: nothing went back that could be allocated", status=row.status)
     data = {"refund": row.reference, "reason": reason, "by": by}

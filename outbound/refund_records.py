@@ -42,9 +42,7 @@ _RECORD = text("""
 _NEXT = text("update effects set refund_id = :next where id = :effect and refund_id is not null")
 
 
-def record(
-    conn: Connection, claim: Claim, ours: RefundMovement | None, failure: str | None, now: datetime
-) -> None:
+def record(conn: Connection, claim: Claim, ours: RefundMovement | None, failure: str | None, now: datetime) -> None:
     """Record that the attempt is at its provider (`ours`), or that it came to its end without ever being there.
 
     In the transaction that settles it. What is due of the payment afterwards is another refund.

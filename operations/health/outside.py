@@ -92,7 +92,9 @@ def refunds(conn: Connection, place: Place) -> Iterator[Check]:
             "`orders refunds list --waiting` shows each with its reason; `orders refunds retry` sends it again, "
             "`orders refunds settle` notes that you paid it back by hand"
         )
-        yield Check("refunds", PROBLEM, f"{some(failed, 'refund')} failed after having gone out; the money is owed", remedy)
+        yield Check(
+            "refunds", PROBLEM, f"{some(failed, 'refund')} failed after having gone out; the money is owed", remedy
+        )
     for each in waiting(conn, routes) if waits else ():
         well = False
         whose = f"{each.provider}'s" if each.provider else "payments that name no provider"
@@ -116,7 +118,9 @@ def refunds(conn: Connection, place: Place) -> Iterator[Check]:
         yield Check("refunds", PROBLEM, f"{told}; {row.late:,} of them late", remedy)
     if found["staff"]:
         well = False
-        remedy = "`orders refunds list --waiting` shows them; `orders refunds release` lets one go, or says why it cannot"
+        remedy = (
+            "`orders refunds list --waiting` shows them; `orders refunds release` lets one go, or says why it cannot"
+        )
         yield Check("refunds", WARNING, f"{found['staff']:,} wait for a person to release them", remedy)
     if well:
         yield Check("refunds", OK, told)

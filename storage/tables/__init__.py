@@ -48,7 +48,6 @@ from storage.tables.order import (
     returns_,
     transactions,
 )
-
 from storage.tables.refunds import refund_documents, refunds
 
 __all__ = [

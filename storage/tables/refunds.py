@@ -7,7 +7,18 @@ has yet to go back stands in `effects` alone, and the view shows it under the id
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, MetaData, Numeric, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from domain.movements import RefundStatus
@@ -30,7 +41,9 @@ refunds = Table(
     Column("reasons", JSONB, nullable=False, server_default="[]"),
     Column("origin", Text, nullable=False),
     Column("status", Text, nullable=False),
-    Column("attention", Text, comment="new: came to nothing, not weighed yet; open: a person tries again or settles it"),
+    Column(
+        "attention", Text, comment="new: came to nothing, not weighed yet; open: a person tries again or settles it"
+    ),
     uuid("return_id"),
     uuid("personal_id"),
     Column("failure", Text),

@@ -92,7 +92,8 @@ def _refunds() -> None:
         sa.UniqueConstraint("reference", "transaction_id"),
         sa.CheckConstraint("origin in ('ours', 'provider')", name=op.f("refunds_origin_check")),
         sa.CheckConstraint(
-            "status in ('pending', 'requires_action', 'succeeded', 'canceled', 'failed')", name=op.f("refunds_status_check")
+            "status in ('pending', 'requires_action', 'succeeded', 'canceled', 'failed')",
+            name=op.f("refunds_status_check"),
         ),
         sa.CheckConstraint("attention in ('new', 'open')", name=op.f("refunds_attention_check")),
         sa.CheckConstraint("amount >= 0", name=op.f("refunds_amount_check")),

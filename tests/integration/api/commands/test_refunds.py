@@ -122,7 +122,9 @@ def test_a_refund_keeps_its_id_from_the_request_to_its_end(shop, bank):
     go(shop, bank)
     done = by_id(shop, doc)
     assert (done["status"], done["waitsFor"], done["amount"]) == ("succeeded", None, 500)
-    assert done["reference"] and done["endedAt"] and done["note"] == "a scratch on the box"
+    assert done["reference"]
+    assert done["endedAt"]
+    assert done["note"] == "a scratch on the box"
     assert of(shop, order) == [done]
     second = ask(shop, order, 300, "shipping")
     assert second["message"].endswith("500 KRW were given back before.")
@@ -217,7 +219,9 @@ def test_what_was_given_back_before_covers_what_is_asked_for_later(shop):
 def test_a_refund_by_hand_is_allocated_and_one_of_ours_is_not(shop):
     order = a_paid_order(shop)
     pay, number = payment_of(order), order["orderNumber"]
-    shop.tell(told("PaymentRefunded", paymentId=pay, refund="re_1", amount="500", subject=number, source="bank", version=2))
+    shop.tell(
+        told("PaymentRefunded", paymentId=pay, refund="re_1", amount="500", subject=number, source="bank", version=2)
+    )
     (made,) = of(shop, order)
     assert (made["origin"], made["status"], made["reasons"], made["reference"]) == ("provider", "succeeded", [], "re_1")
     doc = shop.ok("POST", f"/api/refunds/{made['id']}/allocate", {"reason": "goodwill"})["doc"]
@@ -239,7 +243,9 @@ def test_a_refund_that_fails_long_after_is_a_dead_letter_and_tried_again(shop, b
     assert (failed["status"], failed["waitsFor"], failed["failure"]) == ("failed", "person", "expired_card")
     assert letters(shop) == [("refund_failed", "open")]
     detail = shop.one("select detail from dead_letters")
-    assert "expired_card" in detail and "orders dlq replay eff_" in detail and "orders refunds settle" in detail
+    assert "expired_card" in detail
+    assert "orders dlq replay eff_" in detail
+    assert "orders refunds settle" in detail
     assert "refund_failed" in shop.order(order)["flags"]
     other = ask(shop, order, 200)["doc"]  # what else is due goes out meanwhile
     go(shop, bank)
@@ -320,7 +326,9 @@ def test_what_has_not_gone_out_is_settled_and_does_not_go_out(open_shop, bank):
 def test_the_reasons_of_a_refund_tell_its_sum_apart(shop):
     order = shop.delivered()
     number = order["orderNumber"]
-    shop.tell(told("RefundRequested", refund="g", amount="700", reason="shipping", subject=number, at=datetime.now(UTC)))
+    shop.tell(
+        told("RefundRequested", refund="g", amount="700", reason="shipping", subject=number, at=datetime.now(UTC))
+    )
     items = [{"orderItem": order["products"]["docs"][0]["id"], "quantity": 1}]
     shop.ok("POST", "/api/returns/return-with-refund", {"order": order["id"], "reason": "other", "items": items})
     shop.work()
