@@ -256,10 +256,15 @@ class CreateReturn(OfOrder):
 
 
 class UpdateReturn(BaseModel):
-    """The step that the return takes."""
+    """The step that the return takes; with `completed`, what really came back and what is given back for it."""
 
-    model_config = _like(status="approved")
+    model_config = _like(status="completed", items=[{"orderItem": ITEM, "quantity": 1}], restockingFee=500)
     status: Literal["requested", "approved", "rejected", "processing", "completed"]
+    items: Annotated[Lines | None, Field(description="what really came back; else all that were asked for")] = None
+    refundAmount: Annotated[
+        Amount | None, Field(description="what is given back; else it follows from the lines' prices")
+    ] = None
+    restockingFee: Annotated[Amount | None, Field(description="kept of what the lines' prices give back")] = None
 
 
 class ReturnWithRefund(CreateReturn):
