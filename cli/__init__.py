@@ -11,8 +11,9 @@ ingest              `orders ingest`: events from files into the journal
 patience            the wait of `orders ingest --wait`, and what it says meanwhile
 inspect             `orders show`, `list`, `account`, `verify`
 render              orders and tables in a terminal
+rules               orders of a release before, brought to the rules of this one
 terminal            text made harmless before it is printed
-corrections         `orders cancel-items`: corrections of an order
+corrections         `orders cancel-items`, `hold`, `release`: corrections of an order
 dead_letters        `orders dlq`, `parked list`, `replay`
 dead_letter_output  dead letters in a terminal and as JSON
 body_editor         an event's body, changed by hand

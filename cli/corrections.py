@@ -1,4 +1,4 @@
-"""`orders cancel-items`: corrections of an order that a person makes.
+"""`orders cancel-items`, `hold`, `release`: corrections of an order that a person makes.
 
 They go the way of every event: checked under the order's lock, journaled and applied in one transaction. The event's `by`
 says who did it.
@@ -7,6 +7,7 @@ says who did it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,10 +19,12 @@ from cli.bootstrap import open_shop
 from cli.options import Data, Json, Problem, actor, out, print_json
 from cli.terminal import safe
 from domain.balance import balance
+from domain.holds import holds
 from domain.ids import fresh
 from domain.order import Order, OrderItem
+from domain.permitted_transitions import held_back
 from events.envelope import OWN_SOURCE
-from events.field_types import Amount, Quantity, said
+from events.field_types import Amount, Moment, Name, Quantity, said
 from events.money import MoneyError
 from journal.commands import Refused, Request, Step, perform
 from operations import corrections
@@ -34,6 +37,8 @@ Named = Annotated[str, typer.Argument(metavar="ORDER", help="The order's number 
 Why = Annotated[str | None, typer.Option("--reason", help="Why, for the order's timeline.")]
 _AMOUNT: TypeAdapter[Decimal] = TypeAdapter(Amount)
 _QUANTITY: TypeAdapter[int] = TypeAdapter(Quantity)
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
 def cancel_items(
@@ -86,6 +91,63 @@ def cancel_items(
         f"order {safe(after.order_number)} is {after.status}; {balance(after).due:,} {after.currency} of it are due back in all",
         soft_wrap=True,
     )
+
+
+def hold(
+    order: Named,
+    name: Annotated[str, typer.Option("--hold", metavar="NAME", help="Its name, by which it is released.")] = "staff",
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="TIME", help="Release it by itself then, such as 2026-12-01T09:00Z."),
+    ] = None,
+    reason: Why = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Hold an order: nothing more of it ships until the hold is released.
+
+    Requests to ship are refused. A shipment that the warehouse reports all the same is recorded and flagged. What holds by
+    itself (refunded, disputed, payment_reversed) needs no such command.
+    """
+    name = _parsed(_NAME, "--hold", name)
+    ends = None if until is None else _parsed(_MOMENT, "--until", until)
+
+    def step(request: Request, found: Order) -> Step:
+        return corrections.hold(request, found, name, by=actor(), reason=reason, until=ends)
+
+    _tell_holds(correct(data, order, step), json)
+
+
+def release(
+    order: Named,
+    name: Annotated[
+        str | None, typer.Option("--hold", metavar="NAME", help="Which hold; needed where several stand.")
+    ] = None,
+    reason: Why = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Release a hold of an order: the named one, or the only one.
+
+    Those that nobody made (refunded, disputed, payment_reversed) are released likewise; a later fact holds again.
+    """
+
+    def step(request: Request, found: Order) -> Step:
+        return corrections.release(request, found, name, by=actor(), reason=reason)
+
+    _tell_holds(correct(data, order, step), json)
+
+
+def _tell_holds(after: Order, json: bool) -> None:
+    standing = holds(after)
+    if json:
+        print_json({"order": after.order_number, "status": str(after.status), "holds": standing})
+        return
+    number = safe(after.order_number)
+    if standing:
+        out.print(f"order {number} is held: {safe(held_back(after) or '')}", soft_wrap=True)
+    else:
+        out.print(f"order {number} is not held", soft_wrap=True)
 
 
 def correct(data: Path | None, name: str, step: Callable[[Request, Order], Step]) -> Order:

@@ -27,9 +27,11 @@ confirmations          of a delivery, by the customer and by the timer
 item_cancels           items that were taken out of an order again, as facts of it
 goods_row              canceled items and completed returns: what each gives back
 correction_handlers    handlers of what corrects an order
+holds                  what keeps an order from shipping
 dues                   what an order costs, and what of it is given back without a return
 refund_handlers        of what people decide about refunds
 refunds                what is due back, and on which payment
+tax                    its tax-free part and VAT, for providers that ask for them
 balance                the money of an order, added up
 permitted_transitions  what a request may ask for, from where an order stands
 reactions              what follows from a state: follow-up events, timers, refunds

@@ -1,4 +1,4 @@
-"""Handlers of what corrects an order: items of it that are canceled."""
+"""Handlers of what corrects an order: items of it that are canceled, and holds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Container
 
 from domain.flags import Flag, add_flag
 from domain.fulfillment_handlers import match_items
+from domain.holds import holds, note_hold, note_release
 from domain.item_cancels import item_cancels, note_item_cancel, place, short_of, time_of
 from domain.order import Order
 from domain.order_handlers import cancel
@@ -13,12 +14,13 @@ from domain.outcome import DONE, Outcome, Reason, dead, ignored, parked
 from domain.payment_handlers import wrong_amount
 from domain.policy import Context
 from events.catalogue import Event
-from events.corrections import ItemsCanceled
+from events.corrections import ItemsCanceled, OrderHeld, OrderReleased
 
 # Once for all: to look a reason up in its enum costs 0.2 µs on Python 3.11, each time.
 _ALREADY_DELIVERED = ignored(Reason.ALREADY_DELIVERED)
 _ITEMS_OUT = parked(Reason.ITEMS_OUT)
 _ORDER_CANCELED = ignored(Reason.ORDER_CANCELED)
+_OVERTAKEN = ignored(Reason.OVERTAKEN)
 _REPEATED = ignored(Reason.REPEATED)
 
 
@@ -66,3 +68,17 @@ def _cancel_if_empty(order: Order, event: Event[ItemsCanceled]) -> None:
         cancel(order, at)
     else:
         order.canceled_at = min(order.canceled_at, at)
+
+
+def order_held(order: Order, event: Event[OrderHeld], context: Context, rejected: Container[str]) -> Outcome:
+    """Hold the order from the time of the event; a canceled one has nothing to ship."""
+    note_hold(order, event.data.hold, event, event.data.until)
+    return DONE if order.canceled_at is None else _ORDER_CANCELED
+
+
+def order_released(order: Order, event: Event[OrderReleased], context: Context, rejected: Container[str]) -> Outcome:
+    """Release a hold of that name, as of the time of the event; what was held after that stays held."""
+    note_release(order, event.data.hold, event)
+    if order.canceled_at is not None:
+        return _ORDER_CANCELED
+    return _OVERTAKEN if event.data.hold in holds(order) else DONE

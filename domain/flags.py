@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain.dues import settled, unanswered
+from domain.holds import REFUNDED, by_people, holds, shipped_while_held
 from domain.item_cancels import is_capped
 from domain.order import BEFORE_PAYMENT, Order
 from domain.refunds import due, lacks_reversed_money
@@ -17,6 +18,7 @@ class Flag(Worded):
         "shipped_after_cancel",
         "a parcel left although the order was canceled: get it back, or charge for it",
     )
+    INQUIRY = "inquiry", "the payer's bank inquires about a payment, and may dispute it: answer it at the provider"
     DISPUTED = "disputed", "the payer's bank asks about a payment: answer it at the provider"
     OVER_FULFILLED = "over_fulfilled", "parcels hold more of an item than was ordered"
     AMOUNTS_DIFFER = "amounts_differ", "its lines, shipping, tax and discount do not add up to its total"
@@ -35,6 +37,12 @@ class Flag(Worded):
         "refund_capped",
         "more was stated for a return or an item cancel than its lines cost, or than is left of what was paid for them: less goes back",
     )
+    HELD = "held", "somebody holds it: nothing more ships until it is released"
+    REFUNDED = "refunded", "all its money went back, and items are open: they do not ship unless it is released"
+    SHIPPED_WHILE_HELD = (
+        "shipped_while_held",
+        "a parcel left while the order was held: get it back, or release the hold",
+    )
     RETURN_WITHOUT_DELIVERY = (
         "return_without_delivery",
         "a return holds items of which fewer were delivered than it was asked for: look into both",
@@ -46,11 +54,12 @@ F = Flag
 # Set once and kept: what the parts do not show. All other flags follow from the parts.
 _STICKY: frozenset[str] = frozenset((F.CANCEL_TOO_LATE, F.RETURN_CONTRADICTED, F.EXPIRED, F.AMOUNTS_DIFFER))
 _OF_MONEY: frozenset[str] = frozenset(
-    (F.DISPUTED, F.PAYMENT_REVERSED, F.REFUND_FAILED, F.OVER_REFUNDED)
+    (F.DISPUTED, F.INQUIRY, F.PAYMENT_REVERSED, F.REFUND_FAILED, F.OVER_REFUNDED)
 )  # follow from what moves money
 _OF_ITEMS: frozenset[str] = frozenset(
     (F.SHIPPED_AFTER_CANCEL, F.OVER_FULFILLED, F.REFUND_CAPPED, F.RETURN_WITHOUT_DELIVERY)
 )  # follow from what moves items
+_OF_HOLDS: frozenset[str] = frozenset((F.HELD, F.REFUNDED, F.SHIPPED_WHILE_HELD))  # looked at where anything is amiss
 _NONE: list[str] = []
 
 
@@ -67,6 +76,8 @@ def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]
         payments = order.payments()
         if payments.disputed:
             flags.add(F.DISPUTED)
+        if payments.inquired:
+            flags.add(F.INQUIRY)
         if payments.reversed and lacks_reversed_money(order):
             flags.add(F.PAYMENT_REVERSED)
         if payments.refunded and payments.refunded + settled(order) > due(order):
@@ -83,7 +94,31 @@ def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]
             flags.add(F.SHIPPED_AFTER_CANCEL)
         if goods.over:
             flags.add(F.OVER_FULFILLED)
+    if order.flags or order.facts is not None or ((money or items) and _is_money_amiss(order)):
+        flags |= _of_holds(order)
     return sorted(flags) if flags else _NONE
+
+
+def _is_money_amiss(order: Order) -> bool:
+    """True where money went back, was taken back or is asked about: only then does an order hold itself."""
+    kept = order.payments_kept
+    if kept is not None:
+        return bool(kept.refunded or kept.reversed or kept.disputed)
+    for payment in order.transactions:  # without counting them: most parcels' scans end here
+        if payment.facts is not None or payment.refunded_amount or payment.reversed_at is not None:
+            return True
+    return False
+
+
+def _of_holds(order: Order) -> set[str]:
+    standing, found = holds(order), set()
+    if standing and by_people(order):
+        found.add(F.HELD)
+    if REFUNDED in standing:
+        found.add(F.REFUNDED)
+    if shipped_while_held(order):
+        found.add(F.SHIPPED_WHILE_HELD)
+    return {str(flag) for flag in found}
 
 
 def add_flag(order: Order, flag: Flag) -> None:

@@ -16,7 +16,7 @@ from domain.dirty_tracking import touch
 from domain.fulfillment import Fulfillment
 from domain.fulfillment import Status as ParcelStatus
 from domain.ids import uuid_of
-from domain.returns import Return
+from domain.returns import Return, ReturnItem
 from domain.returns import Status as ReturnStatus
 
 if TYPE_CHECKING:
@@ -327,6 +327,16 @@ class Goods:
             if change & _BACK:
                 item.came_back += share.quantity if now & _BACK else -share.quantity
                 self.changed[item.id] = item
+
+    def let_go(self, back: Return, share: ReturnItem, less: int) -> None:
+        """An open return holds so many fewer of a line: they did not come back."""
+        item = self.lines.get(share.order_item_id)
+        if item is not None and back.counted & _CLAIMED:
+            was_adrift = item.claimed > item.delivered_quantity
+            item.claimed -= less
+            self.adrift += (item.claimed > item.delivered_quantity) - was_adrift
+            if self.news is not None:
+                self.news.add(("line", item.id))
 
     def _tell_of(self, back: Return) -> None:
         if self.news is not None:

@@ -70,12 +70,12 @@ def _hand_out(order: Order, row: list[_Entry], paid: Decimal, left: Decimal) -> 
     goods, currency = order.goods(), order.currency or ""
     price, taxed, rounded = goods.price(), _tax_of_goods(order), paid  # rounded: what no share accounts for
     for entry in row:
-        worth, tax = _worth(order, entry.lines)
-        share = round_down(worth * (paid - taxed) / price + tax, currency) if price else _NOTHING
+        cost, tax = worth(order, entry.lines)
+        share = round_down(cost * (paid - taxed) / price + tax, currency) if price else _NOTHING
         rounded -= share
         stated = entry.stated
         if stated is not None:
-            most = min(stated, round_down(worth + tax, currency))
+            most = min(stated, round_down(cost + tax, currency))
         else:
             most = share + rounded if entry is row[-1] and goods.to_return == 0 else share
         amount = max(min(most, left), _NOTHING)
@@ -87,7 +87,7 @@ def most_for(order: Order, quantities: Mapping[str, int]) -> Decimal:
     """The most that these items, line → quantity, may give back now: their price and tax, and what is left of all."""
     goods = order.goods()
     named = ((goods.line(name), quantity) for name, quantity in quantities.items())
-    price, tax = _worth(order, ((line, quantity) for line, quantity in named if line is not None))
+    price, tax = worth(order, ((line, quantity) for line, quantity in named if line is not None))
     taken = goods.due_back + sum((Decimal(each["amount"]) for each in item_cancels(order).values()), _NOTHING)
     return min(round_down(price + tax, order.currency or ""), max(_paid_for_goods(order) - taken, _NOTHING))
 
@@ -127,8 +127,8 @@ def _place(back: Return) -> Any:
     return (back.completed_at, back.reference or _FIRST, back.id) if back.completed_at is not None else ()
 
 
-def _worth(order: Order, lines: Iterable[tuple[OrderItem, int]]) -> tuple[Decimal, Decimal]:
-    """(price, tax) of so many of these lines; the tax is not rounded."""
+def worth(order: Order, lines: Iterable[tuple[OrderItem, int]]) -> tuple[Decimal, Decimal]:
+    """The price, and the tax, of so many of these lines; neither is rounded, nor is a discount taken off."""
     price = tax = _NOTHING
     for line, quantity in lines:
         price += line.unit_price * quantity

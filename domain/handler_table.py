@@ -35,6 +35,7 @@ from events.catalogue import AnyEvent, B, Event
 Handler = Callable[[Order, Event[B], Context, Container[str]], Outcome]
 _NEW = Status.NEW
 _PRICED = frozenset(("ReturnCompleted", "ItemsCanceled"))  # what changes the row of domain/goods_row.py
+_HOLD_REFUNDS = (Flag.DISPUTED, Flag.INQUIRY)  # whose coming and going lets refunds be weighed anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ HANDLERS = dict(
         row(e.OrderExpired, orders.order_expired, items=True, money=True),
         row(e.OrderConfirmed, orders.order_confirmed),
         row(c.ItemsCanceled, corrections.items_canceled, items=True, money=True, refunds=True),
+        row(c.OrderHeld, corrections.order_held),
+        row(c.OrderReleased, corrections.order_released),
         row(r.OrderAccepted, refunds.order_accepted, money=True, refunds=True),
         row(r.RefundRequested, refunds.refund_requested, money=True, refunds=True),
         row(r.RefundSettled, refunds.refund_settled, money=True, refunds=True),
@@ -118,7 +121,7 @@ def apply(order: Order, event: AnyEvent, context: Context, rejected: Container[s
     advance(STEPS, order)
     flags = flags_after(order, entry.money, entry.items)
     if flags != order.flags:
-        if entry.money and (Flag.DISPUTED in flags) is not (Flag.DISPUTED in order.flags):
+        if entry.money and any((flag in flags) is not (flag in order.flags) for flag in _HOLD_REFUNDS):
             weigh_anew(order)
         order.flags = flags
     order.version += 1

@@ -22,6 +22,7 @@ PREFIXES = {
     "returns": "ret",
     "return-items": "rit",
     "item-cancels": "cnl",
+    "refunds": "rfd",
     "effects": "eff",
     "personal": "per",
     "carts": "crt",

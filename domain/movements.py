@@ -1,12 +1,12 @@
 """Refunds and disputes of one payment as its provider tells them: facts of its transaction.
 
-    refunds   id → {at, status, amount?, requested?, failed?}    at: the place of the latest status (place_of)
+    refunds   id → {at, status, amount?, requested?, failed?, why?}    at: the place of the latest status (place_of)
     reports   [[time, cumulative amount] …], sorted
-    disputes  id → {at, status, amount?}                         status: open, won, lost, or what else was told
+    disputes  id → {at, status, amount?}                         status: inquiry, open, won, lost, or what else was told
 
 Of two statuses of one refund or dispute the later stands. Times are ISO 8601 texts in UTC, amounts decimal texts in
-major units; an `amount` is the place that it was told at and itself, the latest stands. All of it is the same in any
-order of arrival.
+major units; an `amount`, or the words `why` one failed, is the place that it was told at and itself, the latest stands.
+All of it is the same in any order of arrival.
 """
 
 from __future__ import annotations
@@ -37,12 +37,13 @@ class RefundStatus(Worded):
 
 REFUND_RANK = {status: rank for rank, status in enumerate(RefundStatus)}
 _CAME_TO_NOTHING = frozenset((RefundStatus.CANCELED, RefundStatus.FAILED))
-OPEN, LOST, WON = "open", "lost", "won"
-_DISPUTE_RANK = {LOST: 1, WON: 2}  # whatever else is told leaves it open
+INQUIRY, OPEN, LOST, WON = "inquiry", "open", "lost", "won"
+_DISPUTE_RANK = {INQUIRY: -1, LOST: 1, WON: 2}  # whatever else is told leaves it open
+_WEIGHT = {LOST: 1, INQUIRY: 2, WON: 3}  # of one that is open: 0
 
 
 def dispute_rank(outcome: str) -> int:
-    """The rank of a dispute of this outcome: open, lost, won."""
+    """The rank of a dispute of this outcome: an inquiry, open, lost, won."""
     return _DISPUTE_RANK.get(outcome, 0)
 
 
@@ -75,6 +76,12 @@ def note_refund(
         refund["at"], refund["status"] = place, str(status)
         moved = True
     return moved
+
+
+def note_why(facts: Facts, name: str, place: list[Any], why: str) -> None:
+    """Note in which words the provider told that a refund came to nothing; the latest stand."""
+    refund = facts[REFUNDS][name]
+    refund["why"] = max(refund.get("why", _FIRST), [*place, why])
 
 
 def note_report(facts: Facts, time: datetime, total: Decimal) -> bool:
@@ -176,6 +183,6 @@ def in_dispute(facts: Facts, captured: Decimal) -> tuple[Decimal, Decimal]:
 
 
 def standing(facts: Facts) -> str | None:
-    """The dispute that weighs most, as one word: one that is open, else one that was lost, else won."""
+    """The dispute that weighs most, as one word: one that is open, else one that was lost, else an inquiry, else won."""
     statuses = [dispute["status"] for dispute in facts.get(DISPUTES, {}).values()]
-    return min(statuses, key=lambda status: (dispute_rank(status), status), default=None)
+    return min(statuses, key=lambda status: (_WEIGHT.get(status, 0), status), default=None)

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from domain.movements import WON, untried
+from domain.movements import INQUIRY, REFUNDS, WON, untried
 from domain.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class Payments:
     refunded = _NOTHING  # money that went back, of payments since reversed, too
     lost = contested = _NOTHING  # of what is captured: gone by disputes, and asked about by a bank
     living = reversed = disputed = 0  # payments not given up; ever reversed; with a dispute that is open or lost
+    inquired = 0  # payments of which a bank asks, and disputes none yet
     untried = _NOTHING  # of refunds that came to nothing, what was not tried again
     rescheduled = False  # until when it may be paid has moved, until what follows of it is taken
     _by_id: dict[str, Transaction] | None = None  # by the provider's id, once somebody asks
@@ -36,6 +37,7 @@ class Payments:
     def __init__(self, order: Order) -> None:
         self._order = order
         self.moved: list[Transaction] = []  # whose refund is to be weighed anew, until what follows of it is taken
+        self.told: dict[tuple[str, str], Transaction] = {}  # (payment, refund): what is to be shown of them has changed
         for each in order.transactions:
             self._count(each, 1)
 
@@ -67,6 +69,12 @@ class Payments:
             self._count(self._opened, 1)
             self._opened = None
 
+    def tell_of(self, refund: str) -> None:
+        """Something was told of the refund of that name, whose payment is not said."""
+        for each in self._order.transactions:
+            if each.facts is not None and refund in each.facts.get(REFUNDS, ()):
+                self.told[each.id, refund] = each
+
     def ever_captured(self) -> Decimal:
         """Money captured, refunded, reversed or not."""
         if self._ever is None:
@@ -85,7 +93,10 @@ class Payments:
         if payment.reversed_at is not None:
             self.reversed += sign
         if payment.dispute is not None and payment.dispute != WON:
-            self.disputed += sign
+            if payment.dispute == INQUIRY:
+                self.inquired += sign
+            else:
+                self.disputed += sign
         if payment.refunded_amount:
             self.refunded += sign * payment.refunded_amount
         if payment.facts is not None:

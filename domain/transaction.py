@@ -45,6 +45,8 @@ LIFECYCLE = (
 )
 MACHINE = build(Status, LIFECYCLE)
 
+BY_HAND = "manual:"  # begins the ids of payments that a person noted: no provider took them, and none gives them back
+
 # How far along a step before any success is: of two at one time the further stands.
 RANK = {"PaymentPending": 0, "PaymentCanceled": 3, "PaymentFailed": 4}
 UNSETTLED, EXPECTED = "unsettled", "expected"  # facts: the places of what stands before a success, and of its amount

@@ -29,7 +29,7 @@ from events.body import Body as Body
 from events.body import Decision, PaymentBody, Shares
 from events.body import Share as Share
 from events.body import payment_key as payment_key
-from events.corrections import ItemsCanceled
+from events.corrections import ItemsCanceled, OrderHeld, OrderReleased
 from events.errors import OrdersError
 from events.field_types import (
     Amount,
@@ -148,6 +148,9 @@ class PaymentRefunded(PaymentBody):
 class PaymentDisputed(PaymentBody):
     """The payer's bank asks, about `amount` or all of it; `outcome` (won, lost) once it is decided.
 
+    The outcome `inquiry` says that the bank only asks, and disputes nothing yet: nothing is contested, but refunds wait.
+    Any other leaves the dispute open until a person says won or lost.
+
     `dispute` is the provider's id of it, the payment's where there is none.
     """
 
@@ -248,10 +251,11 @@ class ReturnProcessingStarted(ReturnStep):
 
 
 class ReturnCompleted(Body):
-    """The items came back; without `refundAmount` it follows from the lines' prices."""
+    """The items came back; without `items` all that were asked for, without `refundAmount` it follows from the lines' prices."""
 
     return_: Annotated[Name, Field(alias="return")]
     refundAmount: Amount | None = None
+    items: Annotated[Shares | None, Field(description="what really came back")] = None
 
 
 _BODIES: tuple[type[Body], ...] = (
@@ -283,6 +287,8 @@ _BODIES: tuple[type[Body], ...] = (
     RefundSettled,
     RefundAllocated,
     ItemsCanceled,
+    OrderHeld,
+    OrderReleased,
 )
 CATALOGUE: dict[str, type[Body]] = {body.__name__: body for body in _BODIES}
 _READERS: dict[str, Callable[[Any], Body]] = {

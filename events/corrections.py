@@ -1,9 +1,9 @@
-"""Bodies of events that correct an order: items of it that are canceled."""
+"""Bodies of events that correct an order: items of it that are canceled, and holds that keep it from shipping."""
 
 from __future__ import annotations
 
 from events.body import Decision, Shares
-from events.field_types import Amount, Name
+from events.field_types import Amount, Moment, Name
 
 
 class ItemsCanceled(Decision):
@@ -15,3 +15,16 @@ class ItemsCanceled(Decision):
     cancellation: Name
     items: Shares
     refundAmount: Amount | None = None
+
+
+class OrderHeld(Decision):
+    """Somebody holds the order: nothing more of it is to ship until that hold is released, by itself at `until`."""
+
+    hold: Name
+    until: Moment | None = None
+
+
+class OrderReleased(Decision):
+    """Somebody, or the timer, releases a hold by its name."""
+
+    hold: Name

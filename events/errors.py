@@ -45,6 +45,9 @@
     │   ├── NameAmbiguous   (operations.dead_letters)          dead_letter_ambiguous
     │   ├── LetterClosed    (operations.dead_letters)          dead_letter_closed
     │   └── EditRefused     (operations.dead_letters)          edit_refused
+    ├── RefundDecisionError (operations.refund_decisions)      refund_decision
+    │   ├── RefundAbsent    (operations.refund_decisions)      refund_absent
+    │   └── RefundConflict  (operations.refund_decisions)      refund_conflict
     ├── ApiError            (api.errors)             request_refused            an HTTP answer; its `name` says more
     ├── InvalidJson         (api.commands.json_body) json_invalid
     ├── Problem             (cli.options)            problem                    what ends a command

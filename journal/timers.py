@@ -18,8 +18,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
+from domain.holds import ending
 from domain.policy import Context, Policy
-from domain.reactions import CONFIRM, awaits
+from domain.reactions import CONFIRM, HOLD, awaits
 from events.catalogue import payment_key, route_of
 from events.envelope import OWN_SOURCE, Envelope
 from journal.append import append
@@ -75,7 +76,7 @@ _UNDECIDED = text("""
 _STATE = text("""
     select o.id, o.order_number, o.status, o.confirmed_at is not null,
            exists (select from transactions t where t.order_id = o.id and t.paid_at is not null),
-           (select max(t.pending_until) from transactions t where t.order_id = o.id)
+           (select max(t.pending_until) from transactions t where t.order_id = o.id), o.facts
     from orders o where o.id = any(cast(:ids as uuid[])) order by o.id for update
 """)
 _DONE = text(
@@ -135,16 +136,29 @@ def _fire(conn: Connection, policy: Policy, shop: Shop, now: datetime, askable: 
     while entries := _undecided(conn, due, ids, shop.shards):  # one may name a payment that another one tells of
         settle_carefully(conn, entries, context, shop)
     states = {row[0]: row for row in conn.execute(_STATE, {"ids": array(ids, "uuid")})}
-    envelopes = [
-        Envelope(f"{row.order_id}:{kind}:{row.due.isoformat()}", SOURCE, kind, now, row.order_number, {"by": "timer"})
-        for row in due
-        if (kind := _event_of(row.kind, now, *states[row.order_id][2:]))
-    ]
+    envelopes = [envelope for row in due for envelope in _envelopes(row, now, states[row.order_id])]
     appended = append(conn, envelopes, shop.shards)
     settle_carefully(conn, appended.new, context, shop)
     kinds = array([row.kind for row in due], "text")
     conn.execute(_DONE, {"ids": array([row.order_id for row in due], "uuid"), "kinds": kinds, "now": now})
     return len(appended.new)
+
+
+def _envelopes(row: Any, now: datetime, state: Any) -> list[Envelope]:
+    """The events that a due timer becomes: none where nothing is left to do. A hold ends when it said, not when it is seen."""
+    by_timer = {"by": "timer"}
+    if row.kind == HOLD:
+        ends = ending(state[6], now) if awaits(HOLD, state[2], state[3]) else []
+        return [
+            Envelope(
+                f"{row.order_id}:{name}:{until.isoformat()}", SOURCE, "OrderReleased", until, row.order_number,
+                {"hold": name, **by_timer},
+            )
+            for name, until in ends
+        ]  # fmt: skip
+    kind = _event_of(row.kind, now, *state[2:6])
+    name = f"{row.order_id}:{kind}:{row.due.isoformat()}"
+    return [Envelope(name, SOURCE, kind, now, row.order_number, by_timer)] if kind else []
 
 
 def _event_of(

@@ -6,10 +6,12 @@ An event of a correction waits where it does not apply yet; a request is refused
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from domain.goods_row import most_for
+from domain.holds import holds
 from domain.ids import format_id
 from domain.order import Order, OrderItem
 from events.money import check
@@ -64,14 +66,50 @@ def cancel_items(
                 f"refundAmount: {refund_amount} {currency} is more than the {most} {currency} that these items may give back",
                 refundable=most,
             )
-    data: dict[str, Any] = {
-        "cancellation": format_id("item-cancels", request.will_be("item cancel")),
-        "items": [{"item": name, "quantity": quantity} for name, quantity in names.items()],
-        "by": by,
-        "reason": reason,
-        "refundAmount": None if refund_amount is None else f"{refund_amount.normalize():f}",
-    }
-    return Step("ItemsCanceled", number, {name: value for name, value in data.items() if value is not None})
+    return _step(
+        "ItemsCanceled",
+        number,
+        cancellation=format_id("item-cancels", request.will_be("item cancel")),
+        items=[{"item": name, "quantity": quantity} for name, quantity in names.items()],
+        by=by,
+        reason=reason,
+        refundAmount=None if refund_amount is None else f"{refund_amount.normalize():f}",
+    )
+
+
+def hold(request: Request, order: Order, name: str, *, by: str, reason: str | None, until: datetime | None) -> Step:
+    """The event that holds a locked order.
+
+    Errors: CorrectionRefused where the order was canceled, or `until` is not ahead.
+    """
+    number = order.order_number
+    if order.canceled_at is not None:
+        raise CorrectionRefused(f"order {number} was canceled; nothing of it ships")
+    if until is not None and until <= request.now:
+        raise CorrectionRefused(f"until: {until.isoformat()} is not ahead; give a later time, or none", until=until)
+    ends = None if until is None else until.isoformat()
+    return _step("OrderHeld", number, hold=name, by=by, reason=reason, until=ends)
+
+
+def release(request: Request, order: Order, name: str | None, *, by: str, reason: str | None) -> Step:
+    """The event that releases a hold of a locked order: that of this name, or the only one.
+
+    Errors: CorrectionRefused where the order has no such hold, or several and none was named.
+    """
+    number, standing = order.order_number, holds(order)
+    if not standing:
+        raise CorrectionRefused(f"order {number} is not held", holds=standing)
+    if name is None and len(standing) > 1:
+        raise CorrectionRefused(f"order {number} has several holds ({', '.join(standing)}): say which", holds=standing)
+    if name is not None and name not in standing:
+        raise CorrectionRefused(
+            f"order {number} has no hold {name} that stands; it has {', '.join(standing)}", holds=standing
+        )
+    return _step("OrderReleased", number, hold=name or standing[0], by=by, reason=reason)
+
+
+def _step(kind: str, number: str, **data: Any) -> Step:
+    return Step(kind, number, {name: value for name, value in data.items() if value is not None})
 
 
 def name_of_item(item: OrderItem) -> str:

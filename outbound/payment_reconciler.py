@@ -22,7 +22,7 @@ from sqlalchemy import Connection, text
 from events.catalogue import NEWEST
 from events.envelope import Envelope, EnvelopeError
 from outbound.provider_events import refund_event
-from providers.base import Payment
+from providers.base import DisputeNotice, Payment
 from providers.movements import RefundMovement
 from storage.pg_arrays import array, columns, unnest
 
@@ -74,6 +74,7 @@ class Reconciler:
                 _refund(t),
                 _pending(t),
                 *map(_movement, t.movements or ()),
+                *map(_notice, t.disputes),
             )
         }
         self._known = known(conn, keys)
@@ -97,6 +98,10 @@ class Reconciler:
 
     def take(self, provider: str, told: Payment) -> None:
         """One answer; OrderUnknown or EnvelopeError where it comes to no event."""
+        for each in told.disputes:
+            # By the payment's name: whoever tells no id and no amount has one dispute of it, which stands until a person decides.
+            data = _present(reason=each.reason, outcome="resolved" if each.resolved else None)
+            self._add(provider, told, _notice(each), "PaymentDisputed", each.time, data)
         turn = 1
         while self._fact(provider, told, _nth("reversed", turn)):
             turn += 1
@@ -219,6 +224,10 @@ def _pending(told: Payment) -> str:
 
 def _movement(told: RefundMovement) -> str:
     return f"refund:{told.refund_id}:{told.status}"
+
+
+def _notice(told: DisputeNotice) -> str:
+    return f"{'dispute_resolved' if told.resolved else 'disputed'}:{told.time.isoformat()}"
 
 
 def _nth(step: str, turn: int) -> str:

@@ -31,7 +31,7 @@ def refund_event(source: str, own_id: str, subject: str | None, movement: Refund
 def dispute_event(source: str, own_id: str, name: str, subject: str | None, told: Dispute, time: datetime) -> Envelope:
     """The event of one dispute as its provider knows it; `name` is the id that we know it by."""
     kind = PaymentDisputed.__name__
-    ended = told.outcome if told.outcome in ("won", "lost") else None
+    ended = told.outcome if told.outcome in ("inquiry", "won", "lost") else None
     about = {
         "dispute": name,
         "amount": None if told.amount is None else f"{told.amount:f}",

@@ -24,6 +24,7 @@ from providers.movements import RefundAccount
 from providers.refund_rules import RefundRules
 
 ERASED_AFTER = timedelta(days=14)  # after a refund succeeded: until then it may still fail, and be asked about
+UNUSED_FOR = timedelta(days=180)  # then one that no refund needed is erased, too
 SHOWN = 4  # last digits of a number that are shown
 
 _PUT = text("""
@@ -43,8 +44,10 @@ _AUDIT = text(
 )
 _NOT_NEEDED = text("update refund_accounts set erase_at = :at where order_id = :order_id")
 _ERASE = text("""
-    delete from refund_accounts a where a.erase_at < :now and not exists (
-        select from effects e where e.order_id = a.order_id and e.state in ('in_flight', 'unknown'))
+    delete from refund_accounts a where (a.erase_at < :now or (a.erase_at is null and a.updated_at < :unused))
+    and not exists (
+        select from effects e where e.order_id = a.order_id
+        and (e.state in ('in_flight', 'unknown') or (a.erase_at is null and e.state <> 'done')))
 """)
 _ERASE_ONE = text("delete from refund_accounts where order_id = :order_id")
 
@@ -166,7 +169,7 @@ def erase(conn: Connection, order_id: str) -> None:
 
 def erase_due(conn: Connection, now: datetime) -> int:
     """Erase accounts whose time is over; how many."""
-    return conn.execute(_ERASE, {"now": now}).rowcount
+    return conn.execute(_ERASE, {"now": now, "unused": now - UNUSED_FOR}).rowcount
 
 
 def _failed_since(refunds: Mapping[str, Any], told_at: datetime) -> bool:

@@ -14,11 +14,13 @@ attempt under one key can pay twice.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+from domain.tax import TaxParts
 from events.money import Money, MoneyError
 from providers.base import RefundAccountRefused, RefundClient, RefundNotMade, RefundRefused, RefundStale, RefundUnknown
 from providers.movements import CAME_TO_NOTHING, OPEN, RefundAccount, RefundMovement, RefundRequest, given_back
@@ -62,19 +64,32 @@ class Claim:
     in_doubt: bool  # an attempt under this key was made, and its end is not known
     order_id: str = ""
     account: RefundAccount | None = None  # None: it goes back the way the money came
+    tax: TaxParts | None = None  # of all that is to go back of the payment; None: nothing of it is told apart
 
     @property
     def wanted(self) -> Decimal:
         """The sum that will have gone back after the attempt."""
         return self.made + self.asked
 
-    def request(self, gone: Decimal) -> RefundRequest:
-        """The attempt as the provider is asked for it, of whose payment it said that `gone` went back."""
+    def request(self, gone: Decimal, movements: Sequence[RefundMovement]) -> RefundRequest:
+        """The attempt as the provider is asked for it, which said that `gone` went back, by these refunds."""
         refundable = None if self.captured is None else self.captured - gone
+        tax_free = vat = None
+        if self.tax is not None:
+            made = [each for each in movements if each.status not in CAME_TO_NOTHING]
+            tax_free = _left(self.tax.tax_free, [each.tax_free for each in made], self.asked)
+            if self.tax.vat is not None:
+                vat = _left(self.tax.vat, [each.vat for each in made], self.asked - tax_free)
         money = Money(self.asked, self.currency)
         return RefundRequest(
-            self.key, self.payment_id, money, refundable, f"order {self.order_number}", account=self.account
+            self.key, self.payment_id, money, refundable, f"order {self.order_number}", tax_free, vat, self.account
         )
+
+
+def _left(due: Decimal, made: Sequence[Decimal | None], most: Decimal) -> Decimal:
+    """The part of this attempt: what is due of it and has not gone back yet."""
+    gone = sum((each for each in made if each is not None), Decimal(0))
+    return min(max(due - gone, Decimal(0)), most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +107,7 @@ class Answer:
     at_once: bool = False
     is_open: bool = False
     movements: tuple[RefundMovement, ...] = ()  # refunds to be told of, by their ids
+    ours: RefundMovement | None = None  # the attempt, as the provider has it
 
 
 def attempt(refunder: Refunder, claim: Claim, now: datetime) -> Answer:
@@ -112,7 +128,7 @@ def _attempt(client: RefundClient, claim: Claim, now: datetime) -> Answer:
     if not claim.in_doubt:
         if gone > claim.made:
             return Answer(DUE, gone, at_once=True, movements=tuple(movements))
-        return _send(client, claim, gone)
+        return _send(client, claim, gone, movements)
     ours = next((each for each in movements if each.reference == claim.key), None)
     if ours is not None:
         return _end(claim, ours, gone, now)
@@ -122,12 +138,12 @@ def _attempt(client: RefundClient, claim: Claim, now: datetime) -> Answer:
         return Answer(DEAD, gone, _doubt(claim, gone), IN_DOUBT, movements=tuple(movements))
     if now - claim.attempted_at > client.rules.key_life:
         return Answer(DUE, at_once=True)  # it would have been there by now: it was not made
-    return _send(client, claim, gone)
+    return _send(client, claim, gone, movements)
 
 
-def _send(client: RefundClient, claim: Claim, gone: Decimal) -> Answer:
+def _send(client: RefundClient, claim: Claim, gone: Decimal, movements: Sequence[RefundMovement]) -> Answer:
     try:
-        made = client.refund(claim.request(gone))
+        made = client.refund(claim.request(gone, movements))
     except RefundAccountRefused as error:
         return Answer(ACCOUNT_NEEDED, error=str(error))
     except RefundRefused as error:
@@ -152,13 +168,13 @@ def _end(claim: Claim, ours: RefundMovement, gone: Decimal, now: datetime | None
         if claim.account is not None:
             return Answer(ACCOUNT_NEEDED, error=f"{why}; ask the customer for another bank account", movements=(ours,))
         step = "see at the provider why, and whether it may work again"
-        return Answer(DEAD, error=why, reason=FAILED, next_step=step, movements=(ours,))
+        return Answer(DEAD, error=why, reason=FAILED, next_step=step, movements=(ours,), ours=ours)
     if ours.status in OPEN:
         why = f"refund {ours.refund_id} of {ours.amount} {claim.currency} is {ours.status} there since {ours.time:%Y-%m-%d %H:%M} UTC"
         if now is not None and now - claim.attempted_at > OPEN_FOR:
             return Answer(DEAD, error=why, reason=IN_DOUBT, next_step="ask the provider what it waits for")
-        return Answer(UNKNOWN, error=why, is_open=True, movements=(ours,))
-    return Answer(DONE, gone, movements=(ours,))
+        return Answer(UNKNOWN, error=why, is_open=True, movements=(ours,), ours=ours)
+    return Answer(DONE, gone, movements=(ours,), ours=ours)
 
 
 def _doubt(claim: Claim, gone: Decimal) -> str:

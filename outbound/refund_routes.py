@@ -20,8 +20,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from domain.ids import format_id
+from domain.transaction import BY_HAND
 from outbound.refund_attempt import Refunder
-from outbound.refunds import bury
+from outbound.refund_records import attended, bury, weigh_failures
 from providers.base import RefundClient
 from providers.registry import registry
 from settings.environment import Settings
@@ -75,9 +76,10 @@ def configured_routes(settings: Settings) -> Routes:
 
 
 # Which of the three an effect of a payment `t` is.
-READY = "(lower(t.provider) = any(cast(:ready as text[])) or (t.provider is null and :unnamed))"
+_BY_HAND = f"starts_with(t.payment_id, '{BY_HAND}')"
+READY = f"(not {_BY_HAND} and (lower(t.provider) = any(cast(:ready as text[])) or (t.provider is null and :unnamed)))"
 WAITS = (
-    f"(not coalesce({READY}, false) and "
+    f"(not coalesce({READY}, false) and not {_BY_HAND} and "
     "(lower(t.provider) = any(cast(:waiting as text[])) or (t.provider is null and :nobody)))"
 )
 
@@ -93,11 +95,12 @@ _REPORTED = text("""
     with found as (
         select e.id, t.refunded_amount from dead_letters d join effects e on e.id = d.effect_id
         join transactions t on t.id = e.transaction_id
-        where d.state = 'open' and e.state = 'dead' and t.refunded_amount >= e.target
+        where d.state = 'open' and e.state in ('dead', 'done') and t.refunded_amount >= e.target
+          and (cast(:effect as uuid) is null or e.id = cast(:effect as uuid))
         order by e.id for update of e skip locked
     ), closed as (
-        update effects e set state = 'done', made = f.refunded_amount, idempotency_key = null, asked = null, attempted_at = null,
-            attempts = 0,            last_error = null, updated_at = now()
+        update effects e set state = 'done', made = f.refunded_amount, idempotency_key = null, asked = null, asked_tax = null,
+            attempted_at = null, attempts = 0, last_error = null, updated_at = now()
         from found f where e.id = f.id returning e.id, e.payment_id
     ), letters as (
         update dead_letters d set state = 'discarded', updated_at = now() from closed c
@@ -105,9 +108,14 @@ _REPORTED = text("""
     )
     select id, payment_id from closed
 """)
+# What waits for a bank account, and went back otherwise.
+_NOT_NEEDED = text("""
+    update effects e set state = 'done', made = t.refunded_amount, attempts = 0, last_error = null, updated_at = now()
+    from transactions t where t.id = e.transaction_id and e.state = 'account_needed' and t.refunded_amount >= e.target
+""")
 _AUDIT = text(
     "insert into audit (actor, action, target, detail) values ('orders', 'dlq discard', :target, "
-    "jsonb_build_object('why', 'the provider reported the refund', 'payment', cast(:payment as text)))"
+    "jsonb_build_object('why', 'it went back, as its provider or a person told', 'payment', cast(:payment as text)))"
 )
 _DONE = text("""
     update effects set state = 'done', made = :made, attempts = 0, last_error = null, updated_at = now() where id = :id
@@ -131,7 +139,7 @@ class WaitingRefunds(NamedTuple):
 
 
 def give_up(conn: Connection, routes: Routes, now: datetime) -> int:
-    """Make dead letters of the refunds that nobody makes here, and close those that were reported; how many died.
+    """Make dead letters of the refunds that nobody makes here, and close those that went back otherwise; how many died.
 
     Errors: OperationalError when PostgreSQL is away. May be doubled or killed at any line.
     """
@@ -140,21 +148,36 @@ def give_up(conn: Connection, routes: Routes, now: datetime) -> int:
         if row.gone >= row.target and row.idempotency_key is None:
             conn.execute(_DONE, {"id": row.id, "made": row.gone})
             continue
-        error = _why(row.provider, routes)
+        by_hand = row.payment_id.startswith(BY_HAND)
+        error = "no provider took it: a person noted it" if by_hand else _why(row.provider, routes)
         left = f"{row.target - row.gone} {row.currency} of payment {row.payment_id}"
-        detail = (
-            f"{error}; {left} did not go back to order {row.order_number}'s payer. Refund it at the provider by hand, "
-            f"whose report closes this; or {_remedy(row.provider)}, then `orders dlq replay {format_id('effects', row.id)}`."
+        again = f"`orders dlq replay {format_id('effects', row.id)}`"
+        step = (
+            "Give it back the way it came; then tell it as an event PaymentRefunded of that payment, which closes this."
+            if by_hand
+            else "Refund it at the provider by hand, whose report closes this; "
+            f"or {_remedy(row.provider)}, then {again}."
         )
+        detail = f"{error}; {left} did not go back to order {row.order_number}'s payer. {step}"
         conn.execute(_DEAD, {"id": row.id, "error": error})
         bury(conn, row.id, NO_CLIENT, detail, now)
         log.warning("%s: %s", NO_CLIENT, detail)
         died += 1
-    for row in conn.execute(_REPORTED).all():
+    conn.execute(_NOT_NEEDED)
+    close_reported(conn)
+    weigh_failures(conn, now)
+    return died
+
+
+def close_reported(conn: Connection, effect_id: str | None = None) -> None:
+    """Close dead letters of what went back all the same, or is due no more; of one effect alone where it is named."""
+    closed = conn.execute(_REPORTED, {"effect": effect_id}).all()
+    for row in closed:
         target = format_id("effects", row.id)
         conn.execute(_AUDIT, {"target": target, "payment": row.payment_id})
-        log.info("refund %s was made by hand, as its provider reports; its dead letter is closed", target)
-    return died
+        log.info("refund %s went back by hand, as its provider or a person told; its dead letter is closed", target)
+    if closed:
+        attended(conn, [row.id for row in closed])
 
 
 def waiting(conn: Connection, routes: Routes) -> list[WaitingRefunds]:

@@ -27,12 +27,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import DataError, IntegrityError
 
 from domain.ids import format_id, fresh, parse_id
+from domain.movements import plain
+from domain.tax import TaxParts, parts_due
+from domain.transaction import BY_HAND
 from events.envelope import Envelope
 from journal.append import append
 from journal.entries import Entry
@@ -41,8 +46,23 @@ from outbound import backoff
 from outbound.leases import Claimed, Round
 from outbound.provider_events import refund_event
 from outbound.refund_accounts import AccountNeeded, Vault, erase, for_refund, keep_no_longer
-from outbound.refund_attempt import ACCOUNT_NEEDED, DEAD, DONE, DUE, GAVE_UP, UNKNOWN, Answer, Claim, Refunder, attempt
+from outbound.refund_attempt import (
+    ACCOUNT_NEEDED,
+    DEAD,
+    DONE,
+    DUE,
+    GAVE_UP,
+    IN_DOUBT,
+    UNKNOWN,
+    Answer,
+    Claim,
+    Refunder,
+    attempt,
+)
+from outbound.refund_records import attended, bury, record
 from providers.movements import CAME_TO_NOTHING, RefundMovement
+from storage.aggregates import peek
+from storage.clock import clock
 from storage.tables import EFFECT_STATES
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
@@ -103,12 +123,16 @@ def lease_s(refunder: Refunder) -> float:
 
 
 def release(conn: Connection, effect_id: str, actor: str) -> bool:
-    """Let a refund go that waits for staff or is dead; false where it is neither."""
+    """Let a refund go that waits for staff, is dead, or failed after it had gone out; false where it is none of these.
+
+    What failed is asked for again, as a new attempt, after the provider was asked what went back.
+    """
     found = conn.execute(_WAITS_FOR_A_PERSON, {"id": parse_id("effects", effect_id)}).one_or_none()
     if found is None:
         return False
-    conn.execute(_RELEASE, {"id": found.id})
+    conn.execute(_RELEASE, {"id": found.id, "next": fresh(clock())})
     conn.execute(_REPLAYED, {"id": found.id})
+    attended(conn, [found.id])
     detail = orjson.dumps({"from": found.state, "payment": found.payment_id, "order": found.order_number}).decode()
     target = format_id("effects", found.id)
     conn.execute(_AUDIT, {"actor": actor, "target": target, "detail": detail})
@@ -127,6 +151,7 @@ def counts(conn: Connection) -> dict[str, int]:
 _DUE = text("""
     select e.id, e.transaction_id, o.order_number, e.payment_id, e.currency, e.target, e.made, e.asked,
            e.idempotency_key, e.attempts, e.attempted_at, t.amount as captured, e.order_id, e.account_asked_at,
+           e.asked_tax, exists (select from order_items i where i.order_id = e.order_id and i.tax_free) as told_apart,
            t.payment_method, t.paid_at, t.facts -> 'refunds' as told, a.sealed, a.updated_at as told_at,
            greatest(e.made, t.refunded_amount) as gone,
            (select sum(x.refund_target - greatest(x.refunded_amount, f.made, f.made + f.asked))
@@ -135,11 +160,12 @@ _DUE = text("""
     from effects e join transactions t on t.id = e.transaction_id join orders o on o.id = e.order_id
     left join refund_accounts a on a.order_id = e.order_id
     where e.state in ('due', 'in_flight', 'unknown') and e.next_at <= :now
-      and (lower(t.provider) = :provider or (t.provider is null and :unnamed))
+      and (lower(t.provider) = :provider or (t.provider is null and :unnamed)) and not starts_with(t.payment_id, :by_hand)
     order by e.next_at limit :most for update of e skip locked
 """)
 _TAKE = text("""
     update effects set state = 'in_flight', made = :made, asked = :asked, idempotency_key = :key,
+        asked_tax = cast(:asked_tax as jsonb),
         attempts = :attempts, attempted_at = :attempted_at, next_at = :lease, updated_at = now()
     where id = :id
 """)
@@ -159,7 +185,7 @@ def _claim(conn: Connection, refunder: Refunder, vault: Vault, now: datetime, mo
     """Effects that are ours for a lease, and how many had nothing left to give back."""
     lease = now + timedelta(seconds=lease_s(refunder))
     claims, closed = [], 0
-    values = {"now": now, "most": most, "provider": refunder.name, "unnamed": refunder.unnamed}
+    values = {"now": now, "most": most, "provider": refunder.name, "unnamed": refunder.unnamed, "by_hand": BY_HAND}
     for row in conn.execute(_DUE, values).all():
         made, asked, key, attempted_at = row.made, row.asked, row.idempotency_key, row.attempted_at
         if key is None:
@@ -178,6 +204,7 @@ def _claim(conn: Connection, refunder: Refunder, vault: Vault, now: datetime, mo
                 closed += 1
                 continue
             account = None  # what is in doubt is asked about first
+        tax = _tax_parts(conn, row) if row.told_apart else None
         claim = Claim(
             row.id,
             row.order_number,
@@ -193,11 +220,24 @@ def _claim(conn: Connection, refunder: Refunder, vault: Vault, now: datetime, mo
             row.idempotency_key is not None,
             row.order_id,
             account,
+            tax,
         )
         taken = {"made": made, "asked": asked, "key": key, "attempts": claim.attempts, "lease": lease}
+        taken["asked_tax"] = orjson.dumps([plain(tax.tax_free), tax.vat and plain(tax.vat)]).decode() if tax else None
         conn.execute(_TAKE, {"id": row.id, "attempted_at": claim.attempted_at, **taken})
         claims.append(claim)
     return claims, closed
+
+
+def _tax_parts(conn: Connection, row: Row[Any]) -> TaxParts | None:
+    """Parts of all that is to go back of a payment; of an attempt that is repeated, those that it had."""
+    if row.idempotency_key is not None:
+        parts = [None if part is None else Decimal(part) for part in row.asked_tax or ()]
+        return TaxParts(parts[0] or Decimal(0), parts[1]) if parts else None
+    order = peek(conn, [row.order_id])[row.order_id]
+    parts_of_all = parts_due(order)
+    whole = sum((payment.refund_target for payment in order.transactions), Decimal(0))
+    return parts_of_all and parts_of_all.share(row.target, whole, row.currency)
 
 
 # -- attempt and settle --------------------------------------------------------------------------------------
@@ -227,15 +267,11 @@ _SETTLE = text("""
     update effects set state = :state, made = greatest(made, :made), attempts = :attempts, next_at = :next_at,
         idempotency_key = case when cast(:in_doubt as boolean) then idempotency_key end,
         asked = case when cast(:in_doubt as boolean) then asked end,
+        asked_tax = case when cast(:in_doubt as boolean) then asked_tax end,
         attempted_at = case when cast(:in_doubt as boolean) then attempted_at end, last_error = :error,
         due_since = coalesce(cast(:due_since as timestamptz), due_since),
         account_asked_at = coalesce(cast(:asked_at as timestamptz), account_asked_at), updated_at = now()
     where id = :id
-""")
-_BURY = text("""
-    insert into dead_letters (id, effect_id, reason, detail) values (:letter, :id, :reason, :detail)
-    on conflict (effect_id) do update set reason = excluded.reason, detail = excluded.detail, state = 'open',
-        deaths = dead_letters.deaths + 1, updated_at = now()
 """)
 
 
@@ -265,6 +301,8 @@ def _settle(
     conn.execute(
         _SETTLE, {"id": claim.id, "in_doubt": in_doubt, "due_since": due_since, "asked_at": asked_at, **values}
     )
+    if answer.ours is not None or (state == DEAD and not in_doubt and reason != IN_DOUBT):
+        record(conn, claim, answer.ours, error, now)
     if state == ACCOUNT_NEEDED:
         erase(conn, claim.order_id)
     elif answer.state == DONE and claim.account is not None:
@@ -275,11 +313,6 @@ def _settle(
         log.warning("%s: %s", reason, detail)
     events = [_event(provider, claim, movement, now) for movement in answer.movements]
     return append(conn, events, shards).new if events else []
-
-
-def bury(conn: Connection, effect_id: str, reason: str, detail: str, now: datetime) -> None:
-    """Open the dead letter of an effect, or open it anew."""
-    conn.execute(_BURY, {"letter": fresh(now), "id": effect_id, "reason": reason, "detail": detail})
 
 
 def _event(provider: str, claim: Claim, movement: RefundMovement, now: datetime) -> Envelope:
@@ -306,12 +339,17 @@ def _remedy(provider: str, claim: Claim, error: str | None, next_step: str) -> s
 
 _WAITS_FOR_A_PERSON = text("""
     select e.id, e.state, e.payment_id, o.order_number from effects e join orders o on o.id = e.order_id
-    where e.id = cast(:id as uuid) and e.state in ('staff', 'dead') for update of e
+    where e.id = cast(:id as uuid) and (e.state in ('staff', 'dead') or (e.idempotency_key is null
+        and exists (select from dead_letters d where d.effect_id = e.id and d.state = 'open'))) for update of e
 """)
 _RELEASE = text("""
-    update effects set state = case when idempotency_key is null then 'due' else 'unknown' end, attempts = 0,
-        next_at = now(), last_error = null, updated_at = now()
-    where id = :id
+    update effects e set state = case when idempotency_key is null then 'due' else 'unknown' end, attempts = 0,
+        next_at = now(), last_error = null, updated_at = now(),
+        made = case when e.idempotency_key is null and e.state <> 'staff' then least(e.made, t.refunded_amount)
+            else e.made end,
+        refund_id = case when exists (select from refunds r where r.id = e.refund_id) and e.idempotency_key is null
+            then :next else coalesce(e.refund_id, :next) end
+    from transactions t where e.id = :id and t.id = e.transaction_id
 """)
 _REPLAYED = text(
     "update dead_letters set state = 'replayed', updated_at = now() where effect_id = :id and state = 'open'"

@@ -9,6 +9,7 @@ door, the chores of the workers, the lines of `orders doctor`, `.env.example` an
     RefundClient      gives money back, once per key                  RefundMovement, or RefundError
     PaymentListing    what happened there in a time, page by page     Page, or NoAnswer
     TrackingClient    all scans known of a parcel                     Scan …, or NoAnswer, ParcelUnknown
+    Aggregator        a TrackingClient for each carrier that a service follows
 
     ProviderError
      ├── BadSignature          not from whom it says, or too old to believe: nothing of it was read
@@ -35,7 +36,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from events.envelope import Envelope
 from events.errors import OrdersError
@@ -50,6 +51,7 @@ Kind = Literal["payments", "carrier"]
 PendingKind = Literal["authorized", "processing", "awaiting_deposit"]
 Port = TypeVar("Port")
 
+PATH_SECRET = ":secret"  # noqa: S105 - no secret, but where one stands among a receiver's headers: its path ended with it
 ABILITIES = ("receives", "looks_up", "refunds", "lists", "tracks")  # fields of `Provider`
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
@@ -172,6 +174,16 @@ class ReceivedWebhook:
     thin: bool = False
     unsigned: bool = False
     payment: str | None = None
+    parcel: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeNotice:
+    """One thing that a provider tells of a payment's dispute: it was begun, or it is `resolved`, and not in whose favor."""
+
+    time: datetime  # UTC
+    resolved: bool = False
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +211,7 @@ class Payment:
     pending_at: datetime | None = None
     pending_until: datetime | None = None  # None: the provider names no time
     expected: Decimal | None = None  # the amount that is under way
+    disputes: tuple[DisputeNotice, ...] = ()  # of one that tells neither their ids nor their amounts
     movements: tuple[RefundMovement, ...] | None = None  # its refunds by their ids; None: the sum is all that is told
 
 
@@ -220,10 +233,13 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One note of a carrier about a parcel: `id` is the same in every poll, `time` (UTC) is when it happened."""
+    """One note of a carrier about a parcel: `id` is the same in every poll, `time` (UTC) is when it happened.
+
+    Without a time it happened when it was first seen.
+    """
 
     id: str
-    time: datetime
+    time: datetime | None
     status: TrackingStatus
     description: str | None = None
     location: str | None = None
@@ -236,7 +252,7 @@ class WebhookReceiver(Protocol):
     """One provider's webhooks, ready to be taken. Pure: it asks nobody."""
 
     def __call__(self, body: bytes, headers: Mapping[str, str], now: datetime) -> ReceivedWebhook:
-        """A webhook, verified over its raw body, then translated. Headers are looked up in lower case.
+        """A webhook, verified over its raw body, then translated. Headers are looked up in lower case, PATH_SECRET too.
 
         Raises BadSignature, or EnvelopeError where it is genuine and no event that can be kept.
         """
@@ -297,8 +313,17 @@ class TrackingClient(Protocol):
     def track(self, number: str) -> Sequence[Scan]:
         """All scans known of a parcel, by when they happened; raises NoAnswer only.
 
-        A scan may turn up late, between others that were told before.
+        A scan may turn up late, between others that were told before. One without a time keeps its place among them.
         """
+        ...
+
+
+@runtime_checkable
+class Aggregator(Protocol):
+    """One service that follows the parcels of many carriers, ready to be asked."""
+
+    def of_carrier(self, carrier_id: str) -> TrackingClient:
+        """The client for one carrier, by the id that it has there (`providers.carriers.names`). Asks nobody yet."""
         ...
 
 
@@ -351,6 +376,7 @@ class Provider:
     """A payment provider or a carrier, in one object.
 
     `name` stands in URLs, on transactions and parcels: small letters, digits, - and _. `title` is as people write it.
+    `aggregates`: `tracks` makes an Aggregator, so that no parcel's carrier has its name.
     ValueError where the object cannot be: a name of other signs, an ability that is always on, a setting that is not
     listed or belongs to somebody else.
     """
@@ -364,7 +390,8 @@ class Provider:
     refunds: Offer[RefundClient] | None = None
     refund_rules: RefundRules | None = None  # for the documentation's table
     lists: Ability[PaymentListing] | None = None
-    tracks: Offer[TrackingClient] | None = None
+    tracks: Offer[TrackingClient] | Ability[Aggregator] | None = None
+    aggregates: bool = False
     note: str = ""  # for the documentation's table
 
     def __post_init__(self) -> None:

@@ -26,11 +26,12 @@ RULES_HEAD = """
 ## Refunds
 
 What each provider's refunds go by, as its documentation has it. *Key*: for so long the same idempotency key is the same
-refund; *answer*: how long it may take; *open*: its words for a refund whose end is still to come; *compares*: it refuses
+refund; *answer*: how long it may take; *open*: its words for a refund whose end is still to come; *in doubt*: its codes
+for what may have happened, or still may, so that it is asked; *compares*: it refuses
 where what can still go back is not what we think. A code of *never* is a dead letter at once, with what to do.
 
-| provider | key | answer | open | compares | from |
-|---|---|---|---|---|---|"""
+| provider | key | answer | open | in doubt | compares | from |
+|---|---|---|---|---|---|---|"""
 ACCOUNTS_HEAD = """
 ## Bank accounts
 
@@ -88,7 +89,9 @@ def rules_row(provider: Provider, rules: RefundRules) -> str:
     hours = rules.key_life.total_seconds() / 3600
     life = f"{hours:g} h" if hours < 48 else f"{hours / 24:g} days"
     words = ", ".join(f"`{word}`" for word in rules.open_words) or "–"
-    cells = (provider.title, life, f"{rules.answer_s:g} s", words, "yes" if rules.compares else "–", rules.source)
+    doubt = ", ".join(f"`{code}`" for code in sorted(rules.in_doubt)) or "–"
+    compares = "yes" if rules.compares else "–"
+    cells = (provider.title, life, f"{rules.answer_s:g} s", words, doubt, compares, rules.source)
     return f"| {' | '.join(cells)} |"
 
 

@@ -90,7 +90,7 @@ class HttpClient:
             raise NotTold(f"{self.name} does not know {path}; whoever told us of it may not be {self.name}")
         if response.status_code != httpx.codes.OK:
             hint = "; check its API key" if response.status_code in (401, 403) else ""
-            raise NoAnswer(f"{self.name}: answered {response.status_code}{hint}", _retry_after(response))
+            raise NoAnswer(f"{self.name}: answered {response.status_code}{hint}", retry_after(response))
         return self._read(response, shape)
 
     def refund(
@@ -168,7 +168,8 @@ def _object(response: httpx.Response) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def retry_after(response: httpx.Response) -> float | None:
+    """The pause in seconds that an answer asks for; None where it names none."""
     return pause_of(response.headers.get("retry-after", ""))
 
 

@@ -69,19 +69,21 @@ class RefundMovement:
     reference: str | None = None  # the id of our attempt, where it is ours
     code: str | None = None  # why it failed
     message: str | None = None
+    tax_free: Decimal | None = None  # parts of the amount, where the provider tells them
+    vat: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
     """One dispute as the provider knows it; `time` (UTC) is when it was opened.
 
-    `outcome`: open, won or lost; None where it has ended and the provider does not say how.
+    `outcome`: inquiry (the bank only asks, no money is gone), open, won or lost; None where it has ended and the provider does not say how.
     """
 
     dispute_id: str
     payment_id: str
     amount: Decimal | None  # None: all that was captured
-    outcome: Literal["open", "won", "lost"] | None
+    outcome: Literal["inquiry", "open", "won", "lost"] | None
     time: datetime
     reason: str | None = None
 

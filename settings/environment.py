@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from domain.legal_clock import MOST_DAYS, BusinessDays, LegalClock, check_country
 from domain.policy import Policy
 from events.money import MoneyError, exponent
+from providers.carriers.names import NAMES as CARRIER_NAMES
 from providers.registry import Registry, registry
 from settings.fields import (
     Setting,
@@ -227,7 +228,7 @@ ALLOWED_ORIGINS = Setting(
 
 OWN: tuple[Setting[Any], ...] = (
     DATABASE_URL, REDIS_URL, DATA, SHARED_DATA, CURRENCY, SHARDS, RETURNS, REFUNDS, REFUND_WITHIN, COUNTRY, UNPAID_AFTER, CONFIRM_AFTER,
-    RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, RECONCILE, RECONCILE_BACK,
+    RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, CARRIER_NAMES, RECONCILE, RECONCILE_BACK,
     CELERY_REMOTE_CONTROL, ALLOW_PRIVATE, ACCOUNT_KEYS, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
 )  # fmt: skip
 

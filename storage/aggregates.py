@@ -44,7 +44,7 @@ _PARTS: tuple[tuple[str, type[Any], Table, str], ...] = (
         "returns", Return, tables.returns_,
         "status for_staff refund_amount refund_stated personal_id requested_at completed_at stated_amount",
     ),
-    ("return_items", ReturnItem, tables.return_items, ""),
+    ("return_items", ReturnItem, tables.return_items, "quantity"),
 )  # fmt: skip
 _ORDER_CHANGES = "status version effects_suppressed flags canceled_at confirmed_at facts"
 _ORDER_FILLS = (

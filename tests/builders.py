@@ -37,10 +37,18 @@ def later(**period: float) -> datetime:
     return NOW + timedelta(**period)
 
 
-def told(kind: str, *, at: datetime = NOW, subject: str | None = ORDER, source: str = "shop", **data: Any) -> Envelope:
+def told(
+    kind: str,
+    *,
+    at: datetime = NOW,
+    subject: str | None = ORDER,
+    source: str = "shop",
+    version: int = 1,
+    **data: Any,
+) -> Envelope:
     """Any event; fields that are None are left out."""
     body = {name: value for name, value in data.items() if value is not None}
-    return Envelope(f"evt-{next(_ids)}", source, kind, at, subject, body)
+    return Envelope(f"evt-{next(_ids)}", source, kind, at, subject, body, version)
 
 
 def any_order_of(*things: Any) -> list[tuple]:

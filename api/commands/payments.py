@@ -9,32 +9,60 @@ from api.commands.lookups import the_order
 from api.commands.request_models import UpdateTransaction
 from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
 from api.commands.written_documents import document
+from api.errors import validation_error
 from domain.order import Order
 from domain.permitted_transitions import transaction_statuses
-from domain.transaction import Status, Transaction
+from domain.transaction import BY_HAND, Status, Transaction
 from journal.commands import Request, Step
 
+NAME_LENGTH = 255  # of a payment's id
 _EVENTS = {Status.PAID: "PaymentSucceeded", Status.FAILED: "PaymentFailed", Status.CANCELED: "PaymentCanceled"}
 
 
 def update(write: Write, sent: UpdateTransaction) -> Work:
-    """The payment becomes `status`; the same once more changes nothing, and is answered the same."""
+    """The payment becomes `status`; the same once more changes nothing, and is answered the same.
+
+    `paid` of one that brought too little: the rest came past its provider, and is a payment of its own, `manual:PAYMENT`.
+    """
 
     def work(request: Request) -> tuple[int, Document]:
         order, payment = _payment_of(request, sent.paymentId)
         status = Status(sent.status)
+        if status == payment.status == Status.PAID:
+            payment_id = _rest_by_hand(request, order, payment, sent)
+            return 200, {"doc": document(request, "transactions", payment_id, write.depth), "message": UPDATED}
         if status != payment.status:
             _may(order, payment, status)
             data: dict[str, Any] = {"paymentId": payment.payment_id}
             if status == Status.PAID:
-                told = {"paymentMethod": sent.paymentMethod, "receiptUrl": sent.receiptUrl}
-                data |= {"amount": format(_owed(order), "f"), "currency": payment.currency}
-                data |= {name: value for name, value in told.items() if value is not None}
+                data |= _paid(_owed(order), payment.currency, sent)
             request.append(Step(_EVENTS[status], order.order_number, data))
         doc = document(request, "transactions", payment.id, write.depth)
         return 200, {"doc": doc, "message": UPDATED}
 
     return work
+
+
+def _rest_by_hand(request: Request, order: Order, payment: Transaction, sent: UpdateTransaction) -> str:
+    """The id of the payment that brought the rest of the order, or of `payment` itself where nothing was missing."""
+    name = f"{BY_HAND}{payment.payment_id.removeprefix(BY_HAND)}"  # of one that is of that kind, itself
+    known = next((one for one in order.transactions if one.payment_id == name), None)
+    owed = _owed(order)
+    if order.canceled_at is not None or owed <= 0:
+        return payment.id if known is None else known.id
+    if len(name) > NAME_LENGTH:
+        raise validation_error(
+            [("paymentId", f"is too long for {BY_HAND}PAYMENT; tell the rest as a payment of its own")]
+        )
+    before = known.amount if known is not None and known.paid_at is not None else Decimal(0)
+    data = {"paymentId": name, **_paid(before + owed, payment.currency, sent)}
+    told = request.append(Step("PaymentSucceeded", order.order_number, data))
+    return next(one.id for one in told[order.id].transactions if one.payment_id == name)
+
+
+def _paid(amount: Decimal, currency: str, sent: UpdateTransaction) -> dict[str, Any]:
+    told = {"paymentMethod": sent.paymentMethod, "receiptUrl": sent.receiptUrl}
+    return {"amount": format(amount, "f"), "currency": currency} | {n: v for n, v in told.items() if v is not None}
 
 
 def _payment_of(request: Request, payment_id: str) -> tuple[Order, Transaction]:

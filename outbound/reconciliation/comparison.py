@@ -16,6 +16,7 @@ from typing import Any
 
 from domain.movements import (
     DISPUTES,
+    INQUIRY,
     LOST,
     OPEN,
     REFUND_RANK,
@@ -183,12 +184,14 @@ def dispute_difference(told: Dispute, ours: Ours, now: datetime) -> Difference |
             return Difference(Kind.DISPUTE_DIFFERS, *about, here)
         return Difference(Kind.DISPUTE_THERE, *about, here, heal=told, time=now if ended else None, name=name)
     status = known[name].get("status")
-    mine = status if status in (WON, LOST) else OPEN
+    mine = status if status in (WON, LOST, INQUIRY) else OPEN
     here = {"outcome": mine}
-    if told.outcome == mine or (told.outcome is None and mine != OPEN):
+    if told.outcome == mine or (told.outcome is None and mine in (WON, LOST)):
         return None
-    if ended and mine == OPEN:
+    if ended and mine in (OPEN, INQUIRY):
         return Difference(Kind.DISPUTE_ENDED_THERE, *about, here, heal=told, time=now, name=name)
+    if told.outcome == OPEN and mine == INQUIRY:  # what was only asked about is contested now
+        return Difference(Kind.DISPUTE_THERE, *about, here, heal=told, name=name)
     return Difference(Kind.DISPUTE_DIFFERS, *about, here)
 
 

@@ -23,7 +23,7 @@ from providers.base import (
     with_secrets,
 )
 from providers.payments import standard_webhooks
-from providers.payments.portone_api import BEHIND, SOURCE, PortOne
+from providers.payments.portone_api import BEHIND, SOURCE, PortOne, dispute_notices
 from providers.payments.portone_rules import RULES
 from providers.webhook_verification import a_name, an_object, document, envelope
 from settings.fields import Setting, Values, base64_secrets, http_url, text
@@ -82,6 +82,8 @@ class PortOneUnasked:
         payment_id = data["paymentId"]
         if kind.endswith(".Paid"):
             return Payment(payment_id, captured_at=time)
+        if notices := dispute_notices(kind.removeprefix(f"{SOURCE}."), time):
+            return Payment(payment_id, disputes=notices)
         if kind.endswith((".VirtualAccountIssued", ".PayPending")):
             waits: PendingKind = "awaiting_deposit" if kind.endswith("Issued") else "processing"
             return Payment(payment_id, pending=waits, pending_at=time, ended_at=time)

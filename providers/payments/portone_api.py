@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field
 
 from events.field_types import Currency, Text
 from events.money import Money, MoneyError
-from providers.base import NoAnswer, NotTold, Page, Payment, PendingKind, RefundUnknown
+from providers.base import DisputeNotice, NoAnswer, NotTold, Page, Payment, PendingKind, RefundUnknown
 from providers.http_client import HttpClient, Time, payment_not_found
 from providers.movements import Dispute, RefundMovement, RefundRequest, reference_in
 from providers.payments.portone_rules import RULES, STATUSES, UNITS
@@ -39,7 +39,9 @@ PARTIAL = "Transaction.PartialCancelled"
 # again until it knows. What contradicts the webhook instead (FAILED, for a Paid), or came after it, is the API's to say.
 _OPEN = ("READY", "PAY_PENDING", "VIRTUAL_ACCOUNT_ISSUED")
 _PENDING: dict[str, PendingKind] = {"PAY_PENDING": "processing", "VIRTUAL_ACCOUNT_ISSUED": "awaiting_deposit"}
+DISPUTES = {"Transaction.DisputeCreated": False, "Transaction.DisputeResolved": True}  # whether it is resolved
 BEHIND = {
+    **dict.fromkeys(DISPUTES, _OPEN),
     "Transaction.PayPending": ("READY",),
     "Transaction.VirtualAccountIssued": ("READY",),
     "Transaction.Paid": _OPEN,
@@ -72,6 +74,8 @@ class _Cancellation(BaseModel):
     id: str | None = None
     status: str | None = None
     totalAmount: Units | None = None  # noqa: N815
+    taxFreeAmount: Units | None = None  # noqa: N815
+    vatAmount: Units | None = None  # noqa: N815
     reason: str | None = None
     requestedAt: Time | None = None  # noqa: N815
     cancelledAt: Time | None = None  # noqa: N815
@@ -81,6 +85,7 @@ class _Dispute(BaseModel):
     status: Literal["UNRESOLVED", "RESOLVED"]
     reason: Text | None = None
     createdAt: Time  # noqa: N815
+    resolvedAt: Time | None = None  # noqa: N815
     pgDisputeId: Annotated[str, Field(min_length=1, max_length=255)] | None = None  # noqa: N815
 
 
@@ -98,7 +103,7 @@ class _Payment(BaseModel):
     method: _Method | None = None
     receiptUrl: Annotated[str, Field(max_length=2000)] | None = None  # noqa: N815
     cancellations: list[_Cancellation] = []
-    disputes: list[_Dispute] = []
+    disputes: list[_Dispute] = []  # told of a payment that is PAID alone
 
 
 class _Canceled(BaseModel):
@@ -151,7 +156,9 @@ class PortOne:
                 f"{SOURCE}: its API does not show cancellation {data['cancellationId']} of payment {payment_id} yet, "
                 f"whose webhook said {told}; where that lasts, see PortOne's console"
             )
-        return _standing(found, time)
+        standing = _standing(found, time)
+        # The API tells of disputes while a payment is PAID, and no longer once a part of it went back.
+        return standing if standing.disputes else replace(standing, disputes=dispute_notices(told, time))
 
     # -- refunds
 
@@ -243,6 +250,17 @@ def _dispute(payment_id: str, told: _Dispute) -> Dispute:
     )
 
 
+def dispute_notices(kind: str, time: datetime) -> tuple[DisputeNotice, ...]:
+    """The notices of a dispute that a webhook of that kind is by itself."""
+    return (DisputeNotice(time, DISPUTES[kind]),) if kind in DISPUTES else ()
+
+
+def _disputes(found: _Payment) -> tuple[DisputeNotice, ...]:
+    begun = [DisputeNotice(each.createdAt.astimezone(UTC), False, each.reason) for each in found.disputes]
+    ended = [DisputeNotice(each.resolvedAt.astimezone(UTC), True) for each in found.disputes if each.resolvedAt]
+    return (*begun, *ended)
+
+
 def _lacks(found: _Payment, cancellation_id: str | None) -> bool:
     """Whether the amounts are of before this partial cancellation: the status alone says so of the first one only."""
     if found.status != "PARTIAL_CANCELLED" or cancellation_id is None:
@@ -284,6 +302,7 @@ def _standing(found: _Payment, told_at: datetime) -> Payment:
         method=found.method.type.removeprefix("PaymentMethod") if found.method else None,
         receipt_url=found.receiptUrl,
         movements=_movements(found) if captured_at is not None else None,
+        disputes=_disputes(found),
         **_under_way(found, changed),
     )
 
@@ -324,11 +343,20 @@ def _movement(payment_id: str, currency: str, told: _Cancellation) -> RefundMove
     """A cancellation as a movement. Raises RefundUnknown where it cannot be read."""
     time = told.requestedAt or told.cancelledAt
     try:
-        amount = UNITS.money(told.totalAmount or 0, currency).amount
+        amount, tax_free, vat = (
+            UNITS.money(units or 0, currency).amount for units in (told.totalAmount, told.taxFreeAmount, told.vatAmount)
+        )
     except MoneyError as error:
         raise RefundUnknown(f"portone: {error}") from error
     if told.id is None or told.status not in STATUSES or time is None or told.totalAmount is None:
         raise RefundUnknown(f"portone: a cancellation of {payment_id} in another shape, with status {told.status!r}")
     return RefundMovement(
-        told.id, payment_id, amount, STATUSES[told.status], time.astimezone(UTC), reference_in(told.reason)
+        told.id,
+        payment_id,
+        amount,
+        STATUSES[told.status],
+        time.astimezone(UTC),
+        reference_in(told.reason),
+        tax_free=tax_free,
+        vat=vat,
     )

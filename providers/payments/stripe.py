@@ -26,7 +26,7 @@ from events.money import MoneyError
 from providers.base import Ability, BadSignature, Provider, ReceivedWebhook, with_secrets
 from providers.movements import CAME_TO_NOTHING
 from providers.payments.stripe_api import SOURCE, StripeApi
-from providers.payments.stripe_rules import DISPUTE_ENDS, RULES, STATUSES, UNITS
+from providers.payments.stripe_rules import DISPUTES, RULES, STATUSES, UNITS
 from providers.webhook_verification import (
     a_name,
     an_object,
@@ -241,9 +241,9 @@ def _refund(refund: dict[str, Any]) -> Meaning | None:
 
 
 def _disputed(dispute: dict[str, Any]) -> Meaning:
-    """charge.dispute.*, by its id: an inquiry that was closed without a dispute is as good as won."""
+    """charge.dispute.*, by its id."""
     status = dispute.get("status")
-    outcome = DISPUTE_ENDS.get(status) if isinstance(status, str) else None
+    outcome = DISPUTES.get(status) if isinstance(status, str) else None
     payment = _id(dispute.get("payment_intent")) or _id(dispute.get("charge"))
     money = _money(dispute, dispute.get("amount"), "amount")
     return "PaymentDisputed", _present(

@@ -18,7 +18,7 @@ from events.money import MoneyError
 from providers import http_client
 from providers.base import NoAnswer, NotTold, Page, Payment, RefundError, RefundNotMade, RefundUnknown
 from providers.movements import Dispute, RefundMovement, RefundRequest, given_back
-from providers.payments.stripe_rules import DISPUTE_ENDS, RULES, STATUSES, UNITS
+from providers.payments.stripe_rules import DISPUTES, RULES, STATUSES, UNITS
 from providers.refund_rules import RefundRules
 from providers.webhook_verification import a_name
 
@@ -286,7 +286,7 @@ def _dispute(told: dict[str, Any]) -> Dispute:
         told["id"],
         payment,
         UNITS.money(told["amount"], told["currency"]).amount,
-        DISPUTE_ENDS.get(status, "open"),
+        DISPUTES.get(status, "open"),
         _time(told["created"]),
         told.get("reason"),
     )

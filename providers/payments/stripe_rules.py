@@ -32,8 +32,15 @@ STATUSES: dict[str, MovementStatus] = {
     "failed": "failed",
     "canceled": "canceled",
 }
-# How a dispute ended; an inquiry that was closed without a dispute is as good as won (“The Dispute object”).
-DISPUTE_ENDS: dict[str, Literal["won", "lost"]] = {"won": "won", "warning_closed": "won", "lost": "lost"}
+# What a dispute's status comes to, all others are open. An inquiry takes no money; closed without a dispute it is as good as won
+# (docs.stripe.com/api/disputes/object#dispute_object-status, docs.stripe.com/disputes/how-disputes-work#inquiries).
+DISPUTES: dict[str, Literal["inquiry", "won", "lost"]] = {
+    "warning_needs_response": "inquiry",
+    "warning_under_review": "inquiry",
+    "warning_closed": "won",
+    "won": "won",
+    "lost": "lost",
+}
 RULES = RefundRules(
     source="docs.stripe.com/api/refunds, /api/idempotent_requests, /error-codes",
     key_life=timedelta(hours=24),

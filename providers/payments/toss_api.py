@@ -54,6 +54,7 @@ _KoreanTime = Annotated[Time, BeforeValidator(_korean)]
 class _Cancel(BaseModel):
     canceledAt: Time | None = None  # noqa: N815 -- as on the wire
     cancelAmount: Amount | None = None  # noqa: N815
+    taxFreeAmount: Amount | None = None  # noqa: N815
     cancelReason: str | None = None  # noqa: N815
     cancelStatus: str | None = None  # noqa: N815
     transactionKey: str | None = None  # noqa: N815
@@ -227,7 +228,13 @@ def _movements(found: _Payment) -> list[RefundMovement]:
         time = (each.canceledAt or found.requestedAt).astimezone(UTC)
         made.append(
             RefundMovement(
-                each.transactionKey, found.paymentKey, each.cancelAmount, status, time, reference_in(each.cancelReason)
+                each.transactionKey,
+                found.paymentKey,
+                each.cancelAmount,
+                status,
+                time,
+                reference_in(each.cancelReason),
+                tax_free=each.taxFreeAmount,
             )
         )
     return made

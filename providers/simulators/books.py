@@ -17,10 +17,12 @@ from typing import Any, Literal
 SCHEMA = """
     CREATE TABLE IF NOT EXISTS payments (
         payment_id TEXT PRIMARY KEY, order_number TEXT, amount TEXT NOT NULL, currency TEXT NOT NULL,
-        method TEXT NOT NULL, state TEXT NOT NULL, captured TEXT NOT NULL, at REAL NOT NULL, changed REAL NOT NULL);
+        method TEXT NOT NULL, state TEXT NOT NULL, captured TEXT NOT NULL, at REAL NOT NULL, changed REAL NOT NULL,
+        tax_free TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS refunds (
         number INTEGER PRIMARY KEY, refund_id TEXT NOT NULL UNIQUE, payment_id TEXT NOT NULL, amount TEXT NOT NULL,
-        reason TEXT NOT NULL, reference TEXT, key TEXT, status TEXT NOT NULL, at REAL NOT NULL, ends_at REAL, ends_as TEXT);
+        reason TEXT NOT NULL, reference TEXT, key TEXT, status TEXT NOT NULL, at REAL NOT NULL, ends_at REAL, ends_as TEXT,
+        tax_free TEXT NOT NULL, vat TEXT NOT NULL);
     CREATE INDEX IF NOT EXISTS payments_changed ON payments (changed, payment_id);
     CREATE INDEX IF NOT EXISTS refunds_payment ON refunds (payment_id);
     CREATE INDEX IF NOT EXISTS refunds_end ON refunds (ends_at) WHERE ends_at IS NOT NULL;
@@ -49,6 +51,7 @@ class Payment:
     captured: Decimal
     at: float
     changed: float
+    tax_free: Decimal = Decimal(0)
 
 
 @dataclass(slots=True)
@@ -65,6 +68,8 @@ class Refund:
     at: float
     ends_at: float | None = None
     ends_as: str | None = None
+    tax_free: Decimal = Decimal(0)
+    vat: Decimal = Decimal(0)
 
 
 @dataclass(slots=True)
@@ -120,7 +125,7 @@ class Books:
 
     def put(self, payment: Payment) -> None:
         """Note a payment; one of the same id is replaced."""
-        row = {**asdict(payment), "amount": format(payment.amount, "f"), "captured": format(payment.captured, "f")}
+        row = _texts(asdict(payment))
         names = ", ".join(row)
         marks = ", ".join(f":{name}" for name in row)
         self._db.execute(f"INSERT OR REPLACE INTO payments ({names}) VALUES ({marks})", row)  # noqa: S608 -- our fields
@@ -169,7 +174,7 @@ class Books:
 
     def add(self, refund: Refund) -> None:
         """Note a refund; its payment has changed."""
-        row = {**asdict(refund), "amount": format(refund.amount, "f")}
+        row = _texts(asdict(refund))
         names = ", ".join(row)
         marks = ", ".join(f":{name}" for name in row)
         self._db.execute(f"INSERT INTO refunds ({names}) VALUES ({marks})", row)  # noqa: S608 -- our fields
@@ -190,6 +195,10 @@ class Books:
     def gone(self, payment_id: str) -> Decimal:
         """The sum that went back of a payment, or is on its way."""
         return sum((r.amount for r in self.refunds(payment_id) if r.status not in NOTHING), Decimal(0))
+
+    def gone_tax_free(self, payment_id: str) -> Decimal:
+        """The tax-free part of what went back of a payment, or is on its way."""
+        return sum((r.tax_free for r in self.refunds(payment_id) if r.status not in NOTHING), Decimal(0))
 
     def end_due(self, now: float) -> list[Refund]:
         """Refunds whose end has come: they have it now."""
@@ -243,9 +252,13 @@ class Books:
 
 def _payment(row: sqlite3.Row) -> Payment:
     told = dict(row)
-    return Payment(**{**told, "amount": Decimal(told["amount"]), "captured": Decimal(told["captured"])})
+    return Payment(**told | {name: Decimal(told[name]) for name in ("amount", "captured", "tax_free")})
 
 
 def _refund(row: sqlite3.Row) -> Refund:
     told = {name: value for name, value in dict(row).items() if name != "number"}
-    return Refund(**{**told, "amount": Decimal(told["amount"])})
+    return Refund(**told | {name: Decimal(told[name]) for name in ("amount", "tax_free", "vat")})
+
+
+def _texts(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: format(value, "f") if isinstance(value, Decimal) else value for name, value in row.items()}

@@ -15,9 +15,9 @@ mishaps, each in a share of its own:
 
 Paths that begin with /_simulator are no provider's: whoever plays the customers and the shop's staff uses them.
 
-    PUT  /_simulator/payments/ID           {"amount", "currency"} and "orderNumber", "method", "state": somebody paid;
+    PUT  /_simulator/payments/ID           {"amount", "currency"} and "orderNumber", "method", "state", "taxFree": somebody paid;
                                            with "webhook": false nobody is told
-    POST /_simulator/payments/ID/refunds   {"amount"}: given back at the provider's own pages; "webhook" as above
+    POST /_simulator/payments/ID/refunds   {"amount"} and "taxFree": given back at the provider's own pages; "webhook" as above
     POST /_simulator/payments/ID/disputes  {"dispute", "amount", "state"}: the payer's bank asks (open), or is done (won, lost)
     GET  /_simulator/books                 every payment with its refunds, and how many webhooks wait
 """
@@ -60,6 +60,8 @@ class Wanted:
     reason: str = ""
     reference: str | None = None
     refundable: Decimal | None = None  # what the asker believes can still go back
+    tax_free: Decimal = Decimal(0)  # of the amount
+    vat: Decimal = Decimal(0)
 
 
 class Dialect(Protocol):
@@ -74,7 +76,7 @@ class Dialect(Protocol):
         ...
 
     def error(self, kind: str, payment_id: str) -> Answer:
-        """unknown, refused, busy, reused, rate_limit, stored_error, unavailable, stale, exceeds, unauthorized."""
+        """unknown, refused, busy, reused, rate_limit, stored_error, unavailable, stale, exceeds, tax_free, unauthorized."""
         ...
 
     def made(self, books: Books, payment: Payment, refund: Refund) -> Answer:
@@ -168,6 +170,9 @@ class Desk:
             return self.dialect.error("stale", payment.payment_id)
         if amount <= 0 or amount > left:
             return self.dialect.error("exceeds", payment.payment_id)
+        free_left = payment.tax_free - self.books.gone_tax_free(payment.payment_id)
+        if wanted.tax_free > free_left or amount - wanted.tax_free > left - free_left:
+            return self.dialect.error("tax_free", payment.payment_id)
         now = time.time()
         refund = Refund(
             self.dialect.refund_id(self.books.next_number()),
@@ -178,6 +183,8 @@ class Desk:
             key,
             "succeeded",
             now,
+            tax_free=wanted.tax_free,
+            vat=wanted.vat,
         )
         if key and self._always("late_failure", payment.payment_id):
             refund.status, refund.ends_at, refund.ends_as = self.dialect.late, now + self.pace_s, "failed"
@@ -304,6 +311,7 @@ def _paying(desk: Desk) -> Any:
             captured,
             now,
             now,
+            Decimal(str(asked.get("taxFree", 0))),
         )
         desk.pay(payment, tell=bool(asked.get("webhook", True)))
         return JSONResponse({"payment_id": payment.payment_id, "state": state})
@@ -315,8 +323,9 @@ def _dashboard(desk: Desk) -> Any:
     async def post(request: Request) -> Response:
         asked = orjson.loads(await request.body() or b"{}")
         amount = Decimal(str(asked["amount"])) if "amount" in asked else None
+        free = Decimal(str(asked.get("taxFree", 0)))
         with desk.books.together():
-            wanted = Wanted(request.path_params["payment_id"], amount, "by hand")
+            wanted = Wanted(request.path_params["payment_id"], amount, "by hand", tax_free=free)
             answer = desk.made(wanted, None, tell=bool(asked.get("webhook", True)))
         return _response(answer)
 
@@ -362,6 +371,7 @@ def _books(desk: Desk) -> Any:
         }
         for refund in desk.books.refunds():
             kept = {"id": refund.refund_id, "amount": format(refund.amount, "f"), "status": refund.status}
+            kept |= {"taxFree": format(refund.tax_free, "f"), "vat": format(refund.vat, "f")}
             found[refund.payment_id]["refunds"].append({**kept, "key": refund.key, "reference": refund.reference})
         return JSONResponse({"payments": found, "webhooks_waiting": desk.books.webhooks_waiting()})
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -51,6 +52,7 @@ ERRORS = {
     "stored_error": (502, "PG_PROVIDER", "the payment gateway reports an error"),
     "unavailable": (503, "UNAVAILABLE", "try again"),
     "stale": (409, "CANCELLABLE_AMOUNT_CONSISTENCY_BROKEN", "another amount can be canceled"),
+    "tax_free": (409, "CANCEL_TAX_FREE_AMOUNT_EXCEEDS_CANCELLABLE_TAX_FREE_AMOUNT", "another part is tax-free"),
     "exceeds": (409, "CANCEL_AMOUNT_EXCEEDS_CANCELLABLE_AMOUNT", "more than can be canceled"),
     "unauthorized": (401, "UNAUTHORIZED", "the API secret is missing or wrong"),
 }
@@ -161,6 +163,7 @@ async def _cancel(desk: Desk, request: Request) -> Response:
         )
     reason = asked.get("reason", "")
     wanted = Wanted(payment_id, major("amount"), reason, reference_in(reason), major("currentCancellableAmount"))
+    wanted = replace(wanted, tax_free=major("taxFreeAmount") or Decimal(0), vat=major("vatAmount") or Decimal(0))
     return await desk.give_back(wanted, request.headers.get("idempotency-key"), body)
 
 
@@ -194,6 +197,7 @@ def document(books: Books, found: Payment) -> dict[str, Any]:
         paid=found.captured > 0,
     )
     made |= {"statusChangedAt": _time(found.changed), "updatedAt": _time(found.changed)}
+    made["amount"]["taxFree"] = UNITS.units(Money(found.tax_free, found.currency))
     if found.method == "virtual_account":
         made["method"] = virtual_account(found.at)
     if refunds:
@@ -216,8 +220,8 @@ def cancellation(found: Payment, refund: Refund) -> dict[str, Any]:
         "status": STATES[refund.status],
         "id": refund.refund_id,
         "totalAmount": UNITS.units(Money(refund.amount, found.currency)),
-        "taxFreeAmount": 0,
-        "vatAmount": 0,
+        "taxFreeAmount": UNITS.units(Money(refund.tax_free, found.currency)),
+        "vatAmount": UNITS.units(Money(refund.vat, found.currency)),
         "reason": refund.reason,
         "requestedAt": _time(refund.at),
         "trigger": "API" if refund.key else "CONSOLE",

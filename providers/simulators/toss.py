@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -47,6 +48,7 @@ ERRORS = {
     "stored_error": (500, "FAILED_INTERNAL_SYSTEM_PROCESSING", "내부 시스템 처리 작업이 실패했습니다."),
     "unavailable": (503, "UNAVAILABLE", "try again"),
     "stale": (400, "NOT_MATCHES_REFUNDABLE_AMOUNT", "잔액 결과가 일치하지 않습니다."),
+    "tax_free": (403, "NOT_CANCELABLE_AMOUNT", "취소 할 수 없는 면세 금액 입니다."),
     "exceeds": (403, "NOT_CANCELABLE_AMOUNT", "취소 할 수 없는 금액 입니다."),
     "unauthorized": (401, "UNAUTHORIZED_KEY", "인증되지 않은 시크릿 키 혹은 클라이언트 키 입니다."),
 }
@@ -139,6 +141,7 @@ async def _cancel(desk: Desk, request: Request) -> Response:
 
     reason = asked.get("cancelReason", "")
     wanted = Wanted(key, amount("cancelAmount"), reason, reference_in(reason), amount("refundableAmount"))
+    wanted = replace(wanted, tax_free=amount("taxFreeAmount") or Decimal(0))
     return await desk.give_back(wanted, request.headers.get("idempotency-key"), body)
 
 
@@ -208,7 +211,7 @@ def document(books: Books, found: Payment) -> dict[str, Any]:
                 "transactionKey": each.refund_id,
                 "cancelReason": each.reason,
                 "cancelAmount": _number(each.amount),
-                "taxFreeAmount": 0,
+                "taxFreeAmount": _number(each.tax_free),
                 "refundableAmount": _number(left),
                 "canceledAt": _time(each.at),
                 "cancelStatus": STATES[each.status],

@@ -6,6 +6,7 @@ journal      journal and results, what waits, what was given up, the relay's mar
 access       keys, first answers, payment look-ups, subscriptions and deliveries
 reconciliation  comparisons with what providers list, and what differs
 columns      columns that many tables have
+refunds      refunds as the outside sees them
 definitions  the schema besides tables: views and the appenders' trigger
 
 No status stands in an index: updates stay heap-only, which is what lets the drain write as fast as it does.
@@ -50,6 +51,7 @@ from storage.tables.order import (
     transactions,
 )
 from storage.tables.reconciliation import findings, reconciliation_seen, reconciliations
+from storage.tables.refunds import refund_documents, refunds
 
 __all__ = [
     "APPENDERS",
@@ -87,6 +89,8 @@ __all__ = [
     "reconciliation_seen",
     "reconciliations",
     "refund_accounts",
+    "refund_documents",
+    "refunds",
     "relay_horizon",
     "relay_marks",
     "results",

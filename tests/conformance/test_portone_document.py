@@ -21,6 +21,7 @@ from providers.base import RefundError
 from providers.movements import RefundAccount, RefundRequest
 from providers.payments.portone_api import PortOne
 from providers.payments.portone_rules import RULES
+from providers.simulators import portone as simulated
 from tests.refund_services import Service
 from tests.simulators import running
 from tests.webhooks import shared
@@ -102,8 +103,13 @@ def test_requests_and_answers_fit_its_document(document):
     with running("portone", "--pace", 0.1, "--mishap", "open=0.5") as (_, url):
         client = PortOne(url, "test_secret", transport=witness)
         service = Service("portone", url, client)
-        for n, more in enumerate(({}, {"method": "virtual_account"}, {"state": "failed"}, {"state": "pending"}, {})):
+        for n, more in enumerate(
+            ({}, {"method": "virtual_account", "taxFree": "100"}, {"state": "failed"}, {"state": "pending"}, {})
+        ):
             service.capture(f"p-{n}", "1000", "KRW", **more)
+        service.capture("p-free", "1000", "KRW", taxFree="400")
+        service.capture("p-wait", "1000", "KRW", method="virtual_account", state="awaiting_deposit")
+        service.capture("p-slow", "1000", "KRW", state="pending")
         service.capture("p-usd", "12.50", "USD")
         wanted = Money(Decimal(300), "KRW")
         requests = [
@@ -117,6 +123,8 @@ def test_requests_and_answers_fit_its_document(document):
             RefundRequest(ID.format(4), "p-4", wanted),  # nothing is left
             RefundRequest(ID.format(5), "p-0", wanted, Decimal(999)),  # another balance
             RefundRequest(ID.format(6), "unheard-of", wanted),
+            RefundRequest(ID.format(8), "p-free", wanted, Decimal(1000), tax_free=Decimal(200), vat=Decimal(9)),
+            RefundRequest(ID.format(9), "p-free", wanted, Decimal(700), tax_free=Decimal(300)),  # 200 are left
             RefundRequest(ID.format(7), "p-usd", Money(Decimal("2.50"), "USD"), Decimal("12.50")),
         ]
         for request in requests:
@@ -125,14 +133,19 @@ def test_requests_and_answers_fit_its_document(document):
             except RefundError:
                 continue
         service.by_hand("p-0", "100")
-        for payment in ("p-0", "p-1", "p-2", "p-3", "p-4", "p-usd", "unheard-of"):
+        for payment in ("p-0", "p-1", "p-2", "p-3", "p-4", "p-usd", "p-free", "unheard-of"):
             client.refunds(payment)
+        for payment, kind in (("p-wait", "awaiting_deposit"), ("p-slow", "processing")):
+            told = client.ask("portone.Transaction.PayPending", datetime.now(UTC), {"paymentId": payment})
+            assert (str(told.pending), told.expected) == (kind, Decimal(1000))
+        (made,) = client.refunds("p-free")
+        assert (made.tax_free, made.vat) == (Decimal(200), Decimal(9))
         now = datetime.now(UTC)
         service.dispute("p-usd")  # one that was given back in part tells none any more
         service.capture("p-disputed", "1000", "KRW")
         service.dispute("p-disputed", "won")
         page = client.page(now - timedelta(hours=1), now + timedelta(hours=1), None)
-        assert (len(page.payments), len(page.movements), len(page.disputes or ())) == (7, 5, 1)
+        assert (len(page.payments), len(page.movements), len(page.disputes or ())) == (10, 6, 1)
         assert client.about("p-disputed") is not None
         bad = PortOne(url, "wrong", transport=witness)
         with pytest.raises(RefundError):
@@ -144,6 +157,26 @@ def test_requests_and_answers_fit_its_document(document):
 
 def test_its_codes_of_banks_are_those_that_we_take(document):
     assert set(document["components"]["schemas"]["Bank"]["enum"]) == RULES.banks
+
+
+@pytest.mark.parametrize(
+    ("status", "back"),
+    [
+        *((status, ()) for status in ("READY", "PAY_PENDING", "VIRTUAL_ACCOUNT_ISSUED", "PAID", "FAILED")),
+        ("PARTIAL_CANCELLED", (200,)),
+        ("CANCELLED", (200, 800)),
+    ],
+)
+def test_the_documents_that_tests_have_it_answer_fit_too(document, status, back):
+    made = simulated.payment("p", status, 1000, datetime.now(UTC), back=back)
+    assert fits(document, {"$ref": "#/components/schemas/Payment"}, made) == []
+
+
+def test_every_error_of_its_cancellations_has_a_place_in_our_rules(document):
+    """Its code alone says what follows; two go by their status: a wrong key, and what the gateway says."""
+    known = {*RULES.final, *RULES.stale, *RULES.in_doubt, *RULES.not_made, *RULES.account_codes}
+    told = document["components"]["schemas"]["CancelPaymentError"]["discriminator"]["mapping"]
+    assert set(told) - known == {"UNAUTHORIZED", "PG_PROVIDER"}
 
 
 def test_the_document_refuses_what_does_not_fit(document):

@@ -69,7 +69,7 @@ def test_refunded_in_the_dashboard_before_shipping(till: Till, told, by):
 
 
 def test_goodwill_of_5_in_the_dashboard_then_a_return_of_20(till: Till):
-    """What was given back before counts, whoever gave it: 15 more go back."""
+    """The 5 that were given back before count, whoever gave them: 15 more go back."""
     sale = delivered(till, "20.00", "30.00")
     by_hand(till, sale, 500)
     assert till.stands(sale) == ("delivered", ["over_refunded"])
@@ -235,6 +235,28 @@ def test_us_tax_on_top_returned_in_part(till: Till):
     assert till.balance(sale) == sums(captured="54.44", payable="32.67", due="21.77", owed="21.77")
     till.send_back(sale, "b")
     assert till.balance(sale) == sums(captured="54.44", due="54.44", owed="54.44")
+
+
+# -- canceled in part ----------------------------------------------------------------------------------------
+
+
+def test_1_of_3_delivered_and_the_rest_canceled(till: Till):
+    sale = paid(till, "10.00", "20.00", "30.00")
+    order = till.doc(sale)
+    items = {each["product"]: each["id"] for each in order["products"]["docs"]}
+    box = {"orderNumber": sale.number, "items": [{"orderItem": items["a"], "quantity": 1}]}
+    parcel = till.ok("POST", "/api/fulfillments", box)["doc"]
+    for step in ("packed", "shipped", "delivered"):
+        till.ok("PATCH", f"/api/fulfillments/{parcel['id']}", {"status": step})
+        till.work()
+    rest = [{"orderItem": items[name], "quantity": 1} for name in "bc"]
+    till.ok("POST", f"/api/orders/{order['id']}/cancel-items", {"items": rest, "reason": "sold out"})
+    till.work()
+    assert till.stands(sale) == ("delivered", [])
+    assert till.balance(sale) == sums(captured="60", payable="10", due="50", owed="50")
+    till.attempt()
+    assert [each["amount"] for each in till.books("stripe", sale)] == ["50.00"]
+    assert till.balance(sale) == sums(captured="60", payable="10", due="50", refunded="50")
 
 
 # -- canceled ------------------------------------------------------------------------------------------------

@@ -12,16 +12,20 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import httpx
+from cryptography.fernet import Fernet
 
 from domain.policy import Policy
 from events.envelope import Envelope
 from journal import timers
-from outbound import refund_routes, refunds
+from outbound import payment_lookups, refund_routes, refunds
+from outbound.refund_accounts import Vault
+from providers.registry import registry
 from providers.simulators.start import KEYS
 from tests.integration.api.commands.conftest import ADDRESS, SNAPSHOT, Shop
-from tests.webhooks import STANDARD, STRIPE, as_standard, as_stripe, stripe_event
+from tests.webhooks import STANDARD, STRIPE, as_standard, as_stripe, packed, portone_event, stripe_event, toss_event
 
 SECRETS = {"ORDERS_STRIPE_SECRETS": STRIPE, "ORDERS_PORTONE_SECRETS": STANDARD, "ORDERS_STANDARD_SECRETS": STANDARD}
+ACCOUNT_KEY = Fernet.generate_key().decode()
 _numbers = itertools.count(1)
 
 
@@ -45,8 +49,9 @@ class Till(Shop):
     def __init__(self, database_url: str, redis_url: str, urls: Mapping[str, str]) -> None:
         asked = {f"ORDERS_{name.upper()}_API_URL": url for name, url in urls.items()}
         asked |= {f"ORDERS_{name.upper()}_API_KEY": KEYS[name] for name in urls}
-        super().__init__(database_url, redis_url, **SECRETS, **asked)
-        self.urls = urls
+        super().__init__(database_url, redis_url, **SECRETS, **asked, ORDERS_ACCOUNT_KEYS=ACCOUNT_KEY)
+        self.urls, self.vault = urls, Vault((ACCOUNT_KEY,))
+        self.lookups = registry().lookups(self.doors.settings.providers)
         self.routes = refund_routes.configured_routes(self.doors.settings)
 
     # -- what happens
@@ -109,6 +114,19 @@ class Till(Shop):
         assert answer.status_code == 202, answer.text
         self.work()
 
+    def says_where_to_look(self, provider: str, sale: Sale, kind: str, amount: int) -> None:
+        """A webhook of PortOne's or Toss's, and the question that it leads to."""
+        if provider == "toss":
+            body, headers = packed(toss_event(sale.payment, sale.number, kind, amount)), dict[str, str]()
+        else:
+            body, headers = as_standard(portone_event(kind, sale.payment))
+        self._received(provider, body, headers)
+        found = self.lookups[provider]
+        doors = self.doors
+        at = datetime.now(UTC) + timedelta(seconds=1)
+        payment_lookups.run_due(doors.engine, doors.streams, doors.shop.shards, {provider: found}, None, at)
+        self.work()
+
     def say(self, sale: Sale, kind: str, at: datetime | None = None, **data: Any) -> None:
         """An event of the shop's, by the journal's own door."""
         self.tell(Envelope(f"say-{next(_numbers)}", "shop", kind, at or datetime.now(UTC), sale.number, data))
@@ -140,15 +158,16 @@ class Till(Shop):
         refunder = self.routes.refunder(provider)
         assert refunder is not None
         now = datetime.now(UTC) + later
-        refunds.run_due(self.doors.engine, self.doors.streams, self.doors.shop.shards, refunder, now)
+        shards = self.doors.shop.shards
+        refunds.run_due(self.doors.engine, self.doors.streams, shards, refunder, now, vault=self.vault)
         with self.doors.engine.begin() as conn:
             refund_routes.give_up(conn, self.routes, now)
         self.work()
 
-    def capture_at(self, provider: str, sale: Sale, amount: str) -> None:
-        """The provider's books have this payment; whoever calls tells us of it."""
+    def capture_at(self, provider: str, sale: Sale, amount: str, **more: str) -> None:
+        """The provider's books have this payment; whoever calls tells us of it. `more`: its method and state."""
         url = f"{self.urls[provider]}/_simulator/payments/{sale.payment}"
-        body = {"amount": amount, "currency": sale.currency, "orderNumber": sale.number, "webhook": False}
+        body = {"amount": amount, "currency": sale.currency, "orderNumber": sale.number, "webhook": False, **more}
         assert httpx.put(url, json=body, trust_env=False).status_code == 200
 
     def books(self, provider: str, sale: Sale) -> list[dict[str, Any]]:

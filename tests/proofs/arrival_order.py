@@ -144,7 +144,7 @@ def _folded(life: Life, coming: Sequence[Envelope]) -> tuple[dict[str, Any], lis
 
 
 def out_of_bounds(order: Order) -> list[str]:
-    """What is due, or aimed at the payments, beyond what there is."""
+    """Sums that are due, or aimed at the payments, beyond what there is."""
     if not order.transactions:
         return []
     found = balance(order)

@@ -6,6 +6,7 @@ stands at the latest that was told of it: by time, then by how far along that is
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tests.scenario_generator.story import Story, Thread
 
 ALONG = ("pending", "requires_action", "succeeded", "canceled", "failed")  # of a refund
-DECIDED = ("open", "lost", "won")  # of a dispute
+DECIDED = ("inquiry", "open", "lost", "won")  # of a dispute
 NOTHING = Decimal(0)
 
 
@@ -88,7 +89,7 @@ class Movements:
         ]
         return living + max([NOTHING, *rest])
 
-    def untried(self, settled: set[str]) -> Decimal:
+    def untried(self, settled: Container[str]) -> Decimal:
         """The amount of failed refunds for which none was made afterwards, nor paid by hand."""
         steps: list[tuple[datetime, int, Decimal]] = []
         for name, one in self.refunds.items():
@@ -108,7 +109,11 @@ class Movements:
         return min(captured, sum((captured if amount is None else amount for amount in gone), NOTHING))
 
     def contested(self) -> bool:
-        return any(one.status != "won" for one in self.disputes.values())
+        return any(one.status in ("open", "lost") for one in self.disputes.values())
+
+    def inquired(self) -> bool:
+        """A bank asks, and there is nothing worse of this payment."""
+        return not self.contested() and any(one.status == "inquiry" for one in self.disputes.values())
 
 
 def by_id(story: Story, payment: Payment, parts: list[Decimal]) -> Thread:
@@ -199,6 +204,9 @@ def disputing(story: Story, payment: Payment) -> Thread:
             ("lost",),
             ("open", "lost", "won"),
             ("won", "open"),
+            ("inquiry",),
+            ("inquiry", "won"),
+            ("inquiry", "open"),
         )
         way = choices.pick(ways)
         story.trait(f"disputed: {', then '.join(way)}")

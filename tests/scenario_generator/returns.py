@@ -80,6 +80,12 @@ def returning(story: Story, ending: str, everything: bool) -> Thread:
     elif ending == "completed":
         one.completed = True
         data = {"return": one.ref}
+        if choices.chance(25):
+            one.items = choices.part(items)
+            data["items"] = listed(one.items)
+            if one.items != items:
+                story.trait("less came back than was asked for")
+            items = one.items
         if choices.chance(40):
             one.refund = _some_refund(story, items)
             data["refundAmount"] = written(one.refund)

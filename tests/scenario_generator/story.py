@@ -24,6 +24,8 @@ from tests.scenario_generator.choices import Choices, DrawnChoices, RandomChoice
 from tests.scenario_generator.decisions import Decisions, accepting, giving
 from tests.scenario_generator.fulfillments import CARRIERS, Parcel, sending
 from tests.scenario_generator.goods import some_goods
+from tests.scenario_generator.holds import flags as flags_of_holds
+from tests.scenario_generator.holds import holding
 from tests.scenario_generator.life import Life, Pen
 from tests.scenario_generator.payments import paying, plan_refunds, some_payments
 from tests.scenario_generator.refunds import Thing
@@ -64,6 +66,8 @@ class Story:
         self.parcels: list[Parcel] = []
         self.returns: list[Return] = []
         self.item_cancels: list[ItemCancel] = []
+        self.held: dict[str, list[datetime]] = {}
+        self.released: dict[str, list[datetime]] = {}
         self.canceled = False
         self.confirmed = False
         self._traits: set[str] = set()
@@ -91,6 +95,8 @@ class Story:
             self._threads.append((giving(self), None))
         if self.choices.chance(25):
             self._threads.append((canceling_items(self), None))
+        if self.choices.chance(20):
+            self._threads.append((holding(self), None))
         if self.fate == "lives":
             self._threads += [(self._send(), None), (self._ask_back(), None)]
             if self.choices.chance(60):
@@ -329,12 +335,14 @@ class Story:
         covered = self.covered()
         disputed = any(one.movements.contested() for one in self.payments)
         flags = {"disputed": disputed, "shipped_after_cancel": False, "payment_reversed": self.short()}
+        flags["inquiry"] = any(one.movements.inquired() for one in self.payments)
         flags["refund_capped"] = capped(self)
         due = self._due_back()
         untried = any(one.movements.untried(self.decisions.settled) for one in self.payments)
         went_back = any(one.refunded for one in self.payments)
         flags["over_refunded"] = went_back and self.gone() > due
         flags["refund_failed"] = untried and self.gone() < due
+        flags |= flags_of_holds(self)
         if not self.canceled:  # the design does not say whether a canceled order stays flagged
             flags["underpaid"] = bool(self.captured()) and not covered
         return {

@@ -19,6 +19,8 @@ _KNOWN = "'due', 'in_flight', 'unknown', 'done', 'held', 'staff', 'dead'"
 
 def upgrade() -> None:
     op.add_column("effects", sa.Column("due_since", sa.DateTime(timezone=True), comment="null: since it was made"))
+    comment = "tax-free part and VAT that the attempt was told with, of all that is to go back"
+    op.add_column("effects", sa.Column("asked_tax", JSONB, comment=comment))
     comment = "when the payer's bank account was asked for; one of before is no good"
     op.add_column("effects", sa.Column("account_asked_at", sa.DateTime(timezone=True), comment=comment))
     op.drop_constraint(STATES, "effects")
@@ -57,4 +59,5 @@ def downgrade() -> None:
     op.drop_constraint(STATES, "effects")
     op.create_check_constraint(op.f(STATES), "effects", f"state in ({_KNOWN})")
     op.drop_column("effects", "account_asked_at")
+    op.drop_column("effects", "asked_tax")
     op.drop_column("effects", "due_since")

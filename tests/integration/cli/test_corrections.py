@@ -1,4 +1,4 @@
-"""`orders cancel-items`: an order is corrected from the command line."""
+"""`orders cancel-items`, `hold`, `release`: an order is corrected from the command line."""
 
 from __future__ import annotations
 
@@ -57,3 +57,43 @@ def test_what_cannot_be_is_said_and_changes_nothing(three, orders, arguments, co
     answer = orders("cancel-items", *arguments)
     assert (answer.code, says in answer.err) == (code, True), answer.err
     assert three.do("select canceled_quantity from order_items") == [(0,)]
+
+
+# -- holds -------------------------------------------------------------------------------------------
+
+
+def test_an_order_is_held_and_released(three, orders):
+    held = orders("hold", ORDER, "--hold", "fraud", "--reason", "asks about the card")
+    assert (held.code, held.out) == (0, f"order {ORDER} is held: fraud\n"), held.err
+    assert "somebody holds it" in orders("show", ORDER).out
+    assert orders("release", ORDER, "--json").json == {"order": ORDER, "status": "preparing", "holds": []}
+    assert orders("verify", ORDER).code == 0
+
+
+def test_a_hold_may_end_by_itself(three, orders):
+    held = orders("hold", ORDER, "--until", "2099-01-01T00:00Z", "--json")
+    assert held.json == {"order": ORDER, "status": "preparing", "holds": ["staff"]}
+    assert three.do("select kind from timers where due = '2099-01-01T00:00Z'") == [("hold",)]
+    assert "unless somebody does, a hold releases itself" in orders("show", ORDER).out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("hold", ORDER, "--until", "2001-01-01T00:00Z"), 1, "is not ahead"),
+        (("hold", ORDER, "--until", "tomorrow"), 2, "--until"),
+        (("hold", ORDER, "--hold", ""), 2, "--hold"),
+        (("hold", "nobody"), 1, "no order is called 'nobody'"),
+        (("release", ORDER), 1, "several holds (a, b): say which"),
+        (("release", ORDER, "--hold", "c"), 1, "no hold c that stands; it has a, b"),
+    ],
+)
+def test_a_hold_that_cannot_be_is_refused_in_words(three, orders, arguments, code, says):
+    for name in ("a", "b"):
+        assert orders("hold", ORDER, "--hold", name).code == 0
+    answer = orders(*arguments)
+    assert (answer.code, says in answer.err) == (code, True), answer.err
+
+
+def test_what_is_not_held_is_not_released(three, orders):
+    assert "is not held" in orders("release", ORDER).err

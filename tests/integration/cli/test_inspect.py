@@ -51,6 +51,25 @@ def test_show_tells_all_about_an_order(traveled, orders):
     assert "implies FulfillmentDelivered" in answer.out
 
 
+def test_show_tells_which_parcels_are_followed_by_hand(shop, orders, monkeypatch):
+    shop.tell(
+        created(line("mug", 2)),
+        paid(10_000),
+        shipped("one", {"mug": 1}, carrier="CJ대한통운", trackingNumber="P1"),
+        shipped("two", {"mug": 1}, carrier="Our own van", trackingNumber="P2"),
+    )
+    unpolled = orders("show", ORDER, "--json").json["fulfillments"]["docs"]
+    assert not any("polledBy" in parcel for parcel in unpolled)
+    monkeypatch.setenv("ORDERS_TRACKER_DELIVERY_CLIENT_ID", "id")
+    monkeypatch.setenv("ORDERS_TRACKER_DELIVERY_CLIENT_SECRET", "secret")
+    parcels = orders("show", ORDER, "--json").json["fulfillments"]["docs"]
+    assert {parcel["carrier"]: parcel["polledBy"] for parcel in parcels} == {
+        "CJ대한통운": "tracker_delivery", "Our own van": None,
+    }  # fmt: skip
+    told = " ".join(orders("show", ORDER).out.split())
+    assert told.count("by hand") == 1
+
+
 def test_show_answers_one_document(traveled, orders):
     found = orders("show", ORDER, "--json").json
     assert found["id"].startswith("ord_")
@@ -210,3 +229,20 @@ def test_verify_finds_nothing_then_what_somebody_changed(five, orders):
     assert report.code == 1
     assert report.json["differences"][0]["order"] == "N1"
     assert orders("verify", "N9").code == 1
+
+
+def test_show_has_the_masked_account_of_its_refunds(shop, orders):
+    from outbound.refund_accounts import Vault, put
+    from providers.movements import RefundAccount
+
+    shop.tell(created(), paid())
+    [(order_id,)] = shop.do("select id from orders")
+    with shop.opened.engine.begin() as conn:
+        vault = Vault(("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",))
+        put(conn, vault, str(order_id), ORDER, RefundAccount("88", "110123456789", "Kim Haneul"), "cli:test")
+    assert orders("show", ORDER, "--json").json["refundAccount"] == {
+        "bank": "88",
+        "number": "***6789",
+        "holderName": "K***",
+    }
+    assert "bank account  88 ***6789 K***, masked" in orders("show", ORDER).out

@@ -29,6 +29,12 @@ def test_a_refund_of_an_order_in_dispute_waits_for_a_person_until_that_is_won(pl
     assert effects(place, disputed(4, "won")) == [(15000, "due")]
 
 
+def test_a_refund_waits_while_a_bank_inquires(place: Place):
+    assert effects(place, CREATED, PAID, CANCELED) == [(15000, "due")]
+    assert effects(place, disputed(3, "inquiry")) == [(15000, "staff")]
+    assert effects(place, disputed(4, "won")) == [(15000, "due")]
+
+
 def test_what_was_lost_is_not_given_back(place: Place):
     assert effects(place, CREATED, PAID, disputed(2, "lost"), told("x", "OrderCanceled", {}, hours=3)) == []
 

@@ -9,8 +9,17 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from outbound import refund_accounts, refunds
-from outbound.refund_accounts import ERASED_AFTER, AccountInUse, AccountNeeded, AccountsOff, Vault, erase_due, put
+from outbound import refund_accounts, refund_routes, refunds
+from outbound.refund_accounts import (
+    ERASED_AFTER,
+    UNUSED_FOR,
+    AccountInUse,
+    AccountNeeded,
+    AccountsOff,
+    Vault,
+    erase_due,
+    put,
+)
 from outbound.refund_attempt import Refunder
 from providers.base import RefundAccountRefused
 from providers.movements import RefundAccount
@@ -127,6 +136,25 @@ def test_it_is_erased_two_weeks_after_the_refund_and_not_before(shop, bank, paym
         with shop.engine.begin() as conn:
             erase_due(conn, datetime.now(UTC) + after)
         assert len(kept(shop)) == left
+
+
+def test_one_that_no_refund_ever_needed_is_erased_after_half_a_year(shop, bank, payment):
+    item = {"item": "a", "product": "tea", "quantity": 1, "unitPrice": "500"}
+    shop.tell(an_event("OrderCreated", "1", items=[item], totalAmount="500", paymentIds=[payment]))
+    tell(shop, shop.rows("select id from orders")[0][0], bank[3])
+    for after, left in ((UNUSED_FOR - HOUR, 1), (UNUSED_FOR + HOUR, 0)):
+        with shop.engine.begin() as conn:
+            erase_due(conn, datetime.now(UTC) + after)
+        assert len(kept(shop)) == left
+
+
+def test_a_refund_that_was_made_by_hand_waits_for_no_account(shop, bank, payment):
+    owed(shop, bank, payment)
+    run(shop, bank)
+    shop.tell(an_event("PaymentRefunded", "1", paymentId=payment, refundedAmount="12000"))
+    with shop.engine.begin() as conn:
+        refund_routes.give_up(conn, refund_routes.Routes({bank[0]: bank[1].client}, {}), datetime.now(UTC))
+    assert (effect(shop).state, effect(shop).made) == ("done", 12_000)
 
 
 class Refuses:

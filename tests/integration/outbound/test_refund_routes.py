@@ -161,7 +161,7 @@ def test_a_report_of_what_was_refunded_by_hand_closes_its_dead_letter(shop, clie
     (audit,) = shop.rows("select actor, target, detail from audit")
     assert effect.made == 500
     assert (audit.actor, audit.target) == ("orders", format_id("effects", effect.id))
-    assert audit.detail == {"why": "the provider reported the refund", "payment": "pay-hand-1"}
+    assert audit.detail == {"why": "it went back, as its provider or a person told", "payment": "pay-hand-1"}
 
 
 def test_one_in_doubt_whose_client_is_gone_is_asked_about_first_when_it_comes_back(shop, clients, two_banks):
@@ -189,3 +189,23 @@ def test_the_setting_says_who_gives_back_what_which_provider_took(two_banks):
     assert (bare.clients, set(bare.waiting)) == ({}, {"standard", "stripe", "portone", "toss"})
     assert bare.waiting["standard"] == "set ORDERS_REFUND_URL for the workers and restart them"
     assert registry().refund_clients(settings.providers)["bank"] is routes_of(settings).clients["bank"], "made once"
+
+
+def test_what_a_person_noted_goes_back_by_hand_even_where_one_provider_could_have_taken_it(shop, clients):
+    """Released by a person, it reaches no provider: it is a dead letter that says what to do, and a report closes it."""
+    item = {"item": "a", "product": "tea", "quantity": 1, "unitPrice": "500"}
+    shop.tell(an_event("OrderCreated", "1", items=[item], totalAmount="500"))
+    shop.tell(an_event("PaymentSucceeded", "1", paymentId="manual:pay", amount="500", currency="KRW"))
+    shop.tell(an_event("OrderCanceled", "1"))
+    assert shop.rows("select state from effects") == [("staff",)]
+    shop.do("update effects set state = 'due'")
+    routes = Routes({"stripe": clients["stripe"]}, {})
+    run(shop, routes)
+    [(state,)] = shop.rows("select state from effects")
+    [(reason, detail)] = shop.rows("select reason, detail from dead_letters")
+    assert (state, reason) == ("dead", "refund_no_client")
+    assert "a person noted it" in detail
+    assert "PaymentRefunded" in detail
+    shop.tell(an_event("PaymentRefunded", "1", paymentId="manual:pay", refundedAmount="500"))
+    run(shop, routes)
+    assert shop.rows("select state from effects") == [("done",)]

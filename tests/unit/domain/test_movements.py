@@ -207,6 +207,32 @@ def test_of_two_facts_about_one_dispute_the_later_stands():
     assert Story(created(), paid(), dispute("one", "won"), dispute("one", at=later(days=1))).flags == ["disputed"]
 
 
+@pytest.mark.parametrize("arrival", any_order_of(created(), paid(), dispute("one", "inquiry"), canceled()))
+def test_an_inquiry_contests_nothing_but_refunds_wait(arrival: tuple[Envelope, ...]):
+    story = Story(*arrival)
+    assert (story.flags, story.payment().dispute, in_dispute(story)) == (["inquiry"], "inquiry", (0, 0))
+    assert story.due == {"pay": 10_000}
+    assert story.fold.order.payments().inquired == 1
+
+
+@pytest.mark.parametrize(
+    ("then", "flags", "contested"),
+    [("won", [], 0), (None, ["disputed"], 10_000), ("lost", ["disputed"], 0)],
+)
+def test_an_inquiry_is_closed_or_becomes_a_dispute(then: str | None, flags: list[str], contested: int):
+    told = [created(), paid(), dispute("one", "inquiry"), dispute("one", then, at=later(days=1))]
+    for arrival in any_order_of(*told):
+        story = Story(*arrival)
+        assert (story.flags, in_dispute(story)[1]) == (flags, contested)
+
+
+def test_a_dispute_of_another_outcome_stays_open_until_a_person_decides():
+    """PortOne says that one is resolved, and not in whose favor."""
+    story = Story(created(), paid(), dispute("one"), dispute("one", "resolved", at=later(days=1)))
+    assert (story.flags, in_dispute(story)) == (["disputed"], (0, 10_000))
+    assert story.tell(dispute("one", "won", at=later(days=2))).flags == []
+
+
 def test_a_first_versions_dispute_has_the_name_of_its_payment():
     old = told("PaymentDisputed", paymentId="pay")
     assert Story(created(), paid(), old, dispute("pay", "won")).flags == []

@@ -255,6 +255,40 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
         call = write("POST", path, doc(Order), body, query=query, idempotency_key=idempotency_key)
         return await self._connection.send(call)
 
+    async def hold_order(
+        self,
+        id: str,
+        *,
+        hold: str | None = None,
+        reason: str | None = None,
+        until: str | None = None,
+        depth: int = 0,
+        idempotency_key: str | None = None,
+    ) -> Order:
+        """Hold an order by the name `hold`, else "staff": nothing more ships until it is released, or by itself at `until`.
+
+        `until` is an RFC 3339 time. Errors: NotFound; Conflict where it was canceled, or `until` is not ahead.
+        """
+        body, query = {"hold": hold, "reason": reason, "until": until}, query_string(depth=depth)
+        path = f"/api/orders/{segment(id)}/hold"
+        call = write("POST", path, doc(Order), body, query=query, idempotency_key=idempotency_key)
+        return await self._connection.send(call)
+
+    async def release_order(
+        self,
+        id: str,
+        *,
+        hold: str | None = None,
+        reason: str | None = None,
+        depth: int = 0,
+        idempotency_key: str | None = None,
+    ) -> Order:
+        """Release a hold by its name, or the only one that stands. Errors: NotFound; Conflict, whose data has `holds`."""
+        body, query = {"hold": hold, "reason": reason}, query_string(depth=depth)
+        path = f"/api/orders/{segment(id)}/release"
+        call = write("POST", path, doc(Order), body, query=query, idempotency_key=idempotency_key)
+        return await self._connection.send(call)
+
     async def order_balance(self, id: str) -> Balance:
         """The money of an order, added up: what came, what is due back, and what of it is still owed. Errors: NotFound."""
         path = f"/api/orders/{segment(id)}/balance"
@@ -274,6 +308,7 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
     ) -> Transaction:
         """Tell what became of a payment, as its provider would; "paid" pays what is still owed on the order.
 
+        Of a payment that is paid and brought too little it answers another, `manual:PAYMENT`, with what was missing.
         Errors: NotFound for no such payment; Conflict, such as "canceled" of one that is paid: that is a refund.
         """
         body = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.builders import expired, paid
+from tests.builders import canceled, expired, paid, taken_back
 
 
 def update(shop, order, status, **more):
@@ -76,3 +76,52 @@ def test_nothing_is_owed_on_an_order_that_was_canceled_or_covered(shop):
 
 def test_a_payment_that_nobody_knows_is_404(shop):
     assert shop.refused(404, "POST", "/api/transactions/update", {"paymentId": "?", "status": "paid"})
+
+
+def test_paid_of_an_underpaid_payment_adds_the_rest_as_a_payment_by_hand(shop):
+    order = shop.create()
+    number = order["orderNumber"]
+    shop.tell(paid(4000, f"pay-{number}", subject=number, provider="stripe"))
+    doc = update(shop, order, "paid", paymentMethod="bank transfer")
+    assert (doc["paymentId"], doc["amount"], doc["status"]) == (f"manual:pay-{number}", 6000, "paid")
+    assert (doc["paymentMethod"], doc["provider"]) == ("bank transfer", None)
+    shop.work()
+    assert (shop.status(order), shop.order(order)["flags"]) == ("preparing", [])
+    before = shop.written()
+    assert update(shop, order, "paid", paymentMethod="bank transfer") == doc, "the same again is answered the same"
+    assert shop.written() == before
+
+
+def test_refunds_of_the_rest_by_hand_wait_for_a_person(shop):
+    order = shop.create()
+    number = order["orderNumber"]
+    shop.tell(paid(4000, f"pay-{number}", subject=number, provider="stripe"))
+    update(shop, order, "paid")
+    shop.ok("PATCH", f"/api/orders/{order['id']}", {"status": "canceled"})
+    found = shop.do("select payment_id, target, state from effects order by payment_id")
+    assert [tuple(row) for row in found] == [(f"manual:pay-{number}", 6000, "staff"), (f"pay-{number}", 4000, "due")]
+
+
+def test_more_that_is_missing_later_comes_on_top(shop):
+    """The provider's payment is reversed: what was noted by hand now brings all."""
+    order = shop.create()
+    number = order["orderNumber"]
+    shop.tell(paid(4000, f"pay-{number}", subject=number))
+    update(shop, order, "paid")
+    shop.tell(taken_back(f"pay-{number}", subject=number))
+    body = {"paymentId": f"manual:pay-{number}", "status": "paid"}
+    assert shop.ok("POST", "/api/transactions/update", body)["doc"]["amount"] == 10000
+
+
+def test_nothing_is_added_to_a_canceled_order(shop):
+    order = shop.create()
+    number = order["orderNumber"]
+    shop.tell(paid(4000, f"pay-{number}", subject=number), canceled(subject=number))
+    assert update(shop, order, "paid")["amount"] == 4000
+
+
+def test_a_name_that_is_too_long_for_it_is_refused_in_words(shop):
+    order = shop.create(paymentId="p" * 250)
+    shop.tell(paid(4000, "p" * 250, subject=order["orderNumber"]))
+    body = {"paymentId": "p" * 250, "status": "paid"}
+    assert "too long" in str(shop.refused(400, "POST", "/api/transactions/update", body))

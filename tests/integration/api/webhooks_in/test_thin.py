@@ -18,7 +18,7 @@ from providers.payments.portone_api import PortOne
 from providers.payments.toss_api import Toss
 from providers.simulators import portone as portone_api
 from providers.simulators import toss as toss_api
-from tests.simulators import SHARDS, a_paid_order, running
+from tests.simulators import SHARDS, a_paid_order, an_event, running
 from tests.webhooks import as_standard, packed, portone_event, toss_event
 
 PATIENCE = timedelta(hours=72)
@@ -178,6 +178,35 @@ def test_a_virtual_account_that_nobody_pays_into_expires_with_its_order(door, po
     ask(door, portone)
     door.shop.fire_timers(timedelta(days=8))
     assert door.status("N1") == "canceled"
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["with a key", "without a key"])
+def test_a_dispute_that_portone_calls_resolved_stays_until_a_person_says_won_or_lost(door, portone, asked):
+    door.shop.tell(order("p-d"))
+    paid = portone_api.payment("p-d", "PAID", 500, AT)
+    begun = {"status": "UNRESOLVED", "reason": "fraud", "createdAt": "2026-11-20T10:00:00.000Z"}
+    ended = {**begun, "status": "RESOLVED", "resolvedAt": "2026-11-20T10:00:00.000Z"}
+    portone.holds(paid)
+    portone_tells(door, "Paid", "p-d")
+    ask(door, portone)
+    for kind, dispute in (("DisputeCreated", begun), ("DisputeResolved", ended)):
+        portone.holds({**paid, "disputes": [dispute]})
+        portone_tells(door, kind, "p-d")
+        ask(door, portone) if asked else unasked(door)
+        assert flags(door) == ["disputed"]
+    assert facts(door) == ["PaymentSucceeded", "PaymentDisputed", "PaymentDisputed"]
+    won = an_event("PaymentDisputed", "N1", paymentId="p-d", outcome="won")
+    door.shop.tell(won)
+    assert flags(door) == []
+
+
+def test_a_dispute_of_a_payment_that_went_back_in_part_is_told_by_its_webhook(door, portone):
+    """PortOne's API lists disputes of payments that are PAID alone."""
+    door.shop.tell(order("p-p"))
+    portone.holds(portone_api.payment("p-p", "PARTIAL_CANCELLED", 500, AT, back=(100,)))
+    portone_tells(door, "DisputeCreated", "p-p")
+    ask(door, portone)
+    assert "disputed" in flags(door)
 
 
 def test_a_payment_whose_gateway_is_slow_is_processing(door, portone):

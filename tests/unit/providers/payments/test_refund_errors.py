@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -201,3 +202,22 @@ def test_toss_and_portone_are_told_all_that_is_known():
     ]  # fmt: skip
     assert "110123456789" not in repr(asked)
     assert "Kim" not in repr(asked)
+
+
+@pytest.mark.parametrize(
+    ("rules", "method", "now", "needed"),
+    [
+        (portone_rules.RULES, "VirtualAccount", "2026-11-02T00:00+09:00", True),
+        (portone_rules.RULES, "Card", "2027-11-02T00:00+09:00", False),
+        (portone_rules.RULES, None, "2026-11-02T00:00+09:00", False),
+        (portone_rules.RULES, "Mobile", "2026-11-30T23:59+09:00", False),
+        (portone_rules.RULES, "Mobile", "2026-12-01T00:00+09:00", True),
+        (portone_rules.RULES, "Mobile", "2026-11-30T16:00+00:00", True),  # in Korea it is December
+        (toss_rules.RULES, "가상계좌", "2026-11-02T00:00+09:00", True),
+        (toss_rules.RULES, "휴대폰", "2026-12-02T00:00+09:00", False),
+        (stripe_rules.RULES, "customer_balance", "2026-12-02T00:00+09:00", False),
+    ],
+)
+def test_which_payments_go_back_into_a_bank_account(rules, method, now, needed):
+    paid_at = datetime.fromisoformat("2026-11-01T12:00+09:00")
+    assert rules.needs_account(method, paid_at, datetime.fromisoformat(now)) is needed

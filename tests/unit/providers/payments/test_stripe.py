@@ -190,7 +190,16 @@ def test_a_session_that_needs_no_payment_is_a_payment_of_nothing():
 
 
 @pytest.mark.parametrize(
-    ("status", "outcome"), [("needs_response", None), ("won", "won"), ("lost", "lost"), ("warning_closed", "won")]
+    ("status", "outcome"),
+    [
+        ("needs_response", None),
+        ("under_review", None),
+        ("won", "won"),
+        ("lost", "lost"),
+        ("warning_needs_response", "inquiry"),
+        ("warning_under_review", "inquiry"),
+        ("warning_closed", "won"),
+    ],
 )
 def test_a_dispute_tells_its_outcome_once_there_is_one(status, outcome):
     event = told("charge.dispute.closed", id="dp_1", payment_intent="pi_1", status=status, reason="fraudulent")
