@@ -13,7 +13,7 @@ PIP  := $(BIN)/python -m pip --disable-pip-version-check -qq
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test faults check format lock docs clean force
+.PHONY: help demo up test faults proofs check format lock docs clean force
 
 help: ## Print these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,9 @@ test: $(READY) ## All tests, on all cores (ARGS='-m "not slow"' for the quick on
 
 faults: $(READY) ## Every fault under load, 5 tries each, about an hour: killed, frozen, cut off, attacked
 	@$(BIN)/pytest tests/faults -m faults --show-capture=no $(ARGS)
+
+proofs: $(READY) ## What takes minutes to show, at full size, ten minutes (ARGS=refund_storm: that one alone)
+	@$(BIN)/python -m tests.proofs $(ARGS)
 
 up: $(READY) ## The servers, workers and HTTP API for your own use, until Ctrl-C
 	@$(BIN)/orders up $(ARGS)

@@ -43,6 +43,7 @@ NAMES = {
     "Conflict": (409, "The present state does not allow it", "`data.status` is the state, `data.allowed` what it may become."),
     "order_number_taken": (409, "Another order has this number", "Make a new number."),
     "payment_id_taken": (409, "The payment belongs to another order", "Send the payment's own id."),
+    "order_held": (409, "The order is held: nothing of it may ship", "`data.holds` names the holds; release them by `POST /api/orders/{id}/release`."),
     "return_window_closed": (409, "The items may not come back any more", "`data.closedAt` is when their window closed."),
     "PayloadTooLarge": (413, "The body is too large", "Send less at a time."),
     "TooManyRequests": (429, "The requests of this minute are spent", "Wait for `Retry-After` seconds."),

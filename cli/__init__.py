@@ -11,11 +11,16 @@ ingest              `orders ingest`: events from files into the journal
 patience            the wait of `orders ingest --wait`, and what it says meanwhile
 inspect             `orders show`, `list`, `account`, `verify`
 render              orders and tables in a terminal
+rules               orders of a release before, brought to the rules of this one
 terminal            text made harmless before it is printed
+corrections         `orders cancel-items`, `hold`, `release`: corrections of an order
 dead_letters        `orders dlq`, `parked list`, `replay`
 dead_letter_output  dead letters in a terminal and as JSON
 body_editor         an event's body, changed by hand
 overdue             `orders overdue`: refunds that the law wanted back by now
+reconcile           `orders reconcile`: what payment providers list, compared with ours
+findings            `orders findings`: what differs there, until a person resolves it
+moments             times as people type them
 keys                `orders keys`: keys of the HTTP API
 webhooks            `orders webhooks`: subscriptions and their deliveries
 error_reference     the page docs/reference/errors.md, made from the tree of errors

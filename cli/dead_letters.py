@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +31,7 @@ from cli.dead_letter_output import (
     tell_dry,
     webhook_document,
 )
+from cli.moments import moment_of
 from cli.options import MOST_LISTED, Data, Json, Problem, actor, err, out, print_json
 from cli.render import put, table, time_of
 from cli.terminal import safe
@@ -38,7 +39,6 @@ from domain.ids import format_id, uuid_of
 from operations import dead_letters, parked_events
 from operations.dead_letters import LetterUnknown, NameAmbiguous
 from outbound import payment_lookups, refunds
-from storage.clock import clock
 from workers.resources import Parts
 
 ASK_FROM = 100  # a replay of more than so many asks first
@@ -303,21 +303,8 @@ def _letters(data: Path | None) -> Iterator[tuple[Parts, Connection]]:
         yield opened, conn
 
 
-_AGO = re.compile(r"([0-9]+)\s*(s|m|h|d)")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-
 def _since(told: str | None) -> datetime | None:
-    """`2h` ago, or a time, in UTC where it says nothing else."""
-    if told is None:
-        return None
-    try:
-        if ago := _AGO.fullmatch(told.strip()):
-            return clock() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        moment = datetime.fromisoformat(told.strip())
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise Problem(f"--since {told} is no time; write 2h, 3d, 2026-11-01T12:00Z or 2026-11-01 (UTC)", 2) from None
+    return None if told is None else moment_of(told, "--since")
 
 
 def _staff(conn: Connection, refs: list[str]) -> list[str]:

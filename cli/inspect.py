@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Annotated, Any
@@ -15,13 +16,16 @@ from cli.bootstrap import open_shop
 from cli.options import MOST_LISTED, MOST_PAGE, Data, Json, Problem, err, out, print_json, stream_json
 from cli.render import in_utc, print_account, print_list, print_order
 from cli.terminal import safe
+from domain.balance import balance
 from domain.ids import format_id, uuid_of
 from domain.order import AFTER_DELIVERY, Status
-from journal.refold import refold
+from journal.refold import note_rules, refold
 from journal.totals import account as take_account
 from journal.verify import Difference, Report, as_known_at, differences
+from outbound import tracking
 from outbound.refund_accounts import shown
 from queries import documents, order_lookup, timeline
+from storage.aggregates import peek
 
 AT_ONCE = 500  # orders that are in memory where all are listed
 SHOWN = 50  # differences that are printed; --json has them all
@@ -34,6 +38,7 @@ _EFFECTS = text("""
 _TIMERS = text("""
     select t.kind, t.due, t.held from timers t join orders o on o.id = t.order_id where o.order_number = :number
     and case t.kind when 'unpaid' then o.status = any(cast(:unpaid as text[]))
+        when 'hold' then o.status <> 'canceled' and 'held' = any(o.flags)
         else o.confirmed_at is null and o.status = any(cast(:delivered as text[])) end
     order by t.due
 """)
@@ -60,11 +65,11 @@ def show(
     from queries.parser import JoinQuery, Query  # imported late: it takes a third of a second
     from queries.repository import find_order  # imported late: it takes a third of a second
 
-    moment = _moment(at)
+    moment, known = _moment(at), None
     everything = Query(depth=1, joins={name: JoinQuery(limit=0) for name in JOINS})
     with open_shop(data) as (opened, _):
         with opened.engine.connect() as conn:
-            number = _number(conn, order)
+            number = named(conn, order)
             document = find_order(conn, number, everything) if moment is None else None
         if moment is not None and (known := as_known_at(opened.engine, number, moment)) is not None:
             with opened.engine.connect() as conn:
@@ -78,6 +83,12 @@ def show(
             document["refunds"] = _refunds(conn, number) if moment is None else []
             document["refundAccount"] = shown(conn, uuid_of(document["id"]) or "") if moment is None else None
             document["timers"] = _timers(conn, number) if moment is None else []
+            if moment is None:
+                known = next(iter(peek(conn, [uuid_of(document["id"]) or ""]).values()), None)
+            if moment is None and opened.shop.follows is not None:
+                for parcel in filter(tracking.can_be_followed, document["fulfillments"]["docs"]):
+                    parcel["polledBy"] = tracking.polled_by(opened.shop.follows, parcel["carrier"])
+        document["balance"] = asdict(balance(known)) if known is not None else None
     if moment is not None:
         document["knownAt"] = moment
     if json:
@@ -180,7 +191,7 @@ def verify(
         number = None
         if order is not None:
             with opened.engine.connect() as conn:
-                number = _number(conn, order)
+                number = named(conn, order)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=err, transient=True) as bar:
             task = bar.add_task("verifying", total=None)
@@ -202,6 +213,8 @@ def verify(
                 for each in sorted(orders):
                     count -= len(refold(opened.engine, each))
                     bar.advance(task)
+                if number is None:
+                    note_rules(opened.engine)
         if again:
             err.print(f"{len(orders):,} orders folded anew; nothing was sent for them")
     if not json:
@@ -238,7 +251,7 @@ def _events(
 # -- finding -----------------------------------------------------------------------------------------------
 
 
-def _number(conn: Connection, name: str) -> str:
+def named(conn: Connection, name: str) -> str:
     """The number of the order that is meant. Errors: Problem with near matches."""
     if (number := order_lookup.number_of(conn, name)) is not None:
         return number

@@ -14,9 +14,12 @@ from cli.api_process import PORT, choose_port, start_api
 from cli.bootstrap import bring_up_to_date, find_servers, open_shop
 from cli.options import Data, Json, Problem, err, out, print_json, program, stop_at_sigterm
 from cli.processes import Processes, start_workers
+from cli.rules import HINT, bring_orders_up_to_date
 from cli.terminal import safe, visible
+from journal.refold import is_behind
 from settings.environment import Settings, read
 from storage import keys as stored_keys
+from storage.engine import connect
 from workers.app import app
 from workers.pools import POOLS, serve
 from workers.resources import Parts
@@ -102,10 +105,18 @@ def migrate(data: Data = None, json: Json = False) -> None:
     stop_at_sigterm()
     with find_servers(data) as found:
         done = bring_up_to_date(found)
+        engine = connect(found.settings.database_url or "")
+        try:
+            with engine.connect() as conn:
+                behind = is_behind(conn)
+        finally:
+            engine.dispose()
     if json:
-        print_json({"applied": done})
-    else:
-        out.print(f"applied {', '.join(done)}" if done else "the schema is up to date")
+        print_json({"applied": done, "refold": behind})
+        return
+    out.print(f"applied {', '.join(done)}" if done else "the schema is up to date")
+    if behind:
+        out.print(HINT, soft_wrap=True)
 
 
 def up(
@@ -131,6 +142,7 @@ def up(
         if found.whose == "found":
             raise Problem(f"`orders up` runs already in {found.settings.data}; stop it first, or give another --data")
         port_chosen = choose_port(port)
+        bring_orders_up_to_date(opened.engine)
         start_workers(processes, workers)
         url = start_api(processes, port_chosen)
         values = opened.settings.values

@@ -26,7 +26,20 @@ COLORS = {
 FLAGS = {flag: flag.words for flag in Flag}
 EFFECTS = {state: state.words for state in RefundState}
 
-TIMERS = {"unpaid": "unless it is paid, it expires", "confirm": "unless somebody does, it confirms itself"}
+TIMERS = {"unpaid": "unless it is paid, it expires", "confirm": "unless somebody does, it confirms itself",
+          "hold": "unless somebody does, a hold releases itself"}  # fmt: skip
+
+_SUMS = {
+    "reversed": "taken back by a bank",
+    "lost": "lost in disputes",
+    "contested": "contested",
+    "due": "due back in all",
+    "refunded": "refunded",
+    "refunding": "on its way back",
+    "settled": "settled by hand",
+    "failed": "failed",
+    "owed": "owed",
+}
 
 SHOWN_PARTS = 100  # parts of a kind that are printed of one order; --json has them all
 SHOWN_SHARES = 20  # items of a parcel or a return, likewise
@@ -88,6 +101,7 @@ def print_order(order: dict[str, Any], moment: datetime | None) -> None:
         out.print(f"  [yellow]{safe(flag)}[/]: {FLAGS.get(flag, 'see its timeline')}", soft_wrap=True)
     _print_items(order)
     _print_money(order)
+    _print_balance(order)
     _print_parcels(order)
     _print_returns(order)
     for timer in order["timers"]:
@@ -102,12 +116,13 @@ def _print_items(order: dict[str, Any]) -> None:
     for item in order["products"]["docs"]:
         name = "/".join(filter(None, (item["product"], item["variant"], item["option"])))
         reference = f" [dim]{safe(item['reference'])}[/]" if item["reference"] else ""
+        canceled, wanted = item["canceledQuantity"], item["quantity"] - item["canceledQuantity"]
         rows.add_row(
             safe(name) + reference,
-            str(item["quantity"]),
+            f"{item['quantity']} [yellow]−{canceled}[/]" if canceled else str(item["quantity"]),
             _money(item["unitPrice"], None),
             _money(item["totalPrice"], order["currency"]),
-            *(_progress(item[f"{step}Quantity"], item["quantity"]) for step in ("shipped", "delivered", "returned")),
+            *(_progress(item[f"{step}Quantity"], wanted) for step in ("shipped", "delivered", "returned")),
         )
     put(rows)
 
@@ -147,6 +162,18 @@ def _print_money(order: dict[str, Any]) -> None:
         out.print(f"bank account  {safe(' '.join(account[name] for name in ('bank', 'number', 'holderName')))}, masked")
 
 
+def _print_balance(order: dict[str, Any]) -> None:
+    """The sums of the order's money beyond what its payments tell: only where something is due, went back or is in dispute."""
+    sums = order["balance"]
+    if sums is None:
+        return
+    told = [f"{_money(sums[name], order['currency'])} {words}" for name, words in _SUMS.items() if sums[name]]
+    if told:
+        out.print(f"\n[bold]balance[/]\n{', '.join(told)}", soft_wrap=True)
+    if given := sums["refunded"] + sums["refunding"] + sums["settled"]:
+        out.print(f"{_money(given, order['currency'])} were given back before")
+
+
 def _print_parcels(order: dict[str, Any]) -> None:
     names = _item_names(order)
     rows = table("parcel", "status", "items", "carrier", "tracking", "shipped", "delivered", title="parcels")
@@ -155,7 +182,7 @@ def _print_parcels(order: dict[str, Any]) -> None:
             _text(parcel["reference"]) if parcel["reference"] else "[dim]planned[/]",
             parcel["status"],
             _shares(parcel, names),
-            _text(parcel["carrier"]),
+            _text(parcel["carrier"]) + (" [dim](by hand)[/]" if parcel.get("polledBy", "") is None else ""),
             _text(parcel["trackingNumber"]),
             time_of(parcel["shippedAt"]),
             time_of(parcel["deliveredAt"]),

@@ -19,6 +19,7 @@ from cli.api_process import choose_port, start_api
 from cli.bootstrap import Servers, find_servers, heartbeat, open_shop, workers_alive
 from cli.options import Problem, actor
 from cli.processes import Processes, start_workers
+from cli.rules import bring_orders_up_to_date
 from demo import scenarios
 from demo.http_sender import Access
 from demo.progress_query import Run
@@ -78,6 +79,8 @@ def open_stage(stack: ExitStack, display: Display, orders: int, seed: int, worke
     if servers.whose == "started":
         migrate.upgrade(servers.settings.database_url or "", servers.settings.shards)
     opened, _ = stack.enter_context(open_shop(data))
+    if servers.whose == "started":
+        bring_orders_up_to_date(opened.engine)
     _refuse_a_live_shop(opened, servers, display)
     beginning = datetime.now(UTC)
     span = max(SPAN_S, orders / ARRIVAL_RATE)

@@ -22,6 +22,12 @@ order_handlers         its handlers of an order's own events
 payment_handlers       of payments'
 fulfillment_handlers   of parcels', and of carriers' scans
 return_handlers        of returns'
+return_window          how long items may come back, and which returns wait for a person
+confirmations          of a delivery, by the customer and by the timer
+item_cancels           items that were taken out of an order again, as facts of it
+goods_row              canceled items and completed returns: what each gives back
+correction_handlers    handlers of what corrects an order
+holds                  what keeps an order from shipping
 dues                   what an order costs, and what of it is given back without a return
 refund_handlers        of what people decide about refunds
 refunds                what is due back, and on which payment

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from domain.dues import settled, unanswered
+from domain.holds import REFUNDED, by_people, holds, shipped_while_held
+from domain.item_cancels import is_capped
 from domain.order import BEFORE_PAYMENT, Order
 from domain.refunds import due, lacks_reversed_money
 from domain.words import Worded
@@ -33,7 +35,17 @@ class Flag(Worded):
     )
     REFUND_CAPPED = (
         "refund_capped",
-        "more was stated for a return than its lines cost, or than is left of what was paid for them: less goes back",
+        "more was stated for a return or an item cancel than its lines cost, or than is left of what was paid for them: less goes back",
+    )
+    HELD = "held", "somebody holds it: nothing more ships until it is released"
+    REFUNDED = "refunded", "all its money went back, and items are open: they do not ship unless it is released"
+    SHIPPED_WHILE_HELD = (
+        "shipped_while_held",
+        "a parcel left while the order was held: get it back, or release the hold",
+    )
+    RETURN_WITHOUT_DELIVERY = (
+        "return_without_delivery",
+        "a return holds items of which fewer were delivered than it was asked for: look into both",
     )
     OVER_REFUNDED = "over_refunded", "more went back than is due: ask for it again, or allocate it as goodwill"
 
@@ -45,8 +57,9 @@ _OF_MONEY: frozenset[str] = frozenset(
     (F.DISPUTED, F.INQUIRY, F.PAYMENT_REVERSED, F.REFUND_FAILED, F.OVER_REFUNDED)
 )  # follow from what moves money
 _OF_ITEMS: frozenset[str] = frozenset(
-    (F.SHIPPED_AFTER_CANCEL, F.OVER_FULFILLED, F.REFUND_CAPPED)
+    (F.SHIPPED_AFTER_CANCEL, F.OVER_FULFILLED, F.REFUND_CAPPED, F.RETURN_WITHOUT_DELIVERY)
 )  # follow from what moves items
+_OF_HOLDS: frozenset[str] = frozenset((F.HELD, F.REFUNDED, F.SHIPPED_WHILE_HELD))  # looked at where anything is amiss
 _NONE: list[str] = []
 
 
@@ -71,15 +84,41 @@ def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]
             flags.add(F.OVER_REFUNDED)
         if payments.untried and payments.refunded + settled(order) < due(order) and unanswered(order):
             flags.add(F.REFUND_FAILED)
-    if items and order.returns and order.goods().capped:
+    if items and ((order.returns and order.goods().capped) or (order.facts is not None and is_capped(order))):
         flags.add(F.REFUND_CAPPED)
+    if items and order.returns and order.goods().adrift:
+        flags.add(F.RETURN_WITHOUT_DELIVERY)
     if items and order.fulfillments:
         goods = order.goods()
         if goods.sent and order.canceled_at is not None:
             flags.add(F.SHIPPED_AFTER_CANCEL)
         if goods.over:
             flags.add(F.OVER_FULFILLED)
+    if order.flags or order.facts is not None or ((money or items) and _is_money_amiss(order)):
+        flags |= _of_holds(order)
     return sorted(flags) if flags else _NONE
+
+
+def _is_money_amiss(order: Order) -> bool:
+    """True where money went back, was taken back or is asked about: only then does an order hold itself."""
+    kept = order.payments_kept
+    if kept is not None:
+        return bool(kept.refunded or kept.reversed or kept.disputed)
+    for payment in order.transactions:  # without counting them: most parcels' scans end here
+        if payment.facts is not None or payment.refunded_amount or payment.reversed_at is not None:
+            return True
+    return False
+
+
+def _of_holds(order: Order) -> set[str]:
+    standing, found = holds(order), set()
+    if standing and by_people(order):
+        found.add(F.HELD)
+    if REFUNDED in standing:
+        found.add(F.REFUNDED)
+    if shipped_while_held(order):
+        found.add(F.SHIPPED_WHILE_HELD)
+    return {str(flag) for flag in found}
 
 
 def add_flag(order: Order, flag: Flag) -> None:

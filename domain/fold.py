@@ -5,9 +5,9 @@ The drain folds each order of a batch through this class; tests fold whole lives
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeGuard
 
 from domain.handler_table import apply
 from domain.order import Order
@@ -16,7 +16,7 @@ from domain.parked import LAST, Parked, came_about, causes_of_return
 from domain.policy import Context
 from domain.reactions import Timer, follow_up_id, react
 from domain.transaction import Transaction
-from events.catalogue import AnyEvent, Event, ReturnRejected, decode, is_a
+from events.catalogue import AnyEvent, Event, ReturnCompleted, ReturnRejected, decode, is_a
 
 
 class Poisoned(Exception):
@@ -87,7 +87,7 @@ class Fold:
         if outcome.kind is PARKED:
             parked = self._waiting()
             parked.file(event, self.order, outcome.why())
-            if is_a(event, ReturnRejected):  # it settles its own request, should that wait
+            if is_a(event, ReturnRejected) or _lists_items(event):  # it settles its own request, should that wait
                 parked.wake(causes_of_return(event.data.return_), LAST)
                 self.retry()
         elif outcome.kind is not DEAD and self.parked:
@@ -127,7 +127,13 @@ class Fold:
             if detail is not None:
                 outcome = dead(Reason.BUG, detail)
             else:
-                outcome = apply(order, event, self.context, self.parked.rejected if self.parked is not None else ())
+                context = self.context
+                rejected: Container[str] = ()
+                if self.parked is not None:
+                    rejected = self.parked.rejected
+                    if (came_back := self.parked.came_back(event)) is not None:
+                        context = replace(context, came_back=came_back)
+                outcome = apply(order, event, context, rejected)
             is_parked = outcome.kind is PARKED
             decided = not is_parked and outcome.kind is not DEAD
             if is_parked:
@@ -157,6 +163,10 @@ class Fold:
             self.follow_ups.append(FollowUp(follow, data, self.order))
             if not self.deferring:
                 self._one(follow)
+
+
+def _lists_items(event: AnyEvent) -> TypeGuard[Event[ReturnCompleted]]:
+    return is_a(event, ReturnCompleted) and event.data.items is not None
 
 
 def fold(order: Order, events: Iterable[AnyEvent], context: Context) -> Fold:

@@ -10,12 +10,15 @@ from bisect import bisect_left
 from collections.abc import Container, Sequence
 
 from domain import fulfillment
+from domain.confirmations import is_by_both, weigh_confirmation
 from domain.dirty_tracking import NEW, drop, touch
 from domain.fulfillment import RANK, Fulfillment, FulfillmentItem, Status
 from domain.ids import derived, uuid_of
 from domain.order import Order, OrderItem
 from domain.outcome import APPLIED, DONE, Outcome, Reason, dead, ignored, parked
 from domain.policy import Context
+from domain.return_window import waits_for_staff
+from domain.returns import Status as ReturnStatus
 from domain.state_machine import fire
 from events.catalogue import AnyEvent, Event, FulfillmentFailed, ParcelStep, Share, TrackingUpdated, tracking_key
 from events.envelope import OWN_SOURCE
@@ -27,6 +30,7 @@ _SHIPPED_AFTER_CANCEL = ignored(Reason.SHIPPED_AFTER_CANCEL)
 _FULFILLMENT_UNKNOWN = parked(Reason.FULFILLMENT_UNKNOWN)
 _NOT_PAID = parked(Reason.NOT_PAID)
 _PARCEL_UNKNOWN = parked(Reason.PARCEL_UNKNOWN)
+_DERIVED_SINCE = 3  # the rules since which it follows from deliveries whether a return waits for staff
 # Scans that only a parcel on the move can have.
 MOVEMENT = frozenset(("picked_up", "in_transit", "out_for_delivery", "ready_for_pickup", "delivery_failed"))
 
@@ -138,9 +142,26 @@ def recount(order: Order, event: AnyEvent, context: Context) -> None:
     plan = goods.plan
     if plan is not None:
         for item in moved:
-            _hold(order, plan, item.id, max(item.quantity - item.taken, 0), event, context)
+            _hold(order, plan, item.id, max(item.wanted() - item.taken, 0), event, context)
         if not plan.shares:
             drop_plan(order)
+    if moved and order.returns and context.policy.rules >= _DERIVED_SINCE:
+        _derive_for_staff(order, context)
+    if order.facts is not None and is_by_both(order) and weigh_confirmation(order):
+        goods.unconfirmed = True
+
+
+def _derive_for_staff(order: Order, context: Context) -> None:
+    """Let returns that nobody has answered wait for staff, or not, by what has arrived as far as is known now."""
+    goods = order.goods()
+    for back in order.returns:
+        if back.status == ReturnStatus.REQUESTED and back.requested_at is not None:
+            items = [goods.lines[share.order_item_id] for share in back.shares]
+            for_staff = waits_for_staff(order, items, back.requested_at, context.policy)
+            if for_staff != back.for_staff:
+                back.for_staff = for_staff
+                touch(back)
+                goods.count_return(back)
 
 
 def drop_plan(order: Order) -> None:

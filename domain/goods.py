@@ -16,7 +16,7 @@ from domain.dirty_tracking import touch
 from domain.fulfillment import Fulfillment
 from domain.fulfillment import Status as ParcelStatus
 from domain.ids import uuid_of
-from domain.returns import Return
+from domain.returns import Return, ReturnItem
 from domain.returns import Status as ReturnStatus
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class Goods:
     due_back = _NOTHING  # amounts of completed returns
     capped = 0  # of those, how many give back less than was stated
     last_priced: tuple[Any, ...] = ()  # the place of the last of them in the row in which they are given their amounts
+    adrift = 0  # lines of which returns hold more than was delivered
+    unconfirmed = False  # a confirmation counts no more, until what follows of it is taken
     news: set[tuple[str, str]] | None = None  # what became of what, once somebody waits for it
     # By name, once somebody asks: lines by reference, parcels and returns by reference and id, parcels by tracking key.
     _references: dict[str, OrderItem] | None = None
@@ -74,17 +76,19 @@ class Goods:
         self.lines: dict[str, OrderItem] = {}  # by id
         self.changed: dict[str, OrderItem] = {}
         lines = self.lines
-        to_ship = to_arrive = to_return = 0
+        to_ship = to_arrive = to_return = still_open = 0
         for item in order.items:
             lines[item.id] = item
-            quantity = item.quantity
+            quantity = item.quantity - item.canceled_quantity
+            if quantity > 0:
+                still_open += 1
             if item.shipped_quantity < quantity:
                 to_ship += 1
             if item.delivered_quantity < quantity:
                 to_arrive += 1
             if item.returned_quantity < quantity:
                 to_return += 1
-        self.to_ship, self.to_arrive, self.to_return, self.open = to_ship, to_arrive, to_return, len(lines)
+        self.to_ship, self.to_arrive, self.to_return, self.open = to_ship, to_arrive, to_return, still_open
         for parcel in order.fulfillments:
             if not parcel.planned:
                 self.count_parcel(parcel)
@@ -267,9 +271,11 @@ class Goods:
                 self._parcels.pop(_ID + plan.id, None)
 
     def _take(self, item: OrderItem, more: int) -> None:
-        quantity = item.quantity
+        quantity = item.quantity - item.canceled_quantity
         before = item.taken
         now = item.taken = before + more
+        if more < 0 and self.news is not None:
+            self.news.add(("line", item.id))
         if (now < quantity) is not (before < quantity):
             self.open += 1 if now < quantity else -1
         if (now > quantity) is not (before > quantity):
@@ -313,18 +319,45 @@ class Goods:
             if item is None:
                 continue
             if change & _CLAIMED:
+                was_adrift = item.claimed > item.delivered_quantity
                 item.claimed += share.quantity if now & _CLAIMED else -share.quantity
+                self.adrift += (item.claimed > item.delivered_quantity) - was_adrift
                 if self.news is not None:
                     self.news.add(("line", item.id))
             if change & _BACK:
                 item.came_back += share.quantity if now & _BACK else -share.quantity
                 self.changed[item.id] = item
 
+    def let_go(self, back: Return, share: ReturnItem, less: int) -> None:
+        """An open return holds so many fewer of a line: they did not come back."""
+        item = self.lines.get(share.order_item_id)
+        if item is not None and back.counted & _CLAIMED:
+            was_adrift = item.claimed > item.delivered_quantity
+            item.claimed -= less
+            self.adrift += (item.claimed > item.delivered_quantity) - was_adrift
+            if self.news is not None:
+                self.news.add(("line", item.id))
+
     def _tell_of(self, back: Return) -> None:
         if self.news is not None:
             self.news.update((("return", back.reference or back.id), ("return", back.id)))
 
     # -- lines ------------------------------------------------------------------------------------------
+
+    def call_off(self, item: OrderItem, quantity: int) -> None:
+        """So many of a line are canceled: less of it has to leave, to arrive, to come back."""
+        before = item.quantity - item.canceled_quantity
+        now = before - quantity
+        item.canceled_quantity += quantity
+        self.to_ship += (item.shipped_quantity < now) - (item.shipped_quantity < before)
+        self.to_arrive += (item.delivered_quantity < now) - (item.delivered_quantity < before)
+        self.to_return += (item.returned_quantity < now) - (item.returned_quantity < before)
+        self.open += (item.taken < now) - (item.taken < before)
+        self.over += (item.taken > now) - (item.taken > before)
+        touch(item)
+        self.changed[item.id] = item
+        if self.news is not None:
+            self.news.add(("line", item.id))
 
     def settle(self) -> list[OrderItem]:
         """Let the lines whose counts moved show them, and mark those that show others now. → the lines that moved."""
@@ -339,9 +372,11 @@ class Goods:
             if shown == before:
                 continue
             item.shipped_quantity, item.delivered_quantity, item.returned_quantity = shown
-            self.to_ship += (shown[0] < quantity) - (before[0] < quantity)
-            self.to_arrive += (shown[1] < quantity) - (before[1] < quantity)
-            self.to_return += (back < quantity) - (before[2] < quantity)
+            wanted = quantity - item.canceled_quantity
+            self.adrift += (item.claimed > shown[1]) - (item.claimed > before[1])
+            self.to_ship += (shown[0] < wanted) - (before[0] < wanted)
+            self.to_arrive += (shown[1] < wanted) - (before[1] < wanted)
+            self.to_return += (back < wanted) - (before[2] < wanted)
             touch(item)
             if self.news is not None and shown[1] != before[1]:
                 self.news.add(("line", item.id))

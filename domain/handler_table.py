@@ -12,6 +12,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any
 
+from domain import correction_handlers as corrections
 from domain import fulfillment_handlers as parcels
 from domain import order_handlers as orders
 from domain import payment_handlers as payments
@@ -19,18 +20,21 @@ from domain import refund_handlers as refunds
 from domain import return_handlers as returns
 from domain.dirty_tracking import touch
 from domain.flags import Flag, flags_after
+from domain.goods_row import settle_amounts
 from domain.order import STEPS, Order, Status
 from domain.outcome import DEAD, PARKED, Outcome, Reason, parked
 from domain.policy import Context
-from domain.refunds import move_targets, settle_return_amounts, weigh_anew
+from domain.refunds import move_targets, weigh_anew
 from domain.state_machine import advance
 from events import catalogue as e
+from events import corrections as c
 from events import refunds as r
 from events.catalogue import AnyEvent, B, Event
 
 # The last are the names of returns whose rejections wait for their requests.
 Handler = Callable[[Order, Event[B], Context, Container[str]], Outcome]
 _NEW = Status.NEW
+_PRICED = frozenset(("ReturnCompleted", "ItemsCanceled"))  # what changes the row of domain/goods_row.py
 _HOLD_REFUNDS = (Flag.DISPUTED, Flag.INQUIRY)  # whose coming and going lets refunds be weighed anew
 
 
@@ -64,6 +68,9 @@ HANDLERS = dict(
         row(e.OrderCanceled, orders.order_canceled, items=True, money=True, refunds=True),
         row(e.OrderExpired, orders.order_expired, items=True, money=True),
         row(e.OrderConfirmed, orders.order_confirmed),
+        row(c.ItemsCanceled, corrections.items_canceled, items=True, money=True, refunds=True),
+        row(c.OrderHeld, corrections.order_held),
+        row(c.OrderReleased, corrections.order_released),
         row(r.OrderAccepted, refunds.order_accepted, money=True, refunds=True),
         row(r.RefundRequested, refunds.refund_requested, money=True, refunds=True),
         row(r.RefundSettled, refunds.refund_settled, money=True, refunds=True),
@@ -84,7 +91,7 @@ HANDLERS = dict(
         row(e.TrackingUpdated, parcels.tracking_updated, items=True),
         row(e.ReturnRequested, returns.return_requested),
         row(e.ReturnApproved, returns.return_step),
-        row(e.ReturnRejected, returns.return_step),
+        row(e.ReturnRejected, returns.return_step, items=True),
         row(e.ReturnProcessingStarted, returns.return_step),
         row(e.ReturnCompleted, returns.return_completed, items=True, money=True, refunds=True),
     )
@@ -108,8 +115,8 @@ def apply(order: Order, event: AnyEvent, context: Context, rejected: Container[s
     if entry.items:
         parcels.recount(order, event, context)
     if entry.refunds:
-        if event.type == "ReturnCompleted":
-            settle_return_amounts(order)
+        if event.type in _PRICED:
+            settle_amounts(order)
         move_targets(order)
     advance(STEPS, order)
     flags = flags_after(order, entry.money, entry.items)

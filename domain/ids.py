@@ -21,6 +21,8 @@ PREFIXES = {
     "fulfillment-items": "fit",
     "returns": "ret",
     "return-items": "rit",
+    "item-cancels": "cnl",
+    "refunds": "rfd",
     "effects": "eff",
     "personal": "per",
     "carts": "crt",
@@ -28,6 +30,7 @@ PREFIXES = {
     "api-keys": "key",
     "subscriptions": "sub",
     "deliveries": "msg",
+    "findings": "fnd",
 }
 
 

@@ -1,12 +1,12 @@
 """Refunds and disputes of one payment as its provider tells them: facts of its transaction.
 
-    refunds   id → {at, status, amount?, requested?, failed?}    at: the place of the latest status (place_of)
+    refunds   id → {at, status, amount?, requested?, failed?, why?}    at: the place of the latest status (place_of)
     reports   [[time, cumulative amount] …], sorted
     disputes  id → {at, status, amount?}                         status: inquiry, open, won, lost, or what else was told
 
 Of two statuses of one refund or dispute the later stands. Times are ISO 8601 texts in UTC, amounts decimal texts in
-major units; an `amount` is the place that it was told at and itself, the latest stands. All of it is the same in any
-order of arrival.
+major units; an `amount`, or the words `why` one failed, is the place that it was told at and itself, the latest stands.
+All of it is the same in any order of arrival.
 """
 
 from __future__ import annotations
@@ -76,6 +76,12 @@ def note_refund(
         refund["at"], refund["status"] = place, str(status)
         moved = True
     return moved
+
+
+def note_why(facts: Facts, name: str, place: list[Any], why: str) -> None:
+    """Note in which words the provider told that a refund came to nothing; the latest stand."""
+    refund = facts[REFUNDS][name]
+    refund["why"] = max(refund.get("why", _FIRST), [*place, why])
 
 
 def note_report(facts: Facts, time: datetime, total: Decimal) -> bool:

@@ -56,8 +56,8 @@ LIFECYCLE = (
     # A step that arrived late lists fewer items than we took the parcel to hold.
     ("FulfillmentCreated", (S.DELIVERED, S.CONFIRMED), S.PREPARING, "awaits_items"),
     ("FulfillmentCreated", (S.RETURN_REQUESTED, S.RETURN_PROCESSING), S.PREPARING, "awaits_items"),
-    # Everything came back while the order waited for what such a step had taken out; that has arrived now.
-    ("FulfillmentDelivered", (S.DELIVERED, S.CONFIRMED), S.RETURNED, "is_returned"),
+    # Everything came back while the order waited for the rest of its items; those are canceled, or have arrived now.
+    ("ItemsCanceled", (S.DELIVERED, S.CONFIRMED), S.RETURNED, "is_returned"),
     ("ReturnRequested", (S.DELIVERED, S.CONFIRMED), S.RETURN_REQUESTED, "has_open_return"),
     ("ReturnProcessingStarted", (S.RETURN_REQUESTED,), S.RETURN_PROCESSING, "processes_return"),
     ("ReturnCompleted", (S.RETURN_REQUESTED, S.RETURN_PROCESSING), S.RETURNED, "is_returned"),
@@ -71,6 +71,8 @@ LIFECYCLE = (
     ),
     ("ReturnRejected", (S.RETURN_REQUESTED, S.RETURN_PROCESSING), S.DELIVERED, "no_open_return"),
     ("OrderConfirmed", (S.DELIVERED,), S.CONFIRMED, "is_confirmed"),
+    # The timer had confirmed it, and a parcel arrived after that.
+    ("TrackingUpdated", (S.CONFIRMED,), S.DELIVERED, "awaits_confirmation"),
 )
 MACHINE = build(Status, LIFECYCLE)
 
@@ -97,6 +99,7 @@ class OrderItem:
     returned_quantity: int = 0
     tax_amount: Decimal | None = None  # on top of the price; None: the order's is spread by price
     tax_free: bool | None = None
+    canceled_quantity: int = 0  # taken out of the order again
     change_state: int = CLEAN
     taken: int = 0  # in living parcels, the plan aside; these six are kept by the order's goods
     sent: int = 0  # in parcels that left
@@ -104,6 +107,10 @@ class OrderItem:
     claimed: int = 0  # in returns that hold them
     came_back: int = 0  # in completed returns
     brought: datetime | None = None  # when the last parcel that holds some arrived
+
+    def wanted(self) -> int:
+        """So many of it are to reach the customer: what was ordered and not canceled."""
+        return self.quantity - self.canceled_quantity
 
 
 @dataclass(slots=True, eq=False)
@@ -217,7 +224,7 @@ class Order:
         """Guard: every item to ship has left."""
         if self.goods_kept is None and len(self.items) <= FEW:
             for item in self.items:
-                if item.shipped_quantity < item.quantity:
+                if item.shipped_quantity < item.quantity - item.canceled_quantity:
                     return False
             return bool(self.items)
         return self.goods().to_ship == 0 and bool(self.items)
@@ -230,7 +237,7 @@ class Order:
         """Guard: every item has arrived."""
         if self.goods_kept is None and len(self.items) <= FEW:
             for item in self.items:  # as stored: nothing has moved since
-                if item.delivered_quantity < item.quantity:
+                if item.delivered_quantity < item.quantity - item.canceled_quantity:
                     return False
             return bool(self.items)
         return self.goods().to_arrive == 0 and bool(self.items)
@@ -242,6 +249,10 @@ class Order:
     def is_confirmed(self) -> bool:
         """Guard: the delivery was confirmed."""
         return self.confirmed_at is not None
+
+    def awaits_confirmation(self) -> bool:
+        """Guard: nobody confirmed the delivery, or the timer did before the last parcel arrived."""
+        return self.confirmed_at is None
 
     def has_open_return(self) -> bool:
         """Guard: a return is neither rejected nor completed."""
@@ -279,10 +290,10 @@ class Order:
     def open_shares(self) -> list[tuple[OrderItem, int]]:
         """The items that no living fulfillment has, the plan aside: (item, quantity), empty ones left out."""
         if not self.fulfillments:
-            return [(item, item.quantity) for item in self.items]
+            return [(item, left) for item in self.items if (left := item.quantity - item.canceled_quantity)]
         if self.goods().open == 0:
             return []
-        return [(item, item.quantity - item.taken) for item in self.items if item.quantity > item.taken]
+        return [(item, left) for item in self.items if (left := item.wanted() - item.taken) > 0]
 
 
 STEPS = steps(MACHINE, Order)

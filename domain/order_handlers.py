@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from domain import fulfillment
+from domain.confirmations import TIMER, TIMER_SINCE, is_by_both, note_confirmation, timer_counts
 from domain.dirty_tracking import FILLED, NEW, drop, touch
 from domain.flags import Flag, add_flag
 from domain.fulfillment_handlers import drop_plan
@@ -16,13 +17,14 @@ from domain.outcome import DONE, Outcome, Reason, dead, ignored, parked
 from domain.payment_handlers import add_transaction
 from domain.policy import Context
 from domain.state_machine import fire
-from events.catalogue import AnyEvent, Event, OrderCanceled, OrderConfirmed, OrderCreated, OrderExpired
+from events.catalogue import Event, OrderCanceled, OrderConfirmed, OrderCreated, OrderExpired
 from events.money import MoneyError, check
 
 # Once for all: to look a reason up in its enum costs 0.2 µs on Python 3.11, each time.
 _ALREADY_DELIVERED = ignored(Reason.ALREADY_DELIVERED)
 _ALREADY_PAID = ignored(Reason.ALREADY_PAID)
 _ORDER_CANCELED = ignored(Reason.ORDER_CANCELED)
+_OVERTAKEN = ignored(Reason.OVERTAKEN)
 _REPEATED = ignored(Reason.REPEATED)
 _NOT_DELIVERED = parked(Reason.NOT_DELIVERED)
 _PARCEL_OUT = parked(Reason.PARCEL_OUT)
@@ -78,22 +80,24 @@ def order_created(order: Order, event: Event[OrderCreated], context: Context, re
         order.flags = [Flag.AMOUNTS_DIFFER]
     for payment_id in dict.fromkeys(data.paymentIds):
         expected = data.totalAmount if len(data.paymentIds) == 1 else Decimal(0)
-        add_transaction(order, event, context, payment_id, expected)
+        made = add_transaction(order, event, context, payment_id, expected)
+        if data.provider is not None:
+            made.provider = data.provider
     return DONE
 
 
 def order_canceled(order: Order, event: Event[OrderCanceled], context: Context, rejected: Container[str]) -> Outcome:
-    """Cancel the order, unless goods are out or have arrived."""
+    """Cancel the order, once nothing is out or delivered; what was delivered by the end of its time settles it."""
     if order.canceled_at is not None:
         order.canceled_at = _earliest(order.canceled_at, event.time)
         return _REPEATED
     goods = order.goods()
-    if goods.arrived:
-        add_flag(order, Flag.CANCEL_TOO_LATE)
-        return _ALREADY_DELIVERED
-    if goods.out:
+    if goods.sent:
+        if goods.arrived and context.overdue:
+            add_flag(order, Flag.CANCEL_TOO_LATE)
+            return _ALREADY_DELIVERED
         return _PARCEL_OUT
-    _cancel(order, event)
+    cancel(order, event.time)
     return DONE
 
 
@@ -106,13 +110,14 @@ def order_expired(order: Order, event: Event[OrderExpired], context: Context, re
     until = order.payments().under_way_until()
     if until is not None and event.time < until:
         return _PAYMENT_UNDER_WAY
-    _cancel(order, event)
+    cancel(order, event.time)
     add_flag(order, Flag.EXPIRED)
     return DONE
 
 
-def _cancel(order: Order, event: AnyEvent) -> None:
-    order.canceled_at = event.time
+def cancel(order: Order, at: datetime) -> None:
+    """Cancel the order at that time: its plan is dropped, and parcels that have not left come to nothing."""
+    order.canceled_at = at
     goods = order.goods()
     if goods.plan is not None:
         for share in goods.plan.shares.values():
@@ -125,9 +130,12 @@ def _cancel(order: Order, event: AnyEvent) -> None:
 
 
 def order_confirmed(order: Order, event: Event[OrderConfirmed], context: Context, rejected: Container[str]) -> Outcome:
-    """Confirm the delivery, once every item has arrived."""
+    """Confirm the delivery, once every item has arrived; the timer's word counts if nothing arrived after it."""
     if order.canceled_at is not None:
         return _ORDER_CANCELED
+    by_timer = event.data.by == TIMER and context.policy.rules >= TIMER_SINCE
+    if by_timer or is_by_both(order):
+        return _confirmed_by_both(order, event, by_timer)
     if order.confirmed_at is not None:
         order.confirmed_at = _earliest(order.confirmed_at, event.time)
         return _REPEATED
@@ -135,6 +143,17 @@ def order_confirmed(order: Order, event: Event[OrderConfirmed], context: Context
         return _NOT_DELIVERED
     order.confirmed_at = event.time
     return DONE
+
+
+def _confirmed_by_both(order: Order, event: Event[OrderConfirmed], by_timer: bool) -> Outcome:
+    """A confirmation by the timer, or beside one."""
+    before = order.confirmed_at
+    if before is None and not order.is_delivered():
+        return _NOT_DELIVERED
+    note_confirmation(order, event.time, by_timer)
+    if by_timer and not timer_counts(order, event.time):
+        return _OVERTAKEN
+    return DONE if before is None else _REPEATED
 
 
 def _earliest(known: datetime, reported: datetime) -> datetime:

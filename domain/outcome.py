@@ -44,7 +44,11 @@ class Reason(StrEnum):
     OVERTAKEN = "overtaken", IGNORED, "history went past this step already; recorded, and nothing moves"
     REPEATED = "repeated", IGNORED, "says what an earlier event said already"
     UNKNOWN_TYPE = "unknown_type", IGNORED, "no such event in the catalogue; kept, and not used"
-    ALREADY_DELIVERED = "already_delivered", IGNORED, "a parcel of the order was delivered before the cancel came"
+    ALREADY_DELIVERED = (
+        "already_delivered",
+        IGNORED,
+        "the goods had been delivered, and did not come back in the time that the cancel waited",
+    )
     ALREADY_PAID = "already_paid", IGNORED, "the order was paid before it could expire"
     ORDER_CANCELED = "order_canceled", IGNORED, "the order was canceled before"
     SHIPPED_AFTER_CANCEL = (
@@ -74,7 +78,8 @@ class Reason(StrEnum):
         PARKED,
         "waits while a payment of the order is under way, until its time is up or it comes to an end",
     )
-    PARCEL_OUT = "parcel_out", PARKED, "a cancel waits until the parcel that is out fails or arrives"
+    PARCEL_OUT = "parcel_out", PARKED, "a cancel waits until no parcel is out or delivered, as one that fails is not"
+    ITEMS_OUT = "items_out", PARKED, "an item cancel waits until so many of the items are in no living parcel"
     NOT_DELIVERED = "not_delivered", PARKED, "waits until the items were delivered"
     ITEMS_HELD = "items_held", PARKED, "waits until other returns let go of these items"
     RETURN_UNKNOWN = "return_unknown", PARKED, "waits for ReturnRequested of that name"
@@ -98,7 +103,11 @@ class Reason(StrEnum):
         "this payment belongs to another order: correct the number or the payment, then replay",
     )
     UNKNOWN_ITEM = "unknown_item", DEAD, "names an item that the order does not have: edit it, then replay"
-    TOO_MANY_ITEMS = "too_many_items", DEAD, "asks for more of an item than was ordered: edit it, then replay"
+    TOO_MANY_ITEMS = (
+        "too_many_items",
+        DEAD,
+        "asks for more of an item than was ordered and not canceled: edit it, then replay",
+    )
     PARKED_TOO_LONG = (
         "parked_too_long",
         DEAD,

@@ -8,14 +8,17 @@ anew; none may be missed: who adds a reason to park files it here.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heappush
 
 from domain.fulfillment_handlers import match_items
 from domain.ids import uuid_of
+from domain.item_cancels import short_of
 from domain.order import Order
 from domain.outcome import Outcome, Reason
-from domain.return_handlers import not_returnable
+from domain.policy import CameBack
+from domain.return_handlers import as_came_back, not_returnable
+from events.body import Share
 from events.catalogue import (
     AnyEvent,
     FulfillmentFailed,
@@ -29,6 +32,7 @@ from events.catalogue import (
     is_a,
     tracking_key,
 )
+from events.corrections import ItemsCanceled
 
 Cause = tuple[str, str]  # what is waited for: its kind and its name
 LAST = sys.maxsize  # after every event: whoever is woken has its turn in the next pass
@@ -45,6 +49,9 @@ class Parked:
     def __init__(self, events: Iterable[AnyEvent] = ()) -> None:
         self.events: dict[int, AnyEvent] = {}  # by number
         self.rejected: dict[str, int] = {}  # names of returns → how many rejections of theirs wait
+        self._came_back: dict[
+            str, dict[int, Sequence[Share]]
+        ] = {}  # … → what the completions that wait list, by number
         self._files: dict[Cause, set[int]] = {}
         self._causes: dict[int, list[Cause]] = {}
         self._woken: list[int] = []  # a heap: this pass
@@ -70,7 +77,7 @@ class Parked:
         goods = order.goods()
         if goods.news is None:
             goods.news = set()
-        causes = self._causes[event.seq] = _causes(event, order, reason)
+        causes = self._causes[event.seq] = _causes(event, order, reason, self.came_back(event))
         for cause in causes:
             self._files.setdefault(cause, set()).add(event.seq)
 
@@ -79,6 +86,8 @@ class Parked:
             self.events[event.seq] = event
             if is_a(event, ReturnRejected):
                 self.rejected[event.data.return_] = self.rejected.get(event.data.return_, 0) + 1
+            elif is_a(event, ReturnCompleted) and event.data.items is not None:
+                self._came_back.setdefault(event.data.return_, {})[event.seq] = event.data.items
 
     def settle(self, event: AnyEvent) -> None:
         """An event waits no more."""
@@ -87,6 +96,18 @@ class Parked:
             left = self.rejected[event.data.return_] = self.rejected[event.data.return_] - 1
             if not left:
                 del self.rejected[event.data.return_]
+        elif is_a(event, ReturnCompleted) and event.data.items is not None:
+            waiting = self._came_back[event.data.return_]
+            del waiting[event.seq]
+            if not waiting:
+                del self._came_back[event.data.return_]
+
+    def came_back(self, event: AnyEvent) -> CameBack | None:
+        """What really came back of the return that an event asks for, as the first completion that waits lists it."""
+        if self._came_back and is_a(event, ReturnRequested):
+            waiting = self._came_back.get(event.data.return_)
+            return {event.data.return_: waiting[min(waiting)]} if waiting else None
+        return None
 
     def wake(self, causes: Iterable[Cause], after: int) -> None:
         """These came about while a pass had come to the event of number `after`."""
@@ -123,21 +144,23 @@ def came_about(order: Order) -> list[Cause]:
         causes.append(("under way", _ANY))  # who waits for a payment looks for himself, at each event
     if canceled or order.was_covered():
         causes.append(("paid", _ANY))
-    if canceled or goods.arrived or not goods.out:
+    if canceled:
+        causes.append(("canceled", _ANY))
+    if canceled or not goods.sent:
         causes.append(("nothing out", _ANY))
     if canceled or order.confirmed_at is not None or order.is_delivered():
         causes.append(("delivered", _ANY))
     return causes
 
 
-def _causes(event: AnyEvent, order: Order, reason: Reason) -> list[Cause]:
+def _causes(event: AnyEvent, order: Order, reason: Reason, came_back: CameBack | None) -> list[Cause]:
     """What wakes an event that waits for `reason`."""
     cause = _STATED.get(reason)
     if cause is not None:
         return [cause]
     body = event.data
     if isinstance(body, ReturnRequested):
-        return _causes_of_request(body, order)
+        return _causes_of_request(body, order, came_back)
     if isinstance(body, ReturnStep | ReturnCompleted):
         return causes_of_return(body.return_)
     if isinstance(body, ParcelStep | FulfillmentFailed):
@@ -146,6 +169,8 @@ def _causes(event: AnyEvent, order: Order, reason: Reason) -> list[Cause]:
         return [("tracking", tracking_key(body.carrier, body.trackingNumber))]
     if isinstance(body, OrderConfirmed):
         return [("delivered", _ANY)]
+    if isinstance(body, ItemsCanceled):
+        return _causes_of_item_cancel(body, order)
     raise ValueError(f"{event.type} waits for {reason}, and nothing says what ends that")
 
 
@@ -158,13 +183,24 @@ _STATED: dict[Reason, Cause] = {
 }
 
 
-def _causes_of_request(body: ReturnRequested, order: Order) -> list[Cause]:
+def _causes_of_request(body: ReturnRequested, order: Order, came_back: CameBack | None) -> list[Cause]:
     """The first line that the return cannot have yet, or its rejection, or another return of its name."""
     shares = match_items(order, body.items)
-    hindrance = None if isinstance(shares, Outcome) else not_returnable(shares)
+    if isinstance(shares, Outcome):
+        raise ValueError(f"the return {body.return_} waits, and lists what the order does not have")
+    hindrance = not_returnable(as_came_back(order, shares, body.return_, came_back))
     if hindrance is None:
         raise ValueError(f"the return {body.return_} waits, and nothing says what ends that")
     return [("line", hindrance[1].id), *causes_of_return(body.return_)]
+
+
+def _causes_of_item_cancel(body: ItemsCanceled, order: Order) -> list[Cause]:
+    """The first line of which too little is open, or the cancel of the whole order."""
+    shares = match_items(order, body.items)
+    short = None if isinstance(shares, Outcome) else short_of(shares)
+    if short is None:
+        raise ValueError(f"the item cancel {body.cancellation} waits, and nothing says what ends that")
+    return [("line", short.id), ("canceled", _ANY)]
 
 
 def causes_of_return(name: str) -> list[Cause]:

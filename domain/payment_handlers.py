@@ -20,6 +20,7 @@ from domain.movements import (
     note_dispute,
     note_refund,
     note_report,
+    note_why,
     refunded,
     standing,
 )
@@ -47,6 +48,7 @@ _OVERTAKEN = ignored(Reason.OVERTAKEN)
 _PAID_AFTER_EXPIRY = ignored(Reason.PAID_AFTER_EXPIRY)
 _REPEATED = ignored(Reason.REPEATED)
 _EXPIRED = Flag.EXPIRED
+WHY = 300  # characters that are kept of the words in which a refund came to nothing
 PATIENCE = timedelta(days=14)  # how long an order waits for a payment under way that does not say until when
 
 
@@ -147,7 +149,7 @@ def payment_refunded(
         moved = note_report(facts, event.time, data.refundedAmount) and data.refundedAmount > back.refunded_amount
     if data.refund is not None:
         status = RefundStatus(data.status or RefundStatus.SUCCEEDED)
-        moved |= _note_refund(back, event, data.refund, status, data.amount, data.requestedAt)
+        moved |= _note_refund(order, back, event, data.refund, status, data.amount, data.requestedAt)
     return _weigh_refunds(back, moved, data.refundedAmount)
 
 
@@ -157,12 +159,16 @@ def refund_failed(order: Order, event: Event[RefundFailed], context: Context, re
     if wrong := wrong_amount(order, context, amount=data.amount):
         return wrong
     back = _transaction(order, event, context)
-    return _weigh_refunds(
-        back, _note_refund(back, event, data.refund, RefundStatus.FAILED, data.amount, data.requestedAt)
-    )
+    moved = _note_refund(order, back, event, data.refund, RefundStatus.FAILED, data.amount, data.requestedAt)
+    if data.code or data.message:
+        why = ": ".join(filter(None, (data.code, data.message)))[:WHY]
+        place = place_of(event.time, REFUND_RANK[RefundStatus.FAILED], event.source, event.id)
+        note_why(_facts(back), data.refund, place, why)
+    return _weigh_refunds(back, moved)
 
 
 def _note_refund(
+    order: Order,
     back: Transaction,
     event: AnyEvent,
     name: str,
@@ -171,6 +177,7 @@ def _note_refund(
     requested: datetime | None,
 ) -> bool:
     place = place_of(event.time, REFUND_RANK[status], event.source, event.id)
+    order.payments().told[back.id, name] = back
     return note_refund(_facts(back), name, place, status, amount, requested)
 
 

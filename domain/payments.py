@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from domain.movements import INQUIRY, WON, untried
+from domain.movements import INQUIRY, REFUNDS, WON, untried
 from domain.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Payments:
     def __init__(self, order: Order) -> None:
         self._order = order
         self.moved: list[Transaction] = []  # whose refund is to be weighed anew, until what follows of it is taken
+        self.told: dict[tuple[str, str], Transaction] = {}  # (payment, refund): what is to be shown of them has changed
         for each in order.transactions:
             self._count(each, 1)
 
@@ -67,6 +68,12 @@ class Payments:
         if self._opened is not None:
             self._count(self._opened, 1)
             self._opened = None
+
+    def tell_of(self, refund: str) -> None:
+        """Something was told of the refund of that name, whose payment is not said."""
+        for each in self._order.transactions:
+            if each.facts is not None and refund in each.facts.get(REFUNDS, ()):
+                self.told[each.id, refund] = each
 
     def ever_captured(self) -> Decimal:
         """Money captured, refunded, reversed or not."""

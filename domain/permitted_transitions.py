@@ -8,17 +8,21 @@ parts, as `apply` decides it.
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
 
 from domain import fulfillment, returns, transaction
 from domain.fulfillment import Fulfillment
-from domain.order import Order, OrderItem, Status
-from domain.policy import Policy
-from domain.refunds import lacks_reversed_money
+from domain.holds import DISPUTED, PAYMENT_REVERSED, REFUNDED, holds
+from domain.order import Order, Status
 from domain.returns import Return
 from domain.state_machine import Step
 from domain.transaction import Transaction
 
+# The holds that nobody makes, and what ends each.
+_HOLDS = {
+    DISPUTED: "the payer's bank asks about a payment; it ships once that is won, or somebody releases it",
+    PAYMENT_REVERSED: "payment {payment} was taken back after it was made; it ships once the money is there again",
+    REFUNDED: "all that was paid went back; cancel it, or release it if it is to ship all the same",
+}
 SHIPPING = (Status.PREPARING, Status.SHIPPED, Status.DELIVERED)  # steps that a fulfillment takes for its order
 
 
@@ -33,23 +37,22 @@ def order_statuses(order: Order) -> list[str]:
 
 
 def held_back(order: Order) -> str | None:
-    """The reason that nothing of the order may start to ship, although it was paid; None where it may.
-
-    What has started already goes on: a parcel that the warehouse took on may be reported shipped.
-    """
-    if not lacks_reversed_money(order):
+    """The holds by which nothing of the order may ship, although it was paid, in words; None where it may."""
+    standing = holds(order) if order.facts is not None or order.flags else ()
+    if not standing:
         return None
     taken = ", ".join(t.payment_id for t in order.transactions if t.reversed_at is not None)
-    return f"payment_reversed: payment {taken} was taken back after it was made; it ships once the money is there again"
+    words = [f"{name}: {_HOLDS[name].format(payment=taken)}" if name in _HOLDS else name for name in standing]
+    return "; ".join(words)
 
 
 def movable(order: Order, step: str) -> list[Fulfillment | None]:
     """The fulfillments that `step` of the whole order may mean; None among them is what is open and in none yet.
 
-    preparing takes on the plan, shipped moves what has not left, delivered what has not arrived. While a
-    reversed payment leaves the order short, only a parcel by its own name moves.
+    preparing takes on the plan, shipped moves what has not left, delivered what has not arrived. While the
+    order is held, only what has left moves.
     """
-    if order.canceled_at is not None or order.status == Status.NEW or not order.is_covered() or held_back(order):
+    if order.canceled_at is not None or order.status == Status.NEW or not order.was_covered() or held_back(order):
         return []
     plan = order.plan()
     homeless: list[Fulfillment | None] = [None] if plan is None and order.open_shares() else []
@@ -78,10 +81,15 @@ def transaction_statuses(payment: Transaction) -> list[str]:
 
 
 def fulfillment_statuses(order: Order, parcel: Fulfillment) -> list[str]:
-    """The statuses that a fulfillment may be asked to take; nothing once its order was canceled, nor a plan that is held back."""
-    if order.canceled_at is not None or (parcel.planned and held_back(order)):
+    """The statuses that a fulfillment may be asked to take; none once its order was canceled.
+
+    While that is held, a plan stays as it is, and a parcel that has not left may only fail.
+    """
+    if order.canceled_at is not None:
         return []
-    moves = ("FulfillmentPacked", "FulfillmentShipped", "FulfillmentDelivered", "FulfillmentFailed")
+    moves: tuple[str, ...] = ("FulfillmentPacked", "FulfillmentShipped", "FulfillmentDelivered", "FulfillmentFailed")
+    if not parcel.has_left() and held_back(order):
+        moves = () if parcel.planned else ("FulfillmentFailed",)
     return _reached(fulfillment.STEPS[parcel.status], moves, parcel)
 
 
@@ -96,20 +104,6 @@ def returnable(order: Order) -> dict[str, int]:
     order.goods()  # keeps what is claimed
     left = {item.id: item.delivered_quantity - item.claimed for item in order.items}
     return {item_id: quantity for item_id, quantity in left.items() if quantity > 0}
-
-
-def return_window_closed(
-    order: Order, items: Collection[OrderItem], asked: datetime, policy: Policy
-) -> datetime | None:
-    """The time at which the return window of these items closed, counted from the last parcel that brought any; None if it has not."""
-    if policy.return_window is None:
-        return None
-    goods = order.goods()
-    arrived = [at for item in items if (at := goods.brought(item)) is not None]
-    if not arrived:
-        return None
-    closes = max(arrived) + policy.return_window
-    return closes if asked > closes else None
 
 
 def _reached(steps: Collection[Step], triggers: Collection[str], part: object) -> list[str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-RULES = 2  # of the fold: 2 since refunds and disputes have ids, and what is due is derived
+from events.body import Share
+
+# Of the fold: 2 since refunds and disputes have ids, and what is due is derived; 3 since a delivery settles no decision.
+RULES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,14 @@ class Policy:
         return cls(**{"rules": 1, **known})  # the first ones were not written
 
 
+CameBack = Mapping[str, Sequence[Share]]  # a return's name → what really came back
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The clock (UTC) and the policy that one event is applied with."""
 
     now: datetime
     policy: Policy
+    overdue: bool = False  # it has waited for so long that it is given up, or settled by what stands against it
+    came_back: CameBack | None = None  # of returns whose completions wait for the event: what they list

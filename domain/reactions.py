@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from domain.holds import HOLDS, next_end
 from domain.ids import derived, format_id
 from domain.order import AFTER_DELIVERY, BEFORE_PAYMENT, Order, Status
 from domain.policy import Context
@@ -18,12 +19,12 @@ from domain.transaction import Transaction
 from events.catalogue import AnyEvent
 from events.envelope import OWN_SOURCE
 
-UNPAID, CONFIRM = "unpaid", "confirm"  # the kinds of timer
+UNPAID, CONFIRM, HOLD = "unpaid", "confirm", "hold"  # the kinds of timer
 
 
 @dataclass(slots=True)
 class Timer:
-    """A row that becomes an event when due: OrderExpired (unpaid) or OrderConfirmed (confirm)."""
+    """A row that becomes an event when due: OrderExpired (unpaid), OrderConfirmed (confirm) or OrderReleased (hold)."""
 
     order_id: str
     kind: str
@@ -64,10 +65,15 @@ def react(order: Order, before: str, event: AnyEvent, context: Context) -> React
         if status in BEFORE_PAYMENT and policy.unpaid_after is not None and order.placed_at is not None:
             due, until = order.placed_at + policy.unpaid_after, payments.under_way_until()
             timers.append(_timer(order, UNPAID, due if until is None else max(due, until), context))
+    goods = order.goods_kept
     arriving = before not in AFTER_DELIVERY and status in AFTER_DELIVERY
+    if goods is not None and goods.unconfirmed:
+        goods.unconfirmed, arriving = False, status in AFTER_DELIVERY
     if arriving and policy.confirm_after is not None and not order.confirmed_at:
         arrived = order.last_delivery() or event.time
         timers.append(_timer(order, CONFIRM, arrived + policy.confirm_after, context))
+    if order.facts is not None and HOLDS in order.facts and event.type in _OF_HOLDS and (until := next_end(order)):
+        timers.append(Timer(order.id, HOLD, until, order.effects_suppressed))
     if payments is not None and payments.moved:
         refunds, payments.moved = payments.moved, []
     return Reactions(follow_ups, timers, refunds) if follow_ups or timers or refunds else None
@@ -78,6 +84,8 @@ def awaits(kind: str, status: str, confirmed: bool) -> bool:
 
     What was once paid or ended never expires; an order that has to arrive again starts a timer anew when it does.
     """
+    if kind == HOLD:
+        return status != Status.CANCELED
     if kind == UNPAID:
         return status in BEFORE_PAYMENT
     return status in AFTER_DELIVERY and status != Status.RETURNED and not confirmed
@@ -94,3 +102,4 @@ def _timer(order: Order, kind: str, due: datetime, context: Context) -> Timer:
 
 
 _SHIPPABLE = frozenset((Status.PAID, Status.PREPARING, Status.SHIPPED))
+_OF_HOLDS = frozenset(("OrderHeld", "OrderReleased"))

@@ -28,18 +28,25 @@ def refund_requested(
     data = event.data
     if wrong := wrong_amount(order, context, amount=data.amount):
         return wrong
-    return _noted(note(order, GRANTS, data.refund, _place(event), plain(data.amount), data.paymentId))
+    told = (plain(data.amount), data.paymentId, data.reason, data.personal)
+    return _noted(note(order, GRANTS, data.refund, _place(event), *told))
 
 
 def refund_settled(order: Order, event: Event[RefundSettled], context: Context, rejected: Container[str]) -> Outcome:
     """Record that a person paid a refund back past the provider, whatever became of it there."""
-    return _noted(note(order, SETTLED, event.data.refund, _place(event), event.data.method))
+    data = event.data
+    if wrong := wrong_amount(order, context, amount=data.amount):
+        return wrong
+    order.payments().tell_of(data.refund)
+    amount = None if data.amount is None else plain(data.amount)
+    return _noted(note(order, SETTLED, data.refund, _place(event), data.method, amount))
 
 
 def refund_allocated(
     order: Order, event: Event[RefundAllocated], context: Context, rejected: Container[str]
 ) -> Outcome:
     """Record what a refund that was made by hand was for: goodwill takes nothing off what is due."""
+    order.payments().tell_of(event.data.refund)
     return _noted(note(order, ALLOCATED, event.data.refund, _place(event), event.data.reason))
 
 

@@ -7,17 +7,13 @@ dispute, pays for nothing, and none of it is due back: what was to go back of it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any
 
 from domain.dirty_tracking import touch
-from domain.dues import asked_of, base, granted, settled
-from domain.order import Order, OrderItem
-from domain.returns import Return, Status
+from domain.dues import asked_of, base, called_off, granted, settled
+from domain.order import Order
 from domain.transaction import Transaction
 from domain.words import Worded
-from events.money import round_down
 
 
 class RefundState(Worded):
@@ -34,100 +30,6 @@ class RefundState(Worded):
 
 
 _NOTHING = Decimal(0)
-_FIRST = ""  # sorts before any reference
-
-
-def settle_return_amounts(order: Order) -> None:
-    """Give completed returns their amounts, in one row by the time that they were completed, then by name.
-
-    Each is what was stated, else its share: the returned lines' price less their share of the discount, and their tax, no
-    shipping, rounded down to the currency's exponent; never more than the price and tax of its lines, nor than what is
-    left of what was paid for the goods. Once everything is back, the last one takes what rounding left over, unless its
-    amount was stated.
-    """
-    goods = order.goods()
-    new, goods.unpriced = goods.unpriced, []
-    if not new:
-        return
-    price, paid = goods.price(), _paid_for_goods(order)
-    before = goods.last_priced or max((_place(r) for r in order.returns if r.counted and r not in new), default=())
-    if goods.to_return and len(new) == 1 and _place(new[0]) > before and _completed(new[0]):
-        row, left = new, paid - (goods.due_back - new[0].worth)
-    else:
-        row, left = sorted(filter(_completed, order.returns), key=_place), paid
-    goods.last_priced = _place(row[-1])
-    rounded, lines, taxed = paid, goods.lines, _tax_of_goods(order)  # rounded: what no share accounts for
-    for back in row:
-        cost, tax = worth(order, ((lines[s.order_item_id], s.quantity) for s in back.shares))
-        share = round_down(cost * (paid - taxed) / price + tax, order.currency or "") if price else _NOTHING
-        rounded -= share
-        stated = None
-        if back.refund_stated:
-            stated = back.stated_amount if back.stated_amount is not None else back.refund_amount or _NOTHING
-            most = min(stated, round_down(cost + tax, order.currency or ""))
-        else:
-            most = share + rounded if back is row[-1] and goods.to_return == 0 else share
-        amount = max(min(most, left), _NOTHING)
-        left -= amount
-        _give(order, back, amount, stated if stated != amount else None)  # what was stated beyond it is capped
-
-
-def most_for(order: Order, quantities: Mapping[str, int]) -> Decimal:
-    """The most that a return of these items, line → quantity, may give back now: their price and tax, and what is left of all."""
-    goods = order.goods()
-    named = ((goods.line(name), quantity) for name, quantity in quantities.items())
-    price, tax = worth(order, ((line, quantity) for line, quantity in named if line is not None))
-    return min(round_down(price + tax, order.currency or ""), max(_paid_for_goods(order) - goods.due_back, _NOTHING))
-
-
-def _give(order: Order, back: Return, amount: Decimal, stated: Decimal | None) -> None:
-    """Give a return its amount; `stated` is what was said where that is more."""
-    if (back.refund_amount, back.stated_amount) == (amount, stated):
-        return
-    goods = order.goods()
-    goods.capped += (stated is not None) - (back.stated_amount is not None)
-    back.refund_amount, back.stated_amount = amount, stated
-    touch(back)
-    goods.count_return(back)
-
-
-def _completed(back: Return) -> bool:
-    return back.status == Status.COMPLETED
-
-
-def _place(back: Return) -> tuple[Any, ...]:
-    return (back.completed_at, back.reference or _FIRST, back.id) if back.completed_at is not None else ()
-
-
-def worth(order: Order, lines: Iterable[tuple[OrderItem, int]]) -> tuple[Decimal, Decimal]:
-    """The price, and the tax, of so many of these lines; neither is rounded, nor is a discount taken off."""
-    price = tax = _NOTHING
-    for line, quantity in lines:
-        price += line.unit_price * quantity
-        if line.tax_amount is not None and order.tax_amount:
-            tax += line.tax_amount * quantity / line.quantity
-    if order.tax_amount and not _taxed_by_line(order):
-        whole = order.goods().price()
-        tax = order.tax_amount * price / whole if whole else _NOTHING
-    return price, tax
-
-
-def _paid_for_goods(order: Order) -> Decimal:
-    """The price of the goods less the discount, and their tax."""
-    return max(order.goods().price() - order.discount_amount, _NOTHING) + _tax_of_goods(order)
-
-
-def _tax_of_goods(order: Order) -> Decimal:
-    """The lines' tax where any has one, and the rest is shipping's; else the order's."""
-    if not order.tax_amount:
-        return _NOTHING
-    if not _taxed_by_line(order):
-        return order.tax_amount
-    return min(sum((line.tax_amount or _NOTHING for line in order.items), _NOTHING), order.tax_amount)
-
-
-def _taxed_by_line(order: Order) -> bool:
-    return any(line.tax_amount is not None for line in order.items)
 
 
 def due(order: Order) -> Decimal:
@@ -141,11 +43,11 @@ def due(order: Order) -> Decimal:
 
 
 def payable(order: Order) -> Decimal:
-    """The price of what the payers keep: the order's less what completed returns and grants give back."""
+    """The price of what the payers keep: the order's less what canceled items, completed returns and grants give back."""
     back = order.goods().due_back if order.returns else _NOTHING
     if order.facts is None:
         return max(order.total_amount - back, _NOTHING)
-    return max(base(order) - back - granted(order), _NOTHING)
+    return max(base(order) - called_off(order) - back - granted(order), _NOTHING)
 
 
 def move_targets(order: Order) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
 from domain import returns
-from domain.dirty_tracking import NEW, touch
+from domain.dirty_tracking import NEW, drop, touch
 from domain.flags import Flag, add_flag
 from domain.fulfillment_handlers import match_items
 from domain.ids import derived
 from domain.order import Order, OrderItem
 from domain.outcome import APPLIED, DONE, Outcome, Reason, dead, ignored, parked
-from domain.permitted_transitions import return_window_closed
-from domain.policy import Context
+from domain.policy import CameBack, Context
+from domain.return_window import waits_for_staff
 from domain.returns import Return, ReturnItem
 from domain.state_machine import fire
+from events.body import Share
 from events.catalogue import Event, ReturnCompleted, ReturnRequested, ReturnStep
 from events.money import MoneyError, check
 
@@ -38,11 +39,13 @@ def return_requested(
     if isinstance(shares, Outcome):
         return shares
     for item, quantity in shares:
-        if quantity > item.quantity:
+        if quantity > item.wanted():
+            less = f", canceled {item.canceled_quantity}" if item.canceled_quantity else ""
             return dead(
                 Reason.TOO_MANY_ITEMS,
-                f"{quantity} of {item.reference or item.id}, ordered {item.quantity}",
+                f"{quantity} of {item.reference or item.id}, ordered {item.quantity}{less}",
             )
+    shares = as_came_back(order, shares, data.return_, context.came_back)
     status, outcome = returns.Status.REQUESTED, DONE
     if hindrance := not_returnable(shares):
         if data.return_ not in rejected:
@@ -54,8 +57,7 @@ def return_requested(
         data.return_,
         data.reason,
         status,
-        for_staff=context.policy.returns != "auto"
-        or return_window_closed(order, [item for item, _ in shares], event.time, context.policy) is not None,
+        for_staff=waits_for_staff(order, [item for item, _ in shares], event.time, context.policy),
         personal_id=data.personal,
         requested_at=event.time,
         created_at=context.now,
@@ -113,8 +115,13 @@ def return_completed(
         return _RETURN_REJECTED
     if found.status in (returns.Status.REQUESTED, returns.Status.APPROVED):
         return _RETURN_NOT_PROCESSING
-    if not fire(returns.STEPS, found, event.type):
+    if found.status == returns.Status.COMPLETED:
         return _REPEATED
+    if event.data.items is not None:
+        wrong = _keep_only(order, found, event.data.items)
+        if wrong is not None:
+            return wrong
+    fire(returns.STEPS, found, event.type)
     found.completed_at, found.refund_amount, found.refund_stated = (
         event.time,
         stated,
@@ -123,3 +130,42 @@ def return_completed(
     touch(found)
     order.goods().count_return(found)
     return DONE
+
+
+def as_came_back(
+    order: Order, shares: list[tuple[OrderItem, int]], name: str, came_back: CameBack | None
+) -> list[tuple[OrderItem, int]]:
+    """What a return asks for, no more of each than its completion that waits says came back: others may have the rest."""
+    if came_back is None or name not in came_back:
+        return shares
+    came = match_items(order, came_back[name])
+    if isinstance(came, Outcome):
+        return shares
+    most = {item.id: quantity for item, quantity in came}
+    less = [(item, min(quantity, most[item.id])) for item, quantity in shares if item.id in most]
+    return less or shares
+
+
+def _keep_only(order: Order, back: Return, listed: Sequence[Share]) -> Outcome | None:
+    """Make a return hold what really came back, and let go of the rest; dead where more is listed than it holds."""
+    came = match_items(order, listed)
+    if isinstance(came, Outcome):
+        return came
+    held, left = {share.order_item_id: share.quantity for share in back.shares}, {item.id: n for item, n in came}
+    for item, quantity in came:
+        if quantity > held.get(item.id, 0):
+            return dead(
+                Reason.TOO_MANY_ITEMS,
+                f"{quantity} of {item.reference or item.id} came back, the return has {held.get(item.id, 0)}",
+            )
+    for share in list(back.shares):
+        keeps = left.get(share.order_item_id, 0)
+        if keeps < share.quantity:
+            order.goods().let_go(back, share, share.quantity - keeps)
+            share.quantity = keeps
+            if keeps:
+                touch(share)
+            else:
+                back.shares.remove(share)
+                drop(share, order.deleted)
+    return None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
 
-from events.field_types import Name, Text
+from pydantic import BaseModel, ConfigDict, Field
+
+from events.field_types import Name, Quantity, Text
 
 
 class Body(BaseModel):
@@ -15,6 +17,16 @@ class Body(BaseModel):
     def correlation_keys(self) -> set[str]:
         """The payments and parcels that it names, as keys of `correlations`."""
         return set()
+
+
+class Share(Body):
+    """So many of one item."""
+
+    item: Name
+    quantity: Quantity
+
+
+Shares = Annotated[list[Share], Field(min_length=1, max_length=1000)]
 
 
 class PaymentBody(Body):

@@ -26,8 +26,10 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from events.body import Body as Body
-from events.body import Decision, PaymentBody
+from events.body import Decision, PaymentBody, Shares
+from events.body import Share as Share
 from events.body import payment_key as payment_key
+from events.corrections import ItemsCanceled, OrderHeld, OrderReleased
 from events.errors import OrdersError
 from events.field_types import (
     Amount,
@@ -66,16 +68,6 @@ class OrderLine(Body):
     taxFree: bool | None = None
 
 
-class Share(Body):
-    """So many of one item."""
-
-    item: Name
-    quantity: Quantity
-
-
-Shares = Annotated[list[Share], Field(min_length=1, max_length=1000)]
-
-
 def _names_once(lines: list[OrderLine]) -> list[OrderLine]:
     names = [line.item for line in lines if line.item is not None]
     if len(names) != len(set(names)):
@@ -95,6 +87,7 @@ class OrderCreated(Body):
     taxAmount: Annotated[Amount | None, Field(description="on top of prices alone, of goods and shipping")] = None
     customer: Name | None = None
     paymentIds: Annotated[list[Name], Field(max_length=100)] = []  # noqa: RUF012  pydantic copies it
+    provider: Annotated[Name | None, Field(description="who takes these payments, such as stripe")] = None
     personal: Name | None = None
 
     def correlation_keys(self) -> set[str]:
@@ -258,10 +251,11 @@ class ReturnProcessingStarted(ReturnStep):
 
 
 class ReturnCompleted(Body):
-    """The items came back; without `refundAmount` it follows from the lines' prices."""
+    """The items came back; without `items` all that were asked for, without `refundAmount` it follows from the lines' prices."""
 
     return_: Annotated[Name, Field(alias="return")]
     refundAmount: Amount | None = None
+    items: Annotated[Shares | None, Field(description="what really came back")] = None
 
 
 _BODIES: tuple[type[Body], ...] = (
@@ -292,6 +286,9 @@ _BODIES: tuple[type[Body], ...] = (
     RefundRequested,
     RefundSettled,
     RefundAllocated,
+    ItemsCanceled,
+    OrderHeld,
+    OrderReleased,
 )
 CATALOGUE: dict[str, type[Body]] = {body.__name__: body for body in _BODIES}
 _READERS: dict[str, Callable[[Any], Body]] = {

@@ -31,16 +31,23 @@
     │   ├── Known           (journal.commands)       idempotency_key_expired
     │   ├── KeyReused       (journal.commands)       idempotency_key_reused
     │   ├── Unfit           (journal.commands)       value_refused
-    │   └── Busy            (journal.commands)       busy
+    │   ├── Busy            (journal.commands)       busy
+    │   └── CorrectionRefused  (operations.corrections)  correction_refused
     ├── AccountsOff         (outbound.refund_accounts)         refund_accounts_off
     ├── AccountInUse        (outbound.refund_accounts)         refund_under_way
     ├── SubscriptionError   (outbound.webhooks.subscriptions)  subscription_refused
     ├── Forbidden           (outbound.webhooks.ssrf_guard)     webhook_url_refused
+    ├── LeaseLost           (outbound.reconciliation.runs)      reconciliation_elsewhere
+    ├── FindingUnknown      (outbound.reconciliation.findings)  finding_unknown
+    ├── FindingClosed       (outbound.reconciliation.findings)  finding_closed
     ├── DeadLetterError     (operations.dead_letters)          dead_letters
     │   ├── LetterUnknown   (operations.dead_letters)          dead_letter_unknown
     │   ├── NameAmbiguous   (operations.dead_letters)          dead_letter_ambiguous
     │   ├── LetterClosed    (operations.dead_letters)          dead_letter_closed
     │   └── EditRefused     (operations.dead_letters)          edit_refused
+    ├── RefundDecisionError (operations.refund_decisions)      refund_decision
+    │   ├── RefundAbsent    (operations.refund_decisions)      refund_absent
+    │   └── RefundConflict  (operations.refund_decisions)      refund_conflict
     ├── ApiError            (api.errors)             request_refused            an HTTP answer; its `name` says more
     ├── InvalidJson         (api.commands.json_body) json_invalid
     ├── Problem             (cli.options)            problem                    what ends a command

@@ -47,9 +47,13 @@ class RefundRequested(_OfRefund):
 
 
 class RefundSettled(_OfRefund):
-    """Somebody paid a refund back past the provider; it counts where that refund failed or was never made."""
+    """Somebody paid a refund back past the provider; it counts where that refund failed or was never made.
+
+    `amount` is for one that nothing else tells of: it was asked of no provider, or was refused there.
+    """
 
     method: Name
+    amount: Amount | None = None
 
 
 class RefundAllocated(Body):

@@ -20,5 +20,6 @@ timers          rows that become events when due
 policy_store    the settings that results were reached under
 totals          what became of everything accepted
 refold          orders that new rules make otherwise, written over
+waits           ends of returns that had waited for their requests
 verify          state is a fold of the journal: folds it anew and compares
 """

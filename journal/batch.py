@@ -28,7 +28,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Operation
 from domain.order import Order
 from domain.outcome import Outcome, Reason, dead
 from domain.policy import Context
-from journal import change_capture
+from journal import change_capture, refund_rows
 from journal import results as rows_of
 from journal.batch_fold import PoisonFound, fold_batch
 from journal.batch_values import BatchMemory, Clash, Deferral, Folded, Loaded, ParkedRow, Retry, Shop, Terms
@@ -236,7 +236,8 @@ def _write(conn: Connection, terms: Terms, loaded: Loaded, folded: Folded) -> Ba
     save(conn, [fold.order for fold in folds], writes)
     rows_of.timers(writes, folds)
     rows_of.effects(writes, folds, terms.context)
-    rows_of.trackers(writes, folds, shop.tracked, now)
+    refund_rows.refunds(writes, folds, now)
+    rows_of.trackers(writes, folds, shop.follows, now)
     rows = rows_of.results(folded.settled, folded.unplaced, loaded.parked)
     rows_of.still_parked(writes, _moved(folded, loaded.parked))
     rows_of.record(writes, rows, terms.context, shop.policy_id)

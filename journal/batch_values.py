@@ -6,7 +6,7 @@ stands in `Terms`; what a try that has to begin anew leaves to the next one, in 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -22,13 +22,17 @@ class Clash(Exception):
     """Another transaction did the same work at the same time: roll back and drain again."""
 
 
+# Of a carrier's normalized name: who is polled for its parcels, and the carrier's id there; None: nobody is.
+Follows = Callable[[str], "tuple[str, str | None] | None"]
+
+
 @dataclass(slots=True)
 class Shop:
     """The facts about the shop that a batch needs besides its entries."""
 
     policy_id: int
     shards: int
-    tracked: frozenset[str] = frozenset()  # carriers that are polled, normalized
+    follows: Follows | None = None  # None: no carrier is polled
 
 
 @dataclass(frozen=True, slots=True)

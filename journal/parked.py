@@ -14,6 +14,7 @@ from random import randrange
 
 from sqlalchemy import Engine, Row, text
 
+from domain.outcome import Reason
 from domain.policy import Context, Policy
 from journal.batch import Clash, Retry, Shop, clock, is_of_the_moment, settle
 from storage.pg_arrays import array
@@ -36,6 +37,11 @@ _ORDERS = text("""
 _FREE = text("select id from orders where id = any(cast(:ids as uuid[])) order by id for update skip locked")
 _EXAMINED = text("update orders set examined = version where id = any(cast(:ids as uuid[]))")
 _EXPIRED = text("select seq, order_id, key from parked where until < :now and seq > :after order by seq limit :most")
+# Cancels: what has been delivered settles them at the end of their time.
+_OVERDUE = text(
+    "select seq, order_id from parked where until < :now and seq > :after and order_id is not null "
+    f"and reason in ('{Reason.PARCEL_OUT}', '{Reason.ITEMS_OUT}') order by seq limit :most"
+)
 # The locks that everyone else takes before they touch a parked event, in the same order.
 _FREE_KEYS = text(
     "select key from correlations where key = any(cast(:keys as text[])) order by key for update skip locked"
@@ -54,7 +60,7 @@ _GIVE_UP = text("""
 
 
 def sweep(engine: Engine, policy: Policy, shop: Shop) -> tuple[int, int]:
-    """(events that applied after all, events given up). The first should be zero.
+    """(events that applied after all, events whose time was up). The first should be zero.
 
     Shape:  one look for a run, then a transaction per 200 orders that changed; none where nothing did.
     Locks:  the orders it examines; what is locked is skipped.
@@ -71,7 +77,7 @@ def sweep(engine: Engine, policy: Policy, shop: Shop) -> tuple[int, int]:
             if is_of_the_moment(error):
                 raise
             applied += _one_by_one(engine, policy, shop, rows)  # one of these orders is at fault
-    return applied, _give_up(engine)
+    return applied, _settle_overdue(engine, policy, shop) + _give_up(engine)
 
 
 def _examine(engine: Engine, policy: Policy, shop: Shop, rows: Sequence[Row[tuple[str, list[str]]]]) -> int:
@@ -103,6 +109,30 @@ def _one_by_one(engine: Engine, policy: Policy, shop: Shop, rows: Sequence[Row[t
             with engine.begin() as conn:  # until it changes, or has its turn
                 conn.execute(_EXAMINED, {"ids": array([row.order_id], "uuid")})
     return applied
+
+
+def _settle_overdue(engine: Engine, policy: Policy, shop: Shop) -> int:
+    """Settle cancels that waited for goods which were delivered meanwhile. → how many did not have to be given up."""
+    settled = after = 0
+    while True:
+        with engine.begin() as conn:
+            now = clock()
+            rows = conn.execute(_OVERDUE, {"now": now, "after": after, "most": AT_ONCE}).all()
+            if not rows:
+                return settled
+            after = rows[-1].seq
+            free = set(conn.execute(_FREE, {"ids": array(sorted({r.order_id for r in rows}), "uuid")}).scalars())
+            only = [r.seq for r in rows if r.order_id in free]
+            context = Context(now, policy, overdue=True)
+            try:
+                with conn.begin_nested():
+                    report = settle(conn, [], context, shop, retry=Retry(free, only=only)) if only else None
+            except Exception as error:
+                if is_of_the_moment(error):
+                    raise
+                log.error("cancels whose time is up are given up instead of settled: %s", error)
+                continue
+            settled += sum(report.outcomes.values()) if report is not None else 0
 
 
 def _give_up(engine: Engine) -> int:

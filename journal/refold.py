@@ -1,21 +1,70 @@
 """Orders that the rules of a new release make otherwise: folded anew from the journal, and written over.
 
 Their recorded outcomes stay what they were, since those were reached under the rules of their time. Nothing is sent:
-no refund, no timer and no webhook follows from it.
+no refund, no timer and no webhook follows from it. A refund that the release before had recorded, and that had not gone
+out, waits for a person where the present rules keep it back.
+
+Once all are, the database knows it (`fixed`, name `rules`). Events must not be applied by newer rules before that: what older
+ones did not keep, such as an open dispute, would be missing.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Engine
+from collections.abc import Callable
+
+from sqlalchemy import Connection, Engine, text
 
 from domain.dirty_tracking import DIRTY, NEW
 from domain.order import Order
+from domain.policy import RULES
 from journal.policy_store import all_policies
-from journal.verify import Difference, compare, fold_order, history_of, rejections_of
+from journal.refund_rows import all_refunds
+from journal.verify import Difference, Progress, Report, compare, differences, fold_order, history_of
+from journal.waits import waits_of
 from storage.aggregates import lock, save
+from storage.clock import clock
 from storage.raw_sql import Writes
 
 _PARTS = ("items", "transactions", "fulfillments", "fulfillment_items", "returns", "return_items")
+_BEHIND = text("""
+    select exists (select from policies where coalesce(cast(body->>'rules' as integer), 1) < :rules)
+       and coalesce((select cast(value as integer) from fixed where name = 'rules'), 1) < :rules
+""")
+_NOTE = text(
+    "insert into fixed (name, value) values ('rules', :rules) on conflict (name) do update set value = excluded.value"
+)
+# One that is in flight, or whose end is not known, may be made already.
+_KEEP_BACK = text(
+    "update effects set state = 'staff', updated_at = now() "
+    "where order_id = :order and state = 'due' and idempotency_key is null"
+)
+
+
+def is_behind(conn: Connection) -> bool:
+    """True where orders may be as the rules of a release before made them."""
+    return bool(conn.execute(_BEHIND, {"rules": RULES}).scalar_one())
+
+
+def note_rules(engine: Engine) -> None:
+    """Note that all orders are folded by the present rules."""
+    with engine.begin() as conn:
+        conn.execute(_NOTE, {"rules": str(RULES)})
+
+
+def refold_all(engine: Engine, tell: Callable[[Difference], None], progress: Progress) -> int:
+    """Fold all orders anew, tell what differs, and write those orders over; how many they were.
+
+    May be killed at any line: the next call goes on. Errors: what our own code raises on an event, with the order untouched.
+    """
+    behind: set[str] = set()
+    for each in differences(engine, Report(), None, progress):
+        tell(each)
+        if each.order:
+            behind.add(each.order)
+    for number in sorted(behind):
+        refold(engine, number)
+    note_rules(engine)
+    return len(behind)
 
 
 def refold(engine: Engine, order_number: str) -> list[Difference]:
@@ -27,7 +76,7 @@ def refold(engine: Engine, order_number: str) -> list[Difference]:
     with engine.begin() as conn:
         for stored in lock(conn, [order_number], by="number").values():
             events = history_of(conn, stored.id)
-            folded = fold_order(stored, events, all_policies(conn), rejections_of(conn, [stored.id]))
+            folded = fold_order(stored, events, all_policies(conn), waits_of(conn, [stored.id]))
             folded.version = stored.version
             found = compare(stored, folded)
             if found:
@@ -45,4 +94,7 @@ def _overwrite(conn: Connection, stored: Order, folded: Order) -> None:
         folded.deleted += before.values()
     writes = Writes()
     save(conn, [folded], writes)
+    all_refunds(writes, folded, clock())
     writes.run(conn)
+    if (payments := folded.payments()).disputed or payments.inquired:
+        conn.execute(_KEEP_BACK, {"order": folded.id})

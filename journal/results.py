@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -16,13 +15,15 @@ from domain.fold import EventResult, Fold
 from domain.ids import derived, fresh
 from domain.outcome import DEAD, PARKED, Outcome
 from domain.policy import Context
+from domain.purposes import open_purposes
 from domain.reactions import awaits
 from domain.refunds import RefundState
 from domain.transaction import BY_HAND, Transaction
 from events.envelope import Envelope
 from journal.append import KINDS, NAMES
-from journal.batch_values import ParkedRow, Unplaced
+from journal.batch_values import Follows, ParkedRow, Unplaced
 from journal.entries import Entry, shard_of
+from journal.refund_rows import reasons_of
 from storage.pg_arrays import cast, unnest
 from storage.raw_sql import Statement, Write, Writes
 
@@ -80,27 +81,49 @@ def timers(writes: Writes, folds: Iterable[Fold]) -> None:
 
 
 # One whose end is not known, and one that waits for a person to mend it, stay as they are; all others are as is due now.
+# Where less is due than before (somebody settled a refund that had failed), `made` is no more than what is due or went back:
+# else what is due later would not go out.
 _EFFECTS = _insert(
     "effects",
-    ("id", "order_id", "transaction_id", "payment_id", "currency", "target", "made", "state", "next_at", "due_since"),
-    ("uuid", "uuid", "uuid", "text", "text", "numeric", "numeric", "text", "timestamptz", "timestamptz"),
+    (
+        "id", "order_id", "transaction_id", "payment_id", "currency", "target", "made", "state", "next_at", "due_since",
+        "refund_id", "reasons", "return_id", "personal_id",
+    ),
+    (
+        "uuid", "uuid", "uuid", "text", "text", "numeric", "numeric", "text", "timestamptz", "timestamptz",
+        "uuid", "jsonb", "uuid", "uuid",
+    ),
     "on conflict (transaction_id) do update set target = excluded.target, "
     "state = case when effects.state in ('done', 'due', 'staff', 'account_needed') and effects.idempotency_key is null "
     "then excluded.state else effects.state end, "
     "next_at = case when effects.state = 'done' then excluded.next_at else effects.next_at end, "
-    "due_since = case when effects.state = 'done' then excluded.due_since else effects.due_since end, updated_at = now()",
-)
+    "due_since = case when effects.state = 'done' then excluded.due_since else effects.due_since end, "
+    "made = case when effects.idempotency_key is null and excluded.target < effects.target "
+    "then least(effects.made, greatest(excluded.target, excluded.made)) else effects.made end, "
+    "refund_id = case when effects.state = 'done' then excluded.refund_id "
+    "else coalesce(effects.refund_id, excluded.refund_id) end, "
+    + ", ".join(
+        f"{name} = case when effects.idempotency_key is null then excluded.{name} else effects.{name} end"
+        for name in ("reasons", "return_id", "personal_id")
+    )
+    + ", updated_at = now()",
+)  # fmt: skip
 
 
 def effects(writes: Writes, folds: Iterable[Fold], context: Context) -> None:
     """Record the refunds that are due, before anything is asked of a provider; those that are due no more are done."""
     rows = []
     for fold in folds:
+        purposes = open_purposes(fold.order) if fold.refunds else {}
         for t in fold.refunds.values():
+            why = purposes.get(t.id, ())
             rows.append(
                 (
                     derived(context.now, "refund", t.id), t.order_id, t.id, t.payment_id, t.currency,
-                    t.refund_target, Decimal(0), _state_of_refund(fold, t, context), context.now, context.now,
+                    t.refund_target, t.refunded_amount, _state_of_refund(fold, t, context), context.now, context.now,
+                    derived(context.now, "next refund", t.id), reasons_of(why),
+                    next((each.return_id for each in why if each.return_id is not None), None),
+                    next((each.personal_id for each in why if each.personal_id is not None), None),
                 )
             )  # fmt: skip
     writes.add(_EFFECTS, rows)
@@ -119,15 +142,15 @@ def _state_of_refund(fold: Fold, payment: Transaction, context: Context) -> Refu
 
 _TRACKERS = _insert(
     "trackers",
-    ("id", "order_id", "key", "carrier", "tracking_number", "next_at"),
-    ("uuid", "uuid", "text", "text", "text", "timestamptz"),
+    ("id", "order_id", "key", "carrier", "tracking_number", "provider", "carrier_id", "next_at"),
+    ("uuid", "uuid", "text", "text", "text", "text", "text", "timestamptz"),
     "on conflict (order_id, key) do nothing",
 )
 
 
-def trackers(writes: Writes, folds: Iterable[Fold], tracked: frozenset[str], now: datetime) -> None:
-    """Watch the parcels whose carriers we poll. History is not watched."""
-    if not tracked:
+def trackers(writes: Writes, folds: Iterable[Fold], follows: Follows | None, now: datetime) -> None:
+    """Watch the parcels whose carriers somebody polls. History is not watched."""
+    if follows is None:
         return
     rows = []
     for fold in folds:
@@ -138,8 +161,8 @@ def trackers(writes: Writes, folds: Iterable[Fold], tracked: frozenset[str], now
                 continue
             for key in parcel.parcels:
                 _, carrier, number = key.split(":", 2)
-                if carrier in tracked:
-                    rows.append((fresh(now), parcel.order_id, key, carrier, number, now))
+                if (route := follows(carrier)) is not None:
+                    rows.append((fresh(now), parcel.order_id, key, carrier, number, *route, now))
     writes.add(_TRACKERS, rows)
 
 

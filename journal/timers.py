@@ -4,18 +4,23 @@ A timer first applies every undecided event of its order, under the row lock, an
 payment that waits in a stream while we were away must not find its order expired. After a gap of our
 own (a heartbeat older than GAP_S) no timer runs until a grace has passed, for the same reason. Orders that
 somebody holds are left to the next run.
+
+An unpaid order whose payment's provider can be asked waits for its answer (`outbound.expiry_questions`): a webhook that
+was lost must not cost the order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
+from domain.holds import ending
 from domain.policy import Context, Policy
-from domain.reactions import CONFIRM, awaits
+from domain.reactions import CONFIRM, HOLD, awaits
 from events.catalogue import payment_key, route_of
 from events.envelope import OWN_SOURCE, Envelope
 from journal.append import append
@@ -28,6 +33,17 @@ GAP_S = 300
 AT_ONCE = 100
 TRIES = 5
 
+QUESTIONS = "reconciliation"  # source of the questions before an expiry, and of the events that come of them
+
+# The payments `x` of an unpaid timer `t` and its order `o` whose provider can be asked, and the name of the question.
+QUESTION = "(x.payment_id || ':expires:' || cast(extract(epoch from t.due) as bigint))"
+ASKABLE = """
+    t.kind = 'unpaid' and o.status in ('pending', 'failed')
+    and not exists (select from transactions p where p.order_id = o.id and p.paid_at is not null)
+    and (lower(x.provider) = any(cast(:askable as text[])) or (x.provider is null and :unnamed))
+    and (x.pending_until is null or x.pending_until <= :now)
+"""
+
 # By PostgreSQL's clock, whichever host runs this. Where that was put back, a gap's end is not left in the future.
 _BEAT = text("""
     insert into heartbeats as h (name, at) values ('timers', coalesce(cast(:now as timestamptz), clock_timestamp()))
@@ -37,9 +53,13 @@ _BEAT = text("""
     returning h.at, h.gap_end
 """)
 # Orders whose rows others hold have their turn at the next run.
-_DUE = text("""
+_DUE = text(f"""
     select t.order_id, t.kind, t.due, o.order_number, o.shard from timers t join orders o on o.id = t.order_id
-    where t.due <= :now and not t.held order by t.due limit :most for update of o skip locked
+    where t.due <= :now and not t.held and not exists (
+        select from transactions x where x.order_id = o.id and {ASKABLE} and not exists (
+            select from journal j join inbox i using (seq)
+            where j.source = '{QUESTIONS}' and j.event_id = {QUESTION} and i.state = 'done'))
+    order by t.due limit :most for update of o skip locked
 """)
 _NAMES = text("""
     select t.payment_id, null from transactions t where t.order_id = any(cast(:ids as uuid[]))
@@ -56,7 +76,7 @@ _UNDECIDED = text("""
 _STATE = text("""
     select o.id, o.order_number, o.status, o.confirmed_at is not null,
            exists (select from transactions t where t.order_id = o.id and t.paid_at is not null),
-           (select max(t.pending_until) from transactions t where t.order_id = o.id)
+           (select max(t.pending_until) from transactions t where t.order_id = o.id), o.facts
     from orders o where o.id = any(cast(:ids as uuid[])) order by o.id for update
 """)
 _DONE = text(
@@ -65,8 +85,23 @@ _DONE = text(
 )
 
 
-def run_due(engine: Engine, policy: Policy, shop: Shop, now: datetime | None = None) -> int:
-    """Fire what is due at `now`, by default PostgreSQL's; how many events that made.
+@dataclass(frozen=True, slots=True)
+class Askable:
+    """The providers that can be asked how a payment stands; `unnamed`: also of payments that name no provider."""
+
+    names: Sequence[str] = ()
+    unnamed: bool = False
+
+    def parameters(self) -> dict[str, object]:
+        """The providers as the statements take them."""
+        return {"askable": array(sorted(self.names), "text"), "unnamed": self.unnamed}
+
+
+NOBODY = Askable()
+
+
+def run_due(engine: Engine, policy: Policy, shop: Shop, now: datetime | None = None, askable: Askable = NOBODY) -> int:
+    """Fire what is due at `now`, by default PostgreSQL's; how many events that made. Who is `askable` is asked before.
 
     Nothing fires within a grace of a gap of ours.
     """
@@ -79,7 +114,7 @@ def run_due(engine: Engine, policy: Policy, shop: Shop, now: datetime | None = N
         for _ in range(TRIES):
             try:
                 with engine.begin() as conn:
-                    found = _fire(conn, policy, shop, at)
+                    found = _fire(conn, policy, shop, at, askable)
                 break
             except Clash:
                 continue
@@ -90,9 +125,9 @@ def run_due(engine: Engine, policy: Policy, shop: Shop, now: datetime | None = N
         made += found
 
 
-def _fire(conn: Connection, policy: Policy, shop: Shop, now: datetime) -> int | None:
+def _fire(conn: Connection, policy: Policy, shop: Shop, now: datetime, askable: Askable) -> int | None:
     with conn.begin_nested() as probe:
-        due = conn.execute(_DUE, {"now": now, "most": AT_ONCE}).all()
+        due = conn.execute(_DUE, {"now": now, "most": AT_ONCE, **askable.parameters()}).all()
         probe.rollback()  # lets go of the rows: they are locked in their turn, behind correlations, as everywhere
     if not due:
         return None
@@ -101,16 +136,29 @@ def _fire(conn: Connection, policy: Policy, shop: Shop, now: datetime) -> int | 
     while entries := _undecided(conn, due, ids, shop.shards):  # one may name a payment that another one tells of
         settle_carefully(conn, entries, context, shop)
     states = {row[0]: row for row in conn.execute(_STATE, {"ids": array(ids, "uuid")})}
-    envelopes = [
-        Envelope(f"{row.order_id}:{kind}:{row.due.isoformat()}", SOURCE, kind, now, row.order_number, {"by": "timer"})
-        for row in due
-        if (kind := _event_of(row.kind, now, *states[row.order_id][2:]))
-    ]
+    envelopes = [envelope for row in due for envelope in _envelopes(row, now, states[row.order_id])]
     appended = append(conn, envelopes, shop.shards)
     settle_carefully(conn, appended.new, context, shop)
     kinds = array([row.kind for row in due], "text")
     conn.execute(_DONE, {"ids": array([row.order_id for row in due], "uuid"), "kinds": kinds, "now": now})
     return len(appended.new)
+
+
+def _envelopes(row: Any, now: datetime, state: Any) -> list[Envelope]:
+    """The events that a due timer becomes: none where nothing is left to do. A hold ends when it said, not when it is seen."""
+    by_timer = {"by": "timer"}
+    if row.kind == HOLD:
+        ends = ending(state[6], now) if awaits(HOLD, state[2], state[3]) else []
+        return [
+            Envelope(
+                f"{row.order_id}:{name}:{until.isoformat()}", SOURCE, "OrderReleased", until, row.order_number,
+                {"hold": name, **by_timer},
+            )
+            for name, until in ends
+        ]  # fmt: skip
+    kind = _event_of(row.kind, now, *state[2:6])
+    name = f"{row.order_id}:{kind}:{row.due.isoformat()}"
+    return [Envelope(name, SOURCE, kind, now, row.order_number, by_timer)] if kind else []
 
 
 def _event_of(

@@ -9,7 +9,7 @@ made stands in the journal. `effects_suppressed` alone is no part of the fold; i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import takewhile
@@ -24,12 +24,14 @@ from domain.handler_table import apply
 from domain.ids import format_id
 from domain.order import Order, OrderItem
 from domain.order import Status as OrderStatus
+from domain.outcome import Reason
 from domain.policy import RULES, Context, Policy
 from domain.returns import Return, ReturnItem
 from domain.transaction import Transaction
 from events.catalogue import AnyEvent, Event, ReturnRequested, decode, is_a
 from journal.entries import Entry, read, shard_of
 from journal.policy_store import all_policies
+from journal.waits import Waits, waits_of
 from storage.aggregates import peek
 from storage.migrate import shards_fixed
 from storage.pg_arrays import array
@@ -40,7 +42,6 @@ PAGE = 200  # events of a long history that are read at once: each may hold a th
 
 Differ = Callable[[str, object, object], None]  # path, what is stored, what the fold says
 Progress = Callable[[int, int], None]  # orders done, orders in all
-Rejections = dict[tuple[str, str], list[tuple[int, int]]]  # order, return's name → from, to which number one waited
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ def as_known_at(engine: Engine, order_number: str, at: datetime) -> Order | None
             for stored in peek(conn, ids).values():
                 # A prefix, whatever the workers' clocks: what came after something unknown was not known either.
                 known = takewhile(lambda each: each.decided_at <= at, history_of(conn, stored.id))
-                order = fold_order(stored, known, policies, rejections_of(conn, ids))
+                order = fold_order(stored, known, policies, waits_of(conn, ids))
                 return None if order.status == OrderStatus.NEW else order
     return None
 
@@ -159,7 +160,7 @@ def fold_order(
     order: Order,
     decided: Iterable[Decided],
     policies: dict[int, Policy],
-    rejections: Rejections,
+    waits: Waits,
     differ: Differ | None = None,
 ) -> Order:
     """An order anew out of `decided` (in the order of their apply numbers), of which only `order`'s names are taken.
@@ -172,14 +173,14 @@ def fold_order(
         event = _event(each, differ)
         if event is None:
             continue
+        context = Context(each.decided_at, policies[each.policy_id], each.reason == Reason.ALREADY_DELIVERED)
         rejected: tuple[str, ...] = ()
         if is_a(event, ReturnRequested):  # the one type that looks at what waits beside it
-            name, number = event.data.return_, each.apply_number
-            if any(since < number < until for since, until in rejections.get((order.id, name), ())):
-                rejected = (name,)
+            rejected, came_back = waits.at(order.id, event.data.return_, each.apply_number)
+            context = replace(context, came_back=came_back)
         before = made.status
         try:
-            outcome = apply(made, event, Context(each.decided_at, policies[each.policy_id]), rejected)
+            outcome = apply(made, event, context, rejected)
         except Exception as error:
             if differ is None:
                 raise
@@ -241,12 +242,6 @@ _DECIDED = text("""
            step_from, step_to
     from results where order_id = any(cast(:ids as uuid[])) and apply_number is not null order by apply_number, seq
 """)
-_REJECTED = text("""
-    select r.order_id, coalesce(c.data, j.data) ->> 'return' as name, r.parked_number, r.apply_number
-    from results r join journal j using (seq) left join corrections c using (seq)
-    where r.order_id = any(cast(:ids as uuid[])) and r.parked_number is not null and r.apply_number is not null
-    and j.type = 'ReturnRejected'
-""")
 
 
 def _chunk(conn: Connection, after: str, number: str | None) -> list[str]:
@@ -266,7 +261,7 @@ def _verify_chunk(conn: Connection, ids: list[str], shards: int, report: Report)
     orders = peek(conn, ids)
     long = sum(order.version for order in orders.values()) > EVENTS  # then it is one order
     decided = {} if long else _decided(conn, ids)
-    rejections = rejections_of(conn, ids)
+    waits = waits_of(conn, ids)
     for order_id, stored in orders.items():
         own = history_of(conn, order_id) if long else iter(decided.pop(order_id, []))
         number = stored.order_number
@@ -278,7 +273,7 @@ def _verify_chunk(conn: Connection, ids: list[str], shards: int, report: Report)
         if (shard := shard_of(number, shards)) != stored.shard:
             differ("shard", stored.shard, shard)
         numbered = _Numbered(own, differ)
-        folded = fold_order(stored, numbered, policies, rejections, differ)
+        folded = fold_order(stored, numbered, policies, waits, differ)
         folded.version = numbered.count
         report.orders += 1
         report.events += numbered.count
@@ -311,14 +306,6 @@ def history_of(conn: Connection, order_id: str) -> Iterator[Decided]:
             entries = {entry.seq: entry for entry in read(conn, [row.seq for row in rows])}
             for row in rows:
                 yield Decided(entries[row.seq], *row)
-
-
-def rejections_of(conn: Connection, ids: Sequence[str]) -> Rejections:
-    """Rejections that had waited for their returns."""
-    found: Rejections = {}
-    for row in conn.execute(_REJECTED, {"ids": array(ids, "uuid")}):
-        found.setdefault((row.order_id, row.name), []).append((row.parked_number, row.apply_number))
-    return found
 
 
 def _decided(conn: Connection, ids: Sequence[str]) -> dict[str, list[Decided]]:

@@ -1,5 +1,6 @@
-"""Operations of people on call: given up events are listed, replayed or discarded.
+"""Operations of people on call: what was given up is listed, replayed or discarded; orders are corrected.
 
+corrections      corrections of an order: checked under its lock, then an event
 dead_letters     events and refunds given up, as one list: show, edit, replay, discard
 health           looks at servers, events and what is outside: what is wrong, and its cure
 overdue_refunds  refunds that are late by the legal clock, whatever keeps them

@@ -7,7 +7,10 @@ refund_attempt       what is asked of the provider, and what its answer means
 refund_accounts      bank accounts that refunds go to, encrypted
 refund_routes        the provider that a refund goes to, and what becomes of one that nobody makes
 payment_lookups      thin webhooks: their provider is asked how the payment stands
+expiry_questions     a provider is asked before the order of its payment expires
 payment_reconciler   its answer, as events
+provider_events      events of what a provider told of one refund or dispute
+reconciliation       what providers list, compared with ours
 tracking             parcels followed at their carriers
 webhooks             changes told to subscribers
 """

@@ -4,6 +4,9 @@ A due row is claimed by pushing its `next_at` forward, so that a killed worker c
 Providers are asked outside any transaction, several at once. What they told, and that the row is done, are written
 in one transaction, under a lock a payment: of two webhooks about one payment, the second sees what the first came to.
 
+A question before an order expires (`outbound.expiry_questions`) is one more such row, which no webhook made: its provider
+not knowing the payment is an answer, and settles it.
+
 Where anybody may have sent one (it is unsigned), payments that we know go first, and of those that nobody knows a few
 a round are asked for: each question is made with the shop's key. They expire quietly, counted, and are no dead letters.
 
@@ -19,7 +22,7 @@ import logging
 import random
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -30,6 +33,7 @@ from events.envelope import EnvelopeError
 from journal.append import append
 from journal.entries import Entry
 from journal.streams import Streams
+from journal.timers import QUESTIONS
 from outbound import backoff
 from outbound.leases import Claimed, Round, settle_apart
 from outbound.payment_reconciler import OrderUnknown, Reconciler
@@ -44,6 +48,7 @@ ROUND = 4 * AT_ONCE  # rows of one claim
 ORDER_WAIT = timedelta(seconds=30)  # at most, until an order that is not known yet is looked for again
 ERROR = 500  # characters of an error that are kept
 
+EXPIRING = ".AskedBeforeExpiry"  # ends the type of a question that no webhook made
 DUE, DONE, DEAD, EXPIRED = "due", "done", "dead", "expired"
 STRANGERS = 4  # of one claim: unsigned ones about payments that nobody knows
 OUTSTANDING = 500  # of them, of a provider, that wait; beyond it the door takes no more
@@ -69,6 +74,11 @@ class LookupAttempt:
     told: Payment | None = None
     problem: Exception | None = None
     end: str = DUE  # the state that it came to
+
+    @property
+    def asks_before_expiry(self) -> bool:
+        """True for a question of our own, before the payment's order expires."""
+        return self.kind.endswith(EXPIRING)
 
 
 # -- at the door ---------------------------------------------------------------------------------------------
@@ -274,7 +284,7 @@ def _settle(
     rows = [row for row in rows if row.id in ours]
     told = [(row.provider, row.told) for row in rows if row.told is not None]
     conn.execute(_LOCK, {"names": array([f"{provider}:{t.payment_id}" for provider, t in told], "text")})
-    reconciler = Reconciler(conn, told)
+    reconcilers = _reconcilers(conn, rows)
     named = {row.id: {n for n in (row.data.get("paymentId"), row.number) if n} for row in rows if row.unsigned}
     ours_too = names_known(conn, {name for names in named.values() for name in names})
     updates = []
@@ -285,9 +295,10 @@ def _settle(
             if row.problem is not None:
                 raise row.problem
             if row.told is not None:
-                reconciler.take(row.provider, row.told)
+                reconcilers[row.asks_before_expiry].take(row.provider, row.told)
         except (NotTold, EnvelopeError) as problem:
-            state, error = DEAD, problem
+            settled = row.asks_before_expiry and isinstance(problem, NotTold)
+            state, error = DONE if settled else DEAD, problem
         except (NoAnswer, OrderUnknown) as problem:
             state, error, next_at = _later(row, problem, patience, now)
         if state == DEAD and row.unsigned and not named[row.id] & ours_too:
@@ -298,7 +309,19 @@ def _settle(
         updates.append((row.id, state, next_at, str(error).replace("\x00", "")[:ERROR] if error else None))
     if updates:
         conn.execute(_UPDATE, columns(_NAMES, _KINDS, updates))
-    return append(conn, reconciler.events, shards).new if reconciler.events else []
+    events = [event for each in reconcilers.values() for event in each.events]
+    return append(conn, events, shards).new if events else []
+
+
+def _reconcilers(conn: Connection, rows: Sequence[LookupAttempt]) -> dict[bool, Reconciler]:
+    """What makes events of the answers: those to webhooks, and those to questions of our own, which are about our order."""
+    for row in rows:
+        if row.asks_before_expiry and row.told is not None:
+            row.told = replace(row.told, order_number=row.number)
+    told = {
+        own: [(r.provider, r.told) for r in rows if r.told and r.asks_before_expiry is own] for own in (False, True)
+    }
+    return {own: Reconciler(conn, told[own], QUESTIONS if own else None) for own in (False, True)}
 
 
 def _later(

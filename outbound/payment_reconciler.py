@@ -3,7 +3,8 @@
 `<payment>:paid`, `:failed`, `:canceled`, and `:refunded:<cumulative amount>` (`:refunded:all` where it named none);
 `:reversed` of a deposit that was taken back, then `:paid:2`, `:reversed:2` …, in turns. `:pending:<kind>:<until>` of one under
 way. Where a provider lists refunds, each is told as `:refund:<its id>:<status>`, and no sum.
-Their source, `<provider>/api`, is no webhook's: nobody outside can take such an id first. What the journal has
+Their source, `<provider>/api`, is no webhook's: nobody outside can take such an id first. Whoever asked for another
+reason gives a source of its own, whose ids begin with the provider's name. What the journal has
 already is left out, and counts nothing. Success before its refund, and success whatever else was said: an answer
 tells how a payment stands, not what happened last. Answers may be late: that a deposit was taken back, or made
 anew, counts only where the time that it was asked for lies behind what is known.
@@ -20,8 +21,9 @@ from sqlalchemy import Connection, text
 
 from events.catalogue import NEWEST
 from events.envelope import Envelope, EnvelopeError
+from outbound.provider_events import refund_event
 from providers.base import DisputeNotice, Payment
-from providers.movements import CAME_TO_NOTHING, RefundMovement
+from providers.movements import RefundMovement
 from storage.pg_arrays import array, columns, unnest
 
 _KNOWN = text(
@@ -58,10 +60,11 @@ def known(conn: Connection, keys: Collection[tuple[str, str]]) -> dict[tuple[str
 class Reconciler:
     """Turns answers into the events that are not known yet, with what the journal and the orders know of them."""
 
-    def __init__(self, conn: Connection, told: Sequence[tuple[str, Payment]]) -> None:
+    def __init__(self, conn: Connection, told: Sequence[tuple[str, Payment]], source: str | None = None) -> None:
         self.events: list[Envelope] = []
+        self._source = source
         keys = {
-            (_source(provider), f"{t.payment_id}:{step}")
+            self._key(provider, t, step)
             for provider, t in told
             for step in (
                 "paid",
@@ -75,17 +78,23 @@ class Reconciler:
             )
         }
         self._known = known(conn, keys)
-        self._learn_of_reversed(conn, {(_source(provider), t.payment_id) for provider, t in told})
+        self._learn_of_reversed(conn, told)
         silent = sorted({t.payment_id for _, t in told if _names_no_amount(t)})
         self._owed = {row.payment_id: row for row in conn.execute(_OWED, {"ids": array(silent, "text")})}
 
-    def _learn_of_reversed(self, conn: Connection, payments: set[tuple[str, str]]) -> None:
+    def _learn_of_reversed(self, conn: Connection, told: Sequence[tuple[str, Payment]]) -> None:
         """The later turns of payments that were reversed: a statement a turn, and seldom any."""
         turn = 1
-        while payments := {(s, p) for s, p in payments if (s, f"{p}:{_nth('reversed', turn)}") in self._known}:
+        while told := [(p, t) for p, t in told if self._key(p, t, _nth("reversed", turn)) in self._known]:
             turn += 1
             steps = (_nth("paid", turn), _nth("reversed", turn))
-            self._known |= known(conn, {(s, f"{p}:{step}") for s, p in payments for step in steps})
+            self._known |= known(conn, {self._key(p, t, step) for p, t in told for step in steps})
+
+    def _key(self, provider: str, told: Payment, step: str) -> tuple[str, str]:
+        """(source, id) of the event of a step."""
+        if self._source is None:
+            return f"{provider}/api", f"{told.payment_id}:{step}"
+        return self._source, f"{provider}:{told.payment_id}:{step}"
 
     def take(self, provider: str, told: Payment) -> None:
         """One answer; OrderUnknown or EnvelopeError where it comes to no event."""
@@ -131,14 +140,12 @@ class Reconciler:
     def _tell_movements(self, provider: str, told: Payment, movements: Sequence[RefundMovement]) -> None:
         """Each refund by its id, at the time that it was asked for: of its statuses at one time the further stands."""
         for each in movements:
-            data = _present(refund=each.refund_id, amount=f"{each.amount:f}", requestedAt=each.time.isoformat())
-            if each.status in CAME_TO_NOTHING:
-                data |= _present(code=each.code, message=each.message)
-                self._add(provider, told, _movement(each), "RefundFailed", each.time, data)
-            else:
-                self._add(
-                    provider, told, _movement(each), "PaymentRefunded", each.time, {**data, "status": each.status}
-                )
+            key = self._key(provider, told, _movement(each))
+            if key not in self._known:
+                event = refund_event(key[0], key[1], told.order_number, each, each.time)
+                event.body()
+                self._known[key] = Fact(each.time, dict(event.data))
+                self.events.append(event)
 
     def _captured_at(self, provider: str, told: Payment, turn: int) -> datetime | None:
         """When the money came, None if it did not; after a reversal, only what is surely no answer from before it.
@@ -184,12 +191,12 @@ class Reconciler:
         self._add(provider, told, _refund(told), "PaymentRefunded", at, {"refundedAmount": f"{amount:f}"})
 
     def _fact(self, provider: str, told: Payment, step: str) -> Fact | None:
-        return self._known.get((_source(provider), f"{told.payment_id}:{step}"))
+        return self._known.get(self._key(provider, told, step))
 
     def _add(
         self, provider: str, told: Payment, step: str, kind: str, at: datetime | None, data: dict[str, Any]
     ) -> Fact:
-        key = (_source(provider), f"{told.payment_id}:{step}")
+        key = self._key(provider, told, step)
         if key not in self._known:
             data = {"paymentId": told.payment_id, **data}
             if at is None:
@@ -226,10 +233,6 @@ def _notice(told: DisputeNotice) -> str:
 def _nth(step: str, turn: int) -> str:
     """`paid`, then `paid:2`; there is no turn 0."""
     return step if turn == 1 else f"{step}:{turn}"
-
-
-def _source(provider: str) -> str:
-    return f"{provider}/api"
 
 
 def _present(**fields: str | None) -> dict[str, Any]:

@@ -107,6 +107,7 @@ class Answer:
     at_once: bool = False
     is_open: bool = False
     movements: tuple[RefundMovement, ...] = ()  # refunds to be told of, by their ids
+    ours: RefundMovement | None = None  # the attempt, as the provider has it
 
 
 def attempt(refunder: Refunder, claim: Claim, now: datetime) -> Answer:
@@ -167,13 +168,13 @@ def _end(claim: Claim, ours: RefundMovement, gone: Decimal, now: datetime | None
         if claim.account is not None:
             return Answer(ACCOUNT_NEEDED, error=f"{why}; ask the customer for another bank account", movements=(ours,))
         step = "see at the provider why, and whether it may work again"
-        return Answer(DEAD, error=why, reason=FAILED, next_step=step, movements=(ours,))
+        return Answer(DEAD, error=why, reason=FAILED, next_step=step, movements=(ours,), ours=ours)
     if ours.status in OPEN:
         why = f"refund {ours.refund_id} of {ours.amount} {claim.currency} is {ours.status} there since {ours.time:%Y-%m-%d %H:%M} UTC"
         if now is not None and now - claim.attempted_at > OPEN_FOR:
             return Answer(DEAD, error=why, reason=IN_DOUBT, next_step="ask the provider what it waits for")
-        return Answer(UNKNOWN, error=why, is_open=True, movements=(ours,))
-    return Answer(DONE, gone, movements=(ours,))
+        return Answer(UNKNOWN, error=why, is_open=True, movements=(ours,), ours=ours)
+    return Answer(DONE, gone, movements=(ours,), ours=ours)
 
 
 def _doubt(claim: Claim, gone: Decimal) -> str:

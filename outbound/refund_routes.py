@@ -22,7 +22,7 @@ from sqlalchemy import Connection, text
 from domain.ids import format_id
 from domain.transaction import BY_HAND
 from outbound.refund_attempt import Refunder
-from outbound.refunds import bury
+from outbound.refund_records import attended, bury, weigh_failures
 from providers.base import RefundClient
 from providers.registry import registry
 from settings.environment import Settings
@@ -95,7 +95,8 @@ _REPORTED = text("""
     with found as (
         select e.id, t.refunded_amount from dead_letters d join effects e on e.id = d.effect_id
         join transactions t on t.id = e.transaction_id
-        where d.state = 'open' and e.state = 'dead' and t.refunded_amount >= e.target
+        where d.state = 'open' and e.state in ('dead', 'done') and t.refunded_amount >= e.target
+          and (cast(:effect as uuid) is null or e.id = cast(:effect as uuid))
         order by e.id for update of e skip locked
     ), closed as (
         update effects e set state = 'done', made = f.refunded_amount, idempotency_key = null, asked = null, asked_tax = null,
@@ -114,7 +115,7 @@ _NOT_NEEDED = text("""
 """)
 _AUDIT = text(
     "insert into audit (actor, action, target, detail) values ('orders', 'dlq discard', :target, "
-    "jsonb_build_object('why', 'the provider reported the refund', 'payment', cast(:payment as text)))"
+    "jsonb_build_object('why', 'it went back, as its provider or a person told', 'payment', cast(:payment as text)))"
 )
 _DONE = text("""
     update effects set state = 'done', made = :made, attempts = 0, last_error = null, updated_at = now() where id = :id
@@ -163,11 +164,20 @@ def give_up(conn: Connection, routes: Routes, now: datetime) -> int:
         log.warning("%s: %s", NO_CLIENT, detail)
         died += 1
     conn.execute(_NOT_NEEDED)
-    for row in conn.execute(_REPORTED).all():
+    close_reported(conn)
+    weigh_failures(conn, now)
+    return died
+
+
+def close_reported(conn: Connection, effect_id: str | None = None) -> None:
+    """Close dead letters of what went back all the same, or is due no more; of one effect alone where it is named."""
+    closed = conn.execute(_REPORTED, {"effect": effect_id}).all()
+    for row in closed:
         target = format_id("effects", row.id)
         conn.execute(_AUDIT, {"target": target, "payment": row.payment_id})
-        log.info("refund %s was made by hand, as its provider reports; its dead letter is closed", target)
-    return died
+        log.info("refund %s went back by hand, as its provider or a person told; its dead letter is closed", target)
+    if closed:
+        attended(conn, [row.id for row in closed])
 
 
 def waiting(conn: Connection, routes: Routes) -> list[WaitingRefunds]:

@@ -25,6 +25,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -37,18 +38,31 @@ from domain.ids import format_id, fresh, parse_id
 from domain.movements import plain
 from domain.tax import TaxParts, parts_due
 from domain.transaction import BY_HAND
-from events.catalogue import NEWEST, PaymentRefunded
 from events.envelope import Envelope
-from events.refunds import RefundFailed
 from journal.append import append
 from journal.entries import Entry
 from journal.streams import Streams
 from outbound import backoff
 from outbound.leases import Claimed, Round
+from outbound.provider_events import refund_event
 from outbound.refund_accounts import AccountNeeded, Vault, erase, for_refund, keep_no_longer
-from outbound.refund_attempt import ACCOUNT_NEEDED, DEAD, DONE, DUE, GAVE_UP, UNKNOWN, Answer, Claim, Refunder, attempt
+from outbound.refund_attempt import (
+    ACCOUNT_NEEDED,
+    DEAD,
+    DONE,
+    DUE,
+    GAVE_UP,
+    IN_DOUBT,
+    UNKNOWN,
+    Answer,
+    Claim,
+    Refunder,
+    attempt,
+)
+from outbound.refund_records import attended, bury, record
 from providers.movements import CAME_TO_NOTHING, RefundMovement
 from storage.aggregates import peek
+from storage.clock import clock
 from storage.tables import EFFECT_STATES
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
@@ -109,12 +123,16 @@ def lease_s(refunder: Refunder) -> float:
 
 
 def release(conn: Connection, effect_id: str, actor: str) -> bool:
-    """Let a refund go that waits for staff or is dead; false where it is neither."""
+    """Let a refund go that waits for staff, is dead, or failed after it had gone out; false where it is none of these.
+
+    What failed is asked for again, as a new attempt, after the provider was asked what went back.
+    """
     found = conn.execute(_WAITS_FOR_A_PERSON, {"id": parse_id("effects", effect_id)}).one_or_none()
     if found is None:
         return False
-    conn.execute(_RELEASE, {"id": found.id})
+    conn.execute(_RELEASE, {"id": found.id, "next": fresh(clock())})
     conn.execute(_REPLAYED, {"id": found.id})
+    attended(conn, [found.id])
     detail = orjson.dumps({"from": found.state, "payment": found.payment_id, "order": found.order_number}).decode()
     target = format_id("effects", found.id)
     conn.execute(_AUDIT, {"actor": actor, "target": target, "detail": detail})
@@ -262,11 +280,6 @@ _SETTLE = text("""
         account_asked_at = coalesce(cast(:asked_at as timestamptz), account_asked_at), updated_at = now()
     where id = :id
 """)
-_BURY = text("""
-    insert into dead_letters (id, effect_id, reason, detail) values (:letter, :id, :reason, :detail)
-    on conflict (effect_id) do update set reason = excluded.reason, detail = excluded.detail, state = 'open',
-        deaths = dead_letters.deaths + 1, updated_at = now()
-""")
 
 
 def _settle(
@@ -295,6 +308,8 @@ def _settle(
     conn.execute(
         _SETTLE, {"id": claim.id, "in_doubt": in_doubt, "due_since": due_since, "asked_at": asked_at, **values}
     )
+    if answer.ours is not None or (state == DEAD and not in_doubt and reason != IN_DOUBT):
+        record(conn, claim, answer.ours, error, now)
     if state == ACCOUNT_NEEDED:
         erase(conn, claim.order_id)
     elif answer.state == DONE and claim.account is not None:
@@ -307,35 +322,15 @@ def _settle(
     return append(conn, events, shards).new if events else []
 
 
-def bury(conn: Connection, effect_id: str, reason: str, detail: str, now: datetime) -> None:
-    """Open the dead letter of an effect, or open it anew."""
-    conn.execute(_BURY, {"letter": fresh(now), "id": effect_id, "reason": reason, "detail": detail})
-
-
 def _event(provider: str, claim: Claim, movement: RefundMovement, now: datetime) -> Envelope:
     """One refund as the provider tells it, as its one event of that status: asked again, it tells the same.
 
     A failure is told as of now: nobody says when it came, and a success before it may have been told with a time.
     """
-    failed = movement.status in CAME_TO_NOTHING
-    kind = RefundFailed.__name__ if failed else PaymentRefunded.__name__
-    about = {"code": movement.code, "message": movement.message} if failed else {"status": movement.status}
-    data = {
-        "paymentId": claim.payment_id,
-        "refund": movement.refund_id,
-        "amount": f"{movement.amount:f}",
-        "requestedAt": movement.time.isoformat(),
-        **{name: value for name, value in about.items() if value is not None},
-    }
-    return Envelope(
-        id=f"{movement.refund_id}:{movement.status}",
-        source=f"refunds:{provider}",
-        type=kind,
-        time=now if failed else movement.time,
-        subject=claim.order_number,
-        data=data,
-        version=NEWEST.get(kind, 1),
-    )
+    told = replace(movement, payment_id=claim.payment_id)
+    time = now if movement.status in CAME_TO_NOTHING else movement.time
+    own_id = f"{movement.refund_id}:{movement.status}"
+    return refund_event(f"refunds:{provider}", own_id, claim.order_number, told, time)
 
 
 def _remedy(provider: str, claim: Claim, error: str | None, next_step: str) -> str:
@@ -351,12 +346,17 @@ def _remedy(provider: str, claim: Claim, error: str | None, next_step: str) -> s
 
 _WAITS_FOR_A_PERSON = text("""
     select e.id, e.state, e.payment_id, o.order_number from effects e join orders o on o.id = e.order_id
-    where e.id = cast(:id as uuid) and e.state in ('staff', 'dead') for update of e
+    where e.id = cast(:id as uuid) and (e.state in ('staff', 'dead') or (e.idempotency_key is null
+        and exists (select from dead_letters d where d.effect_id = e.id and d.state = 'open'))) for update of e
 """)
 _RELEASE = text("""
-    update effects set state = case when idempotency_key is null then 'due' else 'unknown' end, attempts = 0,
-        next_at = now(), last_error = null, updated_at = now()
-    where id = :id
+    update effects e set state = case when idempotency_key is null then 'due' else 'unknown' end, attempts = 0,
+        next_at = now(), last_error = null, updated_at = now(),
+        made = case when e.idempotency_key is null and e.state <> 'staff' then least(e.made, t.refunded_amount)
+            else e.made end,
+        refund_id = case when exists (select from refunds r where r.id = e.refund_id) and e.idempotency_key is null
+            then :next else coalesce(e.refund_id, :next) end
+    from transactions t where e.id = :id and t.id = e.transaction_id
 """)
 _REPLAYED = text(
     "update dead_letters set state = 'replayed', updated_at = now() where effect_id = :id and state = 'open'"

@@ -11,22 +11,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import random
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
+from domain.fulfillment import Status
 from events.catalogue import TrackingUpdated
 from events.envelope import Envelope
 from journal.append import append
+from journal.batch_values import Follows
 from journal.entries import Entry
 from journal.streams import Streams
 from outbound import backoff
 from outbound.leases import Claimed, Round, settle_apart
-from providers.base import NoAnswer, ParcelUnknown, Scan, TrackingClient
+from providers.base import Aggregator, NoAnswer, ParcelUnknown, Scan, TrackingClient
 from providers.carriers.poll_schedule import next_poll, watch_ends
+from providers.carriers.scans import in_order
+from settings.fields import plain_name
 from storage.pg_arrays import array, cast, columns, unnest
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
@@ -49,6 +53,8 @@ class Poll:
     key: str
     carrier: str
     number: str
+    provider: str
+    carrier_id: str | None
     status: str | None
     failures: int
     scans: Sequence[Scan] = ()
@@ -59,12 +65,12 @@ def run_due(
     engine: Engine,
     streams: Streams,
     shards: int,
-    carriers: Mapping[str, TrackingClient],
+    carriers: Mapping[str, TrackingClient | Aggregator],
     pace: timedelta,
     now: datetime,
     limit: int = 512,
 ) -> int:
-    """Ask `carriers` (by their normalized names) for the parcels that are due, at most `limit`; how many that were.
+    """Ask `carriers` (by the names that routes give) for the parcels that are due, at most `limit`; how many that were.
 
     Takes SLICE_S and one ANSWER_S at most, whatever they do. May be doubled or killed at any line.
     Errors: OperationalError when PostgreSQL is away.
@@ -86,8 +92,29 @@ def run_due(
         )
         streams.publish(entries)
 
-    asked = Round(claim, lambda poll: _ask(carriers[poll.carrier], poll), settle, AT_ONCE, ROUND, SLICE_S, ANSWER_S)
+    asked = Round(claim, lambda poll: _ask(carriers[poll.provider], poll), settle, AT_ONCE, ROUND, SLICE_S, ANSWER_S)
     return asked.run(limit)
+
+
+def hurry(conn: Connection, changed: Sequence[tuple[str, str, str]], now: datetime) -> int:
+    """Make parcels due at once, of which (provider, carrier's id there, number) a callback told; how many are watched.
+
+    A poll that is under way is not believed any more: what it was told may be older than the change.
+    """
+    rows = columns(_CHANGED, ("text",) * len(_CHANGED), sorted(set(changed)))
+    return conn.execute(_HURRY, {**rows, "now": now}).rowcount
+
+
+def can_be_followed(parcel: Mapping[str, Any]) -> bool:
+    """True for the document of a parcel that has a way before it, and a carrier and number by which it can be followed."""
+    named = parcel["carrier"] is not None and parcel["trackingNumber"] is not None
+    return named and parcel["status"] in (Status.PENDING, Status.PACKED, Status.SHIPPED)
+
+
+def polled_by(follows: Follows | None, carrier: str) -> str | None:
+    """The one who is polled for parcels of a carrier, by the name that people gave it; None where nobody is."""
+    route = follows(plain_name(carrier)) if follows is not None else None
+    return None if route is None else route[0]
 
 
 def counts(conn: Connection) -> dict[str, int]:
@@ -99,35 +126,37 @@ def counts(conn: Connection) -> dict[str, int]:
 
 _CLAIM = text("""
     with due as materialized (
-        select id from trackers where not finished and next_at <= :now and carrier = any(cast(:names as text[]))
-        order by next_at limit :most for update skip locked
+        select id from trackers where not finished and next_at <= :now
+        and coalesce(provider, carrier) = any(cast(:names as text[])) order by next_at limit :most for update skip locked
     )
     update trackers t set next_at = :lease from due where t.id = due.id
-    returning t.id, t.key, t.carrier, t.tracking_number as number, t.status, t.failures
+    returning t.id, t.key, t.carrier, t.tracking_number as number, t.status, t.failures,
+              coalesce(t.provider, t.carrier) as provider, t.carrier_id
 """)
 
 
 def _claim(
-    conn: Connection, carriers: Mapping[str, TrackingClient], now: datetime, lease: datetime, most: int
+    conn: Connection, carriers: Mapping[str, TrackingClient | Aggregator], now: datetime, lease: datetime, most: int
 ) -> list[Poll]:
     names = array(sorted(carriers), "text")
     found = conn.execute(_CLAIM, {"now": now, "lease": lease, "names": names, "most": most})
     return [Poll(**row) for row in found.mappings()]
 
 
-def _ask(carrier: TrackingClient, poll: Poll) -> None:
+def _ask(carrier: TrackingClient | Aggregator, poll: Poll) -> None:
     try:
-        poll.scans, poll.problem = carrier.track(poll.number), None
+        client = carrier.of_carrier(poll.carrier_id or poll.carrier) if isinstance(carrier, Aggregator) else carrier
+        poll.scans, poll.problem = client.track(poll.number), None
     except NoAnswer as problem:
         poll.problem = problem
     except Exception as error:
-        log.exception("the client of %s failed on parcel %s", poll.carrier, poll.number)
+        log.exception("the client of %s failed on parcel %s", poll.provider, poll.number)
         poll.problem = NoAnswer(f"{type(error).__name__}: {error}")
 
 
 def _overdue(poll: Poll) -> Poll:
     """The poll as it was claimed: its thread may still write to the other one."""
-    return Poll(poll.id, poll.key, poll.carrier, poll.number, poll.status, poll.failures)
+    return replace(poll, scans=(), problem=NoAnswer("no answer in time"))
 
 
 # -- settle --------------------------------------------------------------------------------------------------
@@ -145,6 +174,12 @@ _UPDATE = text(
     "update trackers t set "
     + ", ".join(f"{n} = {cast(n, k)}" for n, k in zip(_NAMES[1:], _KINDS[1:], strict=True))
     + f", updated_at = now() from {unnest(_NAMES, _KINDS)} where t.id = v.id"
+)
+_CHANGED = ("provider", "carrier_id", "tracking_number")
+_HURRY = text(
+    f"update trackers t set next_at = :now, updated_at = now() from {unnest(_CHANGED, ('text',) * len(_CHANGED))} "
+    "where t.tracking_number = v.tracking_number and t.provider = v.provider and t.carrier_id = v.carrier_id "
+    "and not t.finished and t.next_at > :now"
 )
 _COUNTS = text("""
     select count(*) filter (where not finished) as watched,
@@ -177,9 +212,9 @@ def _settle(
             rows.append((row.id, poll.status, row.scans, *_failed(poll, poll.problem, pace, now)))
             continue
         known = set(row.scans)
-        scans = sorted({scan.id: scan for scan in poll.scans}.values(), key=lambda scan: (scan.time, scan.id))
+        scans = in_order({scan.id: scan for scan in poll.scans}.values())
         new = [scan for scan in scans if scan.id not in known]
-        envelopes += [_event(poll, row, scan) for scan in new]
+        envelopes += [_event(poll, row, scan, now) for scan in new]
         end = next((scan.status for scan in reversed(scans) if watch_ends(scan.status)), None)
         status = end or (scans[-1].status if scans else poll.status)
         next_at = now + next_poll(0, status, pace, chance=random())
@@ -202,14 +237,19 @@ def _failed(poll: Poll, problem: NoAnswer, pace: timedelta, now: datetime) -> tu
     return failures, error, given_up, next_at
 
 
-def _event(poll: Poll, row: Any, scan: Scan) -> Envelope:
+def _event(poll: Poll, row: Any, scan: Scan, now: datetime) -> Envelope:
     """A scan as its order's one event."""
     own = "" if row.owner == row.order_id else f":{row.order_id}"
-    return envelope_of(poll.carrier, poll.number, scan, own=own, subject=row.order_number)
+    return envelope_of(poll.carrier, poll.number, scan, seen=now, own=own, subject=row.order_number)
 
 
-def envelope_of(carrier: str, number: str, scan: Scan, *, own: str = "", subject: str | None = None) -> Envelope:
-    """A scan as an event, with the same source and id however often it is polled. `carrier` is a normalized name."""
+def envelope_of(
+    carrier: str, number: str, scan: Scan, *, seen: datetime, own: str = "", subject: str | None = None
+) -> Envelope:
+    """A scan as an event, with the same source and id however often it is polled. `carrier` is a normalized name.
+
+    A scan without a time has that of its first event: `seen`, when it was first polled.
+    """
     data = {
         "carrier": carrier,
         "trackingNumber": number,
@@ -221,7 +261,7 @@ def envelope_of(carrier: str, number: str, scan: Scan, *, own: str = "", subject
         id=f"{number}:{scan.id}{own}",
         source=f"carrier:{carrier}",
         type=TrackingUpdated.__name__,
-        time=scan.time,
+        time=scan.time or seen,
         subject=subject,
         data={name: value for name, value in data.items() if value is not None},
     )

@@ -7,8 +7,9 @@ door, the chores of the workers, the lines of `orders doctor`, `.env.example` an
     WebhookReceiver   a webhook, verified and translated              ReceivedWebhook, or BadSignature, EnvelopeError
     PaymentLookup     how a payment stands at its provider            Payment, or NoAnswer, NotTold
     RefundClient      gives money back, once per key                  RefundMovement, or RefundError
-    PaymentListing    what happened there in a time                   Payment …, RefundMovement …, or NoAnswer
+    PaymentListing    what happened there in a time, page by page     Page, or NoAnswer
     TrackingClient    all scans known of a parcel                     Scan …, or NoAnswer, ParcelUnknown
+    Aggregator        a TrackingClient for each carrier that a service follows
 
     ProviderError
      ├── BadSignature          not from whom it says, or too old to believe: nothing of it was read
@@ -31,16 +32,16 @@ two from becoming two refunds. After a known end the next attempt has a new id.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from events.envelope import Envelope
 from events.errors import OrdersError
 from events.field_types import TrackingStatus
-from providers.movements import RefundMovement, RefundRequest
+from providers.movements import Dispute, RefundMovement, RefundRequest
 from settings.fields import Setting, Values
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ Kind = Literal["payments", "carrier"]
 PendingKind = Literal["authorized", "processing", "awaiting_deposit"]
 Port = TypeVar("Port")
 
+PATH_SECRET = ":secret"  # noqa: S105 - no secret, but where one stands among a receiver's headers: its path ended with it
 ABILITIES = ("receives", "looks_up", "refunds", "lists", "tracks")  # fields of `Provider`
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
@@ -172,6 +174,7 @@ class ReceivedWebhook:
     thin: bool = False
     unsigned: bool = False
     payment: str | None = None
+    parcel: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +216,30 @@ class Payment:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """One page of what happened at a provider, or all that it knows of one payment.
+
+    Payments as they stand now; what went back of them is for `movements` to say, and may be missing in them. `disputes` is
+    None where it does not tell of any. `after` is where the next page begins, None behind the last. `remark` is a
+    sentence for people: what of all this it does not tell, and what to do.
+    """
+
+    payments: Sequence[Payment] = ()
+    movements: Sequence[RefundMovement] = ()
+    disputes: Sequence[Dispute] | None = None
+    after: str | None = None
+    remark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
-    """One note of a carrier about a parcel: `id` is the same in every poll, `time` (UTC) is when it happened."""
+    """One note of a carrier about a parcel: `id` is the same in every poll, `time` (UTC) is when it happened.
+
+    Without a time it happened when it was first seen.
+    """
 
     id: str
-    time: datetime
+    time: datetime | None
     status: TrackingStatus
     description: str | None = None
     location: str | None = None
@@ -230,7 +252,7 @@ class WebhookReceiver(Protocol):
     """One provider's webhooks, ready to be taken. Pure: it asks nobody."""
 
     def __call__(self, body: bytes, headers: Mapping[str, str], now: datetime) -> ReceivedWebhook:
-        """A webhook, verified over its raw body, then translated. Headers are looked up in lower case.
+        """A webhook, verified over its raw body, then translated. Headers are looked up in lower case, PATH_SECRET too.
 
         Raises BadSignature, or EnvelopeError where it is genuine and no event that can be kept.
         """
@@ -269,14 +291,19 @@ class RefundClient(Protocol):
 
 
 class PaymentListing(Protocol):
-    """One payment provider, ready to be gone through: what happened from `since` until `until`, page by page."""
+    """One payment provider, ready to be gone through, page by page."""
 
-    def payments(self, since: datetime, until: datetime) -> Iterator[Payment]:
-        """Payments that were begun, or that changed, in that time, each as it stands now. Raises NoAnswer only."""
+    def page(self, since: datetime, until: datetime, after: str | None) -> Page:
+        """A page of what was begun, or changed, in this time; `after` is that of the page before, None for the first.
+
+        All pages together have each payment, refund and dispute at least once, whoever made it; what changes meanwhile
+        must not push anything out of them. Whoever was broken off goes on with the last `after`, some hours later too.
+        Raises NoAnswer only.
+        """
         ...
 
-    def movements(self, since: datetime, until: datetime) -> Iterator[RefundMovement]:
-        """Refunds that were asked for in that time, whoever asked. Raises NoAnswer only."""
+    def about(self, payment_id: str) -> Page | None:
+        """All that it knows of one payment, whenever it was; None where it knows no such payment. Raises NoAnswer only."""
         ...
 
 
@@ -286,8 +313,17 @@ class TrackingClient(Protocol):
     def track(self, number: str) -> Sequence[Scan]:
         """All scans known of a parcel, by when they happened; raises NoAnswer only.
 
-        A scan may turn up late, between others that were told before.
+        A scan may turn up late, between others that were told before. One without a time keeps its place among them.
         """
+        ...
+
+
+@runtime_checkable
+class Aggregator(Protocol):
+    """One service that follows the parcels of many carriers, ready to be asked."""
+
+    def of_carrier(self, carrier_id: str) -> TrackingClient:
+        """The client for one carrier, by the id that it has there (`providers.carriers.names`). Asks nobody yet."""
         ...
 
 
@@ -340,6 +376,7 @@ class Provider:
     """A payment provider or a carrier, in one object.
 
     `name` stands in URLs, on transactions and parcels: small letters, digits, - and _. `title` is as people write it.
+    `aggregates`: `tracks` makes an Aggregator, so that no parcel's carrier has its name.
     ValueError where the object cannot be: a name of other signs, an ability that is always on, a setting that is not
     listed or belongs to somebody else.
     """
@@ -353,7 +390,8 @@ class Provider:
     refunds: Offer[RefundClient] | None = None
     refund_rules: RefundRules | None = None  # for the documentation's table
     lists: Ability[PaymentListing] | None = None
-    tracks: Offer[TrackingClient] | None = None
+    tracks: Offer[TrackingClient] | Ability[Aggregator] | None = None
+    aggregates: bool = False
     note: str = ""  # for the documentation's table
 
     def __post_init__(self) -> None:

@@ -17,7 +17,8 @@ add one of yours, see [add a provider](../howto/add-a-provider.md) and [add a ca
 `orders doctor` shows which are set, those of installed packages too.
 
 What each can do is on once the settings in its cell are set: *webhooks* are taken at that path, *looked up* means that
-its API is asked how a payment stands, *refunds* that it gives back what it took, *tracked* that it is polled for
+its API is asked how a payment stands, *refunds* that it gives back what it took, *compared* that what it
+lists is compared with ours ([reconcile](../howto/reconcile.md)), *tracked* that it is polled for
 parcels. A refund goes to the provider of its transaction; what a provider without refunds took is given back by hand, or
 by a service of yours that `ORDERS_REFUND_URL` names for it ([the contract](standard-provider.md)).
 """
@@ -46,8 +47,8 @@ def page(providers: Iterable[Provider] = OURS) -> str:
     providers = list(providers)
     lines = [
         HEAD,
-        "| provider | webhooks | looked up | refunds | tracked | how it tells |",
-        "|---|---|---|---|---|---|",
+        "| provider | webhooks | looked up | refunds | compared | tracked | how it tells |",
+        "|---|---|---|---|---|---|---|",
     ]
     lines += [row(each) for each in providers]
     lines += RULES_HEAD.splitlines()
@@ -74,6 +75,7 @@ def row(provider: Provider) -> str:
         ("receives", provider.receives),
         ("looks_up", provider.looks_up),
         ("refunds", provider.refunds),
+        ("lists", provider.lists),
         ("tracks", provider.tracks),
     ):
         needs = " and ".join(f"`{need.name}`" for need in offer.needs) if offer is not None else "–"

@@ -90,7 +90,7 @@ class HttpClient:
             raise NotTold(f"{self.name} does not know {path}; whoever told us of it may not be {self.name}")
         if response.status_code != httpx.codes.OK:
             hint = "; check its API key" if response.status_code in (401, 403) else ""
-            raise NoAnswer(f"{self.name}: answered {response.status_code}{hint}", _retry_after(response))
+            raise NoAnswer(f"{self.name}: answered {response.status_code}{hint}", retry_after(response))
         return self._read(response, shape)
 
     def refund(
@@ -168,6 +168,11 @@ def _object(response: httpx.Response) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _retry_after(response: httpx.Response) -> float | None:
-    pause = response.headers.get("retry-after", "")
-    return float(pause) if re.fullmatch("[0-9]{1,9}", pause) else None
+def retry_after(response: httpx.Response) -> float | None:
+    """The pause in seconds that an answer asks for; None where it names none."""
+    return pause_of(response.headers.get("retry-after", ""))
+
+
+def pause_of(header: str) -> float | None:
+    """The seconds that a Retry-After header says (RFC 9110, 10.2.3), None where it says none; a date says none."""
+    return float(header) if re.fullmatch("[0-9]{1,9}", header) else None

@@ -1,4 +1,4 @@
-"""Money that goes back: what is asked of a provider, and what it tells of it.
+"""Money that goes back: what is asked of a provider, and what it tells of it; and disputes, which contest it.
 
 A request is one attempt of ours; a movement is one refund as the provider knows it, made by us or by somebody at its
 own pages. A movement carries the id of our attempt where the provider has room for it, so that a report which overtakes
@@ -71,6 +71,21 @@ class RefundMovement:
     message: str | None = None
     tax_free: Decimal | None = None  # parts of the amount, where the provider tells them
     vat: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """One dispute as the provider knows it; `time` (UTC) is when it was opened.
+
+    `outcome`: inquiry (the bank only asks, no money is gone), open, won or lost; None where it has ended and the provider does not say how.
+    """
+
+    dispute_id: str
+    payment_id: str
+    amount: Decimal | None  # None: all that was captured
+    outcome: Literal["inquiry", "open", "won", "lost"] | None
+    time: datetime
+    reason: str | None = None
 
 
 def reference_in(reason: str | None) -> str | None:

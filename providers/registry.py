@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from providers.base import (
     ABILITIES,
     AbilityByName,
+    Aggregator,
     Kind,
     Offer,
     PaymentListing,
@@ -27,8 +28,10 @@ from providers.base import (
     TrackingClient,
     WebhookReceiver,
 )
-from providers.carriers import easypost
+from providers.carriers import easypost, tracker_delivery
 from providers.carriers import simulated as simulated_carrier
+from providers.carriers.names import NAMES
+from providers.carriers.routes import Routes
 from providers.payments import portone, standard, stripe, toss
 from settings.fields import Setting, Values
 
@@ -39,6 +42,7 @@ OURS: tuple[Provider, ...] = (
     toss.PROVIDER,
     standard.PROVIDER,
     easypost.PROVIDER,
+    tracker_delivery.PROVIDER,
     simulated_carrier.PROVIDER,
 )
 
@@ -89,9 +93,17 @@ class Registry:
         """Clients that tell what happened at a provider in a time, by name."""
         return _connected("lists", [(each.name, each.lists) for each in self.providers], values)
 
-    def tracking_clients(self, values: Values) -> dict[str, TrackingClient]:
-        """Clients that are polled for parcels, by the carrier's name."""
-        return _connected("tracks", [(each.name, each.tracks) for each in self.providers], values)
+    def tracking_clients(self, values: Values) -> dict[str, TrackingClient | Aggregator]:
+        """Clients that are polled for parcels, by the name that `routes` gives."""
+        offers: list[tuple[str, Offer[Any] | None]] = [(each.name, each.tracks) for each in self.providers]
+        return _connected("tracks", offers, values)
+
+    def routes(self, values: Values) -> Routes:
+        """The table that says who is polled for a parcel, by the name that people gave its carrier."""
+        aggregators = {each.name for each in self.providers if each.aggregates}
+        ready = set(self.ready("tracks", values))
+        added = values.get(NAMES)
+        return Routes(ready - aggregators, ready & aggregators, added or {})
 
     def ready(self, ability: str, values: Values) -> list[str]:
         """The names under which an ability (a field of Provider) is configured."""

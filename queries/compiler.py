@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, and_, exists, or_, select, true
 
 from queries.errors import wrong
-from queries.fields import Collection, Kind, Who
+from queries.fields import Collection, Field, Kind, Who
 from queries.filters import Condition, Every, Where
 from queries.operators import Asked, asked
 from queries.schema import COLLECTIONS
@@ -69,20 +69,27 @@ def ordering(
 
 def _at(of: Collection, table: FromClause, path: str, ask: Ask, customer: Who, told: str) -> Asked:
     """What `ask` says of the field at `path`, carried back to the rows of `table`; `told` names it in errors."""
-    if (field := of.fields.get(path)) is not None:
+    if (field := _field(of, path, customer)) is not None:
         if not field.inside:
-            return ask(table.c[field.column], field.kind, field.nullable(table))
+            column = table.c[field.column]
+            return ask(column[field.under] if field.under else column, field.kind, field.nullable(table))
         personal = tables.personal.alias()
         found = ask(personal.c.fields[field.inside].astext, field.kind, True)
         return _over(personal.c.id == table.c[field.column], found)
     head, _, rest = path.partition(".")
     field = of.fields.get(head)
     if not rest or field is None or field.to is None:
-        raise wrong(told, f"{of.name} has no such field; it has {', '.join(of.fields)}")
+        known = (name for name in of.fields if customer is None or name not in of.shop_only)
+        raise wrong(told, f"{of.name} has no such field; it has {', '.join(known)}")
     target = COLLECTIONS[field.to]
     other = target.table.alias()
     found = _at(target, other, rest, ask, customer, told)
     return _over(and_(other.c.id == table.c[field.column], target.visible(other, customer)), found)
+
+
+def _field(of: Collection, path: str, customer: Who) -> Field | None:
+    """The field of that name, as far as the caller may know of it."""
+    return None if customer is not None and path in of.shop_only else of.fields.get(path)
 
 
 def _over(linked: ColumnElement[bool], found: Asked) -> Asked:
@@ -95,8 +102,8 @@ def _over(linked: ColumnElement[bool], found: Asked) -> Asked:
 
 def _value(of: Collection, table: FromClause, path: str, customer: Who) -> tuple[ColumnElement[Any], bool] | None:
     """(the field at `path` as one value per row of `table`, whether it may be null), or None for what cannot be sorted."""
-    if (field := of.fields.get(path)) is not None:
-        if field.kind in (Kind.GROUP, Kind.NAMES):
+    if (field := _field(of, path, customer)) is not None:
+        if field.kind in (Kind.GROUP, Kind.NAMES, Kind.OBJECTS):
             return None
         if not field.inside:
             return table.c[field.column], field.nullable(table)

@@ -70,7 +70,8 @@ def _generated(of: Collection, arguments: str, joins: Sequence[str], names: Mapp
     at = shown_fields.index("createdAt")
     body = "\n        ".join([*lines[:at], *joins, *lines[at:]])
     source = f"def make({arguments}):\n    return {{\n        {body}\n    }}\n"
-    namespace: dict[str, Any] = {"format_id": format_id, "join": join, **names}
+    reads = {f"read_{each.column}": each.read for each in of.fields.values() if each.read is not None}
+    namespace: dict[str, Any] = {"format_id": format_id, "join": join, **reads, **names}
     exec(compile(source, f"<documents of {of.name}>", "exec"), namespace)  # noqa: S102  made of our own table
     return namespace["make"]
 
@@ -82,6 +83,8 @@ def _value(of: Collection, field: Field) -> str:
     if field.column in STAMPS:
         return f"stamps.{field.column}"
     value = f"it.{field.column}"
+    if field.read is not None:
+        return f"read_{field.column}({value})"
     if field.kind is Kind.ID:
         id = f"format_id({field.to or of.name!r}, {value})"
         return f"{id} if {value} is not None else None" if field.nullable(of.table) else id

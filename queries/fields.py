@@ -27,6 +27,7 @@ class Kind(Enum):
     KEY = auto()  # an id of the shop's own: a customer, a product
     NAMES = auto()  # a list of texts
     GROUP = auto()  # several texts under one name: only whether it is there can be asked
+    OBJECTS = auto()  # a list of small objects: only whether there are some can be asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,9 @@ class Field:
     inside: tuple[str, ...] = ()  # a personal field: where in the JSON of the row that `column` points at
     always: bool = False  # never null in a visible row, whatever the column allows
     words: tuple[str, ...] = ()  # the only values that it can have
+    read: Callable[[Any], list[dict[str, Any]]] | None = None  # makes objects of what the column holds
+    under: str | None = None  # the name in the column's JSON that objects stand under
+    parts: tuple[tuple[str, Field], ...] = ()  # of an object: the name and the kind of each of its fields
 
     def nullable(self, table: FromClause) -> bool:
         """True where a visible row may have none."""
@@ -81,6 +85,7 @@ class Collection:
     hidden_without: str | None = None  # the column without which nobody sees it
     joins: Mapping[str, Join] = field(default_factory=dict)
     order: tuple[SortKey, ...] = (("id", True),)  # newest first: UUIDv7
+    shop_only: frozenset[str] = frozenset()  # fields that a customer neither sees nor may ask of
 
     @property
     def key(self) -> Field:
@@ -149,6 +154,18 @@ def group(name: str, parts: str) -> dict[str, Field]:
     """Several personal texts under one name; a filter asks for them by their dotted names."""
     inner = {f"{name}.{part}": Field(Kind.TEXT, PERSONAL, inside=(name, part)) for part in parts.split()}
     return {name: Field(Kind.GROUP, PERSONAL, inside=(name,)), **inner}
+
+
+def objects(
+    column: str, read: Callable[[Any], list[dict[str, Any]]], under: str | None = None, **parts: Field
+) -> Field:
+    """A list of objects that `read` makes of the column, each with these fields; an empty list where there are none."""
+    return Field(Kind.OBJECTS, column, always=True, read=read, under=under, parts=tuple(parts.items()))
+
+
+def part(kind: Kind, *words: str, always: bool = True) -> Field:
+    """A field of an object in a list; null where it need not be there."""
+    return Field(kind, "", words=words, always=always)
 
 
 ID = {"id": Field(Kind.ID, "id")}

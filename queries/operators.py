@@ -39,7 +39,7 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import TypeEngine
 
 from queries.coercion import NOTHING, several, single, truth
@@ -66,6 +66,8 @@ def asked(column: ColumnElement[Any], kind: Kind, nullable: bool, operator: str,
         return _empty(column, kind, nullable, not truth(told, field))
     if kind is Kind.GROUP:
         raise wrong(field, f"takes exists alone; ask for one of its fields, such as {field}.name or {field}.phone")
+    if kind is Kind.OBJECTS:
+        raise wrong(field, "takes exists alone")
     if kind is Kind.NAMES:
         return _of_list(column, operator, told, field)
     if operator in ("in", "not_in", "all"):
@@ -95,6 +97,10 @@ def _shown(column: ColumnElement[Any], kind: Kind) -> ColumnElement[Any]:
 
 def _empty(column: ColumnElement[Any], kind: Kind, nullable: bool, empty: bool) -> Asked:
     """Whether there is nothing; or, with `empty` false, whether there is something."""
+    if kind is Kind.OBJECTS:
+        none = literal([], JSONB())
+        some = func.coalesce(column, none, type_=JSONB()) != none
+        return (~some if empty else some), empty
     if kind is Kind.NAMES:
         size = func.cardinality(column)
         return (size == 0 if empty else size > 0), empty

@@ -13,6 +13,7 @@ _NUMBER = text(
     "select order_number from orders where order_number = :name or id = cast(:id as uuid) "
     "order by order_number = :name desc"
 )
+_ID = text("select id from orders where order_number = :number")
 _BESIDE = text(
     f"(select order_number from orders where order_number >= :name and status <> '{Status.NEW}' "
     "order by order_number limit :most) union all "
@@ -24,6 +25,11 @@ _BESIDE = text(
 def number_of(conn: Connection, name: str) -> str | None:
     """The number of the order of that name, a number or an id (`ord_…`), hidden orders too; or None."""
     return conn.execute(_NUMBER, {"name": name, "id": uuid_of(name)}).scalars().first()
+
+
+def id_of(conn: Connection, number: str) -> str | None:
+    """The id, as stored, of the order of that number, hidden or not; or None."""
+    return conn.execute(_ID, {"number": number}).scalar_one_or_none()
 
 
 def alike(conn: Connection, name: str, most: int = 5) -> list[str]:

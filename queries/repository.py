@@ -190,6 +190,8 @@ class _Documents:
         }
         make = row_maker(of)
         docs = [make(row, {name: found[row.id] for name, found in joined.items()}) for row in rows]
+        if self.customer is not None and of.shop_only:
+            docs = [doc | dict.fromkeys(of.shop_only) for doc in docs]
         if query.select is not None:
             docs = [_selected(doc, query.select) for doc in docs]
         if depth > 0:

@@ -15,7 +15,9 @@ from typing import get_args
 from sqlalchemy import Table
 
 from domain import fulfillment, returns, transaction
+from domain.movements import DISPUTES, RefundStatus
 from domain.order import Status
+from domain.purposes import RefundReason
 from events.field_types import PendingKind, Reason
 from queries.fields import (
     ID,
@@ -24,17 +26,22 @@ from queries.fields import (
     Collection,
     Field,
     Join,
+    Kind,
     group,
     key,
     names,
     number,
+    objects,
     one_of,
+    part,
     personal,
     text,
     time,
     to,
 )
+from queries.objects import disputes_of, reasons_of
 from storage import tables
+from storage.tables.refunds import ORIGINS, WAITS_FOR
 
 _GOODS = {
     "product": key("product", "products"),
@@ -95,6 +102,7 @@ ORDER_ITEMS = Collection(
         "shippedQuantity": number("shipped_quantity"),
         "deliveredQuantity": number("delivered_quantity"),
         "returnedQuantity": number("returned_quantity"),
+        "canceledQuantity": number("canceled_quantity"),
         **STAMPED,
     },
     owner=_OF_ORDER,
@@ -119,6 +127,15 @@ TRANSACTIONS = Collection(
         "paidAt": time("paid_at"),
         "pendingKind": one_of("pending_kind", get_args(PendingKind)),
         "pendingUntil": time("pending_until"),
+        "disputes": objects(
+            "facts",
+            disputes_of,
+            under=DISPUTES,
+            dispute=part(Kind.TEXT),
+            status=part(Kind.TEXT),
+            amount=part(Kind.NUMBER, always=False),
+            time=part(Kind.TIME),
+        ),
         **STAMPED,
     },
     owner=_OF_ORDER,
@@ -159,6 +176,35 @@ RETURNS = Collection(
     },
     owner=_OF_ORDER,
     joins={"items": Join("return-items", "return_id", parts=lambda back: back.shares)},
+)
+
+REFUNDS = Collection(
+    "refunds",
+    tables.refund_documents,
+    "Money that goes back to the payer of one payment, or went back, or was to: ours, or made at the provider by hand.",
+    {
+        **ID,
+        "order": to("orders", "order_id"),
+        "transaction": to("transactions", "transaction_id"),
+        "reference": text("reference"),
+        "amount": number("amount"),
+        "currency": text("currency"),
+        "reasons": objects(
+            "reasons", reasons_of, reason=part(Kind.TEXT, *map(str, RefundReason)), amount=part(Kind.NUMBER)
+        ),
+        "origin": one_of("origin", ORIGINS),
+        "status": one_of("status", RefundStatus),
+        "waitsFor": one_of("waits_for", WAITS_FOR),
+        "return": to("returns", "return_id"),
+        **personal("note"),
+        "failure": text("failure"),
+        "settledMethod": text("settled_method"),
+        "requestedAt": time("requested_at"),
+        "endedAt": time("ended_at"),
+        **STAMPED,
+    },
+    owner=_OF_ORDER,
+    shop_only=frozenset(("note", "failure", "settledMethod")),
 )
 
 CARTS = Collection(
@@ -220,6 +266,7 @@ _ALL = (
     FULFILLMENT_ITEMS,
     RETURNS,
     RETURN_ITEMS,
+    REFUNDS,
     CARTS,
     CART_ITEMS,
     PRODUCTS,

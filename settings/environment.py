@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from domain.legal_clock import MOST_DAYS, BusinessDays, LegalClock, check_country
 from domain.policy import Policy
 from events.money import MoneyError, exponent
+from providers.carriers.names import NAMES as CARRIER_NAMES
 from providers.registry import Registry, registry
 from settings.fields import (
     Setting,
@@ -37,6 +38,7 @@ from settings.fields import (
 __all__ = ["Setting", "Settings", "SettingsError", "known", "read"]
 
 TOKEN_SECRET_CHARS = 32  # of ORDERS_TOKEN_SECRET at least: HMAC-SHA256 wants a key of its own size (RFC 7518, 3.2)
+MINUTE = timedelta(minutes=1)
 TICK = timedelta(milliseconds=10)  # the shortest pace of a chore
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -187,6 +189,15 @@ SWEEP = Setting("ORDERS_SWEEP", "30s", "how often parked events are examined aga
 TRACKING_PACE = Setting(
     "ORDERS_TRACKING_PACE", "15m", "how often a parcel on its way is asked for", period(TICK, off=False)
 )
+RECONCILE = Setting(
+    "ORDERS_RECONCILE", "24h",
+    "how often what payment providers list is compared with ours; off: never (docs/howto/reconcile.md)", period(MINUTE),
+)  # fmt: skip
+RECONCILE_BACK = Setting(
+    "ORDERS_RECONCILE_BACK", "72h",
+    "how far each comparison reaches back, at least ORDERS_RECONCILE, so that they overlap", period(MINUTE, off=False),
+    about=("What is told late (a capture, a refund that fails) is found by the comparisons that still reach back to it.",),
+)  # fmt: skip
 CELERY_REMOTE_CONTROL = Setting(
     "ORDERS_CELERY_REMOTE_CONTROL", "off",
     "on: workers answer `celery inspect` and `celery control`, and Flower sees them (docs/howto/celery-tools.md)",
@@ -217,7 +228,8 @@ ALLOWED_ORIGINS = Setting(
 
 OWN: tuple[Setting[Any], ...] = (
     DATABASE_URL, REDIS_URL, DATA, SHARED_DATA, CURRENCY, SHARDS, RETURNS, REFUNDS, REFUND_WITHIN, COUNTRY, UNPAID_AFTER, CONFIRM_AFTER,
-    RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, CELERY_REMOTE_CONTROL, ALLOW_PRIVATE, ACCOUNT_KEYS, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
+    RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, CARRIER_NAMES, RECONCILE, RECONCILE_BACK,
+    CELERY_REMOTE_CONTROL, ALLOW_PRIVATE, ACCOUNT_KEYS, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
 )  # fmt: skip
 
 
@@ -239,6 +251,8 @@ class Settings:
     legal_clock: LegalClock | None  # None: a refund may take for ever
     sweep: timedelta | None
     tracking_pace: timedelta
+    reconcile: timedelta | None  # between two comparisons with what providers list; None: none
+    reconcile_back: timedelta
     celery_remote_control: bool
     webhooks_allow_private: bool
     account_keys: tuple[str, ...] = field(repr=False)  # the newest first
@@ -277,6 +291,8 @@ def read(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         legal_clock=LegalClock(within, of[COUNTRY]) if (within := of[REFUND_WITHIN]) is not None else None,
         sweep=of[SWEEP],
         tracking_pace=of[TRACKING_PACE] or TICK,
+        reconcile=of[RECONCILE],
+        reconcile_back=_reach(of),
         celery_remote_control=of[CELERY_REMOTE_CONTROL] == "on",
         webhooks_allow_private=of[ALLOW_PRIVATE] == "on",
         account_keys=of[ACCOUNT_KEYS],
@@ -290,6 +306,16 @@ def read(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         },
         values={each.name: each.shown(told.get(each.name)) for each in settings},
     )
+
+
+def _reach(of: Values) -> timedelta:
+    pace, back = of[RECONCILE], of[RECONCILE_BACK] or MINUTE
+    if pace is not None and back < pace:
+        raise SettingsError(
+            f"ORDERS_RECONCILE_BACK reaches back {back}, and ORDERS_RECONCILE compares every {pace}: nobody would compare "
+            "what lies between; set it to as much or more"
+        )
+    return back
 
 
 def _refuse_unknown(told: Mapping[str, str], settings: tuple[Setting[Any], ...], found: Registry) -> None:

@@ -28,7 +28,7 @@ from storage.raw_sql import Statement, Write, Writes
 
 # An order's parts: the attribute that holds them, their class, their table, and what an update may change.
 _PARTS: tuple[tuple[str, type[Any], Table, str], ...] = (
-    ("items", OrderItem, tables.order_items, "shipped_quantity delivered_quantity returned_quantity"),
+    ("items", OrderItem, tables.order_items, "shipped_quantity delivered_quantity returned_quantity canceled_quantity"),
     (
         "transactions", Transaction, tables.transactions,
         "status amount refunded_amount refund_target payment_method receipt_url provider paid_at dispute "
@@ -44,7 +44,7 @@ _PARTS: tuple[tuple[str, type[Any], Table, str], ...] = (
         "returns", Return, tables.returns_,
         "status for_staff refund_amount refund_stated personal_id requested_at completed_at stated_amount",
     ),
-    ("return_items", ReturnItem, tables.return_items, ""),
+    ("return_items", ReturnItem, tables.return_items, "quantity"),
 )  # fmt: skip
 _ORDER_CHANGES = "status version effects_suppressed flags canceled_at confirmed_at facts"
 _ORDER_FILLS = (

@@ -37,10 +37,18 @@ def later(**period: float) -> datetime:
     return NOW + timedelta(**period)
 
 
-def told(kind: str, *, at: datetime = NOW, subject: str | None = ORDER, source: str = "shop", **data: Any) -> Envelope:
+def told(
+    kind: str,
+    *,
+    at: datetime = NOW,
+    subject: str | None = ORDER,
+    source: str = "shop",
+    version: int = 1,
+    **data: Any,
+) -> Envelope:
     """Any event; fields that are None are left out."""
     body = {name: value for name, value in data.items() if value is not None}
-    return Envelope(f"evt-{next(_ids)}", source, kind, at, subject, body)
+    return Envelope(f"evt-{next(_ids)}", source, kind, at, subject, body, version)
 
 
 def any_order_of(*things: Any) -> list[tuple]:
@@ -67,6 +75,12 @@ def created(*lines: dict[str, Any], total: Any = None, payments: tuple = ("pay",
 
 def canceled(**data: Any) -> Envelope:
     return told("OrderCanceled", **data)
+
+
+def items_canceled(items: dict[str, int], name: str = "cnl", refund: str | int | None = None, **data: Any) -> Envelope:
+    """An ItemsCanceled of some items."""
+    amount = None if refund is None else str(refund)
+    return told("ItemsCanceled", cancellation=name, items=listed(items), refundAmount=amount, **data)
 
 
 def expired(**data: Any) -> Envelope:

@@ -157,6 +157,7 @@ def exit_on_sigterm() -> Iterator[None]:
 # What measures, kills, or waits for whole processes: it runs alone, after all others, one test at a time.
 QUIET = (
     "tests/chaos",
+    "tests/money/test_storm",
     "tests/integration/api/service/test_serving",
     "tests/integration/api/service/test_away",
     "tests/integration/api/webhooks_in/test_group_commit",
@@ -177,6 +178,14 @@ LONGEST = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--part`: which of the two parts that `make test` has."""
     parser.addoption("--part", choices=("all", "busy", "quiet"), default="all", help="side by side, or one by one")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Look for the quiet part where it is: to import all other tests takes longer than many of them."""
+    if config.getoption("part") != "quiet":
+        return None
+    path = f"{collection_path.relative_to(config.rootpath).as_posix().removesuffix('.py')}/"
+    return None if any(f"{each}/".startswith(path) or path.startswith(f"{each}/") for each in QUIET) else True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

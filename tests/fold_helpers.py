@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,12 +23,19 @@ def an_event(envelope: Envelope, seq: int = 0) -> Event:
 
 
 def fold_events(arrivals: Sequence[Envelope], returns: str = "auto") -> Fold:
-    """Fold deliveries of one order: repeated ids are dropped at the door, as the journal does.
+    """Fold deliveries of one order: repeated ids are dropped at the door, as the journal does."""
+    *_, made = fold_steps(arrivals, returns)
+    return made
+
+
+def fold_steps(arrivals: Sequence[Envelope], returns: str = "auto") -> Iterator[Fold]:
+    """The fold of one order before any delivery, after each, and once what still waits is known; one and the same object.
 
     An event without a subject waits until some event of the order names its payment or parcel.
     """
     order = Order("00000000-0000-7000-8000-000000000000", "", 0)
     made = Fold(order, Context(NOW, Policy(returns=returns)))
+    yield made
     known: set[str] = set()
     early: list[Event] = []
     seen: set[tuple[str, str]] = set()
@@ -48,8 +55,9 @@ def fold_events(arrivals: Sequence[Envelope], returns: str = "auto") -> Fold:
             early = [e for e in early if not keys_of(e) & known]
         made.take(event)
         made.retry()
+        yield made
     made.wait(early)
-    return made
+    yield made
 
 
 def keys_of(event: Event) -> set[str]:
@@ -79,6 +87,7 @@ def state_of(order: Order) -> dict[str, Any]:
                 "shipped": i.shipped_quantity,
                 "delivered": i.delivered_quantity,
                 "returned": i.returned_quantity,
+                "canceled": i.canceled_quantity,
             }
             for i in order.items
         },
@@ -116,12 +125,17 @@ def state_of(order: Order) -> dict[str, Any]:
         },
         "plan": shares(order.fulfillment_items, "fulfillment_id", plan.id) if plan else {},
         "confirmedAt": order.confirmed_at,
+        "canceledAt": order.canceled_at,
     }
 
 
 def fold(arrivals: Sequence[Envelope], returns: str = "auto") -> dict[str, Any]:
     """The state that `arrivals` end in, with the last outcome of each event and what still waits."""
-    made = fold_events(arrivals, returns)
+    return told_of(fold_events(arrivals, returns))
+
+
+def told_of(made: Fold) -> dict[str, Any]:
+    """The state of a fold, with the last outcome of each event and what still waits."""
     outcomes = {s.event.id: (s.outcome.kind, s.outcome.reason) for s in made.settled}
     waiting = [e.id for e in made.waiting]
     assert all(outcomes.get(name, (PARKED,))[0] == PARKED for name in waiting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -67,6 +68,12 @@ class Service:
         answer = httpx.post(f"{self.url}{path}", json={"amount": amount}, trust_env=False)
         assert answer.status_code == 200, answer.text
 
+    def dispute(self, payment: str, state: str = "open", **more: str) -> None:
+        """The payer's bank asks, or is done."""
+        path = f"/_simulator/payments/{quote(payment, safe='')}/disputes"
+        answer = httpx.post(f"{self.url}{path}", json={"state": state, **more}, trust_env=False)
+        assert answer.status_code == 200, answer.text
+
     def books(self, *payments: str) -> list[Booked]:
         """The refunds in its books, of these payments or of all."""
         if self.provider in WIRE_FORMATS:
@@ -107,14 +114,19 @@ def again(claim: Claim, *, in_doubt: bool, made: Decimal | None = None) -> Claim
     )
 
 
-def settle(client: RefundClient, claim: Claim, tries: int = 80) -> Answer:
+def settle(client: RefundClient, claim: Claim, patience_s: float = 30.0) -> Answer:
     """The last word on one refund, by the protocol of the chore."""
-    refunder = Refunder("test", client)
-    for turn in range(tries):
+    refunder, until = Refunder("test", client), time.monotonic() + patience_s
+    turn = 0
+    while True:
+        turn += 1
         answer = attempt(refunder, claim, NOW + timedelta(seconds=turn))
         if answer.state not in (DUE, UNKNOWN):
             return answer
         if answer.gone is not None and answer.gone >= claim.wanted:
             return Answer(DONE, answer.gone)
+        if time.monotonic() > until:
+            raise AssertionError(f"{claim.payment_id} is not settled after {turn} tries: {answer}")
+        if answer.state == UNKNOWN:
+            time.sleep(0.02)  # its first request may be running still
         claim = again(claim, in_doubt=answer.state == UNKNOWN)
-    raise AssertionError(f"{claim.payment_id} is not settled after {tries} tries: {answer}")

@@ -20,6 +20,7 @@ from domain.policy import Policy
 from events.envelope import Envelope
 from journal.append import append
 from journal.batch import Shop
+from journal.batch_values import Follows
 from journal.drain import Drain
 from journal.policy_store import policy_id
 from journal.streams import Streams, connect
@@ -29,7 +30,7 @@ from storage import engine as engines
 ROOT = Path(__file__).parents[1]
 READY_S = 60
 SHARDS = 64
-WIRE_FORMATS = ("stripe", "portone", "toss")
+WIRE_FORMATS = ("stripe", "portone", "toss")  # of payments
 _ids = itertools.count(1)
 
 
@@ -66,11 +67,11 @@ def an_event(kind: str, subject: str | None = None, **data: Any) -> Envelope:
 class AShop:
     """A shop on real servers, whose one worker answers when we say so."""
 
-    def __init__(self, database_url: str, redis_url: str, policy: Policy, tracked: frozenset[str]) -> None:
+    def __init__(self, database_url: str, redis_url: str, policy: Policy, follows: Follows | None) -> None:
         self.engine = engines.connect(database_url, pinned=True)
         self.streams = Streams(connect(redis_url), SHARDS, lambda shard: None)
         with self.engine.begin() as conn:
-            known = Shop(policy_id(conn, policy), SHARDS, tracked)
+            known = Shop(policy_id(conn, policy), SHARDS, follows)
         self._policy, self._known = policy, known
         self._drain = Drain(self.engine, self.streams, policy, known)
 
@@ -111,11 +112,9 @@ class AShop:
 
 
 @contextlib.contextmanager
-def a_shop(
-    database_url: str, redis_url: str, tracked: frozenset[str] = frozenset(), **decisions: Any
-) -> Iterator[AShop]:
+def a_shop(database_url: str, redis_url: str, follows: Follows | None = None, **decisions: Any) -> Iterator[AShop]:
     """A shop with the default policy, but for `decisions`."""
-    shop = AShop(database_url, redis_url, replace(Policy(), **decisions), tracked)
+    shop = AShop(database_url, redis_url, replace(Policy(), **decisions), follows)
     try:
         yield shop
     finally:

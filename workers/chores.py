@@ -33,6 +33,7 @@ WEBHOOKS = "orders.webhooks"
 KEY_S = 5  # a message that nobody took, or that died with its worker, may be followed by another after this
 LEASE_S = 6  # of a round whose worker died
 PROLONG_S = 2
+RECONCILED = timedelta(seconds=30)  # between two slices of a comparison with a provider's list
 MESSAGES = 100  # that may wait in a queue whose worker is away: they all ask for the same
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,8 @@ def chores(settings: Settings) -> list[Chore]:
     found.append(Chore("orders.effects", CHORES, timedelta(seconds=5)))  # what nobody gives back here
     found += [Chore("orders.effects", REFUNDS, second, name) for name in providers.ready("refunds", values)]
     found += [Chore("orders.inbox", LOOKUPS, second, name) for name in providers.ready("looks_up", values)]
+    if settings.reconcile is not None:  # each looks in the database whether it is due
+        found += [Chore("orders.reconcile", LOOKUPS, RECONCILED, name) for name in providers.ready("lists", values)]
     pace = min(timedelta(seconds=5), settings.tracking_pace)
     found += [Chore("orders.tracking", TRACKING, pace, name) for name in providers.ready("tracks", values)]
     return found

@@ -56,8 +56,8 @@ def open_parts(
     with engine.begin() as conn:
         shards = shards_fixed(conn)
         policy = policy_id(conn, settings.policy)
-    tracked = frozenset(registry().ready("tracks", settings.providers))
-    return Parts(settings, engine, Streams(connect(settings.redis_url), shards, ring), Shop(policy, shards, tracked))
+    follows = registry().routes(settings.providers) if registry().ready("tracks", settings.providers) else None
+    return Parts(settings, engine, Streams(connect(settings.redis_url), shards, ring), Shop(policy, shards, follows))
 
 
 @contextmanager

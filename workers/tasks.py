@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from journal import commands, parked, relay, timers
 from journal.batch import Clash, is_of_the_moment
 from journal.streams import DRAIN
-from outbound import payment_lookups, refund_accounts, refund_routes, refunds, tracking
+from outbound import expiry_questions, payment_lookups, refund_accounts, refund_routes, refunds, tracking
+from outbound.reconciliation import run as reconciliation
 from outbound.refund_accounts import Vault
 from outbound.webhooks import deliveries, dispatcher
 from providers.registry import registry
@@ -139,7 +140,7 @@ def sweep_parked(here: opening.Parts, whom: str) -> None:
 @chore("orders.timers")
 def fire_timers(here: opening.Parts, whom: str) -> None:
     """Turn what is due into events."""
-    timers.run_due(here.engine, here.settings.policy, here.shop)
+    timers.run_due(here.engine, here.settings.policy, here.shop, askable=expiry_questions.askable(here.settings))
 
 
 @chore("orders.effects")
@@ -166,11 +167,23 @@ def make_refunds(here: opening.Parts, whom: str) -> None:
 
 @chore("orders.inbox")
 def ask_providers(here: opening.Parts, whom: str) -> None:
-    """Ask one payment provider how the payments stand that its thin webhooks told of."""
+    """Ask one payment provider how the payments stand that its thin webhooks told of, or whose orders are to expire."""
     lookup = registry().lookups(here.settings.providers).get(whom)
     if lookup is not None:
+        askable = expiry_questions.askable(here.settings)
+        expiry_questions.ask(here.engine, here.streams, here.shop.shards, whom, askable, clock())
         patience = here.settings.policy.parked_for
         payment_lookups.run_due(here.engine, here.streams, here.shop.shards, {whom: lookup}, patience, clock())
+
+
+@chore("orders.reconcile")
+def compare_with_provider(here: opening.Parts, whom: str) -> None:
+    """Compare what one payment provider lists with ours, where that is due, for a slice."""
+    settings = here.settings
+    listing = registry().listings(settings.providers).get(whom)
+    if listing is not None and settings.reconcile is not None:
+        pace, back = settings.reconcile, settings.reconcile_back
+        reconciliation.run_due(here.engine, here.streams, here.shop.shards, whom, listing, pace, back, clock())
 
 
 @chore("orders.tracking")

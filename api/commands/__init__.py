@@ -11,6 +11,7 @@ lookups            the order, the items, the part that a request names
 orders             createOrder, updateOrder
 order_creation     the event of a new order, and the order that answers
 carts              carts, checkout
+corrections        cancelItems, hold, release
 payments           updateTransaction
 fulfillments       createFulfillment, updateFulfillment
 refund_accounts    the bank account that an order's refunds go to

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.commands.lookups import lines_of, listed, name_of, name_of_item, order_of, part_of
+from api.commands.lookups import lines_of, listed, name_of, name_of_item, order_of, part_of, refuse_if_held
 from api.commands.request_models import CreateFulfillment, UpdateFulfillment
 from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
 from api.commands.written_documents import document
@@ -12,8 +12,9 @@ from api.errors import ApiError
 from domain.fulfillment import Status
 from domain.ids import format_id
 from domain.order import Order, OrderItem
-from domain.permitted_transitions import fulfillment_statuses, held_back, order_statuses
+from domain.permitted_transitions import fulfillment_statuses, order_statuses
 from journal.commands import Request, Step
+from outbound import tracking
 
 _EVENTS = {
     Status.PACKED: "FulfillmentPacked",
@@ -28,9 +29,8 @@ def create(write: Write, sent: CreateFulfillment) -> Work:
 
     def work(request: Request) -> tuple[int, Document]:
         order = order_of(request, sent)
-        if why := held_back(order):
-            raise _not_now(order, f"order {order.order_number} cannot be shipped: {why}")
-        if order.canceled_at is not None or not order.is_covered():
+        refuse_if_held(order, "what is open")
+        if order.canceled_at is not None or not order.was_covered():
             why = "it was canceled" if order.canceled_at is not None else "it is not paid"
             raise _not_now(order, f"order {order.order_number} cannot be shipped: {why}")
         if sent.reference is not None and order.goods().parcel(sent.reference) is not None:
@@ -42,7 +42,7 @@ def create(write: Write, sent: CreateFulfillment) -> Work:
         data = {"fulfillment": name, "items": listed(shares), **_carrier(sent)}
         request.append(Step("FulfillmentCreated", order.order_number, data))
         doc = document(request, "fulfillments", made, write.depth)
-        return 201, {"doc": doc, "message": "Fulfillment successfully created."}
+        return 201, {"doc": doc, **_followed(write, doc, "Fulfillment successfully created.")}
 
     return work
 
@@ -55,6 +55,8 @@ def update(write: Write, fulfillment_id: str, sent: UpdateFulfillment) -> Work:
         allowed = fulfillment_statuses(order, parcel)
         name = name_of("fulfillments", parcel)
         status = Status(sent.status)
+        if status not in allowed and status != Status.FAILED and not parcel.has_left():
+            refuse_if_held(order, f"fulfillment {name}")
         if status not in allowed:
             may = ", ".join(allowed) or "nothing"
             raise conflict(
@@ -65,9 +67,23 @@ def update(write: Write, fulfillment_id: str, sent: UpdateFulfillment) -> Work:
         told = {} if status == Status.FAILED else _carrier(sent)
         request.append(Step(_EVENTS[status], order.order_number, {"fulfillment": name, **told}))
         doc = document(request, "fulfillments", parcel.id, write.depth)
-        return 200, {"doc": doc, "message": UPDATED}
+        return 200, {"doc": doc, **_followed(write, doc, UPDATED)}
 
     return work
+
+
+def _followed(write: Write, doc: Document, message: str) -> Document:
+    """The answer's message, and who is polled for the parcel; it says where nobody is and its carrier has a number."""
+    follows = write.doors.shop.follows
+    if not tracking.can_be_followed(doc):
+        return {"message": message, "polledBy": None}
+    polled_by = tracking.polled_by(follows, doc["carrier"])
+    if polled_by is None and follows is not None:
+        message += (
+            f" Nobody polls a carrier named {doc['carrier']!r}: the parcel is followed by hand, or by webhooks. If that is "
+            "another name of one that is polled, add it to ORDERS_CARRIER_NAMES."
+        )
+    return {"message": message, "polledBy": polled_by}
 
 
 def _carrier(sent: CreateFulfillment | UpdateFulfillment) -> dict[str, str]:

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.commands.request_models import Line, OfOrder
+from api.commands.write_endpoint import conflict
 from api.errors import ApiError, validation_error
+from domain.holds import holds
 from domain.ids import WrongKind, format_id, parse_id
 from domain.order import Order, OrderItem
+from domain.permitted_transitions import held_back, order_statuses
 from journal.commands import Request
+from operations.corrections import name_of_item as name_of_item
 
 _BY = {"fulfillments": "fulfillment", "returns": "return"}
 
@@ -79,11 +83,6 @@ def lines_of(order: Order, lines: Sequence[Line]) -> list[tuple[OrderItem, int]]
     return list(found.values())
 
 
-def name_of_item(item: OrderItem) -> str:
-    """The name of an item in events."""
-    return item.reference or format_id("order-items", item.id)
-
-
 def name_of(collection: str, part: Any) -> str:
     """The name of a fulfillment or a return in events."""
     return part.reference or format_id(collection, part.id)
@@ -92,3 +91,16 @@ def name_of(collection: str, part: Any) -> str:
 def listed(shares: Sequence[tuple[OrderItem, int]]) -> list[dict[str, Any]]:
     """`items` of an event."""
     return [{"item": name_of_item(item), "quantity": quantity} for item, quantity in shares]
+
+
+def refuse_if_held(order: Order, what: str) -> None:
+    """Refuse to ship what is held. Errors: ApiError 409 `order_held`, with the names of the holds."""
+    why = held_back(order)
+    if why is not None:
+        raise conflict(
+            f"{what} cannot be shipped: order {order.order_number} is held by {why}",
+            order.status,
+            order_statuses(order),
+            name="order_held",
+            holds=holds(order),
+        )

@@ -64,6 +64,8 @@ def body_of(
         faults = [
             ("taxAmount", f"is {_plain(tax)}, less than the lines' taxAmount together; it holds them and shipping's")
         ]
+    if terms.provider is not None and terms.paymentId is None:
+        faults.append(("provider", "says who takes paymentId, which is not sent; send both, or neither"))
     if not faults and comes_to < 0:
         faults = [("discountAmount", f"{_plain(terms.discountAmount)} is more than the goods and their shipping cost")]
     if faults:
@@ -80,6 +82,7 @@ def body_of(
         "customerSnapshot": terms.customerSnapshot.model_dump(exclude_none=True),
         "shippingAddress": address and address.model_dump(exclude_none=True),
         "paymentIds": [terms.paymentId] if terms.paymentId is not None else [],
+        "provider": terms.provider,
         "notes": terms.notes,
     }
     return {name: value for name, value in data.items() if value is not None}

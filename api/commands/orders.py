@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from api.commands import refund_accounts
-from api.commands.lookups import listed, name_of, order_by_id
+from api.commands.lookups import listed, name_of, order_by_id, refuse_if_held
 from api.commands.order_creation import CREATED, again, body_of, place, placed
 from api.commands.request_models import AcceptOrder, CreateOrder, UpdateOrder
 from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
@@ -13,9 +13,11 @@ from api.commands.written_documents import document, documents
 from api.errors import ApiError, validation_error
 from domain.fulfillment import Fulfillment
 from domain.ids import format_id, uuid_of
-from domain.order import BEFORE_PAYMENT, Order, Status
+from domain.order import Order, Status
 from domain.permitted_transitions import SHIPPING, movable, order_statuses
 from journal.commands import Request, Step
+from operations import refund_decisions
+from operations.refund_decisions import RefundConflict
 
 _DECISIONS = {Status.CANCELED: "OrderCanceled", Status.CONFIRMED: "OrderConfirmed"}
 _MOVES = {
@@ -60,22 +62,10 @@ def accept(write: Write, order_id: str, sent: AcceptOrder) -> Work:
 
     def work(request: Request) -> tuple[int, Document]:
         order = order_by_id(request, order_id)
-        captured, price = order.captured(), order.price()
-        amount = captured if sent.amount is None else sent.amount
-        if order.status not in BEFORE_PAYMENT or not 0 < amount <= captured < price:
-            raise conflict(
-                f"order {order.order_number} is {order.status}: {captured} of {price} {order.currency} were captured, "
-                f"and {amount} cannot be accepted as enough; it must be above 0, and no more than what was captured",
-                order.status,
-                order_statuses(order),
-                captured=captured,
-            )
-        data = {"amount": format(amount.normalize(), "f"), "by": "api", "reason": sent.reason}
-        request.append(
-            Step(
-                "OrderAccepted", order.order_number, {name: value for name, value in data.items() if value is not None}
-            )
-        )
+        try:
+            refund_decisions.accept(request, order, sent.amount, sent.reason, by="api")
+        except RefundConflict as error:
+            raise conflict(str(error), order.status, order_statuses(order), **error.figures) from None
         doc = document(request, "orders", order.id, write.depth)
         return 200, {"doc": doc, "message": UPDATED}
 
@@ -121,6 +111,8 @@ def step_to(request: Request, order: Order, status: str, suffix: str = "") -> St
             order.status,
             allowed,
         )
+    if status in SHIPPING and status not in allowed and order.canceled_at is None:
+        refuse_if_held(order, "it")
     if status not in allowed:
         may = ", ".join(allowed) or "nothing"
         raise conflict(

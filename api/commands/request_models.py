@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from events.field_types import Amount, Currency, Name, Quantity, Reason, Text, Url
+from events.field_types import Allocation, Amount, Currency, GrantReason, Moment, Name, Quantity, Reason, Text, Url
 from providers.movements import RefundAccount as Account
 
 MIN_DIGITS, MAX_DIGITS = 4, 20  # of an account's number
@@ -78,6 +78,9 @@ class Terms(BaseModel):
     orderNumber: OrderNumber
     customerSnapshot: CustomerSnapshot
     paymentId: Annotated[Name | None, Field(description="of the payment to come; none for a free order")] = None
+    provider: Annotated[
+        Name | None, Field(description="who takes that payment, such as stripe: it is asked before the order expires")
+    ] = None
     customer: Name | None = None
     discountCode: Name | None = None
     discountAmount: Amount = Decimal(0)
@@ -162,16 +165,6 @@ class AcceptOrder(BaseModel):
     reason: Text | None = None
 
 
-class UpdateTransaction(BaseModel):
-    """The outcome of a payment. `paid` pays what is still owed on the order; of one that is paid, as `manual:PAYMENT`."""
-
-    model_config = _like(paymentId="pay_123456", status="paid", paymentMethod="card")
-    paymentId: Name
-    status: Literal["pending", "paid", "failed", "canceled"]
-    paymentMethod: Name | None = None
-    receiptUrl: Url | None = None
-
-
 class Line(BaseModel):
     """So many of one order item, by its `reference` or its id."""
 
@@ -181,6 +174,44 @@ class Line(BaseModel):
 
 
 Lines = Annotated[list[Line], Field(min_length=1, max_length=LINES)]
+
+
+class CancelItems(BaseModel):
+    """Items that are taken out of an order: all of them or none. Without `refundAmount` it follows from the lines' prices."""
+
+    model_config = _like(items=[{"orderItem": ITEM, "quantity": 1}], reason="sold out")
+    items: Lines
+    refundAmount: Annotated[Amount | None, Field(description="no more than the price and tax of these items")] = None
+    reason: Text | None = None
+
+
+class HoldOrder(BaseModel):
+    """A hold: nothing more of the order ships until it is released, or by itself at `until`."""
+
+    model_config = _like(hold="fraud", reason="asks about the card", until="2026-12-01T09:00:00Z")
+    hold: Annotated[Name, Field(description="its name; the same name again holds anew")] = "staff"
+    reason: Text | None = None
+    until: Annotated[Moment | None, Field(description="it is released by itself then")] = None
+
+
+class ReleaseOrder(BaseModel):
+    """The hold that is released: by its name, or the only one."""
+
+    model_config = _like(hold="fraud", reason="the card is the customer's own")
+    hold: Annotated[
+        Name | None, Field(description="one of its holds; also `refunded`, `disputed`, `payment_reversed`")
+    ] = None
+    reason: Text | None = None
+
+
+class UpdateTransaction(BaseModel):
+    """The outcome of a payment. `paid` pays what is still owed on the order; of one that is paid, as `manual:PAYMENT`."""
+
+    model_config = _like(paymentId="pay_123456", status="paid", paymentMethod="card")
+    paymentId: Name
+    status: Literal["pending", "paid", "failed", "canceled"]
+    paymentMethod: Name | None = None
+    receiptUrl: Url | None = None
 
 
 class OfOrder(BaseModel):
@@ -236,6 +267,31 @@ class ReturnWithRefund(CreateReturn):
 
     model_config = _like(orderNumber=NUMBER, reason="damaged", refundAmount=10000)
     refundAmount: Amount | None = None
+
+
+class CreateRefund(OfOrder):
+    """Money that goes back without a return. Without `transaction`, of the payment that was captured last."""
+
+    model_config = _like(orderNumber=NUMBER, amount=500, reason="goodwill", note="a scratch on the box")
+    amount: Amount
+    reason: Annotated[GrantReason, Field(description="what it is for")]
+    transaction: Annotated[Name | None, Field(description="its id, or the provider's `paymentId`")] = None
+    note: Text | None = None
+
+
+class SettleRefund(BaseModel):
+    """The way in which a person paid a refund back past the provider."""
+
+    model_config = _like(method="bank transfer", note="asked for by phone")
+    method: Name
+    note: Text | None = None
+
+
+class AllocateRefund(BaseModel):
+    """The purpose of a refund that was made at the provider; `due` counts it toward what is due, as before."""
+
+    model_config = _like(reason="goodwill")
+    reason: Allocation
 
 
 class CreateCart(BaseModel):

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from api.query.openapi_schemas import Schema, singular, whole
 from queries.fields import Collection
-from queries.schema import CART_ITEMS, CARTS, FULFILLMENTS, OPTIONS, ORDERS, PRODUCTS, RETURNS, TRANSACTIONS, VARIANTS
+from queries.schema import (
+    CART_ITEMS,
+    CARTS,
+    FULFILLMENTS,
+    OPTIONS,
+    ORDERS,
+    PRODUCTS,
+    REFUNDS,
+    RETURNS,
+    TRANSACTIONS,
+    VARIANTS,
+)
 
 ROOT = "#/components/schemas/"
 _CATALOGUE = (PRODUCTS, VARIANTS, OPTIONS)
@@ -26,9 +37,19 @@ _ACCOUNT: Schema = {
     "required": ["order", "bank", "number", "holderName"],
     "properties": {name: {"type": "string"} for name in ("order", "bank", "number", "holderName", "holderPhoneNumber")},
 }
+_POLLED_BY: Schema = {
+    "type": ["string", "null"],
+    "description": "The carrier or service that is polled for the parcel; null where nobody is.",
+    "examples": ["tracker_delivery"],
+}
 _REFUNDED: Schema = {
     "return": whole(RETURNS),
     "transaction": {"anyOf": [whole(TRANSACTIONS), {"type": "null"}]},
+}
+_REFUND_CREATED: Schema = {
+    "doc": {"anyOf": [whole(REFUNDS), {"type": "null"}]},
+    "alsoOf": {"type": "array", "description": "Of other payments, where one is not enough.", "items": whole(REFUNDS)},
+    "givenBackBefore": {"type": "number", "description": "In all, whoever made it."},
 }
 
 
@@ -52,13 +73,19 @@ def account_changed() -> Schema:
     return {"$ref": f"{ROOT}RefundAccountChanged"}
 
 
+def refund_created() -> Schema:
+    """Stands for the answer to a refund that was asked for."""
+    return {"$ref": f"{ROOT}RefundCreated"}
+
+
 def components() -> dict[str, Schema]:
     """Every answer, for the components."""
     one = {
         f"{singular(of)}Changed": _answer(
-            "The document as it is after the change.", {"doc": _CART if of is CARTS else whole(of)}
+            "The document as it is after the change.",
+            {"doc": _CART if of is CARTS else whole(of), **({"polledBy": _POLLED_BY} if of is FULFILLMENTS else {})},
         )
-        for of in (ORDERS, TRANSACTIONS, FULFILLMENTS, RETURNS, CARTS, *_CATALOGUE)
+        for of in (ORDERS, TRANSACTIONS, FULFILLMENTS, RETURNS, REFUNDS, CARTS, *_CATALOGUE)
     }
     many = {
         f"{singular(of)}sChanged": _answer(
@@ -72,11 +99,13 @@ def components() -> dict[str, Schema]:
     }
     described = "The return, and the payment that the refund goes back on; null where nothing is to go back."
     account = _answer("The account, masked; the order by its id.", {"doc": _ACCOUNT})
+    created = "The refund that goes out, and what was given back before; null where that covers it."
     return {
         **one,
         **many,
         "RefundAccountChanged": account,
         "ReturnRefunded": _answer(described, _REFUNDED),
+        "RefundCreated": _answer(created, _REFUND_CREATED),
         "BulkError": _BULK_ERROR,
     }
 

@@ -11,10 +11,12 @@ from api.commands.request_models import CreateReturn, ReturnWithRefund
 from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
 from api.commands.written_documents import document
 from api.errors import ApiError, validation_error
+from domain.goods_row import most_for
 from domain.ids import format_id
 from domain.order import Order, OrderItem
-from domain.permitted_transitions import order_statuses, return_statuses, return_window_closed, returnable
-from domain.refunds import captured, most_for
+from domain.permitted_transitions import order_statuses, return_statuses, returnable
+from domain.refunds import captured
+from domain.return_window import return_window_closed
 from domain.returns import Status
 from events.money import MoneyError, check
 from journal.commands import Request, Step

@@ -8,17 +8,27 @@ from fastapi import APIRouter, Body, Path
 from fastapi import Request as HttpRequest
 from starlette.responses import Response
 
-from api.commands import carts, catalogue, fulfillments, orders, payments, refund_accounts, returns
+from api.commands import (
+    carts,
+    catalogue,
+    corrections,
+    fulfillments,
+    orders,
+    payments,
+    refund_accounts,
+    refunds,
+    returns,
+)
 from api.commands import request_models as s
 from api.commands.json_body import ExactRoute
-from api.commands.response_schemas import account_changed, changed, many_changed, refunded
+from api.commands.response_schemas import account_changed, changed, many_changed, refund_created, refunded
 from api.commands.write_endpoint import REPLAYED, ByReader, BySecret
 from api.commands.written_documents import selection
 from api.path_converters import own_name
 from api.query import openapi_parameters
 from api.query.openapi_schemas import Schema
 from events.field_types import Name
-from queries.schema import CARTS, FULFILLMENTS, OPTIONS, ORDERS, PRODUCTS, RETURNS, TRANSACTIONS, VARIANTS
+from queries.schema import CARTS, FULFILLMENTS, OPTIONS, ORDERS, PRODUCTS, REFUNDS, RETURNS, TRANSACTIONS, VARIANTS
 
 router = APIRouter(route_class=ExactRoute)
 
@@ -104,6 +114,31 @@ def accept_order(id: Id, sent: s.AcceptOrder, write: BySecret) -> Response:
     return write.do(orders.accept(write, id, sent))
 
 
+@writes("POST", "/api/orders/{id}/cancel-items", "Orders", changed(ORDERS), 200, NOT_FOUND, CONFLICT)
+def cancel_order_items(id: Id, sent: s.CancelItems, write: BySecret) -> Response:
+    """Cancel some of an order's items that are in no parcel: all that are listed, or none.
+
+    Their share of what was paid goes back. Where nothing is left of the order, it is canceled as a whole. 409 where fewer
+    are open (`data.open`), or `refundAmount` is more than they may give back (`data.refundable`).
+    """
+    return write.do(corrections.cancel_items(write, id, sent))
+
+
+@writes("POST", "/api/orders/{id}/hold", "Orders", changed(ORDERS), 200, NOT_FOUND, CONFLICT)
+def hold_order(id: Id, sent: s.HoldOrder, write: BySecret) -> Response:
+    """Hold an order: requests that would ship any of it are answered 409 `order_held`.
+
+    Shipments that the warehouse reports all the same are recorded, and the order is flagged `shipped_while_held`.
+    """
+    return write.do(corrections.hold(write, id, sent))
+
+
+@writes("POST", "/api/orders/{id}/release", "Orders", changed(ORDERS), 200, NOT_FOUND, CONFLICT)
+def release_order(id: Id, sent: s.ReleaseOrder, write: BySecret) -> Response:
+    """Release a hold of an order. 409 names those that stand (`data.holds`) where none or several could be meant."""
+    return write.do(corrections.release(write, id, sent))
+
+
 @writes("PUT", "/api/orders/{id}/refund-account", "Orders", account_changed(), 200, NOT_FOUND, CONFLICT)
 def put_refund_account(id: Id, sent: s.RefundAccount, write: ByReader) -> Response:
     """Tell the bank account that the order's refunds go to, where the way the money came takes none back.
@@ -161,6 +196,44 @@ def update_return(id: Id, sent: s.UpdateReturn, write: BySecret) -> Response:
 def return_with_refund(sent: s.ReturnWithRefund, write: BySecret) -> Response:
     """Take a return from its request to its end at once, and have it refunded."""
     return write.do(returns.with_refund(write, sent))
+
+
+# -- refunds -----------------------------------------------------------------------------------------------
+
+
+@writes("POST", "/api/refunds", "Refunds", refund_created(), 201, NOT_FOUND, CONFLICT)
+def create_refund(sent: s.CreateRefund, write: BySecret) -> Response:
+    """Give money back without a return: at most what was captured and neither lost nor contested, less the larger of
+    what is due and what went back.
+
+    `givenBackBefore` says what went back before, whoever made it. `doc` is the refund that goes out, with all that its
+    payment has to give back; it is null where what was given back before covers it. 409 has the figures.
+    """
+    return write.do(refunds.create(write, sent))
+
+
+@writes("POST", "/api/refunds/{id}/settle", "Refunds", changed(REFUNDS), 200, NOT_FOUND, CONFLICT)
+def settle_refund(id: Id, sent: s.SettleRefund, write: BySecret) -> Response:
+    """Tell that a refund was paid back by hand, past the provider: one that failed, was refused, or is yet to be made.
+
+    409 while an attempt is under way or in doubt, and where it went back.
+    """
+    return write.do(refunds.settle(write, id, sent))
+
+
+@writes("POST", "/api/refunds/{id}/allocate", "Refunds", changed(REFUNDS), 200, NOT_FOUND, CONFLICT)
+def allocate_refund(id: Id, sent: s.AllocateRefund, write: BySecret) -> Response:
+    """Say what a refund was for that somebody made at the provider; until then it counts toward what is due."""
+    return write.do(refunds.allocate(write, id, sent))
+
+
+@writes("POST", "/api/refunds/{id}/retry", "Refunds", changed(REFUNDS), 200, NOT_FOUND, CONFLICT)
+def retry_refund(id: Id, write: BySecret) -> Response:
+    """Try a refund again that failed, as a new attempt: the provider is asked first what went back.
+
+    `doc` is the refund that goes out, which may be another one than that which failed.
+    """
+    return write.do(refunds.retry(write, id))
 
 
 # -- carts -------------------------------------------------------------------------------------------------

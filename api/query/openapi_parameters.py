@@ -98,6 +98,7 @@ _CONDITIONS: dict[Kind, tuple[str, Schema]] = {
     Kind.TIME: ("TimeCondition", _asked(_TIME, *_EQUAL, *_COMPARED)),
     Kind.NAMES: ("ListCondition", _asked(_TEXT, *_EQUAL, *_ALIKE)),
     Kind.GROUP: ("GroupCondition", _asked(_TEXT, "exists")),
+    Kind.OBJECTS: ("GroupCondition", _asked(_TEXT, "exists")),
 }
 _BEYOND: tuple[str, Schema] = (
     "Condition",

@@ -17,6 +17,7 @@ _TYPES: dict[Kind, Schema] = {
     Kind.TIME: {"type": "string", "format": "date-time"},
     Kind.NAMES: {"type": "array", "items": {"type": "string"}},
     Kind.GROUP: {"type": "object"},
+    Kind.OBJECTS: {"type": "array"},
 }
 _PAGE: dict[str, Schema] = {
     "totalDocs": {"type": "integer"},
@@ -136,6 +137,8 @@ def _field(of: Collection, field: Field, bare: bool) -> Schema:
             return {"description": f"The id of one of {target.name}; from depth 1 the document.", "anyOf": kinds}
         return {"type": ["string", "null"] if nullable else "string", "description": f"The id of one of {target.name}."}
     schema = dict(_TYPES[field.kind])
+    if field.kind is Kind.OBJECTS:
+        return {**schema, "items": _object(field)}
     if field.whole(of.table):
         schema["type"] = "integer"
     if field.words:
@@ -143,6 +146,19 @@ def _field(of: Collection, field: Field, bare: bool) -> Schema:
     if nullable:
         schema["type"] = [schema["type"], "null"]
     return schema
+
+
+def _object(field: Field) -> Schema:
+    """One of the objects that a list holds, all its fields required."""
+    properties: dict[str, Schema] = {}
+    for name, part in field.parts:
+        schema = dict(_TYPES[part.kind])
+        if part.words:
+            schema["enum"] = list(part.words)
+        if not part.always:
+            schema["type"] = [schema["type"], "null"]
+        properties[name] = schema
+    return {"type": "object", "required": list(properties), "properties": properties}
 
 
 def _join(name: str, joined: Join, bare: bool) -> Schema:

@@ -16,7 +16,7 @@ from api.responses import Json
 from api.webhooks_in import Inbound
 from api.webhooks_in.group_commit import Verdict
 from events.envelope import EnvelopeError
-from providers.base import BadSignature, Kind
+from providers.base import PATH_SECRET, BadSignature, Kind
 from providers.webhook_verification import NO_JSON
 from storage.clock import clock
 
@@ -45,19 +45,25 @@ async def receive_carrier_webhook(carrier: str, request: Request) -> Response:
     return await _take(request, carrier, "carrier")
 
 
+@router.post("/carriers/{carrier}/{secret:path}", status_code=202, responses=ANSWERS, openapi_extra=BODY)
+async def receive_unsigned_carrier_webhook(carrier: str, secret: str, request: Request) -> Response:
+    """Take the webhook of a carrier that signs none: the path ends with a secret."""
+    return await _take(request, carrier, "carrier", secret)
+
+
 def _inbound(request: Request) -> Inbound:
     inbound: Inbound = request.app.state.inbound
     return inbound
 
 
-async def _take(request: Request, name: str, kind: Kind) -> Response:
+async def _take(request: Request, name: str, kind: Kind, secret: str = "") -> Response:
     inbound = _inbound(request)
     receive = inbound.receivers[kind].get(name)
     if receive is None:
         raise ApiError(404, f"No webhooks are taken here under this name; {inbound.hint(kind, name)}", name="NotFound")
     body = await request.body()
     try:
-        notice = receive(body, request.headers, clock())
+        notice = receive(body, {**request.headers, PATH_SECRET: secret}, clock())
     except BadSignature as error:
         raise ApiError(401, str(error), name="UnauthorizedError") from None
     except EnvelopeError as error:

@@ -22,7 +22,10 @@ LATE_S = 300  # a refund that waits, or fails, for so long: a problem; before, a
 FAILURES = 3  # of a tracker, or of one webhook's questions, in a row
 ASKED_FOR_S = 900  # a payment that is asked for in vain for so long: a problem
 FAILING_S, DOWN_S = 300, 3600  # a subscriber that takes nothing: a warning, a problem
+NEWEST = 20_000  # parcels that are looked at for carriers that nobody polls
+LISTED = 3  # of such carriers by name
 RECENT = timedelta(days=30)  # a parcel that was given up
+STALE_S = 86_400  # a comparison that is late, or fails, for so long
 ERROR = 160  # characters of an error that are shown
 
 # Refunds that wait for nobody but the provider. Their time is that of the cause: an order canceled, a return completed.
@@ -37,9 +40,14 @@ _REFUNDS = text(f"""
     from effects e join transactions t on t.id = e.transaction_id where e.state in ('due', 'in_flight', 'unknown')
 """)
 _STATES = text("select state, count(*) from effects group by state")
+# Of the index of what waits for a person: what died without having gone out is counted among the effects.
+_FAILED_LATER = text("""
+    select count(*) from refunds r join effects e on e.transaction_id = r.transaction_id
+    where r.attention is not null and e.state not in ('dead', 'held')
+""")
 # Ids begin with their time (UUIDv7), so that the primary key finds what was given up lately.
 _TRACKERS = text("""
-    select carrier, count(*) filter (where not finished) as watched,
+    select coalesce(provider, carrier) as carrier, count(*) filter (where not finished) as watched,
            count(*) filter (where not finished and failures >= :failures) as failing,
            count(*) filter (where finished and last_error is not null) as given_up,
            (array_agg(last_error order by updated_at desc) filter (where last_error is not null))[1] as error
@@ -47,7 +55,13 @@ _TRACKERS = text("""
         select * from trackers where not finished
         union all
         select * from trackers where finished and last_error is not null and id >= cast(:recent as uuid)
-    ) t group by carrier order by carrier
+    ) t group by 1 order by 1
+""")
+# Of the newest parcels, along the primary key: what is on its way is young.
+_MOVING = text("""
+    select carrier, count(*) as parcels from (
+        select carrier, tracking_number, status from fulfillments order by id desc limit :newest
+    ) f where status = 'shipped' and carrier is not null and tracking_number is not null group by 1 order by 2 desc, 1
 """)
 _INBOX = text("""
     select provider, count(*) as due, count(*) filter (where attempts >= :failures) as failing,
@@ -68,6 +82,17 @@ _LAST_ERROR = text("""
     select last_error from deliveries where subscription_id = cast(:id as uuid) and state = 'due' and last_error is not null
     order by updated_at desc limit 1
 """)
+_RECONCILIATIONS = text("""
+    select l.provider, r.last_error, extract(epoch from clock_timestamp() - coalesce(r.created_at, l.until)) as since_s,
+           extract(epoch from clock_timestamp() - l.until) as late_s
+    from (select provider, max(until) filter (where scheduled and state = 'done') as until from reconciliations group by 1) l
+    left join reconciliations r on r.provider = l.provider and r.state = 'running' order by l.provider
+""")
+_FINDINGS = text("""
+    select provider, count(*) as n, (array_agg(kind order by id desc))[1] as kind,
+           (array_agg(subject order by id desc))[1] as subject
+    from findings where state = 'open' group by provider order by provider
+""")
 _KEYS = text("select kind, count(*) from api_keys where revoked_at is null group by kind order by kind desc")
 
 
@@ -84,8 +109,17 @@ def refunds(conn: Connection, place: Place) -> Iterator[Check]:
         yield late
     if found["dead"]:
         well = False
-        remedy = "`orders dlq list --type Refund` says why; mend that, then `orders dlq replay` each"
+        remedy = "`orders refunds list --waiting` says why; mend that, then `orders refunds retry` each, or settle it by hand"
         yield Check("refunds", PROBLEM, f"{told}: {found['dead']:,} were given up", remedy)
+    if failed := conn.execute(_FAILED_LATER).scalar_one():
+        well = False
+        remedy = (
+            "`orders refunds list --waiting` shows each with its reason; `orders refunds retry` sends it again, "
+            "`orders refunds settle` notes that you paid it back by hand"
+        )
+        yield Check(
+            "refunds", PROBLEM, f"{some(failed, 'refund')} failed after having gone out; the money is owed", remedy
+        )
     for each in waiting(conn, routes) if waits else ():
         well = False
         whose = f"{each.provider}'s" if each.provider else "payments that name no provider"
@@ -113,7 +147,9 @@ def refunds(conn: Connection, place: Place) -> Iterator[Check]:
         yield Check("refunds", WARNING, f"{found['account_needed']:,} wait for the customer's bank account", remedy)
     if found["staff"]:
         well = False
-        remedy = "`orders dlq list` shows them; `orders dlq replay eff_…` lets one go"
+        remedy = (
+            "`orders refunds list --waiting` shows them; `orders refunds release` lets one go, or says why it cannot"
+        )
         yield Check("refunds", WARNING, f"{found['staff']:,} wait for a person to release them", remedy)
     if well:
         yield Check("refunds", OK, told)
@@ -152,12 +188,30 @@ def tracking(conn: Connection, place: Place) -> Iterator[Check]:
                 f"compare the parcels' numbers with {row.carrier}'s; a scan by webhook or Server API moves them, too"
             )
             yield Check("tracking", WARNING, says, remedy)
-    if well:
-        yield Check(
-            "tracking",
-            OK,
-            "no carrier fails" if registry().ready("tracks", place.settings.providers) else "no carrier is polled",
+    if not well:
+        return
+    if not registry().ready("tracks", place.settings.providers):
+        yield Check("tracking", OK, "no carrier is polled")
+    elif by_hand := _followed_by_hand(conn, place):
+        remedy = (
+            "webhooks, the Server API or staff move them; ORDERS_CARRIER_NAMES says which are other names of carriers "
+            "that are polled (docs/howto/follow-parcels.md)"
         )
+        yield Check("tracking", OK, f"no carrier fails; {by_hand}", remedy)
+    else:
+        yield Check("tracking", OK, "no carrier fails")
+
+
+def _followed_by_hand(conn: Connection, place: Place) -> str:
+    """The parcels on their way of carriers that nobody polls, in words; nothing where there are none."""
+    routes = registry().routes(place.settings.providers)
+    found = [row for row in conn.execute(_MOVING, {"newest": NEWEST}) if routes(row.carrier) is None]
+    if not found:
+        return ""
+    named = ", ".join(f"{_short(row.carrier)} {row.parcels:,}" for row in found[:LISTED])
+    more = f" and {len(found) - LISTED:,} more" if len(found) > LISTED else ""
+    total = sum(row.parcels for row in found)
+    return f"{some(total, 'parcel')} on their way of carriers that nobody polls ({named}{more})"
 
 
 def keys(conn: Connection, place: Place) -> Iterator[Check]:
@@ -198,6 +252,34 @@ def lookups(conn: Connection, place: Place) -> Iterator[Check]:
     if well:
         due = sum(row.due for row in waiting)
         yield Check("webhooks in", OK, f"{due:,} due" if due else "none")
+
+
+def reconciliation(conn: Connection, place: Place) -> Iterator[Check]:
+    """Comparisons with what providers list: those that cannot go on, and what they found for a person."""
+    pace, ready = place.settings.reconcile, set(registry().ready("lists", place.settings.providers))
+    found = conn.execute(_RECONCILIATIONS).all()
+    waiting = conn.execute(_FINDINGS).all()
+    well = True
+    for row in found:
+        if row.provider in ready and row.last_error is not None:
+            well = False
+            says = f"{row.provider} is not compared since {ago(row.since_s)}; its last answer: {_short(row.last_error)}"
+            level = PROBLEM if row.since_s >= STALE_S else WARNING
+            yield Check("reconciliation", level, says, "mend what it names; it goes on by itself where it stopped")
+        elif row.provider in ready and pace is not None and (row.late_s or 0) > STALE_S + pace.total_seconds():
+            well = False
+            says = f"{row.provider} was compared last {ago(row.late_s)} ago"
+            yield Check("reconciliation", WARNING, says, "see the lines `beat` and `worker: lookups`")
+    for row in waiting:
+        well = False
+        says = f"{some(row.n, 'finding')} of {row.provider} wait for a person, such as {row.kind} of {row.subject}"
+        remedy = "`orders findings list`; then `orders findings resolve ID --note TEXT`"
+        yield Check("reconciliation", WARNING, says, remedy)
+    if well:
+        told = (
+            "no finding waits" if found else "nothing was compared yet" if ready and pace else "no provider is compared"
+        )
+        yield Check("reconciliation", OK, told)
 
 
 def providers(conn: Connection, place: Place) -> Iterator[Check]:
@@ -255,6 +337,7 @@ LOOKS: tuple[Look, ...] = (
     (("tracking",), tracking),
     (("webhooks in",), lookups),
     (("webhooks",), webhooks),
+    (("reconciliation",), reconciliation),
     (("API keys", "customer tokens"), keys),
     (("providers",), providers),
 )

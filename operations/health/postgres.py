@@ -10,6 +10,7 @@ from time import monotonic, sleep
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from journal.refold import is_behind
 from operations.health.check import OK, PROBLEM, WARNING, Check, Place, first_line
 from operations.health.reach import Door
 from storage import engine as engines
@@ -151,6 +152,14 @@ def _schema(engine: Engine, place: Place) -> Iterator[Check]:
                 yield Check("schema", PROBLEM, f"lacks {', '.join(waiting)}", remedy)
                 return
             fixed = migrate.shards_fixed(conn)
+            if is_behind(conn):
+                remedy = (
+                    "restart `orders up`"
+                    if place.embedded
+                    else "stop all workers, run `orders verify --refold`, start them"
+                )
+                yield Check("schema", PROBLEM, "orders may be as the rules of a release before made them", remedy)
+                return
     except migrate.SchemaNewer as error:
         yield Check("schema", PROBLEM, first_line(error), "install the version that migrated it last")
         return

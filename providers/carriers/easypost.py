@@ -1,4 +1,4 @@
-"""EasyPost's tracker webhooks → TrackingUpdated. Pure: bytes, headers, secrets and a time in, a notice out.
+"""EasyPost's tracker webhooks → TrackingUpdated, and the provider. Pure: bytes, headers, secrets and a time in, a notice out.
 
 Signatures are those of support.easypost.com, "Webhook HMAC Validation", and of EasyPost's client libraries
 (`validate_webhook`): `X-Hmac-Signature` over the raw body, the secret NFKD-normalised; or, where they are sent,
@@ -7,7 +7,8 @@ Fields and statuses: docs.easypost.com, "Trackers" and "Events".
 
 Each webhook repeats the whole history of its parcel. The newest scan is what was delivered; the earlier ones come
 along and are taken where they are new. A scan is one event, as when a carrier is polled (outbound/tracking.py): its id
-follows from the parcel and what was scanned when, so that it is the same in every webhook.
+follows from the parcel and what was scanned when, so that it is the same in every webhook. With an API key its trackers
+are polled, too, and made: `easypost_api`.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ import orjson
 
 from events.catalogue import TrackingUpdated
 from events.envelope import Envelope, EnvelopeError
-from events.field_types import TrackingStatus
-from providers.base import Ability, BadSignature, Provider, ReceivedWebhook, with_secrets
+from providers.base import Ability, Aggregator, BadSignature, Provider, ReceivedWebhook, with_secrets
+from providers.carriers.easypost_api import MAX_SCANS, STATUSES, EasyPost, place_of, time_of
 from providers.webhook_verification import (
     a_name,
     an_object,
@@ -35,28 +36,21 @@ from providers.webhook_verification import (
     envelope,
 )
 from settings import fields
-from settings.fields import Setting
+from settings.fields import Setting, Values
 
 SOURCE = "easypost"
 SECRETS = Setting(
     "ORDERS_EASYPOST_SECRETS", "", "EasyPost's webhook secrets, comma-separated", fields.secrets,
     secret=True, example="a-secret-of-your-own",
 )  # fmt: skip
+API_KEY = Setting(
+    "ORDERS_EASYPOST_API_KEY", None, "EasyPost's API key; trackers are made and polled with it", fields.text,
+    secret=True, example="EZTKtest",
+)  # fmt: skip
+API_URL = Setting(
+    "ORDERS_EASYPOST_API_URL", "https://api.easypost.com", "where EasyPost is asked", fields.http_url, url=True
+)
 USED = ("tracker.created", "tracker.updated")
-MAX_SCANS = 200  # of one parcel; more are no history
-
-STATUSES: dict[str, TrackingStatus] = {
-    "unknown": "unknown",
-    "pre_transit": "pending",
-    "in_transit": "in_transit",
-    "out_for_delivery": "out_for_delivery",
-    "delivered": "delivered",
-    "available_for_pickup": "ready_for_pickup",
-    "return_to_sender": "return_to_sender",
-    "failure": "delivery_failed",
-    "cancelled": "cancelled",
-    "error": "unknown",
-}
 
 
 def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime) -> ReceivedWebhook:
@@ -78,13 +72,19 @@ def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now
     return ReceivedWebhook(newest, tuple(scan for scan in earlier if scan.id != newest.id))
 
 
+def _client(values: Values) -> Aggregator:
+    return EasyPost(values[API_URL], values[API_KEY])
+
+
 PROVIDER = Provider(
     name=SOURCE,
     kind="carrier",
     title="EasyPost",
-    settings=(SECRETS,),
+    settings=(SECRETS, API_KEY, API_URL),
     receives=Ability(with_secrets(receive, SECRETS), needs=(SECRETS,)),
-    note="signed; each webhook tells the parcel's whole history",
+    tracks=Ability(_client, needs=(API_KEY,)),
+    aggregates=True,
+    note="many carriers; signed, and each webhook tells the parcel's whole history",
 )
 
 
@@ -125,9 +125,7 @@ def _scan(carrier: str, number: str, detail: dict[str, Any], time: datetime) -> 
         "trackingNumber": number,
         "status": STATUSES.get(str(detail.get("status")), "unknown"),
     }
-    place = detail.get("tracking_location")
-    parts = [place.get(name) for name in ("city", "state", "country")] if isinstance(place, dict) else []
-    location = ", ".join(part for part in parts if isinstance(part, str) and part)
+    location = place_of(detail)
     message = detail.get("message")
     if isinstance(message, str) and message:
         data["description"] = message
@@ -139,7 +137,6 @@ def _scan(carrier: str, number: str, detail: dict[str, Any], time: datetime) -> 
 
 def _time(value: Any, path: str) -> datetime:
     try:
-        time = datetime.fromisoformat(value)
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
+        return time_of(value)
+    except ValueError:
         raise EnvelopeError(path, "must be a time such as 2026-11-01T09:30:00Z") from None

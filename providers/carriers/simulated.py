@@ -7,7 +7,6 @@ A 404 counts only with {"error": "parcel_unknown"}. ORDERS_CARRIERS names the ca
 
 from __future__ import annotations
 
-import re
 from datetime import UTC
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
@@ -106,9 +105,8 @@ class SimulatedCarrier:
             except ValidationError:
                 pass
             return self._failed(number, "answered 404, but not about the parcel; check its URL")
-        pause = response.headers.get("retry-after", "")
-        seconds = float(pause) if re.fullmatch("[0-9]{1,9}", pause) else None
-        return self._failed(number, f"answered {status} {response.reason_phrase}", seconds)
+        pause = http_client.retry_after(response)
+        return self._failed(number, f"answered {status} {response.reason_phrase}", pause)
 
     def _failed(self, number: str, what: str, retry_after: float | None = None) -> NoAnswer:
         return NoAnswer(f"{self.name}: {what}; parcel {number} is asked for again", retry_after)

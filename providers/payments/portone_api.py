@@ -10,7 +10,7 @@ which the shop is paid.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,9 +22,9 @@ from pydantic import BaseModel, Field
 
 from events.field_types import Currency, Text
 from events.money import Money, MoneyError
-from providers.base import DisputeNotice, NoAnswer, NotTold, Payment, PendingKind, RefundUnknown
+from providers.base import DisputeNotice, NoAnswer, NotTold, Page, Payment, PendingKind, RefundUnknown
 from providers.http_client import HttpClient, Time, payment_not_found
-from providers.movements import RefundMovement, RefundRequest, reference_in
+from providers.movements import Dispute, RefundMovement, RefundRequest, reference_in
 from providers.payments.portone_rules import RULES, STATUSES, UNITS
 from providers.refund_rules import RefundRules
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 SOURCE = "portone"
 PAGE = 100  # payments of one answer
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # where PortOne says no time
 PARTIAL = "Transaction.PartialCancelled"
 # What the API may still say of a payment while its webhook is here already. That one is signed, so the API is asked
 # again until it knows. What contradicts the webhook instead (FAILED, for a Paid), or came after it, is the API's to say.
@@ -69,12 +70,6 @@ class _Method(BaseModel):
     expiredAt: Time | None = None  # noqa: N815 -- of a virtual account: until when it takes a deposit
 
 
-class _Dispute(BaseModel):
-    reason: Text | None = None
-    createdAt: Time  # noqa: N815
-    resolvedAt: Time | None = None  # noqa: N815
-
-
 class _Cancellation(BaseModel):
     id: str | None = None
     status: str | None = None
@@ -84,6 +79,14 @@ class _Cancellation(BaseModel):
     reason: str | None = None
     requestedAt: Time | None = None  # noqa: N815
     cancelledAt: Time | None = None  # noqa: N815
+
+
+class _Dispute(BaseModel):
+    status: Literal["UNRESOLVED", "RESOLVED"]
+    reason: Text | None = None
+    createdAt: Time  # noqa: N815
+    resolvedAt: Time | None = None  # noqa: N815
+    pgDisputeId: Annotated[str, Field(min_length=1, max_length=255)] | None = None  # noqa: N815
 
 
 class _Payment(BaseModel):
@@ -133,7 +136,10 @@ class PortOne:
         payment_id, told = data["paymentId"], kind.removeprefix(f"{SOURCE}.")
         try:
             found = self._http.get(f"/payments/{quote(payment_id, safe='')}", _Payment)
-        except NotTold as error:  # the webhook was signed, so it is the API that is late, or another shop's
+        except NotTold as error:
+            if told not in BEHIND:  # no webhook: we ask of ourselves
+                raise
+            # the webhook was signed, so it is the API that is late, or another shop's
             raise NoAnswer(
                 f"{SOURCE}: its API does not know payment {payment_id}, whose webhook said {told}; where that lasts, "
                 "ORDERS_PORTONE_API_KEY is not that of the shop which signs with ORDERS_PORTONE_SECRETS"
@@ -186,41 +192,62 @@ class PortOne:
 
     # -- listing
 
-    def payments(self, since: datetime, until: datetime) -> Iterator[Payment]:
-        """Payments whose state changed in that time, each as it stands now."""
-        for found in self._changed(since, until):
-            yield _standing(found, found.statusChangedAt or since)
+    def page(self, since: datetime, until: datetime, after: str | None) -> Page:
+        """A page of payments whose state changed in that time, with their cancellations and disputes.
 
-    def movements(self, since: datetime, until: datetime) -> Iterator[RefundMovement]:
-        """Cancellations that were asked for in that time, whoever asked: each changes its payment's state."""
+        By `GET /payments`; its body stands in the query (“GET 요청 시 body 대신 query 사용하기”). Numbered pages would lose a
+        payment for each that changes meanwhile, and so leaves the time in question. So the next page begins at the last
+        state's time (`after`: TIME NUMBER); only where a whole page has one time the number goes on.
+        """
+        begin, _, number = (after or f"{since.astimezone(UTC).isoformat()} 0").partition(" ")
+        asked = {
+            "page": {"number": int(number), "size": PAGE},
+            "filter": {
+                "from": begin,
+                "until": until.astimezone(UTC).isoformat(),
+                "timestampType": "STATUS_CHANGED_AT",
+                "sortBy": "STATUS_CHANGED_AT",
+                "sortOrder": "ASC",
+            },
+        }
+        found = self._http.get("/payments", _Page, {"requestBody": orjson.dumps(asked).decode()}).items
+        told = _page(found, since)
+        if len(found) < PAGE:
+            return told
+        last = found[-1].statusChangedAt
+        if last is None or last <= datetime.fromisoformat(begin):
+            return replace(told, after=f"{begin} {int(number) + 1}")
+        return replace(told, after=f"{last.astimezone(UTC).isoformat()} 0")
+
+    def about(self, payment_id: str) -> Page | None:
+        """A payment with its cancellations and disputes; None where the store has none of that name."""
         try:
-            for found in self._changed(since, until):
-                for each in found.cancellations:
-                    made = _movement(found.id, found.currency, each)
-                    if since <= made.time < until:
-                        yield made
-        except RefundUnknown as error:
-            raise NoAnswer(str(error)) from error
+            found = self._http.get(f"/payments/{quote(payment_id, safe='')}", _Payment)
+        except NotTold:
+            return None
+        if found.id != payment_id:
+            raise NoAnswer(f"{SOURCE}: an answer about another payment than {payment_id}")
+        return _page([found], found.statusChangedAt or found.requestedAt or EPOCH)
 
-    def _changed(self, since: datetime, until: datetime) -> Iterator[_Payment]:
-        """`GET /payments`, page by page; its body stands in the query (“GET 요청 시 body 대신 query 사용하기”)."""
-        times = {name: time.astimezone(UTC).isoformat() for name, time in (("from", since), ("until", until))}
-        number = 0
-        while True:
-            asked = {
-                "page": {"number": number, "size": PAGE},
-                "filter": {
-                    **times,
-                    "timestampType": "STATUS_CHANGED_AT",
-                    "sortBy": "STATUS_CHANGED_AT",
-                    "sortOrder": "ASC",
-                },
-            }
-            page = self._http.get("/payments", _Page, {"requestBody": orjson.dumps(asked).decode()})
-            yield from page.items
-            if len(page.items) < PAGE:
-                return
-            number += 1
+
+def _page(found: Sequence[_Payment], told_at: datetime) -> Page:
+    """Payments with their cancellations and disputes; one is told as it is told later."""
+    try:
+        return Page(
+            [_standing(each, each.statusChangedAt or told_at) for each in found],
+            [_movement(each.id, each.currency, made) for each in found for made in each.cancellations],
+            [_dispute(each.id, told) for each in found for told in each.disputes],
+        )
+    except RefundUnknown as error:
+        raise NoAnswer(str(error)) from error
+
+
+def _dispute(payment_id: str, told: _Dispute) -> Dispute:
+    """A dispute; PortOne tells that one has ended, and not how, nor its amount."""
+    outcome: Literal["open"] | None = "open" if told.status == "UNRESOLVED" else None
+    return Dispute(
+        told.pgDisputeId or payment_id, payment_id, None, outcome, told.createdAt.astimezone(UTC), told.reason
+    )
 
 
 def dispute_notices(kind: str, time: datetime) -> tuple[DisputeNotice, ...]:

@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 
 from standardwebhooks import Webhook
 
+from events.body import PaymentBody
+from events.catalogue import CATALOGUE
 from events.envelope import Envelope, EnvelopeError
 from providers.base import BadSignature, ReceivedWebhook
 from providers.webhook_verification import any_matches, check_time, document, keepable
@@ -29,9 +31,8 @@ SECRETS = Setting(
     "ORDERS_STANDARD_SECRETS", "", "secrets (whsec_…) of providers that send our own events, signed", base64_secrets,
     secret=True, example="whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
 )  # fmt: skip
-PAYMENTS = (
-    "PaymentSucceeded", "PaymentFailed", "PaymentCanceled", "PaymentReversed", "PaymentRefunded", "PaymentDisputed",
-)  # fmt: skip
+# All that can become of a payment, one under way and a refund that fails later among them.
+PAYMENTS = tuple(kind for kind, body in CATALOGUE.items() if issubclass(body, PaymentBody))
 
 
 def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime) -> ReceivedWebhook:

@@ -26,7 +26,7 @@ from events.money import MoneyError
 from providers.base import Ability, BadSignature, Provider, ReceivedWebhook, with_secrets
 from providers.movements import CAME_TO_NOTHING
 from providers.payments.stripe_api import SOURCE, StripeApi
-from providers.payments.stripe_rules import RULES, STATUSES, UNITS
+from providers.payments.stripe_rules import DISPUTES, RULES, STATUSES, UNITS
 from providers.webhook_verification import (
     a_name,
     an_object,
@@ -44,7 +44,7 @@ SECRETS = Setting(
     secret=True, example="whsec_0123456789abcdef",
 )  # fmt: skip
 API_KEY = Setting(
-    "ORDERS_STRIPE_API_KEY", None, "Stripe's secret or restricted key (refunds: write; payment intents, charges: read)",
+    "ORDERS_STRIPE_API_KEY", None, "Stripe's secret or restricted key (refunds: write; payment intents, charges, disputes: read)",
     fields.text, secret=True, example="sk_test_0123456789abcdef",
     about=("With it refunds go out by themselves, and Stripe can be asked how a payment stands.",),
 )  # fmt: skip
@@ -240,22 +240,10 @@ def _refund(refund: dict[str, Any]) -> Meaning | None:
     return ("PaymentRefunded", {**one, "status": status}) if status in STATUSES else None
 
 
-OUTCOMES = {
-    "won": "won",
-    "lost": "lost",
-    "warning_needs_response": "inquiry",
-    "warning_under_review": "inquiry",
-    "warning_closed": "won",
-}
-
-
 def _disputed(dispute: dict[str, Any]) -> Meaning:
-    """charge.dispute.*, by its id. warning_*: an inquiry, which takes no money; closed without a dispute it is as good as won.
-
-    docs.stripe.com/api/disputes/object#dispute_object-status, docs.stripe.com/disputes/how-disputes-work#inquiries
-    """
+    """charge.dispute.*, by its id."""
     status = dispute.get("status")
-    outcome = OUTCOMES.get(status) if isinstance(status, str) else None
+    outcome = DISPUTES.get(status) if isinstance(status, str) else None
     payment = _id(dispute.get("payment_intent")) or _id(dispute.get("charge"))
     money = _money(dispute, dispute.get("amount"), "amount")
     return "PaymentDisputed", _present(

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from events.money import MoneyError
 from providers import http_client
-from providers.base import NoAnswer, NotTold, Payment, RefundError, RefundNotMade, RefundUnknown
-from providers.movements import RefundMovement, RefundRequest, given_back
-from providers.payments.stripe_rules import RULES, STATUSES, UNITS
+from providers.base import NoAnswer, NotTold, Page, Payment, RefundError, RefundNotMade, RefundUnknown
+from providers.movements import Dispute, RefundMovement, RefundRequest, given_back
+from providers.payments.stripe_rules import DISPUTES, RULES, STATUSES, UNITS
 from providers.refund_rules import RefundRules
 from providers.webhook_verification import a_name
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 SOURCE = "stripe"
 PAGE = 100  # objects of one answer, the most there are
 REFERENCE = "refund"  # of a refund's metadata: our id
+PARTS = ("payment_intents", "refunds", "disputes")  # lists, in the order in which they are gone through
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # of a question that no webhook made
 _CHARGE = ("ch_", "py_")  # how a charge's id begins; a payment is an intent otherwise
 
 
@@ -87,40 +91,71 @@ class StripeApi:
         except stripe.InvalidRequestError as error:
             if error.code == "resource_missing":
                 raise NotTold(f"{SOURCE} does not know payment {payment_id}: {_says(error)}") from error
-            raise NoAnswer(_says(error)) from error
+            raise _silent(error) from error
         except stripe.StripeError as error:
-            raise NoAnswer(_says(error)) from error
+            raise _silent(error) from error
         except (RefundUnknown, MoneyError, KeyError, TypeError) as error:
             raise NoAnswer(f"{SOURCE}: an answer in another shape: {error}") from error
 
     # -- listing
 
-    def payments(self, since: datetime, until: datetime) -> Iterator[Payment]:
-        """Payments begun in that time, each as it stands now, newest first."""
-        query = {"created": _span(since, until), "limit": PAGE, "expand": ["data.latest_charge"]}
-        for intent in self._pages(lambda client: client.v1.payment_intents.list(query)):
-            yield self._of_intent(intent)
+    def page(self, since: datetime, until: datetime, after: str | None) -> Page:
+        """A page of payments begun in that time, then of refunds, then of disputes, newest first.
 
-    def movements(self, since: datetime, until: datetime) -> Iterator[RefundMovement]:
-        """Refunds that were asked for in that time, whoever asked, newest first."""
-        query = {"created": _span(since, until), "limit": PAGE, "expand": ["data.charge"]}
-        for refund in self._pages(lambda client: client.v1.refunds.list(query)):
-            payment = _id(refund.get("payment_intent")) or _id(refund.get("charge"))
-            if payment and _without_uncaptured([refund]):
-                yield self._movement(refund, payment, NoAnswer)
+        `after` names the list and the last object of the page before: Stripe's `starting_after`.
+        """
+        part, _, last = (after or PARTS[0]).partition(" ")
+        query = {"created": _span(since, until), "limit": PAGE, **({"starting_after": last} if last else {})}
+        with _answers():
+            try:
+                found, more = self._listed(part, query)
+            except _denied() as error:
+                if part != PARTS[-1]:
+                    raise
+                remark = f"its disputes were not compared: let ORDERS_STRIPE_API_KEY read disputes ({_says(error)})"
+                return Page(remark=remark)
+            told = self._read(part, found)
+        if more and found:
+            return replace(told, after=f"{part} {found[-1]['id']}")
+        rest = PARTS[PARTS.index(part) + 1 :]
+        return replace(told, after=rest[0] if rest else None)
 
-    def _pages(self, first: Any) -> Iterator[dict[str, Any]]:
-        import stripe
-
+    def about(self, payment_id: str) -> Page | None:
+        """A payment with its refunds and disputes; None where the account has none of that name."""
         try:
-            for each in first(self._client()).auto_paging_iter():
-                yield _plain(each)
-        except stripe.StripeError as error:
-            raise NoAnswer(_says(error)) from error
+            payment = self.ask("", EPOCH, {"paymentId": payment_id})
+        except NotTold:
+            return None
+        with _answers():
+            movements = self.refunds(payment_id)
+            try:
+                found, _ = self._listed("disputes", {**_named(payment_id), "limit": PAGE})
+                disputes = [_dispute(each) for each in found]
+            except _denied():
+                return Page((payment,), movements)
+        return Page((payment,), movements, disputes)
+
+    def _listed(self, part: str, query: dict[str, Any]) -> tuple[list[dict[str, Any]], bool]:
+        expanded = {"payment_intents": ["data.latest_charge"], "refunds": ["data.charge"]}.get(part)
+        asked = {**query, **({"expand": expanded} if expanded else {})}
+        answer = getattr(self._client().v1, part).list(asked)
+        return [_plain(each) for each in answer.data], bool(answer.has_more)
+
+    def _read(self, part: str, found: Sequence[dict[str, Any]]) -> Page:
+        if part == "payment_intents":
+            return Page([self._of_intent(each, movements=()) for each in found])
+        if part == "disputes":
+            return Page(disputes=[_dispute(each) for each in found])
+        made = [
+            self._movement(each, payment, NoAnswer)
+            for each in found
+            if (payment := _id(each.get("payment_intent")) or _id(each.get("charge"))) and _without_uncaptured([each])
+        ]
+        return Page(movements=made)
 
     # -- reading
 
-    def _of_intent(self, intent: dict[str, Any]) -> Payment:
+    def _of_intent(self, intent: dict[str, Any], movements: Sequence[RefundMovement] | None = None) -> Payment:
         charge = intent.get("latest_charge")
         paid = isinstance(charge, dict) and charge.get("captured") is True and intent["status"] == "succeeded"
         failed = intent.get("last_payment_error") or {}
@@ -129,7 +164,7 @@ class StripeApi:
             ended = "PaymentCanceled"
         elif intent["status"] == "requires_payment_method" and failed:
             ended = "PaymentFailed"
-        found = self._of_charge(charge) if isinstance(charge, dict) and paid else None
+        found = self._of_charge(charge, movements) if isinstance(charge, dict) and paid else None
         metadata = intent.get("metadata") or {}
         return Payment(
             intent["id"],
@@ -147,13 +182,15 @@ class StripeApi:
             receipt_url=found.receipt_url if found else None,
         )
 
-    def _of_charge(self, charge: dict[str, Any]) -> Payment:
+    def _of_charge(self, charge: dict[str, Any], movements: Sequence[RefundMovement] | None = None) -> Payment:
+        """A charge as it stands; its refunds are asked for where `movements` is None and some went back."""
         payment = _id(charge.get("payment_intent")) or charge["id"]
         came = charge.get("captured") is True
         whole = charge["amount"]
         captured = charge.get("amount_captured", whole)
         back = max(0, charge.get("amount_refunded", 0) - max(0, whole - captured)) if came else 0
-        movements = self.refunds(payment) if back else []
+        if movements is None:
+            movements = self.refunds(payment) if back else []
         currency = charge["currency"].upper()
         details = charge.get("payment_method_details") or {}
         return Payment(
@@ -214,6 +251,45 @@ class StripeApi:
         told = error.json_body.get("error", {}) if isinstance(error.json_body, dict) else {}
         code = told.get("code") or told.get("type")  # the library leaves out an idempotency error's code
         return self.rules.failure(SOURCE, error.http_status or 500, code, error.user_message)
+
+
+@contextmanager
+def _answers() -> Iterator[None]:
+    """A block whose failures are all NoAnswer, with the pause that Stripe asks for."""
+    import stripe
+
+    try:
+        yield
+    except stripe.StripeError as error:
+        raise _silent(error) from error
+    except (RefundUnknown, MoneyError, KeyError, TypeError) as error:
+        raise NoAnswer(f"{SOURCE}: an answer in another shape: {type(error).__name__} {error}") from error
+
+
+def _denied() -> type[StripeError]:
+    """The error of a key that may not read something."""
+    import stripe
+
+    return stripe.PermissionError
+
+
+def _silent(error: StripeError) -> NoAnswer:
+    """An error of the library as no answer, with the pause that Stripe asks for, if it does."""
+    headers = {str(name).lower(): str(value) for name, value in dict(error.headers or {}).items()}
+    return NoAnswer(_says(error), http_client.pause_of(headers.get("retry-after", "")))
+
+
+def _dispute(told: dict[str, Any]) -> Dispute:
+    payment = _id(told.get("payment_intent")) or _id(told["charge"])
+    status = told["status"]
+    return Dispute(
+        told["id"],
+        payment,
+        UNITS.money(told["amount"], told["currency"]).amount,
+        DISPUTES.get(status, "open"),
+        _time(told["created"]),
+        told.get("reason"),
+    )
 
 
 def _named(payment_id: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ keys are removed after 24 hours, and the first answer under one is kept, a 500 t
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
 
 from providers.minor_units import MinorUnits
 from providers.movements import MovementStatus
@@ -30,6 +31,15 @@ STATUSES: dict[str, MovementStatus] = {
     "succeeded": "succeeded",
     "failed": "failed",
     "canceled": "canceled",
+}
+# What a dispute's status comes to, all others are open. An inquiry takes no money; closed without a dispute it is as good as won
+# (docs.stripe.com/api/disputes/object#dispute_object-status, docs.stripe.com/disputes/how-disputes-work#inquiries).
+DISPUTES: dict[str, Literal["inquiry", "won", "lost"]] = {
+    "warning_needs_response": "inquiry",
+    "warning_under_review": "inquiry",
+    "warning_closed": "won",
+    "won": "won",
+    "lost": "lost",
 }
 RULES = RefundRules(
     source="docs.stripe.com/api/refunds, /api/idempotent_requests, /error-codes",

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,7 +20,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, BeforeValidator, Field, RootModel
 
 from events.field_types import Amount, Currency, Text
-from providers.base import NoAnswer, NotTold, Payment, RefundUnknown
+from providers.base import NoAnswer, NotTold, Page, Payment, RefundUnknown
 from providers.http_client import HttpClient, Time, payment_not_found
 from providers.movements import RefundMovement, RefundRequest, reference_in
 from providers.payments.toss_rules import RULES, STATUSES
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 SOURCE = "toss"
 DEPOSIT = "DEPOSIT_CALLBACK"
 PAGE = 100  # transactions of one answer
+REMARK = "its API tells of no disputes: look at them on its own pages"
 KST = timezone(timedelta(hours=9))
 
 ENDS: dict[str, Literal["PaymentFailed", "PaymentCanceled"]] = {
@@ -90,8 +91,14 @@ class _Payment(BaseModel):
 
 
 class _Transaction(BaseModel):
-    transactionKey: str  # noqa: N815
-    paymentKey: str  # noqa: N815
+    transactionKey: Annotated[str, Field(min_length=1, max_length=64)]  # noqa: N815
+    paymentKey: Annotated[str, Field(min_length=1, max_length=255)]  # noqa: N815
+    orderId: str  # noqa: N815
+    status: str
+    amount: Amount
+    currency: Currency
+    transactionAt: Time  # noqa: N815
+    method: Annotated[str, Field(max_length=255)] | None = None
 
 
 class _Transactions(RootModel[list[_Transaction]]):
@@ -159,39 +166,45 @@ class Toss:
 
     # -- listing
 
-    def payments(self, since: datetime, until: datetime) -> Iterator[Payment]:
-        """Payments with a transaction in that time, each as it stands now."""
-        for found in self._changed(since, until):
-            yield _standing(found, since)
+    def page(self, since: datetime, until: datetime, after: str | None) -> Page:
+        """A page of transactions of that time: payments, and what changed of them.
 
-    def movements(self, since: datetime, until: datetime) -> Iterator[RefundMovement]:
-        """Cancellations that were made in that time, whoever asked."""
-        try:
-            for found in self._changed(since, until):
-                yield from (made for made in _movements(found) if since <= made.time < until)
-        except RefundUnknown as error:
-            raise NoAnswer(str(error)) from error
-
-    def _changed(self, since: datetime, until: datetime) -> Iterator[_Payment]:
-        """`GET /v1/transactions` (“거래 조회”) tells whose; each is then asked for once, since it tells no balance."""
+        `GET /v1/transactions` (“거래 조회”), whose `startingAfter` is the last key of the page before. A transaction that is
+        DONE says all of a payment; any other is asked for, once a page, since it tells no balance.
+        """
         dates = {
             name: time.astimezone(KST).strftime("%Y-%m-%dT%H:%M:%S")
             for name, time in (("startDate", since), ("endDate", until))
         }
-        seen: set[str] = set()
-        after: dict[str, str] = {}
-        while True:
-            page = self._http.get("/v1/transactions", _Transactions, {**dates, "limit": str(PAGE), **after}).root
-            for each in page:
-                if each.paymentKey not in seen:
-                    seen.add(each.paymentKey)
-                    try:
-                        yield self._http.get(f"/v1/payments/{quote(each.paymentKey, safe='')}", _Payment)
-                    except NotTold as error:
-                        raise NoAnswer(str(error)) from error
-            if len(page) < PAGE:
-                return
-            after = {"startingAfter": page[-1].transactionKey}
+        query = {**dates, "limit": str(PAGE), **({"startingAfter": after} if after else {})}
+        listed = self._http.get("/v1/transactions", _Transactions, query).root
+        whole = {each.paymentKey for each in listed if each.status == "DONE"}
+        changed = dict.fromkeys(each.paymentKey for each in listed if each.status != "DONE")
+        payments = [_approved(each) for each in listed if each.status == "DONE" and each.paymentKey not in changed]
+        movements: list[RefundMovement] = []
+        for key in changed:
+            found = self.about(key)
+            if found is None:
+                raise NoAnswer(f"{SOURCE} lists a transaction of payment {key}, and does not know that payment")
+            payments += found.payments
+            movements += found.movements
+        more = len(listed) == PAGE and bool(whole or changed)
+        return Page(
+            payments, movements, after=listed[-1].transactionKey if more else None, remark=None if more else REMARK
+        )
+
+    def about(self, payment_id: str) -> Page | None:
+        """A payment with its cancellations; None where the shop has none of that key."""
+        try:
+            found = self._http.get(f"/v1/payments/{quote(payment_id, safe='')}", _Payment)
+        except NotTold:
+            return None
+        if found.paymentKey != payment_id:
+            raise NoAnswer(f"{SOURCE}: an answer about another payment than {payment_id}")
+        try:
+            return Page((_standing(found, found.requestedAt.astimezone(UTC)),), _movements(found))
+        except RefundUnknown as error:
+            raise NoAnswer(str(error)) from error
 
 
 def digest(secret: str) -> str:
@@ -236,6 +249,18 @@ def _listed(found: _Payment) -> tuple[RefundMovement, ...] | None:
         return tuple(_movements(found))
     except RefundUnknown as error:
         raise NoAnswer(str(error)) from error
+
+
+def _approved(told: _Transaction) -> Payment:
+    """A payment of which the approval is all that happened."""
+    return Payment(
+        told.paymentKey,
+        order_number=a_name(told.orderId),
+        currency=told.currency,
+        captured_at=told.transactionAt.astimezone(UTC),
+        captured=told.amount,
+        method=told.method or None,
+    )
 
 
 def _standing(found: _Payment, told_at: datetime) -> Payment:

@@ -1,15 +1,18 @@
 """The outside world for demo and tests: HTTP processes of their own, seeded, with bad days.
 
-carrier    parcels that live for some seconds, with missing and late scans
-provider   a provider of the shop's own: refunds that may be made, refused, or made without an answer
-ledger     its memory
-start      a payment provider in its real wire format, by name
-stripe     Stripe's wire format
-portone    PortOne's wire format
-toss       Toss Payments' wire format
-desk       how a refund goes at those three, and what goes wrong
-books      their memory: payments, refunds, answers by key, webhooks
-examples   a port and a payment of each, as `orders simulate` shows them
-records    documents that the API of PortOne or Toss answers word for word
-process    what all share: arguments, the port, mishaps
+carrier           parcels that live for some seconds, with missing and late scans
+provider          a provider of the shop's own: refunds that may be made, refused, or made without an answer
+ledger            its memory
+parcels           a tracking service's parcels: their lives, mishaps, webhooks
+easypost          EasyPost's wire format
+tracker_delivery  tracker.delivery's wire format
+start             a payment provider in its real wire format, by name
+stripe            Stripe's wire format
+portone           PortOne's wire format
+toss              Toss Payments' wire format
+desk              how a refund goes at those three, and what goes wrong
+books             their memory: payments, refunds, answers by key, webhooks
+examples          a port and a payment of each, as `orders simulate` shows them
+records           documents that the API of PortOne or Toss answers word for word
+process           what all share: arguments, the port, mishaps
 """

@@ -1,4 +1,4 @@
-"""A simulated provider's books: payments, refunds, answers by idempotency key, webhooks that wait; in SQLite.
+"""A simulated provider's books: payments, refunds, disputes, answers by idempotency key, webhooks that wait; in SQLite.
 
 In a file nothing is forgotten, whenever the process is killed: what belongs together is written in one transaction.
 Amounts are in major units. A refund may have an end to come: at `ends_at` it becomes `ends_as`.
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 SCHEMA = """
     CREATE TABLE IF NOT EXISTS payments (
@@ -23,8 +23,12 @@ SCHEMA = """
         number INTEGER PRIMARY KEY, refund_id TEXT NOT NULL UNIQUE, payment_id TEXT NOT NULL, amount TEXT NOT NULL,
         reason TEXT NOT NULL, reference TEXT, key TEXT, status TEXT NOT NULL, at REAL NOT NULL, ends_at REAL, ends_as TEXT,
         tax_free TEXT NOT NULL, vat TEXT NOT NULL);
+    CREATE INDEX IF NOT EXISTS payments_changed ON payments (changed, payment_id);
     CREATE INDEX IF NOT EXISTS refunds_payment ON refunds (payment_id);
     CREATE INDEX IF NOT EXISTS refunds_end ON refunds (ends_at) WHERE ends_at IS NOT NULL;
+    CREATE TABLE IF NOT EXISTS disputes (
+        dispute_id TEXT PRIMARY KEY, payment_id TEXT NOT NULL, amount TEXT NOT NULL, state TEXT NOT NULL, at REAL NOT NULL);
+    CREATE INDEX IF NOT EXISTS disputes_payment ON disputes (payment_id);
     CREATE TABLE IF NOT EXISTS answers (
         key TEXT PRIMARY KEY, digest TEXT NOT NULL, status INTEGER NOT NULL, body TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS webhooks (
@@ -66,6 +70,17 @@ class Refund:
     ends_as: str | None = None
     tax_free: Decimal = Decimal(0)
     vat: Decimal = Decimal(0)
+
+
+@dataclass(slots=True)
+class Dispute:
+    """One dispute: open, won or lost."""
+
+    dispute_id: str
+    payment_id: str
+    amount: Decimal
+    state: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +135,42 @@ class Books:
         found = self._db.execute("SELECT * FROM payments WHERE payment_id = ?", (payment_id,)).fetchone()
         return None if found is None else _payment(found)
 
+    def known(self, payment_id: str) -> Payment:
+        """A payment that is there: one that a refund, a dispute or a list names. KeyError where it is not."""
+        found = self.payment(payment_id)
+        if found is None:
+            raise KeyError(payment_id)
+        return found
+
     def payments(self) -> list[Payment]:
         """All payments, in the order in which they came."""
         return [_payment(row) for row in self._db.execute("SELECT * FROM payments ORDER BY at, rowid")]
+
+    def between(self, since: float, until: float, by: Literal["at", "changed"] = "at") -> list[tuple[float, str]]:
+        """(time, id) of the payments of a time, oldest first: by when they were begun, or last changed."""
+        rows = self._db.execute(
+            f"SELECT {by}, payment_id FROM payments WHERE {by} >= ? AND {by} < ? ORDER BY {by}, payment_id",  # noqa: S608
+            (since, until),
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    def refunds_between(self, since: float, until: float) -> list[tuple[float, str, str]]:
+        """(time, id, payment's id) of the refunds of a time, in the order in which they were asked for."""
+        rows = self._db.execute(
+            "SELECT at, refund_id, payment_id FROM refunds WHERE at >= ? AND at < ? ORDER BY number", (since, until)
+        )
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    def dispute(self, dispute: Dispute) -> None:
+        """Note a dispute, or how it stands now."""
+        row = {**asdict(dispute), "amount": format(dispute.amount, "f")}
+        self._db.execute("INSERT OR REPLACE INTO disputes VALUES (:dispute_id, :payment_id, :amount, :state, :at)", row)
+
+    def disputes(self, payment_id: str | None = None) -> list[Dispute]:
+        """The disputes of a payment, or all, in the order in which they were opened."""
+        sql = "SELECT * FROM disputes WHERE ? IS NULL OR payment_id = ? ORDER BY at, dispute_id"
+        rows = self._db.execute(sql, (payment_id, payment_id))
+        return [Dispute(**{**dict(row), "amount": Decimal(row["amount"])}) for row in rows]
 
     def add(self, refund: Refund) -> None:
         """Note a refund; its payment has changed."""

@@ -9,7 +9,7 @@ mishaps, each in a share of its own:
     of a request, now and then     timeout        acts, then says nothing
                                    slow           says nothing for a while, then acts: meanwhile its key is busy
                                    stored_error   answers 500, and so each time under the same key
-                                   rate_limit     answers 429
+                                   rate_limit     answers 429; a list with a Retry-After of a second
                                    unavailable    answers a question 503
     of a webhook                   twice          is sent twice
 
@@ -17,7 +17,8 @@ Paths that begin with /_simulator are no provider's: whoever plays the customers
 
     PUT  /_simulator/payments/ID           {"amount", "currency"} and "orderNumber", "method", "state", "taxFree": somebody paid;
                                            with "webhook": false nobody is told
-    POST /_simulator/payments/ID/refunds   {"amount"} and "taxFree": given back at the provider's own pages
+    POST /_simulator/payments/ID/refunds   {"amount"} and "taxFree": given back at the provider's own pages; "webhook" as above
+    POST /_simulator/payments/ID/disputes  {"dispute", "amount", "state"}: the payer's bank asks (open), or is done (won, lost)
     GET  /_simulator/books                 every payment with its refunds, and how many webhooks wait
 """
 
@@ -27,7 +28,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Protocol
@@ -40,7 +41,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from events.money import Money, MoneyError
-from providers.simulators.books import Answer, Books, Payment, Refund
+from providers.simulators.books import Answer, Books, Dispute, Payment, Refund
 from providers.simulators.process import Dropped, Mishaps
 
 MISHAPS = ("refused", "open", "late_failure", "timeout", "slow", "stored_error", "rate_limit", "unavailable", "twice")
@@ -88,6 +89,10 @@ class Dialect(Protocol):
 
     def signed(self, own_id: str, body: bytes) -> dict[str, str]:
         """The headers of a webhook."""
+        ...
+
+    def disputed(self, payment: Payment, dispute: Dispute) -> list[tuple[str, Any]]:
+        """(id, document) of what is told of a dispute; nothing where the provider tells of none."""
         ...
 
     def routes(self, desk: Desk) -> list[Route]:
@@ -152,7 +157,7 @@ class Desk:
                 self.books.keep(key, Answer(answer.status, answer.document, digest))
         return answer
 
-    def made(self, wanted: Wanted, key: str | None) -> Answer:
+    def made(self, wanted: Wanted, key: str | None, *, tell: bool = True) -> Answer:
         """A refund in the books, or the provider's no. In a transaction of the caller's."""
         payment = self.books.payment(wanted.payment_id)
         if payment is None:
@@ -186,7 +191,8 @@ class Desk:
         elif key and self._always("open", payment.payment_id):
             refund.status, refund.ends_at, refund.ends_as = "pending", now + self.pace_s, "succeeded"
         self.books.add(refund)
-        self._tell(payment, refund, "refunded" if refund.status == "succeeded" else "opened")
+        if tell:
+            self._tell(payment, refund, "refunded" if refund.status == "succeeded" else "opened")
         return self.dialect.made(self.books, payment, refund)
 
     def pay(self, payment: Payment, *, tell: bool = True) -> None:
@@ -202,6 +208,12 @@ class Desk:
         """The mishap that a question meets, None where it is to be answered; ends that have come are there."""
         self.end_due()
         return _response(self.dialect.error("unavailable", about)) if self._meets("unavailable", about) else None
+
+    def list_question(self, about: str) -> Response | None:
+        """The mishap that a question for a list meets, such as that there were too many of them."""
+        if self._meets("rate_limit", about):
+            return _response(self.dialect.error("rate_limit", about), {"Retry-After": "1"})
+        return self.question(about)
 
     def end_due(self) -> None:
         """Give refunds whose time has come their end."""
@@ -223,10 +235,15 @@ class Desk:
         return self.mishaps.fate(f"{kind} {subject}") < self.shares.get(kind, 0.0)
 
     def _tell(self, payment: Payment, refund: Refund | None, change: str) -> None:
+        if self.webhook_url is not None:
+            self.tell(self.dialect.webhooks(self.books, payment, refund, change))
+
+    def tell(self, webhooks: Sequence[tuple[str, Any]]) -> None:
+        """Have webhooks sent, (id, document) each, where anybody is to be told."""
         if self.webhook_url is None:
             return
         now = time.time()
-        for own_id, document in self.dialect.webhooks(self.books, payment, refund, change):
+        for own_id, document in webhooks:
             self.books.queue(own_id, document, now)
             if self._meets("twice", own_id):
                 self.books.queue(own_id, document, now + self.pace_s / 2)
@@ -268,6 +285,7 @@ def application(desk: Desk) -> Starlette:
 
     control = [
         Route("/_simulator/payments/{payment_id:path}/refunds", _dashboard(desk), methods=["POST"]),
+        Route("/_simulator/payments/{payment_id:path}/disputes", _disputing(desk), methods=["POST"]),
         Route("/_simulator/payments/{payment_id:path}", _paying(desk), methods=["PUT"]),
         Route("/_simulator/books", _books(desk), methods=["GET"]),
     ]
@@ -307,8 +325,33 @@ def _dashboard(desk: Desk) -> Any:
         amount = Decimal(str(asked["amount"])) if "amount" in asked else None
         free = Decimal(str(asked.get("taxFree", 0)))
         with desk.books.together():
-            answer = desk.made(Wanted(request.path_params["payment_id"], amount, "by hand", tax_free=free), None)
+            wanted = Wanted(request.path_params["payment_id"], amount, "by hand", tax_free=free)
+            answer = desk.made(wanted, None, tell=bool(asked.get("webhook", True)))
         return _response(answer)
+
+    return post
+
+
+def _disputing(desk: Desk) -> Any:
+    async def post(request: Request) -> Response:
+        asked = orjson.loads(await request.body() or b"{}")
+        payment = desk.books.payment(request.path_params["payment_id"])
+        if payment is None:
+            return _response(desk.dialect.error("unknown", request.path_params["payment_id"]))
+        state = str(asked.get("state", "open"))
+        if state not in ("open", "won", "lost"):
+            return JSONResponse({"error": "state must be open, won or lost"}, 400)
+        own_id = str(asked.get("dispute") or f"dp_{payment.payment_id}")
+        dispute = Dispute(
+            own_id, payment.payment_id, Decimal(str(asked.get("amount", payment.captured))), state, time.time()
+        )
+        with desk.books.together():
+            kept = [each for each in desk.books.disputes(payment.payment_id) if each.dispute_id == own_id]
+            dispute.at = kept[0].at if kept else dispute.at
+            desk.books.dispute(dispute)
+            if asked.get("webhook", True):
+                desk.tell(desk.dialect.disputed(payment, dispute))
+        return JSONResponse({"dispute": own_id, "state": state})
 
     return post
 

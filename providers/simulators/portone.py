@@ -28,7 +28,7 @@ from starlette.routing import Route
 from events.money import Money
 from providers.movements import reference_in
 from providers.payments.portone_rules import UNITS
-from providers.simulators.books import Answer, Books, Payment, Refund
+from providers.simulators.books import Answer, Books, Dispute, Payment, Refund
 from providers.simulators.desk import Desk, Wanted
 from providers.simulators.records import Records
 
@@ -59,7 +59,6 @@ ERRORS = {
 WEBHOOKS = {
     "paid": "Paid",
     "opened": "CancelPending",
-    "failed": "PartialCancelled",
     "pending": "PayPending",
     "awaiting_deposit": "VirtualAccountIssued",
 }
@@ -91,7 +90,9 @@ class PortOne:
         return Answer(200, {"cancellation": cancellation(payment, refund)})
 
     def webhooks(self, books: Books, payment: Payment, refund: Refund | None, change: str) -> list[tuple[str, Any]]:
-        """A webhook says where to look, and no more."""
+        """A webhook says where to look, and no more; that a cancellation failed has none, and is seen by asking."""
+        if change == "failed" and refund is not None:
+            return []
         whole = books.gone(payment.payment_id) >= payment.captured > 0
         kind = WEBHOOKS.get(change) or ("Cancelled" if whole else "PartialCancelled")
         about = {"storeId": "store-1", "paymentId": payment.payment_id, "transactionId": f"tx-{payment.payment_id}"}
@@ -99,6 +100,13 @@ class PortOne:
             about["cancellationId"] = refund.refund_id
         document = {"type": f"Transaction.{kind}", "timestamp": _time(time.time()), "data": about}
         return [(f"wh-{payment.payment_id}-{refund.refund_id if refund else ''}-{change}", document)]
+
+    def disputed(self, payment: Payment, dispute: Dispute) -> list[tuple[str, Any]]:
+        """Transaction.DisputeCreated or .DisputeResolved, which does not say how it ended."""
+        kind = "DisputeCreated" if dispute.state == "open" else "DisputeResolved"
+        about = {"storeId": "store-1", "paymentId": payment.payment_id, "transactionId": f"tx-{payment.payment_id}"}
+        document = {"type": f"Transaction.{kind}", "timestamp": _time(time.time()), "data": about}
+        return [(f"wh-{dispute.dispute_id}-{dispute.state}", document)]
 
     def signed(self, own_id: str, body: bytes) -> dict[str, str]:
         """The headers of Standard Webhooks, made now."""
@@ -123,7 +131,7 @@ class PortOne:
             return desk.question(payment_id) or JSONResponse(document(desk.books, found))
 
         async def some(request: Request) -> Response:
-            if refusal := desk.refusal(request, self._key) or desk.question("payments"):
+            if refusal := desk.refusal(request, self._key) or desk.list_question("payments"):
                 return refusal
             return JSONResponse(_page(desk.books, orjson.loads(request.query_params.get("requestBody", "{}"))))
 
@@ -164,8 +172,8 @@ def _page(books: Books, asked: dict[str, Any]) -> dict[str, Any]:
     size, number = int(page.get("size", 10)), int(page.get("number", 0))
     since = datetime.fromisoformat(wanted["from"]).timestamp() if "from" in wanted else 0.0
     until = datetime.fromisoformat(wanted["until"]).timestamp() if "until" in wanted else float("inf")
-    found = sorted((p for p in books.payments() if since <= p.changed < until), key=lambda p: (p.changed, p.payment_id))
-    items = [document(books, each) for each in found[number * size : (number + 1) * size]]
+    found = [own_id for _, own_id in books.between(since, until, "changed")]
+    items = [document(books, books.known(own_id)) for own_id in found[number * size : (number + 1) * size]]
     return {"items": items, "page": {"number": number, "size": size, "totalCount": len(found)}}
 
 
@@ -196,7 +204,14 @@ def document(books: Books, found: Payment) -> dict[str, Any]:
         made["cancellations"] = [cancellation(found, each) for each in refunds]
     if status == "CANCELLED":
         made["cancelledAt"] = _time(found.changed)
+    if status == "PAID":
+        made["disputes"] = [_dispute(each) for each in books.disputes(found.payment_id)]
     return made
+
+
+def _dispute(told: Dispute) -> dict[str, Any]:
+    made = {"pgDisputeId": told.dispute_id, "reason": "fraudulent", "createdAt": _time(told.at)}
+    return {**made, "status": "UNRESOLVED" if told.state == "open" else "RESOLVED"}
 
 
 def cancellation(found: Payment, refund: Refund) -> dict[str, Any]:

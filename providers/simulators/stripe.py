@@ -6,6 +6,7 @@
     GET  /v1/charges/ID
     POST /v1/refunds                           of a payment_intent or charge, with an Idempotency-Key
     GET  /v1/refunds[/ID]                      by payment_intent, charge, created; with expand[]=data.charge
+    GET  /v1/disputes                          by payment_intent, charge, created
 
 Objects have the fields that Stripe's reference (docs.stripe.com/api) has and that a shop reads, not all of them. A
 captured part leaves the rest among `amount_refunded`, as at Stripe.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
@@ -26,7 +27,7 @@ from starlette.routing import Route
 
 from events.money import Money, MoneyError
 from providers.payments.stripe_rules import UNITS
-from providers.simulators.books import Answer, Books, Payment, Refund
+from providers.simulators.books import Answer, Books, Dispute, Payment, Refund
 from providers.simulators.desk import Desk, Wanted
 
 VERSION = "2026-01-28.clover"
@@ -96,6 +97,11 @@ class Stripe:
             for kind in kinds_of
         ]
 
+    def disputed(self, payment: Payment, dispute: Dispute) -> list[tuple[str, Any]]:
+        """charge.dispute.created or .closed, with the dispute."""
+        kind = "charge.dispute.created" if dispute.state == "open" else "charge.dispute.closed"
+        return [_event(f"{dispute.dispute_id}:{dispute.state}", kind, dispute_object(payment, dispute))]
+
     def signed(self, own_id: str, body: bytes) -> dict[str, str]:
         """The header Stripe-Signature, made now."""
         now = int(time.time())
@@ -109,6 +115,7 @@ class Stripe:
             Route("/v1/refunds", self._with_key(api.refund), methods=["POST"]),
             Route("/v1/refunds", self._with_key(api.refunds), methods=["GET"]),
             Route("/v1/refunds/{id}", self._with_key(api.one_refund), methods=["GET"]),
+            Route("/v1/disputes", self._with_key(api.disputes), methods=["GET"]),
             Route("/v1/charges/{id}", self._with_key(api.charge), methods=["GET"]),
             Route("/v1/payment_intents", self._with_key(api.pay), methods=["POST"]),
             Route("/v1/payment_intents", self._with_key(api.intents), methods=["GET"]),
@@ -150,18 +157,31 @@ class _Api:
     async def refunds(self, request: Request) -> Response:
         asked = request.query_params
         about = asked.get("payment_intent") or (_of_charge(asked["charge"]) if "charge" in asked else None)
-        if mishap := self._desk.question(about or "refunds"):
+        if mishap := self._desk.question(about) if about else self._desk.list_question("refunds"):
             return mishap
         if about and self._books.payment(about) is None:
             return _json(self._dialect.error("unknown", about))
         expand = "data.charge" in asked.getlist("expand[0]") + asked.getlist("expand[]")
-        found = []
-        for each in reversed(self._books.refunds(about)):
-            payment = self._books.payment(each.payment_id)
-            if payment is not None and _within(each.at, asked):
-                told = refund_object(payment, each)
-                found.append(told | ({"charge": charge_object(self._books, payment)} if expand else {}))
-        return _page(found, asked, "/v1/refunds")
+        refunds = {each.refund_id: each for each in reversed(self._books.refunds(about)) if _within(each.at, asked)}
+
+        def write(own_id: str) -> dict[str, Any]:
+            payment = self._books.known(refunds[own_id].payment_id)
+            told = refund_object(payment, refunds[own_id])
+            return told | ({"charge": charge_object(self._books, payment)} if expand else {})
+
+        return _page(list(refunds), asked, "/v1/refunds", write)
+
+    async def disputes(self, request: Request) -> Response:
+        asked = request.query_params
+        about = asked.get("payment_intent") or (_of_charge(asked["charge"]) if "charge" in asked else None)
+        if mishap := self._desk.question(about) if about else self._desk.list_question("disputes"):
+            return mishap
+        found = {each.dispute_id: each for each in reversed(self._books.disputes(about)) if _within(each.at, asked)}
+
+        def write(own_id: str) -> dict[str, Any]:
+            return dispute_object(self._books.known(found[own_id].payment_id), found[own_id])
+
+        return _page(list(found), asked, "/v1/disputes", write)
 
     async def one_refund(self, request: Request) -> Response:
         if mishap := self._desk.question(request.path_params["id"]):
@@ -185,11 +205,14 @@ class _Api:
         return _json(self._dialect.error("unknown", payment_id)) if payment is None else JSONResponse(write(payment))
 
     async def intents(self, request: Request) -> Response:
-        if mishap := self._desk.question("payment_intents"):
+        if mishap := self._desk.list_question("payment_intents"):
             return mishap
-        payments = [each for each in reversed(self._books.payments()) if _within(each.at, request.query_params)]
-        found = [intent_object(self._books, each, expand=True) for each in payments]
-        return _page(found, request.query_params, "/v1/payment_intents")
+        ids = [own_id for _, own_id in reversed(self._books.between(*_span(request.query_params)))]
+
+        def write(own_id: str) -> dict[str, Any]:
+            return intent_object(self._books, self._books.known(own_id), expand=True)
+
+        return _page(ids, request.query_params, "/v1/payment_intents", write)
 
     async def pay(self, request: Request) -> Response:
         """A payment intent; paid at once where it is confirmed, as with Stripe's test cards."""
@@ -305,6 +328,24 @@ def refund_object(payment: Payment, refund: Refund) -> dict[str, Any]:
     }
 
 
+def dispute_object(payment: Payment, dispute: Dispute) -> dict[str, Any]:
+    """A dispute as Stripe writes it."""
+    return {
+        "id": dispute.dispute_id,
+        "object": "dispute",
+        "amount": _units(payment, dispute.amount),
+        "currency": payment.currency.lower(),
+        "charge": _charge_id(payment),
+        "payment_intent": payment.payment_id,
+        "created": int(dispute.at),
+        "reason": "fraudulent",
+        "status": "needs_response" if dispute.state == "open" else dispute.state,
+        "is_charge_refundable": False,
+        "livemode": False,
+        "metadata": {},
+    }
+
+
 def _event(own_id: str, kind: str, about: dict[str, Any]) -> tuple[str, Any]:
     own_id = f"evt_{own_id.replace(':', '_').replace('.', '_')}"
     event = {"id": own_id, "object": "event", "api_version": VERSION, "type": kind, "created": int(time.time())}
@@ -339,16 +380,20 @@ def _form(body: bytes) -> dict[str, Any]:
 
 
 def _within(at: float, asked: Mapping[str, str]) -> bool:
-    return float(asked.get("created[gte]", 0)) <= int(at) < float(asked.get("created[lt]", "inf"))
+    since, until = _span(asked)
+    return since <= int(at) < until
 
 
-def _page(found: list[dict[str, Any]], asked: Mapping[str, str], url: str) -> Response:
-    ids = [each["id"] for each in found]
+def _span(asked: Mapping[str, str]) -> tuple[float, float]:
+    return float(asked.get("created[gte]", 0)), float(asked.get("created[lt]", "inf"))
+
+
+def _page(ids: list[str], asked: Mapping[str, str], url: str, write: Callable[[str], dict[str, Any]]) -> Response:
+    """A page of the objects of these ids, which `write` writes."""
     after = ids.index(asked["starting_after"]) + 1 if asked.get("starting_after") in ids else 0
     most = int(asked.get("limit", 10))
-    page = found[after : after + most]
-    told = {"object": "list", "url": url, "has_more": len(found) > after + most, "data": page}
-    return JSONResponse(told)
+    page = [write(own_id) for own_id in ids[after : after + most]]
+    return JSONResponse({"object": "list", "url": url, "has_more": len(ids) > after + most, "data": page})
 
 
 def _invalid(message: str, param: str) -> Answer:

@@ -24,7 +24,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from providers.movements import reference_in
-from providers.simulators.books import Answer, Books, Payment, Refund
+from providers.simulators.books import Answer, Books, Dispute, Payment, Refund
 from providers.simulators.desk import Desk, Wanted
 from providers.simulators.records import Records
 
@@ -83,6 +83,10 @@ class Toss:
         own_id = f"{payment.payment_id}-{refund.refund_id if refund else ''}-{change}"
         return [(own_id, {**told, "data": document(books, payment)})]
 
+    def disputed(self, payment: Payment, dispute: Dispute) -> list[tuple[str, Any]]:
+        """Nothing: Toss tells of no disputes."""
+        return []
+
     def signed(self, own_id: str, body: bytes) -> dict[str, str]:
         """The id of a transmission, by which a repeated one is known."""
         return {"tosspayments-webhook-transmission-id": own_id}
@@ -114,7 +118,7 @@ class Toss:
             return desk.refusal(request, self._key) or await _cancel(desk, request)
 
         async def transactions(request: Request) -> Response:
-            refusal = desk.refusal(request, self._key) or desk.question("transactions")
+            refusal = desk.refusal(request, self._key) or desk.list_question("transactions")
             return refusal or JSONResponse(_transactions(desk.books, request.query_params))
 
         return [
@@ -144,16 +148,34 @@ async def _cancel(desk: Desk, request: Request) -> Response:
 def _transactions(books: Books, asked: Mapping[str, str]) -> list[dict[str, Any]]:
     """Transactions of a time, oldest first: one per payment, one per cancellation."""
     since, until = (_seconds(asked.get(name)) for name in ("startDate", "endDate"))
-    rows = [(each.at, f"T{each.payment_id}", each.payment_id) for each in books.payments()]
-    rows += [(each.at, each.refund_id, each.payment_id) for each in books.refunds()]
-    found = [
-        {"transactionKey": own, "paymentKey": payment, "transactionAt": _time(at)}
-        for at, own, payment in sorted(rows)
-        if (since or 0.0) <= at < (until or float("inf"))
-    ]
-    keys = [each["transactionKey"] for each in found]
+    span = since or 0.0, until or float("inf")
+    rows = sorted([*((at, f"T{own}", own) for at, own in books.between(*span)), *books.refunds_between(*span)])
+    keys = [own for _, own, _ in rows]
     after = keys.index(asked["startingAfter"]) + 1 if asked.get("startingAfter") in keys else 0
-    return found[after : after + int(asked.get("limit", 100))]
+    return [_transaction(books, *row) for row in rows[after : after + int(asked.get("limit", 100))]]
+
+
+def _transaction(books: Books, at: float, own: str, payment_id: str) -> dict[str, Any]:
+    """A transaction: a payment's approval, or a cancellation, which tells what was canceled."""
+    payment = books.known(payment_id)
+    refund = next((each for each in books.refunds(payment_id) if each.refund_id == own), None)
+    status = STATUSES[payment.state]
+    if refund is not None:
+        status = "CANCELED" if books.gone(payment_id) >= payment.captured else "PARTIAL_CANCELED"
+    return {
+        "mId": "tosstest",
+        "transactionKey": own,
+        "paymentKey": payment_id,
+        "orderId": payment.order_number or payment_id,
+        "method": "가상계좌" if payment.method == "virtual_account" else "카드",
+        "customerKey": None,
+        "useEscrow": False,
+        "receiptUrl": f"https://dashboard.tosspayments.com/receipt/{payment_id}",
+        "status": status,
+        "amount": _number(payment.amount if refund is None else refund.amount),
+        "transactionAt": _time(at),
+        "currency": payment.currency,
+    }
 
 
 def _seconds(date: str | None) -> float | None:
@@ -167,7 +189,7 @@ def document(books: Books, found: Payment) -> dict[str, Any]:
     """A payment of the books as Toss writes it."""
     refunds = books.refunds(found.payment_id)
     gone = sum((each.amount for each in refunds if each.status == "succeeded"), Decimal(0))
-    status = STATUSES.get(found.state, "READY")
+    status = STATUSES[found.state]
     if gone:
         status = "CANCELED" if gone >= found.captured else "PARTIAL_CANCELED"
     made = payment(
@@ -236,7 +258,9 @@ def payment(
         "currency": currency,
         "method": "카드",
         "totalAmount": amount,
-        "balanceAmount": amount - sum(gone),
+        "balanceAmount": _number(
+            Decimal(str(amount)) - sum(Decimal(str(each)) for each in gone)
+        ),  # floats: 15 decimals
         "requestedAt": moment,
         "approvedAt": moment if paid else None,
         "cancels": [

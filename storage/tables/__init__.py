@@ -4,7 +4,9 @@ order        an order and its parts (collections of the contract); personal fiel
 catalogue    products, variants, options, carts
 journal      journal and results, what waits, what was given up, the relay's marks
 access       keys, first answers, payment look-ups, subscriptions and deliveries
+reconciliation  comparisons with what providers list, and what differs
 columns      columns that many tables have
+refunds      refunds as the outside sees them
 definitions  the schema besides tables: views and the appenders' trigger
 
 No status stands in an index: updates stay heap-only, which is what lets the drain write as fast as it does.
@@ -48,6 +50,8 @@ from storage.tables.order import (
     returns_,
     transactions,
 )
+from storage.tables.reconciliation import findings, reconciliation_seen, reconciliations
+from storage.tables.refunds import refund_documents, refunds
 
 __all__ = [
     "APPENDERS",
@@ -66,6 +70,7 @@ __all__ = [
     "deliveries",
     "duplicates",
     "effects",
+    "findings",
     "fixed",
     "fulfillment_items",
     "fulfillments",
@@ -81,7 +86,11 @@ __all__ = [
     "product_options",
     "product_variants",
     "products",
+    "reconciliation_seen",
+    "reconciliations",
     "refund_accounts",
+    "refund_documents",
+    "refunds",
     "relay_horizon",
     "relay_marks",
     "results",

@@ -1,4 +1,4 @@
-"""The schema's parts besides tables: two views, and the trigger by which appenders are known."""
+"""The schema's parts besides tables: three views, and the trigger by which appenders are known."""
 
 from __future__ import annotations
 
@@ -37,4 +37,27 @@ APPENDERS_TRIGGER = """
 create trigger journal_appenders before insert on journal for each statement execute function note_appender()
 """
 
-DEFINITIONS = (TIMELINE_VIEW, UNDECIDED_VIEW, APPENDERS_FUNCTION, APPENDERS_TRIGGER)
+# What has ended or was told of stands in `refunds`; what has yet to go back of a payment is its effect, under the id of
+# the row that it will become. One whose row is there already (it is open at its provider, or was refused) is shown once.
+REFUND_DOCUMENTS_VIEW = """
+create view refund_documents as
+select r.id, r.order_id, r.transaction_id, r.reference, r.amount, r.currency, r.reasons, r.origin, r.status,
+       case when r.status in ('pending', 'requires_action') then 'provider' when r.attention = 'open' then 'person'
+       end as waits_for,
+       r.return_id, r.personal_id, r.failure, r.settled_method, r.requested_at, r.ended_at, r.created_at, r.updated_at,
+       cast(null as uuid) as effect_id
+from refunds r
+union all
+select e.refund_id, e.order_id, e.transaction_id, null,
+       coalesce(e.asked, e.target - greatest(e.made, t.refunded_amount)), e.currency, coalesce(e.reasons, '[]'), 'ours',
+       case when e.state = 'dead' and e.idempotency_key is null then 'failed' else 'pending' end,
+       case when e.state in ('staff', 'dead') then 'person' when e.state = 'held' then 'nobody'
+            when e.idempotency_key is not null then 'provider' else 'turn' end,
+       e.return_id, e.personal_id, e.last_error, null, e.attempted_at, null, e.created_at, e.updated_at, e.id
+from effects e join transactions t on t.id = e.transaction_id
+where e.state <> 'done' and e.refund_id is not null
+  and (e.idempotency_key is not null or e.target > greatest(e.made, t.refunded_amount))
+  and not exists (select from refunds r where r.id = e.refund_id)
+"""
+
+DEFINITIONS = (TIMELINE_VIEW, UNDECIDED_VIEW, REFUND_DOCUMENTS_VIEW, APPENDERS_FUNCTION, APPENDERS_TRIGGER)

@@ -125,7 +125,7 @@ timers = Table(
     Column("kind", Text, primary_key=True),
     at("due", nullable=False),
     Column("held", Boolean, nullable=False, server_default="false"),
-    one_of("kind", ("unpaid", "confirm")),
+    one_of("kind", ("unpaid", "confirm", "hold")),
     Index("timers_due_idx", "due", postgresql_where=text("not held")),
 )
 
@@ -153,6 +153,10 @@ effects = Table(
         "asked_tax", JSONB, comment="tax-free part and VAT that the attempt was told with, of all that is to go back"
     ),
     at("account_asked_at", comment="when the payer's bank account was asked for; one of before is no good"),
+    uuid("refund_id", comment="of the row of `refunds` that what has yet to go back will be"),
+    Column("reasons", JSONB(none_as_null=True), comment="why it goes back: [{reason, amount} …]"),
+    uuid("return_id"),
+    uuid("personal_id", comment="of the note of whoever asked for it"),
     one_of("state", EFFECT_STATES),
     CheckConstraint("target >= 0 and made >= 0", "amounts"),
     Index(
@@ -160,6 +164,7 @@ effects = Table(
         "next_at",
         postgresql_where=text("state in ('due', 'in_flight', 'unknown')"),
     ),
+    Index("effects_refund_id_idx", "refund_id", unique=True, postgresql_where=text("state <> 'done'")),
     comment="Refunds: one row a transaction, toward a cumulative target; recorded before they are made.",
 )
 
@@ -196,8 +201,11 @@ trackers = Table(
     Column("finished", Boolean, nullable=False, server_default="false"),
     at("next_at", nullable=False, server_default=func.now()),
     *stamps(),
+    Column("provider", Text, comment="who is polled; null: the carrier, by its own name"),
+    Column("carrier_id", Text, comment="the carrier's id there; null where the provider is the carrier"),
     UniqueConstraint("order_id", "key"),
     Index("trackers_next_at_idx", "next_at", postgresql_where=text("not finished")),
+    Index("trackers_tracking_number_idx", "tracking_number", postgresql_where=text("not finished")),
 )
 
 # -- what was given up, and what operators did ---------------------------------------------------------------

@@ -141,8 +141,12 @@ def test_requests_and_answers_fit_its_document(document):
         (made,) = client.refunds("p-free")
         assert (made.tax_free, made.vat) == (Decimal(200), Decimal(9))
         now = datetime.now(UTC)
-        assert len(list(client.payments(now - timedelta(hours=1), now + timedelta(hours=1)))) == 9
-        assert len(list(client.movements(now - timedelta(hours=1), now + timedelta(hours=1)))) == 6
+        service.dispute("p-usd")  # one that was given back in part tells none any more
+        service.capture("p-disputed", "1000", "KRW")
+        service.dispute("p-disputed", "won")
+        page = client.page(now - timedelta(hours=1), now + timedelta(hours=1), None)
+        assert (len(page.payments), len(page.movements), len(page.disputes or ())) == (10, 6, 1)
+        assert client.about("p-disputed") is not None
         bad = PortOne(url, "wrong", transport=witness)
         with pytest.raises(RefundError):
             bad.refund(requests[0])

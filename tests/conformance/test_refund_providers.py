@@ -65,7 +65,7 @@ def test_a_payment_is_refunded_once_a_target(service):
     assert len(made) == len({each.key for each in made}) == 2 * len(PAYMENTS)
 
 
-def test_of_twenty_refunds_in_a_row_the_books_show_each_once(running, subject, connect, quick):
+def test_of_20_attempts_in_a_row_on_one_payment_the_books_show_each_amount_once(running, subject, connect, quick):
     """On one payment, through failures, stored errors and timeouts; each amount is another, so that a double is seen."""
     quick(True)
     amounts = [Decimal(n) / 4 for n in range(1, 21)]

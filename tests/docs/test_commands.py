@@ -54,7 +54,7 @@ README = (ROOT / "README.md").read_text()
 def _spelled(row: str) -> Iterator[str]:
     r"""The commands of a row: of `orders dlq list\|show` those are dlq, dlq list and dlq show."""
     for code in re.findall(r"`orders ([^`]+)`", row):
-        words = [word for word in code.split() if re.fullmatch(r"[a-z]+(\\\|[a-z]+)*", word)]
+        words = [word for word in code.split() if re.fullmatch(r"[a-z-]+(\\\|[a-z-]+)*", word)]
         found = [""]
         for word in words:
             found = [f"{start} {name}".strip() for start in found for name in word.split(r"\|")]

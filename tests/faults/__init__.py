@@ -1,7 +1,7 @@
 """Faults: each way in which servers, locks, hosts, connections, clocks and strangers fail, under load, measured.
 
 catalogue    the table of faults: its row in docs/reference/faults.md, how it begins and ends, what it must not cost
-stage        what is disturbed: servers, two worker hosts, the API, the load, the gauge
+deployment        what is disturbed: servers, two worker hosts, the API, the load, the gauge
 hosts        worker hosts as network namespaces, and connections that die without a word (root)
 load         a steady, seeded load through the product's own doors, and the ledger of what was acknowledged
 gauge        samples while it runs: what was decided, what waits, how long

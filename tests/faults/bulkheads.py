@@ -15,11 +15,11 @@ import psycopg
 from sqlalchemy import text
 
 from domain.ids import format_id, fresh
+from tests.faults.deployment import Deployment
 from tests.faults.fault import CALLER, PROVIDER, Aim, Fault
 from tests.faults.load import Load
 from tests.faults.locks import subscribed
 from tests.faults.rates import percentile
-from tests.faults.stage import Stage
 
 PARCELS, WRITES = 600, 18
 HOLD_S = 12.0
@@ -36,12 +36,12 @@ _OLDEST_REFUND = """
 
 
 @contextmanager
-def silent_carrier(stage: Stage, random: Random) -> Iterator[Aim]:
+def silent_carrier(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """600 parcels of a carrier that never answers are due; webhooks and refunds go out as before."""
-    with subscribed(stage) as told:
+    with subscribed(deployment) as told:
         told.settled()
         quiet = told.series.longest_lag(monotonic() - 5, monotonic())
-        with psycopg.connect(stage.gauge.url, autocommit=True) as conn:
+        with psycopg.connect(deployment.gauge.url, autocommit=True) as conn:
             orders = [row[0] for row in conn.execute(_ORDERS)]
         tag, now = f"S{int(monotonic() * 1000)}", datetime.now(UTC)
         rows = [
@@ -53,14 +53,14 @@ def silent_carrier(stage: Stage, random: Random) -> Iterator[Aim]:
             }
             for n in range(PARCELS)
         ]
-        with stage.shop.engine.begin() as shop:
+        with deployment.shop.engine.begin() as shop:
             shop.execute(_PARCELS, rows)
         aim = Aim(f"{PARCELS} parcels")
         refunds: list[float] = []
         began = monotonic()
 
         def hold() -> None:
-            with psycopg.connect(stage.gauge.url, autocommit=True) as conn:
+            with psycopg.connect(deployment.gauge.url, autocommit=True) as conn:
                 while monotonic() < began + HOLD_S:
                     row = conn.execute(_OLDEST_REFUND).fetchone()
                     refunds.append(float(row[0]) if row else 0.0)
@@ -75,19 +75,19 @@ def silent_carrier(stage: Stage, random: Random) -> Iterator[Aim]:
                 aim.wrong.append(f"refunds waited {max(refunds):.1f} s, must be within {LAG_FLOOR_S:.0f} s")
 
         aim.hold = hold
-        stage.gauge.aim()
+        deployment.gauge.aim()
         try:
             yield aim
         finally:
-            with stage.shop.engine.begin() as shop:
+            with deployment.shop.engine.begin() as shop:
                 shop.execute(text("delete from trackers where carrier = 'silent'"))
 
 
 @contextmanager
-def blocked_writes(stage: Stage, random: Random) -> Iterator[Aim]:
+def blocked_writes(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """18 writes of one order wait for its row, which somebody holds; readiness and others' writes do not."""
     with (
-        psycopg.connect(stage.gauge.url, application_name="an operator") as conn,
+        psycopg.connect(deployment.gauge.url, application_name="an operator") as conn,
         ThreadPoolExecutor(WRITES, "blocked") as pool,
     ):
         row = conn.execute(
@@ -96,14 +96,14 @@ def blocked_writes(stage: Stage, random: Random) -> Iterator[Aim]:
         if row is None:
             raise RuntimeError("no order yet that the API made")
         conn.execute("select from orders where id = %s for update", [row[0]])
-        stage.gauge.aim([row[1]])
+        deployment.gauge.aim([row[1]])
         path = f"/api/orders/{format_id('orders', str(row[0]))}"
         aim, ready, ended = Aim(f"order {row[1]}"), [], threading.Event()
-        asks = [pool.submit(_write, stage.load, path, n, ended) for n in range(WRITES)]
+        asks = [pool.submit(_write, deployment.load, path, n, ended) for n in range(WRITES)]
 
         def hold() -> None:
             until = monotonic() + HOLD_S
-            with httpx.Client(base_url=stage.api_url, timeout=30, trust_env=False) as client:
+            with httpx.Client(base_url=deployment.api_url, timeout=30, trust_env=False) as client:
                 while monotonic() < until:
                     began = monotonic()
                     with suppress(httpx.TransportError):

@@ -13,8 +13,8 @@ import psycopg
 
 from events.envelope import Envelope
 from journal.append import append
+from tests.faults.deployment import Deployment, Host
 from tests.faults.fault import Aim, Fault
-from tests.faults.stage import Host, Stage
 
 OFF_S = 600
 TIMERS, FIRST_S, SPREAD_S = 20, 4.0, 4.0  # planted: the first is due so soon, the last so much later
@@ -36,34 +36,34 @@ def library() -> Path | None:
 
 
 @contextmanager
-def fast(stage: Stage, random: Random) -> Iterator[Aim]:
+def fast(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """One host's clock is ten minutes fast."""
-    with _off(stage, random, OFF_S) as aim:
+    with _off(deployment, random, OFF_S) as aim:
         yield aim
 
 
 @contextmanager
-def slow(stage: Stage, random: Random) -> Iterator[Aim]:
+def slow(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """One host's clock is ten minutes slow."""
-    with _off(stage, random, -OFF_S) as aim:
+    with _off(deployment, random, -OFF_S) as aim:
         yield aim
 
 
 @contextmanager
-def _off(stage: Stage, random: Random, seconds: int) -> Iterator[Aim]:
+def _off(deployment: Deployment, random: Random, seconds: int) -> Iterator[Aim]:
     """Its workers are started anew under another clock; timers are planted once they serve.
 
     libfaketime fakes the monotonic clock too: told not to, it lets every sleep of Python fail (EINVAL). So the clock of
     a process cannot be stepped, and the fault is over once the workers, started anew under the right one, serve again.
     """
-    host = random.choice(stage.hosts)
+    host = random.choice(deployment.hosts)
     host.stop()
     try:
         host.start(LD_PRELOAD=str(library()), FAKETIME=f"{seconds:+d}s")
         _serves(host)
         sleep(6)  # its beat has sent the timers' chore, and it has been done by this host or the other
         aim = Aim(f"host {host.name} {seconds:+d} s")
-        aim.hold = lambda: _timers(stage, aim)
+        aim.hold = lambda: _timers(deployment, aim)
         yield aim
     finally:
         host.stop()
@@ -78,15 +78,15 @@ def _serves(host: Host) -> None:
         sleep(0.2)
 
 
-def _timers(stage: Stage, aim: Aim) -> None:
+def _timers(deployment: Deployment, aim: Aim) -> None:
     """Plant timers of orders that nobody pays, and wait for them to fire by PostgreSQL's clock."""
     tag = f"T{int(monotonic() * 1000)}"
     numbers = [f"{tag}-{n}" for n in range(TIMERS)]
     made = [Envelope(f"{number}:0", "shop", "OrderCreated", datetime.now(UTC), number, _body()) for number in numbers]
-    with stage.shop.engine.begin() as conn:
-        done = append(conn, made, stage.shop.parts.shop.shards)
-    stage.shop.parts.streams.publish(done.new)
-    with psycopg.connect(stage.gauge.url, autocommit=True) as conn:
+    with deployment.shop.engine.begin() as conn:
+        done = append(conn, made, deployment.shop.parts.shop.shards)
+    deployment.shop.parts.streams.publish(done.new)
+    with psycopg.connect(deployment.gauge.url, autocommit=True) as conn:
         named = {"first": FIRST_S, "spread": SPREAD_S, "all": TIMERS, "numbers": numbers}
         due: dict[str, datetime] = {}
         until = monotonic() + 20

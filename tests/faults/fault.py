@@ -13,7 +13,7 @@ from tests.faults import hosts
 from tests.faults.rates import Series
 
 if TYPE_CHECKING:
-    from tests.faults.stage import Stage
+    from tests.faults.deployment import Deployment
 
 WHOLE, ORDER, SHARD, PROVIDER, CALLER = "whole", "one order", "shard", "provider", "caller"
 BOUND_S = 10.0
@@ -41,7 +41,7 @@ class Fault:
     name: str
     title: str
     group: str
-    strike: Callable[[Stage, Random], AbstractContextManager[Aim]]
+    strike: Callable[[Deployment, Random], AbstractContextManager[Aim]]
     hold_s: float
     scope: str = WHOLE
     bound_s: float = BOUND_S
@@ -54,7 +54,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A fault with a stage of its own: `run` does all of a try and returns figures and what is wrong."""
+    """A fault with a deployment of its own: `run` does all of a try and returns figures and what is wrong."""
 
     name: str
     title: str
@@ -63,7 +63,6 @@ class Trial:
     scope: str = WHOLE
     bound_s: float = BOUND_S
     needs: tuple[str, ...] = ()
-    most_tries: int = 5  # of those that take minutes each, fewer
 
 
 def missing(fault: Fault | Trial) -> str | None:

@@ -53,7 +53,7 @@ def enter(name: str) -> None:
 
 @dataclass(slots=True)
 class Hosts:
-    """The worker hosts of one stage."""
+    """The worker hosts of one deployment."""
 
     dead: list[str] = field(default_factory=list)  # namespaces with a filter; "" is this one
 

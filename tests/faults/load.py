@@ -69,7 +69,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Load:
-    """The load of one stage, from `start` to `stop`."""
+    """The load of one deployment, from `start` to `stop`."""
 
     url: str
     key: str

@@ -16,11 +16,11 @@ import psycopg
 
 from journal.drain import LOCK_SPACE
 from outbound.webhooks import subscriptions
+from tests.faults.deployment import Deployment
 from tests.faults.fault import FROZEN_BOUND_S, ORDER, PROVIDER, SHARD, Aim, Fault
 from tests.faults.gauge import EVERY_S, oldest_untold_s
 from tests.faults.hosts import ends_of
 from tests.faults.rates import Sample, Series
-from tests.faults.stage import Stage
 
 HOLD_S, LONG_S = 10.0, 25.0
 CATCH_S = 20.0  # to catch a process in the middle of a transaction
@@ -34,47 +34,47 @@ _IN = "select pid from pg_stat_activity where client_port = any(%s) and xact_sta
 
 
 @contextmanager
-def order_locked(stage: Stage, random: Random) -> Iterator[Aim]:
+def order_locked(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """An operator's open `select … for update`, while events of that order, and of all others, come in."""
-    with _row(stage, random, _NEWEST, "select from orders where id = %s for update") as aim:
+    with _row(deployment, random, _NEWEST, "select from orders where id = %s for update") as aim:
         yield aim
 
 
 @contextmanager
-def correlation_locked(stage: Stage, random: Random) -> Iterator[Aim]:
+def correlation_locked(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """The same on the row that says which order a payment belongs to."""
-    with _row(stage, random, _PAYMENTS, "select from correlations where key = %s for update", keyed=True) as aim:
+    with _row(deployment, random, _PAYMENTS, "select from correlations where key = %s for update", keyed=True) as aim:
         yield aim
 
 
 @contextmanager
-def _row(stage: Stage, random: Random, choose: str, lock: str, keyed: bool = False) -> Iterator[Aim]:
-    with psycopg.connect(stage.gauge.url, application_name="an operator") as conn:
+def _row(deployment: Deployment, random: Random, choose: str, lock: str, keyed: bool = False) -> Iterator[Aim]:
+    with psycopg.connect(deployment.gauge.url, application_name="an operator") as conn:
         row = conn.execute(choose, [random.randrange(50)]).fetchone()
         if row is None:
             raise RuntimeError("no order yet to lock")
         number, held = (row[1], row[0]) if keyed else row
-        stage.gauge.aim([number])
+        deployment.gauge.aim([number])
         conn.rollback()
         conn.execute(lock, [held])
-        stage.load.hot = [number]
+        deployment.load.hot = [number]
         if keyed:
-            stage.load.hot_payment = held.removeprefix("payment:")
+            deployment.load.hot_payment = held.removeprefix("payment:")
         try:
             yield Aim(f"order {number}", share=0.0)
         finally:
-            stage.load.hot, stage.load.hot_payment = [], None
+            deployment.load.hot, deployment.load.hot_payment = [], None
             conn.rollback()
 
 
 # -- frozen processes ----------------------------------------------------------------------------------------
 
 
-def caught(stage: Stage, process: psutil.Process, seconds: float = CATCH_S) -> list[int]:
+def caught(deployment: Deployment, process: psutil.Process, seconds: float = CATCH_S) -> list[int]:
     """Stop `process` in the middle of a transaction; the backends that wait for it. It may get through many before."""
-    port = int(stage.postgres.url.rsplit(":", 1)[1].split("/")[0])
+    port = int(deployment.postgres.url.rsplit(":", 1)[1].split("/")[0])
     until = monotonic() + seconds
-    with psycopg.connect(stage.gauge.url, autocommit=True) as conn:
+    with psycopg.connect(deployment.gauge.url, autocommit=True) as conn:
         while monotonic() < until:
             process.send_signal(signal.SIGSTOP)
             ends = [end[1] for end in ends_of([process.pid], port)]
@@ -86,44 +86,46 @@ def caught(stage: Stage, process: psutil.Process, seconds: float = CATCH_S) -> l
     raise RuntimeError(f"process {process.pid} was not caught in a transaction within {seconds:.0f} s")
 
 
-def shards_of(stage: Stage, backends: list[int]) -> list[int]:
+def shards_of(deployment: Deployment, backends: list[int]) -> list[int]:
     """The shards whose advisory locks these backends hold."""
-    with psycopg.connect(stage.gauge.url, autocommit=True) as conn:
+    with psycopg.connect(deployment.gauge.url, autocommit=True) as conn:
         return sorted(row[0] for row in conn.execute(_HELD, [backends, LOCK_SPACE]))
 
 
 @contextmanager
-def drain_frozen(stage: Stage, random: Random) -> Iterator[Aim]:
+def drain_frozen(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """One drain process, SIGSTOPped in the middle of a transaction: its shards and rows are in its hands."""
-    process = random.choice([each for host in stage.hosts for each in host.drains()])
+    process = random.choice([each for host in deployment.hosts for each in host.drains()])
     try:
-        held = shards_of(stage, caught(stage, process))
-        stage.gauge.aim(shards=held)
-        yield Aim(f"drain process {process.pid} with shards {held}", share=len(held) / stage.shop.parts.shop.shards)
+        held = shards_of(deployment, caught(deployment, process))
+        deployment.gauge.aim(shards=held)
+        yield Aim(
+            f"drain process {process.pid} with shards {held}", share=len(held) / deployment.shop.parts.shop.shards
+        )
     finally:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGCONT)
 
 
 @contextmanager
-def host_frozen(stage: Stage, random: Random) -> Iterator[Aim]:
+def host_frozen(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """Every process of one worker host, in the middle of a transaction of its drain."""
-    host = random.choice(stage.hosts)
+    host = random.choice(deployment.hosts)
     try:
-        held = shards_of(stage, caught(stage, host.drains()[0]))
+        held = shards_of(deployment, caught(deployment, host.drains()[0]))
         host.signal(signal.SIGSTOP)
-        stage.gauge.aim(shards=held)
-        yield Aim(f"host {host.name} with shards {held}", share=len(held) / stage.shop.parts.shop.shards)
+        deployment.gauge.aim(shards=held)
+        yield Aim(f"host {host.name} with shards {held}", share=len(held) / deployment.shop.parts.shop.shards)
     finally:
         host.signal(signal.SIGCONT)
 
 
 @contextmanager
-def api_paused(stage: Stage, random: Random) -> Iterator[Aim]:
+def api_paused(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """The API's processes stand still; what comes by other doors goes on."""
     sleep(random.random() / 2)
-    processes = stage.api_processes()
-    stage.gauge.aim()
+    processes = deployment.api_processes()
+    deployment.gauge.aim()
     try:
         for process in processes:
             process.send_signal(signal.SIGSTOP)
@@ -141,14 +143,14 @@ def api_paused(stage: Stage, random: Random) -> Iterator[Aim]:
 class Told:
     """Outgoing webhooks as a series: taken so far, and the age of the oldest that nobody has tried."""
 
-    stage: Stage
+    deployment: Deployment
     series: Series
 
     def watch(self, until: Callable[[], bool]) -> None:
         """Sample until told to end."""
-        with psycopg.connect(self.stage.gauge.url, autocommit=True) as conn:
+        with psycopg.connect(self.deployment.gauge.url, autocommit=True) as conn:
             while not until():
-                taken = self.stage.counts().get("hook", 0)
+                taken = self.deployment.counts().get("hook", 0)
                 self.series.add(Sample(monotonic(), taken, taken, oldest_untold_s(conn)))
                 sleep(EVERY_S)
 
@@ -160,13 +162,13 @@ class Told:
 
 
 @contextmanager
-def subscribed(stage: Stage) -> Iterator[Told]:
+def subscribed(deployment: Deployment) -> Iterator[Told]:
     """A subscription to returns and payments, taken by the outside world, until the block ends."""
-    with stage.shop.engine.begin() as conn:
+    with deployment.shop.engine.begin() as conn:
         subscription, _ = subscriptions.add(
-            conn, f"{stage.outside_url}/hook", ["transactions"], ["update", "create"], "faults", datetime.now(UTC)
+            conn, f"{deployment.outside_url}/hook", ["transactions"], ["update", "create"], "faults", datetime.now(UTC)
         )
-    told, ended = Told(stage, Series()), threading.Event()
+    told, ended = Told(deployment, Series()), threading.Event()
     thread = threading.Thread(target=told.watch, args=(ended.is_set,), daemon=True)
     thread.start()
     try:
@@ -174,18 +176,18 @@ def subscribed(stage: Stage) -> Iterator[Told]:
     finally:
         ended.set()
         thread.join(5)
-        with stage.shop.engine.begin() as conn:
+        with deployment.shop.engine.begin() as conn:
             subscriptions.remove(conn, subscription.id, "faults")
 
 
 @contextmanager
-def dispatcher_frozen(stage: Stage, random: Random) -> Iterator[Aim]:
+def dispatcher_frozen(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """The process that posts webhooks, caught while it waits for a receiver."""
     process = None
-    with subscribed(stage) as told:
+    with subscribed(deployment) as told:
         baseline = told.settled()
         try:
-            process = _posting(stage)
+            process = _posting(deployment)
             aim = Aim(f"process {process.pid}", series=told.series, baseline=baseline)
             began = monotonic()
             yield aim
@@ -196,12 +198,12 @@ def dispatcher_frozen(stage: Stage, random: Random) -> Iterator[Aim]:
                     process.send_signal(signal.SIGCONT)
 
 
-def _posting(stage: Stage) -> psutil.Process:
+def _posting(deployment: Deployment) -> psutil.Process:
     """Stop a worker's process while it has a connection to the receiver."""
-    port = int(stage.outside_url.rsplit(":", 1)[1])
+    port = int(deployment.outside_url.rsplit(":", 1)[1])
     until = monotonic() + CATCH_S
     while monotonic() < until:
-        for process in [each for host in stage.hosts for each in host.all()]:
+        for process in [each for host in deployment.hosts for each in host.all()]:
             with suppress(psutil.NoSuchProcess):
                 if ends_of([process.pid], port):
                     process.send_signal(signal.SIGSTOP)

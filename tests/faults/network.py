@@ -9,54 +9,54 @@ from random import Random
 from time import sleep
 from urllib.parse import urlsplit
 
+from tests.faults.deployment import Deployment
 from tests.faults.fault import FROZEN_BOUND_S, SHARD, Aim, Fault
 from tests.faults.locks import caught, shards_of
-from tests.faults.stage import Stage
 
 DEAD_S = 25.0  # the filters stay for as long; whoever connects anew passes
 CUT_S = 60.0
 
 
 @contextmanager
-def postgres_dead(stage: Stage, random: Random) -> Iterator[Aim]:
+def postgres_dead(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """As after a fail-over behind one address: what was open swallows everything, what is new passes."""
-    with _dead(stage, random, urlsplit(stage.postgres.url).port or 0) as aim:
+    with _dead(deployment, random, urlsplit(deployment.postgres.url).port or 0) as aim:
         yield aim
 
 
 @contextmanager
-def valkey_dead(stage: Stage, random: Random) -> Iterator[Aim]:
+def valkey_dead(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """The same to Valkey."""
-    with _dead(stage, random, urlsplit(stage.valkey.url).port or 0) as aim:
+    with _dead(deployment, random, urlsplit(deployment.valkey.url).port or 0) as aim:
         yield aim
 
 
 @contextmanager
-def _dead(stage: Stage, random: Random, port: int) -> Iterator[Aim]:
-    assert stage.network is not None
+def _dead(deployment: Deployment, random: Random, port: int) -> Iterator[Aim]:
+    assert deployment.network is not None
     sleep(random.random() / 2)
-    pids = [process.pid for host in stage.hosts for process in host.all()]
-    pids += [process.pid for process in stage.api_processes()]
+    pids = [process.pid for host in deployment.hosts for process in host.all()]
+    pids += [process.pid for process in deployment.api_processes()]
     pids.append(os.getpid())  # the appends are ours
-    killed = stage.network.kill_connections(port, pids, spare=[stage.gauge.port])
+    killed = deployment.network.kill_connections(port, pids, spare=[deployment.gauge.port])
     try:
         yield Aim(f"{killed} connections", figures={"connections": float(killed)})
     finally:
-        stage.network.revive()
+        deployment.network.revive()
 
 
 @contextmanager
-def host_cut_off(stage: Stage, random: Random) -> Iterator[Aim]:
+def host_cut_off(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """A host's cable is out, in the middle of a transaction of its drain: its shards must go on elsewhere."""
-    assert stage.network is not None
-    host = random.choice(stage.hosts)
+    assert deployment.network is not None
+    host = random.choice(deployment.hosts)
     process = host.drains()[0]
-    backends = caught(stage, process)
-    held = shards_of(stage, backends)
-    with stage.network.cut_off(host.name):
+    backends = caught(deployment, process)
+    held = shards_of(deployment, backends)
+    with deployment.network.cut_off(host.name):
         process.resume()
-        stage.gauge.aim(shards=held)
-        yield Aim(f"host {host.name} with shards {held}", share=len(held) / stage.shop.parts.shop.shards)
+        deployment.gauge.aim(shards=held)
+        yield Aim(f"host {host.name} with shards {held}", share=len(held) / deployment.shop.parts.shop.shards)
 
 
 FAULTS = (

@@ -12,67 +12,67 @@ from time import sleep
 import psutil
 import psycopg
 
+from tests.faults.deployment import Deployment, family
 from tests.faults.fault import FROZEN_BOUND_S, SHARD, Aim, Fault
 from tests.faults.hosts import ends_of
-from tests.faults.stage import Stage, family
 
 PAUSE_S, SHORT_S = 10.0, 6.0
 MOST = 200  # connections that are tried; the server takes a hundred
 
 
-def postmaster(stage: Stage) -> psutil.Process:
+def postmaster(deployment: Deployment) -> psutil.Process:
     """The first process of PostgreSQL."""
-    return psutil.Process(int((stage.data / "postgres" / "postmaster.pid").read_text().split()[0]))
+    return psutil.Process(int((deployment.data / "postgres" / "postmaster.pid").read_text().split()[0]))
 
 
 @contextmanager
-def killed(stage: Stage, random: Random) -> Iterator[Aim]:
+def killed(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """All of it at once, as when a machine goes dark; started again, it recovers from its log."""
     sleep(random.random() / 2)
     try:
-        processes = family(postmaster(stage))
+        processes = family(postmaster(deployment))
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for process in processes:
                 with suppress(psutil.NoSuchProcess):
                     process.send_signal(number)
         psutil.wait_procs(processes, timeout=10)
-        stage.postgres.stop()
+        deployment.postgres.stop()
     finally:
-        stage.postgres.start()
+        deployment.postgres.start()
     yield Aim()
 
 
 @contextmanager
-def restarted(stage: Stage, random: Random) -> Iterator[Aim]:
+def restarted(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """A fast shutdown, which ends every connection, and a start."""
     sleep(random.random() / 2)
     try:
-        stage.postgres.stop()
+        deployment.postgres.stop()
     finally:
-        stage.postgres.start()
+        deployment.postgres.start()
     yield Aim()
 
 
 @contextmanager
-def paused(stage: Stage, random: Random) -> Iterator[Aim]:
+def paused(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """SIGSTOP of every process of it: connections stand, and nobody is answered."""
     sleep(random.random() / 2)
-    processes = family(postmaster(stage))
+    processes = family(postmaster(deployment))
     _signal(processes, signal.SIGSTOP)
     try:
         yield Aim()
     finally:
-        _signal(family(postmaster(stage)), signal.SIGCONT)
+        _signal(family(postmaster(deployment)), signal.SIGCONT)
 
 
 @contextmanager
-def backend_frozen(stage: Stage, random: Random) -> Iterator[Aim]:
+def backend_frozen(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """The backend that serves one drain process stands still; its client waits."""
     sleep(random.random() / 2)
-    drain = random.choice([each for host in stage.hosts for each in host.drains()])
-    port = int(stage.postgres.url.rsplit(":", 1)[1].split("/")[0])
+    drain = random.choice([each for host in deployment.hosts for each in host.drains()])
+    port = int(deployment.postgres.url.rsplit(":", 1)[1].split("/")[0])
     ends = {end[1] for end in ends_of([drain.pid], port)}
-    with psycopg.connect(stage.gauge.url, autocommit=True) as conn:
+    with psycopg.connect(deployment.gauge.url, autocommit=True) as conn:
         rows = conn.execute("select pid from pg_stat_activity where client_port = any(%s)", [list(ends)]).fetchall()
     if not rows:
         raise RuntimeError(f"the drain process {drain.pid} has no connection to PostgreSQL")
@@ -86,14 +86,14 @@ def backend_frozen(stage: Stage, random: Random) -> Iterator[Aim]:
 
 
 @contextmanager
-def exhausted(stage: Stage, random: Random) -> Iterator[Aim]:
+def exhausted(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """Somebody takes every connection that is left."""
     with ExitStack() as taken:
         sleep(random.random() / 2)
         number = 0
         with suppress(psycopg.OperationalError):
             for number in range(MOST):  # noqa: B007 -- how far it came is told below
-                taken.enter_context(psycopg.connect(stage.gauge.url, connect_timeout=5, application_name="taken"))
+                taken.enter_context(psycopg.connect(deployment.gauge.url, connect_timeout=5, application_name="taken"))
         yield Aim(f"{number} connections taken")
 
 

@@ -17,37 +17,37 @@ from sqlalchemy import text
 
 from events.envelope import Envelope
 from journal.append import append
+from tests.faults.deployment import Deployment
 from tests.faults.fault import CALLER, Aim, Fault
 from tests.faults.hosts import STRANGER, namespace
-from tests.faults.stage import Stage
 
 HOLD_S = 8.0
 GRACE_S = 20.0  # for the stranger's own end
 MEMORY_MB = 150.0  # that the API may grow by
 CUSTOMER, ORDERS, LINES = "a large customer", 200, 20
 TOSS_PER_S = 5.0  # calls that 3,001 forged posts may cause: a few per second, bounded per address and in all
-PATIENCE_S = 20.0  # for a stage to come to rest
+PATIENCE_S = 20.0  # for a deployment to come to rest
 NICE = "10"  # on its own machine a stranger would take none of our processors' time
 _LETTERS = text("select (select count(*) from dead_letters) + (select count(*) from inbox where state = 'dead')")
 
 
 def _attack(kind: str):
     @contextmanager
-    def strike(stage: Stage, random: Random) -> Iterator[Aim]:
+    def strike(deployment: Deployment, random: Random) -> Iterator[Aim]:
         """A stranger in a process of its own."""
-        with _stranger(stage, kind) as aim:
+        with _stranger(deployment, kind) as aim:
             yield aim
 
     return strike
 
 
 @contextmanager
-def _stranger(stage: Stage, kind: str, *given: str) -> Iterator[Aim]:
-    module = ["tests.faults.stranger", kind, stage.api_url, str(HOLD_S), *given]
-    if stage.network is not None:  # from an address of its own
+def _stranger(deployment: Deployment, kind: str, *given: str) -> Iterator[Aim]:
+    module = ["tests.faults.stranger", kind, deployment.api_url, str(HOLD_S), *given]
+    if deployment.network is not None:  # from an address of its own
         module = ["tests.faults.entry", namespace(STRANGER), *module]
     command = ["nice", "-n", NICE, sys.executable, "-m", *module]
-    stage.gauge.aim()
+    deployment.gauge.aim()
     aim = Aim()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         with suppress(OSError):  # where the kernel shares time by sessions, `nice` counts only within one
@@ -66,21 +66,21 @@ def _stranger(stage: Stage, kind: str, *given: str) -> Iterator[Aim]:
 
 
 @contextmanager
-def costly_queries(stage: Stage, random: Random) -> Iterator[Aim]:
+def costly_queries(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """Ten at once by one customer's token, over that customer's 4,000 lines."""
-    _large_customer(stage)
-    with httpx.Client(base_url=stage.api_url, timeout=10, trust_env=False) as client:
-        headers = {"Authorization": f"Bearer {stage.key}"}
+    _large_customer(deployment)
+    with httpx.Client(base_url=deployment.api_url, timeout=10, trust_env=False) as client:
+        headers = {"Authorization": f"Bearer {deployment.key}"}
         answer = client.post(f"/api/customers/{CUSTOMER}/token", json={}, headers=headers)
         answer.raise_for_status()
         token = answer.json()["token"]
-    with _stranger(stage, "costly-queries", stage.publishable, token) as aim:
+    with _stranger(deployment, "costly-queries", deployment.publishable, token) as aim:
         yield aim
 
 
-def _large_customer(stage: Stage) -> None:
-    """Once per stage, as history."""
-    shop, now = stage.shop, datetime.now(UTC)
+def _large_customer(deployment: Deployment) -> None:
+    """Once per deployment, as history."""
+    shop, now = deployment.shop, datetime.now(UTC)
     made = [
         Envelope(
             f"large-{n}", "shop", "OrderCreated", now, f"L{n:06}",
@@ -99,19 +99,19 @@ def _large_customer(stage: Stage) -> None:
             return
         done = append(conn, made, shop.parts.shop.shards, effects_suppressed=True)
     shop.parts.streams.publish(done.new)
-    stage.calm(PATIENCE_S)
+    deployment.calm(PATIENCE_S)
 
 
 @contextmanager
-def forged_toss(stage: Stage, random: Random) -> Iterator[Aim]:
+def forged_toss(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """3,001 posts by anybody; what is asked of Toss, and what lies among the dead letters, is counted."""
-    calls, letters = stage.counts().get("toss", 0), _letters(stage)
+    calls, letters = deployment.counts().get("toss", 0), _letters(deployment)
     began = monotonic()
-    with _stranger(stage, "forged-toss", f"forged{int(began * 1000)}x") as aim:
+    with _stranger(deployment, "forged-toss", f"forged{int(began * 1000)}x") as aim:
         yield aim
-    stage.calm(PATIENCE_S)
+    deployment.calm(PATIENCE_S)
     most = TOSS_PER_S * (monotonic() - began)
-    made, dead = stage.counts().get("toss", 0) - calls, _letters(stage) - letters
+    made, dead = deployment.counts().get("toss", 0) - calls, _letters(deployment) - letters
     aim.figures |= {"calls to Toss": float(made), "dead letters": float(dead)}
     if made > most:
         aim.wrong.append(f"{made} calls to Toss, must be {most:.0f} at most, {TOSS_PER_S:.0f} per second")
@@ -119,8 +119,8 @@ def forged_toss(stage: Stage, random: Random) -> Iterator[Aim]:
         aim.wrong.append(f"{dead} dead letters, must be none")
 
 
-def _letters(stage: Stage) -> int:
-    with stage.shop.engine.connect() as conn:
+def _letters(deployment: Deployment) -> int:
+    with deployment.shop.engine.connect() as conn:
         return int(conn.execute(_LETTERS).scalar_one())
 
 

@@ -22,8 +22,8 @@ from embedded import running
 from embedded.host import free_port
 from embedded.postgres import Postgres
 from embedded.valkey import Valkey
+from tests.faults.deployment import Deployment, family, small_disk
 from tests.faults.fault import Aim, Fault, Trial
-from tests.faults.stage import Stage, family, small_disk
 
 START_S, AGAIN_S = 60.0, 40.0
 BALLAST = "ballast"
@@ -31,13 +31,13 @@ _KEY = re.compile(r"sk01_[0-9A-Za-z]{28}")
 
 
 @contextmanager
-def disk_full(stage: Stage, random: Random) -> Iterator[Aim]:
+def disk_full(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """The logs' file system is full: no request fails for that."""
-    logs = stage.data / "logs"
-    if not small_disk(stage):
+    logs = deployment.data / "logs"
+    if not small_disk(deployment):
         raise RuntimeError("the logs have no file system of their own")
     ballast = logs / BALLAST
-    stage.gauge.aim()
+    deployment.gauge.aim()
     aim = Aim()
     try:
         with ballast.open("wb", buffering=0) as file, suppress(OSError):
@@ -46,17 +46,17 @@ def disk_full(stage: Stage, random: Random) -> Iterator[Aim]:
         with ballast.open("ab", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(b"x")
-        aim.hold = lambda: _noisy(stage, aim)
+        aim.hold = lambda: _noisy(deployment, aim)
         yield aim
     finally:
         ballast.unlink(missing_ok=True)
 
 
-def _noisy(stage: Stage, aim: Aim, seconds: float = 8.0) -> None:
+def _noisy(deployment: Deployment, aim: Aim, seconds: float = 8.0) -> None:
     """Requests that are logged: forged signatures, unknown keys."""
     until = monotonic() + seconds
     statuses: dict[str, int] = {}
-    with httpx.Client(base_url=stage.api_url, timeout=10, trust_env=False) as client:
+    with httpx.Client(base_url=deployment.api_url, timeout=10, trust_env=False) as client:
         while monotonic() < until:
             try:
                 answer = client.post(

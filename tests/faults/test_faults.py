@@ -12,11 +12,11 @@ import pytest
 
 from tests.conftest import exit_on_sigterm
 from tests.faults.catalogue import BY_NAME, FAULTS
+from tests.faults.deployment import Deployment, a_deployment
 from tests.faults.fault import Trial, missing
-from tests.faults.stage import Stage, a_stage
 from tests.faults.trial import run, run_trial
 
-Staged = Callable[[str], Stage]
+Deployed = Callable[[str], Deployment]
 
 
 @pytest.fixture(scope="module")
@@ -43,38 +43,40 @@ def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 @pytest.fixture(scope="module")
-def staged(request: pytest.FixtureRequest, alone: None, say: Callable[[str], None]) -> Iterator[Staged]:
-    """The stage of a group of faults: one stands at a time, and a new group has a new one."""
-    standing: dict[str, Stage] = {}
+def deployed(request: pytest.FixtureRequest, alone: None, say: Callable[[str], None]) -> Iterator[Deployed]:
+    """The deployment of a group of faults: one stands at a time, and a new group has a new one."""
+    standing: dict[str, Deployment] = {}
     with ExitStack() as stack:
 
-        def stage(group: str) -> Stage:
+        def deployment(group: str) -> Deployment:
             if group not in standing:
                 stack.close()
                 standing.clear()
                 if group:
                     say(f"\n  group {group}, seed {request.config.getoption('seed')}")
                     standing[group] = stack.enter_context(
-                        a_stage(request.config.getoption("seed"), say, request.config.getoption("load"))
+                        a_deployment(request.config.getoption("seed"), say, request.config.getoption("load"))
                     )
             return standing[group] if group else None  # type: ignore[return-value]
 
-        yield stage
+        yield deployment
 
 
 @pytest.mark.faults
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", [fault.name for fault in FAULTS])
-def test_what_was_accepted_is_kept_and_goes_on_after(name: str, staged: Staged, say, request: pytest.FixtureRequest):
+def test_what_was_accepted_is_kept_and_goes_on_after(
+    name: str, deployed: Deployed, say, request: pytest.FixtureRequest
+):
     fault = BY_NAME[name]
     if why := missing(fault):
         pytest.skip(f"{name}: {why}")
     option = request.config.getoption
     tries, seed, out = option("tries"), option("seed"), Path(option("results"))
     if isinstance(fault, Trial):
-        staged("")  # nothing runs beside it
-        done = run_trial(fault, range(min(tries, fault.most_tries)), seed, request.config.option, out, say)
+        deployed("")  # nothing runs beside it
+        done = run_trial(fault, range(tries), seed, request.config.option, out, say)
     else:
-        done = run(staged(fault.group), fault, range(tries), seed, out, say)
+        done = run(deployed(fault.group), fault, range(tries), seed, out, say)
     wrong = [f"try {each.number}: {line}" for each in done for line in each.wrong]
     assert not wrong, "\n".join(wrong)

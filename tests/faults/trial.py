@@ -11,15 +11,15 @@ from time import monotonic, sleep
 
 from tests.chaos.harness import verify_faults
 from tests.faults import ledger
+from tests.faults.deployment import Deployment
 from tests.faults.fault import OTHERS_SHARE, WHOLE, Aim, Fault, Trial
 from tests.faults.rates import WINDOW_S, median, percentile
-from tests.faults.stage import Stage
 
 BASELINE_S, AGAIN_S = 6.0, 2.0  # before the first try; before the others, the end of one is the rest of the next
 PATIENCE_S = 25.0  # beyond the bound: then it has not recovered
 DECIDED_S = 30.0  # for what was acknowledged to have its result, once the rate is back
 STEADY = 0.9  # of what is offered: a baseline below it is no baseline
-CHANCES = 8  # for that; in the middle of them the stage is started anew
+CHANCES = 8  # for that; in the middle of them the deployment is started anew
 P99_TIMES, P99_FLOOR_MS = 2.0, 40.0  # below the floor differences are the scheduler's
 SHOWN = 3  # of the same kind, in a message
 
@@ -58,31 +58,31 @@ class Try:
     wrong: list[str] = field(default_factory=list)  # what must not be
 
 
-def run(stage: Stage, fault: Fault, tries: Sequence[int], seed: int, out: Path | None, say: Say) -> list[Try]:
-    """All tries of one fault on a stage, and what must hold of everything after the last."""
+def run(deployment: Deployment, fault: Fault, tries: Sequence[int], seed: int, out: Path | None, say: Say) -> list[Try]:
+    """All tries of one fault on a deployment, and what must hold of everything after the last."""
     done = []
     quiet: dict[str, list[float]] = {}
     during: dict[str, list[float]] = {}
     baselines: list[float] = []
     for number in tries:
         random = Random(f"{seed}:{fault.name}:{number}")
-        rate, steady = _baseline(stage, quiet, BASELINE_S if number == tries[0] or fault.callers else AGAIN_S, say)
+        rate, steady = _baseline(deployment, quiet, BASELINE_S if number == tries[0] or fault.callers else AGAIN_S, say)
         tried = Try(fault.name, fault.title, fault.group, fault.scope, seed, number, fault.bound_s, fault.from_begin)
         baselines.append(rate)
         tried.baseline = round(median(baselines), 1)
-        _strike(stage, fault, random, tried, during)
+        _strike(deployment, fault, random, tried, during)
         if not steady:
-            tried.wrong.append(f"no baseline: {rate:.0f}/s of {stage.load.events:.0f}/s with nothing amiss")
-        _look(stage, tried)
+            tried.wrong.append(f"no baseline: {rate:.0f}/s of {deployment.load.events:.0f}/s with nothing amiss")
+        _look(deployment, tried)
         if number == tries[-1]:
             _compare(fault, tried, during, quiet)
-            _settle(stage, tried)
+            _settle(deployment, tried)
         done.append(tried)
         say(line(tried))
         if out is not None:
             write(out, tried)
         if tried.recovery_s is None:
-            healed = stage.heal()
+            healed = deployment.heal()
             say(f"    workers and API started anew by hand: {'well' if healed else 'of no use'}")
     return done
 
@@ -105,41 +105,43 @@ def line(tried: Try) -> str:
     )
 
 
-def _baseline(stage: Stage, quiet: dict[str, list[float]], seconds: float, say: Say) -> tuple[float, bool]:
-    """Decided per second, once the stage is at rest, and whether that is what is offered.
+def _baseline(deployment: Deployment, quiet: dict[str, list[float]], seconds: float, say: Say) -> tuple[float, bool]:
+    """Decided per second, once the deployment is at rest, and whether that is what is offered.
 
     Latencies are gathered over a fault's tries.
     """
-    stage.gauge.aim()
+    deployment.gauge.aim()
     for chance in range(CHANCES):
-        stage.calm(10)
+        deployment.calm(10)
         begin = monotonic()
         sleep(seconds)
-        rate = stage.gauge.decided.rate(begin, monotonic() - 0.3)
-        offered = stage.load.events
+        rate = deployment.gauge.decided.rate(begin, monotonic() - 0.3)
+        offered = deployment.load.events
         steady = STEADY * offered <= rate <= offered / STEADY  # above it a backlog is worked off
         if steady:
             break
         say(f"    a baseline of {rate:.0f}/s where {offered:.0f}/s are offered: once more")
         if chance == CHANCES // 2:
-            say(f"    the stage is started anew: {'well' if stage.heal() else 'it does not come to rest'}")
-    for kind, values in stage.load.latencies(begin, monotonic() - 0.5).items():
+            say(f"    the deployment is started anew: {'well' if deployment.heal() else 'it does not come to rest'}")
+    for kind, values in deployment.load.latencies(begin, monotonic() - 0.5).items():
         quiet.setdefault(kind, []).extend(values)
     return min(rate, offered), steady
 
 
-def _strike(stage: Stage, fault: Fault, random: Random, tried: Try, latencies: dict[str, list[float]]) -> None:
+def _strike(
+    deployment: Deployment, fault: Fault, random: Random, tried: Try, latencies: dict[str, list[float]]
+) -> None:
     """The fault and its recovery; others' latencies while it lasts are added to `latencies`."""
-    memory, most = stage.api_mb(), 0.0
-    died, wrong = len(stage.died), len(stage.load.wrong)
-    with fault.strike(stage, random) as aim:
+    memory, most = deployment.api_mb(), 0.0
+    died, wrong = len(deployment.died), len(deployment.load.wrong)
+    with fault.strike(deployment, random) as aim:
         begin = monotonic()
         if aim.hold is not None:
             aim.hold()
-        series, baseline = aim.series or stage.gauge.decided, aim.baseline or tried.baseline
+        series, baseline = aim.series or deployment.gauge.decided, aim.baseline or tried.baseline
         while monotonic() < begin + fault.hold_s:
             sleep(0.2)
-            most = max(most, stage.api_mb())
+            most = max(most, deployment.api_mb())
             if fault.until_back and series.recovery(begin, baseline) is not None:
                 break
         held = monotonic()
@@ -150,7 +152,7 @@ def _strike(stage: Stage, fault: Fault, random: Random, tried: Try, latencies: d
         sleep(0.2)
     tried.recovery_s = None if back is None else round(back, 2)
     over = monotonic()
-    decided = stage.gauge.decided
+    decided = deployment.gauge.decided
     if held - begin > 1:
         tried.during = round(decided.rate(begin, held) / max(tried.baseline, 1), 3)
         tried.lowest = round(decided.lowest_rate(begin, held) / max(tried.baseline, 1), 3)
@@ -162,16 +164,16 @@ def _strike(stage: Stage, fault: Fault, random: Random, tried: Try, latencies: d
         tried.during = round(decided.lowest_rate(begin - WINDOW_S, over) / max(tried.baseline, 1), 3)
     tried.lag_s = round(decided.longest_lag(begin, over), 1)
     tried.note, tried.figures, tried.wrong = aim.note, aim.figures, list(aim.wrong)
-    tried.statuses = stage.load.statuses(begin, over)
-    for at, what in list(stage.load.refused):
+    tried.statuses = deployment.load.statuses(begin, over)
+    for at, what in list(deployment.load.refused):
         if begin <= at < over:
             kind = what[:60]
             tried.refused[kind] = tried.refused.get(kind, 0) + 1
-    tried.died = stage.died[died:]
-    for kind, values in stage.load.latencies(begin, max(held, begin + 1)).items():
+    tried.died = deployment.died[died:]
+    for kind, values in deployment.load.latencies(begin, max(held, begin + 1)).items():
         latencies.setdefault(kind, []).extend(values)
     tried.figures |= {"api MB before": round(memory, 1), "api MB at most": round(max(most, memory), 1)}
-    _judge(fault, tried, aim, stage.load.wrong[wrong:])
+    _judge(fault, tried, aim, deployment.load.wrong[wrong:])
 
 
 def _judge(fault: Fault, tried: Try, aim: Aim, answers: list[str]) -> None:
@@ -198,14 +200,14 @@ def _compare(fault: Fault, tried: Try, during: dict[str, list[float]], quiet: di
             tried.wrong.append(f"p99 of {kind} {p99:.0f} ms over {len(during[kind])} requests, quiet {before:.0f} ms")
 
 
-def _look(stage: Stage, tried: Try) -> None:
+def _look(deployment: Deployment, tried: Try) -> None:
     """Every acknowledged event is in the journal, and has one result; what has none yet is given time."""
-    checked = stage.ledger.check(stage.shop.engine)
+    checked = deployment.ledger.check(deployment.shop.engine)
     until = monotonic() + DECIDED_S
     lost, doubled, acknowledged = list(checked.lost), list(checked.doubled), checked.acknowledged
     while checked.undecided and monotonic() < until and tried.recovery_s is not None:
         sleep(0.5)
-        again = stage.ledger.check(stage.shop.engine)
+        again = deployment.ledger.check(deployment.shop.engine)
         acknowledged += again.acknowledged - len(checked.undecided)
         lost, doubled = lost + again.lost, doubled + again.doubled
         waiting = set(checked.undecided)
@@ -221,16 +223,16 @@ def _look(stage: Stage, tried: Try) -> None:
         )
 
 
-def _settle(stage: Stage, tried: Try) -> None:
+def _settle(deployment: Deployment, tried: Try) -> None:
     """With the load at rest: the account adds up, and every order is what the journal tells."""
-    stage.load.rest()
+    deployment.load.rest()
     try:
         if tried.recovery_s is None:
-            stage.heal()
+            deployment.heal()
         until = monotonic() + DECIDED_S
         while True:  # what is settled now may have appended events of our own: refunds, timers
-            left = ledger.undecided(stage.shop.engine)
-            faults = [] if left else ledger.untrue(stage.shop)
+            left = ledger.undecided(deployment.shop.engine)
+            faults = [] if left else ledger.untrue(deployment.shop)
             if monotonic() > until or not (left or faults):
                 break
             sleep(0.3)
@@ -238,14 +240,14 @@ def _settle(stage: Stage, tried: Try) -> None:
             tried.wrong.append(f"{left} events have no result with the load at rest")
         tried.wrong += faults[:SHOWN]
         begun = monotonic()
-        tried.wrong += verify_faults(stage.shop.engine)[:SHOWN]
+        tried.wrong += verify_faults(deployment.shop.engine)[:SHOWN]
         tried.figures["verify s"] = round(monotonic() - begun, 1)
     finally:
-        stage.load.paused.clear()
+        deployment.load.paused.clear()
 
 
 def run_trial(trial: Trial, tries: Sequence[int], seed: int, options: object, out: Path | None, say: Say) -> list[Try]:
-    """All tries of a fault that has a stage of its own."""
+    """All tries of a fault that has a deployment of its own."""
     done = []
     for number in tries:
         tried = Try(trial.name, trial.title, trial.group, trial.scope, seed, number, trial.bound_s)

@@ -13,59 +13,59 @@ from time import sleep
 import redis
 
 from embedded.host import free_port
+from tests.faults.deployment import Deployment
 from tests.faults.fault import Aim, Fault
-from tests.faults.stage import Stage
 
 AWAY_S, PAUSE_S, SHORT_S = 15.0, 10.0, 6.0
 
 
-def _client(stage: Stage) -> redis.Redis:
-    return redis.Redis.from_url(stage.valkey.url, socket_timeout=5, socket_connect_timeout=5)
+def _client(deployment: Deployment) -> redis.Redis:
+    return redis.Redis.from_url(deployment.valkey.url, socket_timeout=5, socket_connect_timeout=5)
 
 
-def _kill(stage: Stage) -> None:
+def _kill(deployment: Deployment) -> None:
     """It dies at once; returns once it is gone."""
-    os.kill(stage.valkey.hang(), signal.SIGKILL)
-    stage.valkey.stop()
+    os.kill(deployment.valkey.hang(), signal.SIGKILL)
+    deployment.valkey.stop()
 
 
 @contextmanager
-def killed(stage: Stage, random: Random, *, empty: bool = False, away_s: float = 0.0) -> Iterator[Aim]:
+def killed(deployment: Deployment, random: Random, *, empty: bool = False, away_s: float = 0.0) -> Iterator[Aim]:
     """kill -9, and started again on its port, with its file or without."""
     sleep(random.random() / 2)
     try:
-        _kill(stage)
+        _kill(deployment)
         if empty:
-            shutil.rmtree(stage.data / "valkey" / "appendonlydir", ignore_errors=True)
+            shutil.rmtree(deployment.data / "valkey" / "appendonlydir", ignore_errors=True)
         sleep(away_s)
     finally:
-        stage.valkey.start()
+        deployment.valkey.start()
     yield Aim()
 
 
 @contextmanager
-def killed_empty(stage: Stage, random: Random) -> Iterator[Aim]:
+def killed_empty(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """As a server without a file, or a fail-over to one."""
-    with killed(stage, random, empty=True) as aim:
+    with killed(deployment, random, empty=True) as aim:
         yield aim
 
 
 @contextmanager
-def refusing(stage: Stage, random: Random) -> Iterator[Aim]:
+def refusing(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """Nobody listens at its port."""
     sleep(random.random() / 2)
     try:
-        _kill(stage)
+        _kill(deployment)
         yield Aim()
     finally:
-        stage.valkey.start()
+        deployment.valkey.start()
 
 
 @contextmanager
-def paused(stage: Stage, random: Random) -> Iterator[Aim]:
+def paused(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """SIGSTOP: it takes connections, and answers nobody."""
     sleep(random.random() / 2)
-    pid = stage.valkey.hang()
+    pid = deployment.valkey.hang()
     try:
         yield Aim()
     finally:
@@ -73,10 +73,10 @@ def paused(stage: Stage, random: Random) -> Iterator[Aim]:
 
 
 @contextmanager
-def failed_over(stage: Stage, random: Random) -> Iterator[Aim]:
+def failed_over(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """It became a replica, which refuses writes, and is made the primary again."""
     sleep(random.random() / 2)
-    with _client(stage) as client:
+    with _client(deployment) as client:
         client.execute_command("REPLICAOF", "127.0.0.1", free_port(None))
         try:
             yield Aim()
@@ -85,10 +85,10 @@ def failed_over(stage: Stage, random: Random) -> Iterator[Aim]:
 
 
 @contextmanager
-def full(stage: Stage, random: Random) -> Iterator[Aim]:
+def full(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """Over its maxmemory: reads and deletions pass, writes are refused."""
     sleep(random.random() / 2)
-    with _client(stage) as client:
+    with _client(deployment) as client:
         client.config_set("maxmemory", "1mb")
         try:
             yield Aim()
@@ -97,10 +97,10 @@ def full(stage: Stage, random: Random) -> Iterator[Aim]:
 
 
 @contextmanager
-def flushed(stage: Stage, random: Random) -> Iterator[Aim]:
+def flushed(deployment: Deployment, random: Random) -> Iterator[Aim]:
     """FLUSHALL in the middle of the load."""
     sleep(random.random() / 2)
-    with _client(stage) as client:
+    with _client(deployment) as client:
         client.flushall()
     yield Aim()
 

@@ -44,8 +44,11 @@ MANY = settings(
 # of these: the policy may have taken it already.
 DECISIONS = (
     "OrderCanceled", "OrderExpired", "OrderConfirmed",
-    "ReturnRequested", "ReturnRejected", "ReturnCompleted",
+    "ReturnRequested", "ReturnRejected", "ReturnCompleted", "ItemsCanceled",
 )  # fmt: skip
+# An item cancel on a canceled order is recorded and moves nothing, and so is one that is told again. The timer's
+# confirmation counts nothing where a parcel arrived after it.
+WITHOUT_EFFECT = {("ItemsCanceled", "order_canceled"), ("ItemsCanceled", "repeated"), ("OrderConfirmed", "overtaken")}
 
 
 @MANY
@@ -113,6 +116,7 @@ def refused(life: Life) -> list[str]:
         f"outcomes: {event.type} {event.id} ended as {outcomes.get(event.id)}"
         for event in life.events
         if event.type in DECISIONS and outcomes.get(event.id, ("nothing",))[0] != "applied"
+        if (event.type, outcomes.get(event.id, ("", ""))[1]) not in WITHOUT_EFFECT
     ]
 
 

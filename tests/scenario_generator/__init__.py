@@ -10,8 +10,11 @@
 | refunds   | money that goes back, and money that a bank asks about                  |
 | parcels   | fulfillments that a warehouse reports, and their carriers' scans        |
 | returns   | what comes back                                                         |
+| holds     | what keeps the order from shipping                                      |
+| cancels   | what is taken out of the order again                                    |
 | story     | who does what when; adds up how it must end                             |
 | arrival   | any order of arrival, with duplicates; how a failing one is made small  |
+| contradictions | lives that contradict themselves, and say so                        |
 | comparing | expected against found, field by field                                  |
 
 Nothing here imports `domain/`, and nothing here was written after reading it.
@@ -20,10 +23,12 @@ Nothing here imports `domain/`, and nothing here was written after reading it.
 from tests.scenario_generator.arrival import arrivals, describe, smallest_failing
 from tests.scenario_generator.choices import Choices, DrawnChoices, RandomChoices
 from tests.scenario_generator.comparison import differences, given_back
+from tests.scenario_generator.contradictions import CONTRADICTIONS, contradicted
 from tests.scenario_generator.life import UNSTATED, Life
 from tests.scenario_generator.story import a_life, lives, lives_and_arrivals
 
 __all__ = [
+    "CONTRADICTIONS",
     "UNSTATED",
     "Choices",
     "DrawnChoices",
@@ -31,6 +36,7 @@ __all__ = [
     "RandomChoices",
     "a_life",
     "arrivals",
+    "contradicted",
     "describe",
     "differences",
     "given_back",

@@ -25,7 +25,8 @@ class Decisions:
     accepted: list[Decimal] = field(default_factory=list)
     grants: dict[str, list[Later]] = field(default_factory=dict)  # the amounts said of each
     allocated: dict[str, list[Later]] = field(default_factory=dict)  # the reasons
-    settled: set[str] = field(default_factory=set)
+    settled: dict[str, list[Later]] = field(default_factory=dict)  # the amounts stated, None where none was
+    settled_at: list[datetime] = field(default_factory=list)
 
     def enough(self, total: Decimal) -> Decimal:
         """The money that covers the order."""
@@ -52,6 +53,8 @@ class Decisions:
                 paid += (refunds[name].amount or NOTHING) if refunds[name].failed else NOTHING
             elif name in self.grants:
                 paid += max(self.grants[name])[3]
+            else:
+                paid += max(self.settled[name], key=lambda said: said[:3])[3] or NOTHING
         return paid
 
 
@@ -95,8 +98,13 @@ def giving(story: Story) -> Thread:
             decisions.allocated.setdefault(name, []).append((told.time, told.source, told.id, reason))
             story.trait("a refund allocated")
         else:
-            name = choices.pick([*known, *decisions.grants])
-            story.pen.tell("RefundSettled", {"refund": name, "method": "transfer", "by": "staff"}, source="shop")
-            decisions.settled.add(name)
+            name = choices.pick([*known, *decisions.grants, "an attempt of ours"])
+            data = {"refund": name, "method": "transfer", "by": "staff"}
+            stated = coin * choices.number(1, max(1, int(story.goods.total / coin))) if choices.chance(50) else None
+            if stated is not None:
+                data["amount"] = written(stated)
+            told = story.pen.tell("RefundSettled", data, source="shop")
+            decisions.settled.setdefault(name, []).append((told.time, told.source, told.id, stated))
+            decisions.settled_at.append(told.time)
             story.trait("a refund settled by hand")
         yield None

@@ -33,7 +33,7 @@ class Life:
     `events` stand in an order in which all of them apply. `expected` has:
 
         status        the order's
-        items         reference → shipped, delivered, returned (numbers)
+        items         reference → shipped, delivered, returned, canceled (numbers)
         transactions  paymentId → status, amount (captured), refundedAmount, paidAt, pendingKind, pendingUntil
         fulfillments  reference → status, items {reference: quantity}, shippedAt, deliveredAt;
                       only those that were reported, not our own plan
@@ -57,6 +57,7 @@ class Life:
     due_back: Any = UNSTATED
     traits: frozenset[str] = field(default_factory=frozenset)
     by_hand: Decimal = Decimal(0)  # of that, what was paid back past the providers
+    contradictions: frozenset[str] = frozenset()  # what cannot be true together; then `expected` says nothing
 
     def __repr__(self) -> str:
         return f"Life({self.order}, returns={self.policy}, {len(self.events)} events, ends {self.expected['status']})"

@@ -6,6 +6,7 @@ stands at the latest that was told of it: by time, then by how far along that is
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -88,7 +89,7 @@ class Movements:
         ]
         return living + max([NOTHING, *rest])
 
-    def untried(self, settled: set[str]) -> Decimal:
+    def untried(self, settled: Container[str]) -> Decimal:
         """The amount of failed refunds for which none was made afterwards, nor paid by hand."""
         steps: list[tuple[datetime, int, Decimal]] = []
         for name, one in self.refunds.items():

@@ -80,6 +80,12 @@ def returning(story: Story, ending: str, everything: bool) -> Thread:
     elif ending == "completed":
         one.completed = True
         data = {"return": one.ref}
+        if choices.chance(25):
+            one.items = choices.part(items)
+            data["items"] = listed(one.items)
+            if one.items != items:
+                story.trait("less came back than was asked for")
+            items = one.items
         if choices.chance(40):
             one.refund = _some_refund(story, items)
             data["refundAmount"] = written(one.refund)
@@ -91,25 +97,26 @@ def returning(story: Story, ending: str, everything: bool) -> Thread:
 
 
 def given_back_for(story: Story) -> dict[str, Decimal]:
-    """Completed return → its amount: one row by time, then name, out of what was paid for the goods."""
+    """Completed return or item cancel → its amount: one row by time, then name, out of what was paid for the goods."""
     goods = story.goods
     price = goods.worth(goods.ordered)
     paid = max(price - goods.discount, Decimal(0))
     left = paid + goods.tax_of_goods
-    came_back = dict.fromkeys(goods.ordered, 0)
+    gone = dict.fromkeys(goods.ordered, 0)
     amounts = {}
     rounding = left
-    for one in sorted((one for one in story.returns if one.at is not None), key=lambda one: (one.at, one.ref)):
+    row: list[Any] = [*(one for one in story.returns if one.at is not None), *story.item_cancels]
+    for one in sorted(row, key=lambda one: (one.at, one.ref)):
         worth = goods.worth(one.items)
         for item, count in one.items.items():
-            came_back[item] += count
+            gone[item] += count
         tax = goods.tax_on(one.items)
         share = worth * paid / price + tax if price else Decimal(0)
         wanted = (share / goods.coin).to_integral_value(ROUND_FLOOR) * goods.coin
         rounding -= wanted
         if one.refund is not None:
             wanted = min(one.refund, ((worth + tax) / goods.coin).to_integral_value(ROUND_FLOOR) * goods.coin)
-        elif came_back == goods.ordered:
+        elif gone == goods.ordered:
             wanted += rounding
         amounts[one.ref] = min(wanted, left)
         left -= amounts[one.ref]
@@ -117,9 +124,10 @@ def given_back_for(story: Story) -> dict[str, Decimal]:
 
 
 def capped(story: Story) -> bool:
-    """True where less is given back for a return than was stated."""
+    """True where less is given back for a return or an item cancel than was stated."""
     amounts = given_back_for(story)
-    return any(one.refund is not None and one.refund > amounts[one.ref] for one in story.returns if one.at)
+    row: list[Any] = [*(one for one in story.returns if one.at), *story.item_cancels]
+    return any(one.refund is not None and one.refund > amounts[one.ref] for one in row)
 
 
 def _steps(story: Story, ending: str) -> list[str]:

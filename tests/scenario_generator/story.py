@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -19,10 +19,13 @@ from hypothesis import strategies as st
 
 from events.envelope import Envelope
 from tests.scenario_generator.arrival import arrivals
+from tests.scenario_generator.cancels import ItemCancel, canceling_items
 from tests.scenario_generator.choices import Choices, DrawnChoices, RandomChoices
 from tests.scenario_generator.decisions import Decisions, accepting, giving
 from tests.scenario_generator.fulfillments import CARRIERS, Parcel, sending
 from tests.scenario_generator.goods import some_goods
+from tests.scenario_generator.holds import flags as flags_of_holds
+from tests.scenario_generator.holds import holding
 from tests.scenario_generator.life import Life, Pen
 from tests.scenario_generator.payments import paying, plan_refunds, some_payments
 from tests.scenario_generator.refunds import Thing
@@ -62,6 +65,9 @@ class Story:
         self.payments = some_payments(choices, order, self.goods)
         self.parcels: list[Parcel] = []
         self.returns: list[Return] = []
+        self.item_cancels: list[ItemCancel] = []
+        self.held: dict[str, list[datetime]] = {}
+        self.released: dict[str, list[datetime]] = {}
         self.canceled = False
         self.confirmed = False
         self._traits: set[str] = set()
@@ -87,9 +93,13 @@ class Story:
             self._threads.append((accepting(self), None))
         if self.choices.chance(30):
             self._threads.append((giving(self), None))
+        if self.choices.chance(25):
+            self._threads.append((canceling_items(self), None))
+        if self.choices.chance(20):
+            self._threads.append((holding(self), None))
         if self.fate == "lives":
             self._threads += [(self._send(), None), (self._ask_back(), None)]
-            if self.choices.chance(50):
+            if self.choices.chance(60):
                 self._threads.append((self._confirm(), self.everything_delivered))
         else:
             self._cancel()
@@ -117,7 +127,39 @@ class Story:
         self.returns.append(Return(f"ret-{len(self.returns)}", dict(items)))
         return self.returns[-1]
 
+    def cancel_items(self, one: ItemCancel) -> None:
+        """Take these items out; where none is left, the order is canceled, as if somebody had canceled the whole."""
+        self.item_cancels.append(one)
+        if not any(self.wanted().values()) and not self.canceled:
+            self.canceled = True
+            self.trait(
+                "all items canceled, one after the other" if len(self.item_cancels) > 1 else "all items canceled"
+            )
+
+    def would_cover(self, one: ItemCancel) -> bool:
+        """True where an item cancel leaves nothing to be paid."""
+        self.item_cancels.append(one)
+        covered = self.covered()
+        self.item_cancels.remove(one)
+        return covered
+
+    def a_while(self) -> timedelta:
+        return timedelta(seconds=self.choices.pick((0, 1, 3600, -1, -3600)))
+
     # ------------------------------------------------------------ what is true by now
+
+    def wanted(self) -> dict[str, int]:
+        """Items that were ordered and not canceled."""
+        canceled = self._held(self.item_cancels)
+        return {item: count - canceled[item] for item, count in self.goods.ordered.items()}
+
+    def enough(self) -> Decimal:
+        """The money that covers the order: less for what was canceled of it."""
+        if not self.item_cancels:
+            return self.decisions.enough(self.goods.total)
+        amounts = given_back_for(self)
+        less = sum((amounts[one.ref] for one in self.item_cancels), Decimal(0))
+        return max(self.decisions.enough(self.goods.total) - less, Decimal(0))
 
     def captured(self) -> Decimal:
         """The money that is there, refunded or not."""
@@ -129,13 +171,13 @@ class Story:
 
     def covered(self) -> bool:
         """A reversal never takes an order back to where it was: it goes on, flagged."""
-        return self.once_captured() >= self.decisions.enough(self.goods.total)
+        return self.once_captured() >= self.enough()
 
     def short(self) -> bool:
         """True if a reversal left it without money that it needs; what went back as too much, is missing, too."""
         if self.canceled or all(one.reversed_at is None for one in self.payments):
             return False
-        if self.captured() < self.decisions.enough(self.goods.total):
+        if self.captured() < self.enough():
             return self.covered() or any(one.reversed_at and not one.captured for one in self.payments)
         return self.gone() > self._due_back()
 
@@ -156,12 +198,12 @@ class Story:
         return self._held(one for one in self.parcels if one.delivered)
 
     def everything_delivered(self) -> bool:
-        return bool(self.goods.ordered) and self.delivered() == self.goods.ordered
+        return any(self.wanted().values()) and self.delivered() == self.wanted()
 
     def unsent(self, awaited: bool = False) -> dict[str, int]:
         """The items that no living parcel holds, nor, with `awaited`, one that will be found."""
         holding = (one for one in self.parcels if one.living or (awaited and one.awaited))
-        return self._left(self.goods.ordered, self._held(holding))
+        return self._left(self.wanted(), self._held(holding))
 
     def returnable(self) -> dict[str, int]:
         """The items that were delivered and no return holds."""
@@ -220,6 +262,8 @@ class Story:
         self._threads.append((self._ends_here(), self._may_end))
 
     def _ends_here(self) -> Thread:
+        if self.canceled:  # item by item
+            return
         if any(one.shipped for one in self.parcels):
             self.trait("canceled after a failed parcel")
         elif self.parcels:
@@ -253,10 +297,23 @@ class Story:
         yield from sending(self, self.choices.part(self.unsent()), ending)
 
     def _confirm(self) -> Thread:
+        last = max(one.delivered.earliest() for one in self.parcels if one.delivered)
+        if self.choices.chance(25):
+            self.trait("the timer ran out before the last parcel arrived")
+            early = last - timedelta(seconds=self.choices.pick((0, 1, 86_400)))
+            self.pen.tell("OrderConfirmed", {"by": "timer"}, source="timers", at=early)
+            yield None
+        if self.choices.chance(25):
+            return
         self.confirmed = True
         if self.returns:
             self.trait("confirmed after a return began")
-        self.pen.tell("OrderConfirmed", {"by": "customer"}, source="shop")
+        if self.choices.chance(30):
+            self.trait("confirmed by the timer")
+            at = max(self.pen.now(), last + timedelta(seconds=1))
+            self.pen.tell("OrderConfirmed", {"by": "timer"}, source="timers", at=at)
+        else:
+            self.pen.tell("OrderConfirmed", {"by": "customer"}, source="shop")
         yield None
 
     def _ask_back(self) -> Thread:
@@ -274,6 +331,7 @@ class Story:
     def _expected(self) -> dict[str, Any]:
         shipped, delivered = self.shipped(), self.delivered()
         returned = self._held(one for one in self.returns if one.completed)
+        canceled = self._held(self.item_cancels)
         covered = self.covered()
         disputed = any(one.movements.contested() for one in self.payments)
         flags = {"disputed": disputed, "shipped_after_cancel": False, "payment_reversed": self.short()}
@@ -284,6 +342,7 @@ class Story:
         went_back = any(one.refunded for one in self.payments)
         flags["over_refunded"] = went_back and self.gone() > due
         flags["refund_failed"] = untried and self.gone() < due
+        flags |= flags_of_holds(self)
         if not self.canceled:  # the design does not say whether a canceled order stays flagged
             flags["underpaid"] = bool(self.captured()) and not covered
         return {
@@ -293,6 +352,7 @@ class Story:
                     "shipped": shipped[item],
                     "delivered": delivered[item],
                     "returned": returned[item],
+                    "canceled": canceled[item],
                 }
                 for item in self.goods.ordered
             },
@@ -304,7 +364,7 @@ class Story:
         }
 
     def _status(self, shipped: dict[str, int], delivered: dict[str, int], returned: dict[str, int]) -> str:
-        ordered = self.goods.ordered
+        ordered = self.wanted()
         if self.canceled:
             return "canceled"
         if not self.covered():

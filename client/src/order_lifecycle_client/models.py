@@ -148,6 +148,7 @@ class OrderItem(Document):
     shipped_quantity: int
     delivered_quantity: int
     returned_quantity: int
+    canceled_quantity: int
 
 
 class Transaction(Document):

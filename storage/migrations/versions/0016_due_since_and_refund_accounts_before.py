@@ -11,7 +11,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0016_accounts"
-down_revision = "0012_attempts"
+down_revision = "0014_corrections"
 
 STATES = "effects_state_check"
 _KNOWN = "'due', 'in_flight', 'unknown', 'done', 'held', 'staff', 'dead'"

@@ -45,7 +45,7 @@ def orders(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     """Runs `orders …` with its exit code; it sends no doorbell, and leaves this process's signals alone."""
     from cli import main
 
-    for module in ("bootstrap", "doctor"):
+    for module in ("bootstrap", "doctor", "process_commands"):
         monkeypatch.setattr(f"cli.{module}.stop_at_sigterm", lambda: None)
     monkeypatch.setattr("cli.bootstrap.ring", lambda shard: None)
     monkeypatch.setattr("workers.signs_of_life.TAKEN_S", 0.3)  # few tests have workers

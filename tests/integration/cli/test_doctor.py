@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.builders import approved, canceled, created, paid, told
+from tests.builders import approved, canceled, created, line, paid, shipped, told
 
 ROOT = Path(__file__).parents[3]
 
@@ -118,6 +118,26 @@ def test_a_parcel_that_cannot_be_asked_for_is_a_warning_while_others_can(shop, o
     )
     check = checks(orders("doctor", "--json"))["tracking"]
     assert (check["level"], "HTTP 503" in check["says"]) == ("warning", True)
+
+
+def test_parcels_of_carriers_that_nobody_polls_are_counted_by_name(shop, orders, monkeypatch):
+    beat(shop)
+    monkeypatch.setenv("ORDERS_TRACKER_DELIVERY_CLIENT_ID", "id")
+    monkeypatch.setenv("ORDERS_TRACKER_DELIVERY_CLIENT_SECRET", "secret")
+    shop.tell(
+        created(line("mug", 4)),
+        paid(20_000),
+        *(
+            shipped(f"box {place}", {"mug": 1}, carrier=carrier, trackingNumber=f"P{place}")
+            for place, carrier in enumerate(("Our own van", "Our own van", "CJ대한통운", "Bike"))
+        ),
+    )
+    check = checks(orders("doctor", "--json"))["tracking"]
+    assert check["level"] == "ok"
+    assert "3 parcels on their way of carriers that nobody polls (Our own van 2, Bike 1)" in check["says"]
+    assert "ORDERS_CARRIER_NAMES" in check["remedy"]
+    monkeypatch.setenv("ORDERS_CARRIER_NAMES", "Our own van=CJ Logistics, Bike=tracker_delivery:kr.todaypickup")
+    assert checks(orders("doctor", "--json"))["tracking"]["says"] == "no carrier fails"
 
 
 def test_other_shards_than_the_database_has_are_a_problem(shop, orders, monkeypatch):

@@ -51,6 +51,25 @@ def test_show_tells_all_about_an_order(traveled, orders):
     assert "implies FulfillmentDelivered" in answer.out
 
 
+def test_show_tells_which_parcels_are_followed_by_hand(shop, orders, monkeypatch):
+    shop.tell(
+        created(line("mug", 2)),
+        paid(10_000),
+        shipped("one", {"mug": 1}, carrier="CJ대한통운", trackingNumber="P1"),
+        shipped("two", {"mug": 1}, carrier="Our own van", trackingNumber="P2"),
+    )
+    unpolled = orders("show", ORDER, "--json").json["fulfillments"]["docs"]
+    assert not any("polledBy" in parcel for parcel in unpolled)
+    monkeypatch.setenv("ORDERS_TRACKER_DELIVERY_CLIENT_ID", "id")
+    monkeypatch.setenv("ORDERS_TRACKER_DELIVERY_CLIENT_SECRET", "secret")
+    parcels = orders("show", ORDER, "--json").json["fulfillments"]["docs"]
+    assert {parcel["carrier"]: parcel["polledBy"] for parcel in parcels} == {
+        "CJ대한통운": "tracker_delivery", "Our own van": None,
+    }  # fmt: skip
+    told = " ".join(orders("show", ORDER).out.split())
+    assert told.count("by hand") == 1
+
+
 def test_show_answers_one_document(traveled, orders):
     found = orders("show", ORDER, "--json").json
     assert found["id"].startswith("ord_")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -274,9 +275,15 @@ def test_after_the_owner_is_killed_the_next_start_takes_over_and_stops(data, hol
     assert running(data) is None
 
 
-def test_a_fork_that_outlives_its_owner_owns_nothing(data, hold):
-    owner = hold(script=OWNER.replace("print(", "import os; os.fork() or os.read(0, 1); print(", 1))
+def test_a_fork_that_outlives_its_owner_owns_nothing(data, hold, tmp_path):
+    forked = tmp_path / "forked"  # written by the fork: only once it runs has it let go of what it was born with
+    fork = f"import os; os.fork() or (open({str(forked)!r}, 'x').close(), os.read(0, 1)); print("
+    owner = hold(script=OWNER.replace("print(", fork, 1))
     owner.at()
+    until = time.monotonic() + 30
+    while not forked.exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
     owner.process.kill()
     owner.process.wait()
     with servers(data) as at:

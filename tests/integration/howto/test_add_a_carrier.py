@@ -25,8 +25,7 @@ def test_a_parcel_is_followed_to_its_end(installed, database_url, redis_url):
         settings = read({"ORDERS_BLUEBIRD_API_KEY": "test", "ORDERS_BLUEBIRD_API_URL": url}, NOWHERE)
         clients = registry().tracking_clients(settings.providers)
         assert set(clients) == {"bluebird"}
-        tracked = frozenset(registry().ready("tracks", settings.providers))
-        with a_shop(database_url, redis_url, tracked) as shop:
+        with a_shop(database_url, redis_url, registry().routes(settings.providers)) as shop:
             shipped = an_event("FulfillmentShipped", "N1", fulfillment="box", carrier="BlueBird", trackingNumber="P1")
             shop.tell(*a_paid_order("N1", 500), shipped)
             until, later = time.monotonic() + 60, timedelta(0)

@@ -16,6 +16,7 @@ import pytest
 
 from events.envelope import Envelope
 from journal.streams import Streams
+from journal.verify import verify
 from tests.conftest import SHARDS
 from tests.fold_helpers import fold, state_of
 from tests.scenario_generator import UNSTATED, Life, RandomChoices, a_life, arrivals, describe, differences, given_back
@@ -44,6 +45,7 @@ def test_whatever_arrives_when_the_stored_orders_end_as_their_lives_must(rig, po
         found = state_of(orders[life.order])
         wrong = faults(life, found, outcomes) + unlike_the_fold(life, found)
         assert not wrong, "\n".join(["", f"life {n} of {policy}", *wrong, describe(life, coming[life.order])])
+    assert list(map(str, verify(rig.engine).differences)) == []
 
 
 def distinct_lives(policy: str) -> list[Life]:

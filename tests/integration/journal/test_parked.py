@@ -19,8 +19,9 @@ from sqlalchemy import event
 from domain import handler_table as domain
 from journal import parked as module
 from journal.parked import sweep
+from journal.verify import verify
 from operations import dead_letters
-from tests.builders import canceled, confirmed, created, delivered, paid, scan, shipped
+from tests.builders import canceled, confirmed, created, delivered, items_canceled, paid, scan, shipped
 
 STARTS_S = (0, 0.005, 0.01, 0.02, 0.04)
 PAUSES_S = (0, 0, 0.001, 0.003, 0.01)  # before a commit
@@ -47,6 +48,38 @@ def assert_dead_or_applied(rig, *events):
     found = {row[0]: tuple(row[1:]) for row in rows}
     for one in events:
         assert found[one.id] in (("applied", None, None, False), ("dead", "parked_too_long", "open", False))
+
+
+# -- settled by what stands against it -----------------------------------------------------------------
+
+
+def test_a_cancel_of_what_was_delivered_is_settled_when_its_time_is_up(rig, swept, time_is_over):
+    whole, part = canceled(subject="N1"), items_canceled({"mug": 1}, subject="N2")
+    for number in ("N1", "N2"):
+        rig.tell(
+            created(subject=number, payments=(f"pay-{number}",)), paid(payment=f"pay-{number}", subject=number),
+            delivered("box", {"mug": 2}, subject=number),
+        )  # fmt: skip
+    rig.tell(whole, part)
+    assert rig.outcomes(whole, part) == ["parked: parcel_out", "parked: items_out"]
+    assert swept() == (0, 0)
+    time_is_over()
+    assert swept() == (0, 2)
+    assert rig.outcomes(whole, part) == ["ignored: already_delivered"] * 2
+    assert rig.do("select order_number, status, flags from orders order by 1") == [
+        ("N1", "delivered", ["cancel_too_late"]),
+        ("N2", "delivered", ["cancel_too_late"]),
+    ]
+    assert rig.do("select count(*) from dead_letters") == [(0,)]
+    assert verify(rig.engine).differences == []
+
+
+def test_a_cancel_of_what_is_still_out_is_given_up(rig, swept, time_is_over):
+    wish = canceled(subject="N1")
+    rig.tell(created(subject="N1"), paid(subject="N1"), shipped("box", subject="N1"), wish)
+    time_is_over()
+    assert swept() == (0, 1)
+    assert rig.outcome(wish) == "dead: parked_too_long"
 
 
 # -- giving up -----------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def test_an_empty_shop_has_an_account_too(place: Place):
         **zeros,
         "own": zeros,
         "timers": {"set": 0, "held": 0},
-        "effects": dict.fromkeys(("due", "in_flight", "unknown", "done", "held", "staff", "dead"), 0),
+        "effects": dict.fromkeys(("due", "in_flight", "unknown", "account_needed", "done", "held", "staff", "dead"), 0),
         "held": {"timers": 0, "effects": 0},
     }
 
@@ -176,7 +176,7 @@ def test_refunds_are_counted_by_state_and_history_holds_them_back(place: Place):
     place.work()
     counts = place.account()
     assert counts["effects"] == {
-        "due": 1, "in_flight": 0, "unknown": 0, "done": 0, "held": 2, "staff": 0, "dead": 0,
+        "due": 1, "in_flight": 0, "unknown": 0, "account_needed": 0, "done": 0, "held": 2, "staff": 0, "dead": 0,
     }  # fmt: skip
     assert counts["held"] == {"timers": counts["timers"]["held"], "effects": 2}
     assert counts["timers"]["held"] == 1  # of n4: the others were paid in the batch that created them

@@ -27,7 +27,7 @@ LEASE_OVER = timedelta(seconds=tracking.LEASE_S + 1)
 
 @pytest.fixture
 def shop(database_url, redis_url):
-    with a_shop(database_url, redis_url, frozenset({CJ})) as shop:
+    with a_shop(database_url, redis_url, {CJ: (CJ, None)}.get) as shop:
         yield shop
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from domain.handler_table import apply
+from domain.policy import Context, Policy
 from events.envelope import Envelope
 from tests.builders import (
     Story,
@@ -13,6 +15,7 @@ from tests.builders import (
     canceled,
     created,
     delivered,
+    items_canceled,
     later,
     line,
     lost,
@@ -23,6 +26,7 @@ from tests.builders import (
     tracked,
     won,
 )
+from tests.fold_helpers import NOW, an_event
 
 PAID = (created(), paid())
 
@@ -44,11 +48,27 @@ def test_the_failure_of_the_parcel_lets_the_cancel_through(failure: Envelope):
 
 
 @pytest.mark.parametrize("arrival", [delivered(), scan("delivered")])
-def test_the_delivery_of_the_parcel_settles_the_cancel_as_ignored_and_flags_the_order(arrival: Envelope):
+def test_the_delivery_of_the_parcel_settles_no_cancel_until_its_time_is_up(arrival: Envelope):
     wish = canceled()
     story = Story(*PAID, shipped(**tracked()), wish, arrival)
-    assert (story.outcome(wish), story.status, story.due) == ("ignored: already_delivered", "delivered", {})
-    assert story.flags == ["cancel_too_late"]
+    assert (story.outcome(wish), story.status, story.due) == ("parked: parcel_out", "delivered", {})
+    assert overdue(story, wish) == "ignored: already_delivered"
+    assert (story.status, story.flags) == ("delivered", ["cancel_too_late"])
+
+
+def test_the_delivery_of_items_settles_no_cancel_of_them_until_its_time_is_up():
+    wish, out = items_canceled({"mug": 1}), items_canceled({"cup": 1}, "cup")
+    two = (created(line("mug", 2), line("cup")), paid(15_000), delivered("box", {"mug": 2}), shipped("two", {"cup": 1}))
+    story = Story(*two, wish, out)
+    assert (story.outcome(wish), story.outcome(out)) == ("parked: items_out", "parked: items_out")
+    assert overdue(story, out) == "parked: items_out"
+    assert (overdue(story, wish), story.flags) == ("ignored: already_delivered", ["cancel_too_late"])
+
+
+def overdue(story: Story, wish: Envelope) -> str:
+    """The outcome of a cancel whose time is up."""
+    found = apply(story.order, an_event(wish), Context(NOW, Policy(), overdue=True))
+    return f"{found.kind}: {found.reason}"
 
 
 def test_a_cancel_waits_for_the_last_parcel_that_is_out():
@@ -60,7 +80,7 @@ def test_a_cancel_waits_for_the_last_parcel_that_is_out():
 
 
 @pytest.mark.parametrize("cancel_first", [True, False])
-def test_a_cancel_racing_a_shipment_whichever_commits_first_wins_and_the_other_is_settled_and_flagged(
+def test_a_cancel_racing_a_shipment_whichever_commits_first_wins_and_the_other_is_flagged_or_waits(
     cancel_first: bool,
 ):
     wish, parcel = canceled(), shipped()
@@ -69,8 +89,8 @@ def test_a_cancel_racing_a_shipment_whichever_commits_first_wins_and_the_other_i
         assert (story.outcome(wish), story.outcome(parcel)) == ("applied", "ignored: shipped_after_cancel")
         assert (story.status, story.flags) == ("canceled", ["shipped_after_cancel"])
     else:
-        assert (story.outcome(parcel), story.outcome(wish)) == ("applied", "ignored: already_delivered")
-        assert (story.status, story.flags) == ("delivered", ["cancel_too_late"])
+        assert (story.outcome(parcel), story.outcome(wish)) == ("applied", "parked: parcel_out")
+        assert (story.status, story.flags) == ("delivered", [])
 
 
 @pytest.mark.parametrize("step", [boxed, packed])

@@ -18,6 +18,7 @@ from tests.builders import (
     delivered,
     expired,
     failed,
+    items_canceled,
     later,
     line,
     lost,
@@ -25,8 +26,10 @@ from tests.builders import (
     paid,
     processing,
     rejected,
+    scan,
     shipped,
     told,
+    tracked,
     won,
 )
 
@@ -34,6 +37,7 @@ PAID = (created(), paid())
 ARRIVED = (*PAID, shipped(), delivered())
 NOTHING = told("OrderCreated", items=[], totalAmount="10000")
 ASKED = (*ARRIVED, asked_back("ret", {"mug": 1}))
+BACK = (asked_back("ret", {"mug": 1}), approved(), processing(), came_back())
 # (event of the row, what was told before, what is told now, from, to); returns wait for staff here.
 ROWS = [
     ("OrderCreated", (), created(), "new", "pending"),
@@ -53,11 +57,14 @@ ROWS = [
     ("FulfillmentShipped", (*PAID, boxed()), shipped(), "preparing", "shipped"),
     ("FulfillmentShipped", PAID, shipped("box", {"mug": 1}), "preparing", "preparing"),
     ("FulfillmentDelivered", (*PAID, shipped()), delivered(), "shipped", "delivered"),
+    ("ItemsCanceled", (*PAID, delivered("box", {"mug": 1}), *BACK), items_canceled({"mug": 1}), "preparing", "returned"),
     ("FulfillmentDelivered", (*PAID, boxed()), delivered(), "preparing", "delivered"),
     ("FulfillmentDelivered", (*PAID, shipped("box", {"mug": 1})), delivered(), "preparing", "preparing"),
     ("FulfillmentFailed", (*PAID, shipped()), lost(), "shipped", "preparing"),
     ("FulfillmentFailed", (*PAID, boxed()), lost(), "preparing", "preparing"),
     ("OrderConfirmed", ARRIVED, confirmed(), "delivered", "confirmed"),
+    ("TrackingUpdated", (*ARRIVED, confirmed(by="timer", at=later(days=7)), shipped("more", {"mug": 1}, **tracked())),
+     scan("delivered", at=later(days=8)), "confirmed", "delivered"),
     ("OrderConfirmed", ASKED, confirmed(), "return_requested", "return_requested"),
     ("ReturnRequested", ARRIVED, asked_back(), "delivered", "return_requested"),
     ("ReturnRequested", (*ARRIVED, confirmed()), asked_back(), "confirmed", "return_requested"),

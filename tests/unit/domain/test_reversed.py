@@ -148,10 +148,12 @@ def test_once_the_deposit_is_made_anew_the_plan_goes_on():
     assert "shipped" in order_statuses(order)
 
 
-def test_a_parcel_that_the_warehouse_took_on_may_be_reported_further():
-    story = Story(created(*TWO), paid(15_000, at=FIRST), boxed("box", {"mug": 2}), taken_back(at=BACK))
+def test_a_parcel_that_has_left_may_be_reported_further_and_one_that_has_not_may_fail():
+    boxes = (shipped("out", {"cup": 1}), boxed("box", {"mug": 1}))
+    story = Story(created(*TWO), paid(15_000, at=FIRST), *boxes, taken_back(at=BACK))
     order = story.order
-    assert "shipped" in fulfillment_statuses(order, story.parcel())
+    assert fulfillment_statuses(order, story.parcel("out")) == ["delivered", "failed"]
+    assert fulfillment_statuses(order, story.parcel()) == ["failed"]
     assert fulfillment_statuses(order, next(one for one in order.fulfillments if one.planned)) == []
 
 
@@ -229,7 +231,7 @@ def test_the_order_is_flagged_where_what_pays_for_it_had_gone_back_as_too_much()
     story = Story(created(), paid(payment="first", at=FIRST), paid(payment="second", at=BACK))
     assert story.due == {"second": won(10_000)}
     story.tell(refunded(10_000, "second"), taken_back("first", at=AGAIN))
-    assert story.flags == ["over_refunded", "payment_reversed"]
+    assert story.flags == ["over_refunded", "payment_reversed", "refunded"]
     story.tell(paid(payment="first", at=later(hours=4)))
     assert (story.flags, story.due) == ([], {"second": won(10_000)})
 

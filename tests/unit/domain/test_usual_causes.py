@@ -10,7 +10,22 @@ import pytest
 
 from domain import fold, handler_table
 from domain.order import LIFECYCLE, Order
-from tests.builders import Story, asked_back, boxed, came_back, created, delivered, packed, paid, processing, shipped
+from tests.builders import (
+    Story,
+    asked_back,
+    boxed,
+    came_back,
+    confirmed,
+    created,
+    delivered,
+    later,
+    packed,
+    paid,
+    processing,
+    scan,
+    shipped,
+    tracked,
+)
 from tests.fold_helpers import fold_events
 from tests.scenario_generator import RandomChoices, a_life, arrivals
 
@@ -64,6 +79,9 @@ def test_a_row_names_what_usually_causes_it(causes):
     Story(*back, came_back(), delivered("second", {"mug": 1}), returns="staff")
     # A late first step lists less than the parcel that has arrived and is asked back was taken to hold.
     Story(created(), paid(), shipped(), delivered(), asked_back("ret", {"mug": 1}), boxed("box", {"mug": 1}))
+    # The timer confirmed what had arrived, and a parcel too many arrives after that.
+    Story(*back[:3], delivered(), confirmed(by="timer", at=later(days=7)), shipped("more", {"mug": 1}, **tracked()),
+          scan("delivered", at=later(days=8)))  # fmt: skip
     wrong = []
     for (event, sources, to, *_), often, late in zip(LIFECYCLE, usual, of_rows(causes), strict=True):
         right = often.most_common(1)[0][0] == event if often else event in late

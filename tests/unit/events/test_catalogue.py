@@ -34,6 +34,8 @@ ORDER: dict[str, Any] = {}
 PAYMENT, PARCEL, BACK = {"paymentId": "pay"}, {"fulfillment": "box"}, {"return": "ret"}
 LEAST: dict[str, dict[str, Any]] = {
     "OrderCreated": {"items": [LINE], "totalAmount": "5"},
+    "ItemsCanceled": {"cancellation": "cnl-1", "items": [{"item": "a", "quantity": 1}]},
+    "OrderHeld": {"hold": "fraud"}, "OrderReleased": {"hold": "fraud"},
     "PaymentPending": {**PAYMENT, "kind": "processing"},
     "PaymentSucceeded": {**PAYMENT, "amount": "5"},
     "PaymentFailed": PAYMENT, "PaymentCanceled": PAYMENT, "PaymentDisputed": PAYMENT,
@@ -173,6 +175,11 @@ PLACES: list[tuple[str, Callable[[Any], dict[str, Any]], Bad, str]] = [
     ("ReturnRequested", lambda bad: {"return": bad}, NAMES, "return"),
     ("ReturnRequested", lambda bad: {"reason": bad}, REASONS, "reason"),
     ("ReturnRequested", lambda bad: {"items": bad}, SHARES, "items"),
+    ("ItemsCanceled", lambda bad: {"items": bad}, SHARES, "items"),
+    ("OrderHeld", lambda bad: {"hold": bad}, NAMES, "hold"),
+    ("OrderReleased", lambda bad: {"hold": bad}, NAMES, "hold"),
+    ("ItemsCanceled", lambda bad: {"cancellation": bad}, NAMES, "cancellation"),
+    ("ItemsCanceled", lambda bad: {"refundAmount": bad}, AMOUNTS, "refundAmount"),
     ("OrderCanceled", lambda bad: {"by": bad}, NAMES[1:], "by"),
 ]
 BAD = [(kind, put(bad), at) for kind, put, values, at in PLACES for bad in values]

@@ -28,7 +28,7 @@ def validator(name: str) -> jsonschema_rs.Draft7Validator:
 def least(kind: str) -> dict[str, Any]:
     """A body of what the schema requires, and no more."""
     made = {
-        "items": [{"product": "mug", "quantity": 1, "unitPrice": "5"}], "totalAmount": "5", "amount": 5.5,
+        "items": [{"item": "mug", "product": "mug", "quantity": 1, "unitPrice": "5"}], "totalAmount": "5", "amount": 5.5,
         "refundedAmount": "5.25", "status": "delivered", "kind": "processing",
         "reason": "goodwill" if kind.startswith("Refund") else "defective",
     }  # fmt: skip

@@ -235,6 +235,60 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
         call = write("POST", path, doc(Order), body, query=query, idempotency_key=idempotency_key)
         return await self._connection.send(call)
 
+    async def cancel_items(
+        self,
+        id: str,
+        *,
+        items: Sequence[ItemInput],
+        refund_amount: Amount | None = None,
+        reason: str | None = None,
+        depth: int = 0,
+        idempotency_key: str | None = None,
+    ) -> Order:
+        """Cancel some of an order's items that are in no parcel: all that are listed, or none.
+
+        Their share of what was paid goes back, or `refund_amount`. Errors: NotFound; Conflict where fewer are open, or
+        `refund_amount` is more than they may give back.
+        """
+        body, query = {"items": items, "refund_amount": refund_amount, "reason": reason}, query_string(depth=depth)
+        path = f"/api/orders/{segment(id)}/cancel-items"
+        call = write("POST", path, doc(Order), body, query=query, idempotency_key=idempotency_key)
+        return await self._connection.send(call)
+
+    async def hold_order(
+        self,
+        id: str,
+        *,
+        hold: str | None = None,
+        reason: str | None = None,
+        until: str | None = None,
+        depth: int = 0,
+        idempotency_key: str | None = None,
+    ) -> Order:
+        """Hold an order by the name `hold`, else "staff": nothing more ships until it is released, or by itself at `until`.
+
+        `until` is an RFC 3339 time. Errors: NotFound; Conflict where it was canceled, or `until` is not ahead.
+        """
+        body, query = {"hold": hold, "reason": reason, "until": until}, query_string(depth=depth)
+        path = f"/api/orders/{segment(id)}/hold"
+        call = write("POST", path, doc(Order), body, query=query, idempotency_key=idempotency_key)
+        return await self._connection.send(call)
+
+    async def release_order(
+        self,
+        id: str,
+        *,
+        hold: str | None = None,
+        reason: str | None = None,
+        depth: int = 0,
+        idempotency_key: str | None = None,
+    ) -> Order:
+        """Release a hold by its name, or the only one that stands. Errors: NotFound; Conflict, whose data has `holds`."""
+        body, query = {"hold": hold, "reason": reason}, query_string(depth=depth)
+        path = f"/api/orders/{segment(id)}/release"
+        call = write("POST", path, doc(Order), body, query=query, idempotency_key=idempotency_key)
+        return await self._connection.send(call)
+
     async def order_balance(self, id: str) -> Balance:
         """The money of an order, added up: what came, what is due back, and what of it is still owed. Errors: NotFound."""
         path = f"/api/orders/{segment(id)}/balance"

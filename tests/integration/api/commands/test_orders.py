@@ -22,6 +22,16 @@ def test_an_order_is_created_pending_with_its_payment_pending(shop):
     assert (payment["paymentId"], payment["status"], payment["amount"]) == (body["paymentId"], "pending", 10000)
 
 
+def test_an_order_may_name_who_takes_its_payment(shop):
+    body = shop.body(provider="stripe")
+    doc = shop.ok("POST", "/api/orders?depth=1", body)["doc"]
+    assert [each["provider"] for each in doc["transactions"]["docs"]] == ["stripe"]
+    assert shop.ok("POST", "/api/orders", body)["doc"]["id"] == doc["id"]
+    fault = shop.call("POST", "/api/orders", {**shop.body(provider="stripe"), "paymentId": None})
+    assert fault.status_code == 400
+    assert "says who takes paymentId, which is not sent; send both, or neither" in fault.text
+
+
 def test_personal_fields_stand_in_no_body_of_the_journal(shop):
     shop.create(notes="ring twice")
     told = json.dumps([row[0] for row in shop.do("select data from journal")])

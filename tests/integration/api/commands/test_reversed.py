@@ -32,7 +32,8 @@ def test_no_request_has_it_shipped(shop, order):
         shop.refused(409, "PATCH", f"/api/fulfillments/{plan['id']}", {"status": status})
     for status in ("preparing", "shipped", "delivered"):
         error = shop.refused(409, "PATCH", f"/api/orders/{order['id']}", {"status": status})
-        assert error["data"] == {"status": "preparing", "allowed": ["canceled"]}
+        assert error["name"] == "order_held"
+        assert error["data"] == {"status": "preparing", "allowed": ["canceled"], "holds": ["payment_reversed"]}
     shop.refused(409, "POST", "/api/fulfillments", {"order": order["id"]})
 
 

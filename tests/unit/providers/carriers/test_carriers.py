@@ -11,13 +11,15 @@ NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
 def test_a_scan_becomes_one_event_however_often_it_is_polled():
-    first, again = (envelope_of("cj logistics", "123", Scan("s1", NOON, "in_transit", None, "Seoul")) for _ in "ab")
+    first, again = (
+        envelope_of("cj logistics", "123", Scan("s1", NOON, "in_transit", None, "Seoul"), seen=NOON) for _ in "ab"
+    )
     assert (first.source, first.id) == ("carrier:cj logistics", "123:s1")
     assert again == first
 
 
 def test_a_scan_s_event_is_one_that_the_catalogue_reads():
-    event = envelope_of("CJ", "123", Scan("s1", NOON, "delivered"))
+    event = envelope_of("CJ", "123", Scan("s1", NOON, "delivered"), seen=NOON)
     assert Envelope.parse(event.as_document()) == event
     body: Any = decode(event.type, event.version, event.subject, event.data)
     assert (body.carrier, body.trackingNumber, body.status) == ("CJ", "123", "delivered")
@@ -32,4 +34,4 @@ def test_carriers_names_compare_as_in_the_correlation_key():
 
 def test_a_scan_s_time_is_when_it_happened_not_when_it_was_polled():
     late = Scan("s2", NOON - timedelta(hours=5), "picked_up")
-    assert envelope_of("CJ", "1", late).time == NOON - timedelta(hours=5)
+    assert envelope_of("CJ", "1", late, seen=NOON).time == NOON - timedelta(hours=5)

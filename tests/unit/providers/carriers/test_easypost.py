@@ -11,7 +11,7 @@ import pytest
 from events.catalogue import decode
 from events.envelope import EnvelopeError
 from providers.base import BadSignature
-from providers.carriers import easypost
+from providers.carriers import easypost, easypost_api
 from tests.webhooks import EASYPOST, an_id, as_easypost, as_easypost_v2, now, packed, shared
 
 
@@ -93,7 +93,7 @@ def test_a_scan_is_the_same_event_in_every_webhook_that_tells_it():
     assert other.envelope.id != first.envelope.id
 
 
-@pytest.mark.parametrize(("theirs", "ours"), sorted(easypost.STATUSES.items()))
+@pytest.mark.parametrize(("theirs", "ours"), sorted(easypost_api.STATUSES.items()))
 def test_every_status_is_a_unified_one(theirs, ours):
     event = receive(as_easypost(updated(theirs, scan(theirs, "2026-11-20T09:00:00Z")))).envelope
     body: Any = decode(event.type, 1, None, event.data)

@@ -1,7 +1,7 @@
-"""The stage that is disturbed: servers, two worker hosts, the API, the outside world, with load and gauge.
+"""The deployment that is disturbed: servers, two worker hosts, the API, the outside world, with load and gauge.
 
 The processes are those that `orders up` runs, by the same functions; with root each worker host is a network namespace
-of its own. Whatever happens, `a_stage` leaves no process, no namespace and no filter behind.
+of its own. Whatever happens, `a_deployment` leaves no process, no namespace and no filter behind.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from workers.app import ring
 from workers.resources import parts
 
 LOGS_MB = 96  # the small disk that logs are on, where root can make one
-CALM_S = 60.0  # for a stage to come to rest
+CALM_S = 60.0  # for a deployment to come to rest
 UNDER_WAY = 30  # requests and appends at once, where none of them waits for long
 API_KEY = "faults"
 TOKEN_SECRET = "a secret of the faults' own, of 32 characters and more"
@@ -116,7 +116,7 @@ class Host:
 
 
 @dataclass(slots=True)
-class Stage:
+class Deployment:
     """Everything that runs during a fault."""
 
     shop: Shop
@@ -191,7 +191,7 @@ def family(process: psutil.Process) -> list[psutil.Process]:
 
 
 @contextmanager
-def a_stage(seed: int, say=print, scale: float = 1.0) -> Iterator[Stage]:
+def a_deployment(seed: int, say=print, scale: float = 1.0) -> Iterator[Deployment]:
     """All of it until the block ends."""
     network = Hosts() if networks.why_not() is None else None
     with ExitStack() as stack:
@@ -232,7 +232,7 @@ def a_stage(seed: int, say=print, scale: float = 1.0) -> Iterator[Stage]:
         load = Load(api_url, key, source, STRIPE, opened, seed, ledger, scale)
         gauge = Gauge(urls["DATABASE_URL"])
         shop = Shop(opened, data)
-        stage = Stage(
+        deployment = Deployment(
             shop, data, postgres, valkey, workers, network, api, api_url, key, publishable, outside_url, load, gauge,
             ledger, seed, died,
         )  # fmt: skip
@@ -240,8 +240,8 @@ def a_stage(seed: int, say=print, scale: float = 1.0) -> Iterator[Stage]:
         gauge.start()
         stack.callback(load.stop)
         load.start()
-        say(f"  stage in {data}; {'two namespaces' if network else 'no namespaces: ' + str(networks.why_not())}")
-        yield stage
+        say(f"  deployment in {data}; {'two namespaces' if network else 'no namespaces: ' + str(networks.why_not())}")
+        yield deployment
 
 
 def listening(address: str) -> tuple[type[Postgres], type[Valkey]]:
@@ -303,6 +303,6 @@ def _small_disk(stack: ExitStack, logs: Path) -> None:
         stack.callback(subprocess.run, ["umount", "--lazy", str(logs)], capture_output=True)
 
 
-def small_disk(stage: Stage) -> bool:
+def small_disk(deployment: Deployment) -> bool:
     """True if the logs have one."""
-    return os.path.ismount(stage.data / "logs")
+    return os.path.ismount(deployment.data / "logs")

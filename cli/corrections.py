@@ -1,0 +1,200 @@
+"""`orders cancel-items`, `hold`, `release`: corrections of an order that a person makes.
+
+They go the way of every event: checked under the order's lock, journaled and applied in one transaction. The event's `by`
+says who did it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from cli.bootstrap import open_shop
+from cli.options import Data, Json, Problem, actor, out, print_json
+from cli.terminal import safe
+from domain.balance import balance
+from domain.holds import holds
+from domain.ids import fresh
+from domain.order import Order, OrderItem
+from domain.permitted_transitions import held_back
+from events.envelope import OWN_SOURCE
+from events.field_types import Amount, Moment, Name, Quantity, said
+from events.money import MoneyError
+from journal.commands import Refused, Request, Step, perform
+from operations import corrections
+from queries.order_lookup import number_of
+from storage.clock import clock
+
+SOURCE = f"{OWN_SOURCE}/cli"
+
+Named = Annotated[str, typer.Argument(metavar="ORDER", help="The order's number or id (ord_…).")]
+Why = Annotated[str | None, typer.Option("--reason", help="Why, for the order's timeline.")]
+_AMOUNT: TypeAdapter[Decimal] = TypeAdapter(Amount)
+_QUANTITY: TypeAdapter[int] = TypeAdapter(Quantity)
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
+
+
+def cancel_items(
+    order: Named,
+    item: Annotated[
+        list[str],
+        typer.Option("--item", metavar="REF=QTY", help="An item's reference or id, and how many; once for each."),
+    ],
+    refund: Annotated[
+        str | None, typer.Option("--refund", metavar="AMOUNT", help="What goes back for them; else their share.")
+    ] = None,
+    reason: Why = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Cancel some of an order's items that are in no parcel: all that are named, or none.
+
+    Their share of what was paid goes back by itself. Where nothing is left, the order is canceled as a whole, shipping too.
+    """
+    wanted = [_item(each) for each in item]
+    amount = None if refund is None else _parsed(_AMOUNT, "--refund", refund)
+
+    def step(request: Request, found: Order) -> Step:
+        lines = _lines(found, wanted)
+        return corrections.cancel_items(request, found, lines, by=actor(), reason=reason, refund_amount=amount)
+
+    after = correct(data, order, step)
+    document = {
+        "order": after.order_number,
+        "status": str(after.status),
+        "items": [
+            {
+                "item": corrections.name_of_item(each),
+                "quantity": each.quantity,
+                "canceledQuantity": each.canceled_quantity,
+            }
+            for each in after.items
+        ],
+        "currency": after.currency,
+        "due": balance(after).due,
+    }
+    if json:
+        print_json(document)
+        return
+    for each in after.items:
+        if each.canceled_quantity:
+            name = safe(corrections.name_of_item(each))
+            out.print(f"{name}: {each.canceled_quantity} of {each.quantity} canceled", soft_wrap=True)
+    out.print(
+        f"order {safe(after.order_number)} is {after.status}; {balance(after).due:,} {after.currency} of it are due back in all",
+        soft_wrap=True,
+    )
+
+
+def hold(
+    order: Named,
+    name: Annotated[str, typer.Option("--hold", metavar="NAME", help="Its name, by which it is released.")] = "staff",
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="TIME", help="Release it by itself then, such as 2026-12-01T09:00Z."),
+    ] = None,
+    reason: Why = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Hold an order: nothing more of it ships until the hold is released.
+
+    Requests to ship are refused. A shipment that the warehouse reports all the same is recorded and flagged. What holds by
+    itself (refunded, disputed, payment_reversed) needs no such command.
+    """
+    name = _parsed(_NAME, "--hold", name)
+    ends = None if until is None else _parsed(_MOMENT, "--until", until)
+
+    def step(request: Request, found: Order) -> Step:
+        return corrections.hold(request, found, name, by=actor(), reason=reason, until=ends)
+
+    _tell_holds(correct(data, order, step), json)
+
+
+def release(
+    order: Named,
+    name: Annotated[
+        str | None, typer.Option("--hold", metavar="NAME", help="Which hold; needed where several stand.")
+    ] = None,
+    reason: Why = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Release a hold of an order: the named one, or the only one.
+
+    Those that nobody made (refunded, disputed, payment_reversed) are released likewise; a later fact holds again.
+    """
+
+    def step(request: Request, found: Order) -> Step:
+        return corrections.release(request, found, name, by=actor(), reason=reason)
+
+    _tell_holds(correct(data, order, step), json)
+
+
+def _tell_holds(after: Order, json: bool) -> None:
+    standing = holds(after)
+    if json:
+        print_json({"order": after.order_number, "status": str(after.status), "holds": standing})
+        return
+    number = safe(after.order_number)
+    if standing:
+        out.print(f"order {number} is held: {safe(held_back(after) or '')}", soft_wrap=True)
+    else:
+        out.print(f"order {number} is not held", soft_wrap=True)
+
+
+def correct(data: Path | None, name: str, step: Callable[[Request, Order], Step]) -> Order:
+    """Apply the event that `step` makes of the locked order of that number or id. → the order after it.
+
+    Errors: Problem where there is no such order, or the order does not stand so; nothing was changed then.
+    """
+
+    def work(request: Request) -> Order:
+        for found in request.lock([number], "number").values():
+            return request.append(step(request, found))[found.id]
+        raise Problem(f"no order is called {name!r}; see `orders list`")
+
+    with open_shop(data) as (opened, _):
+        with opened.engine.connect() as conn:
+            number = number_of(conn, name) or name
+        try:
+            after, entries = perform(opened.engine, opened.settings.policy, opened.shop, SOURCE, fresh(clock()), work)
+        except MoneyError as error:
+            raise Problem(f"{error}; nothing was changed", 2) from None
+        except Refused as error:
+            raise Problem(f"{error}; nothing was changed") from None
+        opened.streams.publish(entries)
+    return after
+
+
+def _lines(order: Order, wanted: Sequence[tuple[str, int]]) -> list[tuple[OrderItem, int]]:
+    found: dict[str, tuple[OrderItem, int]] = {}
+    for name, quantity in wanted:
+        line = order.goods().line(name)
+        if line is None:
+            known = ", ".join(corrections.name_of_item(one) for one in order.items[:5])
+            raise Problem(f"--item {name}: order {order.order_number} has no such item; it has {known or 'none'}", 2)
+        found[line.id] = (line, quantity + found.get(line.id, (line, 0))[1])
+    return list(found.values())
+
+
+def _item(text: str) -> tuple[str, int]:
+    name, _, quantity = text.rpartition("=")
+    if not name:
+        raise Problem(f"--item {text}: write it as REFERENCE=QUANTITY, such as --item mug=1", 2)
+    return name, _parsed(_QUANTITY, f"--item {name}", quantity)
+
+
+def _parsed(kind: TypeAdapter[Any], option: str, text: str) -> Any:
+    """The value of an option, by the rules of the events' fields. Errors: Problem in their words."""
+    try:
+        return kind.validate_strings(text)
+    except ValidationError as error:
+        raise Problem(f"{option}: {said(error.errors()[0])}", 2) from None

@@ -1,0 +1,39 @@
+"""Orders of a release before, brought to the rules of this one: before its workers start, and never while they run."""
+
+from __future__ import annotations
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy import Engine
+
+from cli.options import err
+from cli.terminal import safe
+from journal.refold import is_behind, refold_all
+from journal.verify import Difference
+
+SHOWN = 50  # differences that are printed
+HINT = (
+    "orders may be as the rules of a release before made them: once its workers have stopped, and before those of this one "
+    "start, run `orders verify --refold`, which lists the orders that differ, and sends nothing"
+)
+
+
+def bring_orders_up_to_date(engine: Engine) -> None:
+    """Fold all orders anew where the database has those of older rules; what differs is listed. Nobody else may write."""
+    with engine.connect() as conn:
+        if not is_behind(conn):
+            return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    shown = 0
+
+    def tell(each: Difference) -> None:
+        nonlocal shown
+        shown += 1
+        if shown <= SHOWN:
+            err.print(f"[yellow]is otherwise[/] {safe(str(each))}", soft_wrap=True)
+
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("folding anew by the rules of this release", total=None)
+        count = refold_all(engine, tell, lambda done, of: bar.update(task, completed=done, total=of))
+    if count:
+        more = f", {shown - SHOWN:,} differences more than shown" if shown > SHOWN else ""
+        err.print(f"{count:,} orders were folded anew by the rules of this release{more}; nothing was sent for them")

@@ -1,0 +1,151 @@
+"""Holds: what keeps an order from shipping, by its name. What people held is a fact of the order; the rest is derived.
+
+    holds   name → {"held": [[time, source, id, until | null] …], "released": [[time, source, id] …]}, both sorted
+
+An order is held from the time of a fact until a release of that name that is not earlier, and again by a later fact. By
+themselves hold: `disputed` (a dispute that is open or lost), `payment_reversed` (a reversal left it short), `refunded` (all
+that was captured went back, and something is open). Holds stop shipping alone, and what ships all the same is recorded.
+Times are texts that sort as the times do (`domain.movements.moment`).
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from domain.dues import SETTLED, facts_of, settled
+from domain.movements import DISPUTES, REFUNDS, REPORTS, WON, goes_back, moment
+from domain.refunds import lacks_reversed_money
+from events.catalogue import AnyEvent
+
+if TYPE_CHECKING:
+    from domain.order import Order
+    from domain.transaction import Transaction
+
+HOLDS = "holds"
+DISPUTED, PAYMENT_REVERSED, REFUNDED = "disputed", "payment_reversed", "refunded"
+_HELD, _RELEASED = "held", "released"
+
+
+def note_hold(order: Order, name: str, event: AnyEvent, until: datetime | None) -> None:
+    """Note that somebody holds the order."""
+    insort(_of(order, name)[_HELD], [*_place(event), None if until is None else moment(until)], key=_where)
+
+
+def note_release(order: Order, name: str, event: AnyEvent) -> None:
+    """Note that a hold was released."""
+    insort(_of(order, name)[_RELEASED], _place(event))
+
+
+def holds(order: Order) -> list[str]:
+    """The names of the holds that stand now, sorted."""
+    if order.canceled_at is not None:
+        return []
+    return sorted(name for name, since, released in _all(order) if since[-1] > (released[-1] if released else ""))
+
+
+def by_people(order: Order) -> list[str]:
+    """The names of those that people made."""
+    known = order.facts.get(HOLDS, {}) if order.facts is not None else {}
+    return [name for name in holds(order) if name in known and known[name][_HELD]]
+
+
+def shipped_while_held(order: Order) -> bool:
+    """True where a parcel left at a time at which the order was held."""
+    if order.canceled_at is not None:
+        return False
+    every = list(_all(order, shipped=True))
+    if not every:
+        return False
+    left = [moment(at) for parcel in order.fulfillments if (at := parcel.shipped_at or parcel.delivered_at) is not None]
+    return any(_held_at(at, since, released) for at in left for _, since, released in every)
+
+
+def ending(facts: dict[str, Any] | None, now: datetime) -> list[tuple[str, datetime]]:
+    """(name, end) of the holds in an order's facts that have ended by themselves by `now`, and are not released yet."""
+    return [(name, until) for name, until in _untils(facts) if until <= now]
+
+
+def next_end(order: Order) -> datetime | None:
+    """The time at which the next of its holds ends by itself."""
+    return min((until for _, until in _untils(order.facts)), default=None)
+
+
+def _untils(facts: dict[str, Any] | None) -> Iterator[tuple[str, datetime]]:
+    for name, known in (facts or {}).get(HOLDS, {}).items():
+        last = known[_HELD][-1] if known[_HELD] else None
+        if last is not None and last[3] is not None:
+            released = known[_RELEASED][-1][0] if known[_RELEASED] else ""
+            if released < last[0]:
+                yield name, datetime.fromisoformat(last[3])
+
+
+def _held_at(at: str, since: list[str], released: list[str]) -> bool:
+    start = max((time for time in since if time <= at), default="")
+    return start > max((time for time in released if time <= at), default="")
+
+
+def _all(order: Order, shipped: bool = False) -> Iterator[tuple[str, list[str], list[str]]]:
+    """(name, the times since which it holds, the times of its releases) of each hold, both sorted.
+
+    `shipped`: also where nothing is open any more, since it has left.
+    """
+    known: dict[str, Any] = order.facts.get(HOLDS, {}) if order.facts is not None else {}
+    derived = _derived(order, shipped)
+    for name in known.keys() | derived.keys():
+        mine = known.get(name, {_HELD: (), _RELEASED: ()})
+        since = sorted([*(each[0] for each in mine[_HELD]), *derived.get(name, ())])
+        if since:
+            yield name, since, [each[0] for each in mine[_RELEASED]]
+
+
+def _derived(order: Order, shipped: bool) -> dict[str, list[str]]:
+    """name → the times of the facts by which an order is held."""
+    payments, found = order.payments(), {}
+    if payments.disputed:
+        found[DISPUTED] = [
+            dispute["at"][0]
+            for payment in order.transactions
+            if payment.facts is not None
+            for dispute in payment.facts.get(DISPUTES, {}).values()
+            if dispute["status"] != WON
+        ]
+    if payments.reversed and lacks_reversed_money(order):
+        found[PAYMENT_REVERSED] = [moment(t.reversed_at) for t in order.transactions if t.reversed_at is not None]
+    all_back = payments.captured and payments.refunded + settled(order) >= payments.captured
+    if all_back and (shipped or order.goods().open):
+        found[REFUNDED] = [max([_paid_back(order), *map(_went_back, order.transactions)])]
+    return {name: times for name, times in found.items() if any(times)}
+
+
+def _paid_back(order: Order) -> str:
+    """The time of the last refund that was settled by hand, "" without any."""
+    by_hand = order.facts.get(SETTLED, {}) if order.facts is not None else {}
+    return max((place[0] for place in by_hand.values()), default="")
+
+
+def _went_back(payment: Transaction) -> str:
+    """The time of the last refund of a payment that stands, "" without any: it was asked for then, or told of."""
+    facts = payment.facts or {}
+    made = [refund.get("requested", refund["at"][0]) for refund in facts.get(REFUNDS, {}).values() if goes_back(refund)]
+    reports = facts.get(REPORTS)
+    if reports:
+        most = max(Decimal(total) for _, total in reports)
+        made.append(next(time for time, total in reports if Decimal(total) == most))
+    return max(made, default="")
+
+
+def _of(order: Order, name: str) -> dict[str, Any]:
+    known: dict[str, Any] = facts_of(order).setdefault(HOLDS, {}).setdefault(name, {_HELD: [], _RELEASED: []})
+    return known
+
+
+def _place(event: AnyEvent) -> list[Any]:
+    return [moment(event.time), event.source, event.id]
+
+
+def _where(held: list[Any]) -> list[Any]:
+    return held[:3]

@@ -1,0 +1,63 @@
+"""The way from the name that people gave a parcel's carrier to the one who is polled for it.
+
+In this order: what the setting ORDERS_CARRIER_NAMES adds; a carrier that is polled under just this name; the table of
+names, by which it is the carrier itself under another of its names, else of the services that follow its parcels the
+first that is configured. Nobody, where none of these knows
+the name: the parcel is followed by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from providers.carriers.names import CarrierNames, table
+from settings.fields import plain_name
+
+KEPT = 4096  # names whose answers are kept; a shop's own are a handful
+
+
+class Route(NamedTuple):
+    """The one who is polled, and the carrier's id there; None: it is the carrier itself."""
+
+    provider: str
+    carrier_id: str | None = None
+
+
+class Routes:
+    """The table of one shop: call it with a carrier's name. May be shared by threads."""
+
+    def __init__(
+        self,
+        own: Collection[str],
+        aggregators: Collection[str],
+        added: Mapping[str, str],
+        names: CarrierNames | None = None,
+    ) -> None:
+        """`own`: carriers polled under their names; `aggregators`: services that follow many; `added`: by the setting."""
+        self._own, self._aggregators = frozenset(own), frozenset(aggregators)
+        self._added = {plain_name(name): carrier for name, carrier in added.items()}
+        self._names = names or table()
+        self._find = lru_cache(KEPT)(self._look_up)
+
+    def __call__(self, carrier: str) -> Route | None:
+        """Who is polled for parcels of this carrier; None where nobody is, and a person follows them."""
+        return self._find(carrier)
+
+    def _look_up(self, carrier: str) -> Route | None:
+        name = plain_name(carrier)
+        if (meant := self._added.get(name)) is not None:
+            service, colon, own_id = meant.partition(":")
+            if colon:
+                return Route(service.strip(), own_id.strip()) if service.strip() in self._aggregators else None
+            name = plain_name(meant)
+        if name in self._own:
+            return Route(name)
+        known = self._names.find(name)
+        if known is None:
+            return None
+        own = next((plain for each in known.names() if (plain := plain_name(each)) in self._own), None)
+        if own is not None:
+            return Route(own)
+        return next((Route(who, known.ids[who]) for who in known.ids if who in self._aggregators), None)

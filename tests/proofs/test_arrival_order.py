@@ -1,0 +1,44 @@
+"""The proof of arrival order at a small size: it finds nothing, and it could."""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+
+import pytest
+
+from tests.builders import canceled, created, paid
+from tests.fold_helpers import fold_events
+from tests.proofs.arrival_order import Seen, a_seeds_life, look, out_of_bounds
+from tests.scenario_generator import CONTRADICTIONS
+
+LIVES, ORDERS = 150, 12
+
+
+@pytest.fixture(scope="module")
+def seen() -> Seen:
+    return look(0, LIVES, ORDERS)
+
+
+def test_lives_have_one_outcome_each_in_twelve_orders_of_arrival(seen: Seen):
+    assert not seen.wrong, seen.wrong[0]
+    assert (seen.lives, seen.folds) == (LIVES, LIVES * ORDERS)
+
+
+def test_money_out_of_bounds_is_seen():
+    order = fold_events([created(), paid(), canceled()]).order
+    assert out_of_bounds(order) == []
+    order.transactions[0].refund_target = Decimal(10_001)
+    assert out_of_bounds(order) == ["10001 are aimed at the payments, 10000 are owed"]
+
+
+def test_lives_that_contradict_themselves_say_so_and_are_of_every_kind():
+    found = Counter(kind for seed in range(1500) for kind in a_seeds_life(seed).contradictions)
+    assert found.keys() == CONTRADICTIONS
+    assert 100 < sum(found.values()) < 200
+
+
+def test_the_order_of_arrival_does_matter_to_some_that_contradict_themselves():
+    """Else they would be no contradictions, and the oracle should know their ends."""
+    seeds = [seed for seed in range(1500) if "ordered twice" in a_seeds_life(seed).contradictions]
+    assert sum(look(seed, seed + 1, ORDERS).of_several_ends["ordered twice"] for seed in seeds) > len(seeds) / 4
