@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0017_tracker_routes"
-down_revision = "0012_attempts"
+down_revision = "0015_reconciliation"
 
 INDEX = "trackers_tracking_number_idx"
 
