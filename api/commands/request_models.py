@@ -183,6 +183,7 @@ class CancelItems(BaseModel):
     items: Lines
     refundAmount: Annotated[Amount | None, Field(description="no more than the price and tax of these items")] = None
     reason: Text | None = None
+    refundAccount: RefundAccount | None = None
 
 
 class HoldOrder(BaseModel):
@@ -282,6 +283,7 @@ class CreateRefund(OfOrder):
     reason: Annotated[GrantReason, Field(description="what it is for")]
     transaction: Annotated[Name | None, Field(description="its id, or the provider's `paymentId`")] = None
     note: Text | None = None
+    refundAccount: RefundAccount | None = None
 
 
 class SettleRefund(BaseModel):

@@ -247,6 +247,7 @@ class ServerApi(CustomerApi, Carts, Catalogue):
         items: Sequence[ItemInput],
         refund_amount: Amount | None = None,
         reason: str | None = None,
+        refund_account: RefundAccountInput | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
     ) -> Order:
@@ -255,7 +256,8 @@ class ServerApi(CustomerApi, Carts, Catalogue):
         Their share of what was paid goes back, or `refund_amount`. Errors: NotFound; Conflict where fewer are open, or
         `refund_amount` is more than they may give back.
         """
-        body, query = {"items": items, "refund_amount": refund_amount, "reason": reason}, query_string(depth=depth)
+        body = {"items": items, "refund_amount": refund_amount, "reason": reason, "refund_account": refund_account}
+        query = query_string(depth=depth)
         path = f"/api/orders/{segment(id)}/cancel-items"
         call = write("POST", path, doc(Order), body, query=query, idempotency_key=idempotency_key)
         return self._connection.send(call)
