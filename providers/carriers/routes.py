@@ -46,7 +46,7 @@ class Routes:
         return self._find(carrier)
 
     def in_vain(self) -> dict[str, str]:
-        """What the setting adds, and nobody is polled for: name → what it means."""
+        """Names that the setting adds, and nobody is polled for: name → what it means."""
         return {name: meant for name, meant in self._added.items() if self(name) is None}
 
     def near(self, name: str) -> str | None:
