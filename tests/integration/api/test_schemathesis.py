@@ -199,7 +199,9 @@ def url(there: There, module_database_url: str, module_redis_url: str) -> Iterat
 # takes each process of a run half a minute and 1.6 GB.
 @pytest.mark.timeout(3600 if LONG else 120)
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_every_answer_is_as_the_document_says(operation: str, there: There, url: str, session: requests.Session) -> None:
+def test_every_answer_is_as_the_document_says(
+    operation: str, there: There, url: str, session: requests.Session
+) -> None:
     def asked(case: Any) -> None:
         dice = crc32(repr((case.method, case.path_parameters, case.query, case.headers, case.body)).encode())
         if case.meta.phase.name is TestPhase.COVERAGE and not LONG and dice % SHARE:

@@ -33,7 +33,7 @@ SERVICES = ("easypost", "tracker-delivery")
 
 @contextlib.contextmanager
 def simulated(service: str, *options: object) -> Iterator[dict[str, Any]]:
-    """What a simulator printed at its start; ended afterwards."""
+    """A simulator as a process, and the JSON that it printed at its start; ended afterwards."""
     command = [*COMMAND, service, "--port", "0", "--json", *map(str, options)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
