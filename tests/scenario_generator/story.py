@@ -279,7 +279,7 @@ class Story:
         flags = {"disputed": disputed, "shipped_after_cancel": False, "payment_reversed": self.short()}
         flags["refund_capped"] = capped(self)
         due = self._due_back()
-        untried = any(one.movements.untried(self.decisions.settled) for one in self.payments)
+        untried = any(one.movements.untried(set(self.decisions.settled)) for one in self.payments)
         went_back = any(one.refunded for one in self.payments)
         flags["over_refunded"] = went_back and self.gone() > due
         flags["refund_failed"] = untried and self.gone() < due
