@@ -338,7 +338,7 @@ class Story:
         flags["inquiry"] = any(one.movements.inquired() for one in self.payments)
         flags["refund_capped"] = capped(self)
         due = self._due_back()
-        untried = any(one.movements.untried(self.decisions.settled) for one in self.payments)
+        untried = any(one.movements.untried(set(self.decisions.settled)) for one in self.payments)
         went_back = any(one.refunded for one in self.payments)
         flags["over_refunded"] = went_back and self.gone() > due
         flags["refund_failed"] = untried and self.gone() < due

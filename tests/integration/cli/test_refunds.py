@@ -8,8 +8,6 @@ import pytest
 
 from tests.builders import ORDER, canceled, created, disputed, later, line, paid, refunded, told
 
-DISPUTE = {"dispute": "d1", "version": 2}
-
 
 @pytest.fixture
 def bought(shop):
@@ -28,6 +26,10 @@ def listed(orders, *more):
     answer = orders("refunds", "list", "--json", *more)
     assert answer.code == 0, answer.err
     return answer.json["docs"]
+
+
+def contested(amount, hours):
+    return disputed(None, amount=amount, dispute="d1", version=2, at=later(hours=hours))
 
 
 def failed_later(shop):
@@ -126,16 +128,16 @@ def test_one_made_by_hand_is_allocated(bought, orders):
 
 
 def test_a_refund_under_a_dispute_is_released_or_the_reason_said_why_not(bought, orders):
-    bought.tell(disputed(None, amount="0", at=later(hours=1), **DISPUTE))  # an inquiry: nothing is contested
+    bought.tell(contested("0", 1))  # an inquiry: nothing is contested
     refund(orders, 500)
     (waiting,) = listed(orders, "--waiting")
     assert f"orders refunds release {waiting['id']}" in orders("refunds", "list").out
     assert "lets it go" in " ".join(orders("refunds", "retry", waiting["id"]).err.split())
-    bought.tell(disputed(None, amount="9800", at=later(hours=2), **DISPUTE))
+    bought.tell(contested("9800", 2))
     refused = " ".join(orders("refunds", "release", waiting["id"]).err.split())
     assert "9800 KRW of payment pay are contested" in refused
     assert "200 are left" in refused
-    bought.tell(disputed(None, amount="1000", at=later(hours=3), **DISPUTE))
+    bought.tell(contested("1000", 3))
     assert "is released: it goes out next" in orders("refunds", "release", waiting["id"]).out
     assert [doc["waitsFor"] for doc in listed(orders)] == ["turn"]
     assert "waits for nobody to release it" in " ".join(orders("refunds", "release", waiting["id"]).err.split())

@@ -134,7 +134,7 @@ def test_a_refund_keeps_its_id_from_the_request_to_its_end(shop, bank):
 def test_a_report_that_overtakes_the_answer_is_the_same_refund(shop, bank):
     order = a_paid_order(shop)
     doc = ask(shop, order, 500)["doc"]
-    seen = []
+    seen: list[str] = []
 
     def tell(made):
         shop.tell(
