@@ -148,6 +148,7 @@ class Maker:
         item.shipped_quantity = self.random.randint(0, item.quantity)
         item.delivered_quantity = self.random.randint(0, item.shipped_quantity)
         item.returned_quantity = self.random.randint(0, item.quantity)
+        item.canceled_quantity = self.random.randint(0, item.quantity)
 
     def transaction(self, made: Order) -> Transaction:
         """A payment in any state."""

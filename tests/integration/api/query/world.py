@@ -168,7 +168,10 @@ class Maker:
         total = goods["unit_price"] * goods["quantity"]
         reference = self.maybe(f"line {position}")
         row = {"id": id, "order_id": order, "position": position, "reference": reference, **goods, "total_price": total}
-        counted = {"taxAmount": None, "shippedQuantity": 0, "deliveredQuantity": 0, "returnedQuantity": 0}
+        counted: dict[str, Any] = dict.fromkeys(
+            ("shippedQuantity", "deliveredQuantity", "returnedQuantity", "canceledQuantity"), 0
+        )
+        counted["taxAmount"] = None
         doc = {"order": shown("orders", order), "reference": reference, **doc, "totalPrice": total, **counted}
         self.put("order-items", row, doc, hidden=hidden)
         return id
