@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, overload
 
 from order_lifecycle_client import client_factory
-from order_lifecycle_client._async.api import AsyncCustomerApi, AsyncServerApi
+from order_lifecycle_client._async.api import AsyncServerApi
 from order_lifecycle_client._async.collection import AsyncCollection
 from order_lifecycle_client._async.connection import AsyncConnection
+from order_lifecycle_client._async.customer_api import AsyncCustomerApi
 from order_lifecycle_client.client_factory import BASE_URL
 from order_lifecycle_client.codec import query_string, segment
 from order_lifecycle_client.models import (

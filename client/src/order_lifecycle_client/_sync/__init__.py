@@ -1,8 +1,9 @@
 """The blocking client: every module here is written by client/write_sync.py from `_async`.
 
-connection  a call, sent, and sent again
-collection  find, find_by_id, count, iterate
-api         the Server API
-carts       carts and the catalogue
-client      the clients that one makes and holds
+connection    a call, sent, and sent again
+collection    find, find_by_id, count, iterate
+api           the Server API
+customer_api  what of it a customer may call
+carts         carts and the catalogue
+client        the clients that one makes and holds
 """

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, overload
 
 from order_lifecycle_client import client_factory
-from order_lifecycle_client._sync.api import CustomerApi, ServerApi
+from order_lifecycle_client._sync.api import ServerApi
 from order_lifecycle_client._sync.collection import Collection
 from order_lifecycle_client._sync.connection import Connection
+from order_lifecycle_client._sync.customer_api import CustomerApi
 from order_lifecycle_client.client_factory import BASE_URL
 from order_lifecycle_client.codec import query_string, segment
 from order_lifecycle_client.models import (
