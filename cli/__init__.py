@@ -14,6 +14,9 @@ render              orders and tables in a terminal
 rules               orders of a release before, brought to the rules of this one
 terminal            text made harmless before it is printed
 corrections         `orders cancel-items`, `hold`, `release`: corrections of an order
+refunds             `orders refund`, `refunds …`, `accept`: money that goes back
+refund_output       refunds in a terminal
+balance             `orders balance`: the money of one order or of all
 dead_letters        `orders dlq`, `parked list`, `replay`
 dead_letter_output  dead letters in a terminal and as JSON
 body_editor         an event's body, changed by hand
@@ -29,6 +32,7 @@ doctor              `orders doctor`: settings with their sources, and what is wr
 doctor_report       its report in a terminal and as JSON
 demo                `orders demo`; the demo itself is a room of its own
 simulate            `orders simulate`: a payment provider in its real wire format
+simulate_parcels    `orders simulate`: a tracking service in its real wire format
 bench               `orders bench`; the benchmarks are a room of their own
 """
 

@@ -16,6 +16,7 @@ from operations.refund_decisions import Asked
 COLORS = {"succeeded": "green", "failed": "red", "canceled": "dim", "pending": "cyan", "requires_action": "yellow"}
 WAITS = {
     "turn": "goes out next",
+    "account": "waits for the customer's bank account: PUT /api/orders/ORDER/refund-account",
     "provider": "is on its way; its provider is asked until its end",
     "person": "waits for a person",
     "nobody": "its order came as history: nothing goes out",

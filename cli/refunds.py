@@ -18,6 +18,7 @@ from cli.bootstrap import open_shop
 from cli.inspect import Order, named
 from cli.options import MOST_LISTED, MOST_PAGE, Data, Json, Problem, actor, out, print_json
 from cli.refund_output import print_refund, print_refunds, tell_asked, tell_changed
+from cli.terminal import safe
 from domain.ids import format_id, fresh
 from domain.movements import RefundStatus
 from domain.order import Order as FoldedOrder
@@ -98,7 +99,7 @@ def accept(
         print_json(found)
     else:
         out.print(
-            f"order {found['orderNumber']} is {found['status']}: {found['captured']:f} {found['currency']} were captured, "
+            f"order {safe(found['orderNumber'])} is {found['status']}: {found['captured']:f} {found['currency']} were captured, "
             f"and {found['accepted']:f} are enough"
         )
 

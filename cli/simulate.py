@@ -1,4 +1,4 @@
-"""`orders simulate`: a payment provider in its real wire format, for a shop's developers."""
+"""`orders simulate`: a payment provider or tracking service in its real wire format, for a shop's developers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import typer
 
 from cli.options import Json, Problem, err, out, program
 from cli.terminal import safe
-from providers.simulators.examples import EXAMPLES
+from providers.simulators.examples import EXAMPLES, PARCEL_EXAMPLES
 
-NAMES = ", ".join(EXAMPLES)
+PARCELS = {name.replace("_", "-"): name for name in PARCEL_EXAMPLES}  # as they are typed → their providers' names
+NAMES = ", ".join((*EXAMPLES, *PARCELS))
 
 
 def simulate(
@@ -33,32 +34,52 @@ def simulate(
         typer.Option("--mishap", metavar="KIND=SHARE", help="What goes wrong, and how often; again for another."),
     ] = None,
     pace: Annotated[
-        float, typer.Option("--pace", min=0.0, max=86_400.0, help="Seconds until an open refund has its end.")
+        float,
+        typer.Option(
+            "--pace", min=0.0, max=86_400.0, help="Seconds until an open refund has its end; seven are a parcel's life."
+        ),
     ] = 10.0,
     patience: Annotated[
-        float, typer.Option("--patience", min=0.0, max=600.0, help="Seconds that a mishap keeps a client waiting.")
+        float,
+        typer.Option(
+            "--patience", min=0.0, max=600.0, help="Of payments: seconds that a mishap keeps a client waiting."
+        ),
     ] = 2.0,
     webhook: Annotated[
         str | None, typer.Option("--webhook", metavar="URL", help="Where its webhooks go; without it there are none.")
     ] = None,
     state: Annotated[
         Path | None,
-        typer.Option("--state", help="A file for its books, which outlives it; else memory.", dir_okay=False),
+        typer.Option(
+            "--state", help="Of payments: a file for its books, which outlives it; else memory.", dir_okay=False
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Simulate a payment provider on this machine, in its real wire format, with its bad days, until Ctrl-C.
+    """Simulate a payment provider or tracking service on this machine, in its real wire format, until Ctrl-C.
 
-    It takes refunds, tells how payments stand and what happened in a time, and signs its webhooks as the provider does.
-    Its payments are made by whoever plays the customers: the example that it prints at its start shows how.
+    A payment provider takes refunds, tells how payments stand and what happened in a time, and signs its webhooks as the provider does.
+    Its payments are made by whoever plays the customers: the example that it prints at its start shows how. A tracking
+    service follows any number, from its label on, and tells of each scan by webhook.
 
-    Kinds of mishap. Of a payment, every time: refused (it says no, for good), open (pending, and made a pace later),
+    Kinds of mishap with payments. Of a payment, every time: refused (it says no, for good), open (pending, and made a pace later),
     late_failure (made, and fails a pace later). Of a request, now and then: timeout (acts, and does not answer), slow (acts
     once nobody waits any more; meanwhile its key is busy), stored_error (500, and again for the same key), rate_limit (429),
     unavailable (a question is answered 503). Of a webhook: twice.
 
-    Example: orders simulate NAME --mishap timeout=0.1 --mishap refused=0.05
+    With parcels. Of a parcel, every time: missing (some scans are never told), returned (to its sender), no_time (some
+    scans have none), afterthought (an earlier scan is told as the last). Of a request: unavailable (503), rate_limit (429),
+    cut, page, shape (an answer that is none), silent (never answers), expired (its access token). Of a webhook: twice.
+
+    Examples: orders simulate NAME --mishap timeout=0.1   ·   orders simulate tracker-delivery --mishap returned=0.1
     """
+    if (service := provider.replace("-", "_")) in PARCEL_EXAMPLES:
+        from cli.simulate_parcels import simulate_parcels
+
+        if state is not None:
+            raise Problem(f"--state: {provider} keeps no books; leave it out", 2)
+        simulate_parcels(service, port, seed, mishap or (), pace, webhook, json)
+        return
     if provider not in EXAMPLES:
         raise Problem(f"{provider!r} is not simulated; there are {NAMES}", 2)
     from providers.simulators import start

@@ -32,6 +32,7 @@ dues                   what an order costs, and what of it is given back without
 refund_handlers        of what people decide about refunds
 refunds                what is due back, and on which payment
 tax                    its tax-free part and VAT, for providers that ask for them
+purposes               why it goes back: for a return, for goodwill, at the order's end
 balance                the money of an order, added up
 permitted_transitions  what a request may ask for, from where an order stands
 reactions              what follows from a state: follow-up events, timers, refunds

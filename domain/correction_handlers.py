@@ -72,7 +72,12 @@ def _cancel_if_empty(order: Order, event: Event[ItemsCanceled]) -> None:
 
 def order_held(order: Order, event: Event[OrderHeld], context: Context, rejected: Container[str]) -> Outcome:
     """Hold the order from the time of the event; a canceled one has nothing to ship."""
-    note_hold(order, event.data.hold, event, event.data.until)
+    until = event.data.until
+    if until is not None and until <= event.time:
+        return dead(
+            Reason.MALFORMED, f"until: {until.isoformat()} is not after {event.time.isoformat()}, when it was held"
+        )
+    note_hold(order, event.data.hold, event, until)
     return DONE if order.canceled_at is None else _ORDER_CANCELED
 
 

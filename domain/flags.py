@@ -94,18 +94,19 @@ def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]
             flags.add(F.SHIPPED_AFTER_CANCEL)
         if goods.over:
             flags.add(F.OVER_FULFILLED)
-    if order.flags or order.facts is not None or ((money or items) and _is_money_amiss(order)):
+    if order.flags or order.facts is not None:
         flags |= _of_holds(order)
+    elif money or items:  # only money that is amiss makes an order hold itself
+        kept = order.payments_kept
+        if kept.amiss if kept is not None else _is_money_amiss(order):
+            flags |= _of_holds(order)
     return sorted(flags) if flags else _NONE
 
 
 def _is_money_amiss(order: Order) -> bool:
-    """True where money went back, was taken back or is asked about: only then does an order hold itself."""
-    kept = order.payments_kept
-    if kept is not None:
-        return bool(kept.refunded or kept.reversed or kept.disputed)
-    for payment in order.transactions:  # without counting them: most parcels' scans end here
-        if payment.facts is not None or payment.refunded_amount or payment.reversed_at is not None:
+    """True where money went back, was taken back or is asked about; without counting it, as scans of parcels do not."""
+    for payment in order.transactions:
+        if payment.facts is not None or payment.reversed_at is not None or payment.refunded_amount:
             return True
     return False
 

@@ -5,7 +5,7 @@ The drain folds each order of a batch through this class; tests fold whole lives
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
@@ -127,13 +127,8 @@ class Fold:
             if detail is not None:
                 outcome = dead(Reason.BUG, detail)
             else:
-                context = self.context
-                rejected: Container[str] = ()
-                if self.parked is not None:
-                    rejected = self.parked.rejected
-                    if (came_back := self.parked.came_back(event)) is not None:
-                        context = replace(context, came_back=came_back)
-                outcome = apply(order, event, context, rejected)
+                parked = self.parked
+                outcome = apply(order, event, self.context) if parked is None else self._beside(parked, event)
             is_parked = outcome.kind is PARKED
             decided = not is_parked and outcome.kind is not DEAD
             if is_parked:
@@ -148,6 +143,13 @@ class Fold:
         except Exception as error:
             raise Poisoned(event, error) from error
         return outcome
+
+    def _beside(self, parked: Parked, event: AnyEvent) -> Outcome:
+        """Apply an event beside others that wait: the request of a return looks at what waits for that."""
+        context, came_back = self.context, parked.came_back(event)
+        if came_back is not None:
+            context = replace(context, came_back=came_back)
+        return apply(self.order, event, context, parked.rejected)
 
     def _react(self, before: str, event: AnyEvent) -> None:
         made = react(self.order, before, event, self.context)

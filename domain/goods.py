@@ -76,19 +76,20 @@ class Goods:
         self.lines: dict[str, OrderItem] = {}  # by id
         self.changed: dict[str, OrderItem] = {}
         lines = self.lines
-        to_ship = to_arrive = to_return = still_open = 0
+        to_ship = to_arrive = to_return = gone = 0
         for item in order.items:
             lines[item.id] = item
-            quantity = item.quantity - item.canceled_quantity
-            if quantity > 0:
-                still_open += 1
+            quantity = item.quantity
+            if item.canceled_quantity:
+                quantity -= item.canceled_quantity
+                gone += not quantity
             if item.shipped_quantity < quantity:
                 to_ship += 1
             if item.delivered_quantity < quantity:
                 to_arrive += 1
             if item.returned_quantity < quantity:
                 to_return += 1
-        self.to_ship, self.to_arrive, self.to_return, self.open = to_ship, to_arrive, to_return, still_open
+        self.to_ship, self.to_arrive, self.to_return, self.open = to_ship, to_arrive, to_return, len(lines) - gone
         for parcel in order.fulfillments:
             if not parcel.planned:
                 self.count_parcel(parcel)
@@ -373,7 +374,8 @@ class Goods:
                 continue
             item.shipped_quantity, item.delivered_quantity, item.returned_quantity = shown
             wanted = quantity - item.canceled_quantity
-            self.adrift += (item.claimed > shown[1]) - (item.claimed > before[1])
+            if item.claimed:
+                self.adrift += (item.claimed > shown[1]) - (item.claimed > before[1])
             self.to_ship += (shown[0] < wanted) - (before[0] < wanted)
             self.to_arrive += (shown[1] < wanted) - (before[1] < wanted)
             self.to_return += (back < wanted) - (before[2] < wanted)

@@ -92,6 +92,13 @@ def most_for(order: Order, quantities: Mapping[str, int]) -> Decimal:
     return min(round_down(price + tax, order.currency or ""), max(_paid_for_goods(order) - taken, _NOTHING))
 
 
+def share_of(order: Order, lines: Iterable[tuple[OrderItem, int]]) -> Decimal:
+    """The share of so many of these lines in what was paid for the goods, without regard to what was given back before."""
+    price, paid, taxed = order.goods().price(), _paid_for_goods(order), _tax_of_goods(order)
+    worth, tax = worth(order, lines)
+    return round_down(worth * (paid - taxed) / price + tax, order.currency or "") if price else _NOTHING
+
+
 def _of_return(order: Order, back: Return) -> _Entry:
     lines, stated = order.goods().lines, None
     if back.refund_stated:

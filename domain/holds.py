@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from domain.dues import SETTLED, facts_of, settled
-from domain.movements import DISPUTES, REFUNDS, REPORTS, WON, goes_back, moment
+from domain.movements import DISPUTES, INQUIRY, REFUNDS, REPORTS, WON, goes_back, moment
 from domain.refunds import lacks_reversed_money
 from events.catalogue import AnyEvent
 
@@ -111,7 +111,7 @@ def _derived(order: Order, shipped: bool) -> dict[str, list[str]]:
             for payment in order.transactions
             if payment.facts is not None
             for dispute in payment.facts.get(DISPUTES, {}).values()
-            if dispute["status"] != WON
+            if dispute["status"] not in (INQUIRY, WON)
         ]
     if payments.reversed and lacks_reversed_money(order):
         found[PAYMENT_REVERSED] = [moment(t.reversed_at) for t in order.transactions if t.reversed_at is not None]

@@ -224,7 +224,7 @@ class Order:
         """Guard: every item to ship has left."""
         if self.goods_kept is None and len(self.items) <= FEW:
             for item in self.items:
-                if item.shipped_quantity < item.quantity - item.canceled_quantity:
+                if item.shipped_quantity < item.quantity and item.shipped_quantity < item.wanted():
                     return False
             return bool(self.items)
         return self.goods().to_ship == 0 and bool(self.items)
@@ -237,7 +237,7 @@ class Order:
         """Guard: every item has arrived."""
         if self.goods_kept is None and len(self.items) <= FEW:
             for item in self.items:  # as stored: nothing has moved since
-                if item.delivered_quantity < item.quantity - item.canceled_quantity:
+                if item.delivered_quantity < item.quantity and item.delivered_quantity < item.wanted():
                     return False
             return bool(self.items)
         return self.goods().to_arrive == 0 and bool(self.items)

@@ -103,7 +103,7 @@ class Parked:
                 del self._came_back[event.data.return_]
 
     def came_back(self, event: AnyEvent) -> CameBack | None:
-        """What really came back of the return that an event asks for, as the first completion that waits lists it."""
+        """The items that came back of the return that an event asks for, as the first completion that waits lists them."""
         if self._came_back and is_a(event, ReturnRequested):
             waiting = self._came_back.get(event.data.return_)
             return {event.data.return_: waiting[min(waiting)]} if waiting else None

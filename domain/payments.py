@@ -26,6 +26,7 @@ class Payments:
     captured = _NOTHING  # money that is there, refunded or not
     refunded = _NOTHING  # money that went back, of payments since reversed, too
     lost = contested = _NOTHING  # of what is captured: gone by disputes, and asked about by a bank
+    amiss = 0  # of those that went back, were taken back or are asked about: 0 where nothing of that is known
     living = reversed = disputed = 0  # payments not given up; ever reversed; with a dispute that is open or lost
     inquired = 0  # payments of which a bank asks, and disputes none yet
     untried = _NOTHING  # of refunds that came to nothing, what was not tried again
@@ -92,13 +93,16 @@ class Payments:
             self.living += sign
         if payment.reversed_at is not None:
             self.reversed += sign
+            self.amiss += sign
         if payment.dispute is not None and payment.dispute != WON:
             if payment.dispute == INQUIRY:
                 self.inquired += sign
             else:
                 self.disputed += sign
+                self.amiss += sign
         if payment.refunded_amount:
             self.refunded += sign * payment.refunded_amount
+            self.amiss += sign
         if payment.facts is not None:
             lost, contested = payment.in_dispute()
             self.lost += sign * lost

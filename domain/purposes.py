@@ -26,7 +26,7 @@ _NOTHING = Decimal(0)
 
 
 class RefundReason(Worded):
-    """Why money goes back."""
+    """Reasons for which money goes back."""
 
     GOODWILL = "goodwill", "somebody gave it back without a return"
     SHIPPING = "shipping", "what shipping had cost"

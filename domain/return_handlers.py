@@ -135,7 +135,7 @@ def return_completed(
 def as_came_back(
     order: Order, shares: list[tuple[OrderItem, int]], name: str, came_back: CameBack | None
 ) -> list[tuple[OrderItem, int]]:
-    """What a return asks for, no more of each than its completion that waits says came back: others may have the rest."""
+    """The items that a return asks for, no more of each than its waiting completion says came back: others may have the rest."""
     if came_back is None or name not in came_back:
         return shares
     came = match_items(order, came_back[name])

@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from domain.holds import ending
+from domain.ids import derived
 from domain.policy import Context, Policy
 from domain.reactions import CONFIRM, HOLD, awaits
 from events.catalogue import payment_key, route_of
@@ -146,19 +147,23 @@ def _fire(conn: Connection, policy: Policy, shop: Shop, now: datetime, askable: 
 
 def _envelopes(row: Any, now: datetime, state: Any) -> list[Envelope]:
     """The events that a due timer becomes: none where nothing is left to do. A hold ends when it said, not when it is seen."""
-    by_timer = {"by": "timer"}
+    by_timer, number = {"by": "timer"}, row.order_number
     if row.kind == HOLD:
         ends = ending(state[6], now) if awaits(HOLD, state[2], state[3]) else []
         return [
             Envelope(
-                f"{row.order_id}:{name}:{until.isoformat()}", SOURCE, "OrderReleased", until, row.order_number,
-                {"hold": name, **by_timer},
+                derived(until, row.order_id, HOLD, hold),
+                SOURCE,
+                "OrderReleased",
+                until,
+                number,
+                {"hold": hold, **by_timer},
             )
-            for name, until in ends
-        ]  # fmt: skip
+            for hold, until in ends
+        ]
     kind = _event_of(row.kind, now, *state[2:6])
     name = f"{row.order_id}:{kind}:{row.due.isoformat()}"
-    return [Envelope(name, SOURCE, kind, now, row.order_number, by_timer)] if kind else []
+    return [Envelope(name, SOURCE, kind, now, number, by_timer)] if kind else []
 
 
 def _event_of(

@@ -176,7 +176,7 @@ def fold_order(
         context = Context(each.decided_at, policies[each.policy_id], each.reason == Reason.ALREADY_DELIVERED)
         rejected: tuple[str, ...] = ()
         if is_a(event, ReturnRequested):  # the one type that looks at what waits beside it
-            rejected, came_back = waits.at(order.id, event.data.return_, each.apply_number)
+            rejected, came_back = waits.at(order.id, event.data.return_, each.apply_number, each.decided_at)
             context = replace(context, came_back=came_back)
         before = made.status
         try:

@@ -153,7 +153,8 @@ def give_up(conn: Connection, routes: Routes, now: datetime) -> int:
         left = f"{row.target - row.gone} {row.currency} of payment {row.payment_id}"
         again = f"`orders dlq replay {format_id('effects', row.id)}`"
         step = (
-            "Give it back the way it came; then tell it as an event PaymentRefunded of that payment, which closes this."
+            "Give it back the way it came; then settle it (`orders refunds settle`), or tell it as an event PaymentRefunded of that "
+            "payment: both close this."
             if by_hand
             else "Refund it at the provider by hand, whose report closes this; "
             f"or {_remedy(row.provider)}, then {again}."

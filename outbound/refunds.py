@@ -223,10 +223,17 @@ def _claim(conn: Connection, refunder: Refunder, vault: Vault, now: datetime, mo
             tax,
         )
         taken = {"made": made, "asked": asked, "key": key, "attempts": claim.attempts, "lease": lease}
-        taken["asked_tax"] = orjson.dumps([plain(tax.tax_free), tax.vat and plain(tax.vat)]).decode() if tax else None
+        taken["asked_tax"] = _kept_parts(tax)
         conn.execute(_TAKE, {"id": row.id, "attempted_at": claim.attempted_at, **taken})
         claims.append(claim)
     return claims, closed
+
+
+def _kept_parts(tax: TaxParts | None) -> str | None:
+    """The parts as an attempt keeps them: the same id goes out with the same ones."""
+    if tax is None:
+        return None
+    return orjson.dumps([plain(tax.tax_free), None if tax.vat is None else plain(tax.vat)]).decode()
 
 
 def _tax_parts(conn: Connection, row: Row[Any]) -> TaxParts | None:

@@ -11,6 +11,7 @@ compiler      a where and a sort → SQL, over relationships
 sql           the SQL behind documents, built once
 repository    pages, documents by id, counts
 documents     documents out of rows and folded orders, for the API and for outgoing webhooks
+objects       small objects in documents: reasons of a refund, disputes of a payment
 json_encoder  documents as JSON
 timeline      what happened to an order, event by event
 order_lookup  the order that a person names

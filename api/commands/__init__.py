@@ -16,5 +16,6 @@ payments           updateTransaction
 fulfillments       createFulfillment, updateFulfillment
 refund_accounts    the bank account that an order's refunds go to
 returns            createReturn, updateReturn, returnWithRefund
+refunds            createRefund, settleRefund, allocateRefund, retryRefund
 catalogue          products, variants, options
 """

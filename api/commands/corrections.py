@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from api.commands import refund_accounts
 from api.commands.lookups import lines_of, order_by_id
-from api.commands.request_models import CancelItems, HoldOrder, ReleaseOrder
+from api.commands.request_models import CancelItems, HoldOrder, RefundAccount, ReleaseOrder
 from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
 from api.commands.written_documents import document
 from api.errors import ApiError, validation_error
@@ -26,7 +27,7 @@ def cancel_items(write: Write, order_id: str, sent: CancelItems) -> Work:
             request, order, lines, by="api", reason=sent.reason, refund_amount=sent.refundAmount
         )
 
-    return _corrected(write, order_id, step)
+    return _corrected(write, order_id, step, sent.refundAccount)
 
 
 def hold(write: Write, order_id: str, sent: HoldOrder) -> Work:
@@ -47,8 +48,10 @@ def release(write: Write, order_id: str, sent: ReleaseOrder) -> Work:
     return _corrected(write, order_id, step)
 
 
-def _corrected(write: Write, order_id: str, make: Callable[[Request, Order], Step]) -> Work:
-    """The order after the event that `make` makes of it, locked."""
+def _corrected(
+    write: Write, order_id: str, make: Callable[[Request, Order], Step], account: RefundAccount | None = None
+) -> Work:
+    """The order after the event that `make` makes of it, locked; `account` is where its refund goes."""
 
     def work(request: Request) -> tuple[int, Document]:
         order = order_by_id(request, order_id)
@@ -59,6 +62,7 @@ def _corrected(write: Write, order_id: str, make: Callable[[Request, Order], Ste
         except MoneyError as error:
             raise validation_error([("refundAmount", str(error))]) from None
         request.append(step)
+        refund_accounts.take(write, request, order, account, "refundAccount.")
         return 200, {"doc": document(request, "orders", order.id, write.depth), "message": UPDATED}
 
     return work

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from api.commands import refund_accounts
 from api.commands.lookups import order_of, wanted_id
 from api.commands.request_models import AllocateRefund, CreateRefund, SettleRefund
 from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
@@ -35,6 +36,7 @@ def create(write: Write, sent: CreateRefund) -> Work:
             raise validation_error([("amount", str(error))]) from None
         except RefundConflict as error:
             raise conflict(str(error), order.status, order_statuses(order), **error.figures) from None
+        refund_accounts.take(write, request, order, sent.refundAccount, "refundAccount.")
         docs = [document(request, "refunds", each, write.depth) for each in asked.refund_ids]
         return 201, {
             "doc": docs[0] if docs else None,

@@ -183,6 +183,7 @@ class CancelItems(BaseModel):
     items: Lines
     refundAmount: Annotated[Amount | None, Field(description="no more than the price and tax of these items")] = None
     reason: Text | None = None
+    refundAccount: RefundAccount | None = None
 
 
 class HoldOrder(BaseModel):
@@ -256,10 +257,15 @@ class CreateReturn(OfOrder):
 
 
 class UpdateReturn(BaseModel):
-    """The step that the return takes."""
+    """The step that the return takes; with `completed`, what really came back and what is given back for it."""
 
-    model_config = _like(status="approved")
+    model_config = _like(status="completed", items=[{"orderItem": ITEM, "quantity": 1}], restockingFee=500)
     status: Literal["requested", "approved", "rejected", "processing", "completed"]
+    items: Annotated[Lines | None, Field(description="what really came back; else all that were asked for")] = None
+    refundAmount: Annotated[
+        Amount | None, Field(description="what is given back; else it follows from the lines' prices")
+    ] = None
+    restockingFee: Annotated[Amount | None, Field(description="kept of what the lines' prices give back")] = None
 
 
 class ReturnWithRefund(CreateReturn):
@@ -277,6 +283,7 @@ class CreateRefund(OfOrder):
     reason: Annotated[GrantReason, Field(description="what it is for")]
     transaction: Annotated[Name | None, Field(description="its id, or the provider's `paymentId`")] = None
     note: Text | None = None
+    refundAccount: RefundAccount | None = None
 
 
 class SettleRefund(BaseModel):

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from api.commands import refund_accounts
 from api.commands.lookups import lines_of, listed, name_of, name_of_item, order_of, part_of
-from api.commands.request_models import CreateReturn, ReturnWithRefund
+from api.commands.request_models import CreateReturn, ReturnWithRefund, UpdateReturn
 from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
 from api.commands.written_documents import document
 from api.errors import ApiError, validation_error
-from domain.goods_row import most_for
+from domain.goods_row import most_for, share_of
 from domain.ids import format_id
 from domain.order import Order, OrderItem
 from domain.permitted_transitions import order_statuses, return_statuses, returnable
 from domain.refunds import captured
 from domain.return_window import return_window_closed
-from domain.returns import Status
+from domain.returns import Return, Status
 from events.money import MoneyError, check
 from journal.commands import Request, Step
 
@@ -28,6 +29,7 @@ _EVENTS = {
     Status.COMPLETED: "ReturnCompleted",
     Status.REJECTED: "ReturnRejected",
 }
+_TERMS = ("items", "refundAmount", "restockingFee")  # of a completion
 
 
 def create(write: Write, sent: CreateReturn) -> Work:
@@ -43,23 +45,61 @@ def create(write: Write, sent: CreateReturn) -> Work:
     return work
 
 
-def update(write: Write, return_id: str, status: str) -> Work:
+def update(write: Write, return_id: str, sent: UpdateReturn) -> Work:
     """The return takes a step; one that it took, as our own policy may have had it, is answered the same."""
+    status, terms = sent.status, [name for name in _TERMS if getattr(sent, name) is not None]
+    if terms and Status(status) is not Status.COMPLETED:
+        raise validation_error([(name, "goes with the status completed alone") for name in terms])
+    if {"refundAmount", "restockingFee"} <= set(terms):
+        raise validation_error([("restockingFee", "give either `refundAmount` or `restockingFee`")])
 
     def work(request: Request) -> tuple[int, Document]:
         order, back = part_of(request, "returns", return_id)
         allowed, name = return_statuses(back), name_of("returns", back)
-        if status not in (*allowed, back.status):
+        if status not in (*allowed, back.status) or (terms and status == back.status):
             may = ", ".join(allowed) or "nothing"
             raise conflict(
                 f"return {name} is {back.status}; it cannot become {status}, but: {may}", back.status, allowed
             )
         if status != back.status:
-            request.append(Step(_EVENTS[Status(status)], order.order_number, {"return": name}))
+            told = _terms(order, back, sent) if terms else {}
+            request.append(Step(_EVENTS[Status(status)], order.order_number, {"return": name, **told}))
         doc = document(request, "returns", back.id, write.depth)
         return 200, {"doc": doc, "message": UPDATED}
 
     return work
+
+
+def _terms(order: Order, back: Return, sent: UpdateReturn) -> dict[str, Any]:
+    """What of a return came back, and what is given back for it; ApiError where it holds less, or that is too much."""
+    lines = order.goods().lines
+    held = {share.order_item_id: share.quantity for share in back.shares}
+    came = [(lines[line], n) for line, n in held.items()] if sent.items is None else lines_of(order, sent.items)
+    for item, quantity in came:
+        if quantity > held.get(item.id, 0):
+            raise _not_now(
+                order,
+                f"{quantity} of item {name_of_item(item)} came back, but return {name_of('returns', back)} has "
+                f"{held.get(item.id, 0)}; what else came back needs a return of its own",
+                item=name_of_item(item),
+                held=held.get(item.id, 0),
+            )
+    told: dict[str, Any] = {} if sent.items is None else {"items": listed(came)}
+    amount = sent.refundAmount
+    if sent.restockingFee is not None:
+        share = share_of(order, came)
+        _check_amount(order, "restockingFee", sent.restockingFee)
+        if sent.restockingFee > share:
+            raise _not_now(
+                order,
+                f"restockingFee: {sent.restockingFee} is more than the {share} that they give back",
+                refundable=share,
+            )
+        amount = share - sent.restockingFee
+    if amount is not None:
+        _check_refund(order, amount, {name_of_item(item): quantity for item, quantity in came})
+        told["refundAmount"] = format(amount.normalize(), "f")
+    return told
 
 
 def with_refund(write: Write, sent: ReturnWithRefund) -> Work:
@@ -73,7 +113,8 @@ def with_refund(write: Write, sent: ReturnWithRefund) -> Work:
         order = order_of(request, sent)
         requested = _requested(request, order, sent)
         if sent.refundAmount is not None:
-            _check_refund(order, sent.refundAmount, requested)
+            items = {share["item"]: share["quantity"] for share in requested.data["items"]}
+            _check_refund(order, sent.refundAmount, items)
         name = {"return": requested.data["return"]}
         end = {} if sent.refundAmount is None else {"refundAmount": format(sent.refundAmount.normalize(), "f")}
         number, before = order.order_number, {payment.id: payment.refund_target for payment in order.transactions}
@@ -139,12 +180,17 @@ def _check_window(request: Request, order: Order, shares: list[tuple[OrderItem, 
         )
 
 
-def _check_refund(order: Order, amount: Decimal, requested: Step) -> None:
-    currency = order.currency or ""
+def _check_amount(order: Order, name: str, amount: Decimal) -> None:
     try:
-        check(amount, currency)
+        check(amount, order.currency or "")
     except MoneyError as error:
-        raise validation_error([("refundAmount", str(error))]) from None
+        raise validation_error([(name, str(error))]) from None
+
+
+def _check_refund(order: Order, amount: Decimal, items: Mapping[str, int]) -> None:
+    """Refuse to give back more than is left of the payments, or than these items may; `items` are names → quantities."""
+    currency = order.currency or ""
+    _check_amount(order, "refundAmount", amount)
     # What is due back already goes back, whether the provider has reported it or not.
     left = sum((one.amount - max(one.refunded_amount, one.refund_target) for one in captured(order)), Decimal(0))
     if amount > left:
@@ -153,7 +199,7 @@ def _check_refund(order: Order, amount: Decimal, requested: Step) -> None:
             f"refundAmount: {amount} {currency} is more than the {left} {currency} that were captured and not refunded",
             refundable=left,
         )
-    most = most_for(order, {share["item"]: share["quantity"] for share in requested.data["items"]})
+    most = most_for(order, items)
     if amount > most:
         raise _not_now(
             order,

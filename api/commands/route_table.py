@@ -188,8 +188,12 @@ def create_return(sent: s.CreateReturn, write: ByReader) -> Response:
 
 @writes("PATCH", "/api/returns/{id}", "Returns", changed(RETURNS), 200, NOT_FOUND, CONFLICT)
 def update_return(id: Id, sent: s.UpdateReturn, write: BySecret) -> Response:
-    """Move a return: approved, processing, completed or rejected."""
-    return write.do(returns.update(write, id, sent.status))
+    """Move a return: approved, processing, completed or rejected.
+
+    With `completed`, `items` says what really came back (the rest may be asked back again), and `refundAmount` or
+    `restockingFee` what is given back. 409 where that is more than these items may give back (`data.refundable`).
+    """
+    return write.do(returns.update(write, id, sent))
 
 
 @writes("POST", "/api/returns/return-with-refund", "Returns", refunded(), 201, NOT_FOUND, CONFLICT)

@@ -109,7 +109,7 @@ def refunds(conn: Connection, place: Place) -> Iterator[Check]:
         yield late
     if found["dead"]:
         well = False
-        remedy = "`orders refunds list --waiting` says why; mend that, then `orders refunds retry` each, or settle it by hand"
+        remedy = "`orders refunds list --waiting` says why; mend that, then `orders refunds retry` (or `orders dlq replay`) each, or settle it by hand"
         yield Check("refunds", PROBLEM, f"{told}: {found['dead']:,} were given up", remedy)
     if failed := conn.execute(_FAILED_LATER).scalar_one():
         well = False
@@ -188,6 +188,9 @@ def tracking(conn: Connection, place: Place) -> Iterator[Check]:
                 f"compare the parcels' numbers with {row.carrier}'s; a scan by webhook or Server API moves them, too"
             )
             yield Check("tracking", WARNING, says, remedy)
+    for check in _names_in_vain(place):
+        well = False
+        yield check
     if not well:
         return
     if not registry().ready("tracks", place.settings.providers):
@@ -200,6 +203,18 @@ def tracking(conn: Connection, place: Place) -> Iterator[Check]:
         yield Check("tracking", OK, f"no carrier fails; {by_hand}", remedy)
     else:
         yield Check("tracking", OK, "no carrier fails")
+
+
+def _names_in_vain(place: Place) -> Iterator[Check]:
+    """What ORDERS_CARRIER_NAMES means, where nobody is polled for it: a name is misspelt, or a service not configured."""
+    routes = registry().routes(place.settings.providers)
+    for name, meant in routes.in_vain().items():
+        near = routes.near(meant)
+        hint = f"did you mean {near}? " if near and ":" not in meant else ""
+        remedy = (
+            f"{hint}Write a carrier or SERVICE:ID as docs/howto/follow-parcels.md lists them, of a service that is set"
+        )
+        yield Check("tracking", WARNING, f"ORDERS_CARRIER_NAMES: {name} means {meant}, whom nobody polls", remedy)
 
 
 def _followed_by_hand(conn: Connection, place: Place) -> str:

@@ -191,7 +191,8 @@ def dispute_difference(told: Dispute, ours: Ours, now: datetime) -> Difference |
     if ended and mine in (OPEN, INQUIRY):
         return Difference(Kind.DISPUTE_ENDED_THERE, *about, here, heal=told, time=now, name=name)
     if told.outcome == OPEN and mine == INQUIRY:  # what was only asked about is contested now
-        return Difference(Kind.DISPUTE_THERE, *about, here, heal=told, name=name)
+        # As of now: a dispute keeps the time that its inquiry was opened at.
+        return Difference(Kind.DISPUTE_THERE, *about, here, heal=told, time=now, name=name)
     return Difference(Kind.DISPUTE_DIFFERS, *about, here)
 
 

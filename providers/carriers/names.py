@@ -62,7 +62,7 @@ class CarrierNames:
         return {service for carrier in self.carriers for service in carrier.ids}
 
     def near(self, name: str) -> str | None:
-        """The title of the carrier whose name is spelt most alike, for an error; None where none is."""
+        """The title of the carrier whose name is spelt most alike, for a hint; None where none is."""
         found = get_close_matches(bare(name), self._by_name, 1, 0.7)
         return self._by_name[found[0]].title if found else None
 
@@ -89,7 +89,10 @@ def bare(name: str) -> str:
 
 
 def _added(value: str) -> dict[str, str]:
-    """NAME=CARRIER, comma-separated: names as parcels carry them, normalized, and what they mean."""
+    """NAME=CARRIER, comma-separated: names as parcels carry them, normalized, and what they mean.
+
+    Whether somebody is polled for that carrier depends on other settings; the doctor says where nobody is.
+    """
     found: dict[str, str] = {}
     for place, pair in enumerate(filter(None, map(str.strip, value.split(","))), 1):
         name, equals, carrier = map(str.strip, pair.partition("="))
@@ -98,20 +101,12 @@ def _added(value: str) -> dict[str, str]:
         plain = plain_name(name)
         if plain in found:
             raise ValueError(f"names {quoted(name)} twice; one carrier per name")
-        service, colon, own_id = carrier.partition(":")
-        known = service.strip() in table().services() and own_id.strip() if colon else table().find(carrier)
-        if not known:
-            near = table().near(carrier)
-            hint = f"did you mean {near}? " if near else ""
-            raise ValueError(
-                f"names {quoted(carrier)}, which is no carrier; {hint}Write one that docs/howto/follow-parcels.md lists, "
-                f"or SERVICE:ID with {' or '.join(sorted(table().services()))}, such as tracker_delivery:kr.daesin"
-            )
         found[plain] = carrier
     return found
 
 
 NAMES = Setting(
-    "ORDERS_CARRIER_NAMES", "", "further names of carriers, NAME=CARRIER comma-separated; SERVICE:ID is a carrier, too",
+    "ORDERS_CARRIER_NAMES", "",
+    "further names of carriers, NAME=CARRIER comma-separated; SERVICE:ID is a carrier, too (docs/howto/follow-parcels.md)",
     _added, example="Our Courier=CJ Logistics, Night Van=tracker_delivery:kr.todaypickup",
 )  # fmt: skip

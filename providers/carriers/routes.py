@@ -45,6 +45,14 @@ class Routes:
         """Who is polled for parcels of this carrier; None where nobody is, and a person follows them."""
         return self._find(carrier)
 
+    def in_vain(self) -> dict[str, str]:
+        """Names that the setting adds, and nobody is polled for: name → what it means."""
+        return {name: meant for name, meant in self._added.items() if self(name) is None}
+
+    def near(self, name: str) -> str | None:
+        """The carrier of the table whose name is spelt most alike, for a hint."""
+        return self._names.near(name)
+
     def _look_up(self, carrier: str) -> Route | None:
         name = plain_name(carrier)
         if (meant := self._added.get(name)) is not None:

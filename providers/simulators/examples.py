@@ -1,4 +1,4 @@
-"""Examples of the simulated providers, as `orders simulate` shows them: a port, and a payment that somebody makes."""
+"""Examples of the simulated providers, as `orders simulate` shows them: a port, and a payment or a parcel."""
 
 from __future__ import annotations
 
@@ -14,8 +14,21 @@ class Example(NamedTuple):
     currency: str
 
 
+class ParcelExample(NamedTuple):
+    """The port of a tracking service, and a parcel of a carrier that it follows."""
+
+    port: int
+    carrier: str  # as people write it
+    carrier_id: str  # its id there
+    number: str
+
+
 EXAMPLES = {
     "stripe": Example(12111, "pi_1", "12.50", "USD"),
     "portone": Example(12112, "payment-1", "12000", "KRW"),
     "toss": Example(12113, "tgen_1", "12000", "KRW"),
+}
+PARCEL_EXAMPLES = {
+    "easypost": ParcelExample(12114, "UPS", "UPS", "1Z999AA10123456784"),
+    "tracker_delivery": ParcelExample(12115, "CJ대한통운", "kr.cjlogistics", "640001234567"),
 }

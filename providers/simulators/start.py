@@ -46,11 +46,11 @@ def desk(
     return Desk(Books(state), dialect, Mishaps(seed, errors), shares or {}, pace_s, patience_s, webhook_url)
 
 
-def mishap(text: str) -> tuple[str, float]:
+def mishap(text: str, kinds: Sequence[str] = MISHAPS) -> tuple[str, float]:
     """An option of KIND=SHARE."""
     kind, _, value = text.partition("=")
-    if kind not in MISHAPS:
-        raise argparse.ArgumentTypeError(f"{kind!r} is none; there are {', '.join(MISHAPS)}")
+    if kind not in kinds:
+        raise argparse.ArgumentTypeError(f"{kind!r} is none; there are {', '.join(kinds)}")
     try:
         return kind, share(value)
     except (ValueError, argparse.ArgumentTypeError):

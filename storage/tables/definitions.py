@@ -52,6 +52,7 @@ select e.refund_id, e.order_id, e.transaction_id, null,
        coalesce(e.asked, e.target - greatest(e.made, t.refunded_amount)), e.currency, coalesce(e.reasons, '[]'), 'ours',
        case when e.state = 'dead' and e.idempotency_key is null then 'failed' else 'pending' end,
        case when e.state in ('staff', 'dead') then 'person' when e.state = 'held' then 'nobody'
+            when e.state = 'account_needed' then 'account'
             when e.idempotency_key is not null then 'provider' else 'turn' end,
        e.return_id, e.personal_id, e.last_error, null, e.attempted_at, null, e.created_at, e.updated_at, e.id
 from effects e join transactions t on t.id = e.transaction_id

@@ -148,15 +148,15 @@ effects = Table(
     Column("last_error", Text),
     *stamps(),
     at("attempted_at", comment="when that attempt's key went out first: providers forget keys"),
+    uuid("refund_id", comment="of the row of `refunds` that what has yet to go back will be"),
+    Column("reasons", JSONB(none_as_null=True), comment="why it goes back: [{reason, amount} …]"),
+    uuid("return_id"),
+    uuid("personal_id", comment="of the note of whoever asked for it"),
     at("due_since", comment="null: since it was made"),
     Column(
         "asked_tax", JSONB, comment="tax-free part and VAT that the attempt was told with, of all that is to go back"
     ),
     at("account_asked_at", comment="when the payer's bank account was asked for; one of before is no good"),
-    uuid("refund_id", comment="of the row of `refunds` that what has yet to go back will be"),
-    Column("reasons", JSONB(none_as_null=True), comment="why it goes back: [{reason, amount} …]"),
-    uuid("return_id"),
-    uuid("personal_id", comment="of the note of whoever asked for it"),
     one_of("state", EFFECT_STATES),
     CheckConstraint("target >= 0 and made >= 0", "amounts"),
     Index(

@@ -26,7 +26,8 @@ from storage.tables.columns import METADATA, at, of_order, one_of, stamps, uuid
 
 ORIGINS = ("ours", "provider")
 ATTENTION = ("new", "open")
-WAITS_FOR = ("turn", "provider", "person", "nobody")  # nobody: its order came as history
+# account: the customer's, of a bank; nobody: its order came as history
+WAITS_FOR = ("turn", "provider", "account", "person", "nobody")
 VIEWS = MetaData()  # the migrations make views by their text
 
 refunds = Table(

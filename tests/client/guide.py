@@ -67,6 +67,7 @@ SECTIONS: Mapping[str, tuple[Step, ...]] = {
         Step("returns.py", ("ORDER_ID",)),
         Step("return_items.py", ("RETURN_ID",)),
         Step("refund_order.py", ("ORDER_ID", "RETURN_ID")),
+        Step("refunds.py", ("ORDER_ID",)),
     ),
     "Cancel": (Step("cancel_order.py", ("ORDER_NUMBER",)),),
     "What happened": (Step("timeline.py", ("ORDER_ID",)),),

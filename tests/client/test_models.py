@@ -16,6 +16,7 @@ from queries.schema import ALIASES, COLLECTIONS, collection_of
 
 RELATED: Any = models.Related  # their parameters are values here
 JOIN: Any = models.Join
+OBJECTS: Any = {"transactions": models.Dispute, "refunds": models.RefundReason}  # in lists of the collection
 PLAIN = {Kind.TEXT: str, Kind.KEY: str, Kind.ID: str, Kind.TIME: datetime, Kind.NAMES: list[str]}
 
 
@@ -31,6 +32,8 @@ def typed(of: Collection, name: str, field: Field) -> Any:
         found: Any = RELATED[models.COLLECTIONS[field.to]]
     elif field.kind is Kind.GROUP:
         found = getattr(models, name[0].upper() + name[1:])
+    elif field.kind is Kind.OBJECTS:
+        found = list[OBJECTS[of.name]]
     elif field.kind is Kind.NUMBER:
         found = int if field.whole(of.table) else Decimal
     else:
@@ -59,6 +62,18 @@ def test_a_model_has_the_fields_of_its_collection(name):
 def test_every_field_of_an_answer_is_asked_for(name):
     """No default stands in for a field that the API always answers; null is answered as null."""
     assert all(field.is_required() for field in models.COLLECTIONS[name].model_fields.values())
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_an_object_in_a_list_has_its_own_fields(name):
+    of = COLLECTIONS[name]
+    (listed,) = (field for field in of.fields.values() if field.kind is Kind.OBJECTS)
+    fields = {each: PLAIN.get(part.kind, Decimal) for each, part in listed.parts}
+    null = {each for each, part in listed.parts if not part.always}
+    assert named(OBJECTS[name]) == {
+        each: Union[kind, None] if each in null else kind  # noqa: UP007
+        for each, kind in fields.items()
+    }
 
 
 GROUPS = [(of, name) for of in COLLECTIONS.values() for name, field in of.fields.items() if field.kind is Kind.GROUP]

@@ -228,6 +228,28 @@ def test_view_returns(client, shop):
     assert {entry.outcome for entry in entries} == {"applied"}
 
 
+def test_refunds(client, shop):
+    order = an_order(client, customer="john")
+    client.api.update_transaction(payment_id=f"pay_{order.order_number}", status="paid")
+    shop.settle()
+    asked = client.api.create_refund(order=order.id, amount=500, reason="goodwill", note="a scratch on the box")
+    assert asked.doc is not None
+    assert (asked.doc.status, asked.doc.waits_for, asked.given_back_before, asked.also_of) == ("pending", "turn", 0, [])
+    assert [(each.reason, each.amount) for each in asked.doc.reasons] == [("goodwill", 500)]
+    [found] = client.from_("refunds").find(where={"order": {"equals": order.id}}).docs
+    assert (found.id, found.note) == (asked.doc.id, "a scratch on the box")
+    with pytest.raises(Conflict) as refused:
+        client.api.retry_refund(found.id)
+    assert refused.value.status == "pending"
+    settled = client.api.settle_refund(found.id, method="in cash")
+    assert (settled.status, settled.settled_method) == ("canceled", "in cash")
+    with pytest.raises(Conflict):
+        client.api.allocate_refund(found.id, reason="other")
+    token = client.api.customer_token("john", expires_in=60).token
+    with create_client(publishable_key=shop.publishable_key, customer_token=token, base_url=shop.url) as page:
+        assert [(each.id, each.note) for each in page.from_("refunds").find().docs] == [(found.id, None)]
+
+
 def test_an_order_is_updated_by_its_number_or_told_why_not(client, shop):
     order = an_order(client)
     assert client.api.update_order(order_number=order.order_number, status="canceled").status == "canceled"

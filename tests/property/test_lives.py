@@ -81,7 +81,7 @@ TRAITS = {
     "rejected, then asked for again": OFTEN, "a return without items": OFTEN,
     "a return before everything was delivered": OFTEN, "confirmed after a return began": OFTEN,
     "asked back after weeks": OFTEN,
-    "less came back than was asked for": OFTEN, "returned after it was confirmed": SELDOM, "confirmed by the timer": OFTEN,
+    "less came back than was asked for": SELDOM, "returned after it was confirmed": SELDOM, "confirmed by the timer": OFTEN,
     "the timer ran out before the last parcel arrived": OFTEN,
     "ReturnApproved under auto": OFTEN, "ReturnApproved under staff": OFTEN,
     "ReturnProcessingStarted under auto": OFTEN, "ReturnProcessingStarted under staff": OFTEN,

@@ -64,7 +64,12 @@ def flags(story: Story) -> dict[str, bool]:
 
 def _derived(story: Story, unsent: dict[str, int]) -> dict[str, list[datetime]]:
     found: dict[str, list[datetime]] = {}
-    asked = [max(d.facts).time for one in story.payments for d in one.movements.disputes.values() if d.status in ("open", "lost")]
+    asked = [
+        max(d.facts).time
+        for one in story.payments
+        for d in one.movements.disputes.values()
+        if d.status in ("open", "lost")
+    ]
     if asked:
         found["disputed"] = asked
     if story.short():

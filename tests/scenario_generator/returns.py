@@ -80,7 +80,7 @@ def returning(story: Story, ending: str, everything: bool) -> Thread:
     elif ending == "completed":
         one.completed = True
         data = {"return": one.ref}
-        if choices.chance(25):
+        if choices.chance(10):
             one.items = choices.part(items)
             data["items"] = listed(one.items)
             if one.items != items:

@@ -170,6 +170,48 @@ class Transaction(Document):
     paid_at: datetime | None
     pending_kind: str | None
     pending_until: datetime | None
+    disputes: list[Dispute]
+
+
+class Dispute(Model):
+    """A bank's question about a payment. `status`: open, lost or won; an `amount` of None is all that was captured."""
+
+    dispute: str
+    status: str
+    amount: Decimal | None
+    time: datetime  # of its present status
+
+
+class RefundReason(Model):
+    """The part of a refund that is for one reason: goodwill, shipping, other, return, canceled or overpaid."""
+
+    reason: str
+    amount: Decimal
+
+
+class Refund(Document):
+    """Money that goes back to the payer of one payment, or went back, or was to.
+
+    `status`: pending, requires_action, succeeded, failed or canceled. `origin`: ours, or provider where somebody made
+    it there. `waits_for`: turn (it goes out next), provider, person, nobody, or None at its end. A customer sees no
+    `note`, `failure` and `settled_method`.
+    """
+
+    order: Related[Order]
+    transaction: Related[Transaction]
+    reference: str | None  # the provider's id of it
+    amount: Decimal
+    currency: str
+    reasons: list[RefundReason]
+    origin: str
+    status: str
+    waits_for: str | None
+    return_: Related[Return] | None = Field(alias="return")
+    note: str | None
+    failure: str | None
+    settled_method: str | None  # how a person paid it back past the provider
+    requested_at: datetime | None
+    ended_at: datetime | None
 
 
 class Balance(Model):
@@ -275,6 +317,18 @@ class ReturnRefunded(Model):
     transaction: Transaction | None
 
 
+class RefundCreated(Model):
+    """A refund that goes out, with all that its payment has to give back; None where what was given back before covers it.
+
+    `also_of` has those of other payments, where one is not enough. `given_back_before` is the sum that went back before,
+    whoever made it.
+    """
+
+    doc: Refund | None
+    also_of: list[Refund]
+    given_back_before: Decimal
+
+
 class CustomerToken(Model):
     """With it and the publishable key a page reads this customer's orders, until it expires."""
 
@@ -316,12 +370,13 @@ COLLECTIONS: dict[str, type[Document]] = {
     "returns": Return,
     "return-items": ReturnItem,
     "return-products": ReturnItem,
+    "refunds": Refund,
     "carts": Cart,
     "cart-items": CartItem,
     "products": Product,
     "product-variants": ProductVariant,
     "product-options": ProductOption,
 }
-_FORWARD: tuple[type[Model], ...] = (*COLLECTIONS.values(), ReturnRefunded)  # they name one another
+_FORWARD: tuple[type[Model], ...] = (*COLLECTIONS.values(), ReturnRefunded, RefundCreated)  # they name one another
 for _model in _FORWARD:
     _model.model_rebuild()

@@ -15,6 +15,8 @@ OrderStatus = Literal["preparing", "shipped", "delivered", "confirmed", "cancele
 TransactionStatus = Literal["paid", "failed", "canceled"]
 FulfillmentStatus = Literal["packed", "shipped", "delivered", "failed"]
 ReturnStatus = Literal["approved", "rejected", "processing", "completed"]
+RefundReason = Literal["goodwill", "shipping", "other"]
+Allocation = Literal["goodwill", "shipping", "other", "due"]
 Reason = Literal["change_of_mind", "defective", "wrong_delivery", "damaged", "other"]
 
 

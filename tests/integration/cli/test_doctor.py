@@ -138,6 +138,10 @@ def test_parcels_of_carriers_that_nobody_polls_are_counted_by_name(shop, orders,
     assert "ORDERS_CARRIER_NAMES" in check["remedy"]
     monkeypatch.setenv("ORDERS_CARRIER_NAMES", "Our own van=CJ Logistics, Bike=tracker_delivery:kr.todaypickup")
     assert checks(orders("doctor", "--json"))["tracking"]["says"] == "no carrier fails"
+    monkeypatch.setenv("ORDERS_CARRIER_NAMES", "Our own van=CJ Logistcs")
+    check = checks(orders("doctor", "--json"))["tracking"]
+    assert (check["level"], "our own van means CJ Logistcs, whom nobody polls" in check["says"]) == ("warning", True)
+    assert "did you mean CJ Logistics?" in check["remedy"]
 
 
 def test_other_shards_than_the_database_has_are_a_problem(shop, orders, monkeypatch):

@@ -42,7 +42,7 @@ def test_it_is_everywhere(installed):
     told = {"ORDERS_BLUEBIRD_API_KEY": "test"}
     assert {each.name: each.queue for each in chores(read(told, NOWHERE))}["orders.tracking:bluebird"] == TRACKING
     page = documentation.page(registry().providers)
-    assert "| **Bluebird** `bluebird` | – | – | – | `ORDERS_BLUEBIRD_API_KEY` | polled with an API key |" in page
+    assert "| **Bluebird** `bluebird` | – | – | – | – | `ORDERS_BLUEBIRD_API_KEY` | polled with an API key |" in page
 
 
 def test_the_doctor_shows_it_as_the_page_says(site, database_url, redis_url, tmp_path):

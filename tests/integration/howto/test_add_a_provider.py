@@ -194,7 +194,10 @@ def test_it_has_a_row_in_the_documentation(installed):
     page = documentation.page(registry().providers)
     needs = "`ORDERS_ACORN_API_KEY`"
     path = f"`/webhooks/payments/acorn`: {needs}"
-    assert f"| **Acorn Pay** `acorn` | {path} | {needs} | {needs} | – | unsigned, and says only where to look |" in page
+    assert (
+        f"| **Acorn Pay** `acorn` | {path} | {needs} | {needs} | – | – | unsigned, and says only where to look |"
+        in page
+    )
     assert (
         "| `ORDERS_ACORN_API_URL` | `https://api.acorn.example` | Acorn Pay: where Acorn Pay's API is asked |" in page
     )

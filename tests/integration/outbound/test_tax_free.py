@@ -131,6 +131,13 @@ def test_tax_on_top_is_told_as_vat(shop, service, payment):
     assert booked(service, payment) == [(5_500, 0, vat)]
 
 
+def test_a_return_of_what_is_tax_free_alone_tells_no_vat(shop, service, payment):
+    sold(shop, service, payment, ({**TEA, "taxAmount": "1000"}, BOOK), taxAmount="1000")
+    came_back(shop, "one", book=1)
+    run(shop, service)
+    assert booked(service, payment) == [(4_000, 4_000, 0)]
+
+
 def test_without_the_part_the_provider_refuses(shop, service, payment):
     """The simulators know the rule: a book that is told as taxed does not go back."""
     lines = (TEA, {name: value for name, value in BOOK.items() if name != "taxFree"})

@@ -1,4 +1,4 @@
-"""Who confirms a delivery, and when the timer's word counts: not once a parcel arrived after it."""
+"""Confirmations of a delivery: the customer's always counts, the timer's not once a parcel arrived after it."""
 
 from __future__ import annotations
 

@@ -168,3 +168,10 @@ def test_a_later_hold_without_an_end_stands_until_somebody_releases_it():
     story.fold.timers.clear()
     story.tell(held(at=later(hours=1)))
     assert timers(story) == []
+
+
+def test_a_hold_that_ends_before_it_begins_is_malformed():
+    wrong = held(at=later(days=2), until=until(days=1))
+    story = Story(*PAID, wrong)
+    assert (story.outcome(wrong), standing(story)) == ("dead: malformed", [])
+    assert "until:" in (story.settled(wrong)[-1].outcome.detail or "")

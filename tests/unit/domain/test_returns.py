@@ -216,3 +216,40 @@ def test_a_request_for_what_was_never_ordered_is_dead_and_changes_nothing(items:
 def test_a_return_of_a_canceled_orders_items_keeps_waiting():
     asked = asked_back()
     assert Story(created(), paid(), canceled(), asked).outcome(asked) == "parked: not_delivered"
+
+
+# -- what really came back -----------------------------------------------------------------------------
+
+THREE = (created(line("mug", 3)), paid(15_000), delivered("box", {"mug": 3}))
+SHORT = came_back("one", items=[{"item": "mug", "quantity": 2}], at=later(hours=1))
+FIRST, SECOND = asked_back("one", {"mug": 3}), asked_back("two", {"mug": 1}, at=later(hours=2))
+
+
+@pytest.mark.parametrize("arrival", any_order_of(FIRST, SHORT, SECOND, came_back("two", at=later(hours=3))), ids=str)
+def test_2_of_3_came_back_and_the_third_by_another_return_in_any_order_of_arrival(arrival: tuple):
+    story = Story(*THREE, *arrival)
+    assert (story.waiting, story.status, story.item().returned_quantity) == ([], "returned", 3)
+    assert [[share.quantity for share in story.back(name).shares] for name in ("one", "two")] == [[2], [1]]
+    assert (story.back("one").refund_amount, story.back("two").refund_amount) == (won(10_000), won(5_000))
+
+
+def test_more_than_the_return_has_is_dead():
+    wrong = came_back("one", items=[{"item": "mug", "quantity": 4}])
+    story = Story(*THREE, FIRST, wrong)
+    assert story.outcome(wrong) == "dead: too_many_items"
+    assert story.back("one").status == "processing"
+
+
+def test_an_item_that_the_order_does_not_have_is_dead():
+    wrong = came_back("one", items=[{"item": "pot", "quantity": 1}])
+    assert Story(*THREE, FIRST, wrong).outcome(wrong) == "dead: unknown_item"
+
+
+def test_a_line_that_did_not_come_back_is_kept_for_storage_to_delete():
+    story = Story(created(line("mug", 2), line("cup")), paid(15_000), delivered("box", {"mug": 2, "cup": 1}))
+    story.tell(asked_back("one"))
+    gone = next(share for share in story.back("one").shares if share.quantity == 1)
+    gone.change_state = 0  # as loaded
+    story.tell(came_back("one", items=[{"item": "mug", "quantity": 2}]))
+    assert [part.id for part in story.order.deleted] == [gone.id]
+    assert story.item("cup").claimed == 0

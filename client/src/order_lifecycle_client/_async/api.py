@@ -17,12 +17,15 @@ from order_lifecycle_client.models import (
     CustomerToken,
     Fulfillment,
     Order,
+    Refund,
     RefundAccount,
+    RefundCreated,
     Return,
     ReturnRefunded,
     Transaction,
 )
 from order_lifecycle_client.request_types import (
+    Allocation,
     Amount,
     CustomerSnapshotInput,
     FulfillmentStatus,
@@ -31,6 +34,7 @@ from order_lifecycle_client.request_types import (
     OrderStatus,
     Reason,
     RefundAccountInput,
+    RefundReason,
     ReturnStatus,
     ShippingAddressInput,
     TransactionStatus,
@@ -242,6 +246,7 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
         items: Sequence[ItemInput],
         refund_amount: Amount | None = None,
         reason: str | None = None,
+        refund_account: RefundAccountInput | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
     ) -> Order:
@@ -250,7 +255,8 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
         Their share of what was paid goes back, or `refund_amount`. Errors: NotFound; Conflict where fewer are open, or
         `refund_amount` is more than they may give back.
         """
-        body, query = {"items": items, "refund_amount": refund_amount, "reason": reason}, query_string(depth=depth)
+        body = {"items": items, "refund_amount": refund_amount, "reason": reason, "refund_account": refund_account}
+        query = query_string(depth=depth)
         path = f"/api/orders/{segment(id)}/cancel-items"
         call = write("POST", path, doc(Order), body, query=query, idempotency_key=idempotency_key)
         return await self._connection.send(call)
@@ -370,10 +376,22 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
     # -- returns
 
     async def update_return(
-        self, id: str, *, status: ReturnStatus, depth: int = 0, idempotency_key: str | None = None
+        self,
+        id: str,
+        *,
+        status: ReturnStatus,
+        items: Sequence[ItemInput] | None = None,
+        refund_amount: Amount | None = None,
+        restocking_fee: Amount | None = None,
+        depth: int = 0,
+        idempotency_key: str | None = None,
     ) -> Return:
-        """The step that a return takes. Errors: NotFound; Conflict."""
-        body = {"status": status}
+        """The step that a return takes; with "completed", the `items` that really came back, and what is given back.
+
+        That is `refund_amount`, or the lines' share less `restocking_fee`. Errors: NotFound; Conflict, such as where it
+        is more than these items may give back.
+        """
+        body = {"status": status, "items": items, "refund_amount": refund_amount, "restocking_fee": restocking_fee}
         path, query = f"/api/returns/{segment(id)}", query_string(depth=depth)
         call = write("PATCH", path, doc(Return), body, query=query, idempotency_key=idempotency_key)
         return await self._connection.send(call)
@@ -408,6 +426,66 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
         path, query = "/api/returns/return-with-refund", query_string(depth=depth)
         read = ReturnRefunded.model_validate
         call = write("POST", path, read, body, query=query, idempotency_key=idempotency_key)
+        return await self._connection.send(call)
+
+    # -- refunds
+
+    async def create_refund(
+        self,
+        *,
+        order: str | None = None,
+        order_number: str | None = None,
+        amount: Amount,
+        reason: RefundReason,
+        transaction: str | None = None,
+        note: str | None = None,
+        depth: int = 0,
+        idempotency_key: str | None = None,
+    ) -> RefundCreated:
+        """Give money back without a return; of `transaction` (its id or payment id), else of the last payment.
+
+        Errors: NotFound; ValidationFailed; Conflict, whose data has the figures, where that is more than may go back.
+        """
+        body = {
+            "order": order,
+            "order_number": order_number,
+            "amount": amount,
+            "reason": reason,
+            "transaction": transaction,
+            "note": note,
+        }
+        query, read = query_string(depth=depth), RefundCreated.model_validate
+        call = write("POST", "/api/refunds", read, body, query=query, idempotency_key=idempotency_key)
+        return await self._connection.send(call)
+
+    async def settle_refund(
+        self, id: str, *, method: str, note: str | None = None, depth: int = 0, idempotency_key: str | None = None
+    ) -> Refund:
+        """Tell that a refund was paid back by hand, past the provider.
+
+        Errors: NotFound; Conflict while an attempt is under way or in doubt, and where it went back.
+        """
+        body, query = {"method": method, "note": note}, query_string(depth=depth)
+        path = f"/api/refunds/{segment(id)}/settle"
+        call = write("POST", path, doc(Refund), body, query=query, idempotency_key=idempotency_key)
+        return await self._connection.send(call)
+
+    async def allocate_refund(
+        self, id: str, *, reason: Allocation, depth: int = 0, idempotency_key: str | None = None
+    ) -> Refund:
+        """Say what a refund was for that somebody made at the provider. Errors: NotFound; Conflict where it is ours."""
+        body, query = {"reason": reason}, query_string(depth=depth)
+        path = f"/api/refunds/{segment(id)}/allocate"
+        call = write("POST", path, doc(Refund), body, query=query, idempotency_key=idempotency_key)
+        return await self._connection.send(call)
+
+    async def retry_refund(self, id: str, *, depth: int = 0, idempotency_key: str | None = None) -> Refund:
+        """Try a refund again that failed; the answer is the refund that goes out, which may be another one.
+
+        Errors: NotFound; Conflict where it waits for no retry.
+        """
+        path, query = f"/api/refunds/{segment(id)}/retry", query_string(depth=depth)
+        call = write("POST", path, doc(Refund), {}, query=query, idempotency_key=idempotency_key)
         return await self._connection.send(call)
 
     # -- customers

@@ -23,6 +23,7 @@ from order_lifecycle_client.models import (
     Product,
     ProductOption,
     ProductVariant,
+    Refund,
     Return,
     ReturnItem,
     TimelineEntry,
@@ -59,6 +60,8 @@ class AsyncClient:
     def from_(self, collection: Literal["returns"]) -> AsyncCollection[Return]: ...
     @overload
     def from_(self, collection: Literal["return-items", "return-products"]) -> AsyncCollection[ReturnItem]: ...
+    @overload
+    def from_(self, collection: Literal["refunds"]) -> AsyncCollection[Refund]: ...
     @overload
     def from_(self, collection: Literal["carts"]) -> AsyncCollection[Cart]: ...
     @overload

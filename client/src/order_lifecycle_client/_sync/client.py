@@ -24,6 +24,7 @@ from order_lifecycle_client.models import (
     Product,
     ProductOption,
     ProductVariant,
+    Refund,
     Return,
     ReturnItem,
     TimelineEntry,
@@ -60,6 +61,8 @@ class Client:
     def from_(self, collection: Literal["returns"]) -> Collection[Return]: ...
     @overload
     def from_(self, collection: Literal["return-items", "return-products"]) -> Collection[ReturnItem]: ...
+    @overload
+    def from_(self, collection: Literal["refunds"]) -> Collection[Refund]: ...
     @overload
     def from_(self, collection: Literal["carts"]) -> Collection[Cart]: ...
     @overload

@@ -70,6 +70,26 @@ def test_it_comes_with_a_return(shop, where):
     nowhere(shop)
 
 
+def test_it_comes_with_canceled_items_and_with_a_refund(shop):
+    order = a_deposit(shop)
+    [item] = shop.order(order)["products"]["docs"]
+    some = {"items": [{"orderItem": item["id"], "quantity": 1}], "refundAccount": ACCOUNT}
+    shop.ok("POST", f"/api/orders/{order['id']}/cancel-items", some)
+    assert kept(shop) == [MASKED]
+    other = {**ACCOUNT, "number": "999900001111"}
+    shop.ok("POST", "/api/refunds", {"order": order["id"], "amount": 500, "reason": "goodwill", "refundAccount": other})
+    assert kept(shop) == [{**MASKED, "number": "***1111"}]
+    nowhere(shop)
+
+
+def test_a_refund_that_waits_for_it_says_so(shop):
+    order = a_deposit(shop)
+    shop.ok("PATCH", f"/api/orders/{order['id']}", {"status": "canceled"})
+    shop.do("update effects set state = 'account_needed'")
+    [refund] = shop.ok("GET", "/api/refunds")["docs"]
+    assert (refund["status"], refund["waitsFor"]) == ("pending", "account")
+
+
 def test_what_waits_for_it_goes_on(shop):
     order = a_deposit(shop)
     shop.ok("PATCH", f"/api/orders/{order['id']}", {"status": "canceled"})

@@ -122,7 +122,9 @@ def test_a_refund_keeps_its_id_from_the_request_to_its_end(shop, bank):
     go(shop, bank)
     done = by_id(shop, doc)
     assert (done["status"], done["waitsFor"], done["amount"]) == ("succeeded", None, 500)
-    assert done["reference"] and done["endedAt"] and done["note"] == "a scratch on the box"
+    assert done["reference"]
+    assert done["endedAt"]
+    assert done["note"] == "a scratch on the box"
     assert of(shop, order) == [done]
     second = ask(shop, order, 300, "shipping")
     assert second["message"].endswith("500 KRW were given back before.")
@@ -241,7 +243,9 @@ def test_a_refund_that_fails_long_after_is_a_dead_letter_and_tried_again(shop, b
     assert (failed["status"], failed["waitsFor"], failed["failure"]) == ("failed", "person", "expired_card")
     assert letters(shop) == [("refund_failed", "open")]
     detail = shop.one("select detail from dead_letters")
-    assert "expired_card" in detail and "orders dlq replay eff_" in detail and "orders refunds settle" in detail
+    assert "expired_card" in detail
+    assert "orders dlq replay eff_" in detail
+    assert "orders refunds settle" in detail
     assert "refund_failed" in shop.order(order)["flags"]
     other = ask(shop, order, 200)["doc"]  # what else is due goes out meanwhile
     go(shop, bank)

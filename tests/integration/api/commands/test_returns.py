@@ -182,3 +182,87 @@ def test_the_latest_payment_is_refunded_first(shop):
     answer = with_refund(shop, shop.order(order), refundAmount=7000)
     assert answer["transaction"]["paymentId"] == f"pay-{number}"
     assert sorted(row[0] for row in shop.do("select target from effects")) == [1000, 6000]
+
+
+# -- what really came back, and what is given back for it ---------------------------------------------
+
+
+def processed(shop, *lines, **more):
+    """(an order that has arrived, its return of everything, which is being processed)."""
+    order = shop.delivered(*lines, **more)
+    back = ask(shop, order)
+    shop.work()
+    return order, back
+
+
+def complete(shop, back, **terms):
+    return shop.ok("PATCH", f"/api/returns/{back['id']}?depth=1", {"status": "completed", **terms})["doc"]
+
+
+def test_2_of_3_came_back(shop):
+    order, back = processed(shop, {"product": "mug", "quantity": 3, "unitPrice": 5000})
+    done = complete(shop, back, items=of(order, 2))
+    assert (done["refundAmount"], [line["quantity"] for line in done["items"]["docs"]]) == (10_000, [2])
+    assert (shop.order(order)["products"]["docs"][0]["returnedQuantity"], shop.status(order)) == (2, "delivered")
+    rest = ask(shop, order)
+    assert [line["quantity"] for line in rest["items"]["docs"]] == [1]
+    shop.work()
+    complete(shop, rest)
+    assert (shop.status(order), shop.do("select target from effects")) == ("returned", [(15_000,)])
+
+
+def test_a_line_that_did_not_come_back_leaves_the_return(shop):
+    order, back = processed(shop, MUG, CUP)
+    done = complete(shop, back, items=of(order, 0, 1))
+    assert (done["refundAmount"], [line["quantity"] for line in done["items"]["docs"]]) == (900, [1])
+
+
+def test_a_restocking_fee_is_kept(shop):
+    order, back = processed(shop, MUG)
+    assert complete(shop, back, restockingFee=1500)["refundAmount"] == 8500
+    assert (shop.order(order)["flags"], shop.do("select target from effects")) == ([], [(8500,)])
+
+
+def test_a_stated_amount_of_what_came_back(shop):
+    order, back = processed(shop, MUG)
+    assert complete(shop, back, items=of(order, 1), refundAmount=3000)["refundAmount"] == 3000
+
+
+@pytest.mark.parametrize(
+    ("terms", "most"),
+    [({"refundAmount": 10_001}, 10_000), ({"restockingFee": 10_001}, 10_000)],
+)
+def test_more_than_the_items_give_back_is_refused(shop, terms, most):
+    _, back = processed(shop, MUG)
+    error = shop.refused(409, "PATCH", f"/api/returns/{back['id']}", {"status": "completed", **terms})
+    assert error["data"]["refundable"] == most
+
+
+def test_more_than_the_items_that_came_back_give_back_is_refused(shop):
+    order, back = processed(shop, MUG)
+    body = {"status": "completed", "items": of(order, 1), "refundAmount": 5001}
+    assert shop.refused(409, "PATCH", f"/api/returns/{back['id']}", body)["data"]["refundable"] == 5000
+    body = {"status": "completed", "items": of(order, 3)}
+    assert shop.refused(409, "PATCH", f"/api/returns/{back['id']}", body)["data"]["held"] == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"status": "rejected", "refundAmount": 1}, "refundAmount"),
+        ({"status": "completed", "refundAmount": 1, "restockingFee": 1}, "restockingFee"),
+        ({"status": "completed", "restockingFee": 0.5}, "restockingFee"),
+        ({"status": "completed", "items": [{"orderItem": "pot", "quantity": 1}]}, "items.0.orderItem"),
+    ],
+)
+def test_terms_that_cannot_be_are_named(shop, body, path):
+    _, back = processed(shop, MUG)
+    error = shop.refused(400, "PATCH", f"/api/returns/{back['id']}", body)
+    assert error["data"]["errors"][0]["path"] == path
+
+
+def test_a_completed_return_takes_no_other_amount(shop):
+    _, back = processed(shop, MUG)
+    complete(shop, back)
+    complete(shop, back)
+    shop.refused(409, "PATCH", f"/api/returns/{back['id']}", {"status": "completed", "refundAmount": 1})

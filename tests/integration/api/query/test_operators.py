@@ -33,6 +33,10 @@ PATHS = {
     "fulfillment-items": "fulfillment orderItem quantity fulfillment.carrier orderItem.order.status orderItem.quantity",
     "returns": "reference status reason note refundAmount order order.discountCode",
     "return-items": "return return.note return.order.customerSnapshot.email orderItem.product.title quantity",
+    "refunds": (
+        "id order transaction reference amount currency origin status waitsFor return requestedAt createdAt "
+        "transaction.status transaction.amount order.orderNumber"
+    ),
     "carts": "id customer currency order order.status createdAt",
     "cart-items": "cart product variant quantity unitPrice cart.customer",
     "products": "id title sku price image createdAt",
@@ -54,7 +58,9 @@ def kind_of(path: str) -> str:
         return "numbers"
     if last.endswith("At"):
         return "times"
-    if last in ("id", "order", "orderItem", "fulfillment", "return", "cart") and not path.startswith("variant"):
+    if last in ("id", "order", "orderItem", "fulfillment", "return", "cart", "transaction") and not path.startswith(
+        "variant"
+    ):
         return "ids"
     return "list" if last == "flags" else "texts"
 

@@ -23,15 +23,18 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 PREFIX = {
     "orders": "ord", "order-items": "itm", "transactions": "txn", "fulfillments": "ful", "fulfillment-items": "fit",
     "returns": "ret", "return-items": "rit", "carts": "crt", "cart-items": "cit",
+    "refunds": "rfd",
 }  # fmt: skip
 TABLES = {
     "orders": tables.orders, "order-items": tables.order_items, "transactions": tables.transactions,
     "fulfillments": tables.fulfillments, "fulfillment-items": tables.fulfillment_items, "returns": tables.returns_,
     "return-items": tables.return_items, "carts": tables.carts, "cart-items": tables.cart_items,
+    "refunds": tables.refunds,
     "products": tables.products, "product-variants": tables.product_variants, "product-options": tables.product_options,
 }  # fmt: skip
 POINTS = {
     "order": "orders", "orderItem": "order-items", "fulfillment": "fulfillments", "return": "returns", "cart": "carts",
+    "transaction": "transactions",
     "product": "products", "variant": "product-variants", "option": "product-options",
 }  # fmt: skip
 CATALOGUE = ("products", "product-variants", "product-options")
@@ -192,9 +195,42 @@ class Maker:
             "order": shown("orders", order), "paymentId": row["payment_id"], "status": status, "amount": row["amount"],
             "refundedAmount": row["refunded_amount"], "currency": "KRW", "paymentMethod": row["payment_method"],
             "receiptUrl": None, "provider": row["provider"], "paidAt": row["paid_at"],
-            "pendingKind": row["pending_kind"], "pendingUntil": row["pending_until"],
+            "pendingKind": row["pending_kind"], "pendingUntil": row["pending_until"], "disputes": [],
         }  # fmt: skip
         self.put("transactions", row, doc, hidden=hidden)
+        before = dice.getstate()  # what comes behind stays what it is without refunds
+        dice.seed(f"refund {self.made}")
+        if dice.choice((False, False, True)):
+            self.refund(order, id, hidden)
+        dice.setstate(before)
+
+    def refund(self, order: str, payment: str, hidden: bool) -> None:
+        dice, id = self.dice, self.id()
+        status = dice.choice(("pending", "succeeded", "failed"))
+        told = {
+            "reference": self.maybe(f"re_{self.made}"),
+            "amount": Decimal(dice.randrange(20)),
+            "currency": dice.choice(("KRW", "BRL")),
+            "origin": dice.choice(("ours", "provider")),
+            "status": status,
+        }
+        row = {
+            **told,
+            "id": id,
+            "order_id": order,
+            "transaction_id": payment,
+            "reasons": [{"reason": "goodwill", "amount": "1.5"}],
+            "attention": "open" if status == "failed" else None,
+            "requested_at": self.maybe(self.moment()),
+        }
+        doc = {
+            "order": shown("orders", order), "transaction": shown("transactions", payment), **told,
+            "reasons": [{"reason": "goodwill", "amount": Decimal("1.5")}],
+            "waitsFor": {"pending": "provider", "failed": "person"}.get(status),
+            "return": None, "note": None, "failure": None, "settledMethod": None,
+            "requestedAt": row["requested_at"], "endedAt": None,
+        }  # fmt: skip
+        self.put("refunds", row, doc, hidden=hidden)
 
     def fulfillment(self, order: str, hidden: bool) -> str:
         dice, id = self.dice, self.id()

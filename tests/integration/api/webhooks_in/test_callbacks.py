@@ -26,13 +26,14 @@ def watched(door):
     routes = registry().routes(read(needed, NOWHERE).providers)
     shipped = an_event("FulfillmentShipped", "N1", fulfillment="box", carrier="CJ대한통운", trackingNumber="P1")
     door.shop.tell(*a_paid_order("N1", 500), shipped)
-    provider, carrier_id = routes("CJ대한통운")
+    route = routes("CJ대한통운")
+    assert route is not None
     door.shop.do(
         "insert into trackers (id, order_id, key, carrier, tracking_number, provider, carrier_id, next_at) "
         "select gen_random_uuid(), id, 'tracking:cj대한통운:P1', 'cj대한통운', 'P1', :provider, :carrier, "
         "now() + interval '1 hour' from orders",
-        provider=provider,
-        carrier=carrier_id,
+        provider=route.provider,
+        carrier=route.carrier_id,
     )
 
 

@@ -147,6 +147,11 @@ DISPUTES = {
     "won there": (dispute("won"), contested("needs_response"), Kind.DISPUTE_ENDED_THERE),
     "ended there, nobody says how": (dispute(None), contested("open"), Kind.DISPUTE_DIFFERS),
     "ended, and a person said how": (dispute(None), contested("lost"), None),
+    "an inquiry there": (dispute("inquiry"), {}, Kind.DISPUTE_THERE),
+    "an inquiry on both sides": (dispute("inquiry"), contested("inquiry"), None),
+    "an inquiry here, disputed there": (dispute(), contested("inquiry"), Kind.DISPUTE_THERE),
+    "an inquiry here, closed there": (dispute("won"), contested("inquiry"), Kind.DISPUTE_ENDED_THERE),
+    "disputed here, an inquiry there": (dispute("inquiry"), contested("open"), Kind.DISPUTE_DIFFERS),
     "won here, lost there": (dispute("lost"), contested("won"), Kind.DISPUTE_DIFFERS),
     "won here, open there": (dispute(), contested("won"), Kind.DISPUTE_DIFFERS),
     "known by its payment's name": (dispute(), contested("open", "pay"), None),
@@ -160,6 +165,8 @@ def test_of_a_dispute(told, facts, kind):
     assert (found and found.kind) == kind
     if found is not None:
         assert (found.heal is not None) == (found.kind in HEALS)
+        told_again = found.heal is not None and facts
+        assert not told_again or found.time == NOW, "what is known already gives way to what is told as of now alone"
         if "pay" in facts.get("disputes", {}):
             assert found.name == "pay", "the same dispute, and not a second one"
 
