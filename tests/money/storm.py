@@ -34,6 +34,7 @@ PAYERS = (
     ("stripe", "KWD", "0.010"), ("portone", "USD", "0.01"), ("toss", "USD", "0.01"),
     ("stripe", "UGX", "1"), ("portone", "KRW", "1"), ("toss", "KRW", "1"),
 )  # fmt: skip
+SPARE = 4  # parts besides, of each round of blows, for those that find nothing in flight
 WORKERS, PROVIDERS = ("worker", "outside"), ("stripe", "portone", "toss")
 CHUNK = 250  # events of one call
 IN_FLIGHT_S = 5.0  # that a kill waits for a refund in flight; then it falls after the next part
@@ -155,7 +156,7 @@ def _deliver(floor: Floor, events: list[Envelope]) -> None:
 _IN_FLIGHT = text("""
     select exists (
         select from effects e join transactions t on t.id = e.transaction_id
-        where e.state = 'in_flight' and e.updated_at > clock_timestamp() - interval '0.2 s'
+        where e.state = 'in_flight' and e.updated_at > clock_timestamp() - interval '1 s'
           and (t.provider = :provider or cast(:provider as text) is null))
 """)
 _UNPAID = text("select count(*) from transactions where status <> 'paid'")
@@ -175,27 +176,29 @@ _LOOKUPS_OVER = text("update inbox set next_at = clock_timestamp(), leased_until
 
 
 def _let_it_rage(floor: Floor, sold: list[Sold], kills: int, random: Random, hurry: bool, say: Say) -> Counter[str]:
-    """Have the money go back in parts, and kill while it does; what was killed, how often."""
+    """Have the money go back in parts, and kill in the middle of each; what was killed, how often.
+
+    A part before a provider's blow is of that provider's payments, so that there is something to be disturbed. Where no
+    refund was seen in flight the blow falls with a later part.
+    """
     blows = [*WORKERS, *PROVIDERS] * kills
     random.shuffle(blows)
-    first = [_given_up(each) for each in sold]
-    then = [_sent_back(each, "b") for each in sold if each.way == "twice"]
+    first = [(each.provider, _given_up(each)) for each in sold]
     random.shuffle(first)
-    random.shuffle(then)
-    told = [*first, *then]
-    parts = len(blows) + 2
+    told = first + [(each.provider, _sent_back(each, "b")) for each in sold if each.way == "twice"]
+    size = max(1, len(told) // (len(blows) + SPARE * kills))
     struck: Counter[str] = Counter()
-    for part in range(parts):
-        _deliver(floor, [event for events in told[part::parts] for event in events] if part else [])
-        if part == 0:
-            continue
+    while told:
+        name = blows[-1] if blows else None
+        part = [each for each in told if name not in PROVIDERS or each[0] == name][: size if blows else len(told)]
+        if not part:  # nothing of that provider is left: another one's turn
+            blows.insert(0, blows.pop())
+            part = told[:size]
+        told = [each for each in told if not any(each is one for one in part)]
+        _deliver(floor, [event for _, events in part for event in events])
         if blows and _strike(floor, blows[-1], random, hurry):
             struck[blows.pop()] += 1
-            say(f"part {part} of {parts - 1}: killed {sum(struck.values())} times")
-    _deliver(floor, [event for events in told[0::parts] for event in events])
-    for blow in blows:
-        if _strike(floor, blow, random, hurry):
-            struck[blow] += 1
+            say(f"killed {sum(struck.values())} times; {len(told)} are still to be given back")
     return struck
 
 

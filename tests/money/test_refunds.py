@@ -61,7 +61,10 @@ def test_refunded_in_the_dashboard_before_shipping(till: Till, told, by):
     for webhook in (succeeded, refunded) if told == "after the payment" else (refunded, succeeded):
         till.stripe(*webhook)
     assert till.balance(sale) == sums(captured="20", payable="20", refunded="20")
-    assert till.stands(sale) == ("preparing", ["over_refunded"])
+    assert till.stands(sale) == ("preparing", ["over_refunded", "refunded"])
+    parcel = till.doc(sale)["fulfillments"]["docs"][0]["id"]
+    refused = till.refused(409, "PATCH", f"/api/fulfillments/{parcel}", {"status": "shipped"})
+    assert refused["name"] == "order_held", "what was given back in full does not ship"
     till.move(sale, "canceled")
     assert till.stands(sale) == ("canceled", [])
     assert till.balance(sale) == sums(captured="20", due="20", refunded="20")
