@@ -274,7 +274,7 @@ def _amount(told: str) -> Decimal:
             return found
     except InvalidOperation:
         pass
-    raise Problem(f"AMOUNT {told} is no amount; write digits, such as 5000 or 5.00", 2)
+    raise Problem(f"AMOUNT {told!r} is no amount; write digits, such as 5000 or 5.00", 2)
 
 
 def _one_of(option: str, told: str, known: Any) -> None:

@@ -123,7 +123,7 @@ def test_every_operation_is_described_with_examples(shop):
         "createOrder", "checkout", "updateOrder", "updateOrders", "updateTransaction", "createFulfillment",
         "updateFulfillment", "createReturn", "updateReturn", "returnWithRefund", "createCart", "addCartItem",
         "updateCartItem", "removeCartItem", "putProduct", "putProducts", "putProductVariant", "putProductVariants",
-        "putProductOption", "putProductOptions", "acceptOrder",
+        "putProductOption", "putProductOptions", "acceptOrder", "holdOrder", "releaseOrder", "cancelOrderItems", "putRefundAccount",
     }  # fmt: skip
 
 

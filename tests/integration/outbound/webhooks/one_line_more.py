@@ -21,7 +21,7 @@ def add_the_line() -> None:
     assert spec.origin is not None
     source = Path(spec.origin).read_text(encoding="utf-8")
     assert source.count(LINE) == 1
-    assert "dispute" not in source
+    assert ONE_MORE not in source
     module = importlib.util.module_from_spec(spec)
     sys.modules["queries.schema"] = module
     exec(compile(source.replace(LINE, LINE + ONE_MORE), spec.origin, "exec"), vars(module))
