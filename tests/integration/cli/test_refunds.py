@@ -60,8 +60,8 @@ REFUSED = [
     (("20000",), 1, "more than the 10000 KRW that may go back"),
     (("1.5",), 1, "more than 0 decimals"),
     (("0",), 1, "must be above 0"),
-    (("much",), 2, "AMOUNT much is no amount"),
-    (("NaN",), 2, "AMOUNT NaN is no amount"),
+    (("much",), 2, "AMOUNT 'much' is no amount"),
+    (("NaN",), 2, "AMOUNT 'NaN' is no amount"),
     (("5", "--payment", "other"), 2, "--payment other is no payment of order"),
     (("5", "--reason", "because"), 2, "--reason because is none; give one of goodwill, shipping, other"),
 ]
