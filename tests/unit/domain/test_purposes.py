@@ -11,7 +11,6 @@ from tests.fold_helpers import fold_events
 from tests.scenario_generator import a_life
 
 LIVES = 400
-GRANT = {"refund": "g", "amount": "700", "reason": "shipping"}
 
 
 def reasons(*events):
@@ -36,7 +35,8 @@ def test_the_reasons_add_up_to_what_a_payment_has_yet_to_give_back():
 
 
 def test_what_went_back_covers_the_earliest_purpose_first():
-    before = (created(line("mug", 2)), paid(10_400), told("RefundRequested", at=later(hours=1), **GRANT))
+    granted = told("RefundRequested", refund="g", amount="700", reason="shipping", at=later(hours=1))
+    before = (created(line("mug", 2)), paid(10_400), granted)
     assert reasons(*before) == [("shipping", 700), ("overpaid", 400)]
     assert reasons(*before, refunded(500)) == [("shipping", 200), ("overpaid", 400)]
     assert reasons(*before, refunded(900)) == [("overpaid", 200)]
