@@ -92,6 +92,13 @@ def test_a_list_is_narrowed_and_a_refund_is_shown(bought, orders):
     assert "no refund has this id" in " ".join(orders("refunds", "show", "re_2").err.split())
 
 
+def test_the_doctor_tells_of_one_that_failed_later(bought, orders):
+    failed_later(bought)
+    (check,) = [each for each in orders("doctor", "--json").json["checks"] if "after having gone out" in each["says"]]
+    assert (check["name"], check["level"]) == ("refunds", "problem")
+    assert "orders refunds retry" in check["remedy"]
+
+
 def test_one_that_failed_is_tried_again_by_either_name(bought, orders):
     failed_later(bought)
     answer = orders("refunds", "retry", "re_1", "--json").json
