@@ -10,7 +10,9 @@ import pytest
 from tests.money.till import Till
 from tests.simulators import running
 
-SEED, REFUSED = 7, 0.02  # a payment of a hundred is never refunded: `refused_payment` finds one
+SEED = 7
+FATES = {"refused": 0.02, "late_failure": 0.02}  # of a hundred payments two each: `payment_of_fate` finds one
+PACE_S = 0.3  # until a refund that will fail has failed
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +21,8 @@ def till(request: pytest.FixtureRequest, module_database_url: str, module_redis_
     with ExitStack() as stack:
         urls = {}
         for name in getattr(request.module, "PROVIDERS", ("stripe",)):
-            _, urls[name] = stack.enter_context(running(name, "--seed", SEED, "--mishap", f"refused={REFUSED}"))
+            chosen = [part for kind, share in FATES.items() for part in ("--mishap", f"{kind}={share}")]
+            _, urls[name] = stack.enter_context(running(name, "--seed", SEED, "--pace", PACE_S, *chosen))
         opened = Till(module_database_url, module_redis_url, urls)
         yield opened
         opened.close()

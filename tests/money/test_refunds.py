@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import count
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
 
 from providers.simulators.process import Mishaps
-from tests.money.conftest import REFUSED, SEED
+from tests.money.conftest import FATES, SEED
 from tests.money.stripe_documents import charge, intent, refund
 from tests.money.till import Sale, Till, sums
 
@@ -86,7 +87,7 @@ def test_the_same_goodwill_allocated(till: Till):
     """Allocated as goodwill it is no part of the return: all 20 of that go back."""
     sale = delivered(till, "20.00", "30.00")
     made = by_hand(till, sale, 500)
-    till.say(sale, "RefundAllocated", refund=made, reason="goodwill")
+    till.about_refund(sale, made, "allocate", {"reason": "goodwill"})
     assert till.stands(sale) == ("delivered", [])
     till.send_back(sale, "a")
     assert till.balance(sale) == sums(captured="50", payable="25", due="25", refunded="5", owed="20")
@@ -95,7 +96,7 @@ def test_the_same_goodwill_allocated(till: Till):
 
 def test_a_refused_refund_that_was_made_by_hand(till: Till):
     """It is dead with Stripe's words; the webhook of the refund by hand closes it, and nothing goes out again."""
-    sale = till.sale("20.00", payment=refused_payment())
+    sale = till.sale("20.00", payment=payment_of_fate("refused"))
     _captured(till, sale)
     till.move(sale, "canceled")
     till.attempt()
@@ -111,43 +112,57 @@ def test_a_refused_refund_that_was_made_by_hand(till: Till):
     assert (till.effects(sale), till.books("stripe", sale)) == ([], [])
 
 
-def refused_payment() -> str:
-    """The id of a payment that the simulator of this seed never refunds."""
+def payment_of_fate(kind: str) -> str:
+    """The id of a payment whose refunds the simulator of this seed refuses, or lets fail after they were made."""
     fates = Mishaps(SEED, 0.0)
-    return next(name for n in count() if fates.fate(f"refused {(name := f'pi_refused_{n}')}") < REFUSED)
+
+    def meets(name: str, fate: str) -> bool:
+        return fates.fate(f"{fate} {name}") < FATES[fate]
+
+    names = (f"pi_{kind}_{n}" for n in count())
+    return next(name for name in names if all(meets(name, fate) is (fate == kind) for fate in FATES))
+
+
+def failed_there(till: Till, sale: Sale, count_of: int) -> dict[str, Any]:
+    """The newest of so many refunds, once it has failed in the provider's books."""
+    until = monotonic() + 20
+    while (found := till.books("stripe", sale))[-1]["status"] != "failed" or len(found) != count_of:
+        assert monotonic() < until, found
+        sleep(0.05)
+    return found[-1]
 
 
 # -- failed later --------------------------------------------------------------------------------------------
 
 
 def test_a_refund_that_failed_three_days_later_then_retried_then_settled_by_hand(till: Till):
-    sale = till.sale_of(9, "20.00")
+    sale = till.sale_of(9, "20.00", payment=payment_of_fate("late_failure"))
     till.stripe("payment_intent.succeeded", intent(sale.payment, 2000, "usd"), sale.at(seconds=10))
     till.capture_at("stripe", sale, "20.00")
     till.move(sale, "canceled")
     till.attempt()
-    (made,) = till.books("stripe", sale)
     assert till.balance(sale) == sums(captured="20", due="20", refunded="20")
 
-    failed = refund(sale.payment, made["id"], 2000, "usd", "failed", failure_reason="expired_or_canceled_card")
-    till.stripe("refund.failed", failed | {"metadata": {"refund": made["reference"]}}, _of(till, sale) + 3 * DAY)
+    first = failed_there(till, sale, 1)
+    failed = refund(sale.payment, first["id"], 2000, "usd", "failed", failure_reason="expired_or_canceled_card")
+    till.stripe("refund.failed", failed | {"metadata": {"refund": first["reference"]}}, _of(till, sale) + 3 * DAY)
     assert till.stands(sale) == ("canceled", ["refund_failed"])
     assert till.balance(sale) == sums(captured="20", due="20", failed="20", owed="20")
     till.attempt(later=HOUR)
     assert len(till.books("stripe", sale)) == 1, "what failed is not tried again by itself"
 
-    again = f"re_again_{sale.number}"
-    till.stripe("refund.created", refund(sale.payment, again, 2000, "usd"), _of(till, sale) + 4 * DAY)
-    assert till.stands(sale) == ("canceled", [])
-    assert till.balance(sale) == sums(captured="20", due="20", refunded="20")
-    till.stripe("refund.failed", refund(sale.payment, again, 2000, "usd", "failed"), _of(till, sale) + 5 * DAY)
+    till.about_refund(sale, first["id"], "retry")
+    till.attempt(later=2 * HOUR)
+    second = failed_there(till, sale, 2)
+    assert second["key"] != first["key"], "a new attempt has an id of its own"
+    till.stripe("refund.failed", refund(sale.payment, second["id"], 2000, "usd", "failed"), _of(till, sale) + 5 * DAY)
     assert till.stands(sale) == ("canceled", ["refund_failed"])
 
-    till.say(sale, "RefundSettled", refund=again, method="bank transfer")
+    till.about_refund(sale, second["id"], "settle", {"method": "bank transfer"})
     assert till.stands(sale) == ("canceled", [])
     assert till.balance(sale) == sums(captured="20", due="20", settled="20")
     till.attempt(later=DAY)
-    assert (till.effects(sale), len(till.books("stripe", sale))) == ([], 1)
+    assert (till.effects(sale), len(till.books("stripe", sale))) == ([], 2)
 
 
 def _of(till: Till, sale: Sale):
@@ -221,9 +236,44 @@ def test_a_return_of_2000_on_an_order_of_20(till: Till):
     assert till.balance(sale) == sums(captured="20", due="20", owed="20")
 
 
+def _came_back(till: Till, sale: Sale, quantities: dict[str, int], **end: Any) -> None:
+    """A return of these is asked for, and completed as the shop tells."""
+    items = {each["product"]: each["id"] for each in till.doc(sale)["products"]["docs"]}
+    lines = [{"orderItem": items[name], "quantity": quantity} for name, quantity in quantities.items()]
+    body = {"orderNumber": sale.number, "reason": "change_of_mind", "items": lines}
+    made = till.ok("POST", "/api/returns", body)["doc"]
+    till.work()
+    if "items" in end:
+        end["items"] = [{"orderItem": items[name], "quantity": quantity} for name, quantity in end["items"].items()]
+    till.ok("PATCH", f"/api/returns/{made['id']}", {"status": "completed", **end})
+    till.work()
+
+
+def test_a_restocking_fee(till: Till):
+    sale = delivered(till, "20.00", "30.00")
+    _came_back(till, sale, {"a": 1}, restockingFee="3.00")
+    assert till.balance(sale) == sums(captured="50", payable="33", due="17", owed="17")
+    assert till.effects(sale) == ["due 17"]
+    till.attempt()
+    assert [each["amount"] for each in till.books("stripe", sale)] == ["17.00"]
+
+
+def test_2_of_3_came_back(till: Till):
+    """Three lines were asked back, and two came: their price goes back, and the third may be asked for again."""
+    sale = delivered(till, "10.00", "20.00", "30.00")
+    _came_back(till, sale, {"a": 1, "b": 1, "c": 1}, items={"a": 1, "b": 1})
+    assert till.balance(sale) == sums(captured="60", payable="30", due="30", owed="30")
+    assert till.stands(sale) == ("delivered", [])
+    _came_back(till, sale, {"c": 1})
+    assert till.balance(sale) == sums(captured="60", due="60", owed="60")
+    assert till.stands(sale) == ("returned", [])
+
+
 def test_shipping_refunded_without_a_return(till: Till):
     sale = delivered(till, "20.00", shippingAmount="4.00")
-    till.say(sale, "RefundRequested", refund=f"rfd-{sale.number}", amount="4.00", reason="shipping", by="staff")
+    asked = {"orderNumber": sale.number, "amount": "4.00", "reason": "shipping"}
+    till.ok("POST", "/api/refunds", asked)
+    till.work()
     assert till.stands(sale) == ("delivered", [])
     assert till.balance(sale) == sums(captured="24", payable="20", due="4", owed="4")
     till.attempt()

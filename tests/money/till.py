@@ -75,17 +75,17 @@ class Till(Shop):
         doc = self.ok("POST", "/api/orders", {**about, **named, **terms})["doc"]
         return Sale(doc["id"], number, payment, currency, datetime.now(UTC).replace(microsecond=0))
 
-    def sale_of(self, days: float, price: str, currency: str = "USD") -> Sale:
+    def sale_of(self, days: float, price: str, currency: str = "USD", payment: str | None = None) -> Sale:
         """An order that was placed so many days ago, and that we learned of now, from a file."""
         number = f"M{next(_numbers)}"
         placed = datetime.now(UTC).replace(microsecond=0) - timedelta(days=days)
         item = {"item": "a", "product": "a", "quantity": 1, "unitPrice": price}
-        about = {"items": [item], "totalAmount": price, "currency": currency, "paymentIds": [f"pi_{number}"]}
+        about = {"items": [item], "totalAmount": price, "currency": currency, "paymentIds": [payment or f"pi_{number}"]}
         self.tell(Envelope(f"{number}-created", "shop", "OrderCreated", placed, number, about))
         return Sale(
             self.one("select id from orders where order_number = :n", n=number),
             number,
-            f"pi_{number}",
+            payment or f"pi_{number}",
             currency,
             placed,
         )
@@ -175,6 +175,17 @@ class Till(Shop):
         told = httpx.get(f"{self.urls[provider]}/_simulator/books", trust_env=False).json()
         found: list[dict[str, Any]] = told["payments"][sale.payment]["refunds"]
         return found
+
+    def refunds(self, sale: Sale) -> list[dict[str, Any]]:
+        """The order's refunds as the API shows them, the oldest first."""
+        found = self.ok("GET", f"/api/refunds?where[order][equals]={self.doc(sale)['id']}&sort=createdAt")["docs"]
+        return list(found)
+
+    def about_refund(self, sale: Sale, reference: str, step: str, body: dict[str, Any] | None = None) -> None:
+        """POST /api/refunds/ID/settle, allocate or retry, of the refund that the provider knows by this reference."""
+        own = next(each["id"] for each in self.refunds(sale) if each["reference"] == reference)
+        self.ok("POST", f"/api/refunds/{own}/{step}", body or {})
+        self.work()
 
     # -- what is true then
 
