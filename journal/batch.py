@@ -243,6 +243,10 @@ def _write(conn: Connection, terms: Terms, loaded: Loaded, folded: Folded) -> Ba
     rows_of.record(writes, rows, terms.context, shop.policy_id)
     writes.run(conn)
     change_capture.record(conn, folds, loaded.subscribed, now)
+    for fold in folds:
+        fold.order.goods_kept = fold.order.payments_kept = (
+            None  # they hold the order, and it them: no work for the collector
+        )
     return BatchReport(
         outcomes={str(kind): n for kind, n in Counter(row.outcome.kind for row in rows).items()},
         known=loaded.known,
