@@ -166,6 +166,10 @@ QUIET = (
 )
 LONGEST = (
     "tests/integration/test_bench",
+    "tests/integration/cli/test_demo",
+    "tests/money",
+    "tests/integration/outbound/reconciliation",
+    "tests/proofs",
     "tests/integration/howto",
     "tests/integration/cli",
     "tests/contract",
