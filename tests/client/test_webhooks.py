@@ -15,7 +15,7 @@ OTHER = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 BODY = (
     '{"collection":"transactions","operation":"update","data":{"id":"txn_1","order":"ord_1","paymentId":"p","status":'
     '"paid","amount":10.50,"refundedAmount":0,"currency":"USD","paymentMethod":null,"receiptUrl":null,"provider":null,'
-    '"paidAt":"2026-11-01T00:00:00.000Z","pendingKind":null,"pendingUntil":null,"createdAt":"2026-11-01T00:00:00.000Z","updatedAt":"2026-11-01T00:00:00.000Z",'
+    '"paidAt":"2026-11-01T00:00:00.000Z","pendingKind":null,"pendingUntil":null,"disputes":[],"createdAt":"2026-11-01T00:00:00.000Z","updatedAt":"2026-11-01T00:00:00.000Z",'
     '"newer":1},"timestamp":"2026-11-01T00:00:00.123Z"}'
 )
 

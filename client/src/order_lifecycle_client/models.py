@@ -170,7 +170,7 @@ class Transaction(Document):
     paid_at: datetime | None
     pending_kind: str | None
     pending_until: datetime | None
-    disputes: list[Dispute] = Field(default_factory=list)
+    disputes: list[Dispute]
 
 
 class Dispute(Model):
