@@ -29,7 +29,8 @@ from providers.simulators.stripe import Stripe
 from tests.integration.outbound.reconciliation.conftest import Here, There, contents, provider
 from tests.simulators import ROOT, AShop
 
-PAYMENTS = int(os.environ.get("RECONCILE_PAYMENTS") or 500)
+FEW = 500
+PAYMENTS = int(os.environ.get("RECONCILE_PAYMENTS") or FEW)
 DROPPED = max(1, PAYMENTS // 100)
 BY_HAND = 20
 SEED = 14
@@ -149,6 +150,10 @@ def test_dropped_webhooks_and_dashboard_refunds_are_found_and_heal_through_a_kil
         began = time.monotonic()
 
         at_kill = killed_in_the_middle(shop, environment, *window)
+        if (
+            PAYMENTS == FEW
+        ):  # at size, the next run waits for the dead one's lease; here its half a minute is over at once
+            shop.do("update leases set until = clock_timestamp()")
         assert PAYMENTS // 3 <= at_kill < PAYMENTS
         code, resumed, said = run(environment, *window)
         lap("run, with a SIGKILL in the middle")
