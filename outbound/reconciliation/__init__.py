@@ -5,7 +5,7 @@ runs         how far each has come, and whose it is
 judgement    what a page comes to
 comparison   both sides of one payment, refund or dispute: what differs; pure
 our_side     our side, by the names of a page or of a time
-healing      the events that make up for a lost webhook
+remedies     the events that make up for a lost webhook
 findings     what differs, and what became of it
 kinds        the kinds of findings, what each means, and what a person does
 """

@@ -25,7 +25,7 @@ from outbound.reconciliation.comparison import (
     payment_difference,
     refund_differences,
 )
-from outbound.reconciliation.healing import Judged, paid_before, remedies
+from outbound.reconciliation.remedies import Judged, paid_before, remedies
 from outbound.reconciliation.kinds import NEXT_STEP, Kind
 from outbound.reconciliation.our_side import ARRIVING, DISPUTE, PAYMENT, REFUND
 from providers.base import Page, PaymentListing
