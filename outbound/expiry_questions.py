@@ -6,7 +6,7 @@
         no answer ────────────────────▶ the timer waits, and the question is a line of the doctor; given up at last it is
                                         a dead letter, until a person has it asked again, or discards it
 
-Most unpaid orders are abandoned carts: of a provider a few are asked for per second, and few wait at once.
+Most unpaid orders are abandoned carts: a provider is asked a few questions per second, and few wait at once.
 """
 
 from __future__ import annotations
