@@ -19,7 +19,7 @@ from cli.terminal import safe
 from domain.balance import balance
 from domain.ids import format_id, uuid_of
 from domain.order import AFTER_DELIVERY, Status
-from journal.refold import note_rules, refold
+from journal.refold import note_rules, refold_orders
 from journal.totals import account as take_account
 from journal.verify import Difference, Report, as_known_at, differences
 from outbound import tracking
@@ -210,8 +210,8 @@ def verify(
                         out.print(f"[red]differs[/] {safe(str(difference))}", soft_wrap=True)
             if again:
                 task = bar.add_task("folding anew", total=len(orders))
-                for each in sorted(orders):
-                    count -= len(refold(opened.engine, each))
+                for mended in refold_orders(opened.engine, orders):
+                    count -= len(mended)
                     bar.advance(task)
                 if number is None:
                     note_rules(opened.engine)

@@ -7,14 +7,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from domain.dues import settled, unanswered
-from domain.movements import REFUNDS, RefundStatus, amount_of
+from domain.movements import REFUNDS, UNDER_WAY, amount_of
 from domain.refunds import due, payable
 
 if TYPE_CHECKING:
     from domain.order import Order
 
 _NOTHING = Decimal(0)
-_ON_ITS_WAY = frozenset((RefundStatus.PENDING, RefundStatus.REQUIRES_ACTION))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def balance(order: Order) -> Balance:
     """The balance of an order as it is known now."""
     payments, is_due, by_hand = order.payments(), due(order), settled(order)
     made = (each for t in order.transactions if t.facts is not None for each in t.facts.get(REFUNDS, {}).values())
-    on_its_way = sum((amount_of(refund) for refund in made if refund["status"] in _ON_ITS_WAY), _NOTHING)
+    on_its_way = sum((amount_of(refund) for refund in made if refund["status"] in UNDER_WAY), _NOTHING)
     owed = max(is_due - payments.refunded - by_hand, _NOTHING)
     return Balance(
         captured=payments.captured,

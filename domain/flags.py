@@ -113,7 +113,7 @@ def _is_money_amiss(order: Order) -> bool:
 
 def _of_holds(order: Order) -> set[str]:
     standing, found = holds(order), set()
-    if standing and by_people(order):
+    if standing and by_people(order, standing):
         found.add(F.HELD)
     if REFUNDED in standing:
         found.add(F.REFUNDED)

@@ -320,11 +320,7 @@ class Goods:
             if item is None:
                 continue
             if change & _CLAIMED:
-                was_adrift = item.claimed > item.delivered_quantity
-                item.claimed += share.quantity if now & _CLAIMED else -share.quantity
-                self.adrift += (item.claimed > item.delivered_quantity) - was_adrift
-                if self.news is not None:
-                    self.news.add(("line", item.id))
+                self._claim(item, share.quantity if now & _CLAIMED else -share.quantity)
             if change & _BACK:
                 item.came_back += share.quantity if now & _BACK else -share.quantity
                 self.changed[item.id] = item
@@ -333,11 +329,14 @@ class Goods:
         """An open return holds so many fewer of a line: they did not come back."""
         item = self.lines.get(share.order_item_id)
         if item is not None and back.counted & _CLAIMED:
-            was_adrift = item.claimed > item.delivered_quantity
-            item.claimed -= less
-            self.adrift += (item.claimed > item.delivered_quantity) - was_adrift
-            if self.news is not None:
-                self.news.add(("line", item.id))
+            self._claim(item, -less)
+
+    def _claim(self, item: OrderItem, more: int) -> None:
+        was_adrift = item.claimed > item.delivered_quantity
+        item.claimed += more
+        self.adrift += (item.claimed > item.delivered_quantity) - was_adrift
+        if self.news is not None:
+            self.news.add(("line", item.id))
 
     def _tell_of(self, back: Return) -> None:
         if self.news is not None:

@@ -7,13 +7,14 @@ with the next return.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from domain.dirty_tracking import touch
+from domain.dues import called_off
 from domain.item_cancels import item_cancels, time_of
 from domain.movements import plain
 from domain.order import Order, OrderItem
@@ -83,12 +84,10 @@ def _hand_out(order: Order, row: list[_Entry], paid: Decimal, left: Decimal) -> 
         entry.give(amount, stated if stated != amount else None)  # what was stated beyond it is capped
 
 
-def most_for(order: Order, quantities: Mapping[str, int]) -> Decimal:
-    """The most that these items, line → quantity, may give back now: their price and tax, and what is left of all."""
-    goods = order.goods()
-    named = ((goods.line(name), quantity) for name, quantity in quantities.items())
-    price, tax = worth(order, ((line, quantity) for line, quantity in named if line is not None))
-    taken = goods.due_back + sum((Decimal(each["amount"]) for each in item_cancels(order).values()), _NOTHING)
+def most_for(order: Order, lines: Iterable[tuple[OrderItem, int]]) -> Decimal:
+    """The most that so many of these lines may give back now: their price and tax, and what is left of all."""
+    price, tax = worth(order, lines)
+    taken = order.goods().due_back + called_off(order)
     return min(round_down(price + tax, order.currency or ""), max(_paid_for_goods(order) - taken, _NOTHING))
 
 

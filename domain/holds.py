@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from domain.dues import SETTLED, facts_of, settled
+from domain.item_cancels import place
 from domain.movements import DISPUTES, INQUIRY, REFUNDS, REPORTS, WON, goes_back, moment
 from domain.refunds import lacks_reversed_money
 from events.catalogue import AnyEvent
@@ -32,12 +33,12 @@ _HELD, _RELEASED = "held", "released"
 
 def note_hold(order: Order, name: str, event: AnyEvent, until: datetime | None) -> None:
     """Note that somebody holds the order."""
-    insort(_of(order, name)[_HELD], [*_place(event), None if until is None else moment(until)], key=_where)
+    insort(_of(order, name)[_HELD], [*place(event), None if until is None else moment(until)], key=_where)
 
 
 def note_release(order: Order, name: str, event: AnyEvent) -> None:
     """Note that a hold was released."""
-    insort(_of(order, name)[_RELEASED], _place(event))
+    insort(_of(order, name)[_RELEASED], place(event))
 
 
 def holds(order: Order) -> list[str]:
@@ -47,18 +48,18 @@ def holds(order: Order) -> list[str]:
     return sorted(name for name, since, released in _all(order) if since[-1] > (released[-1] if released else ""))
 
 
-def by_people(order: Order) -> list[str]:
-    """The names of those that people made."""
+def by_people(order: Order, standing: list[str]) -> list[str]:
+    """The names of those of the `standing` holds that people made."""
     known = order.facts.get(HOLDS, {}) if order.facts is not None else {}
-    return [name for name in holds(order) if name in known and known[name][_HELD]]
+    return [name for name in standing if name in known and known[name][_HELD]]
 
 
 def shipped_while_held(order: Order) -> bool:
     """True where a parcel left at a time at which the order was held."""
-    if order.canceled_at is not None:
+    if order.canceled_at is not None or not order.fulfillments:
         return False
     every = list(_all(order, shipped=True))
-    if not every:
+    if not every:  # before the parcels are gone through, which each of their events would do
         return False
     left = [moment(at) for parcel in order.fulfillments if (at := parcel.shipped_at or parcel.delivered_at) is not None]
     return any(_held_at(at, since, released) for at in left for _, since, released in every)
@@ -141,10 +142,6 @@ def _went_back(payment: Transaction) -> str:
 def _of(order: Order, name: str) -> dict[str, Any]:
     known: dict[str, Any] = facts_of(order).setdefault(HOLDS, {}).setdefault(name, {_HELD: [], _RELEASED: []})
     return known
-
-
-def _place(event: AnyEvent) -> list[Any]:
-    return [moment(event.time), event.source, event.id]
 
 
 def _where(held: list[Any]) -> list[Any]:

@@ -35,6 +35,7 @@ class RefundStatus(Worded):
     FAILED = "failed", "did not arrive: that money is owed again"
 
 
+UNDER_WAY = frozenset((RefundStatus.PENDING, RefundStatus.REQUIRES_ACTION))
 REFUND_RANK = {status: rank for rank, status in enumerate(RefundStatus)}
 _CAME_TO_NOTHING = frozenset((RefundStatus.CANCELED, RefundStatus.FAILED))
 INQUIRY, OPEN, LOST, WON = "inquiry", "open", "lost", "won"
@@ -53,7 +54,7 @@ def moment(time: datetime) -> str:
 
 
 def plain(amount: Decimal) -> str:
-    """An amount as facts keep it."""
+    """An amount as facts and events keep it: the same text for 10000, 10000.0 and 1E+4."""
     return f"{amount.normalize():f}"
 
 

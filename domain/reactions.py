@@ -73,7 +73,7 @@ def react(order: Order, before: str, event: AnyEvent, context: Context) -> React
         arrived = order.last_delivery() or event.time
         timers.append(_timer(order, CONFIRM, arrived + policy.confirm_after, context))
     if order.facts is not None and HOLDS in order.facts and event.type in _OF_HOLDS and (until := next_end(order)):
-        timers.append(Timer(order.id, HOLD, until, order.effects_suppressed))
+        timers.append(Timer(order.id, HOLD, until, False))  # of history, too: its release sends nothing to anybody
     if payments is not None and payments.moved:
         refunds, payments.moved = payments.moved, []
     return Reactions(follow_ups, timers, refunds) if follow_ups or timers or refunds else None

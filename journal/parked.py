@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from random import randrange
+from typing import Any
 
 from sqlalchemy import Engine, Row, text
 
@@ -77,7 +78,8 @@ def sweep(engine: Engine, policy: Policy, shop: Shop) -> tuple[int, int]:
             if is_of_the_moment(error):
                 raise
             applied += _one_by_one(engine, policy, shop, rows)  # one of these orders is at fault
-    return applied, _settle_overdue(engine, policy, shop) + _give_up(engine)
+    settled, skipped = _settle_overdue(engine, policy, shop)
+    return applied, settled + _give_up(engine, skipped)
 
 
 def _examine(engine: Engine, policy: Policy, shop: Shop, rows: Sequence[Row[tuple[str, list[str]]]]) -> int:
@@ -111,32 +113,47 @@ def _one_by_one(engine: Engine, policy: Policy, shop: Shop, rows: Sequence[Row[t
     return applied
 
 
-def _settle_overdue(engine: Engine, policy: Policy, shop: Shop) -> int:
-    """Settle cancels that waited for goods which were delivered meanwhile. → how many did not have to be given up."""
+def _settle_overdue(engine: Engine, policy: Policy, shop: Shop) -> tuple[int, set[int]]:
+    """Settle cancels that waited for goods which were delivered meanwhile.
+
+    → how many did not have to be given up; the numbers of those whose order was locked, which have their turn in the next run.
+    """
     settled = after = 0
+    skipped: set[int] = set()
     while True:
         with engine.begin() as conn:
-            now = clock()
-            rows = conn.execute(_OVERDUE, {"now": now, "after": after, "most": AT_ONCE}).all()
-            if not rows:
-                return settled
-            after = rows[-1].seq
-            free = set(conn.execute(_FREE, {"ids": array(sorted({r.order_id for r in rows}), "uuid")}).scalars())
-            only = [r.seq for r in rows if r.order_id in free]
-            context = Context(now, policy, overdue=True)
-            try:
-                with conn.begin_nested():
-                    report = settle(conn, [], context, shop, retry=Retry(free, only=only)) if only else None
-            except Exception as error:
-                if is_of_the_moment(error):
-                    raise
-                log.error("cancels whose time is up are given up instead of settled: %s", error)
-                continue
-            settled += sum(report.outcomes.values()) if report is not None else 0
+            rows = conn.execute(_OVERDUE, {"now": clock(), "after": after, "most": AT_ONCE}).all()
+        if not rows:
+            return settled, skipped
+        after = rows[-1].seq
+        try:
+            settled += _settle_these(engine, policy, shop, rows, skipped)
+        except Exception as error:
+            if is_of_the_moment(error):
+                raise
+            for row in rows:  # one of these orders is at fault
+                try:
+                    settled += _settle_these(engine, policy, shop, [row], skipped)
+                except Exception as fault:
+                    if is_of_the_moment(fault):
+                        raise
+                    log.error("order %s: its cancel is given up instead of settled: %s", row.order_id, fault)
 
 
-def _give_up(engine: Engine) -> int:
-    """Dead-letter what is parked past its time."""
+def _settle_these(engine: Engine, policy: Policy, shop: Shop, rows: Sequence[Row[Any]], skipped: set[int]) -> int:
+    """How many of these cancels are settled; `skipped` learns of those whose order somebody else has locked."""
+    with engine.begin() as conn:
+        free = set(conn.execute(_FREE, {"ids": array(sorted({r.order_id for r in rows}), "uuid")}).scalars())
+        only = [row.seq for row in rows if row.order_id in free]
+        skipped.update(row.seq for row in rows if row.order_id not in free)
+        if not only:
+            return 0
+        report = settle(conn, [], Context(clock(), policy, overdue=True), shop, retry=Retry(free, only=only))
+        return sum(report.outcomes.values())
+
+
+def _give_up(engine: Engine, skipped: set[int]) -> int:
+    """Dead-letter what is parked past its time, but for what was `skipped` a moment ago."""
     given_up = after = 0
     while True:
         with engine.begin() as conn:
@@ -148,6 +165,6 @@ def _give_up(engine: Engine) -> int:
             keys = {"keys": array(sorted({r.key for r in rows if r.key}), "text")}
             ids = {"ids": array(sorted({r.order_id for r in rows if r.order_id}), "uuid")}
             free = {*conn.execute(_FREE_KEYS, keys).scalars(), *conn.execute(_FREE, ids).scalars(), None}
-            seqs = [r.seq for r in rows if r.key in free and r.order_id in free]
+            seqs = [r.seq for r in rows if r.key in free and r.order_id in free and r.seq not in skipped]
             conn.execute(_GIVE_UP, {"seqs": array(seqs, "bigint"), "now": now})
             given_up += len(seqs)

@@ -10,13 +10,13 @@ ones did not keep, such as an open dispute, would be missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from sqlalchemy import Connection, Engine, text
 
 from domain.dirty_tracking import DIRTY, NEW
 from domain.order import Order
-from domain.policy import RULES
+from domain.policy import RULES, Policy
 from journal.policy_store import all_policies
 from journal.refund_rows import all_refunds
 from journal.verify import Difference, Progress, Report, compare, differences, fold_order, history_of
@@ -61,13 +61,21 @@ def refold_all(engine: Engine, tell: Callable[[Difference], None], progress: Pro
         tell(each)
         if each.order:
             behind.add(each.order)
-    for number in sorted(behind):
-        refold(engine, number)
+    for _ in refold_orders(engine, behind):
+        pass
     note_rules(engine)
     return len(behind)
 
 
-def refold(engine: Engine, order_number: str) -> list[Difference]:
+def refold_orders(engine: Engine, numbers: Iterable[str]) -> Iterator[list[Difference]]:
+    """Write these orders over, one after the other; what was stored otherwise of each."""
+    with engine.connect() as conn:
+        policies = all_policies(conn)
+    for number in sorted(numbers):
+        yield refold(engine, number, policies)
+
+
+def refold(engine: Engine, order_number: str, policies: dict[int, Policy] | None = None) -> list[Difference]:
     """Write an order over as the journal tells it; what was stored otherwise, [] where nothing was.
 
     Locks:  the order's row, so that workers wait for it; all of its events are read meanwhile.
@@ -76,7 +84,7 @@ def refold(engine: Engine, order_number: str) -> list[Difference]:
     with engine.begin() as conn:
         for stored in lock(conn, [order_number], by="number").values():
             events = history_of(conn, stored.id)
-            folded = fold_order(stored, events, all_policies(conn), waits_of(conn, [stored.id]))
+            folded = fold_order(stored, events, policies or all_policies(conn), waits_of(conn, [stored.id]))
             folded.version = stored.version
             found = compare(stored, folded)
             if found:

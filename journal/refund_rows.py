@@ -16,14 +16,13 @@ import orjson
 from domain.dues import allocation_of, method_of
 from domain.fold import Fold
 from domain.ids import derived
-from domain.movements import REFUNDS, RefundStatus, amount_of, goes_back
+from domain.movements import REFUNDS, UNDER_WAY, amount_of, goes_back, plain
 from domain.order import Order
-from domain.purposes import Purpose
+from domain.purposes import Purpose, RefundReason
 from domain.transaction import Transaction
 from storage.pg_arrays import cast, unnest
 from storage.raw_sql import Write, Writes
 
-OPEN = frozenset((RefundStatus.PENDING, RefundStatus.REQUIRES_ACTION))
 _NAMES = (
     "id", "order_id", "transaction_id", "reference", "amount", "currency", "reasons", "origin", "status", "attention",
     "failure", "settled_method", "requested_at", "ended_at",
@@ -76,7 +75,7 @@ def reasons_of(purposes: Iterable[Purpose]) -> str:
     found: dict[str, Any] = {}
     for each in purposes:
         found[each.reason] = found.get(each.reason, 0) + each.amount
-    listed = [{"reason": str(reason), "amount": f"{amount.normalize():f}"} for reason, amount in found.items()]
+    listed = [{"reason": str(reason), "amount": plain(amount)} for reason, amount in found.items()]
     return orjson.dumps(listed).decode()
 
 
@@ -85,10 +84,10 @@ def _row(order: Order, payment: Transaction, name: str, now: datetime) -> tuple[
     amount, purpose = amount_of(refund), allocation_of(order, name)
     method = method_of(order, name)
     failed = not goes_back(refund)
-    reasons = "[]" if purpose is None else orjson.dumps([{"reason": purpose, "amount": f"{amount:f}"}]).decode()
+    reasons = reasons_of([] if purpose is None else [Purpose(RefundReason(purpose), amount)])
     return (
         derived(now, "refund", payment.id, name), order.id, payment.id, name, amount, payment.currency, reasons,
         "provider", refund["status"], "new" if failed and method is None else None,
         refund["why"][-1] if failed and "why" in refund else None, method, refund.get("requested"),
-        None if refund["status"] in OPEN else refund["at"][0],
+        None if refund["status"] in UNDER_WAY else refund["at"][0],
     )  # fmt: skip

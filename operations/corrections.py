@@ -13,6 +13,7 @@ from typing import Any
 from domain.goods_row import most_for
 from domain.holds import holds
 from domain.ids import format_id
+from domain.movements import plain
 from domain.order import Order, OrderItem
 from events.money import check
 from journal.commands import CommandError, Request, Step
@@ -61,7 +62,7 @@ def cancel_items(
     names = {name_of_item(item): quantity for item, quantity in lines}
     if refund_amount is not None:
         check(refund_amount, currency)
-        if refund_amount > (most := most_for(order, names)):
+        if refund_amount > (most := most_for(order, lines)):
             raise CorrectionRefused(
                 f"refundAmount: {refund_amount} {currency} is more than the {most} {currency} that these items may give back",
                 refundable=most,
@@ -73,7 +74,7 @@ def cancel_items(
         items=[{"item": name, "quantity": quantity} for name, quantity in names.items()],
         by=by,
         reason=reason,
-        refundAmount=None if refund_amount is None else f"{refund_amount.normalize():f}",
+        refundAmount=None if refund_amount is None else plain(refund_amount),
     )
 
 

@@ -19,9 +19,9 @@ from sqlalchemy import Connection, Row, text
 
 from domain.balance import Balance, balance
 from domain.ids import format_id, fresh, uuid_of
-from domain.movements import RefundStatus
+from domain.movements import UNDER_WAY, RefundStatus, plain
 from domain.order import BEFORE_PAYMENT, Order
-from domain.transaction import Transaction
+from domain.transaction import BY_HAND, Transaction
 from events.errors import OrdersError
 from events.money import MoneyError, check
 from journal.commands import Request, Step
@@ -32,7 +32,6 @@ from storage.aggregates import peek
 from storage.pg_arrays import array
 
 _NOTHING = Decimal(0)
-_OPEN = (RefundStatus.PENDING, RefundStatus.REQUIRES_ACTION)
 
 
 class RefundDecisionError(OrdersError):
@@ -177,9 +176,10 @@ def accept(request: Request, order: Order, amount: Decimal | None, reason: str |
 # -- one refund --------------------------------------------------------------------------------------------------
 
 _FIND = """
-    select d.*, o.order_number, t.payment_id, t.provider, e.id as effect, e.state, e.idempotency_key, e.last_error,
+    select d.*, f.attention, o.order_number, t.payment_id, t.provider, e.id as effect, e.state, e.idempotency_key, e.last_error,
            l.reason as letter, l.detail
     from refund_documents d join orders o on o.id = d.order_id join transactions t on t.id = d.transaction_id
+    left join refunds f on f.id = d.id
     left join effects e on e.transaction_id = d.transaction_id
     left join dead_letters l on l.effect_id = e.id and l.state = 'open'
 """
@@ -222,13 +222,18 @@ def settle(request: Request, name: str, method: str, *, by: str, note: str | Non
 
     Errors: RefundAbsent; RefundConflict while an attempt is in flight or in doubt, and where it went back.
     """
-    row, _ = _locked(request, name)
+    row, order = _locked(request, name)
     shown = format_id("refunds", row.id)
     if row.settled_method is not None:
         raise RefundConflict(f"{shown} was settled before, by {row.settled_method}", status=row.status)
     if row.status == RefundStatus.SUCCEEDED:
         raise RefundConflict(f"{shown} went back through {row.provider}: there is nothing to settle", status=row.status)
-    if row.status in _OPEN and (row.effect_id is None or row.idempotency_key is not None):
+    if row.status not in UNDER_WAY and row.effect_id is None and row.attention is None and _was_followed(row, order):
+        raise RefundConflict(
+            f"{shown} was tried again, or its money is owed no more: `orders refunds list` shows what is under way; settle that one",
+            status=row.status,
+        )
+    if row.status in UNDER_WAY and (row.effect_id is None or row.idempotency_key is not None):
         raise RefundConflict(
             f"{shown} is on its way, or its end is not known: settle it once {row.provider or 'the provider'} says what "
             "became of it",
@@ -264,9 +269,10 @@ def allocate(request: Request, name: str, reason: str, *, by: str) -> str:
     shown = format_id("refunds", row.id)
     if row.origin == "ours":
         raise RefundConflict(
-            f"{shown} is one of ours, and has its reasons; only what was made at the provider is allocated"
+            f"{shown} is one of ours, and has its reasons; only what was made at the provider is allocated",
+            status=row.status,
         )
-    if row.status not in (*_OPEN, RefundStatus.SUCCEEDED):
+    if row.status not in (*UNDER_WAY, RefundStatus.SUCCEEDED):
         raise RefundConflict(f"{shown} is {row.status}: nothing went back that could be allocated", status=row.status)
     data = {"refund": row.reference, "reason": reason, "by": by}
     request.append(Step("RefundAllocated", row.order_number, data))
@@ -306,12 +312,18 @@ def release(request: Request, name: str, *, by: str) -> str:
             contested=contested,
             lost=lost,
         )
-    if row.payment_id.startswith("manual:"):
+    if row.payment_id.startswith(BY_HAND):
         raise RefundConflict(
             f"{shown}: a person noted payment {row.payment_id}, and no provider took it; pay it back by hand, then "
             f"`orders refunds settle {shown} --method HOW`"
         )
     return _let_go(request, row, by)
+
+
+def _was_followed(row: Row[Any], order: Order) -> bool:
+    """True where a later attempt took over what this refund was to give back: it is under way, or nothing is owed."""
+    payment = next(each for each in order.transactions if each.id == row.transaction_id)
+    return row.idempotency_key is not None or payment.refund_target <= payment.refunded_amount
 
 
 def _let_go(request: Request, row: Row[Any], by: str) -> str:
@@ -329,8 +341,3 @@ def _locked(request: Request, name: str) -> tuple[Row[Any], Order]:
         raise RefundAbsent(name)
     request.conn.execute(_LOCK, {"id": row.transaction_id})
     return find(request.conn, format_id("refunds", row.id)), orders[row.order_id]
-
-
-def plain(amount: Decimal) -> str:
-    """An amount as events have it."""
-    return format(amount.normalize(), "f")

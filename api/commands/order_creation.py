@@ -12,6 +12,7 @@ from api.commands.request_models import OrderedProduct, OrderProduct, ShippingAd
 from api.commands.write_endpoint import Document
 from api.commands.written_documents import document
 from api.errors import ApiError, validation_error
+from domain.movements import plain
 from domain.order import Status
 from events.envelope import Envelope
 from events.money import MoneyError, check
@@ -56,28 +57,28 @@ def body_of(
     ]
     faults = [(path, fault) for path, amount in amounts if (fault := _fault(amount, currency))]
     if not faults and total is not None and total != comes_to:
-        taxed = "" if terms.taxAmount is None else f" + {_plain(tax)}"
+        taxed = "" if terms.taxAmount is None else f" + {plain(tax)}"
         named = "goods + shipping − discount" if terms.taxAmount is None else "goods + shipping + tax − discount"
-        sums = f"{_plain(goods)} + {_plain(terms.shippingAmount)}{taxed} − {_plain(terms.discountAmount)}"
-        faults = [("totalAmount", f"is {_plain(total)}, but the {named} are {sums} = {_plain(comes_to)}; send that")]
+        sums = f"{plain(goods)} + {plain(terms.shippingAmount)}{taxed} − {plain(terms.discountAmount)}"
+        faults = [("totalAmount", f"is {plain(total)}, but the {named} are {sums} = {plain(comes_to)}; send that")]
     if not faults and sum((amount for _, amount in taxes if amount is not None), Decimal(0)) > tax:
         faults = [
-            ("taxAmount", f"is {_plain(tax)}, less than the lines' taxAmount together; it holds them and shipping's")
+            ("taxAmount", f"is {plain(tax)}, less than the lines' taxAmount together; it holds them and shipping's")
         ]
     if terms.provider is not None and terms.paymentId is None:
         faults.append(("provider", "says who takes paymentId, which is not sent; send both, or neither"))
     if not faults and comes_to < 0:
-        faults = [("discountAmount", f"{_plain(terms.discountAmount)} is more than the goods and their shipping cost")]
+        faults = [("discountAmount", f"{plain(terms.discountAmount)} is more than the goods and their shipping cost")]
     if faults:
         raise validation_error(faults)
     data = {
         "items": [_line(line) for line in lines],
-        "totalAmount": _plain(comes_to),
+        "totalAmount": plain(comes_to),
         "currency": currency,
         "discountCode": terms.discountCode,
-        "discountAmount": _plain(terms.discountAmount),
-        "shippingAmount": _plain(terms.shippingAmount),
-        "taxAmount": None if terms.taxAmount is None else _plain(terms.taxAmount),  # left out, or no repeat is the same
+        "discountAmount": plain(terms.discountAmount),
+        "shippingAmount": plain(terms.shippingAmount),
+        "taxAmount": None if terms.taxAmount is None else plain(terms.taxAmount),  # left out, or no repeat is the same
         "customer": customer,
         "customerSnapshot": terms.customerSnapshot.model_dump(exclude_none=True),
         "shippingAddress": address and address.model_dump(exclude_none=True),
@@ -123,15 +124,10 @@ def number_taken(number: str) -> ApiError:
 
 
 def _line(line: OrderProduct) -> dict[str, Any]:
-    found = {**line.model_dump(exclude={"unitPrice"}), "unitPrice": _plain(line.unitPrice)}
+    found = {**line.model_dump(exclude={"unitPrice"}), "unitPrice": plain(line.unitPrice)}
     if found.get("taxAmount") is not None:
-        found["taxAmount"] = _plain(found["taxAmount"])
+        found["taxAmount"] = plain(found["taxAmount"])
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _plain(amount: Decimal) -> str:
-    """The same text for 10000, 10000.0 and 1E+4."""
-    return format(amount.normalize(), "f")
 
 
 def _fault(amount: Decimal, currency: str) -> str | None:

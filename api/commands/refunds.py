@@ -8,8 +8,9 @@ from api.commands import refund_accounts
 from api.commands.lookups import order_of, wanted_id
 from api.commands.request_models import AllocateRefund, CreateRefund, SettleRefund
 from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
-from api.commands.written_documents import document
+from api.commands.written_documents import document, documents
 from api.errors import ApiError, validation_error
+from domain.ids import format_id
 from domain.order import Order
 from domain.permitted_transitions import order_statuses
 from domain.transaction import Transaction
@@ -37,7 +38,9 @@ def create(write: Write, sent: CreateRefund) -> Work:
         except RefundConflict as error:
             raise conflict(str(error), order.status, order_statuses(order), **error.figures) from None
         refund_accounts.take(write, request, order, sent.refundAccount, "refundAccount.")
-        docs = [document(request, "refunds", each, write.depth) for each in asked.refund_ids]
+        ids = asked.refund_ids
+        found = {each["id"]: each for each in documents(request, "refunds", ids, write.depth)} if ids else {}
+        docs = [found[format_id("refunds", each)] for each in ids]
         return 201, {
             "doc": docs[0] if docs else None,
             "alsoOf": docs[1:],
@@ -78,8 +81,8 @@ def _changed(write: Write, name: str, decide: Callable[[Request, str], str]) -> 
         except RefundAbsent:
             raise ApiError(404, "Not Found") from None
         except RefundConflict as error:
-            status = str(error.figures.pop("status", ""))
-            raise conflict(str(error), status, [], **error.figures) from None
+            figures = dict(error.figures)
+            raise conflict(str(error), str(figures.pop("status", "")), [], **figures) from None
         return 200, {"doc": document(request, "refunds", refund_id, write.depth), "message": UPDATED}
 
     return work

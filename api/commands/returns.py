@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,7 @@ from api.commands.written_documents import document
 from api.errors import ApiError, validation_error
 from domain.goods_row import most_for, share_of
 from domain.ids import format_id
+from domain.movements import plain
 from domain.order import Order, OrderItem
 from domain.permitted_transitions import order_statuses, return_statuses, returnable
 from domain.refunds import captured
@@ -37,7 +38,7 @@ def create(write: Write, sent: CreateReturn) -> Work:
 
     def work(request: Request) -> tuple[int, Document]:
         order = order_of(request, sent, write.caller.customer)
-        request.append(_requested(request, order, sent))
+        request.append(_requested(request, order, sent, _shares(request, order, sent)))
         refund_accounts.take(write, request, order, sent.refundAccount, "refundAccount.")
         doc = document(request, "returns", request.will_be("return"), write.depth)
         return 201, {"doc": doc, "message": CREATED}
@@ -97,8 +98,8 @@ def _terms(order: Order, back: Return, sent: UpdateReturn) -> dict[str, Any]:
             )
         amount = share - sent.restockingFee
     if amount is not None:
-        _check_refund(order, amount, {name_of_item(item): quantity for item, quantity in came})
-        told["refundAmount"] = format(amount.normalize(), "f")
+        _check_refund(order, amount, came)
+        told["refundAmount"] = plain(amount)
     return told
 
 
@@ -111,12 +112,12 @@ def with_refund(write: Write, sent: ReturnWithRefund) -> Work:
 
     def work(request: Request) -> tuple[int, Document]:
         order = order_of(request, sent)
-        requested = _requested(request, order, sent)
+        shares = _shares(request, order, sent)
         if sent.refundAmount is not None:
-            items = {share["item"]: share["quantity"] for share in requested.data["items"]}
-            _check_refund(order, sent.refundAmount, items)
+            _check_refund(order, sent.refundAmount, shares)
+        requested = _requested(request, order, sent, shares)
         name = {"return": requested.data["return"]}
-        end = {} if sent.refundAmount is None else {"refundAmount": format(sent.refundAmount.normalize(), "f")}
+        end = {} if sent.refundAmount is None else {"refundAmount": plain(sent.refundAmount)}
         number, before = order.order_number, {payment.id: payment.refund_target for payment in order.transactions}
         approved = Step("ReturnApproved", number, name, " approve")
         told = request.append(
@@ -138,8 +139,8 @@ def with_refund(write: Write, sent: ReturnWithRefund) -> Work:
     return work
 
 
-def _requested(request: Request, order: Order, sent: CreateReturn) -> Step:
-    """The event of the request; ApiError 409 where the items cannot be asked back, or no more."""
+def _shares(request: Request, order: Order, sent: CreateReturn) -> list[tuple[OrderItem, int]]:
+    """The lines that are asked back, so many of each; ApiError 409 where they cannot be, or no more."""
     left = returnable(order)
     if sent.items is None:
         shares = [(item, left[item.id]) for item in order.items if item.id in left]
@@ -159,6 +160,11 @@ def _requested(request: Request, order: Order, sent: CreateReturn) -> Step:
                 returnable=left.get(item.id, 0),
             )
     _check_window(request, order, shares)
+    return shares
+
+
+def _requested(request: Request, order: Order, sent: CreateReturn, shares: Sequence[tuple[OrderItem, int]]) -> Step:
+    """The event of the request."""
     data: dict[str, Any] = {
         "return": format_id("returns", request.will_be("return")),
         "reason": sent.reason,
@@ -187,8 +193,8 @@ def _check_amount(order: Order, name: str, amount: Decimal) -> None:
         raise validation_error([(name, str(error))]) from None
 
 
-def _check_refund(order: Order, amount: Decimal, items: Mapping[str, int]) -> None:
-    """Refuse to give back more than is left of the payments, or than these items may; `items` are names → quantities."""
+def _check_refund(order: Order, amount: Decimal, lines: Iterable[tuple[OrderItem, int]]) -> None:
+    """Refuse to give back more than is left of the payments, or than so many of these lines may."""
     currency = order.currency or ""
     _check_amount(order, "refundAmount", amount)
     # What is due back already goes back, whether the provider has reported it or not.
@@ -199,7 +205,7 @@ def _check_refund(order: Order, amount: Decimal, items: Mapping[str, int]) -> No
             f"refundAmount: {amount} {currency} is more than the {left} {currency} that were captured and not refunded",
             refundable=left,
         )
-    most = most_for(order, items)
+    most = most_for(order, lines)
     if amount > most:
         raise _not_now(
             order,

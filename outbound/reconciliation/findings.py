@@ -21,8 +21,8 @@ from sqlalchemy import Connection, Row, text
 from domain.ids import format_id, fresh, parse_id
 from events.errors import OrdersError
 from outbound.reconciliation.comparison import Difference
-from outbound.reconciliation.remedies import Judged
 from outbound.reconciliation.kinds import Kind
+from outbound.reconciliation.remedies import Judged
 from storage.pg_arrays import array, cast, columns, unnest
 
 STATES = ("open", "healed", "resolved", "gone")

@@ -25,9 +25,9 @@ from outbound.reconciliation.comparison import (
     payment_difference,
     refund_differences,
 )
-from outbound.reconciliation.remedies import Judged, paid_before, remedies
 from outbound.reconciliation.kinds import NEXT_STEP, Kind
 from outbound.reconciliation.our_side import ARRIVING, DISPUTE, PAYMENT, REFUND
+from outbound.reconciliation.remedies import Judged, paid_before, remedies
 from providers.base import Page, PaymentListing
 from providers.movements import Dispute, RefundMovement
 

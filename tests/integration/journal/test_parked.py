@@ -14,7 +14,7 @@ from time import sleep
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from domain import handler_table as domain
 from journal import parked as module
@@ -72,6 +72,46 @@ def test_a_cancel_of_what_was_delivered_is_settled_when_its_time_is_up(rig, swep
     ]
     assert rig.do("select count(*) from dead_letters") == [(0,)]
     assert verify(rig.engine).differences == []
+
+
+def two_overdue_cancels(rig, time_is_over):
+    """Cancels of N1 and N2, whose goods were delivered before they came; their time is up."""
+    wishes = [canceled(subject=number) for number in ("N1", "N2")]
+    for number in ("N1", "N2"):
+        rig.tell(
+            created(subject=number, payments=(f"pay-{number}",)), paid(payment=f"pay-{number}", subject=number),
+            delivered("box", {"mug": 2}, subject=number),
+        )  # fmt: skip
+    rig.tell(*wishes)
+    time_is_over()
+    return wishes
+
+
+def test_a_cancel_whose_order_is_locked_has_its_turn_in_the_next_run(rig, swept, time_is_over, monkeypatch):
+    one, other = two_overdue_cancels(rig, time_is_over)
+    settled = module._settle_overdue
+    with rig.engine.connect() as rival:
+        rival.execute(text("select from orders where order_number = 'N1' for update"))
+
+        def then_free(*args):
+            found = settled(*args)
+            rival.rollback()  # between the two looks
+            return found
+
+        monkeypatch.setattr(module, "_settle_overdue", then_free)
+        assert swept() == (0, 1)
+    assert rig.outcomes(one, other) == ["parked: parcel_out", "ignored: already_delivered"]
+    assert swept() == (0, 1)
+    assert rig.outcome(one) == "ignored: already_delivered"
+
+
+def test_an_order_that_is_refused_takes_no_cancel_of_another_with_it(rig, swept, time_is_over):
+    one, other = two_overdue_cancels(rig, time_is_over)
+    rig.do(
+        "alter table orders add constraint poison check (order_number <> 'N1' or not 'cancel_too_late' = any(flags))"
+    )
+    assert swept() == (0, 2)
+    assert rig.outcomes(one, other) == ["dead: parked_too_long", "ignored: already_delivered"]
 
 
 def test_a_cancel_of_what_is_still_out_is_given_up(rig, swept, time_is_over):

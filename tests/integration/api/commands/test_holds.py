@@ -85,6 +85,15 @@ def test_a_hold_ends_by_itself_and_the_journal_says_when(shop, order):
     assert shop.order(order)["flags"] == []
 
 
+def test_a_hold_of_an_order_that_came_as_history_ends_by_itself_too(shop, order):
+    shop.do("update orders set held = true")
+    until = datetime.now(UTC) + timedelta(hours=2)
+    assert hold(shop, order, until=until.isoformat())["flags"] == ["held"]
+    at = until + timedelta(minutes=1)
+    assert run_due(shop.doors.engine, shop.doors.settings.policy, shop.doors.shop, at) >= 1
+    assert shop.order(order)["flags"] == []
+
+
 def test_a_release_says_which_holds_there_are(shop, order):
     path = f"/api/orders/{order['id']}/release"
     assert shop.refused(409, "POST", path, {})["data"]["holds"] == []

@@ -378,3 +378,17 @@ def test_disputes_are_shown_on_their_payment(shop):
     for exists, found in (("true", 1), ("false", 1)):
         where = f"where[disputes][exists]={exists}&where[order][equals]={order['id']}"
         assert shop.ok("GET", f"/api/transactions/count?{where}")["totalDocs"] == found
+
+
+@pytest.mark.parametrize("ends", ["in doubt", "went back"])
+def test_a_refund_that_was_tried_again_is_not_settled_as_well(shop, bank, ends):
+    """Else its money went back twice: by the new attempt, and by hand."""
+    order = a_paid_order(shop)
+    doc = ask(shop, order, 500)["doc"]
+    go(shop, Refusing(bank, RefundRefused("refused", "no")))
+    again = shop.ok("POST", f"/api/refunds/{doc['id']}/retry")["doc"]
+    go(shop, Refusing(bank, RefundUnknown("no answer")) if ends == "in doubt" else bank)
+    assert by_id(shop, again)["status"] == ("pending" if ends == "in doubt" else "succeeded")
+    error = shop.refused(409, "POST", f"/api/refunds/{doc['id']}/settle", HOW)
+    assert error["data"]["status"] == by_id(shop, doc)["status"]
+    assert "over_refunded" not in shop.order(order)["flags"]
