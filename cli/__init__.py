@@ -23,6 +23,7 @@ body_editor         an event's body, changed by hand
 overdue             `orders overdue`: refunds that the law wanted back by now
 reconcile           `orders reconcile`: what payment providers list, compared with ours
 findings            `orders findings`: what differs there, until a person resolves it
+trackers            `orders trackers`: parcels that are followed, and who is polled for them
 moments             times as people type them
 keys                `orders keys`: keys of the HTTP API
 webhooks            `orders webhooks`: subscriptions and their deliveries

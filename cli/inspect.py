@@ -22,8 +22,8 @@ from domain.order import AFTER_DELIVERY, Status
 from journal.refold import note_rules, refold_orders
 from journal.totals import account as take_account
 from journal.verify import Difference, Report, as_known_at, differences
-from outbound import tracking
 from outbound.refund_accounts import shown
+from outbound.tracking import trackers
 from queries import documents, order_lookup, timeline
 from storage.aggregates import peek
 
@@ -86,8 +86,8 @@ def show(
             if moment is None:
                 known = next(iter(peek(conn, [uuid_of(document["id"]) or ""]).values()), None)
             if moment is None and opened.shop.follows is not None:
-                for parcel in filter(tracking.can_be_followed, document["fulfillments"]["docs"]):
-                    parcel["polledBy"] = tracking.polled_by(opened.shop.follows, parcel["carrier"])
+                for parcel in filter(trackers.can_be_followed, document["fulfillments"]["docs"]):
+                    parcel["polledBy"] = trackers.polled_by(opened.shop.follows, parcel["carrier"])
         document["balance"] = asdict(balance(known)) if known is not None else None
     if moment is not None:
         document["knownAt"] = moment

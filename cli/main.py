@@ -57,6 +57,7 @@ COMMANDS = {
     "replay": Place("dead_letters", "replay_where", "Replay all dead letters that died since, of a type, for a reason: at least one must be said."),
     "reconcile": Place("reconcile", "reconcile", "Compare payments, refunds and disputes of payment providers with ours, each way; exit 1 where something waits for a person."),
     "findings": Place("findings", "findings", "What differs between payment providers and us, until a person resolves it."),
+    "trackers": Place("trackers", "trackers", "Parcels that are followed at their carriers: which fail, which are retired, and what each carrier may still be asked."),
     "keys": Place("keys", "keys", "Keys of the HTTP API: made, listed, revoked."),
     "webhooks": Place("webhooks", "webhooks", "Outgoing webhooks: subscriptions to changes, and their deliveries."),
     "schema": Place("schema", "schema", "Print the description of the HTTP API, or of the events, for tools that read such. No server is asked."),

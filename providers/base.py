@@ -14,7 +14,9 @@ door, the chores of the workers, the lines of `orders doctor`, `.env.example` an
     ProviderError
      ├── BadSignature          not from whom it says, or too old to believe: nothing of it was read
      ├── NoAnswer              temporary: ask again later
-     │    └── ParcelUnknown    the carrier does not know the number, or not yet
+     │    ├── ParcelUnknown    the carrier does not know the number, or not yet
+     │    ├── ParcelRefused    it takes no such number
+     │    └── RateLimited      it wants fewer questions, and says nothing of the parcel
      ├── NotTold               final: nothing will come of asking again, and why
      └── RefundError
           ├── RefundRefused    final: the provider said no, and why
@@ -45,6 +47,7 @@ from providers.movements import Dispute, RefundMovement, RefundRequest
 from settings.fields import Setting, Values
 
 if TYPE_CHECKING:
+    from providers.carriers.limits import Limits
     from providers.refund_rules import RefundRules  # made of the errors here
 
 Kind = Literal["payments", "carrier"]
@@ -89,6 +92,20 @@ class ParcelUnknown(NoAnswer):
 
     code = "parcel_unknown"
     remedy = "Wait: the carrier will know it once the parcel is in its hands; else correct the tracking number."
+
+
+class ParcelRefused(NoAnswer):
+    """The carrier answers, and takes no such number: a person corrects it."""
+
+    code = "parcel_refused"
+    remedy = "Correct the parcel's tracking number or carrier."
+
+
+class RateLimited(NoAnswer):
+    """The carrier wants fewer questions, or its quota is spent (429): all its parcels wait `retry_after` seconds."""
+
+    code = "provider_limited"
+    remedy = "Wait; where it comes back, set ORDERS_TRACKING_RATES and ORDERS_TRACKING_QUOTAS to what the plan allows."
 
 
 class NotTold(ProviderError):
@@ -392,6 +409,7 @@ class Provider:
     lists: Ability[PaymentListing] | None = None
     tracks: Offer[TrackingClient] | Ability[Aggregator] | None = None
     aggregates: bool = False
+    limits: Limits | None = None  # of polls, as its documentation has them; settings may say others
     note: str = ""  # for the documentation's table
 
     def __post_init__(self) -> None:

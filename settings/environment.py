@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from domain.legal_clock import MOST_DAYS, BusinessDays, LegalClock, check_country
 from domain.policy import Policy
 from events.money import MoneyError, exponent
+from providers.carriers import limits
 from providers.carriers.names import NAMES as CARRIER_NAMES
 from providers.registry import Registry, registry
 from settings.fields import (
@@ -228,7 +229,7 @@ ALLOWED_ORIGINS = Setting(
 
 OWN: tuple[Setting[Any], ...] = (
     DATABASE_URL, REDIS_URL, DATA, SHARED_DATA, CURRENCY, SHARDS, RETURNS, REFUNDS, REFUND_WITHIN, COUNTRY, UNPAID_AFTER, CONFIRM_AFTER,
-    RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, CARRIER_NAMES, RECONCILE, RECONCILE_BACK,
+    RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, *limits.SETTINGS, CARRIER_NAMES, RECONCILE, RECONCILE_BACK,
     CELERY_REMOTE_CONTROL, ALLOW_PRIVATE, ACCOUNT_KEYS, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
 )  # fmt: skip
 
@@ -251,6 +252,7 @@ class Settings:
     legal_clock: LegalClock | None  # None: a refund may take for ever
     sweep: timedelta | None
     tracking_pace: timedelta
+    tracking_retire_after: timedelta | None  # None: no parcel is ever retired
     reconcile: timedelta | None  # between two comparisons with what providers list; None: none
     reconcile_back: timedelta
     celery_remote_control: bool
@@ -291,6 +293,7 @@ def read(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         legal_clock=LegalClock(within, of[COUNTRY]) if (within := of[REFUND_WITHIN]) is not None else None,
         sweep=of[SWEEP],
         tracking_pace=of[TRACKING_PACE] or TICK,
+        tracking_retire_after=of[limits.RETIRE_AFTER],
         reconcile=of[RECONCILE],
         reconcile_back=_reach(of),
         celery_remote_control=of[CELERY_REMOTE_CONTROL] == "on",

@@ -14,7 +14,7 @@ from domain.ids import format_id
 from domain.order import Order, OrderItem
 from domain.permitted_transitions import fulfillment_statuses, order_statuses
 from journal.commands import Request, Step
-from outbound import tracking
+from outbound.tracking import trackers
 
 _EVENTS = {
     Status.PACKED: "FulfillmentPacked",
@@ -75,9 +75,9 @@ def update(write: Write, fulfillment_id: str, sent: UpdateFulfillment) -> Work:
 def _followed(write: Write, doc: Document, message: str) -> Document:
     """The answer's message, and who is polled for the parcel; it says where nobody is and its carrier has a number."""
     follows = write.doors.shop.follows
-    if not tracking.can_be_followed(doc):
+    if not trackers.can_be_followed(doc):
         return {"message": message, "polledBy": None}
-    polled_by = tracking.polled_by(follows, doc["carrier"])
+    polled_by = trackers.polled_by(follows, doc["carrier"])
     if polled_by is None and follows is not None:
         message += (
             f" Nobody polls a carrier named {doc['carrier']!r}: the parcel is followed by hand, or by webhooks. If that is "

@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from events.catalogue import decode
-from outbound.tracking import envelope_of
 from providers.base import NoAnswer, ParcelUnknown, Scan
 from providers.carriers.easypost_api import EasyPost, scans_of
+from providers.carriers.scans import scan_event
 from providers.carriers.tracker_delivery_api import TrackerDelivery
 from tests.scripted_http import Answer, answering
 from tests.webhooks import shared
@@ -52,7 +52,7 @@ def check(scans: list[Scan], expected, number: str) -> None:
     ]
     assert len({scan.id for scan in scans}) == len(expected)
     for scan in scans:
-        event = envelope_of("carrier", number, scan, seen=NOON)
+        event = scan_event("carrier", number, scan, seen=NOON)
         body: Any = decode(event.type, event.version, event.subject, event.data)
         assert (event.time, body.status) == (scan.time, scan.status)
 
