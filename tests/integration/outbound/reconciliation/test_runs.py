@@ -183,8 +183,12 @@ def test_a_refund_that_was_under_way_when_the_window_before_ended_is_asked_for(s
     about = {"refund": own_id, "amount": "4.00", "status": "pending", "requestedAt": asked}
     shop.tell(here.told("PaymentRefunded", paymentId="p1", **about))
     shop.do("update transactions set paid_at = paid_at - interval '9 days'")
-    client = Counted(there.client)
-    client.page = lambda *_: Page()  # it lists by the time that a refund was begun
+
+    class ByBeginning(Counted):
+        def page(self, since, until, after):
+            return Page()
+
+    client = ByBeginning(there.client)
     last = whole(shop, there, client)
     assert client.abouts == ["p1"]
     assert [each.difference.kind for each in last.judged] == [Kind.REFUND_FAILED_THERE]
