@@ -43,7 +43,7 @@ class Fact(NamedTuple):
 
 
 class Owed(NamedTuple):
-    """What is known here of a payment whose provider names no amount."""
+    """The figures that are known here of a payment whose provider names no amount."""
 
     currency: str
     captured: Decimal | None  # of this payment; None: no money of it is there
@@ -222,7 +222,7 @@ class Reconciler:
 
 
 def _owed(conn: Connection, payment_ids: Collection[str]) -> dict[str, Owed]:
-    """What these payers were to pay: what the provider told before, else what their orders still lack.
+    """The amounts that these payers were to pay: what the provider told before, else what their orders still lack.
 
     What an order lacks is the fold's to say: it counts accepted prices, canceled items, and all other payments.
     """
