@@ -143,7 +143,9 @@ def correct(data: Path | None, name: str, step: Callable[[Request, Order], Step]
     Errors: Problem where there is no such order, or the order does not stand so; nothing was changed then.
     """
     with open_shop(data) as (opened, _):
-        return of_order(opened, name, lambda request, found: request.append(step(request, found))[found.id])
+        return of_order(
+            opened, name, lambda request, found: corrections.apply(request, found, step(request, found), actor())
+        )
 
 
 def _lines(order: Order, wanted: Sequence[tuple[str, int]]) -> list[tuple[OrderItem, int]]:
