@@ -28,6 +28,7 @@ from storage.pg_arrays import array, cast, columns, unnest
 
 UNKNOWN_SLOWS = 3  # a parcel that the carrier does not know yet counts as at most so many failures
 ERROR = 500  # characters of an error that are kept
+STRANGERS = timedelta(days=60)  # a scan so long before the watch began is of another parcel that had the number
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Terms:
 
 # Of orders that share a parcel, the one that its correlation names has the scans under their plain ids.
 _OURS = text("""
-    select t.id, t.order_id, t.scans, t.last_error, coalesce(t.heard_at, t.created_at) as since, o.order_number,
+    select t.id, t.order_id, t.scans, t.last_error, t.created_at, coalesce(t.heard_at, t.created_at) as since, o.order_number,
            c.order_id as owner
     from trackers t join orders o on o.id = t.order_id left join correlations c on c.key = t.key
     where t.id = any(cast(:ids as uuid[])) and t.next_at = :lease and not t.finished
@@ -112,8 +113,9 @@ def _told(
     known = set(row.scans)
     scans = in_order({scan.id: scan for scan in poll.scans}.values())
     new = [scan for scan in scans if scan.id not in known]
-    end = next((scan.status for scan in reversed(scans) if watch_ends(scan.status)), None)
-    status = end or (scans[-1].status if scans else poll.status)
+    own = [scan for scan in scans if scan.time is None or scan.time > row.created_at - STRANGERS]
+    end = next((scan.status for scan in reversed(own) if watch_ends(scan.status)), None)
+    status = end or (own[-1].status if own else poll.status)
     silent = timedelta(0) if new else terms.now - row.since
     next_at = _waits(poll, terms, silent, 0, status=status)
     retired = end is None and _is_over(silent, terms)
@@ -126,10 +128,10 @@ def _told(
     taken = [*row.scans, *(scan.id for scan in new)]
     over = end is not None or retired
     changed.append((row.id, status, taken, 0, why, over, next_at, terms.now if new else None))
-    own = "" if row.owner in (None, row.order_id) else f":{row.order_id}"
-    return [
-        scan_event(poll.carrier, poll.number, scan, seen=terms.now, own=own, subject=row.order_number) for scan in new
-    ]
+    apart = "" if row.owner in (None, row.order_id) else f":{row.order_id}"
+    about = {"seen": terms.now, "own": apart, "subject": row.order_number}
+    events = [scan_event(poll.carrier, poll.number, scan, **about) for scan in new]
+    return list({event.id: event for event in events}.values())  # two in one moment with one status are one fact
 
 
 def _failed(poll: Poll, row: Any, problem: NoAnswer, away: bool, terms: Terms) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from domain.fulfillment import Status
 from journal.batch_values import Follows
 from settings.fields import plain_name
+from storage.audit import Act, record_all
 from storage.pg_arrays import array, columns, unnest
 
 Kind = Literal["watched", "failing", "silent", "retired"]
@@ -93,18 +94,13 @@ _LIST = """
     order by t.updated_at desc, t.id limit :limit
 """
 _RESUME = text("""
-    with resumed as (
-        update trackers t set finished = false, failures = 0, last_error = null, heard_at = :now, next_at = :now,
-            updated_at = now()
-        where t.finished and t.last_error is not null
-          and (t.tracking_number = any(cast(:numbers as text[]))
-               or (cast(:carrier as text) is not null and coalesce(t.provider, t.carrier) = :carrier))
-        returning t.id, t.tracking_number
-    ), noted as (
-        insert into audit (actor, action, target, detail)
-        select :actor, 'tracker_resumed', 'tracker:' || id, jsonb_build_object('trackingNumber', tracking_number) from resumed
-    )
-    select tracking_number from resumed
+    update trackers t set finished = false, failures = 0, last_error = null, heard_at = :now, next_at = :now,
+        updated_at = now()
+    from orders o
+    where o.id = t.order_id and t.finished and t.last_error is not null
+      and (t.tracking_number = any(cast(:numbers as text[]))
+           or (cast(:carrier as text) is not null and coalesce(t.provider, t.carrier) = :carrier))
+    returning t.tracking_number as number, o.order_number
 """)
 
 
@@ -116,5 +112,6 @@ def listed(conn: Connection, kind: Kind, before: datetime, carrier: str | None, 
 
 def resume(conn: Connection, numbers: Sequence[str], carrier: str | None, now: datetime, actor: str) -> list[str]:
     """Ask again for retired parcels, of these numbers or of all of a carrier; the numbers of those that were."""
-    asked = {"numbers": array(sorted(numbers), "text"), "carrier": carrier, "now": now, "actor": actor}
-    return sorted(conn.execute(_RESUME, asked).scalars())
+    found = conn.execute(_RESUME, {"numbers": array(sorted(numbers), "text"), "carrier": carrier, "now": now}).all()
+    record_all(conn, [Act(actor, "trackers resume", f"trackers/{row.number}", order=row.order_number) for row in found])
+    return sorted(row.number for row in found)

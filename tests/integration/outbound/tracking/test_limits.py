@@ -215,7 +215,7 @@ def test_retired_parcels_are_listed_and_asked_for_again(shop, parcels):
         assert trackers.resume(conn, ["1", "4"], None, MONTH_S_BEGIN, "kim") == ["1"]
         assert trackers.resume(conn, [], VAN, MONTH_S_BEGIN, "kim") == ["2", "3"]
         assert trackers.resume(conn, [], None, MONTH_S_BEGIN, "kim") == []
-    assert shop.rows("select actor, count(*) from audit where action = 'tracker_resumed' group by 1") == [("kim", 3)]
+    assert shop.rows("select actor, count(*) from audit where action = 'trackers resume' group by 1") == [("kim", 3)]
     assert poll(shop, Van(), retire_after=timedelta(days=30)) == 4
     assert shop.rows("select count(*) from trackers where finished") == [(0,)]
 

@@ -15,7 +15,7 @@ import pytest
 from outbound.tracking import polls, trackers
 from outbound.tracking.claims import LEASE_S
 from outbound.tracking.polls import PollRules
-from providers.base import NoAnswer, ParcelUnknown
+from providers.base import NoAnswer, ParcelUnknown, Scan
 from providers.carriers.scans import scan_event
 from providers.carriers.simulated import SimulatedCarrier
 from storage import engine as engines
@@ -327,3 +327,35 @@ def test_a_slow_carrier_is_asked_for_a_slice_and_then_the_next_run_goes_on(shop,
     slow = Slow(**{f"parcel-{n}": [AScan(f"s{n}", "in_transit")] for n in range(3)})
     assert [poll(shop, slow, HOUR) for _ in range(4)] == [1, 1, 1, 0]
     assert len(scan_events(shop)) == 3
+
+
+# -- who tells it --------------------------------------------------------------------------------------------
+
+
+def test_a_scan_that_a_webhook_told_before_is_the_same_event(shop):
+    shop.tell(*a_shipped_order("1", "P1"))
+    scan = AScan("the carrier's", "in_transit", description="Left the hub")
+    departed = Scan("another", scan.time, "in_transit", "Departed")
+    shop.tell(scan_event("CJ Logistics", "P1", departed, seen=scan.time))
+    poll(shop, Scripted(P1=[scan]))
+    assert [(row.source, row.event_id) for row in scan_events(shop)] == [(f"carrier:{CJ}", event_id("P1", scan))]
+    assert shop.rows("select status, cardinality(scans) from trackers") == [("in_transit", 1)]
+    assert shop.rows("select count(*) from duplicates") == [(1,)]
+
+
+def test_scans_of_another_parcel_that_had_the_number_a_year_ago_end_no_watch(shop):
+    shop.tell(*a_shipped_order("1", "P1"))
+    now = datetime.now(UTC)
+    stranger = AScan("old", "delivered", now - 365 * DAY)
+    poll(shop, Scripted(P1=[stranger]))
+    assert shop.rows("select status, finished from trackers") == [(None, False)]
+    poll(shop, Scripted(P1=[stranger, AScan("own", "delivered", now)]), DAY)
+    assert shop.rows("select status, finished from trackers") == [("delivered", True)]
+
+
+def test_two_scans_of_one_moment_and_status_are_one_event(shop):
+    shop.tell(*a_shipped_order("1", "P1"))
+    poll(shop, Scripted(P1=[AScan("s1", "in_transit", location="Seoul"), AScan("s2", "in_transit", location="Busan")]))
+    assert len(scan_events(shop)) == 1
+    assert shop.rows("select scans from trackers") == [(["s1", "s2"],)]
+    assert shop.rows("select count(*) from duplicates") == [(0,)]
