@@ -36,7 +36,7 @@ doctor              `orders doctor`: settings with their sources, and what is wr
 doctor_report       its report in a terminal and as JSON
 demo                `orders demo`; the demo itself is a room of its own
 simulate            `orders simulate`: a payment provider in its real wire format
-simulate_parcels    `orders simulate`: a tracking service in its real wire format
+simulate_parcels    `orders simulate`: a tracking service or carrier in its wire format
 bench               `orders bench`; the benchmarks are a room of their own
 """
 

@@ -63,7 +63,7 @@ COMMANDS = {
     "webhooks": Place("webhooks", "webhooks", "Outgoing webhooks: subscriptions to changes, and their deliveries."),
     "schema": Place("schema", "schema", "Print the description of the HTTP API, or of the events, for tools that read such. No server is asked."),
     "doctor": Place("doctor", "doctor", "Print the settings with their sources, and what is wrong, with the way to mend it. Answers within 5 seconds."),
-    "simulate": Place("simulate", "simulate", "Simulate a payment provider or tracking service on this machine, in its real wire format, until Ctrl-C."),
+    "simulate": Place("simulate", "simulate", "Simulate a payment provider, tracking service or carrier on this machine, in its real wire format, until Ctrl-C."),
     "bench": Place("bench", "bench", "Measure events per second, latency and costs, beside Celery with a task per event and PostgreSQL's ceiling."),
     "migrate": Place("process_commands", "migrate", "Bring the database's schema to this version (Alembic). Safe to run twice, and by several at once."),
     "worker": Place("process_commands", "worker", "Run a Celery worker: it answers doorbells and does the beat's chores. For a Procfile."),

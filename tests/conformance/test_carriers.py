@@ -14,7 +14,7 @@ from events.catalogue import decode
 from events.envelope import Envelope
 from providers.base import NoAnswer, ParcelUnknown
 from providers.carriers.scans import scan_event
-from providers.simulators.carrier import LIFE, life
+from providers.simulators.lives import LIFE, life
 from tests.conformance.conftest import able, named
 
 SEED = 7
