@@ -8,7 +8,7 @@ restart begins every life anew, at other times.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -24,7 +24,7 @@ class Carrier:
 
     name = "carrier"
     labels = False
-    requests = {kind: weight for kind, weight in REQUESTS.items() if kind != "rate_limit"}  # noqa: RUF012 - read only
+    requests: Mapping[str, int] = {kind: weight for kind, weight in REQUESTS.items() if kind != "rate_limit"}
 
     def refusal(self, kind: str, pause: int) -> Response:
         """The carrier's error, or a parcel in another shape."""

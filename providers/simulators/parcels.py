@@ -41,7 +41,14 @@ from providers.simulators.limits import Limits
 from providers.simulators.lives import FATES, Step, life, scans_so_far, with_fates
 from providers.simulators.process import Dropped, Mishaps, arguments, mishap, serve, share, silence
 
-REQUESTS = {"unavailable": 5, "rate_limit": 2, "cut": 1, "page": 1, "shape": 1, "silent": 1}  # by weight, of --errors
+REQUESTS: Mapping[str, int] = {
+    "unavailable": 5,
+    "rate_limit": 2,
+    "cut": 1,
+    "page": 1,
+    "shape": 1,
+    "silent": 1,
+}  # by weight, of --errors
 MISHAPS = ("missing", *FATES, *REQUESTS, "expired", "twice")
 TICK_S = 0.05  # between two looks at what is to be told
 AGAIN_S = 0.5  # until a webhook that nobody took is sent again
