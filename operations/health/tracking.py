@@ -73,7 +73,7 @@ def _carrier(carrier: PolledCarrier, watched: int, place: Place) -> Check | None
     wait = f"{some(watched, 'parcel')} of {carrier.name} {'waits' if watched == 1 else 'wait'}"
     if carrier.breaker.state != "closed":
         says = f"{wait}: it is away, {some(carrier.breaker.failures, 'question')} in a row had no answer; the last: {_short(carrier.last_error)}"
-        remedy = f"see that {carrier.name} answers where its settings say; it is tried again by itself, at the latest every ten minutes"
+        remedy = f"see that {carrier.name} answers where its settings say; it is tried again by itself, at the latest every two minutes"
         return Check("tracking", PROBLEM if carrier.breaker.opened > LONG else WARNING, says, remedy)
     if carrier.allowance.quota_spent(limits, now):
         says = (

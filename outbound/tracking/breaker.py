@@ -19,7 +19,7 @@ State = Literal["closed", "open", "probing"]
 
 FAILURES = 5  # in a row
 FIRST = timedelta(seconds=30)
-LONGEST = timedelta(minutes=10)
+LONGEST = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,6 @@ def pause(opened: int) -> timedelta:
     """The time until the next probe, where it was opened so many times in a row.
 
     >>> print(*[pause(opened) for opened in (1, 2, 3, 6, 1000)])
-    0:00:30 0:01:00 0:02:00 0:10:00 0:10:00
+    0:00:30 0:01:00 0:02:00 0:02:00 0:02:00
     """
     return min(FIRST * (1 << min(max(opened, 1) - 1, 20)), LONGEST)

@@ -22,11 +22,15 @@ class Limits:
     over_rate: int = 0  # of the questions, those that broke it
     over_quota: int = 0
     most: int = 0  # questions in any window
+    soonest_s: float = float("inf")  # between two questions about one parcel
     _recent: deque[float] = field(default_factory=deque)
+    _asked: dict[str, float] = field(default_factory=dict)  # parcel → when, last
 
-    def lets_through(self, now: float) -> bool:
-        """True where a question is to be answered; each is counted, also those that are not."""
+    def lets_through(self, parcel: str, now: float) -> bool:
+        """True where a question about a parcel is to be answered; each is counted, also those that are not."""
         self.questions += 1
+        self.soonest_s = min(self.soonest_s, now - self._asked.get(parcel, -float("inf")))
+        self._asked[parcel] = now
         self._recent.append(now)
         while self._recent[0] <= now - WINDOW_S:
             self._recent.popleft()
@@ -50,4 +54,5 @@ class Limits:
     def told(self) -> dict[str, Any]:
         """The limits, and how it was asked so far, for whoever looks."""
         names = ("rate", "quota", "away", "mute", "questions", "over_rate", "over_quota", "most")
-        return {name: getattr(self, name) for name in names}
+        soonest = round(self.soonest_s, 3) if self.soonest_s < float("inf") else None  # JSON knows no infinity
+        return {**{name: getattr(self, name) for name in names}, "soonest_s": soonest}

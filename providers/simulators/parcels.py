@@ -161,7 +161,7 @@ class Hub:
 
     async def mishap(self, request: Request, subject: str) -> Response | None:
         """The answer of a bad day, None where the request is to be answered."""
-        if not self.limits.lets_through(monotonic()):
+        if not self.limits.lets_through(subject, monotonic()):
             return self.dialect.refusal("rate_limit", self.limits.pause_s())
         pause = math.ceil(self.pace_s)
         if self.limits.away:

@@ -111,8 +111,10 @@ def test_fates_are_drawn_for_each_parcel_by_seed_and_number():
 
 def test_a_rate_counts_in_every_second_and_a_quota_in_all():
     limits = Limits(rate=3, quota=5)
-    assert [limits.lets_through(at) for at in (0.0, 0.5, 0.9, 0.95, 1.6)] == [True, True, True, False, True]
-    assert not limits.lets_through(9.0)
+    assert [limits.lets_through(str(at), at) for at in (0.0, 0.5, 0.9, 0.95, 1.6)] == [True, True, True, False, True]
+    assert limits.told()["soonest_s"] is None
+    assert not limits.lets_through("1.6", 9.0)
+    assert limits.told()["soonest_s"] == 7.4
     told = limits.told()
     assert (told["questions"], told["over_rate"], told["over_quota"], told["most"]) == (6, 1, 1, 4)
     assert limits.pause_s() == 3600
