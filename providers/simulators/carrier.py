@@ -24,6 +24,7 @@ class Carrier:
 
     name = "carrier"
     labels = False
+    pushes = False
     requests: Mapping[str, int] = {kind: weight for kind, weight in REQUESTS.items() if kind != "rate_limit"}
 
     def refusal(self, kind: str, pause: int) -> Response:

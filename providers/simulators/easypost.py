@@ -44,6 +44,7 @@ class EasyPost:
     name = "easypost"
     labels = True
     requests = REQUESTS
+    pushes = True
 
     def __init__(self, key: str = KEY, secret: str = SECRET, webhook: str | None = None) -> None:
         self._key, self._secret, self._webhook = key, secret, webhook

@@ -84,6 +84,7 @@ class Dialect(Protocol):
     name: str
     labels: bool  # a parcel's first scan is its label
     requests: Mapping[str, int]  # what its errors are, by weight
+    pushes: bool  # it tells of new scans by itself
 
     def refusal(self, kind: str, pause: int) -> Response:
         """The answer to a request that meets unavailable, rate_limit or shape."""
@@ -109,6 +110,7 @@ class Hub:
     shares: Mapping[str, float] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     _begun: dict[tuple[str, str], tuple[datetime, float]] = field(default_factory=dict)
+    _lives: dict[str, list[Step]] = field(default_factory=dict)
     _announced: dict[tuple[str, str], int] = field(default_factory=dict)
     _chance: Mishaps = field(init=False)
 
@@ -131,7 +133,13 @@ class Hub:
         ]
 
     def _life(self, number: str) -> list[Step]:
-        """The parcel's whole life, behind its label where the service has such, with its fates."""
+        """The parcel's whole life, kept: to make one takes a hundred times as long as to answer."""
+        if number not in self._lives:
+            self._lives[number] = self._made(number)
+        return self._lives[number]
+
+    def _made(self, number: str) -> list[Step]:
+        """A life, behind its label where the service has such, with its fates."""
         steps = life(self.seed, number, self.shares.get("missing", 0.0))
         if self.dialect.labels:
             label = Step("label", "pending", "Label created", steps[0].location, 0.0, 0.0)
@@ -216,9 +224,10 @@ def application(hub: Hub) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        worker = asyncio.create_task(hub.work())
+        worker = asyncio.create_task(hub.work()) if hub.dialect.pushes else None
         yield
-        worker.cancel()
+        if worker is not None:
+            worker.cancel()
 
     async def parcels(request: Request) -> Response:
         return JSONResponse(hub.parcels())

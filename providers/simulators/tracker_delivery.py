@@ -46,6 +46,7 @@ class TrackerDelivery:
     name = "tracker_delivery"
     labels = True
     requests = REQUESTS
+    pushes = True
 
     def __init__(self, client_id: str = ID, client_secret: str = SECRET) -> None:
         self._basic = f"Basic {b64encode(f'{client_id}:{client_secret}'.encode()).decode()}"
