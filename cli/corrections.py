@@ -1,4 +1,4 @@
-"""`orders cancel-items`, `hold`, `release`: corrections of an order that a person makes.
+"""`orders edit`, `cancel-items`, `hold`, `release`: corrections of an order that a person makes.
 
 They go the way of every event: checked under the order's lock, journaled and applied in one transaction. The event's `by`
 says who did it.
@@ -6,7 +6,7 @@ says who did it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -24,7 +24,7 @@ from domain.ids import fresh
 from domain.order import Order, OrderItem
 from domain.permitted_transitions import held_back
 from events.envelope import OWN_SOURCE
-from events.field_types import Amount, Moment, Name, Quantity, said
+from events.field_types import Amount, Moment, Name, Quantity, Text, said
 from events.money import MoneyError
 from journal.commands import Refused, Request, Step, perform
 from operations import corrections
@@ -38,6 +38,7 @@ Why = Annotated[str | None, typer.Option("--reason", help="Why, for the order's 
 _AMOUNT: TypeAdapter[Decimal] = TypeAdapter(Amount)
 _QUANTITY: TypeAdapter[int] = TypeAdapter(Quantity)
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
+_TEXT: TypeAdapter[str] = TypeAdapter(Text)
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
@@ -91,6 +92,67 @@ def cancel_items(
         f"order {safe(after.order_number)} is {after.status}; {balance(after).due:,} {after.currency} of it are due back in all",
         soft_wrap=True,
     )
+
+
+def edit(
+    order: Named,
+    name: Annotated[str | None, typer.Option("--name", help="Of the customer.")] = None,
+    email: Annotated[str | None, typer.Option("--email", help="Of the customer.")] = None,
+    phone: Annotated[str | None, typer.Option("--phone", help="Of the customer.")] = None,
+    recipient: Annotated[str | None, typer.Option("--recipient", help="Who the parcel is for.")] = None,
+    recipient_phone: Annotated[str | None, typer.Option("--recipient-phone", help="For the carrier.")] = None,
+    postal_code: Annotated[str | None, typer.Option("--postal-code", help="Of the address.")] = None,
+    address1: Annotated[str | None, typer.Option("--address1", help="Street and number.")] = None,
+    address2: Annotated[str | None, typer.Option("--address2", help="Flat, floor.")] = None,
+    delivery_message: Annotated[str | None, typer.Option("--delivery-message", help="For the carrier.")] = None,
+    customer: Annotated[str | None, typer.Option("--customer", help="Your id of the customer.")] = None,
+    notes: Annotated[str | None, typer.Option("--notes", help="Notes on the order.")] = None,
+    reason: Why = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Edit what an order says of its customer, and where it goes. What is not given stays; "" empties.
+
+    An address may be edited until a parcel has left. Lines are not edited: cancel items, or the order, and place another.
+    """
+    snapshot = {"name": name, "email": email, "phone": phone}
+    address = {
+        "recipientName": recipient,
+        "phone": recipient_phone,
+        "postalCode": postal_code,
+        "address1": address1,
+        "address2": address2,
+        "deliveryMessage": delivery_message,
+    }
+    edits: dict[str, Any] = {
+        "customerSnapshot": _texts(snapshot),
+        "shippingAddress": _texts(address),
+        "customer": None if customer is None else _parsed(_NAME, "--customer", customer),
+        "notes": None if notes is None else _parsed(_TEXT, "--notes", notes),
+    }
+    edits = {field: value for field, value in edits.items() if value not in (None, {})}
+    if not edits:
+        raise Problem("nothing to edit; give what is to change, such as --address1 '2 Side St'", 2)
+    after = correct(
+        data, order, lambda request, found: corrections.edit(request, found, edits, by=actor(), reason=reason)
+    )
+    document = {
+        "order": after.order_number,
+        "status": str(after.status),
+        "customer": after.customer,
+        "edited": sorted(edits),
+        "flags": [str(flag) for flag in after.flags],
+    }
+    if json:
+        print_json(document)
+        return
+    out.print(f"order {safe(after.order_number)} is {after.status}; edited: {', '.join(sorted(edits))}", soft_wrap=True)
+
+
+def _texts(options: Mapping[str, str | None]) -> dict[str, str | None]:
+    """What was given of a group; an empty text empties its field."""
+    given = {name: _parsed(_TEXT, name, text) for name, text in options.items() if text is not None}
+    return {name: text or None for name, text in given.items()}
 
 
 def hold(
