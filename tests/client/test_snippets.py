@@ -241,6 +241,11 @@ def test_refunds(client, shop):
     with pytest.raises(Conflict) as refused:
         client.api.retry_refund(found.id)
     assert refused.value.status == "pending"
+    account = {"bank": "88", "number": "110-123-456789", "holder_name": "Kim"}
+    more = client.api.create_refund(order=order.id, amount=200, reason="other", refund_account=account)
+    assert more.doc is not None
+    kept = client.api.put_refund_account(order.id, **account)
+    assert (kept.bank, kept.holder_name) == ("88", "K**")
     settled = client.api.settle_refund(found.id, method="in cash")
     assert (settled.status, settled.settled_method) == ("canceled", "in cash")
     with pytest.raises(Conflict):

@@ -159,9 +159,11 @@ def test_it_is_upgraded_under_load_and_nothing_accepted_is_lost(old: str):
     with Load(old) as load:
         before = len(load.accepted)
         assert upgrade(old, 1) == waiting
+        during = len(load.accepted)
         load.wait(WRITERS * 5)
     assert load.failed == []
-    assert len(load.accepted) > before
+    assert during > before, "written to while it was upgraded"
+    assert len(load.accepted) > during
     assert load.longest_s < WAIT_S, "a step of the upgrade held up whoever writes"
     with opened(old) as engine:
         with engine.connect() as conn:

@@ -379,10 +379,13 @@ class ServerApi(CustomerApi, Carts, Catalogue):
         reason: RefundReason,
         transaction: str | None = None,
         note: str | None = None,
+        refund_account: RefundAccountInput | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
     ) -> RefundCreated:
         """Give money back without a return; of `transaction` (its id or payment id), else of the last payment.
+
+        `refund_account`: where it goes, of a payment by virtual account.
 
         Errors: NotFound; ValidationFailed; Conflict, whose data has the figures, where that is more than may go back.
         """
@@ -393,6 +396,7 @@ class ServerApi(CustomerApi, Carts, Catalogue):
             "reason": reason,
             "transaction": transaction,
             "note": note,
+            "refund_account": refund_account,
         }
         query, read = query_string(depth=depth), RefundCreated.model_validate
         call = write("POST", "/api/refunds", read, body, query=query, idempotency_key=idempotency_key)
