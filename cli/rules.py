@@ -12,6 +12,7 @@ from cli.options import Problem, err
 from cli.terminal import safe
 from journal.refold import is_behind, refold_all
 from journal.verify import Difference
+from storage import migrate
 from storage.engine import connect
 
 SHOWN = 50  # differences that are printed
@@ -42,11 +43,13 @@ def refuse_old_orders(database_url: str) -> None:
                     said = True
                 sleep(AGAIN_S)
             except ProgrammingError:  # its tables are not there
-                raise Problem("the schema is not there, or is that of a release before; run `orders migrate`") from None
+                behind = True
+                break
     finally:
         engine.dispose()
     if behind:
-        raise Problem(HINT)
+        lacks = migrate.pending(database_url)
+        raise Problem(f"the schema lacks {', '.join(lacks)}; run `orders migrate`" if lacks else HINT)
 
 
 def bring_orders_up_to_date(engine: Engine) -> None:
