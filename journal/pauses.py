@@ -99,7 +99,7 @@ _WORDS = {
 
 
 class Paused(OrdersError):
-    """What was asked for rests; nothing was changed."""
+    """The thing that was asked for rests; nothing was changed."""
 
     code = "paused"
     remedy = "Wait, or resume it: `orders pauses` lists what rests, why and by whose word; `orders resume` ends it."

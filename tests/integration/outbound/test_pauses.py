@@ -13,6 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -24,6 +25,7 @@ from operations import pauses
 from outbound import payment_lookups, refunds, tracking
 from outbound.payment_lookups import Webhook
 from outbound.reconciliation import run as reconciliation
+from outbound.refund_accounts import Vault
 from outbound.refund_attempt import Refunder
 from outbound.webhooks import deliveries, dispatcher, subscriptions
 from outbound.webhooks.sender import Reply
@@ -139,9 +141,9 @@ def claims(shop, outside) -> dict[str, Callable[[], int]]:
                 values = {"now": now, "lease": now + lease, "names": "{portone}", "most": 10}
                 return len(conn.execute(payment_lookups._CLAIM, values).all())
             refunder = Refunder("simulated", outside, unnamed=True)
-            return len(refunds._claim(conn, refunder, refunds.Vault(()), now, 10)[0])
+            return len(refunds._claim(conn, refunder, Vault(()), now, 10)[0])
 
-    return {kind: lambda kind=kind: claim(kind) for kind in DUE_AGAIN}
+    return {kind: partial(claim, kind) for kind in DUE_AGAIN}
 
 
 def do(shop, sql: str) -> None:
@@ -164,11 +166,13 @@ def test_nothing_is_claimed_by_a_statement_that_began_after_the_pause(shop, outs
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     chance, claim = random.Random(seed), claims(shop, outside)
-    broken, seen = [], Counter()
+    broken: list[tuple[int, str]] = []
+    seen: Counter[str] = Counter()
     for race in range(RACES):
         kind = list(DUE_AGAIN)[race % len(DUE_AGAIN)]
         do(shop, DUE_AGAIN[kind])
-        ready, found = threading.Barrier(2), {}
+        ready = threading.Barrier(2)
+        found: dict[str, float] = {}
 
         wait = chance.random() * 0.02
 
@@ -205,13 +209,16 @@ def test_under_load_what_is_paused_is_called_no_more_after_a_second_and_all_else
         except BaseException as error:
             errors.append(error)
 
+    def flows(kind: str, since: float) -> bool:
+        return outside.of(kind, since) > 0
+
     threads = [threading.Thread(target=load, args=(kind,), daemon=True) for kind in work]
     for each in threads:
         each.start()
     counted = {}
     try:
         for kind in work:
-            _until(lambda kind=kind: outside.of(kind) > 3, f"{kind} flows", errors)
+            _until(partial(flows, kind, 0.0), f"{kind} flows", errors)
             paused = pause(shop, "effect", kind)
             sleep(OBEYED_S + LOAD_S)
             counted[kind] = outside.of(kind, paused + OBEYED_S)
@@ -224,7 +231,7 @@ def test_under_load_what_is_paused_is_called_no_more_after_a_second_and_all_else
         resume(shop, "outward")
         back = monotonic()
         for kind in work:
-            _until(lambda kind=kind: outside.of(kind, back) > 0, f"{kind} flows again", errors)
+            _until(partial(flows, kind, back), f"{kind} flows again", errors)
     finally:
         over.set()
         for each in threads:
