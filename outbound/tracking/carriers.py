@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from outbound.leases import Rests
 from outbound.tracking.allowance import Allowance
 from outbound.tracking.breaker import Breaker
 from outbound.tracking.pace import ASKED_AT_MOST
@@ -69,6 +70,8 @@ class PolledCarrier:
         """The state after these questions ended, each with a problem or an answer, in this order."""
         paused, error, heard = self.paused_until, self.last_error, []
         for problem in problems:
+            if isinstance(problem, Rests):  # was not asked
+                continue
             if isinstance(problem, RateLimited):
                 paused, error = max(paused or now, now + _pause(problem)), str(problem)
                 continue

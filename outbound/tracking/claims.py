@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
+from journal.pauses import rests
 from outbound.tracking import carriers
 from providers.base import NoAnswer, Scan
 from providers.carriers.limits import Limits
@@ -42,10 +43,16 @@ class Claim:
     again_s: float | None = None
 
 
-_CLAIM = text("""
+_RESTS = rests(
+    "tracking",
+    order="(select o.order_number from orders o where o.id = t.order_id)",
+    provider="coalesce(t.provider, t.carrier)",
+    carrier="t.carrier",
+)
+_CLAIM = text(f"""
     with due as materialized (
-        select id from trackers where not finished and coalesce(provider, carrier) = :name and next_at <= :now
-        order by next_at limit :most for update skip locked
+        select id from trackers t where not finished and coalesce(provider, carrier) = :name and next_at <= :now
+        and not {_RESTS} order by next_at limit :most for update skip locked
     )
     update trackers t set next_at = :lease from due where t.id = due.id
     returning t.id, t.carrier, t.tracking_number as number, t.carrier_id, t.status, t.failures

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
+from journal.pauses import Watch
 from journal.streams import Streams
 from outbound import backoff
 from outbound.leases import Claimed, Round, settle_apart
@@ -58,6 +59,7 @@ def run_due(
     killed at any line. Errors: OperationalError when PostgreSQL is away.
     """
     clock = backoff.ticking(now)
+    watch = Watch(engine, "tracking")
 
     def claim_some(most: int) -> Claimed[Poll, datetime]:
         with engine.begin() as conn:
@@ -70,9 +72,14 @@ def run_due(
         entries = settle_apart(engine, answered, lambda conn, polls: settle(conn, polls, terms), refuse)
         streams.publish(entries)
 
+    def ask(poll: Poll) -> None:
+        if watch.rests(provider=name, carrier=poll.carrier):  # since it was claimed
+            poll.problem = Rests("paused before it was asked")
+        else:
+            _ask(carrier, name, poll)
+
     threads = at_once(rules.limits.rate)
-    asked = Round(claim_some, lambda poll: _ask(carrier, name, poll), settle_some, threads, threads, SLICE_S, ANSWER_S)
-    return asked.run(limit)
+    return Round(claim_some, ask, settle_some, threads, threads, SLICE_S, ANSWER_S).run(limit)
 
 
 def at_once(rate: Rate | None) -> int:

@@ -89,9 +89,9 @@ def settle(conn: Connection, polls: Sequence[Poll], terms: Terms) -> list[Entry]
     envelopes: list[Envelope] = []
     for row in conn.execute(_OURS, {"ids": array(sorted(by_id), "uuid"), "lease": terms.lease}).all():
         poll = by_id[row.id]
-        if isinstance(
-            poll.problem, RateLimited
-        ):  # says nothing of the parcel: it is asked for after the carrier's pause
+        if isinstance(poll.problem, Rests):
+            again.append((row.id, terms.now))
+        elif isinstance(poll.problem, RateLimited):  # nothing is said of the parcel: it waits for its carrier's pause
             again.append((row.id, _waits(poll, terms, timedelta(0), poll.failures, poll.problem.retry_after)))
         elif poll.problem is not None:
             away = carrier.breaker.state != "closed" and not isinstance(poll.problem, ParcelUnknown | ParcelRefused)

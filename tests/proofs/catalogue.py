@@ -21,6 +21,8 @@ LIVES, STORED, ORDERS = 20_000, 300, 12
 RECONCILED = 10_000
 AT_SCALE = Size(parcels=20_000, pace_s=20.0, carriers_pace_s=8.0, quiet_s=40.0, away_s=60.0, kills=2)
 CLAIMED = (10_000, 1_000_000)  # parcels that are followed
+RACES = 1_000
+PAUSES = "tests/integration/outbound/test_pauses.py"
 RECONCILIATION = "tests/integration/outbound/reconciliation/test_proof.py"
 
 
@@ -86,6 +88,22 @@ def claims_at_size(say: Say) -> Finding:
     return claims(*CLAIMED, say)
 
 
+def pauses(say: Say) -> Finding:
+    """1,000 races of a pause against a claim, and pauses under load: the suite's own tests, at size."""
+    with tempfile.TemporaryDirectory(prefix="orders-pauses-") as folder:
+        kept = Path(folder, "figures.json")
+        told = {"PAUSE_RACES": str(RACES), "PAUSE_S": "10", "PAUSE_FIGURES": str(kept)}
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", PAUSES, "-k", "began_after or under_load", "--timeout", "600"],
+            env={**os.environ, **told},
+            text=True,
+            capture_output=True,
+        )
+        if run.returncode != 0:
+            return Finding(f"{RACES:,} races", run.stdout.splitlines()[-20:] or ["it did not run"])
+        return Finding(", ".join(f"{name} {value:,}" for name, value in json.loads(kept.read_text()).items()))
+
+
 PROOFS = (
     Proof("refund_storm", "A storm of refunds: the providers' books and ours agree to the cent", refund_storm),
     Proof("arrival_order", "Lives in any order of arrival: one outcome each, and their money within bounds", arrival_order),
@@ -93,4 +111,5 @@ PROOFS = (
     Proof("reconciliation", "Dropped webhooks and refunds by hand among 10,000 payments: found, healed, once", reconciliation),
     Proof("parcels_at_scale", "Parcels at carriers with bad days: no limit broken, nobody else held up, all at their ends", parcels_at_scale),
     Proof("claims_at_size", "A claim of due parcels costs the same among 10,000 and 1,000,000", claims_at_size),
+    Proof("pauses", "A pause against claims, and under load: nothing that rests is claimed or called, all else is", pauses),
 )  # fmt: skip

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0020_tracker_pace"
-down_revision = "0023_pauses_and_audit"
+down_revision = "0019_order_edits"
 
 DUE, RETIRED = "trackers_due_idx", "trackers_retired_idx"
 
