@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 from journal.pauses import Watch
 from journal.streams import Streams
 from outbound import backoff
-from outbound.leases import Claimed, Round, settle_apart
+from outbound.leases import Claimed, Rests, Round, settle_apart
 from outbound.tracking.claims import Poll, claim
 from outbound.tracking.settlement import Terms, refuse, settle
 from providers.base import Aggregator, NoAnswer, TrackingClient

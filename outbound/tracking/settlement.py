@@ -19,6 +19,7 @@ from sqlalchemy import Connection, text
 from events.envelope import Envelope
 from journal.append import append
 from journal.entries import Entry
+from outbound.leases import Rests
 from outbound.tracking import carriers
 from outbound.tracking.claims import Poll
 from outbound.tracking.pace import after_the_night, next_poll, watch_ends
