@@ -22,6 +22,7 @@ from domain.order import AFTER_DELIVERY, Status
 from journal.refold import note_rules, refold_orders
 from journal.totals import account as take_account
 from journal.verify import Difference, Report, as_known_at, differences
+from operations.given_up import of_orders
 from outbound import tracking
 from outbound.refund_accounts import shown
 from queries import documents, order_lookup, timeline
@@ -83,6 +84,8 @@ def show(
             document["refunds"] = _refunds(conn, number) if moment is None else []
             document["refundAccount"] = shown(conn, uuid_of(document["id"]) or "") if moment is None else None
             document["timers"] = _timers(conn, number) if moment is None else []
+            things = of_orders(conn, [number]) if moment is None else []
+            document["givenUp"] = [each.as_document() for each in things]
             if moment is None:
                 known = next(iter(peek(conn, [uuid_of(document["id"]) or ""]).values()), None)
             if moment is None and opened.shop.follows is not None:
