@@ -110,6 +110,16 @@ def print_order(order: dict[str, Any], moment: datetime | None) -> None:
         out.print(f"\n{what} {in_utc(timer['due'])} UTC{held}", soft_wrap=True)
     _print_given_up(order["givenUp"])
     _print_timeline(order["timeline"])
+    _print_acts(order.get("audit", ()))
+
+
+def _print_acts(acts: Sequence[dict[str, Any]]) -> None:
+    rows = table("at (UTC)", "who", "did", "to", "why", title="who did what, and who looked")
+    for act in acts:
+        rows.add_row(
+            time_of(act["at"]), _text(act["actor"]), _text(act["act"]), _text(act["subject"]), _text(act["reason"])
+        )
+    put(rows)
 
 
 def _print_given_up(things: list[dict[str, Any]]) -> None:

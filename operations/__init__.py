@@ -1,5 +1,6 @@
 """Operations of people on call: what was given up is listed, replayed or discarded; orders are corrected.
 
+audit             who did what, and who looked at personal data: found, exported
 corrections       corrections of an order: checked under its lock, then an event
 reasons           reasons for which things are given up: what each means, and what to do
 reason_reference  the page docs/reference/reasons.md, made of them
@@ -12,7 +13,7 @@ event_replay      dead events decided again, within one transaction
 replays           replays begun, stopped, resumed, and reported by cause
 replay_steps      the growing steps of a replay, as far as somebody advances it
 rebuild           one order recomputed from the journal, after a mended bug
-acts              acts on what was given up, noted in the audit
+acts              the reason that each act on what was given up must have
 dead_letters      dead letters of events and refunds by name: show, edit, replay, discard
 refund_decisions  refunds as people decide about them: asked for, settled, allocated, tried again, released
 balances          the money of all orders, added up by currency

@@ -1,26 +1,10 @@
-"""Acts of operators on what was given up, noted in the audit: who did what to which thing, and for what reason.
-
-The one place of this subject that writes to the audit, in the transaction of the act itself.
-"""
+"""The reason that each act on what was given up must have, for whoever reads the audit later."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-import orjson
-from sqlalchemy import Connection, text
-
 from events.errors import OrdersError
-from storage.pg_arrays import columns, unnest
 
 MOST_REASON = 500  # characters
-
-_NAMES, _KINDS = ("actor", "action", "target", "detail"), ("text", "text", "text", "jsonb")
-_AUDIT = text(
-    f"insert into audit ({', '.join(_NAMES)}) select v.actor, v.action, v.target, cast(v.detail as jsonb) "
-    f"from {unnest(_NAMES, _KINDS)} order by v.ordinal"
-)
 
 
 class ReasonAbsent(OrdersError):
@@ -43,10 +27,3 @@ def checked_reason(reason: str) -> str:
     if not 0 < len(said) <= MOST_REASON:
         raise ReasonAbsent
     return said
-
-
-def note(conn: Connection, by: str, action: str, acts: Sequence[tuple[str, dict[str, Any]]]) -> None:
-    """Note one act on each of these targets, with what there is to say of it; in one statement."""
-    if acts:
-        rows = [(by, action, target, orjson.dumps(detail, default=str).decode()) for target, detail in acts]
-        conn.execute(_AUDIT, columns(_NAMES, _KINDS, rows))

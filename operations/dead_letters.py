@@ -26,8 +26,9 @@ from domain.ids import format_id, uuid_of
 from domain.outcome import REASONS
 from events.errors import OrdersError
 from journal.entries import Entry, read
-from operations import acts, edits
+from operations import edits
 from outbound.refunds import release
+from storage import audit
 from storage.pg_arrays import array, columns, unnest
 
 SHOWN = 100  # how many a list has, unless told otherwise
@@ -183,7 +184,7 @@ _BODIES = text(
     "select j.subject, j.data, c.subject as new_subject, c.data as new_data, c.by, c.at "
     "from journal j left join corrections c using (seq) where j.seq = :seq"
 )
-_HISTORY = text("select at, actor, action, detail from audit where target = :target order by id")
+_HISTORY = text("select at, actor, action, reason, before, after, detail from audit where target = :target order by id")
 
 
 def list_open(
@@ -291,15 +292,15 @@ def edit_events(
         raise EditRefused(refused[0].name, f"{refused[0].fault}{more}")
     edits.keep(conn, made, actor, reason)
     by_seq = {letter.seq: letter for letter in letters}
-    done = []
-    for each in made:
-        if not each.is_needless:
-            said = {"changed": edits.changes(each), "personal": sorted(each.personal)}
-            done.append(
-                (by_seq[each.seq], said if reason is None else {**said, "version": each.version, "why": reason})
-            )
-    _note(conn, actor, "edit", done)
+    audit.record_all(conn, [_edited(each, by_seq[each.seq], actor, reason) for each in made if not each.is_needless])
     return made
+
+
+def _edited(made: edits.Edit, letter: Letter, actor: str, reason: str | None) -> audit.Act:
+    changed = edits.changes(made)
+    was, now = ({name: pair[side] for name, pair in changed.items()} for side in (0, 1))
+    detail = {"name": letter.name, "version": made.version, "personal": sorted(made.personal)}
+    return audit.Act(actor, "dlq edit", _target(letter), reason, was, now, letter.subject, detail)
 
 
 def replay(conn: Connection, refs: Sequence[str], actor: str) -> Done:
@@ -331,7 +332,7 @@ def _discard(conn: Connection, letters: Sequence[Letter], actor: str, why: str) 
         settled = set(conn.execute(_DISCARD, {"seqs": array(seqs, "bigint"), "why": why}).scalars())
         _leave_out(done, settled)
     _close(conn, done.changed, "discarded")
-    _note(conn, actor, "discard", [(letter, {"reason": letter.reason, "why": why}) for letter in done.changed])
+    _note(conn, actor, "discard", done.changed, "discarded", why)
     return done
 
 
@@ -347,7 +348,7 @@ def _replay(conn: Connection, letters: Sequence[Letter], actor: str) -> Done:
             release(conn, letter.effect_id, actor)  # closes its letter and leaves the row of `audit` by itself
     events = [letter for letter in done.changed if letter.seq is not None]
     _close(conn, events, "replayed")
-    _note(conn, actor, "replay", [(each, {"reason": each.reason, "deaths": each.deaths}) for each in events])
+    _note(conn, actor, "replay", events, "replayed")
     done.entries = read(conn, [each.seq for each in events if each.seq is not None])
     return done
 
@@ -403,6 +404,21 @@ def _target(letter: Letter) -> str:
     return f"dead-letters/{letter.id}" if letter.effect_id is None else letter.name  # as `release` names it
 
 
-def _note(conn: Connection, actor: str, action: str, done: Sequence[tuple[Letter, dict[str, Any]]]) -> None:
-    """A row of `audit` for each letter that was changed."""
-    acts.note(conn, actor, f"dlq {action}", [(_target(letter), {"name": letter.name, **said}) for letter, said in done])
+def _note(
+    conn: Connection, actor: str, action: str, done: Sequence[Letter], after: str, why: str | None = None
+) -> None:
+    """A row of `audit` for each letter that was closed."""
+    acts = [
+        audit.Act(
+            actor,
+            f"dlq {action}",
+            _target(each),
+            why,
+            {"state": "open"},
+            {"state": after},
+            each.subject,
+            {"name": each.name, "died_of": each.reason, "deaths": each.deaths},
+        )
+        for each in done
+    ]
+    audit.record_all(conn, acts)

@@ -6,7 +6,6 @@ Both take things as `given_up.chosen` finds them, and do all of it or nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -15,6 +14,7 @@ from operations.given_up import GivenUpError, Thing
 from operations.reasons import DELIVERY, EVENT, LOOKUP, REFUND
 from outbound import payment_lookups
 from outbound.webhooks import deliveries
+from storage import audit
 
 
 class NotEditable(GivenUpError):
@@ -67,8 +67,14 @@ def discard(conn: Connection, things: Sequence[Thing], *, by: str, reason: str) 
     sent = {each.id: each for each in things if each.kind == DELIVERY}
     if sent:
         let_be = deliveries.discard(conn, list(sent))
-        said: dict[str, Any] = {"why": why}
-        acts.note(conn, by, "given-up discard", [(sent[each].ref, said) for each in let_be])
+        was, now = {"state": "dead"}, {"state": "discarded"}
+        audit.record_all(
+            conn,
+            [
+                audit.Act(by, "given-up discard", sent[each].ref, why, was, now, sent[each].order_number)
+                for each in let_be
+            ],
+        )
         done |= set(let_be)
     return [each for each in things if each.id in done]
 

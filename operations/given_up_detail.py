@@ -59,7 +59,7 @@ _DEATHS = text("""
     where id = :id or effect_id = :id
 """)
 _ACTS = text(
-    "select at, actor, action, detail from audit where target = any(cast(:targets as text[])) order by id limit 1000"
+    "select at, actor, action, reason from audit where target = any(cast(:targets as text[])) order by id limit 1000"
 )
 
 
@@ -86,7 +86,7 @@ def _attempts(conn: Connection, thing: Thing) -> list[Attempt]:
             found.append((at, _death(at, each["reason"], each["detail"])))
     targets = [f"dead-letters/{thing.id}", thing.ref, *([f"inbox/{thing.seq}"] if thing.kind == LOOKUP else [])]
     for row in conn.execute(_ACTS, {"targets": targets}):
-        found.append((row.at, Attempt(row.at, row.action, row.actor, row.detail.get("why"))))
+        found.append((row.at, Attempt(row.at, row.action, row.actor, row.reason)))
     return [each for _, each in sorted(found, key=lambda each: each[0])]
 
 

@@ -11,6 +11,9 @@ from sqlalchemy import Engine
 from journal.refold import refold
 from journal.verify import Difference, verify
 from operations import acts
+from storage import audit
+
+TOLD = 100  # differences that the audit keeps
 
 
 def differences(engine: Engine, order_number: str) -> list[Difference]:
@@ -26,7 +29,18 @@ def rebuild(engine: Engine, order_number: str, *, by: str, reason: str) -> list[
     why = acts.checked_reason(reason)
     found = refold(engine, order_number)
     if found:
-        said = {"why": why, "differences": [each.as_document() for each in found[:100]], "count": len(found)}
+        was = {each.path: str(each.stored) for each in found[:TOLD]}
+        now = {each.path: str(each.folded) for each in found[:TOLD]}
         with engine.begin() as conn:
-            acts.note(conn, by, "order rebuild", [(f"orders/{order_number}", said)])
+            audit.record(
+                conn,
+                by,
+                "order rebuild",
+                f"orders/{order_number}",
+                why,
+                was,
+                now,
+                order=order_number,
+                detail={"differences": len(found)},
+            )
     return found

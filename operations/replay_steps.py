@@ -26,7 +26,7 @@ from domain.outcome import APPLIED as EVENT_APPLIED
 from domain.outcome import PARKED as EVENT_PARKED
 from domain.policy import Policy
 from journal.batch import Shop, is_of_the_moment
-from operations import acts, given_up
+from operations import given_up
 from operations.event_replay import Fate, decide_again
 from operations.given_up import Thing
 from operations.reasons import DELIVERY, EVENT, LOOKUP, REFUND, field_of
@@ -47,7 +47,7 @@ from operations.replays import (
 )
 from outbound import payment_lookups, refunds
 from outbound.webhooks import deliveries
-from storage import leases
+from storage import audit, leases
 from storage.clock import clock
 from storage.pg_arrays import array, columns, unnest
 
@@ -207,8 +207,9 @@ def _chunk(conn: Connection, policy: Policy, shop: Shop, replay_id: str) -> _Mov
 
 def _end(conn: Connection, run: Row[Any], state: str, note: str | None) -> None:
     conn.execute(_NOTE_STATE, {"id": run.id, "state": state, "note": note})
-    said = {} if note is None else {"why": note}
-    acts.note(conn, run.by, f"replay {state}", [(format_id("replays", run.id), said)])
+    audit.record(
+        conn, run.by, f"replay {state}", format_id("replays", run.id), note, {"state": RUNNING}, {"state": state}
+    )
 
 
 def _failure(conn: Connection, run: Row[Any]) -> str | None:
@@ -248,11 +249,28 @@ def _take(conn: Connection, policy: Policy, shop: Shop, run: Row[Any], items: Se
     if places:
         conn.execute(_TAKE, {"id": run.id, "places": array(places, "integer")})
     _keep_ends(conn, run.id, ends)
-    replay_name, done = format_id("replays", run.id), {each.place for each in ends if each.outcome == UNCHANGED}
-    acted = [(item, there[item.place]) for item in items if item.place in there and item.place not in done]
-    said = {"replay": replay_name, "why": run.reason}
-    rows = [(_target(thing), {**said, "name": thing.ref, "reason": item.reason}) for item, thing in acted]
-    acts.note(conn, run.by, "given-up replay", rows)
+    outcomes = {each.place: each.outcome for each in ends}
+    acts = [
+        _act(run, there[item.place], outcomes.get(item.place))
+        for item in items
+        if item.place in there and outcomes.get(item.place) != UNCHANGED
+    ]
+    audit.record_all(conn, acts)
+
+
+def _act(run: Row[Any], thing: Thing, outcome: str | None) -> audit.Act:
+    """The row of the audit of one thing that was taken; `outcome` None: it is known later."""
+    detail = {"name": thing.ref, "replay": format_id("replays", run.id)}
+    return audit.Act(
+        run.by,
+        "given-up replay",
+        _target(thing),
+        run.reason,
+        {"given up for": thing.reason},
+        {"outcome": outcome or "tried again"},
+        thing.order_number,
+        detail,
+    )
 
 
 def _end_of_event(item: Row[Any], before: Thing, fate: Fate | None) -> _End:

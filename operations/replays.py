@@ -24,6 +24,7 @@ from events.errors import OrdersError
 from operations import acts, given_up
 from operations.given_up import Thing, Wanted
 from operations.reasons import EVENT, KINDS, cause_of
+from storage import audit
 from storage.clock import clock
 from storage.pg_arrays import columns, unnest
 
@@ -211,7 +212,7 @@ def begin(
         for at, (each, later) in enumerate(planned)
     ]
     conn.execute(_ITEMS, columns(_NAMES, _TYPES, rows))
-    _noted(conn, replay_id, by, "begin", {"why": why, "items": len(rows), "chosen": chosen})
+    _noted(conn, replay_id, by, "begin", why, items=len(rows), chosen=chosen)
     return replay_id
 
 
@@ -285,9 +286,9 @@ def _moved(conn: Connection, name: str, to: str, those: list[str], by: str, reas
     word = "stopped" if to == STOPPED else "resumed"
     if conn.execute(_MOVE, values).scalar_one_or_none() is None:
         raise ReplayOver(before.name, replay(conn, name).state, word)
-    _noted(conn, before.id, by, "stop" if to == STOPPED else "resume", {"why": why})
+    _noted(conn, before.id, by, "stop" if to == STOPPED else "resume", why)
     return replay(conn, name)
 
 
-def _noted(conn: Connection, replay_id: str, by: str, action: str, said: dict[str, Any]) -> None:
-    acts.note(conn, by, f"replay {action}", [(format_id("replays", replay_id), said)])
+def _noted(conn: Connection, replay_id: str, by: str, act: str, why: str, **detail: Any) -> None:
+    audit.record(conn, by, f"replay {act}", format_id("replays", replay_id), why, detail=detail)

@@ -14,7 +14,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0022_given_up"
-down_revision = "0017_tracker_routes"
+down_revision = "0023_pauses_and_audit"
 
 INDEX = "deliveries_given_up_idx"
 
