@@ -52,9 +52,10 @@ from storage.clock import clock
 from storage.pg_arrays import array, columns, unnest
 
 CHUNK = 100  # items of one transaction
+TURNS = 4  # chunks per second, where a rate says how many things those are
 GROWS = 10  # times, from step to step
 LARGEST = 10_000  # items of a step
-LEASE_S = 15.0  # of whoever advances a replay
+LEASE_S = 6.0  # of whoever advances a replay; renewed before each chunk
 PATIENCE = timedelta(minutes=10)  # for what the outside is asked
 POLL_S = 0.5
 TRIES = 6  # of one chunk, against deadlocks and rivals
@@ -186,7 +187,7 @@ def _chunk(conn: Connection, policy: Policy, shop: Shop, replay_id: str) -> _Mov
     if run is None or run.state != RUNNING:
         return None
     under_way = _look_after_taken(conn, run)
-    most = CHUNK if run.rate is None else min(CHUNK, run.rate)
+    most = CHUNK if run.rate is None else min(CHUNK, max(run.rate // TURNS, 1))
     items = conn.execute(_NEXT, {"id": run.id, "step": run.step, "most": most}).all()
     if items:
         _take(conn, policy, shop, run, items)

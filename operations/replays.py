@@ -276,8 +276,11 @@ def stop(conn: Connection, name: str, *, by: str, reason: str) -> Replay:
 
 
 def resume(conn: Connection, name: str, *, by: str, reason: str) -> Replay:
-    """Let a replay go on that was stopped, or has halted: that in small steps again. Errors: as `stop`."""
-    return _moved(conn, name, RUNNING, [STOPPED, HALTED], by, reason, None)
+    """Let a replay go on that was stopped, or has halted: that in small steps again. One that runs goes on as it does.
+
+    Errors: as `stop`; ReplayOver for one that is done.
+    """
+    return _moved(conn, name, RUNNING, [STOPPED, HALTED, RUNNING], by, reason, None)
 
 
 def _moved(conn: Connection, name: str, to: str, those: list[str], by: str, reason: str, note: str | None) -> Replay:
