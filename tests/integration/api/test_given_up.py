@@ -1,4 +1,4 @@
-"""What was given up, over HTTP: the same acts as `orders given-up`, with a secret key alone."""
+"""The HTTP face of what was given up: the same acts as `orders given-up`, with a secret key alone."""
 
 from __future__ import annotations
 
