@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse
 from starlette.types import Lifespan
 
-from api import errors, health, openapi, tokens, waits, webhooks_in
+from api import errors, health, openapi, pauses, tokens, waits, webhooks_in
 from api.auth import TOKEN_HEADER
 from api.body_middleware import WholeBody
 from api.bulkheads import Bulkheads
@@ -57,12 +57,15 @@ TAGS = [  # in the order in which the documentation shows them
         "description": "What waits for a person: found, edited, discarded, replayed. With a secret key.",
     },
     {"name": "Keys", "description": "A key's check, and tokens for customers."},
+    {"name": "Operations", "description": "What people on call do: pauses."},
     {"name": "Webhooks in", "description": "Payment providers and carriers; signed, without a key."},
     {"name": "Health", "description": "For load balancers and supervisors; without a key."},
 ]
 # Matched one after another, and each costs: what is called most comes first, and no path of a write is a query's too.
 front = APIRouter()
-ROUTERS = (webhooks, writes, tokens.router, given_up, waits.router, queries, health.router, front)
+ROUTERS = (
+    webhooks, writes, tokens.router, pauses.router, given_up, waits.router, queries, health.router, front,
+)  # fmt: skip
 HEADERS_SHOWN = [
     "X-Request-Id",
     "Retry-After",

@@ -33,6 +33,7 @@ PREFIXES = {
     "findings": "fnd",
     "lookups": "lku",
     "replays": "rpl",
+    "pauses": "pau",
 }
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 
 from domain.outcome import DEAD
 from domain.policy import Context, Policy
+from journal import pauses
 from journal.batch import Shop, settle_carefully
 from journal.entries import Entry, read
 from operations.given_up import Thing
@@ -64,8 +65,10 @@ def decide_again(conn: Connection, events: Sequence[Thing], policy: Policy, shop
     seqs = {"seqs": array(sorted(still), "bigint")}
     conn.execute(_CLOSE, seqs)
     entries = {entry.seq: entry for entry in read(conn, sorted(still))}
+    resting = pauses.in_force(conn)  # what an operator paused is set aside, as drains do
     for wave in _waves([each for each in events if each.seq in still], entries):
-        settle_carefully(conn, wave, Context(clock(), policy), shop)
+        ripe = pauses.set_aside(conn, wave, resting, shop.policy_id)
+        settle_carefully(conn, ripe, Context(clock(), policy), shop, resting=resting)
     return {row.seq: Fate(row.outcome, row.reason, row.detail, row.order_id) for row in conn.execute(_FATES, seqs)}
 
 

@@ -14,7 +14,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0022_given_up"
-down_revision = "0023_pauses_and_audit"
+down_revision = "0019_order_edits"
 
 INDEX = "deliveries_given_up_idx"
 
