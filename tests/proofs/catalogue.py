@@ -9,9 +9,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.chaos.harness import a_shop
 from tests.money.storm import SHARES, storm
 from tests.proofs.arrival_order import in_memory, stored
 from tests.proofs.claims import claims
+from tests.proofs.given_up import work_off
 from tests.proofs.parcels_at_scale import RATE, Size, at_scale
 from tests.proofs.proof import Finding, Proof, Say
 
@@ -21,6 +23,7 @@ LIVES, STORED, ORDERS = 20_000, 300, 12
 RECONCILED = 10_000
 AT_SCALE = Size(parcels=20_000, pace_s=20.0, carriers_pace_s=8.0, quiet_s=40.0, away_s=60.0, kills=2)
 CLAIMED = (10_000, 1_000_000)  # parcels that are followed
+GIVEN_UP, REPLAYED = 100, 100  # dead letters of each cause; per second
 RACES = 1_000
 PAUSES = "tests/integration/outbound/test_pauses.py"
 RECONCILIATION = "tests/integration/outbound/reconciliation/test_proof.py"
@@ -70,6 +73,19 @@ def reconciliation(say: Say) -> Finding:
         return Finding(figures)
 
 
+def given_up(say: Say) -> Finding:
+    """500 dead letters of five causes, worked off on servers of their own."""
+    with tempfile.TemporaryDirectory(prefix="orders-given-up-") as folder, a_shop(Path(folder, "data")) as shop:
+        settings = shop.parts.settings
+        found = work_off(settings.database_url or "", settings.redis_url or "", Path(folder), GIVEN_UP, REPLAYED, say)
+    figures = (
+        f"{found.letters} dead letters of five causes; stopped by itself after {found.halted_after}, "
+        f"{found.again} of them the cause that had come back; killed when {found.ended_when_killed} had their ends; totals exact, "
+        f"{GIVEN_UP} refunds made once by the provider's books, a second replay changes nothing; {found.seconds:.0f} s"
+    )
+    return Finding(figures, found.wrong)
+
+
 def parcels_at_scale(say: Say) -> Finding:
     """20,000 parcels at four carriers: an outage, a quota that is spent, one that never answers."""
     with tempfile.TemporaryDirectory(prefix="orders-parcels-") as data:
@@ -111,5 +127,6 @@ PROOFS = (
     Proof("reconciliation", "Dropped webhooks and refunds by hand among 10,000 payments: found, healed, once", reconciliation),
     Proof("parcels_at_scale", "Parcels at carriers with bad days: no limit broken, nobody else held up, all at their ends", parcels_at_scale),
     Proof("claims_at_size", "A claim of due parcels costs the same among 10,000 and 1,000,000", claims_at_size),
+    Proof("given_up", "Dead letters of five causes: found, edited, replayed through a halt and a SIGKILL, once", given_up),
     Proof("pauses", "A pause against claims, and under load: nothing that rests is claimed or called, all else is", pauses),
 )  # fmt: skip
