@@ -39,7 +39,8 @@ def return_requested(
     if isinstance(shares, Outcome):
         return shares
     for item, quantity in shares:
-        if quantity > item.wanted():
+        # What needs no shipping is canceled past a return that was rejected, which may be told later.
+        if quantity > (item.wanted() if item.requires_shipping else item.quantity):
             less = f", canceled {item.canceled_quantity}" if item.canceled_quantity else ""
             return dead(
                 Reason.TOO_MANY_ITEMS,

@@ -66,6 +66,7 @@ class OrderLine(Body):
     unitPrice: Amount
     taxAmount: Annotated[Amount | None, Field(description="on top of the price, for all of the line")] = None
     taxFree: bool | None = None
+    requiresShipping: Annotated[bool | None, Field(description="false: delivered as soon as the order is paid")] = None
 
 
 def _names_once(lines: list[OrderLine]) -> list[OrderLine]:

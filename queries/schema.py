@@ -38,6 +38,7 @@ from queries.fields import (
     text,
     time,
     to,
+    truth,
 )
 from queries.objects import disputes_of, reasons_of
 from storage import tables
@@ -49,6 +50,7 @@ _GOODS = {
     "option": key("option", "product-options"),
     "quantity": number("quantity"),
     "unitPrice": number("unit_price"),
+    "requiresShipping": truth("requires_shipping"),
 }
 _WARES = {"title": text("title"), "sku": text("sku"), "price": number("price"), "image": text("image")}
 

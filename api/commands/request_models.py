@@ -63,6 +63,7 @@ class OrderProduct(BaseModel):
     option: Name | None = None
     quantity: Quantity
     unitPrice: Amount
+    requiresShipping: Annotated[bool | None, Field(description="false: delivered as soon as the order is paid")] = None
 
 
 class OrderedProduct(OrderProduct):
@@ -103,7 +104,9 @@ class CreateOrder(Terms):
         totalAmount=20000,
         paymentId="pay_123456",
     )
-    shippingAddress: ShippingAddress
+    shippingAddress: Annotated[
+        ShippingAddress | None, Field(description="needed unless no line requires shipping")
+    ] = None
     orderProducts: Annotated[list[OrderedProduct], Field(min_length=1, max_length=LINES)]
     totalAmount: Amount
     currency: Annotated[Currency | None, Field(description="ISO 4217; the shop's, where none is given")] = None

@@ -79,7 +79,8 @@ def create_order(sent: s.CreateOrder, write: BySecret) -> Response:
     """Create an order, pending until it is paid.
 
     It is `pending` with a pending transaction of `paymentId`; with a total of 0 it is `paid` at once. The same
-    `orderNumber` with the same body answers the same order; with another body, 409 `order_number_taken`.
+    `orderNumber` with the same body answers the same order; with another body, 409 `order_number_taken`. Lines with
+    `requiresShipping: false` are delivered once it is paid; an order of only such needs no address, and ships nothing.
     """
     return write.do(orders.create(write, sent))
 

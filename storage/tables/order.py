@@ -87,6 +87,7 @@ order_items = Table(
     Column("tax_amount", Numeric, comment="on top of the price; null: the order's is spread by price"),
     Column("tax_free", Boolean),
     Column("canceled_quantity", Integer, nullable=False, server_default="0"),
+    Column("requires_shipping", Boolean, nullable=False, server_default="true"),
     UniqueConstraint("order_id", "reference"),
     CheckConstraint("quantity > 0 and unit_price >= 0 and total_price = unit_price * quantity", "line"),
     CheckConstraint("0 <= delivered_quantity and delivered_quantity <= shipped_quantity", "delivered"),

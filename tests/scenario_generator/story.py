@@ -79,6 +79,8 @@ class Story:
         self.pays = sum((one.amount for one in self.payments), Decimal(0)) >= self.goods.total
         never_paid = not any(one.amount for one in self.payments)
         fates = ["lives"] * 6 + ["canceled"] * 2
+        if self.goods.digital:
+            fates += ["canceled"] * 6  # which what was delivered so does not keep from happening
         if not self.pays:
             fates = ["lives", "canceled"] + ["expired"] * never_paid
         self.fate = choices.pick(fates)
@@ -196,10 +198,16 @@ class Story:
 
     def shipped(self) -> dict[str, int]:
         """The number of each item that left in a parcel that did not fail."""
-        return self._held(one for one in self.parcels if one.living and one.step >= 2)
+        return self._held(one for one in self.parcels if one.living and one.step >= 2) | self._digital()
 
     def delivered(self) -> dict[str, int]:
-        return self._held(one for one in self.parcels if one.delivered)
+        return self._held(one for one in self.parcels if one.delivered) | self._digital()
+
+    def _digital(self) -> dict[str, int]:
+        """What needs no shipping is there as soon as the order is paid."""
+        there = self.covered() and not self.canceled
+        wanted = self.wanted()
+        return {item: wanted[item] if there else 0 for item in self.goods.digital}
 
     def everything_delivered(self) -> bool:
         return any(self.wanted().values()) and self.delivered() == self.wanted()
@@ -207,7 +215,14 @@ class Story:
     def unsent(self, awaited: bool = False) -> dict[str, int]:
         """The items that no living parcel holds, nor, with `awaited`, one that will be found."""
         holding = (one for one in self.parcels if one.living or (awaited and one.awaited))
-        return self._left(self.wanted(), self._held(holding))
+        left = self._left(self.wanted(), self._held(holding))
+        return {item: count for item, count in left.items() if item not in self.goods.digital}
+
+    def cancelable(self) -> dict[str, int]:
+        """What is in no parcel, nor will be; of what needs no shipping, what no return holds."""
+        held = self._held(one for one in self.returns if not one.rejected)
+        free = self._left(self.wanted(), held)
+        return self.unsent(awaited=True) | {item: free[item] for item in self.goods.digital if item in free}
 
     def returnable(self) -> dict[str, int]:
         """The items that were delivered and no return holds."""
@@ -295,14 +310,16 @@ class Story:
         return self.covered() and bool(self.unsent())
 
     def _may_end(self) -> bool:
+        if self.fate == "canceled" and self.pays and self.goods.digital and not self.goods.to_ship and not self.covered():
+            return False  # once it was delivered
         return sum(one.failed for one in self.parcels) >= self._to_lose
 
     def _prepare(self, ending: str) -> Thread:
         yield from sending(self, self.choices.part(self.unsent()), ending)
 
     def _confirm(self) -> Thread:
-        last = max(one.delivered.earliest() for one in self.parcels if one.delivered)
-        if self.choices.chance(25):
+        last = max((one.delivered.earliest() for one in self.parcels if one.delivered), default=self.pen.now())
+        if any(one.delivered for one in self.parcels) and self.choices.chance(25):
             self.trait("the timer ran out before the last parcel arrived")
             early = last - timedelta(seconds=self.choices.pick((0, 1, 86_400)))
             self.pen.tell("OrderConfirmed", {"by": "timer"}, source="timers", at=early)
@@ -409,6 +426,9 @@ class Story:
             self.trait("tax by line" if self.goods.line_tax else "tax")
         if not self.goods.ordered:
             self.trait("no items")
+        if self.goods.digital:
+            self.trait("some lines need no shipping" if self.goods.to_ship else "nothing needs shipping")
+            self.trait(f"digital, and {expected['status']}")
         if len(captured) > 1 and all(one.captured < total for one in captured) and paid >= total:
             self.trait("several payments pay together")
         if paid > total:

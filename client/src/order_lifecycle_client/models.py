@@ -143,6 +143,7 @@ class OrderItem(Document):
     option: Related[ProductOption] | None
     quantity: int
     unit_price: Decimal
+    requires_shipping: bool  # else it is delivered once the order is paid
     total_price: Decimal
     tax_amount: Decimal | None
     shipped_quantity: int
@@ -308,6 +309,7 @@ class CartItem(Document):
     option: Related[ProductOption] | None
     quantity: int
     unit_price: Decimal
+    requires_shipping: bool
 
 
 class ReturnRefunded(Model):

@@ -1,6 +1,7 @@
 """Orders may be edited: a row of personal fields that was put together of several events' names the order that shows it.
+Lines of orders and carts may need no shipping.
 
-Before deployment: the column is null at first, and whoever does not know it never touches it.
+Before deployment: every line needs shipping at first, and whoever does not know the columns never touches them.
 """
 
 from __future__ import annotations
@@ -24,9 +25,13 @@ def upgrade() -> None:
     op.add_column("personal", sa.Column("order_id", sa.Uuid, comment=shows))
     op.create_index(INDEX, "personal", ["order_id"], postgresql_where=sa.text("order_id is not null"))
     op.create_table_comment("personal", SINCE)
+    for lines in ("order_items", "cart_items"):
+        op.add_column(lines, sa.Column("requires_shipping", sa.Boolean, nullable=False, server_default="true"))
 
 
 def downgrade() -> None:
+    for lines in ("cart_items", "order_items"):
+        op.drop_column(lines, "requires_shipping")
     op.create_table_comment("personal", BEFORE)
     op.drop_index(INDEX, "personal")
     op.drop_column("personal", "order_id")

@@ -159,9 +159,10 @@ class Maker:
             "option": self.maybe(f"o{dice.randrange(4)}", 0.3),
             "quantity": dice.randrange(1, 5),
             "unit_price": Decimal(dice.randrange(5)),
+            "requires_shipping": self.made % 3 != 0,
         }
         doc = {name: row[name] for name in ("product", "variant", "option", "quantity")}
-        return row, {**doc, "unitPrice": row["unit_price"]}
+        return row, {**doc, "unitPrice": row["unit_price"], "requiresShipping": row["requires_shipping"]}
 
     def item(self, order: str, position: int, hidden: bool) -> str:
         id, (goods, doc) = self.id(), self.goods()
