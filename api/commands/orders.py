@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from api.commands import refund_accounts
 from api.commands.lookups import listed, name_of, order_by_id, refuse_if_held
@@ -16,7 +16,7 @@ from domain.ids import format_id, uuid_of
 from domain.order import Order, Status
 from domain.permitted_transitions import SHIPPING, movable, order_statuses
 from journal.commands import Request, Step
-from operations import corrections, refund_decisions
+from operations import audit, corrections, refund_decisions
 from operations.corrections import CorrectionRefused
 from operations.refund_decisions import RefundConflict
 
@@ -53,7 +53,7 @@ def update(write: Write, order_id: str, sent: UpdateOrder) -> Work:
 
     def work(request: Request) -> tuple[int, Document]:
         order = order_by_id(request, order_id)
-        request.append(*steps_of(request, order, sent))
+        _append(request, {order.order_number: order}, steps_of(request, order, sent), write.caller.source)
         refund_accounts.take(write, request, order, sent.refundAccount, "refundAccount.")
         doc = document(request, "orders", order.id, write.depth)
         return 200, {"doc": doc, "message": UPDATED}
@@ -91,7 +91,7 @@ def update_many(write: Write, select: Callable[[Request], Sequence[str]], sent: 
             except ApiError as error:
                 errors.append({"id": format_id("orders", order.id), "message": error.message, "data": error.data})
         if steps:
-            request.append(*steps)
+            _append(request, {order.order_number: order for order in orders.values()}, steps, write.caller.source)
             for order in orders.values():
                 refund_accounts.take(write, request, order, sent.refundAccount, "refundAccount.")
         moved = {step.number for step in steps}
@@ -101,6 +101,16 @@ def update_many(write: Write, select: Callable[[Request], Sequence[str]], sent: 
         return 200, {"docs": docs, "errors": errors, "message": message}
 
     return work
+
+
+def _append(request: Request, orders: Mapping[str, Order], steps: Sequence[Step], actor: str) -> None:
+    """Journal and apply events of locked orders (by number), and note in the audit who edited which."""
+    before = {step.number: audit.standing(orders[step.number]) for step in steps}
+    ids = {number: order.id for number, order in orders.items()}
+    after = request.append(*steps)
+    for step in steps:
+        if step.type == "OrderEdited":
+            audit.note_event(request, step, before[step.number], after[ids[step.number]], actor)
 
 
 def steps_of(request: Request, order: Order, sent: UpdateOrder, suffix: str = "") -> list[Step]:

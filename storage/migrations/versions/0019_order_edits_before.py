@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0019_order_edits"
-down_revision = "0017_tracker_routes"
+down_revision = "0023_pauses_and_audit"
 
 INDEX = "personal_order_id_idx"
 BEFORE = "Names, addresses and notes: journal bodies and orders only refer to them; erase a row to forget."

@@ -88,7 +88,10 @@ def test_nothing_personal_stands_in_the_journal_and_all_rows_of_it_are_found_by_
     order = shop.create()
     for number in range(2):
         edited(shop, order, {"shippingAddress": {"address1": f"{number} Hidden Lane"}})
-    assert shop.one("select count(*) from journal where data::text like '%Hidden%'") == 0
+    for table in ("journal", "audit"):
+        assert shop.one(f"select count(*) from {table} where {table}::text like '%Hidden%'") == 0
+    edits = "select distinct action, detail->'data'->'personalFields' from audit where action like 'Order%'"
+    assert shop.do(edits) == [("OrderEdited", ["shippingAddress"])]
     shop.do(
         "delete from personal where id in (select cast(data->>'personal' as uuid) from journal where subject = :number) "
         "or order_id = (select id from orders where order_number = :number)",
