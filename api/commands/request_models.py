@@ -104,9 +104,9 @@ class CreateOrder(Terms):
         totalAmount=20000,
         paymentId="pay_123456",
     )
-    shippingAddress: Annotated[
-        ShippingAddress | None, Field(description="needed unless no line requires shipping")
-    ] = None
+    shippingAddress: Annotated[ShippingAddress | None, Field(description="needed unless no line requires shipping")] = (
+        None
+    )
     orderProducts: Annotated[list[OrderedProduct], Field(min_length=1, max_length=LINES)]
     totalAmount: Amount
     currency: Annotated[Currency | None, Field(description="ISO 4217; the shop's, where none is given")] = None

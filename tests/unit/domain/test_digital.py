@@ -21,6 +21,7 @@ from tests.builders import (
     processing,
     rejected,
     shipped,
+    won,
 )
 
 
@@ -72,7 +73,7 @@ def test_a_mixed_order_prepares_ships_and_arrives_with_its_parcels():
 def test_what_was_delivered_so_stops_no_cancel(order, turned):
     told = (canceled(), paid()) if turned else (paid(), canceled())
     story = Story(order, *told)
-    assert (story.status, counts(story), story.due, story.waiting) == ("canceled", (0, 0), {"pay": 10_000}, [])
+    assert (story.status, counts(story), story.due, story.waiting) == ("canceled", (0, 0), {"pay": won(10_000)}, [])
 
 
 @pytest.mark.parametrize("arrivals", any_order_of(ONLY, paid(), confirmed(), canceled()))
@@ -89,7 +90,7 @@ def test_a_parcel_that_left_stops_the_cancel_of_a_mixed_order():
 
 def test_some_of_a_line_is_canceled_though_it_was_delivered():
     story = Story(ONLY, paid(), items_canceled({"code": 1}))
-    assert (story.status, counts(story), story.due) == ("delivered", (1, 1), {"pay": 5_000})
+    assert (story.status, counts(story), story.due) == ("delivered", (1, 1), {"pay": won(5_000)})
 
 
 def test_with_all_that_ships_canceled_the_rest_is_delivered():
@@ -109,7 +110,7 @@ def test_a_return_of_it_is_as_any_other_and_keeps_it_from_being_canceled():
 
 def test_a_completed_return_of_it_returns_the_order():
     story = Story(ONLY, paid(), asked_back("ret", {"code": 2}), processing(), came_back())
-    assert (story.status, story.due) == ("returned", {"pay": 10_000})
+    assert (story.status, story.due) == ("returned", {"pay": won(10_000)})
 
 
 def test_the_time_to_return_it_counts_from_its_payment():

@@ -49,7 +49,7 @@ class ServerApi(CustomerApi, Refunds, Carts, Catalogue):
         *,
         order_number: str,
         customer_snapshot: CustomerSnapshotInput,
-        shipping_address: ShippingAddressInput,
+        shipping_address: ShippingAddressInput | None = None,
         order_products: Sequence[OrderedProductInput],
         total_amount: Amount,
         payment_id: str | None = None,
@@ -65,6 +65,7 @@ class ServerApi(CustomerApi, Refunds, Carts, Catalogue):
     ) -> Order:
         """Create an order: pending, with a pending transaction for `payment_id`; paid at once where the total is 0.
 
+        It needs an address unless each of its lines says `requires_shipping` False.
         The same number with the same values answers the same order. Errors: ValidationFailed where the amounts do
         not add up; Conflict "order_number_taken" where another order has the number.
         """

@@ -62,7 +62,11 @@ def test_a_mixed_order_needs_an_address(shop):
 
 def test_digital_lines_are_returned_and_then_the_order_is_not_canceled(shop):
     order = shop.paid(CODE)
-    asked = {"order": order["id"], "reason": "other", "items": [{"orderItem": lines_of(shop, order)["licence"]["id"], "quantity": 1}]}
+    asked = {
+        "order": order["id"],
+        "reason": "other",
+        "items": [{"orderItem": lines_of(shop, order)["licence"]["id"], "quantity": 1}],
+    }
     shop.ok("POST", "/api/returns", asked)
     shop.work()
     assert shop.status(order) == "return_processing"
@@ -79,7 +83,10 @@ def test_a_cart_says_which_of_its_lines_need_no_shipping(shop):
     assert [line["requiresShipping"] for line in cart["items"]["docs"]] == [False, True]
     body = {"cartId": cart["id"], "orderNumber": "C-digital", "customerSnapshot": {"name": "Jane"}, "paymentId": "p"}
     order = shop.ok("POST", "/api/checkout", body)["doc"]
-    assert {name: line["requiresShipping"] for name, line in lines_of(shop, order).items()} == {"licence": False, "mug": True}
+    assert {name: line["requiresShipping"] for name, line in lines_of(shop, order).items()} == {
+        "licence": False,
+        "mug": True,
+    }
     asked = "/api/order-items?where[requiresShipping][equals]=false"
     assert [doc["product"] for doc in shop.ok("GET", asked)["docs"]] == ["licence"]
     shop.refused(400, "GET", "/api/order-items?where[requiresShipping][greater_than]=true")
