@@ -30,6 +30,7 @@ from domain.state_machine import advance
 from events import catalogue as e
 from events import corrections as c
 from events import refunds as r
+from events import returns as b
 from events.catalogue import AnyEvent, B, Event
 
 # The last are the names of returns whose rejections wait for their requests.
@@ -95,6 +96,7 @@ HANDLERS = dict(
         row(e.ReturnApproved, returns.return_step),
         row(e.ReturnRejected, returns.return_step, items=True),
         row(e.ReturnProcessingStarted, returns.return_step),
+        row(b.ReturnReceived, returns.return_received, items=True),
         row(e.ReturnCompleted, returns.return_completed, items=True, money=True, refunds=True),
     )
 )

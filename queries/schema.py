@@ -174,6 +174,8 @@ RETURNS = Collection(
         "reason": one_of("reason", get_args(Reason)),
         **personal("note"),
         "refundAmount": number("refund_amount"),
+        "receivedAt": time("received_at"),
+        "rejectedBy": text("rejected_by"),
         **STAMPED,
     },
     owner=_OF_ORDER,

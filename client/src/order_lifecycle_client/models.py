@@ -280,6 +280,8 @@ class Return(Document):
     reason: str
     note: str | None
     refund_amount: Decimal | None
+    received_at: datetime | None
+    rejected_by: str | None  # "customer": it was withdrawn
     items: Join[ReturnItem]
 
 

@@ -31,7 +31,7 @@ PATHS = {
     "transactions": "id order paymentId status amount refundedAmount provider paidAt order.orderNumber order.notes",
     "fulfillments": "id reference status carrier trackingNumber shippedAt deliveredAt order.customer order.canceledAt",
     "fulfillment-items": "fulfillment orderItem quantity fulfillment.carrier orderItem.order.status orderItem.quantity",
-    "returns": "reference status reason note refundAmount order order.discountCode",
+    "returns": "reference status reason note refundAmount receivedAt rejectedBy order order.discountCode",
     "return-items": "return return.note return.order.customerSnapshot.email orderItem.product.title quantity",
     "refunds": (
         "id order transaction reference amount currency origin status waitsFor return requestedAt createdAt "
