@@ -3,10 +3,12 @@
 webhooks_in       webhooks of payment providers and carriers
 commands          the Server API: orders, payments, fulfillments, returns, carts, the catalogue
 query             the query API: every collection, found, counted, one by its id
+given_up          what was given up: found, edited, discarded, replayed
 
 app               every router in one application
 main              the process that serves it, by uvicorn
 resources         the open engine, streams and settings that requests are handed
+pauses            the list of what is paused
 publisher         thread that puts committed events into the streams
 
 auth              the caller of a request, and what they may do
