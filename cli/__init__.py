@@ -11,6 +11,8 @@ ingest              `orders ingest`: events from files into the journal
 patience            the wait of `orders ingest --wait`, and what it says meanwhile
 inspect             `orders show`, `list`, `account`, `verify`
 render              orders and tables in a terminal
+why                 `orders why`, `dwell`: what orders wait for, and how long
+preflight           `orders preflight`: what this release would strand or change
 rules               orders of a release before, brought to the rules of this one
 terminal            text made harmless before it is printed
 corrections         `orders cancel-items`, `hold`, `release`: corrections of an order
