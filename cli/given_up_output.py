@@ -77,10 +77,11 @@ def print_detail(found: Detail, then: Forecast) -> None:
     """A thing with all there is to know."""
     each = found.thing
     out.print(f"[bold]{safe(each.type)}[/]  {safe(each.kind)}, ref {each.ref}", soft_wrap=True)
+    tries = f"{each.attempts} attempt{'s' if each.attempts != 1 else ''}"
     about = [
         f"order {safe(each.order_number or '–')}",
         f"given up {time_of(each.died_at)} UTC",
-        f"{each.attempts} attempts",
+        tries,
     ]
     out.print("  " + "  ·  ".join(about), soft_wrap=True)
     at_fault = f" ({safe(each.field)})" if each.field else ""
