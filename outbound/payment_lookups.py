@@ -32,10 +32,11 @@ from domain.ids import fresh
 from events.envelope import EnvelopeError
 from journal.append import append
 from journal.entries import Entry
+from journal.pauses import Watch, rests
 from journal.streams import Streams
 from journal.timers import QUESTIONS
 from outbound import backoff
-from outbound.leases import Claimed, Round, settle_apart
+from outbound.leases import Claimed, Rests, Round, settle_apart
 from outbound.payment_reconciler import OrderUnknown, Reconciler
 from providers.base import NoAnswer, NotTold, Payment, PaymentLookup
 from storage import audit
@@ -51,6 +52,13 @@ ERROR = 500  # characters of an error that are kept
 
 EXPIRING = ".AskedBeforeExpiry"  # ends the type of a question that no webhook made
 DUE, DONE, DEAD, EXPIRED = "due", "done", "dead", "expired"
+# The reasons for which look-ups are given up.
+NO_ANSWER, NOT_TOLD, UNFIT, ORDER_ABSENT = (
+    "lookup_no_answer",
+    "lookup_not_told",
+    "lookup_unfit",
+    "lookup_order_unknown",
+)
 STRANGERS = 4  # of one claim: unsigned ones about payments that nobody knows
 OUTSTANDING = 500  # of them, of a provider, that wait; beyond it the door takes no more
 
@@ -145,6 +153,7 @@ _CLAIM = text(f"""
                    as nth
         from inbox i join journal j using (seq)
         where i.state = 'due' and i.next_at <= :now and i.provider = any(cast(:names as text[]))
+          and not {rests("lookups", order="j.subject", provider="i.provider")}
           and not exists (
               select from inbox o where o.provider = i.provider and o.payment = i.payment and o.state = 'due'
               and o.leased_until > :now
@@ -181,6 +190,7 @@ def run_due(
     """
     clock = backoff.ticking(now)
     strangers_alone = False
+    watch = Watch(engine, "lookups")
 
     def claim(most: int) -> Claimed[LookupAttempt, tuple[datetime, datetime]]:
         nonlocal strangers_alone
@@ -211,7 +221,13 @@ def run_due(
         if late:
             log.warning("%d providers' answers are late; they are asked again in %d s", len(late), LEASE_S)
 
-    asked = Round(claim, lambda row: _ask(providers[row.provider], row), settle, AT_ONCE, ROUND, SLICE_S, ANSWER_S)
+    def ask(row: LookupAttempt) -> LookupAttempt:
+        if watch.rests(provider=row.provider, order=row.number):  # since it was claimed
+            row.problem = Rests("paused before it was asked")
+            return row
+        return _ask(providers[row.provider], row)
+
+    asked = Round(claim, ask, settle, AT_ONCE, ROUND, SLICE_S, ANSWER_S)
     return asked.run(limit)
 
 
@@ -236,11 +252,11 @@ _LOCK = text(
     "select pg_advisory_xact_lock(k) from "
     "(select distinct hashtextextended(n, 20) as k from unnest(cast(:names as text[])) n order by 1) locks"
 )
-_NAMES = ("id", "state", "next_at", "last_error")
-_KINDS = ("uuid", "text", "timestamptz", "text")
+_NAMES = ("id", "state", "next_at", "last_error", "reason")
+_KINDS = ("uuid", "text", "timestamptz", "text", "text")
 _UPDATE = text(
     "update inbox i set state = v.state, next_at = v.next_at, last_error = v.last_error, leased_until = null, "
-    "updated_at = now() "
+    "reason = v.reason, updated_at = now() "
     f"from {unnest(_NAMES, _KINDS)} where i.id = v.id"
 )
 
@@ -307,11 +323,18 @@ def _settle(
         row.end = state
         if state == DEAD:
             log.warning("webhook %d of %s: given up: %s", row.seq, row.provider, error)
-        updates.append((row.id, state, next_at, str(error).replace("\x00", "")[:ERROR] if error else None))
+        said = str(error).replace("\x00", "")[:ERROR] if error else None
+        updates.append((row.id, state, next_at, said, _reason(error) if state == DEAD and error is not None else None))
     if updates:
         conn.execute(_UPDATE, columns(_NAMES, _KINDS, updates))
     events = [event for each in reconcilers.values() for event in each.events]
     return append(conn, events, shards).new if events else []
+
+
+def _reason(error: Exception) -> str:
+    """The reason of a look-up that came to nothing, by what it met last."""
+    met = ((NotTold, NOT_TOLD), (EnvelopeError, UNFIT), (OrderUnknown, ORDER_ABSENT))
+    return next((reason for kind, reason in met if isinstance(error, kind)), NO_ANSWER)
 
 
 def _reconcilers(conn: Connection, rows: Sequence[LookupAttempt]) -> dict[bool, Reconciler]:
@@ -329,6 +352,8 @@ def _later(
     row: LookupAttempt, problem: Exception, patience: timedelta | None, now: datetime
 ) -> tuple[str, Exception, datetime]:
     """(state, error, next_at) of a webhook that came to nothing yet."""
+    if isinstance(problem, Rests):
+        return DUE, problem, now
     if patience is not None and now - row.since >= patience:
         return DEAD, problem, now
     pause = backoff.wait(row.attempts, random.random())

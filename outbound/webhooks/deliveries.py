@@ -24,6 +24,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from domain.ids import format_id
+from journal.pauses import rests
 from storage.pg_arrays import array, columns, unnest
 
 LEASE = timedelta(seconds=13)  # an attempt may take 10 s; what a frozen process had in hand goes out again so soon
@@ -87,14 +88,19 @@ def wait_after(attempts: int, chance: float) -> timedelta | None:
 
 # The index of what waits hands over each order's first; the order by keeps to it. Personal fields are laid over what
 # the document has room for.
-_CLAIM = text("""
+_RESTS = rests(
+    "deliveries",
+    order="(select o.order_number from orders o where o.id = heads.order_id)",
+    subscription="cast(heads.subscription_id as text)",
+)
+_CLAIM = text(f"""
     with heads as materialized (
         select first.id from unnest(cast(:subscriptions as uuid[]), cast(:rooms as int[])) r(subscription_id, room)
         cross join lateral (
             select heads.id from (
-                select distinct on (d.order_id) d.id, d.next_at from deliveries d
+                select distinct on (d.order_id) d.id, d.next_at, d.order_id, d.subscription_id from deliveries d
                 where d.subscription_id = r.subscription_id and d.state = 'due' order by d.order_id, d.number
-            ) heads where heads.next_at <= :now limit r.room
+            ) heads where heads.next_at <= :now and not {_RESTS} limit r.room
         ) first
     ), mine as materialized (
         select d.id from deliveries d join heads using (id)
@@ -105,7 +111,7 @@ _CLAIM = text("""
     returning d.id, d.subscription_id, d.collection, d.operation, cast(d.document || coalesce((
             select jsonb_object_agg(f.key, f.value) from personal p cross join jsonb_each(p.fields) f
             where p.id = d.personal_id and jsonb_exists(d.document, f.key)
-        ), '{}') as text) as document, d.at, d.attempts, d.next_at as lease, s.url, s.secrets
+        ), '{{}}') as text) as document, d.at, d.attempts, d.next_at as lease, s.url, s.secrets
 """)
 
 
@@ -162,7 +168,7 @@ _LOCK = """
 # Not before a lease of the same subscription and order is over, so that no two of one order are under way. A gap of
 # milliseconds is left: a claim whose statement began before the replay committed, and locked the later change after it.
 _AGAIN = """
-    update deliveries c set state = 'due', attempts = 0, updated_at = now(), next_at = coalesce((
+    update deliveries c set state = 'due', attempts = 0, discarded_at = null, updated_at = now(), next_at = coalesce((
         select max(o.next_at) from deliveries o where o.subscription_id = c.subscription_id
             and o.order_id = c.order_id and o.state = 'due' and o.next_at between :now and :soon
     ), :now)
@@ -172,6 +178,10 @@ _NAMED = "c.id = any(cast(:ids as uuid[]))"
 _IN_STATE = "c.subscription_id = cast(:subscription as uuid) and c.state = :state"
 _LOCK_NAMED, _AGAIN_NAMED = text(_LOCK.format(chosen=_NAMED)), text(_AGAIN.format(chosen=_NAMED))
 _LOCK_IN_STATE, _AGAIN_IN_STATE = text(_LOCK.format(chosen=_IN_STATE)), text(_AGAIN.format(chosen=_IN_STATE))
+_LET_BE = text("""
+    update deliveries set discarded_at = clock_timestamp()
+    where id = any(cast(:ids as uuid[])) and state = 'dead' and discarded_at is null returning id
+""")
 _LIST = text("""
     select d.id, d.subscription_id, o.order_number, d.collection, d.operation, d.at, d.state, d.attempts, d.next_at,
            d.last_status, d.last_error, d.updated_at
@@ -205,6 +215,11 @@ def replay(conn: Connection, ids: Sequence[str], now: datetime) -> list[str]:
     chosen = {"ids": array(ids, "uuid")}
     conn.execute(_LOCK_NAMED, chosen)
     return list(conn.execute(_AGAIN_NAMED, {**chosen, "now": now, "soon": now + LEASE}).scalars())
+
+
+def discard(conn: Connection, ids: Sequence[str]) -> list[str]:
+    """Let deliveries be that were given up; those there are. Their receivers are never told of these changes."""
+    return list(conn.execute(_LET_BE, {"ids": array(sorted(ids), "uuid")}).scalars())
 
 
 def replay_where(conn: Connection, subscription_id: str, state: str, now: datetime) -> int:

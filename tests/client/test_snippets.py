@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from order_lifecycle_client import (
+    ApiError,
     Conflict,
     Forbidden,
     NotFound,
@@ -24,7 +25,7 @@ from order_lifecycle_client import (
     create_server_client,
     generate_order_number,
 )
-from order_lifecycle_client.request_types import ItemInput
+from order_lifecycle_client.request_types import ItemInput, RefundAccountInput
 
 JOHN = {"name": "John Doe", "email": "john@example.com", "phone": "010-1234-5678"}
 ADDRESS = {
@@ -58,6 +59,17 @@ def delivered(client: Any, shop: Any, **more: Any) -> Order:
     shop.settle()
     found: Order = client.api.update_order(order.id, status="delivered", depth=1)
     return found
+
+
+def test_update_order_edits_it(client):
+    order = an_order(client)
+    found = client.api.update_order(
+        order.id, shipping_address={"address1": "2 Side St", "address2": None}, notes="ring"
+    )
+    assert (found.shipping_address.address1, found.shipping_address.address2) == ("2 Side St", None)
+    assert (found.shipping_address.postal_code, found.notes) == ("06123", "ring")
+    found = client.api.update_order(order_number=order.order_number, customer="cus-2")
+    assert (found.customer, found.notes) == ("cus-2", "ring")
 
 
 def test_create_order(client):
@@ -226,6 +238,15 @@ def test_view_returns(client, shop):
     entries = client.timeline(order.id, limit=0).docs
     assert [entry.type for entry in entries][:2] == ["OrderCreated", "PaymentSucceeded"]
     assert {entry.outcome for entry in entries} == {"applied"}
+
+
+def test_a_refund_takes_the_bank_account_that_it_goes_to(client):
+    account = RefundAccountInput(bank="nobody's", number="110-123-456789", holder_name="Kim")
+    order = an_order(client)
+    client.api.update_transaction(payment_id=f"pay_{order.order_number}", status="paid")
+    with pytest.raises(ApiError) as refused:
+        client.api.create_refund(order=order.id, amount=200, reason="other", refund_account=account)
+    assert "ORDERS_ACCOUNT_KEYS" in str(refused.value), "it was read: this shop has no key to keep it under"
 
 
 def test_refunds(client, shop):
