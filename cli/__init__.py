@@ -19,6 +19,7 @@ corrections         `orders cancel-items`, `hold`, `release`: corrections of an 
 order_decision      a person's decision about an order, in one transaction
 typed_values        amounts, names and times ahead as people type them
 scan                `orders scan`: what a person knows of a parcel
+returns             `orders returns …`: withdrawn, received
 refunds             `orders refund`, `refunds …`, `accept`: money that goes back
 refund_output       refunds in a terminal
 balance             `orders balance`: the money of one order or of all
