@@ -81,7 +81,7 @@ class Floor:
     sold: int = 0
 
     def carrier(self, name: str, **change: Any) -> dict[str, Any]:
-        """How a carrier was asked so far, after these changes of its limits."""
+        """The count of how a carrier was asked so far, after these changes of its limits."""
         found: dict[str, Any] = httpx.put(
             f"{self.urls[name]}/_simulator/limits", json=change, timeout=30, trust_env=False
         ).json()
