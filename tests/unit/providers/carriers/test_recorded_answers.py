@@ -13,14 +13,9 @@ import httpx
 import pytest
 
 from events.catalogue import decode
-<<<<<<< HEAD
-from providers.base import NoAnswer, ParcelUnknown, Scan
-=======
 from events.envelope import EnvelopeError
-from outbound.tracking import envelope_of
 from providers.base import BadSignature, NoAnswer, ParcelUnknown, Scan
 from providers.carriers.easypost import receive
->>>>>>> main
 from providers.carriers.easypost_api import EasyPost, scans_of
 from providers.carriers.scans import scan_event
 from providers.carriers.tracker_delivery_api import TrackerDelivery
