@@ -116,7 +116,8 @@ def _told(
     new = [scan for scan in scans if scan.id not in known]
     own = [scan for scan in scans if scan.time is None or scan.time > row.created_at - STRANGERS]
     end = next((scan.status for scan in reversed(own) if watch_ends(scan.status)), None)
-    status = end or (own[-1].status if own else poll.status)
+    told = [scan.status for scan in own if scan.estimated is None]  # an estimate alone is no scan
+    status = end or (told[-1] if told else poll.status)
     silent = timedelta(0) if new else terms.now - row.since
     next_at = _waits(poll, terms, silent, 0, status=status)
     retired = end is None and _is_over(silent, terms)

@@ -21,14 +21,9 @@ from typing import Any
 
 from events.envelope import Envelope, EnvelopeError
 from providers.base import Ability, Aggregator, BadSignature, Provider, ReceivedWebhook, Scan, with_secrets
-<<<<<<< HEAD
-from providers.carriers.easypost_api import MAX_SCANS, STATUSES, EasyPost, place_of, time_of
-from providers.carriers.limits import Limits, Rate
-from providers.carriers.scans import scan_event
-=======
 from providers.carriers.easypost_api import MAX_SCANS, STATUSES, EasyPost, detail_of, estimate_of, place_of, time_of
-from providers.carriers.scans import scan_id
->>>>>>> main
+from providers.carriers.limits import Limits, Rate
+from providers.carriers.scans import scan_event, scan_id
 from providers.webhook_verification import (
     a_name,
     an_object,
@@ -136,21 +131,12 @@ def _estimate(carrier: str, number: str, expected: Scan, told_at: datetime) -> E
 
 def _scan(carrier: str, number: str, detail: dict[str, Any], time: datetime) -> Envelope:
     message = detail.get("message")
-<<<<<<< HEAD
     status = STATUSES.get(str(detail.get("status")), "unknown")
     said = message if isinstance(message, str) and message else None
-    made = scan_event(carrier, number, Scan("", time, status, said, place_of(detail) or None), seen=time)
+    made = scan_event(
+        carrier, number, Scan("", time, status, said, place_of(detail) or None, detail_of(detail)), seen=time
+    )
     return envelope(made.source, made.id, made.type, made.time, made.data)
-=======
-    if isinstance(message, str) and message:
-        data["description"] = message
-    if location:
-        data["location"] = location
-    what = hashlib.sha256(orjson.dumps([carrier, number, time, data])).hexdigest()[:32]
-    if own_word := detail_of(detail):
-        data["detail"] = own_word  # no part of the id: scans that were told without it are the same
-    return envelope(SOURCE, f"{number[:200]}:{what}", TrackingUpdated.__name__, time, data)
->>>>>>> main
 
 
 def _time(value: Any, path: str) -> datetime:

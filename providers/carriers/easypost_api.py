@@ -20,13 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from events.field_types import TrackingStatus
 from providers import http_client
-<<<<<<< HEAD
 from providers.base import NoAnswer, ParcelRefused, ParcelUnknown, RateLimited, Scan
-from providers.carriers.scans import in_order, scan_id
-=======
-from providers.base import NoAnswer, ParcelUnknown, Scan
 from providers.carriers.scans import estimate, in_order, scan_id
->>>>>>> main
 
 if TYPE_CHECKING:
     from easypost.easypost_client import EasyPostClient

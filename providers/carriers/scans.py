@@ -55,11 +55,13 @@ def scan_event(
 ) -> Envelope:
     """A scan as an event, with the same source and id whoever tells it, and however often.
 
-    A scan without a time has that of its first event, `seen`, and the id that its carrier gave it. `own` sets apart the
+    A scan without a time has that of its first event, `seen`, and the id that its carrier gave it; so has one with an estimate. `own` sets apart the
     events of several orders in one parcel, which begin with a colon.
     """
     fact = (
-        scan.id if scan.time is None else scan_id(tracking_key(carrier, number), scan.time.astimezone(UTC), scan.status)
+        scan.id
+        if scan.time is None or scan.estimated is not None
+        else scan_id(tracking_key(carrier, number), scan.time.astimezone(UTC), scan.status)
     )
     data = {
         "carrier": carrier,
@@ -67,6 +69,8 @@ def scan_event(
         "status": scan.status,
         "description": scan.description,
         "location": scan.location,
+        "detail": scan.detail,
+        "estimatedDelivery": scan.estimated.isoformat() if scan.estimated else None,
     }
     return Envelope(
         id=f"{number.strip()[:NUMBER]}:{fact}{own}",
