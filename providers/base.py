@@ -14,8 +14,7 @@ door, the chores of the workers, the lines of `orders doctor`, `.env.example` an
     ProviderError
      ├── BadSignature          not from whom it says, or too old to believe: nothing of it was read
      ├── NoAnswer              temporary: ask again later
-     │    ├── ParcelUnknown    the carrier does not know the number, or not yet
-     │    ├── ParcelRefused    it takes no such number
+     │    ├── ParcelUnknown    the carrier does not know the number, or not yet; ParcelRefused: it takes no such number
      │    └── RateLimited      it wants fewer questions, and says nothing of the parcel
      ├── NotTold               final: nothing will come of asking again, and why
      └── RefundError
@@ -53,10 +52,8 @@ if TYPE_CHECKING:
 Kind = Literal["payments", "carrier"]
 PendingKind = Literal["authorized", "processing", "awaiting_deposit"]
 Port = TypeVar("Port")
-
 PATH_SECRET = ":secret"  # noqa: S105 - no secret, but where one stands among a receiver's headers: its path ended with it
 ABILITIES = ("receives", "looks_up", "refunds", "lists", "tracks")  # fields of `Provider`
-
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
@@ -252,9 +249,8 @@ class Page:
 class Scan:
     """One note of a carrier about a parcel: `id` is the same in every poll, `time` (UTC) is when it happened.
 
-    Without a time it happened when it was first seen. `detail` is the carrier's own word, or code, for the status.
-    `estimated` is when it said that the parcel would arrive (UTC); an estimate alone has the status `unknown`, and no
-    words (`providers.carriers.scans.estimate`).
+    Without a time it happened when it was first seen. `detail` is the carrier's own word, or code, for the status. `estimated`
+    is when it said that the parcel would arrive (UTC); an estimate alone is `unknown`, without words (`scans.estimate`).
     """
 
     id: str

@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from providers.carriers.scans import FINAL
+
 BASE = timedelta(hours=1)
 LONGEST = 24  # times the base: the slowest pace there is
 ASKED_AT_MOST = timedelta(days=1)  # a carrier that asks for a longer pause is not believed
 SPREAD = 0.2  # so that parcels that began together are not polled together for ever
-
-# Statuses after which a parcel is no longer watched.
-FINAL = frozenset({"delivered", "return_to_sender", "cancelled"})
 
 # Times the base; 1 where nothing else is said: it is on its way.
 FACTORS = {
@@ -28,15 +27,6 @@ SILENT = ((timedelta(days=10), 16), (timedelta(days=5), 8), (timedelta(days=2), 
 
 NIGHT = (time(22), time(6))  # of the carrier: nobody scans much
 NIGHT_SLOWS = 4  # times the wait, at the most until its morning
-
-
-def watch_ends(last_status: str | None) -> bool:
-    """True where nothing more is to be expected of a parcel.
-
-    >>> watch_ends("delivered"), watch_ends("delivery_failed"), watch_ends(None)
-    (True, False, False)
-    """
-    return last_status in FINAL
 
 
 def next_poll(

@@ -22,9 +22,9 @@ from journal.entries import Entry
 from outbound.leases import Rests
 from outbound.tracking import carriers
 from outbound.tracking.claims import Poll
-from outbound.tracking.pace import after_the_night, next_poll, watch_ends
+from outbound.tracking.pace import after_the_night, next_poll
 from providers.base import NoAnswer, ParcelRefused, ParcelUnknown, RateLimited
-from providers.carriers.scans import in_order, scan_event
+from providers.carriers.scans import in_order, scan_event, watch_ends
 from storage.pg_arrays import array, cast, columns, unnest
 
 UNKNOWN_SLOWS = 3  # a parcel that the carrier does not know yet counts as at most so many failures

@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from events.catalogue import TrackingUpdated
 from events.envelope import Envelope, EnvelopeError
 from providers.base import Ability, Aggregator, BadSignature, Provider, ReceivedWebhook, Scan, with_secrets
 from providers.carriers.easypost_api import MAX_SCANS, STATUSES, EasyPost, detail_of, estimate_of, place_of, time_of

@@ -19,6 +19,18 @@ from settings.fields import plain_name
 
 NUMBER = 200  # characters of a number that its events' ids begin with, for those who read them
 
+# Statuses after which a parcel is no longer watched.
+FINAL = frozenset({"delivered", "return_to_sender", "cancelled"})
+
+
+def watch_ends(last_status: str | None) -> bool:
+    """True where nothing more is to be expected of a parcel.
+
+    >>> watch_ends("delivered"), watch_ends("delivery_failed"), watch_ends(None)
+    (True, False, False)
+    """
+    return last_status in FINAL
+
 
 def scan_id(*what: datetime | str | int | None) -> str:
     """An id that follows from what does not change of a scan, so that it is the same in every poll.
