@@ -5,6 +5,7 @@ catalogue    products, variants, options, carts
 journal      journal and results, what waits, what was given up, the relay's marks
 access       keys, first answers, payment look-ups, subscriptions and deliveries
 reconciliation  comparisons with what providers list, and what differs
+operators    people who use the console, their sessions, logins that failed
 columns      columns that many tables have
 refunds      refunds as the outside sees them
 definitions  the schema besides tables: views and the appenders' trigger
@@ -40,6 +41,7 @@ from storage.tables.journal import (
     timers,
     trackers,
 )
+from storage.tables.operators import login_failures, operator_sessions, operators
 from storage.tables.order import (
     fulfillment_items,
     fulfillments,
@@ -78,6 +80,9 @@ __all__ = [
     "inbox",
     "journal",
     "leases",
+    "login_failures",
+    "operator_sessions",
+    "operators",
     "order_items",
     "orders",
     "parked",

@@ -61,6 +61,8 @@ orders = Table(
     CheckConstraint("placed_at is null or currency is not null", "currency"),
     Index("orders_customer_placed_at_idx", "customer", text("placed_at desc")),
     Index("orders_placed_at_idx", text("placed_at desc"), text("id desc")),
+    # Few orders have flags, and an update that leaves them as they are stays heap-only.
+    Index("orders_flagged_idx", text("placed_at desc"), text("id desc"), postgresql_where=text("flags <> '{}'")),
     **HOT,
 )
 
