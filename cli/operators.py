@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy import Connection
 
 from cli.bootstrap import open_shop
 from cli.options import Data, Json, actor, err, out, print_json
@@ -18,6 +19,7 @@ from operations.operators import LINK_FOR, Operator
 from storage.clock import clock
 
 operators = typer.Typer(help="Operators of the console: who may log in, and as what.", no_args_is_help=True)
+FIRST = "admin"  # the operator whom `orders up` and the demo make, where there is none
 LOCAL = "http://127.0.0.1:8000"
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The operator's name: letters, digits and . _ @ + -")]
@@ -94,6 +96,18 @@ def link(name: Name, url: Url = LOCAL, data: Data = None, json: Json = False) ->
 def link_to(url: str, token: str) -> str:
     """The address of the page at which a link's token lets its operator in."""
     return f"{url.rstrip('/')}/console/enter?token={token}"
+
+
+def first_link(conn: Connection, url: str) -> str | None:
+    """A link that lets in whoever runs this machine: an admin, made where there is no operator yet.
+
+    None where an admin has a password: that is the way in then.
+    """
+    admins = [each for each in stored.listed(conn) if each.role == "admin" and each.disabled_at is None]
+    if any(each.has_password for each in admins):
+        return None
+    name = admins[0].name if admins else stored.add(conn, FIRST, "admin", actor(), clock()).name
+    return link_to(url, stored.link(conn, name, actor(), clock()))
 
 
 def _tell(operator: Operator, address: str, json: bool) -> None:

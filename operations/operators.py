@@ -21,6 +21,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Literal
 
 from argon2 import PasswordHasher
@@ -42,7 +43,6 @@ FORGOTTEN = timedelta(days=1)  # failures of so long ago
 PASSWORD_CHARS = (12, 1024)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-_NOBODYS = _HASHER.hash(secrets.token_hex(16))  # looked at where there is no other, so that it takes as long
 
 
 class OperatorError(OrdersError):
@@ -319,10 +319,16 @@ def _matches(known: Row[tuple[str, str, str]] | None, password: str) -> bool:
     """True if it is the password; where there is none to compare it with, it takes as long and is false."""
     kept = None if known is None else known.password
     try:
-        _HASHER.verify(kept or _NOBODYS, password)
+        _HASHER.verify(kept or _nobodys(), password)
     except (VerificationError, InvalidHashError):
         return False
     return kept is not None
+
+
+@cache
+def _nobodys() -> str:
+    """A hash of what nobody knows: looked at where there is no other, so that it takes as long."""
+    return _HASHER.hash(secrets.token_hex(16))
 
 
 def _digest(token: str) -> bytes:

@@ -60,7 +60,9 @@ def test_items_are_canceled_and_their_share_goes_back(console, module_shop):
     done(console, order, "cancel-items", **{f"item {item['id']}": "1"})
     module_shop.work()
     assert module_shop.order(order)["products"]["docs"][0]["canceledQuantity"] == 1
-    assert module_shop.one("select target from effects where payment_id = :id", id=f"pay-{order['orderNumber']}") == 5000
+    assert (
+        module_shop.one("select target from effects where payment_id = :id", id=f"pay-{order['orderNumber']}") == 5000
+    )
 
 
 def test_a_refund_is_previewed_with_its_figures_and_made_once(console, module_shop):
@@ -69,7 +71,9 @@ def test_a_refund_is_previewed_with_its_figures_and_made_once(console, module_sh
     again = console.post(f"{path_of(order)}/acts/refund", form)
     assert again.status_code == 409
     module_shop.work()
-    assert module_shop.one("select target from effects where payment_id = :id", id=f"pay-{order['orderNumber']}") == 3000
+    assert (
+        module_shop.one("select target from effects where payment_id = :id", id=f"pay-{order['orderNumber']}") == 3000
+    )
     assert "asked for by console:ada" in console.page(path_of(order))
     refund = module_shop.one("select refund_id from effects where payment_id = :id", id=f"pay-{order['orderNumber']}")
     page = console.page(f"/refunds/{refund}")

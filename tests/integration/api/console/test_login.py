@@ -26,6 +26,7 @@ def someone(engine, request):
         operators.add(conn, name, "operator", "test", clock())
         token = operators.enter(conn, operators.link(conn, name, "test", clock()), clock())
         session = operators.session(conn, token, clock())
+        assert session is not None
         operators.set_password(conn, session, token, "", PASSWORD)
     return name
 
@@ -55,7 +56,12 @@ def test_a_link_runs_out_and_an_older_one_is_void(engine, someone):
 def test_a_password_lets_in_and_a_wrong_one_does_not(engine, someone):
     token = operators.log_in(engine, someone.upper(), PASSWORD, "1", clock())
     assert session_of(engine, token).name == someone
-    for name, password in ((someone, "another one or so"), (someone, ""), ("nobody-at-all", PASSWORD), ("no name!", "x")):
+    for name, password in (
+        (someone, "another one or so"),
+        (someone, ""),
+        ("nobody-at-all", PASSWORD),
+        ("no name!", "x"),
+    ):
         with pytest.raises(LoginRefused) as refused:
             operators.log_in(engine, name, password, "1-wrong", clock())
         assert str(refused.value) == "Name or password is wrong."
@@ -106,6 +112,7 @@ def test_a_new_password_ends_the_other_sessions(engine, someone):
     old, kept = (operators.log_in(engine, someone, PASSWORD, "5", clock()) for _ in range(2))
     with engine.begin() as conn:
         session = operators.session(conn, kept, clock())
+        assert session is not None
         with pytest.raises(LoginRefused):
             operators.set_password(conn, session, kept, "not the present", "another password")
         operators.set_password(conn, session, kept, PASSWORD, "another password")
@@ -117,7 +124,11 @@ def test_nothing_that_lets_in_is_kept_as_it_is(engine, someone, module_shop):
     token = operators.log_in(engine, someone, PASSWORD, "6", clock())
     with engine.begin() as conn:
         link = operators.link(conn, someone, "test", clock())
-    rows = [str(row) for table in ("operators", "operator_sessions", "login_failures", "audit") for row in module_shop.do(f"select t::text from {table} t")]
+    rows = [
+        str(row)
+        for table in ("operators", "operator_sessions", "login_failures", "audit")
+        for row in module_shop.do(f"select t::text from {table} t")
+    ]
     assert rows
     assert not any(secret in row for row in rows for secret in (token, link, PASSWORD))
 
@@ -172,7 +183,9 @@ def test_a_viewer_changes_nothing_and_sees_no_personal_data(viewer, module_shop)
         assert "is a viewer" in answer.text
 
 
-@pytest.mark.parametrize("address", ["//evil.example", "https://evil.example", "/console/\\evil", "javascript:alert(1)", "/consolex"])
+@pytest.mark.parametrize(
+    "address", ["//evil.example", "https://evil.example", "/console/\\evil", "javascript:alert(1)", "/consolex"]
+)
 def test_after_the_login_one_stays_on_this_site(module_shop, engine, console, address):
     page = module_shop.client.get("/console/login", params={"next": address}).text
     assert 'name="next" value="/console"' in page
@@ -185,7 +198,9 @@ def test_a_login_over_http_and_a_logout(console, module_shop, engine, someone):
     assert wrong.status_code == 401
     assert "Name or password is wrong." in wrong.text
     answer = client.post(
-        "/console/login", data={"name": someone, "password": PASSWORD, "next": "/console/orders"}, follow_redirects=False
+        "/console/login",
+        data={"name": someone, "password": PASSWORD, "next": "/console/orders"},
+        follow_redirects=False,
     )
     assert (answer.status_code, answer.headers["location"]) == (303, "/console/orders")
     token = client.cookies["orders_console"]

@@ -59,7 +59,9 @@ def test_the_totals_of_the_first_page_add_up_to_the_account(console, module_shop
     from journal.totals import account
 
     text = console.page("/now")
-    rows = dict(re.findall(r'<th scope="row">(?:<a [^>]*>)?([^<]+)(?:</a>)?</th><td class="number">(?:≥ )?([\d,]+)</td>', text))
+    rows = dict(
+        re.findall(r'<th scope="row">(?:<a [^>]*>)?([^<]+)(?:</a>)?</th><td class="number">(?:≥ )?([\d,]+)</td>', text)
+    )
     numbers = {name.partition(":")[0]: int(value.replace(",", "")) for name, value in rows.items()}
     with module_shop.doors.reader.connect() as conn:
         found = account(conn)
@@ -86,7 +88,13 @@ def test_an_order_is_found_by_any_name_of_its(console, module_shop):
     order = module_shop.paid()
     wanted = f"/console/orders/{order['id']}"
     number = order["orderNumber"]
-    names = (number, order["id"], f"pay-{number}", order["transactions"]["docs"][0]["id"], order["fulfillments"]["docs"][0]["id"])
+    names = (
+        number,
+        order["id"],
+        f"pay-{number}",
+        order["transactions"]["docs"][0]["id"],
+        order["fulfillments"]["docs"][0]["id"],
+    )
     for name in names:
         answer = console.get("/orders?q=" + name)
         assert answer.headers.get("location") == wanted, name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -54,7 +55,7 @@ def said_by_the_domain() -> Iterator[str]:
     for reason in Reason:
         yield reason.words
     for literal in (ReturnReason, GrantReason, Allocation, PendingKind, TrackingStatus):
-        yield from literal.__args__
+        yield from get_args(literal)
     yield from (*ROLES, *ORIGINS, *WAITS_FOR)
     yield from SENTENCES.values()
 
