@@ -158,7 +158,7 @@ def correct(data: Path | None, name: str, step: Callable[[Request, Order], Step]
 
     def work(request: Request) -> Order:
         for found in request.lock([number], "number").values():
-            return request.append(step(request, found))[found.id]
+            return corrections.apply(request, found, step(request, found), actor())
         raise Problem(f"no order is called {name!r}; see `orders list`")
 
     with open_shop(data) as (opened, _):

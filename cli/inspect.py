@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy import Connection, text
 
 from cli.bootstrap import open_shop
-from cli.options import MOST_LISTED, MOST_PAGE, Data, Json, Problem, err, out, print_json, stream_json
+from cli.options import MOST_LISTED, MOST_PAGE, Data, Json, Problem, actor, err, out, print_json, stream_json
 from cli.render import in_utc, print_account, print_list, print_order
 from cli.terminal import safe
 from domain.balance import balance
@@ -22,12 +22,14 @@ from domain.order import AFTER_DELIVERY, Status
 from journal.refold import note_rules, refold_orders
 from journal.totals import account as take_account
 from journal.verify import Difference, Report, as_known_at, differences
+from operations import audit as acts
 from outbound import tracking
 from outbound.refund_accounts import shown
 from queries import documents, order_lookup, timeline
 from storage.aggregates import peek
 
 AT_ONCE = 500  # orders that are in memory where all are listed
+ACTS = 20  # the newest acts on an order that are shown; `orders audit list --order` has them all
 SHOWN = 50  # differences that are printed; --json has them all
 JOINS = ("products", "transactions", "fulfillments", "returns")  # what hangs on an order
 _EFFECTS = text("""
@@ -83,11 +85,17 @@ def show(
             document["refunds"] = _refunds(conn, number) if moment is None else []
             document["refundAccount"] = shown(conn, uuid_of(document["id"]) or "") if moment is None else None
             document["timers"] = _timers(conn, number) if moment is None else []
+            document["audit"] = [each.as_document() for each in acts.newest(conn, ACTS, order=number)]
             if moment is None:
                 known = next(iter(peek(conn, [uuid_of(document["id"]) or ""]).values()), None)
             if moment is None and opened.shop.follows is not None:
                 for parcel in filter(tracking.can_be_followed, document["fulfillments"]["docs"]):
                     parcel["polledBy"] = tracking.polled_by(opened.shop.follows, parcel["carrier"])
+        if json and (personal := acts.personal_of(document)):
+            with opened.engine.begin() as conn:
+                acts.looked(
+                    conn, actor(), f"orders/{number}", f"orders show --json: {', '.join(personal)}", order=number
+                )
         document["balance"] = asdict(balance(known)) if known is not None else None
     if moment is not None:
         document["knownAt"] = moment

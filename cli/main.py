@@ -56,6 +56,7 @@ COMMANDS = {
     "parked": Place("dead_letters", "parked", "Events that came too early, and what each waits for."),
     "replay": Place("dead_letters", "replay_where", "Replay all dead letters that died since, of a type, for a reason: at least one must be said."),
     "reconcile": Place("reconcile", "reconcile", "Compare payments, refunds and disputes of payment providers with ours, each way; exit 1 where something waits for a person."),
+    "audit": Place("audit", "audit", "Who did what, and who looked at personal data."),
     "findings": Place("findings", "findings", "What differs between payment providers and us, until a person resolves it."),
     "keys": Place("keys", "keys", "Keys of the HTTP API: made, listed, revoked."),
     "operators": Place("operators", "operators", "Operators of the console: who may log in, and as what."),

@@ -109,6 +109,16 @@ def print_order(order: dict[str, Any], moment: datetime | None) -> None:
         held = "; held back: the order came as history" if timer["held"] else ""
         out.print(f"\n{what} {in_utc(timer['due'])} UTC{held}", soft_wrap=True)
     _print_timeline(order["timeline"])
+    _print_acts(order.get("audit", ()))
+
+
+def _print_acts(acts: Sequence[dict[str, Any]]) -> None:
+    rows = table("at (UTC)", "who", "did", "to", "why", title="who did what, and who looked")
+    for act in acts:
+        rows.add_row(
+            time_of(act["at"]), _text(act["actor"]), _text(act["act"]), _text(act["subject"]), _text(act["reason"])
+        )
+    put(rows)
 
 
 def _print_items(order: dict[str, Any]) -> None:

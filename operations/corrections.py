@@ -17,6 +17,7 @@ from domain.movements import plain
 from domain.order import Order, OrderItem
 from events.money import check
 from journal.commands import CommandError, Request, Step
+from operations import audit
 
 Lines = Sequence[tuple[OrderItem, int]]
 
@@ -107,6 +108,17 @@ def release(request: Request, order: Order, name: str | None, *, by: str, reason
             f"order {number} has no hold {name} that stands; it has {', '.join(standing)}", holds=standing
         )
     return _step("OrderReleased", number, hold=name or standing[0], by=by, reason=reason)
+
+
+def apply(request: Request, order: Order, step: Step, actor: str) -> Order:
+    """Journal and apply the event of a correction to its locked order, which is used up, and note in the audit who did it.
+
+    → the order after it. Errors: as `Request.append`.
+    """
+    before = audit.standing(order)
+    after = request.append(step)[order.id]
+    audit.note_event(request, step, before, after, actor)
+    return after
 
 
 def _step(kind: str, number: str, **data: Any) -> Step:

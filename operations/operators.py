@@ -30,7 +30,8 @@ from sqlalchemy import Connection, Engine, Row, text
 
 from domain.ids import fresh
 from events.errors import OrdersError
-from storage.tables.operators import ROLES
+from storage import audit
+from storage.tables.logins import ROLES
 
 Role = Literal["viewer", "operator", "admin"]
 ACTING: tuple[Role, ...] = ("operator", "admin")  # who may change something
@@ -146,7 +147,6 @@ _DISABLE = text("""
     where name = :name and disabled_at is null returning id
 """)
 _END_ALL = text("delete from operator_sessions where operator_id = cast(:id as uuid)")
-_AUDIT = text("insert into audit (actor, action, target) values (:actor, :action, :target)")
 
 
 def add(conn: Connection, name: str, role: str, actor: str, now: datetime) -> Operator:
@@ -336,4 +336,4 @@ def _digest(token: str) -> bytes:
 
 
 def _note(conn: Connection, actor: str, action: str, name: str) -> None:
-    conn.execute(_AUDIT, {"actor": actor, "action": action, "target": f"operators/{name}"})
+    audit.record(conn, actor, action, f"operators/{name}")

@@ -25,6 +25,7 @@ from domain.transaction import BY_HAND, Transaction
 from events.errors import OrdersError
 from events.money import MoneyError, check
 from journal.commands import Request, Step
+from operations import audit
 from outbound import refunds
 from outbound.refund_attempt import IN_DOUBT
 from outbound.refund_routes import close_reported
@@ -149,7 +150,9 @@ def ask(
     }
     before = {each.id: each.refund_target for each in order.transactions}
     told = {name: value for name, value in data.items() if value is not None}
-    after = request.append(Step("RefundRequested", order.order_number, told))[order.id]
+    standing, step = audit.standing(order), Step("RefundRequested", order.order_number, told)
+    after = request.append(step)[order.id]
+    audit.note_event(request, step, standing, after, _actor(request, by))
     raised = [each.id for each in after.transactions if each.refund_target > before.get(each.id, _NOTHING)]
     ids = list(request.conn.execute(_NEXT_OF, {"ids": array(raised, "uuid")}).scalars()) if raised else []
     return Asked(ids, gone(found), min(amount, max(gone(found) - found.due, _NOTHING)), order.currency or "")
@@ -170,7 +173,10 @@ def accept(request: Request, order: Order, amount: Decimal | None, reason: str |
         )
     data = {"amount": plain(enough), "by": by, "reason": reason}
     told = {name: value for name, value in data.items() if value is not None}
-    return request.append(Step("OrderAccepted", order.order_number, told))[order.id]
+    standing, step = audit.standing(order), Step("OrderAccepted", order.order_number, told)
+    after = request.append(step)[order.id]
+    audit.note_event(request, step, standing, after, _actor(request, by))
+    return after
 
 
 # -- one refund --------------------------------------------------------------------------------------------------
@@ -254,6 +260,7 @@ def settle(request: Request, name: str, method: str, *, by: str, note: str | Non
         request.conn.execute(_RECORD, {"id": row.id, "method": method, "now": request.now})
         request.conn.execute(_AFTERWARDS, {"id": row.id, "next": fresh(request.now)})
     request.append(Step("RefundSettled", row.order_number, data))
+    _note(request, row, by, "refunds settle", {"settled": method})
     request.conn.execute(_SETTLED, {"id": row.id, "method": method})
     if row.effect is not None:
         close_reported(request.conn, row.effect)
@@ -276,6 +283,7 @@ def allocate(request: Request, name: str, reason: str, *, by: str) -> str:
         raise RefundConflict(f"{shown} is {row.status}: nothing went back that could be allocated", status=row.status)
     data = {"refund": row.reference, "reason": reason, "by": by}
     request.append(Step("RefundAllocated", row.order_number, data))
+    _note(request, row, by, "refunds allocate", {"allocated": reason})
     return str(row.id)
 
 
@@ -326,8 +334,27 @@ def _was_followed(row: Row[Any], order: Order) -> bool:
     return row.idempotency_key is not None or payment.refund_target <= payment.refunded_amount
 
 
+def _note(request: Request, row: Row[Any], by: str, act: str, after: dict[str, Any]) -> None:
+    before = dict.fromkeys(after)
+    audit.record(
+        request.conn,
+        _actor(request, by),
+        act,
+        format_id("refunds", row.id),
+        before=before,
+        after=after,
+        order=row.order_number,
+        detail={"amount": plain(row.amount), "payment": row.payment_id},
+    )
+
+
+def _actor(request: Request, by: str) -> str:
+    """The one who did it, for the audit: events call every key `api`, and the request knows which."""
+    return request.source if by == "api" else by
+
+
 def _let_go(request: Request, row: Row[Any], by: str) -> str:
-    if row.effect is None or not refunds.release(request.conn, row.effect, by):
+    if row.effect is None or not refunds.release(request.conn, row.effect, _actor(request, by)):
         raise RefundConflict(f"{format_id('refunds', row.id)} is tried already", status=row.status)
     following = request.conn.execute(_NEXT_ID, {"id": row.effect}).scalar_one_or_none()
     return str(following or row.id)

@@ -9,5 +9,6 @@ aggregates  many orders with their parts: locked, loaded and saved, one statemen
 raw_sql     statements handed straight to the driver; many writes in one
 pg_arrays   PostgreSQL's array literals, as bound parameters
 keys        the HTTP API's keys, by their digest
+audit       who did what, and who looked at personal data
 leases      leases on a name: who alone does a duty, until when
 """

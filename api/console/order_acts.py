@@ -72,22 +72,26 @@ REASON = Field("reason", word("Why, for the timeline"))
 def _hold(request: Request, order: Order, form: Form, by: str) -> None:
     name = _parsed(_NAME, "hold", form.get("hold") or "staff")
     until = _optional(_MOMENT, "until", form)
-    request.append(corrections.hold(request, order, name, by=by, reason=_reason(form), until=until))
+    step = corrections.hold(request, order, name, by=by, reason=_reason(form), until=until)
+    corrections.apply(request, order, step, by)
 
 
 def _release(request: Request, order: Order, form: Form, by: str) -> None:
-    request.append(corrections.release(request, order, form.get("hold") or None, by=by, reason=_reason(form)))
+    step = corrections.release(request, order, form.get("hold") or None, by=by, reason=_reason(form))
+    corrections.apply(request, order, step, by)
 
 
 def _cancel_items(request: Request, order: Order, form: Form, by: str) -> None:
     amount = _optional(_AMOUNT, "refund", form)
     lines = _lines(order, form)
-    request.append(corrections.cancel_items(request, order, lines, by=by, reason=_reason(form), refund_amount=amount))
+    step = corrections.cancel_items(request, order, lines, by=by, reason=_reason(form), refund_amount=amount)
+    corrections.apply(request, order, step, by)
 
 
 def _cancel(request: Request, order: Order, form: Form, by: str) -> None:
     reason = _reason(form)
-    request.append(Step("OrderCanceled", order.order_number, {"by": by, **({"reason": reason} if reason else {})}))
+    step = Step("OrderCanceled", order.order_number, {"by": by, **({"reason": reason} if reason else {})})
+    corrections.apply(request, order, step, by)
 
 
 def _refund(request: Request, order: Order, form: Form, by: str) -> None:

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-import orjson
 from fastapi import APIRouter, Request
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from api.console.order_acts import ACTS, BY_NAME, Act
@@ -23,7 +22,7 @@ from domain.flags import Flag
 from domain.ids import format_id, fresh, uuid_of
 from domain.order import Order, Status
 from journal.commands import Request as Command
-from operations import order_acts
+from operations import audit, order_acts
 from operations.order_acts import OrderAbsent, Outcome
 from queries import order_search, timeline
 from queries.order_search import Filter, Key
@@ -35,9 +34,6 @@ router = APIRouter(prefix=PATH, route_class=ConsoleRoute, include_in_schema=Fals
 STATUSES = [str(status) for status in Status if status != Status.NEW]
 FLAGS = [str(flag) for flag in Flag]
 MOST_SKIP = 1_000_000
-_AUDIT = text(
-    "insert into audit (actor, action, target, detail) values (:actor, :action, :target, cast(:detail as jsonb))"
-)
 
 
 @contextmanager
@@ -128,8 +124,7 @@ def show_personal(request: Request, who: Acting, name: str) -> Response:
     values = _shown(request, name)
     doc = values["view"].doc
     with doors_of(request).engine.begin() as conn:
-        detail = orjson.dumps({"fields": sorted(personal(doc))}).decode()
-        _note(conn, who.actor, "look at personal data", f"orders/{doc['orderNumber']}", detail)
+        audit.looked(conn, who.actor, f"orders/{doc['orderNumber']}", order=doc["orderNumber"])
     return page(request, "order.html", **values, acts=_fitting(values), revealed=personal(doc))
 
 
@@ -207,7 +202,3 @@ def _known(request: Request, name: str) -> str:
 
 def _number(told: str | None, otherwise: int) -> int:
     return int(told) if told and told.isascii() and told.isdigit() and len(told) < 10 else otherwise
-
-
-def _note(conn: Connection, actor: str, action: str, target: str, detail: str) -> None:
-    conn.execute(_AUDIT, {"actor": actor, "action": action, "target": target, "detail": detail})

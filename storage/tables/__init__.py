@@ -4,8 +4,9 @@ order        an order and its parts (collections of the contract); personal fiel
 catalogue    products, variants, options, carts
 journal      journal and results, what waits, what was given up, the relay's marks
 access       keys, first answers, payment look-ups, subscriptions and deliveries
+operators    who did what, and what rests until somebody resumes it
 reconciliation  comparisons with what providers list, and what differs
-operators    people who use the console, their sessions, logins that failed
+logins       operators of the console, their sessions, logins that failed
 columns      columns that many tables have
 refunds      refunds as the outside sees them
 definitions  the schema besides tables: views and the appenders' trigger
@@ -22,7 +23,6 @@ from storage.tables.definitions import APPENDERS, DEFINITIONS
 from storage.tables.journal import (
     EFFECT_STATES,
     JOURNAL_SEQ,
-    audit,
     corrections,
     correlations,
     dead_letters,
@@ -41,7 +41,8 @@ from storage.tables.journal import (
     timers,
     trackers,
 )
-from storage.tables.operators import login_failures, operator_sessions, operators
+from storage.tables.logins import login_failures, operator_sessions, operators
+from storage.tables.operators import audit, pauses
 from storage.tables.order import (
     fulfillment_items,
     fulfillments,
@@ -86,6 +87,7 @@ __all__ = [
     "order_items",
     "orders",
     "parked",
+    "pauses",
     "personal",
     "policies",
     "product_options",

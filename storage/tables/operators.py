@@ -1,47 +1,46 @@
-"""Tables of the people who use the console: operators, their sessions, and logins that failed."""
+"""Tables of operators: who did what and who looked at personal data; and what rests until somebody resumes it."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, func
+from sqlalchemy import BigInteger, Column, Identity, Index, Table, Text, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from storage.tables.columns import METADATA, at, one_of, uuid
 
-ROLES = ("viewer", "operator", "admin")
-WAYS = ("password", "link")  # by which a session began
+PAUSE_KINDS = ("order", "event_type", "provider", "carrier", "effect", "subscription", "outward")
 
-operators = Table(
-    "operators",
+audit = Table(
+    "audit",
+    METADATA,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    at("at", nullable=False, server_default=func.clock_timestamp()),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("detail", JSONB, nullable=False, server_default="{}"),
+    Column("reason", Text, comment="why, in the actor's words"),
+    Column("before", JSONB, comment="what the act changed, as it was; never personal data"),
+    Column("after", JSONB, comment="and as it was then"),
+    Column("order_number", Text, comment="the order that it was about, where it was about one"),
+    Index("audit_order_number_idx", "order_number", "id", postgresql_where=text("order_number is not null")),
+    Index("audit_target_idx", "target", "id"),
+    comment="Who did what, and who looked at personal data: append-only, by a trigger.",
+)
+
+pauses = Table(
+    "pauses",
     METADATA,
     uuid("id", primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
-    Column("role", Text, nullable=False),
-    Column("password", Text, comment="its Argon2id hash; null: none was set, and a link is the only way in"),
-    Column("link_digest", LargeBinary, unique=True, comment="SHA-256 of the one-time link's token"),
-    at("link_until"),
-    at("created_at", nullable=False, server_default=func.now()),
-    at("disabled_at"),
-    one_of("role", ROLES),
-    comment="People who may log in to the console.",
-)
-operator_sessions = Table(
-    "operator_sessions",
-    METADATA,
-    Column("digest", LargeBinary, primary_key=True, comment="SHA-256 of the cookie's token"),
-    uuid("operator_id", ForeignKey("operators.id"), nullable=False, index=True),
-    Column("way", Text, nullable=False),
-    at("created_at", nullable=False, server_default=func.now()),
-    at("seen_at", nullable=False, server_default=func.now()),
-    at("expires_at", nullable=False),
-    one_of("way", WAYS),
-    Index("operator_sessions_expires_at_idx", "expires_at"),
-    comment="Logins that are under way; a row goes when its session ends.",
-)
-login_failures = Table(
-    "login_failures",
-    METADATA,
-    Column("digest", LargeBinary, primary_key=True, comment="SHA-256 of the name, or of the address, that was tried"),
-    Column("failures", Integer, nullable=False),
-    at("last_at", nullable=False, index=True),
-    at("until", nullable=False, comment="no password is looked at before"),
-    comment="Logins that failed in a row, per name and per address; a success, or a day, forgets them.",
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False, comment="of what is paused; empty: all that goes outward"),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    at("at", nullable=False, server_default=func.clock_timestamp()),
+    at("until", comment="it resumes by itself then"),
+    at("resumed_at", comment="somebody resumed it"),
+    Column("resumed_by", Text),
+    at("closed_at", comment="and what had waited was worked off"),
+    one_of("kind", PAUSE_KINDS),
+    Index("pauses_open_idx", "kind", "name", unique=True, postgresql_where=text("closed_at is null")),
+    comment="What rests, why, until when, and by whose word. A row stays.",
 )

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0024_operators"
-down_revision = "0017_tracker_routes"
+down_revision = "0023_pauses_and_audit"
 
 INDEX = "orders_flagged_idx"
 NOW = sa.text("now()")

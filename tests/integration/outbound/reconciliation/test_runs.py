@@ -226,9 +226,9 @@ def test_a_finding_is_resolved_with_a_note_and_found_again_only_if_a_side_change
         (found,) = findings.listed(conn)
         done = findings.resolve(conn, found.name, "a test payment", "cli:kim")
     assert (done.state, done.note, done.resolved_by) == ("resolved", "a test payment", "cli:kim")
-    noted = shop.rows("select actor, action, target, detail from audit")
+    noted = shop.rows("select actor, action, target, detail, reason from audit")
     assert [tuple(row)[:3] for row in noted] == [("cli:kim", "findings resolve", found.name)]
-    assert noted[0].detail["kind"] == "amount_differs"
+    assert (noted[0].detail["kind"], noted[0].reason) == ("amount_differs", "a test payment")
     assert whole(shop, there).counts["waiting"] == 0, "not found again"
     there.pays("p1", "11.00")
     assert whole(shop, there).counts["waiting"] == 1, "another amount is another finding"

@@ -22,7 +22,7 @@ from domain.refunds import RefundState
 from events.catalogue import CATALOGUE
 from events.field_types import Allocation, GrantReason, PendingKind, TrackingStatus
 from events.field_types import Reason as ReturnReason
-from storage.tables.operators import ROLES
+from storage.tables.logins import ROLES
 from storage.tables.refunds import ORIGINS, WAITS_FOR
 
 CONSOLE = Path(__file__).parents[4] / "api" / "console"
