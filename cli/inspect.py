@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy import Connection, text
 
 from cli.bootstrap import open_shop
+from cli.moments import moment_of
 from cli.options import MOST_LISTED, MOST_PAGE, Data, Json, Problem, actor, err, out, print_json, stream_json
 from cli.render import in_utc, print_account, print_list, print_order
 from cli.terminal import safe
@@ -51,7 +52,10 @@ Order = Annotated[str, typer.Argument(help="The order's number, or its id (ord_â
 def show(
     order: Order,
     at: Annotated[
-        str | None, typer.Option("--at", metavar="TIME", help="As it was known then: 2026-11-01T12:00Z, or 2026-11-01.")
+        str | None,
+        typer.Option(
+            "--at", metavar="TIME", help="As it was known then: 2h ago (write 2h), 2026-11-01T12:00Z or 2026-11-01."
+        ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=0, max=MOST_LISTED, help="Events per page; 0 is all.")] = 100,
     page: Annotated[
@@ -67,7 +71,7 @@ def show(
     from queries.parser import JoinQuery, Query  # imported late: it takes a third of a second
     from queries.repository import find_order  # imported late: it takes a third of a second
 
-    moment, known = _moment(at), None
+    moment, known = (None if at is None else moment_of(at, "--at")), None
     everything = Query(depth=1, joins={name: JoinQuery(limit=0) for name in JOINS})
     with open_shop(data) as (opened, _):
         with opened.engine.connect() as conn:
@@ -272,17 +276,6 @@ def _not_there(number: str, moment: datetime | None) -> str:
     if moment is not None:
         return f"order {number} was not known at {in_utc(moment)} UTC; without --at it is shown as it is now"
     return f"events name order {number}, but its OrderCreated has not come; see `orders parked list`"
-
-
-def _moment(told: str | None) -> datetime | None:
-    """A time, in UTC where it says nothing else. Errors: Problem (wrong use)."""
-    if told is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(told.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise Problem(f"--at {told} is no time; write 2026-11-01T12:00Z, or 2026-11-01 (UTC)", 2) from None
 
 
 def _refunds(conn: Connection, number: str) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from domain.balance import Balance, balance
+from domain.balance import balance
 from domain.ids import format_id, fresh, uuid_of
 from domain.movements import UNDER_WAY, RefundStatus, plain
 from domain.order import BEFORE_PAYMENT, Order
@@ -90,7 +90,7 @@ def refundable(order: Order, payment: Transaction | None = None) -> Decimal:
     What was captured and neither lost nor asked about by a bank, less the larger of what is due back and what went back.
     """
     found = balance(order)
-    most = found.captured - found.lost - found.contested - max(found.due, gone(found))
+    most = found.captured - found.lost - found.contested - max(found.due, found.given_back)
     if payment is not None:
         lost, contested = payment.in_dispute()
         there = payment.amount if payment.paid_at is not None else _NOTHING
@@ -98,14 +98,9 @@ def refundable(order: Order, payment: Transaction | None = None) -> Decimal:
     return max(most, _NOTHING)
 
 
-def gone(found: Balance) -> Decimal:
-    """The sum that was given back, arrived or on its way, by a provider or by hand."""
-    return found.refunded + found.refunding + found.settled
-
-
 def given_back(conn: Connection, order_id: str) -> Decimal:
     """The sum of an order that was given back before, by a provider or by hand."""
-    return sum((gone(balance(order)) for order in peek(conn, [uuid_of(order_id) or ""]).values()), _NOTHING)
+    return sum((balance(order).given_back for order in peek(conn, [uuid_of(order_id) or ""]).values()), _NOTHING)
 
 
 def ask(
@@ -132,13 +127,13 @@ def ask(
         raise RefundConflict(
             f"order {order.order_number}: {amount} {currency} is more than the {most} {currency}{of} that may go back: "
             f"{found.captured} were captured, {found.lost} of them lost and {found.contested} contested in disputes, "
-            f"{found.due} are due back already, {gone(found)} were given back before",
+            f"{found.due} are due back already, {found.given_back} were given back before",
             refundable=most,
             captured=found.captured,
             lost=found.lost,
             contested=found.contested,
             due=found.due,
-            givenBackBefore=gone(found),
+            givenBackBefore=found.given_back,
         )
     data = {
         "refund": format_id("refunds", request.will_be("refund")),
@@ -155,7 +150,7 @@ def ask(
     audit.note_event(request, step, standing, after, _actor(request, by))
     raised = [each.id for each in after.transactions if each.refund_target > before.get(each.id, _NOTHING)]
     ids = list(request.conn.execute(_NEXT_OF, {"ids": array(raised, "uuid")}).scalars()) if raised else []
-    return Asked(ids, gone(found), min(amount, max(gone(found) - found.due, _NOTHING)), order.currency or "")
+    return Asked(ids, found.given_back, min(amount, max(found.given_back - found.due, _NOTHING)), order.currency or "")
 
 
 def accept(request: Request, order: Order, amount: Decimal | None, reason: str | None, *, by: str) -> Order:

@@ -48,7 +48,7 @@ def test_as_json(three, orders):
         ((ORDER, "--item", "mug=1", "--refund", "0.5"), 2, "KRW"),
         ((ORDER, "--item", "mug=1", "--refund", "5001"), 1, "more than the 5000 KRW"),
         ((ORDER, "--item", "mug=2"), 1, "2 are in parcels"),
-        (("nobody", "--item", "mug=1"), 1, "no order is called 'nobody'"),
+        (("nobody", "--item", "mug=1"), 1, "there is no order nobody"),
         ((ORDER,), 2, "--item"),
     ],
 )
@@ -83,7 +83,7 @@ def test_a_hold_may_end_by_itself(three, orders):
         (("hold", ORDER, "--until", "2001-01-01T00:00Z"), 1, "is not ahead"),
         (("hold", ORDER, "--until", "tomorrow"), 2, "--until"),
         (("hold", ORDER, "--hold", ""), 2, "--hold"),
-        (("hold", "nobody"), 1, "no order is called 'nobody'"),
+        (("hold", "nobody"), 1, "there is no order nobody"),
         (("release", ORDER), 1, "several holds (a, b): say which"),
         (("release", ORDER, "--hold", "c"), 1, "no hold c that stands; it has a, b"),
     ],
