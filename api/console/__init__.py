@@ -2,19 +2,23 @@
 
 Routes are thin: what they show is read by `queries/` and `operations/`, what they do is done by `operations/`.
 
-session          who is logged in, what they may do, forms from pages of ours
-login            in and out: password, one-time link, the operator's own page
-render           templates, harmless values, headers, refusals as pages
-words            the words of the pages in English and Korean
-korean           the Korean of the pages
-korean_domain    the Korean of statuses, reasons, flags and events
-sentences        events as sentences
-drawings         lifecycles and charts to be drawn
+pages          all routers of the console
+session        who is logged in, what they may do, forms from pages of ours
+login          in and out: password, one-time link, the operator's own page
+now            the first page: figures of this moment
+orders         orders found, listed and shown, as they are and as they were known
+order_page     one order as its page shows it
+order_acts     the table of what may be done to an order, each with a preview
+lists          pages that are one table: refunds, parked, deliveries, trackers, findings, workers
 
-pages            all routers of the console
-now              the first page: figures of this moment
-orders           orders found and shown, as they are and as they were known
-order_acts       what may be done to an order, each with a preview
-lists            pages that are one table: refunds, parked, deliveries, trackers, findings, workers
-tables           a table of such a page, described
+render         templates, harmless values, headers, refusals as pages
+tables         a table of a page, described
+drawings       lifecycles and charts, as figures to be drawn
+sentences      events as sentences
+words          the words of the pages, by language
+korean         the Korean of the pages
+korean_domain  the Korean of statuses, reasons, flags and events
+
+templates      pages and parts of pages, for Jinja2
+static         the style, htmx, the icon
 """

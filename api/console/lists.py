@@ -214,7 +214,7 @@ def switch_subscription(request: Request, who: Acting, name: str, act: str) -> R
 
 @router.get("/findings")
 def list_findings(request: Request, who: Viewer) -> Response:
-    """What differs between payment providers and us."""
+    """The list of what differs between payment providers and us."""
     state = _chosen(request, "state", STATES) or "open"
     with snapshot(request) as conn:
         found = findings.listed(conn, state=state)

@@ -23,7 +23,7 @@ ALIVE_S = 20.0  # the beat and a worker show themselves every five seconds
 
 @router.get("")
 def show_now(request: Request, who: Viewer) -> Response:
-    """The whole page."""
+    """The page with its figures."""
     return page(request, "now.html", **_told(request))
 
 

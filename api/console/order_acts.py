@@ -1,4 +1,4 @@
-"""What an operator may do to an order: a table of acts, each with its fields, and one way for all: preview, then do.
+"""The table of what an operator may do to an order: each act with its fields, and one way for all: preview, then do.
 
 To add an act, add a row to ACTS (or REFUND_ACTS): its name, words, fields, and a function that does it to the locked order.
 """

@@ -88,11 +88,11 @@ def module_shop(module_database_url: str, module_redis_url: str) -> Iterator[Sho
 
 @pytest.fixture(scope="module")
 def console(module_shop: Shop) -> Console:
-    """An admin's console."""
+    """The console of an admin of that shop."""
     return Console(module_shop)
 
 
 @pytest.fixture(scope="module")
 def viewer(module_shop: Shop, console: Console) -> Console:
-    """A viewer's console of the same shop."""
+    """The console of a viewer of the same shop."""
     return Console(module_shop, "viewer", "vera")

@@ -1,4 +1,4 @@
-"""What is done in the console is what its preview said, once, under the operator's name."""
+"""An act in the console does what its preview said, once, under the operator's name."""
 
 from __future__ import annotations
 
