@@ -35,6 +35,10 @@
     │   ├── CorrectionRefused  (operations.corrections)  correction_refused
     │   ├── OrderChanged    (operations.order_acts)  order_changed
     │   └── OrderAbsent     (operations.order_acts)  order_absent
+    ├── Paused              (journal.pauses)         paused                     it rests until somebody resumes it
+    ├── PauseError          (operations.pauses)      pause
+    │   ├── PauseRefused    (operations.pauses)      pause_refused
+    │   └── PauseAbsent     (operations.pauses)      pause_absent
     ├── AccountsOff         (outbound.refund_accounts)         refund_accounts_off
     ├── AccountInUse        (outbound.refund_accounts)         refund_under_way
     ├── SubscriptionError   (outbound.webhooks.subscriptions)  subscription_refused

@@ -14,6 +14,7 @@ from api.commands import (
     corrections,
     fulfillments,
     orders,
+    pauses,
     payments,
     refund_accounts,
     refunds,
@@ -21,7 +22,7 @@ from api.commands import (
 )
 from api.commands import request_models as s
 from api.commands.json_body import ExactRoute
-from api.commands.response_schemas import account_changed, changed, many_changed, refund_created, refunded
+from api.commands.response_schemas import account_changed, changed, many_changed, paused, refund_created, refunded
 from api.commands.write_endpoint import REPLAYED, ByReader, BySecret
 from api.commands.written_documents import selection
 from api.path_converters import own_name
@@ -92,13 +93,17 @@ def checkout(sent: s.Checkout, write: BySecret) -> Response:
 
 @writes("PATCH", "/api/orders/{id}", "Orders", changed(ORDERS), 200, NOT_FOUND, CONFLICT)
 def update_order(id: Id, sent: s.UpdateOrder, write: BySecret) -> Response:
-    """Move an order: cancel it, confirm it, or take a shipping step of its only open fulfillment."""
+    """Move an order (cancel it, confirm it, take a shipping step of its only open fulfillment), or edit it.
+
+    `customerSnapshot`, `shippingAddress`, `customer` and `notes` are edited; of two edits of one field the later stands. An
+    address may be edited until a parcel has left, then it is 409 (`data.shipped` names the parcels).
+    """
     return write.do(orders.update(write, id, sent))
 
 
 @writes("PATCH", "/api/orders", "Orders", many_changed(ORDERS), query=openapi_parameters.selecting(ORDERS))
 def update_orders(request: HttpRequest, sent: s.UpdateOrder, write: BySecret) -> Response:
-    """Move all orders that `where` selects, such as `?where[orderNumber][equals]=261101000001`.
+    """Move or edit all orders that `where` selects, such as `?where[orderNumber][equals]=261101000001`.
 
     Those that may not move stand in `errors`, each with the reason; the others move.
     """
@@ -238,6 +243,25 @@ def retry_refund(id: Id, write: BySecret) -> Response:
     `doc` is the refund that goes out, which may be another one than that which failed.
     """
     return write.do(refunds.retry(write, id))
+
+
+# -- operations --------------------------------------------------------------------------------------------
+
+
+@writes("POST", "/api/pauses", "Operations", paused(), 201)
+def create_pause(sent: s.CreatePause, write: BySecret) -> Response:
+    """Pause an order, a type of event, a provider, a carrier, a kind of calls, a subscription, or all that goes outward.
+
+    Obeyed within a second by every process. Nothing is lost: events wait in the journal, refunds and deliveries stay due.
+    What is paused already has its reason and end replaced.
+    """
+    return write.do(pauses.create(write, sent))
+
+
+@writes("POST", "/api/pauses/{id}/resume", "Operations", paused(), 200, NOT_FOUND)
+def resume_pause(id: Id, write: BySecret) -> Response:
+    """Resume what was paused: calls at once; events that waited are applied in their order, by the workers."""
+    return write.do(pauses.resume(write, id))
 
 
 # -- carts -------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0024_operators"
-down_revision = "0023_pauses_and_audit"
+down_revision = "0019_order_edits"
 
 INDEX = "orders_flagged_idx"
 NOW = sa.text("now()")
