@@ -121,7 +121,11 @@ KOREAN_DOMAIN: dict[str, str] = {
         "배송된 것보다 많은 상품의 반품이 있음: 둘 다 확인하세요",
     "over_refunded": "초과 환불",
     "more went back than is due: ask for it again, or allocate it as goodwill": "돌려줄 것보다 많이 환불됨: 돌려받거나 보상으로 처리하세요",
+    "address_after_shipping": "출고 후 주소 변경",
+    "the address was edited after a parcel had left for the one before: ask its carrier, or the customer":
+        "이전 주소로 출고된 뒤에 주소가 변경됨: 택배사나 고객에게 확인하세요",
     # reasons
+    "an operator paused it; it is applied in its order once that is resumed": "운영자가 일시 정지함. 재개되면 순서대로 적용됨",
     "history went past this step already; recorded, and nothing moves": "이미 지난 단계임. 기록만 하고 바뀌지 않음",
     "says what an earlier event said already": "앞선 이벤트와 같은 내용",
     "no such event in the catalogue; kept, and not used": "목록에 없는 이벤트. 보관만 하고 쓰지 않음",
@@ -207,6 +211,7 @@ KOREAN_DOMAIN: dict[str, str] = {
     "Items were canceled: {items}[, by {by}][, {refundAmount} go back][: {reason}]":
         "상품 취소: {items}[, {by}][, {refundAmount} 환불][: {reason}]",
     "The order was held: {hold}[, by {by}][, until {until}][: {reason}]": "주문 보류: {hold}[, {by}][, {until}까지][: {reason}]",
+    "The order was edited[ by {by}][, customer: {customer}][: {reason}]": "주문 수정[ ({by})][, 고객: {customer}][: {reason}]",
     "The hold {hold} was released[ by {by}][: {reason}]": "보류 {hold} 해제[ ({by})][: {reason}]",
     "Parcel {fulfillment} was planned[ with {items}][, {carrier}][ {trackingNumber}]":
         "배송 {fulfillment} 계획[: {items}][, {carrier}][ {trackingNumber}]",

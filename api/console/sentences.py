@@ -33,6 +33,7 @@ SENTENCES: dict[str, str] = {
     "OrderExpired": "Nobody had paid in time[: {reason}]",
     "ItemsCanceled": "Items were canceled: {items}[, by {by}][, {refundAmount} go back][: {reason}]",
     "OrderHeld": "The order was held: {hold}[, by {by}][, until {until}][: {reason}]",
+    "OrderEdited": "The order was edited[ by {by}][, customer: {customer}][: {reason}]",
     "OrderReleased": "The hold {hold} was released[ by {by}][: {reason}]",
     "FulfillmentCreated": "Parcel {fulfillment} was planned[ with {items}][, {carrier}][ {trackingNumber}]",
     "FulfillmentPacked": "Parcel {fulfillment} was packed[ with {items}]",
