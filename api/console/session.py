@@ -71,15 +71,24 @@ class Form:
 
 async def read_form(request: Request) -> Form:
     """The form in a request's body, sent from a page of ours. Errors: NotAllowed."""
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    from_elsewhere = site is not None and site not in ("same-origin", "none")
-    if from_elsewhere or (origin is not None and urlsplit(origin).netloc != request.headers.get("host")):
+    if _from_elsewhere(request):
         raise NotAllowed("this form was sent from another site; open the console, and send it from there")
     body = (await request.body()).decode("utf-8", "replace").replace("\x00", "\ufffd")
     try:
         return Form(parse_qsl(body, keep_blank_values=True, max_num_fields=MOST_FIELDS))
     except ValueError:
         raise NotAllowed(f"the form has more than {MOST_FIELDS} fields; choose less at a time") from None
+
+
+def _from_elsewhere(request: Request) -> bool:
+    """True of a form that another site sent, as far as the browser tells.
+
+    Our pages have no referrer to give, so that browsers write `null` as their forms' origin: then Sec-Fetch-Site counts.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    return origin not in (None, "null") and urlsplit(origin or "").netloc != request.headers.get("host")
 
 
 Sent = Annotated[Form, Depends(read_form)]
