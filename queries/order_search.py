@@ -33,7 +33,7 @@ _BY_NAME = text("""
     union select f.order_id from fulfillments f, wanted where f.id = uuid
     union select r.order_id from returns r, wanted where r.id = uuid
     union select c.order_id from correlations c, keyed where c.key = keyed.key and c.order_id is not null
-    union select t.order_id from trackers t, wanted where t.tracking_number = name and not finished
+    union select f.order_id from fulfillments f, wanted where f.tracking_number = name
     union select r.order_id from refunds r, wanted where r.reference = name or r.id = uuid
     limit :most
 """)

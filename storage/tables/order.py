@@ -149,6 +149,8 @@ fulfillments = Table(
     one_of("status", fulfillment.Status),
     CheckConstraint("status <> 'delivered' or delivered_at is not null", "delivered"),
     CheckConstraint("not planned or status = 'pending'", "planned"),
+    # A customer names the parcel's number. It is set once, as a rule when the row is made.
+    Index("fulfillments_tracking_number_idx", "tracking_number", postgresql_where=text("tracking_number is not null")),
     **HOT,
 )
 

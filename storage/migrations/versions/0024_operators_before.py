@@ -1,7 +1,7 @@
-"""Operators of the console, their sessions and failed logins; and an index of the orders that have flags.
+"""Operators of the console, their sessions and failed logins; and indexes of orders with flags, and of parcels by their numbers.
 
-Before deployment: the tables are new, and whoever does not know them never touches them. The index is partial: an update
-that leaves an order without flags, or its flags as they are, stays in place as before. It is built beside the workers;
+Before deployment: the tables are new, and whoever does not know them never touches them. The indexes are partial: an update
+that leaves an order's flags, or a parcel's number, as they are stays in place as before. They are built beside the workers;
 what a killed try left is built anew.
 """
 
@@ -13,7 +13,10 @@ from alembic import op
 revision = "0024_operators"
 down_revision = "0019_order_edits"
 
-INDEX = "orders_flagged_idx"
+INDEXES = (
+    ("orders_flagged_idx", "orders", [sa.text("placed_at desc"), sa.text("id desc")], "flags <> '{}'"),
+    ("fulfillments_tracking_number_idx", "fulfillments", ["tracking_number"], "tracking_number is not null"),
+)
 NOW = sa.text("now()")
 
 
@@ -58,17 +61,13 @@ def upgrade() -> None:
         if_not_exists=True,
     )
     with op.get_context().autocommit_block():
-        op.drop_index(INDEX, "orders", postgresql_concurrently=True, if_exists=True)
-        op.create_index(
-            INDEX,
-            "orders",
-            [sa.text("placed_at desc"), sa.text("id desc")],
-            postgresql_concurrently=True,
-            postgresql_where=sa.text("flags <> '{}'"),
-        )
+        for index, table, columns, where in INDEXES:
+            op.drop_index(index, table, postgresql_concurrently=True, if_exists=True)
+            op.create_index(index, table, columns, postgresql_concurrently=True, postgresql_where=sa.text(where))
 
 
 def downgrade() -> None:
-    op.drop_index(INDEX, "orders")
+    for index, table, _, _ in INDEXES:
+        op.drop_index(index, table)
     for table in ("login_failures", "operator_sessions", "operators"):
         op.drop_table(table)
