@@ -9,6 +9,7 @@ now            the first page: figures of this moment
 orders         orders found, listed and shown, as they are and as they were known
 order_page     one order as its page shows it
 order_acts     the table of what may be done to an order, each with a preview
+pauses         what rests, and the audit
 lists          pages that are one table: refunds, parked, deliveries, trackers, findings, workers
 
 render         templates, harmless values, headers, refusals as pages

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from api.console import lists, login, now, orders
+from api.console import lists, login, now, orders, pauses
 
-ROUTERS = (now.router, orders.router, lists.router, login.router)
+ROUTERS = (now.router, orders.router, lists.router, pauses.router, login.router)

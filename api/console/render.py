@@ -119,6 +119,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
         "here": request.url.path,
         "asked": dict(request.query_params),
         "who": getattr(request.state, "operator", None),
+        "pauses": getattr(request.state, "pauses", ()),
         "form_token": form_token(request),
         "TOKEN_FIELD": TOKEN_FIELD,
         "pages": words.PAGES,

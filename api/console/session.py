@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from api.resources import doors_of
 from events.errors import OrdersError
-from operations import operators
+from operations import operators, pauses
 from operations.operators import LASTS, Session
 from storage.clock import clock
 
@@ -108,7 +108,10 @@ async def logged_in(request: Request) -> Session:
 
 def _look_up(request: Request, token: str) -> Session | None:
     with doors_of(request).engine.begin() as conn:
-        return operators.session(conn, token, clock())
+        found = operators.session(conn, token, clock())
+        if found is not None:
+            request.state.pauses = pauses.listed(conn)  # they are told on every page while they stand
+        return found
 
 
 Viewer = Annotated[Session, Depends(logged_in)]

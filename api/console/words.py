@@ -51,4 +51,6 @@ PAGES = (
     ("/trackers", word("Trackers")),
     ("/findings", word("Findings")),
     ("/workers", word("Workers")),
+    ("/pauses", word("Pauses")),
+    ("/audit", word("Audit")),
 )

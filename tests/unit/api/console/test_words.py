@@ -22,7 +22,9 @@ from domain.refunds import RefundState
 from events.catalogue import CATALOGUE
 from events.field_types import Allocation, GrantReason, PendingKind, TrackingStatus
 from events.field_types import Reason as ReturnReason
+from operations.pauses import SAYS
 from storage.tables.logins import ROLES
+from storage.tables.operators import PAUSE_KINDS
 from storage.tables.refunds import ORIGINS, WAITS_FOR
 
 CONSOLE = Path(__file__).parents[4] / "api" / "console"
@@ -56,6 +58,7 @@ def said_by_the_domain() -> Iterator[str]:
         yield reason.words
     for literal in (ReturnReason, GrantReason, Allocation, PendingKind, TrackingStatus):
         yield from get_args(literal)
+    yield from (*PAUSE_KINDS, *SAYS.values())
     yield from (*ROLES, *ORIGINS, *WAITS_FOR)
     yield from SENTENCES.values()
 
@@ -70,7 +73,7 @@ OTHERS = {
     "customerSnapshot.name", "customerSnapshot.email", "customerSnapshot.phone", "shippingAddress.recipientName",
     "shippingAddress.phone", "shippingAddress.postalCode", "shippingAddress.address1", "shippingAddress.address2",
     "shippingAddress.deliveryMessage", "notes",
-    "captured", "contested", "failed", "refunded",
+    "captured", "contested", "failed", "refunded", "paused", "resuming",
 }  # fmt: skip
 
 
