@@ -42,7 +42,7 @@ def pause(request: Request, who: Acting, form: Sent) -> Response:
 
 @router.post("/pauses/resume")
 def resume(request: Request, who: Acting, form: Sent) -> Response:
-    """What was paused goes on."""
+    """The end of a pause: what rested goes on."""
     with doors_of(request).engine.begin() as conn:
         pauses.resume(conn, form.get("kind"), form.get("name") or None, who.actor, form.get("reason") or None)
     return go(f"{PATH}/pauses")
@@ -50,7 +50,7 @@ def resume(request: Request, who: Acting, form: Sent) -> Response:
 
 @router.get("/audit")
 def list_audit(request: Request, who: Viewer) -> Response:
-    """Who did what, and who looked at personal data, the newest first."""
+    """The acts of operators and their looks at personal data, the newest first."""
     asked = {
         name: request.query_params.get(name, "").strip().replace("\x00", "")[:LONGEST] for name in ("actor", "order")
     }

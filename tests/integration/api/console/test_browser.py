@@ -81,7 +81,7 @@ def _live(shop: Shop) -> None:
         "POST", "/api/transactions/update", {"paymentId": f"pay-{number}", "status": "paid", "paymentMethod": "card"}
     )
     shop.work()
-    parcel = {"fulfillment": "box-1", "carrier": "CJ Logistics", "trackingNumber": "6302011223344"}
+    parcel: dict[str, Any] = {"fulfillment": "box-1", "carrier": "CJ Logistics", "trackingNumber": "6302011223344"}
     for event in (
         told("FulfillmentShipped", subject=number, **parcel),
         told("TrackingUpdated", subject=None, carrier="CJ Logistics", trackingNumber="6302011223344", status="in_transit",
@@ -99,7 +99,7 @@ def _live(shop: Shop) -> None:
 
 def accessible(page: Any) -> None:
     """Nothing serious that axe finds, and nothing that scrolls sideways as a whole."""
-    from axe_playwright_python.sync_playwright import Axe
+    from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 
     found = Axe().run(page).response["violations"]
     serious = [
