@@ -82,13 +82,14 @@ def _live(shop: Shop) -> None:
     )
     shop.work()
     parcel: dict[str, Any] = {"fulfillment": "box-1", "carrier": "CJ Logistics", "trackingNumber": "6302011223344"}
+    back: dict[str, Any] = {"return": "ret-1", "reason": "damaged"}
     for event in (
         told("FulfillmentShipped", subject=number, **parcel),
         told("TrackingUpdated", subject=None, carrier="CJ Logistics", trackingNumber="6302011223344", status="in_transit",
              location="Daejeon Hub", description="Sorted"),
         told("TrackingUpdated", subject=None, carrier="CJ Logistics", trackingNumber="6302011223344", status="delivered",
              location="Seoul Mapo", description="Left at the door"),
-        told("ReturnRequested", subject=number, **{"return": "ret-1"}, reason="damaged"),
+        told("ReturnRequested", subject=number, **back),
     ):  # fmt: skip
         shop.tell(event)
     for each in range(10):
