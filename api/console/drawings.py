@@ -13,8 +13,8 @@ from types import ModuleType
 
 from domain import fulfillment, order, returns, transaction
 
-CELL = 132, 64  # units from one place to the next, across and down
-BOX = 112, 32  # of a status
+CELL = 152, 64  # units from one place to the next, across and down
+BOX = 132, 32  # of a status
 Step = tuple[str, str]
 
 # Status → its place, column and row.

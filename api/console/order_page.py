@@ -98,7 +98,7 @@ def view(conn: Connection, engine: Engine, tell: Teller, order_id: str, at: date
         asdict(balance(order)), drawn["transactions"], drawn["fulfillments"], drawn["returns"],
         doc["products"]["docs"][:PARTS], max(len(doc[name]["docs"]) - PARTS for name in _JOINS),
         _refunds(conn, doc["id"]) if at is None else (), _timers(conn, order_id) if at is None else (), events, earlier,
-        next((each for each in events if each.entry["stepTo"] == doc["status"]), None),
+        next((each for each in events if _brought(each, doc["status"])), None),
     )  # fmt: skip
 
 
@@ -143,6 +143,11 @@ def _events(conn: Connection, tell: Teller, doc: Document, at: datetime | None, 
         found = known[max(end - EVENTS, 0) : end]
     told = [Event(each, sentence(tell, each["type"], each["data"], doc["currency"])) for each in reversed(found)]
     return told, max(total - skip - len(found), 0)
+
+
+def _brought(event: Event, status: str) -> bool:
+    """True of an event that moved the order into that status."""
+    return bool(event.entry["stepTo"] == status != event.entry["stepFrom"])
 
 
 def _flags(flags: Sequence[str]) -> list[tuple[str, str]]:

@@ -44,6 +44,7 @@ def _plain(text: str) -> str:
 PAGES = (
     ("", word("Now")),
     ("/orders", word("Orders")),
+    ("/given-up", word("Given up")),
     ("/flagged", word("Flagged")),
     ("/parked", word("Parked")),
     ("/refunds", word("Refunds")),

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0024_operators"
-down_revision = "0019_order_edits"
+down_revision = "0022_given_up"
 
 INDEXES = (
     ("orders_flagged_idx", "orders", [sa.text("placed_at desc"), sa.text("id desc")], "flags <> '{}'"),
