@@ -65,7 +65,17 @@ TAGS = [  # in the order in which the documentation shows them
 ]
 # Matched one after another, and each costs: what is called most comes first, and no path of a write is a query's too.
 front = APIRouter()
-ROUTERS = (webhooks, writes, tokens.router, pauses.router, given_up, queries, health.router, *console_pages.ROUTERS, front)
+ROUTERS = (
+    webhooks,
+    writes,
+    tokens.router,
+    pauses.router,
+    given_up,
+    queries,
+    health.router,
+    *console_pages.ROUTERS,
+    front,
+)
 HEADERS_SHOWN = [
     "X-Request-Id",
     "Retry-After",

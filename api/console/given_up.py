@@ -181,7 +181,13 @@ def _wanted(asked: Any) -> Wanted:
 
 def _narrower(cause: given_up.Group) -> dict[str, str]:
     """The conditions of one group of causes."""
-    told = {"kind": cause.kind, "reason": cause.reason, "type": cause.type, "field": cause.field, "provider": cause.provider}
+    told = {
+        "kind": cause.kind,
+        "reason": cause.reason,
+        "type": cause.type,
+        "field": cause.field,
+        "provider": cause.provider,
+    }
     return {name: value for name, value in told.items() if value}
 
 
@@ -198,12 +204,16 @@ def _patch(form: Form) -> list[dict[str, Any]]:
             raise EditUnclear(f"the JSON Patch is no JSON: {error}; nothing was changed") from None
     steps = form.get("path").split(".")
     if not all(steps) or steps[0] not in ("data", "subject") or (steps[0] == "data") != (len(steps) > 1):
-        raise EditUnclear(f"{form.get('path')!r} is no place in an event; write data.amount, or subject. Nothing was changed")
+        raise EditUnclear(
+            f"{form.get('path')!r} is no place in an event; write data.amount, or subject. Nothing was changed"
+        )
     pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
     if not (value := form.get("value")):
         return edits.checked_patch([{"op": "remove", "path": pointer}])
     op = "replace" if steps[-1].isdecimal() else "add"  # to add into a list would move what lies behind
-    return edits.checked_patch([{"op": op, "path": pointer, "value": value if pointer == "/subject" else _value(value)}])
+    return edits.checked_patch(
+        [{"op": op, "path": pointer, "value": value if pointer == "/subject" else _value(value)}]
+    )
 
 
 def _value(told: str) -> Any:

@@ -22,7 +22,9 @@ from domain.refunds import RefundState
 from events.catalogue import CATALOGUE
 from events.field_types import Allocation, GrantReason, PendingKind, TrackingStatus
 from events.field_types import Reason as ReturnReason
+from operations.given_up import KINDS
 from operations.pauses import SAYS
+from operations.replays import HALTED, OUTCOMES, RUNNING, STOPPED
 from storage.tables.logins import ROLES
 from storage.tables.operators import PAUSE_KINDS
 from storage.tables.refunds import ORIGINS, WAITS_FOR
@@ -74,6 +76,7 @@ OTHERS = {
     "shippingAddress.phone", "shippingAddress.postalCode", "shippingAddress.address1", "shippingAddress.address2",
     "shippingAddress.deliveryMessage", "notes",
     "captured", "contested", "failed", "refunded", "paused", "resuming",
+    "Type", "Reason", "Field at fault", "Provider", "Text", *KINDS, RUNNING, STOPPED, HALTED, *OUTCOMES, *OUTCOMES.values(),
 }  # fmt: skip
 
 
