@@ -170,12 +170,13 @@ def _chosen(conn: Any, form: Form) -> list[Thing]:
 
 
 def _conditions(form: Form) -> Wanted:
-    return Wanted(**{name: value for name in CONDITIONS if (value := form.get(f"by {name}")[:LONGEST])})
+    told: dict[str, Any] = {name: value for name in CONDITIONS if (value := form.get(f"by {name}")[:LONGEST])}
+    return Wanted(**told)
 
 
 def _wanted(asked: Any) -> Wanted:
     """The conditions of a page's query; an unknown one is none."""
-    told = {name: asked.get(name, "").strip().replace("\x00", "")[:LONGEST] for name in CONDITIONS}
+    told: dict[str, Any] = {name: asked.get(name, "").strip().replace("\x00", "")[:LONGEST] for name in CONDITIONS}
     return Wanted(**{name: value for name, value in told.items() if value})
 
 

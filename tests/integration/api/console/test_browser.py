@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from operations import operators
+from operations import operators, replay_steps
 from storage.clock import clock
 from tests.api_server import served
 from tests.builders import told
@@ -178,8 +178,53 @@ def test_a_provider_is_paused_and_every_page_says_so_until_it_is_resumed(stage):
     assert page.get_by_text("their status page is red").count()
 
 
+def test_letters_of_one_cause_are_tried_edited_all_at_once_and_replayed(stage):
+    page = stage.open()
+    page.goto(f"{stage.url}/console/given-up")
+    page.get_by_role("link", name="10", exact=True).click()  # the cause's count
+    page.get_by_role("button", name="Dry run, then replay").click()
+    page.get_by_text("What would happen now").wait_for()
+    assert page.get_by_text("events: dead: currency_mismatch").count(), "as they are, all would die again"
+    accessible(page)
+    page.go_back()
+    page.get_by_role("button", name="Edit", exact=True).click()
+    page.get_by_label("Place in the event, such as data.currency or subject").fill("data.currency")
+    page.get_by_label("Its new value, JSON or text; empty takes it out").fill("KRW")
+    page.get_by_role("button", name="Preview").click()
+    page.get_by_text("What the edit makes of them").wait_for()
+    assert stage.shop.one("select count(*) from corrections") == 0, "a preview edits nothing"
+    accessible(page)
+    page.get_by_label("Why, for those who look later").fill("the sender means won")
+    page.get_by_role("button", name="Edit them").click()
+    page.wait_for_url("**/console/given-up?*")
+    assert stage.shop.one("select count(*) from corrections where by = 'console:ada'") == 10
+    page.get_by_role("button", name="Dry run, then replay").click()
+    page.get_by_text("events: applied").wait_for()
+    page.get_by_label("Why, for those who look later").fill("mended")
+    page.get_by_role("button", name="Begin the replay").click()
+    page.wait_for_url("**/console/given-up/replays/rpl_*")
+    _advance(stage.shop)
+    page.reload()
+    page.get_by_text("10 of 10 have come to an end").wait_for()
+    accessible(page)
+    page.goto(f"{stage.url}/console/given-up")
+    assert page.get_by_text("Nothing was given up here.").count()
+    assert stage.shop.one("select count(*) from orders where status in ('paid', 'preparing')") == 10
+    assert page.faults == []
+
+
+def _advance(shop: Shop) -> None:
+    """What the workers' chore does: take every replay to its end."""
+    doors = shop.doors
+    with doors.engine.connect() as conn:
+        names = replay_steps.running(conn)
+    for name in names:
+        replay_steps.advance(doors.engine, doors.settings.policy, doors.shop, name, seconds=30)
+    shop.work()
+
+
 ADDRESSES = ("", "/orders", "/orders?q=261130000042", "/flagged", "/parked", "/refunds", "/deliveries", "/trackers",
-             "/findings", "/workers", "/pauses", "/audit", "/account")  # fmt: skip
+             "/findings", "/workers", "/given-up", "/given-up/replays", "/pauses", "/audit", "/account")  # fmt: skip
 
 
 @pytest.mark.parametrize(("size", "scheme", "locale"), [(WIDE, "light", "en-US"), (NARROW, "dark", "ko-KR")])
