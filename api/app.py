@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse
 from starlette.types import Lifespan
 
-from api import errors, health, openapi, pauses, tokens, webhooks_in
+from api import errors, health, openapi, pauses, tokens, waits, webhooks_in
 from api.auth import TOKEN_HEADER
 from api.body_middleware import WholeBody
 from api.bulkheads import Bulkheads
@@ -71,6 +71,7 @@ ROUTERS = (
     tokens.router,
     pauses.router,
     given_up,
+    waits.router,
     queries,
     health.router,
     *console_pages.ROUTERS,
