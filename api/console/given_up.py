@@ -1,4 +1,4 @@
-"""What was given up, in the console: grouped by cause, found, shown, edited one or many, discarded, replayed in steps.
+"""The pages of what was given up: grouped by cause, found, shown, edited one or many, discarded, replayed in steps.
 
 Everything is chosen once, as a list of refs or as conditions, and then goes through a preview: what an edit makes of each,
 what a replay would do now (`operations.forecast`), what is discarded. What is done then has a reason and an author.
