@@ -37,8 +37,10 @@ _PARTS = (
     ("returns", "returns"),
     ("return-items", "return_items"),
 )
-COLLECTIONS = ("orders", *(collection for collection, _ in _PARTS))
-_TABLES = {collection: schema.COLLECTIONS[collection].table.name for collection in COLLECTIONS}
+REFUNDS = "refunds"  # is no part of a folded order, and told by `outbound.webhooks.refund_changes`
+_CAPTURED = ("orders", *(collection for collection, _ in _PARTS))
+COLLECTIONS = (*_CAPTURED, REFUNDS)
+_TABLES = {collection: schema.COLLECTIONS[collection].table.name for collection in _CAPTURED}
 
 _STAMPS = text(
     " union all ".join(
@@ -88,19 +90,26 @@ def record(conn: Connection, folds: Sequence[Fold], subscribed: Collection[str],
         ids[_TABLES[change.collection]].append(change.part.id)
     found = conn.execute(_STAMPS, {table: array(each, "uuid") for table, each in ids.items()})
     stamps = {row.id: row for row in found}
-    make = {collection: part_maker(schema.COLLECTIONS[collection]) for collection in COLLECTIONS}
+    make = {collection: part_maker(schema.COLLECTIONS[collection]) for collection in _CAPTURED}
+    refunds = _refunds_of(conn, [change.order.id for change in changes if change.collection == "orders"])
     rows = [
         (
             change.order.id,
             change.collection,
             change.operation,
-            encode(make[change.collection](change.part, stamps[change.part.id], NONE)).decode(),
+            encode(make[change.collection](change.part, stamps[change.part.id], NONE, refunds)).decode(),
             getattr(change.part, "personal_id", None),
         )
         for change in changes
     ]
-    stamp = int(now.timestamp() * 1000).to_bytes(6, "big")
-    conn.execute(_RECORD, {**columns(_NAMES, _KINDS, rows), "stamp": stamp, "now": now})
+    deliver(conn, rows, now)
+
+
+def deliver(conn: Connection, changes: Sequence[tuple[Any, ...]], now: datetime) -> None:
+    """Record deliveries of changes to all who subscribed to them: (order id, collection, operation, document, personal id) each."""
+    if changes:
+        stamp = int(now.timestamp() * 1000).to_bytes(6, "big")
+        conn.execute(_RECORD, {**columns(_NAMES, _KINDS, changes), "stamp": stamp, "now": now})
 
 
 def _changed(order: Order, subscribed: Collection[str]) -> Iterator[_Change]:
