@@ -15,13 +15,14 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from domain.dirty_tracking import DIRTY, FILLED, NEW
+from domain.dirty_tracking import CLEAN, DIRTY, FILLED, NEW
 from domain.fold import Fold
 from domain.fulfillment import FulfillmentItem
+from domain.ids import format_id
 from domain.order import Order, Status
 from domain.returns import ReturnItem
 from queries import schema
-from queries.documents import NONE, part_maker
+from queries.documents import NONE, join, part_maker
 from queries.fields import STAMPS
 from queries.json_encoder import encode
 from storage.pg_arrays import array, columns, unnest
@@ -48,6 +49,8 @@ _STAMPS = text(
         for table in _TABLES.values()
     )
 )
+
+_REFUNDS_OF = text("select order_id, id from refund_documents where order_id = any(cast(:ids as uuid[])) order by id")
 
 _NAMES = ("order_id", "collection", "operation", "document", "personal_id")
 _KINDS = ("uuid", "text", "text", "jsonb", "uuid")
@@ -80,7 +83,7 @@ def record(conn: Connection, folds: Sequence[Fold], subscribed: Collection[str],
     In the batch's transaction, after its state is saved. Documents are as the query API answers them at depth 0, with
     every id in their joins. They are kept without personal fields, which are laid over them when they are sent.
 
-    Shape:  nothing where nobody subscribed to what changed; else two statements, whatever the batch's size.
+    Shape:  nothing where nobody subscribed to what changed; else three statements at most, whatever the batch's size.
     """
     changes = [change for fold in folds for change in _changed(fold.order, subscribed)] if subscribed else []
     if not changes:
@@ -97,7 +100,9 @@ def record(conn: Connection, folds: Sequence[Fold], subscribed: Collection[str],
             change.order.id,
             change.collection,
             change.operation,
-            encode(make[change.collection](change.part, stamps[change.part.id], NONE, refunds)).decode(),
+            encode(
+                make[change.collection](change.part, stamps[change.part.id], NONE, refunds.get(change.part.id, NONE))
+            ).decode(),
             getattr(change.part, "personal_id", None),
         )
         for change in changes
@@ -112,12 +117,22 @@ def deliver(conn: Connection, changes: Sequence[tuple[Any, ...]], now: datetime)
         conn.execute(_RECORD, {**columns(_NAMES, _KINDS, changes), "stamp": stamp, "now": now})
 
 
+def _refunds_of(conn: Connection, order_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """order id → the join of its refunds, which its fold does not hold."""
+    if not order_ids:
+        return {}
+    found: dict[str, list[str]] = {each: [] for each in order_ids}
+    for row in conn.execute(_REFUNDS_OF, {"ids": array(order_ids, "uuid")}):
+        found[row.order_id].append(format_id(REFUNDS, row.id))
+    return {each: {REFUNDS: join(ids)} for each, ids in found.items()}
+
+
 def _changed(order: Order, subscribed: Collection[str]) -> Iterator[_Change]:
     """What of one order is to be told, the order first."""
     if order.effects_suppressed or order.status == Status.NEW:
         return
     appears = order.change_state in (NEW, FILLED)
-    if "orders" in subscribed and (appears or order.change_state == DIRTY):
+    if "orders" in subscribed and (appears or order.change_state != CLEAN):
         yield _Change("orders", CREATE if appears else UPDATE, order, order)
     holds_others = _holds_others(order)
     for collection, attribute in _PARTS:

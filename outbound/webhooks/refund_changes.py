@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from journal import change_capture
-from journal.change_capture import CREATE, UPDATE, REFUNDS
+from journal.change_capture import CREATE, REFUNDS, UPDATE
 from queries import schema
 from queries.documents import NONE, maker
 from queries.json_encoder import encode

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0021_refund_changes"
-down_revision = "0023_audit"
+down_revision = "0019_order_edits"
 
 _TABLES = ("effects", "refunds")
 
