@@ -18,5 +18,6 @@ findings           resolveFinding: what differs between a payment provider and u
 refund_accounts    the bank account that an order's refunds go to
 returns            createReturn, updateReturn, returnWithRefund
 refunds            createRefund, settleRefund, allocateRefund, retryRefund
+pauses             createPause, resumePause
 catalogue          products, variants, options
 """
