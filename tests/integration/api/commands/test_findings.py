@@ -49,7 +49,7 @@ def test_one_is_resolved_with_a_note_once(found):
     assert doc["resolvedBy"].startswith("api:")
     again = resolve(found)
     assert (again.status_code, again.json()["errors"][0]["data"]["status"]) == (409, "resolved")
-    noted = found.rows("select actor, action, target, why from audit where action = 'findings resolve'")
+    noted = found.do("select actor, action, target, reason from audit where action = 'findings resolve'")
     assert [tuple(row) for row in noted] == [(doc["resolvedBy"], "findings resolve", SHOWN, "a test payment")]
 
 
@@ -65,4 +65,11 @@ def test_one_is_resolved_with_a_note_once(found):
 )
 def test_what_cannot_be_resolved_is_refused(found, own_id, note, status):
     assert resolve(found, own_id, note).status_code == status
-    assert found.rows("select count(*) from findings where state = 'resolved'")[0][0] == 0
+    assert found.do("select count(*) from findings where state = 'resolved'")[0][0] == 0
+
+
+def test_they_are_for_secret_keys_alone(found):
+    for headers in (found.customer("john"), {"Authorization": f"Bearer {found.key('publishable')}"}):
+        for path in ("/api/findings", "/api/findings/count", f"/api/findings/{SHOWN}"):
+            assert found.call("GET", path, headers=headers).status_code == 403
+        assert found.call("POST", f"/api/findings/{SHOWN}/resolve", {"note": "x"}, headers=headers).status_code == 403
