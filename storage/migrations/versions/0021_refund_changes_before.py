@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0021_refund_changes"
-down_revision = "0019_order_edits"
+down_revision = "0022_given_up"
 
 _TABLES = ("effects", "refunds")
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from journal import change_capture
 from outbound.webhooks import refund_changes
 from tests.builders import a_refund, canceled, created, paid
 
@@ -114,7 +115,7 @@ def test_what_a_killed_round_took_is_told_by_the_next(shop, monkeypatch: pytest.
     shop.subscribe(URL, ["refunds"])
     shop.tell(created(), paid(), canceled())
     with monkeypatch.context() as broken:
-        broken.setattr(refund_changes.change_capture, "deliver", _killed)
+        broken.setattr(change_capture, "deliver", _killed)
         with pytest.raises(KeyboardInterrupt):
             record(shop)
     assert record(shop) == 1
