@@ -23,7 +23,7 @@ OBJECTS: Any = {
     "refunds": models.RefundReason,
     "findings": models.FindingValue,
 }
-PLAIN = {Kind.TEXT: str, Kind.KEY: str, Kind.ID: str, Kind.TIME: datetime, Kind.NAMES: list[str]}
+PLAIN = {Kind.TEXT: str, Kind.KEY: str, Kind.ID: str, Kind.TIME: datetime, Kind.NAMES: list[str], Kind.TRUTH: bool}
 
 
 def named(model: type[BaseModel]) -> dict[str, Any]:
