@@ -45,7 +45,7 @@ def stored_refunds(conn: Connection, order_ids: Sequence[str]) -> Stored:
 
 
 def refund_differences(folded: Order, stored: Mapping[tuple[str, str], Row[Any]]) -> Iterator[RefundDifference]:
-    """What differs between an order's refunds as folded and their rows."""
+    """The differences between an order's refunds as folded and their rows."""
     rows = dict(stored)
     for payment in folded.transactions:
         for name in (payment.facts or {}).get(REFUNDS, {}):
