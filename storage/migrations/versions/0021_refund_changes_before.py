@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0021_refund_changes"
-down_revision = "0022_given_up"
+down_revision = "0024_operators"
 
 _TABLES = ("effects", "refunds")
 
