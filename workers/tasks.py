@@ -21,7 +21,7 @@ from outbound.reconciliation import run as reconciliation
 from outbound.refund_accounts import Vault
 from outbound.tracking.polls import PollRules
 from outbound.tracking.polls import run_due as poll_due
-from outbound.webhooks import deliveries, dispatcher
+from outbound.webhooks import deliveries, dispatcher, refund_changes
 from providers.registry import registry
 from settings.environment import Settings
 from storage import clock as clocks
@@ -211,6 +211,7 @@ def poll_carriers(here: opening.Parts, whom: str) -> None:
 @chore("orders.webhooks")
 def send_webhooks(here: opening.Parts, whom: str) -> None:
     """Tell subscribers what changed."""
+    refund_changes.record_due(here.engine, clock())
     dispatcher.run_due(here.engine, webhook_sender(here.settings), clock())
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0020_tracker_pace"
-down_revision = "0024_operators"
+down_revision = "0021_refund_changes"
 
 DUE, RETIRED = "trackers_due_idx", "trackers_retired_idx"
 
