@@ -22,6 +22,7 @@ body_middleware   bodies read whole, within a limit
 path_converters   names of the shop's own in a path, slashes included
 responses         JSON responses
 errors            refusals in one shape
+metrics           figures for Prometheus
 health            liveness and readiness
 
 openapi           security and refusals in the OpenAPI document

@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse
 from starlette.types import Lifespan
 
-from api import errors, health, openapi, pauses, tokens, webhooks_in
+from api import errors, health, metrics, openapi, pauses, tokens, webhooks_in
 from api.auth import TOKEN_HEADER
 from api.body_middleware import WholeBody
 from api.bulkheads import Bulkheads
@@ -30,6 +30,7 @@ from api.request_context import Frame
 from api.resources import THREADS, Doors
 from api.responses import Json
 from api.webhooks_in.receiver import router as webhooks
+from operations import figures
 
 DESCRIPTION = """
 Orders and what hangs on them: created, paid, shipped, returned; asked for and followed.
@@ -58,7 +59,7 @@ TAGS = [  # in the order in which the documentation shows them
 ]
 # Matched one after another, and each costs: what is called most comes first, and no path of a write is a query's too.
 front = APIRouter()
-ROUTERS = (webhooks, writes, tokens.router, pauses.router, queries, health.router, front)
+ROUTERS = (webhooks, writes, tokens.router, pauses.router, metrics.router, queries, health.router, front)
 HEADERS_SHOWN = [
     "X-Request-Id",
     "Retry-After",
@@ -94,6 +95,7 @@ def create_app(doors: Doors) -> FastAPI:
     app = without_doors(lifespan)
     app.state.doors = doors
     app.state.probe = Probe(doors.settings)
+    app.state.figures = figures.collector(doors.settings)
     app.state.keys = KnownKeys(doors.engine)
     app.state.budgets = Budgets()
     app.state.limits = Limits(doors.streams.client, doors.settings.rate_limit)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from domain.legal_clock import MOST_DAYS, BusinessDays, LegalClock
@@ -127,6 +127,13 @@ def _token_secret(value: str) -> str:
     return value
 
 
+def _bind(value: str) -> tuple[str, int]:
+    host, _, port = value.strip().rpartition(":")
+    if not host or not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65_500 or "/" in host:
+        raise ValueError(f"is {quoted(value)}; write HOST:PORT, such as 127.0.0.1:9464")
+    return host.strip("[]"), int(port)
+
+
 def _rate_limit(value: str) -> int | None:
     if value.strip().lower() == "off":
         return None
@@ -204,6 +211,19 @@ CELERY_REMOTE_CONTROL = Setting(
     "on: workers answer `celery inspect` and `celery control`, and Flower sees them (docs/howto/celery-tools.md)",
     choice("on", "off"),
 )  # fmt: skip
+METRICS = Setting(
+    "ORDERS_METRICS", None,
+    "HOST:PORT where each process serves GET /metrics without a key: drain that port, chores one more, then outside, beat, API",
+    _bind, example="127.0.0.1:9464",
+    about=("What it does, for Prometheus and a log (docs/howto/watch.md). Keep the address from strangers.",),
+)  # fmt: skip
+LOG = Setting(
+    "ORDERS_LOG", "auto", "json: a document per line; text: lines for a terminal; auto: text where stderr is one",
+    choice("auto", "json", "text"),
+)  # fmt: skip
+LOG_LEVEL = Setting(
+    "ORDERS_LOG_LEVEL", "info", "which lines are written, and all above", choice("debug", "info", "warning", "error")
+)
 ALLOW_PRIVATE = Setting(
     "ORDERS_WEBHOOKS_ALLOW_PRIVATE", "off",
     "on: outgoing webhooks may go to private addresses, by http too; off: to public ones, by https",
@@ -230,7 +250,7 @@ ALLOWED_ORIGINS = Setting(
 OWN: tuple[Setting[Any], ...] = (
     DATABASE_URL, REDIS_URL, DATA, SHARED_DATA, CURRENCY, SHARDS, RETURNS, REFUNDS, REFUND_WITHIN, COUNTRY, UNPAID_AFTER, CONFIRM_AFTER,
     RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, CARRIER_NAMES, RECONCILE, RECONCILE_BACK,
-    CELERY_REMOTE_CONTROL, ALLOW_PRIVATE, ACCOUNT_KEYS, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
+    CELERY_REMOTE_CONTROL, METRICS, LOG, LOG_LEVEL, ALLOW_PRIVATE, ACCOUNT_KEYS, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
 )  # fmt: skip
 
 
@@ -255,6 +275,9 @@ class Settings:
     reconcile: timedelta | None  # between two comparisons with what providers list; None: none
     reconcile_back: timedelta
     celery_remote_control: bool
+    metrics: tuple[str, int] | None  # host and port of the first process
+    log_form: Literal["auto", "json", "text"]
+    log_level: str
     webhooks_allow_private: bool
     account_keys: tuple[str, ...] = field(repr=False)  # the newest first
     token_secret: str | None = field(repr=False)
@@ -295,6 +318,9 @@ def read(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         reconcile=of[RECONCILE],
         reconcile_back=_reach(of),
         celery_remote_control=of[CELERY_REMOTE_CONTROL] == "on",
+        metrics=of.get(METRICS),
+        log_form=of[LOG],
+        log_level=of[LOG_LEVEL],
         webhooks_allow_private=of[ALLOW_PRIVATE] == "on",
         account_keys=of[ACCOUNT_KEYS],
         token_secret=of.get(TOKEN_SECRET),

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from functools import wraps
+from time import monotonic
 from typing import Any
 
 import redis
@@ -24,6 +25,7 @@ from settings.environment import Settings
 from storage import clock as clocks
 from storage.clock import clock
 from storage.engine import WORKER
+from telemetry.meters import ROUNDS
 from workers import resources as opening
 from workers.app import app, ring
 from workers.chores import Chore, alone, chores
@@ -100,7 +102,9 @@ def give_sign() -> None:
 
 def perform(here: opening.Parts, chore: Chore) -> None:
     """One round of a chore; raises what a server that is away makes it raise."""
+    begun = monotonic()
     _work[chore.task](here, chore.whom or "")
+    ROUNDS.observe(monotonic() - begun, chore.name)
 
 
 def chore(name: str) -> Callable[[Work], Any]:
@@ -116,7 +120,9 @@ def chore(name: str) -> Callable[[Work], Any]:
             here = _here()
             with alone(here.streams.client, f"{name}:{whom}" if whom else name) as ours:
                 if ours:
+                    begun = monotonic()
                     work(here, whom)
+                    ROUNDS.observe(monotonic() - begun, f"{name}:{whom}" if whom else name)
 
         return run
 
