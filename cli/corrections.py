@@ -1,4 +1,4 @@
-"""`orders cancel-items`, `hold`, `release`: corrections of an order that a person makes.
+"""`orders edit`, `cancel-items`, `hold`, `release`: corrections of an order that a person makes.
 
 They go the way of every event: checked under the order's lock, journaled and applied in one transaction. The event's `by`
 says who did it.
@@ -6,9 +6,9 @@ says who did it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +16,7 @@ from cli.bootstrap import open_shop
 from cli.options import Data, Json, Problem, actor, out, print_json
 from cli.order_decision import of_order
 from cli.terminal import safe
-from cli.typed_values import amount_of, name_of, quantity_of, time_ahead
+from cli.typed_values import amount_of, name_of, quantity_of, text_of, time_ahead
 from domain.balance import balance
 from domain.holds import holds
 from domain.order import Order, OrderItem
@@ -78,6 +78,67 @@ def cancel_items(
         f"order {safe(after.order_number)} is {after.status}; {balance(after).due:,} {after.currency} of it are due back in all",
         soft_wrap=True,
     )
+
+
+def edit(
+    order: Named,
+    name: Annotated[str | None, typer.Option("--name", help="Of the customer.")] = None,
+    email: Annotated[str | None, typer.Option("--email", help="Of the customer.")] = None,
+    phone: Annotated[str | None, typer.Option("--phone", help="Of the customer.")] = None,
+    recipient: Annotated[str | None, typer.Option("--recipient", help="Who the parcel is for.")] = None,
+    recipient_phone: Annotated[str | None, typer.Option("--recipient-phone", help="For the carrier.")] = None,
+    postal_code: Annotated[str | None, typer.Option("--postal-code", help="Of the address.")] = None,
+    address1: Annotated[str | None, typer.Option("--address1", help="Street and number.")] = None,
+    address2: Annotated[str | None, typer.Option("--address2", help="Flat, floor.")] = None,
+    delivery_message: Annotated[str | None, typer.Option("--delivery-message", help="For the carrier.")] = None,
+    customer: Annotated[str | None, typer.Option("--customer", help="Your id of the customer.")] = None,
+    notes: Annotated[str | None, typer.Option("--notes", help="Notes on the order.")] = None,
+    reason: Why = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Edit what an order says of its customer, and where it goes. What is not given stays; "" empties.
+
+    An address may be edited until a parcel has left. Lines are not edited: cancel items, or the order, and place another.
+    """
+    snapshot = {"name": name, "email": email, "phone": phone}
+    address = {
+        "recipientName": recipient,
+        "phone": recipient_phone,
+        "postalCode": postal_code,
+        "address1": address1,
+        "address2": address2,
+        "deliveryMessage": delivery_message,
+    }
+    edits: dict[str, Any] = {
+        "customerSnapshot": _texts(snapshot),
+        "shippingAddress": _texts(address),
+        "customer": None if customer is None else name_of(customer, "--customer"),
+        "notes": None if notes is None else text_of(notes, "--notes"),
+    }
+    edits = {field: value for field, value in edits.items() if value not in (None, {})}
+    if not edits:
+        raise Problem("nothing to edit; give what is to change, such as --address1 '2 Side St'", 2)
+    after = correct(
+        data, order, lambda request, found: corrections.edit(request, found, edits, by=actor(), reason=reason)
+    )
+    document = {
+        "order": after.order_number,
+        "status": str(after.status),
+        "customer": after.customer,
+        "edited": sorted(edits),
+        "flags": [str(flag) for flag in after.flags],
+    }
+    if json:
+        print_json(document)
+        return
+    out.print(f"order {safe(after.order_number)} is {after.status}; edited: {', '.join(sorted(edits))}", soft_wrap=True)
+
+
+def _texts(options: Mapping[str, str | None]) -> dict[str, str | None]:
+    """What was given of a group; an empty text empties its field."""
+    given = {name: text_of(text, name) for name, text in options.items() if text is not None}
+    return {name: text or None for name, text in given.items()}
 
 
 def hold(

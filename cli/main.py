@@ -44,6 +44,7 @@ COMMANDS = {
     "show": Place("inspect", "show", "Show an order: items, money, parcels, returns, refunds, and its newest events with what became of each."),
     "list": Place("inspect", "list_", "List orders, newest first; --json answers as the query API does."),
     "verify": Place("inspect", "verify", "Compute every order anew from the journal, and compare field by field; exit 1 where any differs."),
+    "edit": Place("corrections", "edit", "Edit what an order says of its customer, and where it goes. What is not given stays; \"\" empties."),
     "cancel-items": Place("corrections", "cancel_items", "Cancel some of an order's items that are in no parcel: all that are named, or none."),
     "balance": Place("balance", "balance", "Add up the money of an order, or of all orders by currency: what came, what went back, what is still owed."),
     "refund": Place("refunds", "refund", "Give money back without a return; it goes out by itself, and what was given back before is said."),

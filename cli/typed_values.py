@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from cli.options import Problem
-from events.field_types import Amount, Moment, Name, Quantity, said
+from events.field_types import Amount, Moment, Name, Quantity, Text, said
 
 _AMOUNT: TypeAdapter[Decimal] = TypeAdapter(Amount)
 _QUANTITY: TypeAdapter[int] = TypeAdapter(Quantity)
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
+_TEXT: TypeAdapter[str] = TypeAdapter(Text)
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
@@ -34,6 +35,11 @@ def quantity_of(told: str, option: str) -> int:
 def name_of(told: str, option: str) -> str:
     """A name as events have it."""
     return str(_value(_NAME, told, option))
+
+
+def text_of(told: str, option: str) -> str:
+    """A text as events have it; it may be empty."""
+    return str(_value(_TEXT, told, option))
 
 
 def time_ahead(told: str, option: str) -> datetime:

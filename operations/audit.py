@@ -94,10 +94,16 @@ def standing(order: Order) -> dict[str, Any]:
 def note_event(
     request: Request, step: Step, before: Mapping[str, Any], after: Order, actor: str, reason: str | None = None
 ) -> None:
-    """Note who had an event happen to an order, with how it stood before (`standing`) and stands now."""
+    """Note who had an event happen to an order, with how it stood before (`standing`) and stands now.
+
+    Of personal fields only the names: the audit is kept when a customer is forgotten.
+    """
     why = reason if reason is not None else step.data.get("reason")
     subject = f"orders/{step.number}"
-    told = {"event": step.type, **{name: value for name, value in step.data.items() if name not in ("reason", "by")}}
+    left_out = ("reason", "by", *PERSONAL_FIELDS)
+    told = {"event": step.type, **{name: value for name, value in step.data.items() if name not in left_out}}
+    if personal := sorted(step.data.keys() & set(PERSONAL_FIELDS)):
+        told["personalFields"] = personal
     record(
         request.conn, actor, step.type, subject, why, before, standing(after), order=step.number, detail={"data": told}
     )
