@@ -59,7 +59,7 @@ def worker(
     stop_at_sigterm()
     with Processes(None, _say_restart) as processes:
         for pool, names in asked.items():
-            flags = ("--concurrency", str(concurrency), "--queues", ",".join(names))
+            flags: tuple[str, ...] = ("--concurrency", str(concurrency), "--queues", ",".join(names))
             flags += ("--loglevel", loglevel) if loglevel is not None else ()
             processes.start(pool, "cli", "worker", *flags)
         try:

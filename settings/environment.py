@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from domain.legal_clock import MOST_DAYS, BusinessDays, LegalClock
@@ -319,7 +319,7 @@ def read(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         reconcile_back=_reach(of),
         celery_remote_control=of[CELERY_REMOTE_CONTROL] == "on",
         metrics=of.get(METRICS),
-        log_form=of[LOG],
+        log_form=cast(Literal["auto", "json", "text"], of[LOG]),
         log_level=of[LOG_LEVEL],
         webhooks_allow_private=of[ALLOW_PRIVATE] == "on",
         account_keys=of[ACCOUNT_KEYS],

@@ -70,7 +70,7 @@ def text(collect: Collect | None = None) -> bytes:
     if os.environ.get(FOLDER):
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     if collect is not None:
-        registry.register(_Collector(collect))  # type: ignore[arg-type]
+        registry.register(_Collector(collect))
     return generate_latest(registry)
 
 

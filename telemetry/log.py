@@ -69,7 +69,7 @@ def configure(form: Form = "auto", level: str = "info", hidden: Collection[str] 
         structlog.processors.format_exc_info,
         _masked(frozenset(hidden)),
     ]
-    render = _as_text if as_text else structlog.processors.JSONRenderer(serializer=_line)
+    render: Any = _as_text if as_text else structlog.processors.JSONRenderer(serializer=_line)
     structlog.configure(
         processors=[*stamped, render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),

@@ -30,13 +30,13 @@ class Meter:
 
     def add(self, count: float, *labels: str) -> None:
         """Count so many more."""
-        if self._of is not None:
-            self._child(labels).inc(count)
+        if (of := self._of) is not None:
+            self._child(of, labels).inc(count)
 
     def observe(self, value: float, *labels: str) -> None:
         """Note a value of a histogram."""
-        if self._of is not None:
-            self._child(labels).observe(value)
+        if (of := self._of) is not None:
+            self._child(of, labels).observe(value)
 
     @property
     def counts(self) -> bool:
@@ -59,11 +59,10 @@ class Meter:
         self._of = None
         self._children.clear()
 
-    def _child(self, labels: tuple[str, ...]) -> Any:
+    def _child(self, of: Callable[[tuple[str, ...]], Any], labels: tuple[str, ...]) -> Any:
         child = self._children.get(labels)
         if child is None:
-            assert self._of is not None
-            child = self._children[labels] = self._of(labels)
+            child = self._children[labels] = of(labels)
         return child
 
 
