@@ -23,7 +23,7 @@ router = APIRouter(tags=["Operations"])
     summary="Figures for Prometheus",
 )
 def read_metrics(request: Request, caller: Annotated[Caller, Depends(secret)]) -> Response:
-    """What this API counted, over all of its processes, and what stands in PostgreSQL and Redis, in Prometheus' text format.
+    """The counts of this API, over all of its processes, and what stands in PostgreSQL and Redis, in Prometheus' text format.
 
     In Prometheus: `authorization: {credentials_file: …}` with a secret key.
     """

@@ -55,7 +55,7 @@ class Meter:
         self._of = (lambda values: made.labels(*values)) if self.labels else (lambda _: made)
 
     def stop(self) -> None:
-        """Count no longer."""
+        """Count nothing from here on."""
         self._of = None
         self._children.clear()
 
