@@ -7,6 +7,7 @@ refund_decisions  refunds as people decide about them: asked for, settled, alloc
 balances          the money of all orders, added up by currency
 overdue_refunds   refunds that are late by the legal clock, whatever keeps them
 figures           figures for Prometheus that stand in PostgreSQL and Redis
+privacy           all that is kept of a customer, and its erasure; what is forgotten by age
 pauses            what rests until somebody resumes it: made, ended, listed
 health            looks at servers, events and what is outside: what is wrong, and its cure
 parked_events     events that came too early, and what each waits for

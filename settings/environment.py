@@ -211,6 +211,14 @@ CELERY_REMOTE_CONTROL = Setting(
     "on: workers answer `celery inspect` and `celery control`, and Flower sees them (docs/howto/celery-tools.md)",
     choice("on", "off"),
 )  # fmt: skip
+KEEP_PERSONAL = Setting(
+    "ORDERS_KEEP_PERSONAL", "off", "how long names, addresses and notes of orders that are over are kept; off: for ever",
+    period(timedelta(days=1)), about=("How long what is personal is kept (docs/howto/privacy.md).",),
+)  # fmt: skip
+KEEP_AUDIT = Setting(
+    "ORDERS_KEEP_AUDIT", "off", "how long rows of the audit are kept, a year at least; off: for ever",
+    period(timedelta(days=366)),
+)  # fmt: skip
 METRICS = Setting(
     "ORDERS_METRICS", None,
     "HOST:PORT where each process serves GET /metrics without a key: drain that port, chores one more, then outside, beat, API",
@@ -250,7 +258,7 @@ ALLOWED_ORIGINS = Setting(
 OWN: tuple[Setting[Any], ...] = (
     DATABASE_URL, REDIS_URL, DATA, SHARED_DATA, CURRENCY, SHARDS, RETURNS, REFUNDS, REFUND_WITHIN, COUNTRY, UNPAID_AFTER, CONFIRM_AFTER,
     RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, CARRIER_NAMES, RECONCILE, RECONCILE_BACK,
-    CELERY_REMOTE_CONTROL, METRICS, LOG, LOG_LEVEL, ALLOW_PRIVATE, ACCOUNT_KEYS, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
+    CELERY_REMOTE_CONTROL, KEEP_PERSONAL, KEEP_AUDIT, METRICS, LOG, LOG_LEVEL, ALLOW_PRIVATE, ACCOUNT_KEYS, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
 )  # fmt: skip
 
 
@@ -275,6 +283,8 @@ class Settings:
     reconcile: timedelta | None  # between two comparisons with what providers list; None: none
     reconcile_back: timedelta
     celery_remote_control: bool
+    keep_personal: timedelta | None
+    keep_audit: timedelta | None
     metrics: tuple[str, int] | None  # host and port of the first process
     log_form: Literal["auto", "json", "text"]
     log_level: str
@@ -318,6 +328,8 @@ def read(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         reconcile=of[RECONCILE],
         reconcile_back=_reach(of),
         celery_remote_control=of[CELERY_REMOTE_CONTROL] == "on",
+        keep_personal=of[KEEP_PERSONAL],
+        keep_audit=of[KEEP_AUDIT],
         metrics=of.get(METRICS),
         log_form=cast(Literal["auto", "json", "text"], of[LOG]),
         log_level=of[LOG_LEVEL],

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from journal import commands, parked, pause_end, relay, timers
 from journal.batch import Clash, is_of_the_moment
 from journal.streams import DRAIN
+from operations import privacy
 from outbound import expiry_questions, payment_lookups, refund_accounts, refund_routes, refunds, tracking
 from outbound.reconciliation import run as reconciliation
 from outbound.refund_accounts import Vault
@@ -221,6 +222,11 @@ def forget(here: opening.Parts, whom: str) -> None:
         commands.purge(conn)
         refund_accounts.erase_due(conn, clock())
         clocks.forget(conn)
+    settings = here.settings
+    gone = True
+    while gone:
+        with here.engine.begin() as conn:
+            gone = bool(privacy.forget_old(conn, clock(), settings.keep_personal, settings.keep_audit))
     full = True
     while full:
         with here.engine.begin() as conn:
