@@ -30,6 +30,7 @@ def export(
     ] = None,
     reason: Reason = "",
     data: Data = None,
+    json: Json = False,
 ) -> None:
     """Write all that is kept of a customer as one JSON document: orders with their events, carts, names, addresses, notes.
 
@@ -47,6 +48,9 @@ def export(
             file.write(written)
     except OSError as error:
         raise Problem(f"--output {output}: {error.strerror}; give the name of a file that is not there yet") from None
+    if json:
+        print_json({"customer": customer, "orders": len(document["orders"]), "file": output})
+        return
     err.print(f"{len(document['orders'])} orders are in {safe(output)}, readable by you alone", soft_wrap=True)
 
 

@@ -17,6 +17,7 @@ fulfillments       createFulfillment, updateFulfillment
 refund_accounts    the bank account that an order's refunds go to
 returns            createReturn, updateReturn, returnWithRefund
 refunds            createRefund, settleRefund, allocateRefund, retryRefund
+privacy            eraseCustomer
 pauses             createPause, resumePause
 catalogue          products, variants, options
 """
