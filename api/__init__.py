@@ -3,6 +3,7 @@
 webhooks_in       webhooks of payment providers and carriers
 commands          the Server API: orders, payments, fulfillments, returns, carts, the catalogue
 query             the query API: every collection, found, counted, one by its id
+given_up          what was given up: found, edited, discarded, replayed
 
 app               every router in one application
 main              the process that serves it, by uvicorn

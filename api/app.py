@@ -20,6 +20,7 @@ from api.auth import TOKEN_HEADER
 from api.body_middleware import WholeBody
 from api.bulkheads import Bulkheads
 from api.commands.route_table import router as writes
+from api.given_up import router as given_up
 from api.health import Probe
 from api.key_cache import KnownKeys
 from api.publisher import Publisher
@@ -52,6 +53,10 @@ TAGS = [  # in the order in which the documentation shows them
     {"name": "Carts", "description": "A customer's items before they are ordered."},
     {"name": "Catalogue", "description": "A thin copy of the shop's products, so that items can show them."},
     {"name": "Queries", "description": "Every collection: found, counted, one by its id; as Payload CMS answers."},
+    {
+        "name": "Given up",
+        "description": "What waits for a person: found, edited, discarded, replayed. With a secret key.",
+    },
     {"name": "Keys", "description": "A key's check, and tokens for customers."},
     {"name": "Operations", "description": "What people on call do: pauses, figures, privacy."},
     {"name": "Webhooks in", "description": "Payment providers and carriers; signed, without a key."},
@@ -66,6 +71,7 @@ ROUTERS = (
     pauses.router,
     privacy.router,
     metrics.router,
+    given_up,
     queries,
     health.router,
     front,
