@@ -14,6 +14,7 @@ publisher         thread that puts committed events into the streams
 
 auth              the caller of a request, and what they may do
 key_cache         API keys that were looked up in the last 4 seconds
+waits             endpoints that say what orders wait for, and how long
 tokens            endpoints that check a key and make customers' tokens
 rate_limit        requests per minute and key, counted in Redis
 bulkheads         shares of the threads per kind of request

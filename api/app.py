@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse
 from starlette.types import Lifespan
 
-from api import errors, health, metrics, openapi, pauses, privacy, tokens, webhooks_in
+from api import errors, health, metrics, openapi, pauses, privacy, tokens, waits, webhooks_in
 from api.auth import TOKEN_HEADER
 from api.body_middleware import WholeBody
 from api.bulkheads import Bulkheads
@@ -65,17 +65,9 @@ TAGS = [  # in the order in which the documentation shows them
 # Matched one after another, and each costs: what is called most comes first, and no path of a write is a query's too.
 front = APIRouter()
 ROUTERS = (
-    webhooks,
-    writes,
-    tokens.router,
-    pauses.router,
-    privacy.router,
-    metrics.router,
-    given_up,
-    queries,
-    health.router,
-    front,
-)
+    webhooks, writes, tokens.router, pauses.router, privacy.router, metrics.router, given_up, waits.router, queries,
+    health.router, front,
+)  # fmt: skip
 HEADERS_SHOWN = [
     "X-Request-Id",
     "Retry-After",

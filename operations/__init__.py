@@ -13,8 +13,12 @@ event_replay      dead events decided again, within one transaction
 replays           replays begun, stopped, resumed, and reported by cause
 replay_steps      the growing steps of a replay, as far as somebody advances it
 rebuild           one order recomputed from the journal, after a mended bug
+preflight         what a release would strand or change, before it is deployed
+why               what each open order waits for, since when, and what would move it
+dwell             how long orders stay in each status, against targets
 acts              the reason that each act on what was given up must have
 dead_letters      dead letters of events and refunds by name: show, edit, replay, discard
+returns           returns: withdrawn by the customer, received at the warehouse
 refund_decisions  refunds as people decide about them: asked for, settled, allocated, tried again, released
 balances          the money of all orders, added up by currency
 overdue_refunds   refunds that are late by the legal clock, whatever keeps them

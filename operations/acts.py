@@ -13,7 +13,6 @@ class ReasonAbsent(OrdersError):
     code = "act_reason_absent"
     remedy = "Say in a sentence why: `--why`, or `reason` over HTTP."
     status = 400
-    exit_code = 2
 
     def __init__(self) -> None:
         super().__init__(

@@ -38,7 +38,6 @@ class PatchRefused(OrdersError):
     code = "patch_refused"
     remedy = "Write a JSON Patch of paths under /data, or /subject; add, replace, remove, move and test are its steps."
     status = 400
-    exit_code = 2
 
 
 @dataclass(frozen=True, slots=True)

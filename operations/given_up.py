@@ -71,7 +71,6 @@ class FilterEmpty(GivenUpError):
 
     code = "given_up_filter_empty"
     remedy = "Name refs, or at least one condition: an order, a type, a reason, a provider, a field, a text or a time."
-    exit_code = 2
 
     def __init__(self) -> None:
         super().__init__(

@@ -38,6 +38,7 @@ from queries.fields import (
     text,
     time,
     to,
+    truth,
 )
 from queries.objects import disputes_of, reasons_of
 from storage import tables
@@ -49,6 +50,7 @@ _GOODS = {
     "option": key("option", "product-options"),
     "quantity": number("quantity"),
     "unitPrice": number("unit_price"),
+    "requiresShipping": truth("requires_shipping"),
 }
 _WARES = {"title": text("title"), "sku": text("sku"), "price": number("price"), "image": text("image")}
 
@@ -172,6 +174,8 @@ RETURNS = Collection(
         "reason": one_of("reason", get_args(Reason)),
         **personal("note"),
         "refundAmount": number("refund_amount"),
+        "receivedAt": time("received_at"),
+        "rejectedBy": text("rejected_by"),
         **STAMPED,
     },
     owner=_OF_ORDER,

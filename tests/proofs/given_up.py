@@ -11,6 +11,7 @@ Orders of all causes were placed in turns, so each step of a replay meets all of
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -94,6 +95,7 @@ class Result:
 def work_off(database_url: str, redis_url: str, folder: Path, each: int, rate: int, say: Say) -> Result:
     """Work off so many dead letters of each cause on a shop of one's own; `rate` is that of the replay that is killed."""
     begun, found = monotonic(), Result()
+    logging.getLogger("outbound.refunds").setLevel(logging.ERROR)  # that a refund is refused is meant
     with a_shop(database_url, redis_url) as shop:
         with _stripe(folder, "--mishap", "refused=1") as url:
             _die(shop, url, each)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from domain.ids import format_id
 from operations import replay_steps
-from tests.builders import ORDER, created, paid
+from tests.builders import ORDER, canceled, created, paid
 from tests.integration.api.commands.conftest import Shop
 
 WHERE = {"where": {"reason": "currency_mismatch"}}
@@ -88,3 +91,17 @@ def test_refused_without_a_secret_key_a_condition_or_a_reason(shop):
     assert get(shop, "/api/given-up").json()["totalDocs"] == 3
     done = post(shop, "/api/given-up/discard", {**WHERE, **WHY}).json()
     assert done["discarded"] == 3
+
+
+def test_an_order_says_what_it_waits_for_and_dwell_times_are_told(shop):
+    shop.tell(replace(created(payments=("other",)), id="waits", subject="waits"), replace(canceled(), subject="waits"))
+    ids = {row[0]: row[1] for row in shop.do("select order_number, cast(id as text) from orders")}
+    said = get(shop, f"/api/orders/{format_id('orders', ids[ORDER])}/why").json()
+    assert (said["waits_for"], said["order"]) == ("person", ORDER)
+    ended = get(shop, f"/api/orders/{format_id('orders', ids['waits'])}/why").json()
+    assert (ended["waits_for"], ended["sentence"]) == (None, "order waits is canceled and waits for nothing")
+    assert get(shop, "/api/orders/ord_x/why").status_code == 404
+    told = get(shop, "/api/dwell").json()
+    assert [each["status"] for each in told["statuses"]] == ["pending"]
+    assert told["overdue"]["refunds"] == 0
+    assert shop.client.get("/api/dwell", headers=shop.customer("c")).status_code == 403

@@ -50,7 +50,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "FulfillmentDelivered": PARCEL, "FulfillmentFailed": PARCEL,
     "TrackingUpdated": {"carrier": "CJ", "trackingNumber": "1", "status": "in_transit"},
     "ReturnRequested": {**BACK, "reason": "other"},
-    "ReturnApproved": BACK, "ReturnRejected": BACK, "ReturnProcessingStarted": BACK, "ReturnCompleted": BACK,
+    "ReturnApproved": BACK, "ReturnRejected": BACK, "ReturnProcessingStarted": BACK, "ReturnReceived": BACK, "ReturnCompleted": BACK,
 }  # fmt: skip
 Bad = tuple[Any, ...]
 NAMES: Bad = (
