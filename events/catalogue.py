@@ -219,6 +219,8 @@ class TrackingUpdated(Body):
     status: TrackingStatus
     description: Text | None = None
     location: Text | None = None
+    detail: Annotated[Name | None, Field(description="the carrier's own word for the status")] = None
+    estimatedDelivery: Moment | None = None
 
     def correlation_keys(self) -> set[str]:
         """The key of its parcel."""

@@ -64,6 +64,8 @@ class AScan:
     time: datetime = datetime(2026, 11, 1, tzinfo=UTC)
     description: str | None = None
     location: str | None = None
+    detail: str | None = None
+    estimated: datetime | None = None
 
 
 class Scripted:
