@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.bounded_protocol import BoundedProtocol
 from api.resources import open_doors
-from operations import figures
+from operations import gauges
 from settings.environment import read
 from telemetry import exposure, log
 
@@ -25,7 +25,7 @@ def serve(host: str, port: int, processes: int) -> None:
     log.configure(settings.log_form, settings.log_level)
     exposure.start(settings.data, "api")
     if settings.metrics is not None:
-        exposure.serve(settings.metrics, "api", figures.collector(settings))
+        exposure.serve(settings.metrics, "api", gauges.collector(settings))
     uvicorn.run(
         "api.main:application",
         factory=True,

@@ -27,4 +27,4 @@ def read_metrics(request: Request, caller: Annotated[Caller, Depends(secret)]) -
 
     In Prometheus: `authorization: {credentials_file: …}` with a secret key.
     """
-    return Response(exposure.text(request.app.state.figures), media_type=exposure.TYPE)
+    return Response(exposure.text(request.app.state.gauges), media_type=exposure.TYPE)

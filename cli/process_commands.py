@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cli import keys
+from cli import keys, operators
 from cli.api_process import PORT, choose_port, start_api
 from cli.bootstrap import bring_up_to_date, find_servers, open_shop
 from cli.options import Data, Json, Problem, err, out, print_json, program, stop_at_sigterm
@@ -16,7 +16,7 @@ from cli.processes import Processes, start_workers
 from cli.rules import HINT, bring_orders_up_to_date, refuse_old_orders
 from cli.terminal import safe
 from journal.refold import is_behind
-from operations import figures
+from operations import gauges
 from settings.environment import Settings, read
 from storage import keys as stored_keys
 from storage.engine import connect
@@ -92,7 +92,7 @@ def beat(loglevel: LogLevel = None) -> None:
     level = _log_to(settings, loglevel)
     exposure.start(settings.data, "beat")
     if settings.metrics is not None:
-        exposure.serve(settings.metrics, "beat", figures.collector(settings))
+        exposure.serve(settings.metrics, "beat", gauges.collector(settings))
     app.Beat(loglevel=level, schedule=None, pidfile=None).run()
 
 
@@ -126,7 +126,7 @@ def up(
     """Run everything for your own use until Ctrl-C: servers, workers, beat, and the HTTP API on this machine.
 
     Other `orders` commands with the same --data find what runs here. A process that dies is started again. The first
-    time it makes a pair of API keys and shows them.
+    time it makes a pair of API keys and shows them, and a link into the console.
     """
     stop_at_sigterm()
     if read().database_url is None:
@@ -151,6 +151,7 @@ def up(
         if port is None and port_chosen != PORT:
             out.print(f"            port {PORT} is taken, so it is {port_chosen}")
         _say_first_keys(opened)
+        _say_console(opened, url)
         if opened.settings.token_secret is None:
             out.print("  tokens    none for customers: set ORDERS_TOKEN_SECRET")
         name = safe(program())
@@ -172,6 +173,17 @@ def _say_first_keys(opened: Parts) -> None:
     out.print(f"  keys      shown this once; more: {safe(program())} keys add secret", soft_wrap=True)
     out.print(f"            [bold]{secret}[/]  secret, for your backend", soft_wrap=True)
     out.print(f"            [bold]{publishable}[/]  publishable, for pages", soft_wrap=True)
+
+
+def _say_console(opened: Parts, url: str) -> None:
+    """The console's address; with a link that lets in once, until an admin has set a password."""
+    with opened.engine.begin() as conn:
+        link = operators.first_link(conn, url)
+    if link is None:
+        out.print(f"  console   {safe(url)}/console", soft_wrap=True)
+    else:
+        out.print("  console   this link lets you in once; set a password there:", soft_wrap=True)
+        out.print(f"            [bold]{safe(link)}[/]", soft_wrap=True)
 
 
 def _say(sentence: str) -> None:

@@ -1,178 +1,177 @@
-"""The shop's figures for Prometheus that nobody counts, because they stand in PostgreSQL and Redis.
+"""Figures of this moment: what comes in and is decided, what waits or was given up, how providers fare.
 
-One look gathers all of them, each statement within LOOK_S, and is shared by whoever asks within FRESH_S: so a scrape costs
-the servers little, however many ask. Where a server does not answer, its own figure says so, and its others are left out.
+One source for the console's page and `orders top`. Looking must cost next to nothing, whatever the database holds and however
+many watch, so
+
+- a process looks once per PACE_S at most, and all who ask meanwhile get the same figures; a look that took long (a backlog is
+  counted) is followed by the next only after SHARE times as long, so that looking takes less than 1 % of a core;
+- events are counted once: the journal only grows, so what is below the horizon (all of it is visible) is never counted again.
+  A process that begins counts PORTION numbers per look, and says so until it is through (`counted`);
+- what is settled is the rest: every event of the journal is settled (applied or ignored), parked, dead or waiting. The four
+  are of one statement, so they add up to `events` at every look;
+- providers are asked for every PROVIDERS_S.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from time import monotonic
 from typing import Any
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import SQLAlchemyError
 
-from journal.streams import Streams
-from settings.environment import Settings
-from storage import engine as engines
-from storage import migrate
+PACE_S = 2.0  # between two looks
+PROVIDERS_S = 15.0
+KEPT = 450  # looks that a chart shows: a quarter of an hour of them
+PORTION = 2_000_000  # numbers of the journal that one look counts
+WAITING_SHOWN = 20_000  # events that wait are counted up to here
+SHARE, LONGEST_S = 100, 60.0  # of what a look took, until the next; at most
 
-FRESH_S = 5.0
-LOOK_S = 2
-MOST = 100_000  # undecided events that are counted; more is said as so many
-BEAT_KEY, BEAT_S = "orders:beat", 60  # as workers.scheduler sets it
+# Undecided events are few or the newest; counting goes no further than says enough.
+_MOMENT = text("""
+    with horizon as (select safe_seq from relay_horizon),
+    upto as (select least(safe_seq, cast(:counted as bigint) + :portion) as seq, safe_seq from horizon),
+    waits as (select accepted_at from undecided limit :most)
+    select clock_timestamp() as at, upto.seq, upto.seq = upto.safe_seq as whole,
+        (select count(*) from journal where seq > :counted and seq <= upto.seq) as below,
+        case when upto.seq = upto.safe_seq
+            then (select count(*) from (select from journal where seq > upto.seq limit :portion) newest) else 0 end as above,
+        (select count(*) from waits) as waiting,
+        (select coalesce(extract(epoch from clock_timestamp() - min(accepted_at)), 0) from waits) as oldest_s,
+        (select count(*) from parked) as parked,
+        (select count(*) from dead_letters where state = 'open' and seq is not null) as dead,
+        (select count(*) from dead_letters where state = 'open' and seq is null) as dead_refunds,
+        (select count(*) from orders where flags <> '{}') as flagged,
+        (select count(*) from findings where state = 'open') as findings,
+        (select count(*) from refunds where attention = 'open') as failed_refunds,
+        (select extract(epoch from clock_timestamp() - max(at)) from heartbeats where name = 'timers') as beat_s
+    from upto
+""")
+# Waiting rows alone: each of these tables has an index of them.
+_PROVIDERS = text("""
+    select name, kind, sum(waiting) as waiting, sum(failing) as failing, sum(dead) as dead, max(error) as error from (
+        select provider as name, 'lookups' as kind, count(*) filter (where state = 'due') as waiting,
+               count(*) filter (where state = 'due' and attempts > 0) as failing,
+               count(*) filter (where state = 'dead') as dead,
+               (array_agg(last_error order by updated_at desc) filter (where last_error is not null))[1] as error
+        from inbox where state in ('due', 'dead') group by 1
+        union all
+        select coalesce(t.provider, ''), 'refunds', count(*) filter (where e.state <> 'dead'),
+               count(*) filter (where e.state <> 'dead' and e.last_error is not null),
+               count(*) filter (where e.state = 'dead'),
+               (array_agg(e.last_error order by e.updated_at desc) filter (where e.last_error is not null))[1]
+        from effects e join transactions t on t.id = e.transaction_id
+        where e.state in ('due', 'in_flight', 'unknown', 'dead') group by 1
+        union all
+        select coalesce(provider, carrier), 'tracking', count(*), count(*) filter (where failures > 0), 0,
+               (array_agg(last_error order by updated_at desc) filter (where failures > 0))[1]
+        from trackers where not finished group by 1
+        union all
+        select s.url, 'webhooks', count(d.id) filter (where d.state = 'due'),
+               case when s.failing_since is null then 0 else count(d.id) filter (where d.state = 'due') end,
+               count(d.id) filter (where d.state = 'dead'), s.notice
+        from subscriptions s left join deliveries d on d.subscription_id = s.id and d.state <> 'done' group by s.id
+    ) each_kind group by name, kind order by kind, name
+""")
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """One figure: its name, its meaning, its labels' names, and the statement whose rows are labels and value."""
+class Fare:
+    """The work of one provider, carrier or subscriber that waits, fails, or was given up."""
 
-    name: str
-    says: str
-    labels: tuple[str, ...] = ()
-    sql: str | None = None  # None: it comes from elsewhere, as its name says
-
-
-FROM_POSTGRESQL = (
-    Figure("orders_undecided_events", f"Accepted events without a result, {MOST} at most.", (),
-           f"select count(*) from (select from undecided limit {MOST}) open"),
-    Figure("orders_undecided_oldest_seconds", "Age of the oldest accepted event without a result.", (),
-           "select coalesce(extract(epoch from clock_timestamp() - min(accepted_at)), 0) "
-           f"from (select accepted_at from undecided limit {MOST}) open"),
-    Figure("orders_parked_events", "Events that wait, by what for.", ("reason",),
-           "select reason, count(*) from parked group by reason"),
-    Figure("orders_parked_oldest_seconds", "Age of the event that waits longest for something that did not come.", (),
-           "select coalesce(extract(epoch from clock_timestamp() - min(r.decided_at)), 0) "
-           "from parked p join results r using (seq) where p.reason <> 'paused'"),
-    Figure("orders_dead_letters", "Open dead letters, by reason.", ("reason",),
-           "select reason, count(*) from dead_letters where state = 'open' group by reason"),
-    Figure("orders_refunds", "Refunds that are made, or are to be, by state.", ("state",),
-           "select state, count(*) from effects group by state"),
-    Figure("orders_deliveries", "Deliveries to subscribers that are not taken, by state.", ("state",),
-           "select state, count(*) from deliveries where state <> 'done' group by state"),
-    Figure("orders_failing_subscription_seconds", "How long the subscriber has taken nothing that fails longest.", (),
-           "select coalesce(extract(epoch from clock_timestamp() - min(failing_since)), 0) from subscriptions "
-           "where state = 'active' or notice is not null"),
-    Figure("orders_lookups", "Payment look-ups that wait or were given up, by state.", ("state",),
-           "select state, count(*) from inbox where state in ('due', 'dead') group by state"),
-    Figure("orders_parcels", "Parcels that are followed, by how that goes.", ("state",),
-           "select case when failures > 0 then 'failing' else 'followed' end, count(*) from trackers "
-           "where not finished group by 1"),
-    Figure("orders_pauses", "Pauses that stand, or are being worked off, by kind.", ("kind",),
-           "select kind, count(*) from pauses where closed_at is null group by kind"),
-    Figure("orders_timers_age_seconds", "Time since the timers' chore last ran: the beat and a worker are needed for it.", (),
-           "select extract(epoch from clock_timestamp() - at) from heartbeats where name = 'timers'"),
-    Figure("orders_host_skew_seconds", "How far the host's clock is off that is furthest off PostgreSQL's.", (),
-           "select coalesce(max(abs(skew)), 0) from heartbeats "
-           "where skew is not null and at > clock_timestamp() - interval '2 minutes'"),
-    Figure("orders_oldest_transaction_seconds", "Age of the oldest database transaction of a client.", (),
-           "select coalesce(max(extract(epoch from clock_timestamp() - xact_start)), 0) from pg_stat_activity "
-           "where backend_type = 'client backend' and datname = current_database() and pid <> pg_backend_pid()"),
-)  # fmt: skip
-MIGRATIONS = Figure("orders_migrations_pending", "Migrations that this version has and the database lacks.")
-POSTGRESQL_UP = Figure("orders_postgresql_up", "1 where PostgreSQL answers with our schema, else 0.")
-REDIS_UP = Figure("orders_redis_up", "1 where Redis answers, else 0.")
-EVICTS = Figure("orders_redis_evicts", "1 where Redis may throw away streams, by its maxmemory-policy, else 0.")
-STREAMED = Figure("orders_stream_entries", "Entries in the streams of all shards.")
-BEHIND = Figure("orders_behind_shards", "Shards that have more in the journal than in their stream.")
-BEAT_AGE = Figure("orders_beat_age_seconds", f"Time since the beat's last sign; {BEAT_S} where there is none.")
-FIGURES: tuple[Figure, ...] = (
-    *FROM_POSTGRESQL, MIGRATIONS, POSTGRESQL_UP, REDIS_UP, EVICTS, STREAMED, BEHIND, BEAT_AGE,
-)  # fmt: skip
-
-Rows = Sequence[tuple[tuple[str, ...], float]]
+    name: str  # "" where a payment names none
+    kind: str  # lookups, refunds, tracking, webhooks
+    waiting: int
+    failing: int  # of those, what failed the last time
+    dead: int
+    error: str | None  # the last one
 
 
+@dataclass(frozen=True, slots=True)
 class Figures:
-    """The looks of one process, on a connection to each server that nothing else uses."""
+    """Counts as of one moment: events = settled + parked + dead + waiting, once `counted`."""
 
-    def __init__(self, database_url: str, redis_url: str, shards: int) -> None:
-        bounds = {
-            "statement_timeout": f"{LOOK_S}s",
-            "lock_timeout": f"{LOOK_S}s",
-            "default_transaction_read_only": "on",
-        }
-        self._engine: Engine = engines.connect(database_url, pool=1, application="orders metrics", bounds=bounds)
-        self._client = redis.Redis.from_url(
-            redis_url, protocol=2, socket_timeout=LOOK_S, socket_connect_timeout=LOOK_S, retry=Retry(NoBackoff(), 0)
-        )
-        self._shards = shards
-        self._lock = threading.Lock()
-        self._found: list[tuple[Figure, Rows]] = []
-        self._looked = float("-inf")  # monotonic
+    at: datetime
+    counted: bool  # False: the journal is still being counted, or too many wait: `events` and `settled` are not exact
+    events: int
+    settled: int  # applied or ignored
+    parked: int
+    dead: int
+    waiting: int  # WAITING_SHOWN where there are as many, or more
+    oldest_s: float  # of what waits
+    dead_refunds: int
+    flagged: int  # orders
+    findings: int
+    failed_refunds: int
+    beat_s: float | None  # since the beat and a worker last showed that they live; None: they never did
+    accepted_rate: float | None = None  # events per second since the look before; None: there was none lately
+    decided_rate: float | None = None
+    providers: tuple[Fare, ...] = ()
 
-    def look(self) -> list[tuple[Figure, Rows]]:
-        """Each figure with its rows; at most FRESH_S old."""
-        with self._lock:
-            if monotonic() > self._looked + FRESH_S:
-                self._found = [*self._of_postgresql(), *self._of_redis()]
-                self._looked = monotonic()
-            return self._found
 
-    def close(self) -> None:
-        """Let go of the connections."""
-        self._engine.dispose()
-        self._client.close()
+@dataclass(slots=True)
+class Looks:
+    """The looks of one process: the newest figures, and those before them."""
 
-    def _of_postgresql(self) -> list[tuple[Figure, Rows]]:
-        found: list[tuple[Figure, Rows]] = []
-        try:
-            with self._engine.connect() as conn:
-                pending = len(migrate.missing(conn))
-                found.append((MIGRATIONS, [((), float(pending))]))
-                for figure in FROM_POSTGRESQL:
-                    found.append((figure, _rows(conn, figure)))
-        except (SQLAlchemyError, migrate.StorageError):
-            return [*found, (POSTGRESQL_UP, [((), 0.0)])]
-        return [*found, (POSTGRESQL_UP, [((), 1.0)])]
+    engine: Engine
+    pace_s: float = PACE_S
+    history: deque[Figures] = field(default_factory=lambda: deque(maxlen=KEPT))
+    _counted: int = 0  # the journal's number up to which events are counted
+    _below: int = 0  # so many are up to there
+    _next_at: float = float("-inf")
+    _providers: tuple[Fare, ...] = ()
+    _providers_at: float = float("-inf")
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def _of_redis(self) -> list[tuple[Figure, Rows]]:
-        try:
-            info: Any = self._client.info("memory")
-            look = Streams(self._client, self._shards, lambda _shard: None).look()
-            left = self._client.pttl(BEAT_KEY)
-        except (redis.RedisError, OSError):
-            return [(REDIS_UP, [((), 0.0)])]
-        evicts = bool(int(info.get("maxmemory", 0))) and info.get("maxmemory_policy") != "noeviction"
-        age = BEAT_S - left / 1000 if left > 0 else float(BEAT_S)
-        values = (
-            (REDIS_UP, 1.0), (EVICTS, float(evicts)), (STREAMED, float(sum(look.lengths))),
-            (BEHIND, float(len(look.behind))), (BEAT_AGE, max(0.0, age)),
+    def now(self) -> Figures:
+        """The newest figures, as a rule at most `pace_s` old.
+
+        Errors: OperationalError where PostgreSQL is away.
+        """
+        with self._lock:  # whoever comes while another looks gets what that one has seen
+            begun = monotonic()
+            if begun >= self._next_at:
+                self._look()
+                self._next_at = begun + min(max(self.pace_s, SHARE * (monotonic() - begun)), LONGEST_S)
+            return self.history[-1]
+
+    def _look(self) -> None:
+        with self.engine.connect() as conn:
+            row = conn.execute(_MOMENT, {"counted": self._counted, "portion": PORTION, "most": WAITING_SHOWN}).one()
+            if monotonic() - self._providers_at >= PROVIDERS_S:
+                self._providers, self._providers_at = tuple(_fares(conn)), monotonic()
+        self._below += row.below
+        self._counted = max(self._counted, row.seq)
+        events = self._below + row.above
+        whole = row.whole and row.above < PORTION and row.waiting < WAITING_SHOWN
+        figures = Figures(
+            row.at, whole, events, events - row.parked - row.dead - row.waiting, row.parked, row.dead, row.waiting,
+            float(row.oldest_s), row.dead_refunds, row.flagged, row.findings, row.failed_refunds,
+            None if row.beat_s is None else float(row.beat_s), providers=self._providers,
         )  # fmt: skip
-        return [(figure, [((), value)]) for figure, value in values]
+        self.history.append(_with_rates(figures, self.history))
 
 
-def families(figures: Figures) -> Iterable[Any]:
-    """The figures as families of prometheus_client."""
-    from prometheus_client.core import GaugeMetricFamily
-
-    for figure, rows in figures.look():
-        family = GaugeMetricFamily(figure.name, figure.says, labels=figure.labels)
-        for labels, value in rows:
-            family.add_metric(labels, value)
-        yield family
-
-
-def collector(settings: Settings) -> Callable[[], Iterable[Any]]:
-    """The families at each call, of connections that are opened at the first one."""
-    opened: list[Figures] = []
-    opening = threading.Lock()
-
-    def collect() -> Iterable[Any]:
-        with opening:
-            if not opened:
-                opened.append(Figures(settings.database_url or "", settings.redis_url or "", settings.shards))
-        return families(opened[0])
-
-    return collect
+def _with_rates(found: Figures, history: Sequence[Figures]) -> Figures:
+    """The figures with what came in and was decided per second since the look before."""
+    before = history[-1] if history else None
+    if before is None or not before.counted or not found.counted:
+        return found
+    seconds = (found.at - before.at).total_seconds()
+    if not 0 < seconds <= 2 * LONGEST_S:
+        return found
+    accepted = found.events - before.events
+    decided = accepted - (found.waiting - before.waiting)
+    return replace(found, accepted_rate=max(accepted, 0) / seconds, decided_rate=max(decided, 0) / seconds)
 
 
-def _rows(conn: Connection, figure: Figure) -> Rows:
-    found = conn.execute(text(figure.sql or "")).all()
-    return [(tuple(str(each) for each in row[:-1]), float(row[-1] or 0)) for row in found]
+def _fares(conn: Connection) -> list[Fare]:
+    return [_fare(row) for row in conn.execute(_PROVIDERS)]
+
+
+def _fare(row: Any) -> Fare:
+    return Fare(row.name, row.kind, int(row.waiting), int(row.failing), int(row.dead), row.error)

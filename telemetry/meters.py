@@ -4,7 +4,7 @@ Until `start` they count nothing and cost a comparison, so tools and tests need 
 prometheus_client, in its mode for several processes: every child of a worker or an API writes a file of its own, which
 whoever is asked adds up (`telemetry.exposure`). Names end as Prometheus has it: `_total`, `_seconds`.
 
-What is not counted but stands in PostgreSQL or Redis (what waits, what is dead, what is paused) is `operations.figures`.
+What is not counted but stands in PostgreSQL or Redis (what waits, what is dead, what is paused) is `operations.gauges`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import pytest
 import redis
 from sqlalchemy import text
 
-from operations.figures import Figures
+from operations.gauges import Figures
 from operations.health import sessions
 from storage.engine import connect
 from tests.conftest import SHARDS

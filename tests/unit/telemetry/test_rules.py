@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.figures import FIGURES
+from operations.gauges import FIGURES
 from operations.health.check import ALERTS
 from telemetry.meters import METERS
 

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.resources import open_doors
-from operations.figures import FIGURES
+from operations.gauges import FIGURES
 from settings.environment import read
 from storage import keys
 
