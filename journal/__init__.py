@@ -11,6 +11,7 @@ correlation     a batch's first step: entries as events, and whose the keys are 
 order_loader    its second: keys claimed, orders locked and loaded, with what waits for them
 batch_fold      its third: the events folded into their orders, in memory alone
 results         what a batch writes besides the orders
+refund_check    the projection of refunds against the fold
 refund_rows     the rows of refunds, as the outside sees them
 change_capture  what a batch changed, as deliveries to who subscribed
 lock_waits      events whose orders' rows somebody else holds
