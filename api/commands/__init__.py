@@ -18,6 +18,7 @@ findings           resolveFinding: what differs between a payment provider and u
 refund_accounts    the bank account that an order's refunds go to
 returns            createReturn, updateReturn, withdrawReturn, returnWithRefund
 refunds            createRefund, settleRefund, allocateRefund, retryRefund
+privacy            eraseCustomer
 pauses             createPause, resumePause
 catalogue          products, variants, options
 """

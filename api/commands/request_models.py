@@ -281,6 +281,13 @@ class UpdateFulfillment(BaseModel):
     trackingNumber: Name | None = None
 
 
+class EraseCustomer(BaseModel):
+    """The reason of an erasure."""
+
+    model_config = _like(reason="request 17")
+    reason: Annotated[str, Field(min_length=1, max_length=500, description="why, for the audit")]
+
+
 class CreatePause(BaseModel):
     """The thing that is to rest, and why."""
 

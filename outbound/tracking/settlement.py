@@ -26,6 +26,7 @@ from outbound.tracking.pace import after_the_night, next_poll
 from providers.base import NoAnswer, ParcelRefused, ParcelUnknown, RateLimited
 from providers.carriers.scans import in_order, scan_event, watch_ends
 from storage.pg_arrays import array, cast, columns, unnest
+from telemetry.meters import CALLS
 
 UNKNOWN_SLOWS = 3  # a parcel that the carrier does not know yet counts as at most so many failures
 ERROR = 500  # characters of an error that are kept
@@ -90,6 +91,7 @@ def settle(conn: Connection, polls: Sequence[Poll], terms: Terms) -> list[Entry]
     envelopes: list[Envelope] = []
     for row in conn.execute(_OURS, {"ids": array(sorted(by_id), "uuid"), "lease": terms.lease}).all():
         poll = by_id[row.id]
+        CALLS.add(1, "tracking", terms.name, "answered" if poll.problem is None else type(poll.problem).__name__)
         if isinstance(poll.problem, Rests):
             again.append((row.id, terms.now))
         elif isinstance(poll.problem, RateLimited):  # nothing is said of the parcel: it waits for its carrier's pause
