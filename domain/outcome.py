@@ -56,6 +56,16 @@ class Reason(StrEnum):
         IGNORED,
         "the parcel left although the order was canceled; recorded and flagged",
     )
+    ANOTHER_PARCEL = (
+        "another_parcel",
+        IGNORED,
+        "carriers give numbers out again: at that time this one was another parcel's; recorded, and nothing moves",
+    )
+    NUMBER_REPLACED = (
+        "number_replaced",
+        IGNORED,
+        "the parcel has another carrier or number; recorded, and nothing moves",
+    )
     PAID_AFTER_EXPIRY = (
         "paid_after_expiry",
         IGNORED,
