@@ -53,12 +53,15 @@ LIFECYCLE = (
     ("FulfillmentDelivered", (S.PREPARING, S.SHIPPED), S.DELIVERED, "is_delivered"),
     ("FulfillmentShipped", (S.PREPARING,), S.SHIPPED, "is_shipped"),
     ("FulfillmentFailed", (S.SHIPPED,), S.PREPARING, "has_items_to_ship"),
-    # A step that arrived late lists fewer items than we took the parcel to hold.
-    ("FulfillmentCreated", (S.DELIVERED, S.CONFIRMED), S.PREPARING, "awaits_items"),
-    ("FulfillmentCreated", (S.RETURN_REQUESTED, S.RETURN_PROCESSING), S.PREPARING, "awaits_items"),
-    ("FulfillmentCorrected", (S.RETURNED,), S.PREPARING, "awaits_items"),  # what came back had not arrived, after all
-    # Everything came back while the order waited for the rest of its items; those are canceled, or have arrived now.
-    ("ItemsCanceled", (S.DELIVERED, S.CONFIRMED), S.RETURNED, "is_returned"),
+    # Everything came back while the order waited for the rest of its items; those have arrived now, or are canceled.
+    ("FulfillmentDelivered", (S.DELIVERED, S.CONFIRMED), S.RETURNED, "is_returned"),
+    # A delivery was taken back, or a step that arrived late lists fewer items than we took the parcel to hold.
+    (
+        "FulfillmentCorrected",
+        (S.DELIVERED, S.CONFIRMED, S.RETURN_REQUESTED, S.RETURN_PROCESSING, S.RETURNED),
+        S.PREPARING,
+        "awaits_items",
+    ),
     ("ReturnRequested", (S.DELIVERED, S.CONFIRMED), S.RETURN_REQUESTED, "has_open_return"),
     ("ReturnProcessingStarted", (S.RETURN_REQUESTED,), S.RETURN_PROCESSING, "processes_return"),
     ("ReturnCompleted", (S.RETURN_REQUESTED, S.RETURN_PROCESSING), S.RETURNED, "is_returned"),
