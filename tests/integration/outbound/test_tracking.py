@@ -57,11 +57,14 @@ def scan_events(shop):
     return shop.rows("select source, event_id, subject, data from journal where type = 'TrackingUpdated' order by seq")
 
 
+HAPPENED = datetime.now(UTC).replace(microsecond=0)  # within the life of what these tests ship
+
+
 @dataclass
 class AScan:
     id: str
     status: str
-    time: datetime = datetime.now(UTC).replace(microsecond=0)  # within the life of what these tests ship
+    time: datetime = HAPPENED
     description: str | None = None
     location: str | None = None
 
