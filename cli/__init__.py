@@ -14,6 +14,8 @@ render              orders and tables in a terminal
 rules               orders of a release before, brought to the rules of this one
 terminal            text made harmless before it is printed
 corrections         `orders cancel-items`, `hold`, `release`: corrections of an order
+order_decision      a person's decision about an order, in one transaction
+typed_values        amounts, names and times ahead as people type them
 refunds             `orders refund`, `refunds …`, `accept`: money that goes back
 refund_output       refunds in a terminal
 balance             `orders balance`: the money of one order or of all
@@ -21,6 +23,7 @@ dead_letters        `orders dlq`, `parked list`, `replay`
 dead_letter_output  dead letters in a terminal and as JSON
 body_editor         an event's body, changed by hand
 overdue             `orders overdue`: refunds that the law wanted back by now
+audit               `orders audit`: who did what, and who looked at personal data
 reconcile           `orders reconcile`: what payment providers list, compared with ours
 findings            `orders findings`: what differs there, until a person resolves it
 moments             times as people type them

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cli.bootstrap import open_shop
 from cli.inspect import named
 from cli.options import Data, Json, Problem, err, out, print_json
-from cli.render import put, table
+from cli.render import given_back, given_back_words, put, table
 from cli.terminal import safe
 from domain.balance import balance as added_up
 from operations.balances import balances
@@ -79,10 +79,5 @@ def print_balance(sums: Mapping[str, Decimal], currency: str | None, title: str)
         if sums[name] or name in ("captured", "payable", "owed"):
             rows.add_row(name, f"{sums[name]:,f}", words)
     put(rows)
-    if given := sums["refunded"] + sums["refunding"] + sums["settled"]:
+    if given := given_back(sums):
         out.print(given_back_words(given, currency))
-
-
-def given_back_words(amount: Any, currency: str | None) -> str:
-    """The sentence that every answer about refunds has where something was given back before."""
-    return f"{amount:,f} {currency} were given back before"

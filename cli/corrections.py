@@ -1,4 +1,4 @@
-"""`orders cancel-items`, `hold`, `release`: corrections of an order that a person makes.
+"""`orders edit`, `cancel-items`, `hold`, `release`: corrections of an order that a person makes.
 
 They go the way of every event: checked under the order's lock, journaled and applied in one transaction. The event's `by`
 says who did it.
@@ -6,39 +6,26 @@ says who did it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from decimal import Decimal
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
 from cli.bootstrap import open_shop
 from cli.options import Data, Json, Problem, actor, out, print_json
+from cli.order_decision import of_order
 from cli.terminal import safe
+from cli.typed_values import amount_of, name_of, quantity_of, text_of, time_ahead
 from domain.balance import balance
 from domain.holds import holds
-from domain.ids import fresh
 from domain.order import Order, OrderItem
 from domain.permitted_transitions import held_back
-from events.envelope import OWN_SOURCE
-from events.field_types import Amount, Moment, Name, Quantity, said
-from events.money import MoneyError
-from journal.commands import Refused, Request, Step, perform
+from journal.commands import Request, Step
 from operations import corrections
-from queries.order_lookup import number_of
-from storage.clock import clock
-
-SOURCE = f"{OWN_SOURCE}/cli"
 
 Named = Annotated[str, typer.Argument(metavar="ORDER", help="The order's number or id (ord_…).")]
 Why = Annotated[str | None, typer.Option("--reason", help="Why, for the order's timeline.")]
-_AMOUNT: TypeAdapter[Decimal] = TypeAdapter(Amount)
-_QUANTITY: TypeAdapter[int] = TypeAdapter(Quantity)
-_NAME: TypeAdapter[str] = TypeAdapter(Name)
-_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
 def cancel_items(
@@ -59,7 +46,7 @@ def cancel_items(
     Their share of what was paid goes back by itself. Where nothing is left, the order is canceled as a whole, shipping too.
     """
     wanted = [_item(each) for each in item]
-    amount = None if refund is None else _parsed(_AMOUNT, "--refund", refund)
+    amount = None if refund is None else amount_of(refund, "--refund")
 
     def step(request: Request, found: Order) -> Step:
         lines = _lines(found, wanted)
@@ -93,6 +80,67 @@ def cancel_items(
     )
 
 
+def edit(
+    order: Named,
+    name: Annotated[str | None, typer.Option("--name", help="Of the customer.")] = None,
+    email: Annotated[str | None, typer.Option("--email", help="Of the customer.")] = None,
+    phone: Annotated[str | None, typer.Option("--phone", help="Of the customer.")] = None,
+    recipient: Annotated[str | None, typer.Option("--recipient", help="Who the parcel is for.")] = None,
+    recipient_phone: Annotated[str | None, typer.Option("--recipient-phone", help="For the carrier.")] = None,
+    postal_code: Annotated[str | None, typer.Option("--postal-code", help="Of the address.")] = None,
+    address1: Annotated[str | None, typer.Option("--address1", help="Street and number.")] = None,
+    address2: Annotated[str | None, typer.Option("--address2", help="Flat, floor.")] = None,
+    delivery_message: Annotated[str | None, typer.Option("--delivery-message", help="For the carrier.")] = None,
+    customer: Annotated[str | None, typer.Option("--customer", help="Your id of the customer.")] = None,
+    notes: Annotated[str | None, typer.Option("--notes", help="Notes on the order.")] = None,
+    reason: Why = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Edit what an order says of its customer, and where it goes. What is not given stays; "" empties.
+
+    An address may be edited until a parcel has left. Lines are not edited: cancel items, or the order, and place another.
+    """
+    snapshot = {"name": name, "email": email, "phone": phone}
+    address = {
+        "recipientName": recipient,
+        "phone": recipient_phone,
+        "postalCode": postal_code,
+        "address1": address1,
+        "address2": address2,
+        "deliveryMessage": delivery_message,
+    }
+    edits: dict[str, Any] = {
+        "customerSnapshot": _texts(snapshot),
+        "shippingAddress": _texts(address),
+        "customer": None if customer is None else name_of(customer, "--customer"),
+        "notes": None if notes is None else text_of(notes, "--notes"),
+    }
+    edits = {field: value for field, value in edits.items() if value not in (None, {})}
+    if not edits:
+        raise Problem("nothing to edit; give what is to change, such as --address1 '2 Side St'", 2)
+    after = correct(
+        data, order, lambda request, found: corrections.edit(request, found, edits, by=actor(), reason=reason)
+    )
+    document = {
+        "order": after.order_number,
+        "status": str(after.status),
+        "customer": after.customer,
+        "edited": sorted(edits),
+        "flags": [str(flag) for flag in after.flags],
+    }
+    if json:
+        print_json(document)
+        return
+    out.print(f"order {safe(after.order_number)} is {after.status}; edited: {', '.join(sorted(edits))}", soft_wrap=True)
+
+
+def _texts(options: Mapping[str, str | None]) -> dict[str, str | None]:
+    """What was given of a group; an empty text empties its field."""
+    given = {name: text_of(text, name) for name, text in options.items() if text is not None}
+    return {name: text or None for name, text in given.items()}
+
+
 def hold(
     order: Named,
     name: Annotated[str, typer.Option("--hold", metavar="NAME", help="Its name, by which it is released.")] = "staff",
@@ -109,8 +157,8 @@ def hold(
     Requests to ship are refused. A shipment that the warehouse reports all the same is recorded and flagged. What holds by
     itself (refunded, disputed, payment_reversed) needs no such command.
     """
-    name = _parsed(_NAME, "--hold", name)
-    ends = None if until is None else _parsed(_MOMENT, "--until", until)
+    name = name_of(name, "--hold")
+    ends = None if until is None else time_ahead(until, "--until")
 
     def step(request: Request, found: Order) -> Step:
         return corrections.hold(request, found, name, by=actor(), reason=reason, until=ends)
@@ -155,23 +203,10 @@ def correct(data: Path | None, name: str, step: Callable[[Request, Order], Step]
 
     Errors: Problem where there is no such order, or the order does not stand so; nothing was changed then.
     """
-
-    def work(request: Request) -> Order:
-        for found in request.lock([number], "number").values():
-            return request.append(step(request, found))[found.id]
-        raise Problem(f"no order is called {name!r}; see `orders list`")
-
     with open_shop(data) as (opened, _):
-        with opened.engine.connect() as conn:
-            number = number_of(conn, name) or name
-        try:
-            after, entries = perform(opened.engine, opened.settings.policy, opened.shop, SOURCE, fresh(clock()), work)
-        except MoneyError as error:
-            raise Problem(f"{error}; nothing was changed", 2) from None
-        except Refused as error:
-            raise Problem(f"{error}; nothing was changed") from None
-        opened.streams.publish(entries)
-    return after
+        return of_order(
+            opened, name, lambda request, found: corrections.apply(request, found, step(request, found), actor())
+        )
 
 
 def _lines(order: Order, wanted: Sequence[tuple[str, int]]) -> list[tuple[OrderItem, int]]:
@@ -189,12 +224,4 @@ def _item(text: str) -> tuple[str, int]:
     name, _, quantity = text.rpartition("=")
     if not name:
         raise Problem(f"--item {text}: write it as REFERENCE=QUANTITY, such as --item mug=1", 2)
-    return name, _parsed(_QUANTITY, f"--item {name}", quantity)
-
-
-def _parsed(kind: TypeAdapter[Any], option: str, text: str) -> Any:
-    """The value of an option, by the rules of the events' fields. Errors: Problem in their words."""
-    try:
-        return kind.validate_strings(text)
-    except ValidationError as error:
-        raise Problem(f"{option}: {said(error.errors()[0])}", 2) from None
+    return name, quantity_of(quantity, f"--item {name}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import Annotated, Any
 
@@ -13,7 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy import Connection, text
 
 from cli.bootstrap import open_shop
-from cli.options import MOST_LISTED, MOST_PAGE, Data, Json, Problem, err, out, print_json, stream_json
+from cli.moments import moment_of
+from cli.options import MOST_LISTED, MOST_PAGE, Data, Json, Problem, actor, err, out, print_json, stream_json
 from cli.render import in_utc, print_account, print_list, print_order
 from cli.terminal import safe
 from domain.balance import balance
@@ -22,12 +23,14 @@ from domain.order import AFTER_DELIVERY, Status
 from journal.refold import note_rules, refold_orders
 from journal.totals import account as take_account
 from journal.verify import Difference, Report, as_known_at, differences
+from operations import audit as acts
 from outbound import tracking
 from outbound.refund_accounts import shown
 from queries import documents, order_lookup, timeline
 from storage.aggregates import peek
 
 AT_ONCE = 500  # orders that are in memory where all are listed
+ACTS = 20  # the newest acts on an order that are shown; `orders audit list --order` has them all
 SHOWN = 50  # differences that are printed; --json has them all
 JOINS = ("products", "transactions", "fulfillments", "returns")  # what hangs on an order
 _EFFECTS = text("""
@@ -49,7 +52,10 @@ Order = Annotated[str, typer.Argument(help="The order's number, or its id (ord_â
 def show(
     order: Order,
     at: Annotated[
-        str | None, typer.Option("--at", metavar="TIME", help="As it was known then: 2026-11-01T12:00Z, or 2026-11-01.")
+        str | None,
+        typer.Option(
+            "--at", metavar="TIME", help="As it was known then: 2h ago (write 2h), 2026-11-01T12:00Z or 2026-11-01."
+        ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=0, max=MOST_LISTED, help="Events per page; 0 is all.")] = 100,
     page: Annotated[
@@ -65,7 +71,7 @@ def show(
     from queries.parser import JoinQuery, Query  # imported late: it takes a third of a second
     from queries.repository import find_order  # imported late: it takes a third of a second
 
-    moment, known = _moment(at), None
+    moment, known = (None if at is None else moment_of(at, "--at")), None
     everything = Query(depth=1, joins={name: JoinQuery(limit=0) for name in JOINS})
     with open_shop(data) as (opened, _):
         with opened.engine.connect() as conn:
@@ -83,11 +89,17 @@ def show(
             document["refunds"] = _refunds(conn, number) if moment is None else []
             document["refundAccount"] = shown(conn, uuid_of(document["id"]) or "") if moment is None else None
             document["timers"] = _timers(conn, number) if moment is None else []
+            document["audit"] = [each.as_document() for each in acts.newest(conn, ACTS, order=number)]
             if moment is None:
                 known = next(iter(peek(conn, [uuid_of(document["id"]) or ""]).values()), None)
             if moment is None and opened.shop.follows is not None:
                 for parcel in filter(tracking.can_be_followed, document["fulfillments"]["docs"]):
                     parcel["polledBy"] = tracking.polled_by(opened.shop.follows, parcel["carrier"])
+        if json and (personal := acts.personal_of(document)):
+            with opened.engine.begin() as conn:
+                acts.looked(
+                    conn, actor(), f"orders/{number}", f"orders show --json: {', '.join(personal)}", order=number
+                )
         document["balance"] = asdict(balance(known)) if known is not None else None
     if moment is not None:
         document["knownAt"] = moment
@@ -264,17 +276,6 @@ def _not_there(number: str, moment: datetime | None) -> str:
     if moment is not None:
         return f"order {number} was not known at {in_utc(moment)} UTC; without --at it is shown as it is now"
     return f"events name order {number}, but its OrderCreated has not come; see `orders parked list`"
-
-
-def _moment(told: str | None) -> datetime | None:
-    """A time, in UTC where it says nothing else. Errors: Problem (wrong use)."""
-    if told is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(told.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise Problem(f"--at {told} is no time; write 2026-11-01T12:00Z, or 2026-11-01 (UTC)", 2) from None
 
 
 def _refunds(conn: Connection, number: str) -> list[dict[str, Any]]:

@@ -168,21 +168,25 @@ def _found(
 
 
 def _positions(opened: Parts, provider: str, since: datetime, until: datetime, holder: str) -> Iterator[Position]:
-    """The window that was broken off, if there is one, then the one asked for, unless that was the same."""
-    _take(opened, provider, holder)
-    with opened.engine.connect() as conn:
-        row = runs.unfinished(conn, provider)
-    if row is not None:
-        at = runs.position(row)
-        window = f"{in_utc(at.since)} to {in_utc(at.until)} UTC"
-        err.print(f"{safe(provider)}: goes on with {window}, which was broken off", soft_wrap=True)
-        yield at
-        if (at.since, at.until) == (since, until):
-            return
+    """The window that was broken off, if there is one, then the one asked for, unless that was the same.
+
+    The workers may begin one of their own meanwhile: theirs is finished first, too, for there is one unfinished at a time.
+    """
+    while True:
         _take(opened, provider, holder)
-    with opened.engine.begin() as conn:
-        at = runs.begin(conn, provider, since, until, clock(), scheduled=False)
-    yield at
+        with opened.engine.begin() as conn:
+            row = runs.unfinished(conn, provider)
+            at = (
+                runs.position(row)
+                if row is not None
+                else runs.begin(conn, provider, since, until, clock(), scheduled=False)
+            )
+        if row is not None:
+            window = f"{in_utc(at.since)} to {in_utc(at.until)} UTC"
+            err.print(f"{safe(provider)}: goes on with {window}, which was broken off", soft_wrap=True)
+        yield at
+        if row is None or (at.since, at.until) == (since, until):
+            return
 
 
 def _take(opened: Parts, provider: str, holder: str) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from cli.balance import given_back_words
 from cli.options import out
-from cli.render import put, table, time_of
+from cli.render import given_back_words, put, table, time_of
 from cli.terminal import safe
 from domain.purposes import RefundReason
 from operations.refund_decisions import Asked

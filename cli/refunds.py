@@ -7,9 +7,8 @@ out again leaves a row of `audit`. Both name the actor `cli:USER`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, get_args
 
 import typer
 from sqlalchemy import Connection
@@ -17,19 +16,18 @@ from sqlalchemy import Connection
 from cli.bootstrap import open_shop
 from cli.inspect import Order, named
 from cli.options import MOST_LISTED, MOST_PAGE, Data, Json, Problem, actor, out, print_json
+from cli.order_decision import decided, of_order
 from cli.refund_output import print_refund, print_refunds, tell_asked, tell_changed
 from cli.terminal import safe
-from domain.ids import format_id, fresh
+from cli.typed_values import amount_of
+from domain.ids import format_id
 from domain.movements import RefundStatus
 from domain.order import Order as FoldedOrder
 from domain.transaction import Transaction
 from events.field_types import Allocation, GrantReason
-from journal.commands import Refused, Request, perform
+from journal.commands import Request
 from operations import refund_decisions
-from storage.clock import clock
-from workers.resources import Parts
 
-T = TypeVar("T")
 refunds = typer.Typer(help="Refunds: what went back, what is to, what failed, and the way on.", no_args_is_help=True)
 
 Ref = Annotated[
@@ -55,7 +53,7 @@ def refund(
     At most what was captured and neither lost nor contested in disputes, less the larger of what is due and what went
     back. Example: orders refund 261101123456 5.00 --reason goodwill
     """
-    money = _amount(amount)
+    money = amount_of(amount, "AMOUNT")
     _one_of("--reason", reason, get_args(GrantReason))
 
     def work(request: Request, found: FoldedOrder) -> tuple[refund_decisions.Asked, list[dict[str, Any]]]:
@@ -65,7 +63,7 @@ def refund(
         return asked, [_document(request.conn, each) for each in asked.refund_ids]
 
     with open_shop(data) as (opened, _):
-        asked, docs = _of_order(opened, order, work)
+        asked, docs = of_order(opened, order, work)
     if json:
         covered = {"givenBackBefore": asked.given_back_before, "covered": asked.covered}
         print_json({"refunds": docs, **covered})
@@ -86,7 +84,7 @@ def accept(
 
     More money fills the difference first. Example: orders accept 261101123456 --reason "a cent short"
     """
-    money = None if amount is None else _amount(amount)
+    money = None if amount is None else amount_of(amount, "--amount")
 
     def work(request: Request, found: FoldedOrder) -> dict[str, Any]:
         after = refund_decisions.accept(request, found, money, reason, by=actor())
@@ -94,7 +92,7 @@ def accept(
                 "accepted": after.price(), "captured": after.captured(), "currency": after.currency}  # fmt: skip
 
     with open_shop(data) as (opened, _):
-        found = _of_order(opened, order, work)
+        found = of_order(opened, order, work)
     if json:
         print_json(found)
     else:
@@ -225,36 +223,13 @@ def _decide(data: Path | None, json: bool, ref: str, what: str, decide: Callable
         return _document(request.conn, decide(request))
 
     with open_shop(data) as (opened, _):
-        doc = _performed(opened, work)
+        doc = decided(opened, work)
         with opened.engine.connect() as conn:
             before = refund_decisions.given_back(conn, doc["order"]["id"])
     if json:
         print_json({**doc, "givenBackBefore": before})
     else:
         tell_changed(doc, what, before)
-
-
-def _of_order(opened: Parts, name: str, work: Callable[[Request, FoldedOrder], T]) -> T:
-    """Do `work` on the order of that number or id, locked."""
-    with opened.engine.connect() as conn:
-        number = named(conn, name)
-
-    def locked(request: Request) -> T:
-        for found in request.lock([number], "number").values():
-            return work(request, found)
-        raise Problem(f"events name order {number}, but its OrderCreated has not come; see `orders parked list`")
-
-    return _performed(opened, locked)
-
-
-def _performed(opened: Parts, work: Callable[[Request], T]) -> T:
-    try:
-        answer, entries = perform(opened.engine, opened.settings.policy, opened.shop, actor(), fresh(clock()), work)
-    except Refused as error:
-        raise Problem(str(error)) from None
-    if entries:
-        opened.streams.publish(entries)
-    return answer
 
 
 def _document(conn: Connection, refund_id: str) -> dict[str, Any]:
@@ -264,17 +239,6 @@ def _document(conn: Connection, refund_id: str) -> dict[str, Any]:
     if found is None:
         raise Problem(f"{format_id('refunds', refund_id)}: nothing of it is left to go back; see `orders refunds list`")
     return found
-
-
-def _amount(told: str) -> Decimal:
-    """The amount that was typed. Errors: Problem (wrong use)."""
-    try:
-        found = Decimal(told)
-        if found.is_finite() and told.isascii() and "_" not in told:
-            return found
-    except InvalidOperation:
-        pass
-    raise Problem(f"AMOUNT {told!r} is no amount; write digits, such as 5000 or 5.00", 2)
 
 
 def _one_of(option: str, told: str, known: Any) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from cli.options import out
 from cli.terminal import Terminal, safe
+from domain.balance import Balance
 from domain.flags import Flag
 from domain.refunds import RefundState
 from journal.totals import OUTCOMES
@@ -109,6 +111,16 @@ def print_order(order: dict[str, Any], moment: datetime | None) -> None:
         held = "; held back: the order came as history" if timer["held"] else ""
         out.print(f"\n{what} {in_utc(timer['due'])} UTC{held}", soft_wrap=True)
     _print_timeline(order["timeline"])
+    _print_acts(order.get("audit", ()))
+
+
+def _print_acts(acts: Sequence[dict[str, Any]]) -> None:
+    rows = table("at (UTC)", "who", "did", "to", "why", title="who did what, and who looked")
+    for act in acts:
+        rows.add_row(
+            time_of(act["at"]), _text(act["actor"]), _text(act["act"]), _text(act["subject"]), _text(act["reason"])
+        )
+    put(rows)
 
 
 def _print_items(order: dict[str, Any]) -> None:
@@ -170,8 +182,18 @@ def _print_balance(order: dict[str, Any]) -> None:
     told = [f"{_money(sums[name], order['currency'])} {words}" for name, words in _SUMS.items() if sums[name]]
     if told:
         out.print(f"\n[bold]balance[/]\n{', '.join(told)}", soft_wrap=True)
-    if given := sums["refunded"] + sums["refunding"] + sums["settled"]:
-        out.print(f"{_money(given, order['currency'])} were given back before")
+    if given := given_back(sums):
+        out.print(given_back_words(given, order["currency"]))
+
+
+def given_back(sums: Mapping[str, Decimal]) -> Decimal:
+    """The sum that was given back, of the sums of a balance."""
+    return Balance(**{each.name: sums[each.name] for each in fields(Balance)}).given_back
+
+
+def given_back_words(amount: Decimal, currency: str | None) -> str:
+    """The sentence that every answer about refunds has where something was given back before."""
+    return f"{_money(amount, currency)} were given back before"
 
 
 def _print_parcels(order: dict[str, Any]) -> None:

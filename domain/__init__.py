@@ -27,6 +27,7 @@ confirmations          of a delivery, by the customer and by the timer
 item_cancels           items that were taken out of an order again, as facts of it
 goods_row              canceled items and completed returns: what each gives back
 correction_handlers    handlers of what corrects an order
+edits                  what an order says of its customer and where it goes, edited since it was placed
 holds                  what keeps an order from shipping
 dues                   what an order costs, and what of it is given back without a return
 refund_handlers        of what people decide about refunds

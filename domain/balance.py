@@ -36,6 +36,11 @@ class Balance:
     failed: Decimal
     owed: Decimal
 
+    @property
+    def given_back(self) -> Decimal:
+        """The sum that was given back, arrived or on its way, by a provider or by hand."""
+        return self.refunded + self.refunding + self.settled
+
 
 def balance(order: Order) -> Balance:
     """The balance of an order as it is known now."""

@@ -1,9 +1,10 @@
-"""Handlers of what corrects an order: items of it that are canceled, and holds."""
+"""Handlers of what corrects an order: what is edited, items of it that are canceled, and holds."""
 
 from __future__ import annotations
 
 from collections.abc import Container
 
+from domain.edits import note_edit
 from domain.flags import Flag, add_flag
 from domain.fulfillment_handlers import match_items
 from domain.holds import holds, note_hold, note_release
@@ -14,7 +15,7 @@ from domain.outcome import DONE, Outcome, Reason, dead, ignored, parked
 from domain.payment_handlers import wrong_amount
 from domain.policy import Context
 from events.catalogue import Event
-from events.corrections import ItemsCanceled, OrderHeld, OrderReleased
+from events.corrections import ItemsCanceled, OrderEdited, OrderHeld, OrderReleased
 
 # Once for all: to look a reason up in its enum costs 0.2 µs on Python 3.11, each time.
 _ALREADY_DELIVERED = ignored(Reason.ALREADY_DELIVERED)
@@ -22,6 +23,11 @@ _ITEMS_OUT = parked(Reason.ITEMS_OUT)
 _ORDER_CANCELED = ignored(Reason.ORDER_CANCELED)
 _OVERTAKEN = ignored(Reason.OVERTAKEN)
 _REPEATED = ignored(Reason.REPEATED)
+
+
+def order_edited(order: Order, event: Event[OrderEdited], context: Context, rejected: Container[str]) -> Outcome:
+    """Let the order say what the event edits, as far as nothing later was told of it."""
+    return DONE if note_edit(order, event) else _OVERTAKEN
 
 
 def items_canceled(order: Order, event: Event[ItemsCanceled], context: Context, rejected: Container[str]) -> Outcome:

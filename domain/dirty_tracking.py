@@ -1,15 +1,15 @@
 """The change state that every stored part has: it tells storage what to write.
 
 Parts are plain objects with slots, field for column. CLEAN is as loaded; FILLED is an order that was
-hidden and is created now (all its columns change); NEW, DIRTY and DELETED are
-inserted, updated and deleted in one statement per table.
+hidden and is created now, EDITED one of which more changes than events usually do (all columns of both are written);
+NEW, DIRTY and DELETED are inserted, updated and deleted in one statement per table.
 """
 
 from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
-CLEAN, DIRTY, FILLED, NEW, DELETED = range(5)
+CLEAN, DIRTY, FILLED, NEW, DELETED, EDITED = range(6)
 
 # Fields that are no columns: change states, and what is counted from other parts (domain/goods.py, domain/payments.py).
 NOT_STORED = frozenset(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain.dues import settled, unanswered
+from domain.edits import addressed_after_shipping
 from domain.holds import REFUNDED, RETURNED_TO_SENDER, by_people, holds, shipped_while_held
 from domain.item_cancels import is_capped
 from domain.order import BEFORE_PAYMENT, Order
@@ -50,6 +51,10 @@ class Flag(Worded):
     RETURN_WITHOUT_DELIVERY = (
         "return_without_delivery",
         "a return holds items of which fewer were delivered than it was asked for: look into both",
+    )
+    ADDRESS_AFTER_SHIPPING = (
+        "address_after_shipping",
+        "the address was edited after a parcel had left for the one before: ask its carrier, or the customer",
     )
     OVER_REFUNDED = "over_refunded", "more went back than is due: ask for it again, or allocate it as goodwill"
 
@@ -100,6 +105,8 @@ def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]
             flags.add(F.SHIPPED_AFTER_CANCEL)
         if goods.over:
             flags.add(F.OVER_FULFILLED)
+    if order.facts is not None and addressed_after_shipping(order):
+        flags.add(F.ADDRESS_AFTER_SHIPPING)
     if order.flags or order.facts is not None:
         flags |= _of_holds(order)
     elif money or items:  # only money that is amiss, and parcels that go back, make an order hold itself

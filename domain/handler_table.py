@@ -69,6 +69,7 @@ HANDLERS = dict(
         row(e.OrderExpired, orders.order_expired, items=True, money=True),
         row(e.OrderConfirmed, orders.order_confirmed),
         row(c.ItemsCanceled, corrections.items_canceled, items=True, money=True, refunds=True),
+        row(c.OrderEdited, corrections.order_edited),
         row(c.OrderHeld, corrections.order_held),
         row(c.OrderReleased, corrections.order_released),
         row(r.OrderAccepted, refunds.order_accepted, money=True, refunds=True),

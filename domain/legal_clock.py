@@ -2,8 +2,8 @@
 
 South Korea's Act on the Consumer Protection in Electronic Commerce wants it within three business days (article 18,
 paragraph 2). Days are counted as its Civil Act has it: the first day does not count, and the last one counts to its end
-(articles 157 and 159). Business days are those of the package `holidays`: neither weekend nor public holiday. A day is one
-of the country's first time zone in tz's `zone.tab`. Pure: nothing is fetched, and whoever asks says what time it is.
+(articles 157 and 159). Business days are those of the package `holidays`: neither weekend nor public holiday. Pure: whoever
+makes a clock says in which time zone its days are, and whoever asks says what time it is.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, NewType
 from zoneinfo import ZoneInfo
 
@@ -25,53 +24,33 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class LegalClock:
-    """The time that a shop has for a refund: `within` business days of `country` (ISO 3166), or a plain period."""
+    """The time that a shop has for a refund: `within` business days of `country` (ISO 3166), days of `zone`, or a plain period."""
 
     within: BusinessDays | timedelta
     country: str
+    zone: ZoneInfo
 
     def due(self, since: datetime) -> datetime:
         """The time (UTC) by which a refund must have gone out that became due at `since`."""
         if isinstance(self.within, timedelta):
             return since + self.within
-        zone = zone_of(self.country)
-        first = since.astimezone(zone).date()
-        last = _calendar(self.country).get_nth_working_day(first, self.within) if self.within else first
-        return _midnight(last + _DAY, zone)
+        first = since.astimezone(self.zone).date()
+        last = calendar_of(self.country).get_nth_working_day(first, self.within) if self.within else first
+        return _midnight(last + _DAY, self.zone)
 
     def overdue_before(self, now: datetime) -> datetime:
         """The time (UTC) of which holds: a refund is overdue at `now` if, and only if, it became due before."""
         if isinstance(self.within, timedelta):
             return now - self.within
-        zone = zone_of(self.country)
-        day = now.astimezone(zone).date()
-        while self.due(_midnight(day, zone)) > now:
+        day = now.astimezone(self.zone).date()
+        while self.due(_midnight(day, self.zone)) > now:
             day -= _DAY
-        return _midnight(day + _DAY, zone)
+        return _midnight(day + _DAY, self.zone)
 
 
 @cache
-def zone_of(country: str) -> ZoneInfo:
-    """The first time zone of a country by its ISO 3166 code; KeyError where tz knows none."""
-    table = (files("tzdata") / "zoneinfo" / "zone.tab").read_text(encoding="utf-8")
-    for line in table.splitlines():
-        if line.startswith(f"{country}\t"):
-            return ZoneInfo(line.split("\t")[2])
-    raise KeyError(country)
-
-
-def check_country(country: str) -> str | None:
-    """The reason why business days of a country cannot be told, None where they can."""
-    try:
-        zone_of(country)
-        _calendar(country)
-    except (KeyError, NotImplementedError):
-        return "whose holidays are not known; use a code of ISO 3166 such as KR"
-    return None
-
-
-@cache
-def _calendar(country: str) -> HolidayBase:
+def calendar_of(country: str) -> HolidayBase:
+    """The holidays of a country by its ISO 3166 code; NotImplementedError where they are not known."""
     import holidays
 
     return holidays.country_holidays(country)

@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import Any
 
 from domain.dirty_tracking import CLEAN
-from domain.movements import DISPUTES, in_dispute, moment
+from domain.movements import DISPUTES, in_dispute, moment, plain
 from domain.state_machine import build, steps
 from domain.words import Worded
 
@@ -196,7 +196,7 @@ class Transaction:
 
 
 def _written(amount: Decimal, at: datetime) -> str:
-    return f"{at.astimezone(UTC).isoformat()} {amount.normalize():f}"
+    return f"{at.astimezone(UTC).isoformat()} {plain(amount)}"
 
 
 def _read(capture: str) -> tuple[datetime, Decimal]:

@@ -30,7 +30,7 @@ from events.body import Decision, PaymentBody, Shares
 from events.body import Share as Share
 from events.body import payment_key as payment_key
 from events.body import tracking_key as tracking_key
-from events.corrections import ItemsCanceled, OrderHeld, OrderReleased
+from events.corrections import ItemsCanceled, OrderEdited, OrderHeld, OrderReleased
 from events.errors import OrdersError
 from events.field_types import (
     Amount,
@@ -314,6 +314,7 @@ _BODIES: tuple[type[Body], ...] = (
     ItemsCanceled,
     OrderHeld,
     OrderReleased,
+    OrderEdited,
 )
 CATALOGUE: dict[str, type[Body]] = {body.__name__: body for body in _BODIES}
 _READERS: dict[str, Callable[[Any], Body]] = {
@@ -336,6 +337,8 @@ WITHOUT_SUBJECT = {
 }  # fmt: skip
 # Fields that tell who a customer is. They live in a side table, never in the journal's bodies.
 PERSONAL_FIELDS = ("customerSnapshot", "shippingAddress", "notes", "note")
+# Types of which the fold must know which personal fields they hold: the journal writes their names into `personalFields`.
+NAMES_PERSONAL = frozenset(("OrderEdited",))
 
 
 class BodyError(OrdersError, ValueError):

@@ -27,14 +27,16 @@ def _texts(description: str, *names: str) -> Schema:
 
 # What the journal takes out of a body into `personal`, by the type that may have it.
 _NOTE: dict[str, Schema] = {"note": _TEXT}
+_OF_ORDER: dict[str, Schema] = {
+    "customerSnapshot": _texts("Who ordered, as of then.", "name", "email", "phone"),
+    "shippingAddress": _texts(
+        "Where it goes.", "recipientName", "phone", "postalCode", "address1", "address2", "deliveryMessage"
+    ),
+    "notes": _TEXT,
+}
 _PERSONAL: dict[str, dict[str, Schema]] = {
-    "OrderCreated": {
-        "customerSnapshot": _texts("Who ordered, as of then.", "name", "email", "phone"),
-        "shippingAddress": _texts(
-            "Where it goes.", "recipientName", "phone", "postalCode", "address1", "address2", "deliveryMessage"
-        ),
-        "notes": _TEXT,
-    },
+    "OrderCreated": _OF_ORDER,
+    "OrderEdited": _OF_ORDER,
     **dict.fromkeys(("ReturnRequested", "ReturnApproved", "ReturnRejected", "ReturnProcessingStarted"), _NOTE),
     **dict.fromkeys(("RefundRequested", "RefundSettled"), _NOTE),
 }

@@ -13,7 +13,7 @@ import orjson
 from sqlalchemy import Connection
 
 from domain.ids import fresh
-from events.catalogue import PERSONAL_FIELDS, route_of
+from events.catalogue import NAMES_PERSONAL, PERSONAL_FIELDS, route_of
 from events.envelope import Envelope
 from journal.entries import Entry, shard_of
 from storage.clock import clock
@@ -77,6 +77,8 @@ def append(
         data, fields = _without_personal(envelope.data)
         if fields:
             data["personal"] = fresh(now)
+            if envelope.type in NAMES_PERSONAL:
+                data["personalFields"] = sorted(fields)
             personal.append((*key, data["personal"], orjson.dumps(fields).decode()))
         body = orjson.dumps(data).decode()
         shard = shard_of(route_of(envelope.id, envelope.type, envelope.subject, data), shards)
@@ -118,11 +120,11 @@ def _count(conn: Connection, again: list[Envelope], appended: Appended) -> None:
 
 
 def _without_personal(data: dict[str, object]) -> tuple[dict[str, object], dict[str, object]]:
-    """(the body without personal fields and without a `personal` of the sender's, the personal fields)."""
+    """(the body without personal fields and without what only the journal says of them, the personal fields)."""
     if data.keys().isdisjoint(_TAKEN_OUT):
         return data, {}
     fields = {name: data[name] for name in PERSONAL_FIELDS if data.get(name) is not None}
     return {k: v for k, v in data.items() if k not in _TAKEN_OUT}, fields
 
 
-_TAKEN_OUT = frozenset((*PERSONAL_FIELDS, "personal"))
+_TAKEN_OUT = frozenset((*PERSONAL_FIELDS, "personal", "personalFields"))

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from domain.dirty_tracking import DIRTY, FILLED, NEW
+from domain.dirty_tracking import CLEAN, DIRTY, FILLED, NEW
 from domain.fold import Fold
 from domain.fulfillment import FulfillmentItem
 from domain.order import Order, Status
@@ -108,7 +108,7 @@ def _changed(order: Order, subscribed: Collection[str]) -> Iterator[_Change]:
     if order.effects_suppressed or order.status == Status.NEW:
         return
     appears = order.change_state in (NEW, FILLED)
-    if "orders" in subscribed and (appears or order.change_state == DIRTY):
+    if "orders" in subscribed and (appears or order.change_state != CLEAN):
         yield _Change("orders", CREATE if appears else UPDATE, order, order)
     holds_others = _holds_others(order)
     for collection, attribute in _PARTS:

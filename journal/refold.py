@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from sqlalchemy import Connection, Engine, text
 
-from domain.dirty_tracking import DIRTY, NEW
+from domain.dirty_tracking import DIRTY, EDITED, NEW
 from domain.order import Order
 from domain.policy import RULES, Policy
 from journal.policy_store import all_policies
@@ -94,7 +94,7 @@ def refold(engine: Engine, order_number: str, policies: dict[int, Policy] | None
 
 
 def _overwrite(conn: Connection, stored: Order, folded: Order) -> None:
-    folded.change_state = DIRTY
+    folded.change_state = EDITED  # all of its columns
     for part in _PARTS:
         before = {each.id: each for each in getattr(stored, part)}
         for each in getattr(folded, part):

@@ -1,5 +1,6 @@
 """Operations of people on call: what was given up is listed, replayed or discarded; orders are corrected.
 
+audit             who did what, and who looked at personal data: found, exported
 corrections       corrections of an order: checked under its lock, then an event
 dead_letters      events and refunds given up, as one list: show, edit, replay, discard
 refund_decisions  refunds as people decide about them: asked for, settled, allocated, tried again, released

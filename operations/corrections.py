@@ -5,11 +5,15 @@ An event of a correction waits where it does not apply yet; a request is refused
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from sqlalchemy import Connection, text
+
+from domain.edits import ADDRESS
 from domain.goods_row import most_for
 from domain.holds import holds
 from domain.ids import format_id
@@ -17,8 +21,10 @@ from domain.movements import plain
 from domain.order import Order, OrderItem
 from events.money import check
 from journal.commands import CommandError, Request, Step
+from operations import audit
 
 Lines = Sequence[tuple[OrderItem, int]]
+_PERSONAL = text("select fields from personal where id = cast(:id as uuid)")
 
 
 class CorrectionRefused(CommandError):
@@ -78,6 +84,41 @@ def cancel_items(
     )
 
 
+def edit(
+    request: Request, order: Order, edits: Mapping[str, Any], *, by: str, reason: str | None, suffix: str = ""
+) -> Step:
+    """The event that edits a locked order: `edits` has a value per field of `events.corrections.EDITABLE`.
+
+    Of a group of fields, such as an address, what is left out stays, and None empties it.
+    Errors: CorrectionRefused for an address once a parcel has left, or the order was canceled.
+    """
+    number = order.order_number
+    if ADDRESS in edits:
+        if order.canceled_at is not None:
+            raise CorrectionRefused(f"order {number} was canceled; nothing of it ships, so it keeps its address")
+        if left := [parcel for parcel in order.fulfillments if parcel.has_left()]:
+            names = [parcel.reference or format_id("fulfillments", parcel.id) for parcel in left]
+            raise CorrectionRefused(
+                f"the address of order {number} cannot be edited: {', '.join(names)} left for the one that it has. Ask the "
+                "carrier to redirect it; other fields may be edited",
+                shipped=names,
+            )
+    told = dict(edits)
+    if any(isinstance(value, Mapping) for value in edits.values()):
+        known = _personal(request.conn, order)
+        for name, value in edits.items():
+            if isinstance(value, Mapping):
+                whole = {**(known.get(name) or {}), **value}
+                told[name] = {part: text for part, text in whole.items() if text is not None}
+    return replace(_step("OrderEdited", number, by=by, reason=reason, **told), suffix=suffix)
+
+
+def _personal(conn: Connection, order: Order) -> dict[str, Any]:
+    """The personal fields that the order shows; {} where they were erased."""
+    found: dict[str, Any] | None = conn.execute(_PERSONAL, {"id": order.personal_id}).scalar()
+    return found or {}
+
+
 def hold(request: Request, order: Order, name: str, *, by: str, reason: str | None, until: datetime | None) -> Step:
     """The event that holds a locked order.
 
@@ -107,6 +148,17 @@ def release(request: Request, order: Order, name: str | None, *, by: str, reason
             f"order {number} has no hold {name} that stands; it has {', '.join(standing)}", holds=standing
         )
     return _step("OrderReleased", number, hold=name or standing[0], by=by, reason=reason)
+
+
+def apply(request: Request, order: Order, step: Step, actor: str) -> Order:
+    """Journal and apply the event of a correction to its locked order, which is used up, and note in the audit who did it.
+
+    → the order after it. Errors: as `Request.append`.
+    """
+    before = audit.standing(order)
+    after = request.append(step)[order.id]
+    audit.note_event(request, step, before, after, actor)
+    return after
 
 
 def _step(kind: str, number: str, **data: Any) -> Step:

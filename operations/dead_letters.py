@@ -30,6 +30,7 @@ from events.envelope import Envelope
 from events.errors import OrdersError
 from journal.entries import Entry, read
 from outbound.refunds import release
+from storage import audit
 from storage.clock import clock
 from storage.pg_arrays import array, columns, unnest
 
@@ -180,7 +181,7 @@ _BODIES = text(
     "select j.subject, j.data, c.subject as new_subject, c.data as new_data, c.by, c.at "
     "from journal j left join corrections c using (seq) where j.seq = :seq"
 )
-_HISTORY = text("select at, actor, action, detail from audit where target = :target order by id")
+_HISTORY = text("select at, actor, action, reason, before, after, detail from audit where target = :target order by id")
 
 
 def list_open(
@@ -259,11 +260,6 @@ _DISCARD = text(
 _CLOSE = text(
     "update dead_letters set state = :state, updated_at = clock_timestamp() where id = any(cast(:ids as uuid[]))"
 )
-_AUDIT_NAMES, _AUDIT_KINDS = ("actor", "action", "target", "detail"), ("text", "text", "text", "jsonb")
-_AUDIT = text(
-    f"insert into audit ({', '.join(_AUDIT_NAMES)}) select v.actor, v.action, v.target, cast(v.detail as jsonb) "
-    f"from {unnest(_AUDIT_NAMES, _AUDIT_KINDS)} order by v.ordinal"
-)
 
 
 def edit(conn: Connection, ref: str, data: Mapping[str, Any] | None, subject: str | None, actor: str) -> Shown:
@@ -291,7 +287,11 @@ def edit(conn: Connection, ref: str, data: Mapping[str, Any] | None, subject: st
         body = orjson.dumps(after.data).decode()
         conn.execute(_CORRECT, {"seq": letter.seq, "subject": after.subject, "data": body, "by": actor})
     if changes or personal:
-        _note(conn, actor, "edit", [(letter, {"changed": changes, "personal": sorted(personal)})])
+        detail = {"name": letter.name, "personal": sorted(personal)}
+        was, now = ({name: pair[side] for name, pair in changes.items()} for side in (0, 1))
+        audit.record(
+            conn, actor, "dlq edit", _target(letter), before=was, after=now, order=letter.subject, detail=detail
+        )
     return show(conn, letter.id)
 
 
@@ -323,7 +323,7 @@ def discard(conn: Connection, refs: Sequence[str], actor: str, why: str) -> Done
         settled = set(conn.execute(_DISCARD, {"seqs": array(seqs, "bigint"), "why": why}).scalars())
         _leave_out(done, settled)
     _close(conn, done.changed, "discarded")
-    _note(conn, actor, "discard", [(letter, {"reason": letter.reason, "why": why}) for letter in done.changed])
+    _note(conn, actor, "discard", done.changed, "discarded", why)
     return done
 
 
@@ -339,7 +339,7 @@ def _replay(conn: Connection, letters: Sequence[Letter], actor: str) -> Done:
             release(conn, letter.effect_id, actor)  # closes its letter and leaves the row of `audit` by itself
     events = [letter for letter in done.changed if letter.seq is not None]
     _close(conn, events, "replayed")
-    _note(conn, actor, "replay", [(each, {"reason": each.reason, "deaths": each.deaths}) for each in events])
+    _note(conn, actor, "replay", events, "replayed")
     done.entries = read(conn, [each.seq for each in events if each.seq is not None])
     return done
 
@@ -418,11 +418,21 @@ def _target(letter: Letter) -> str:
     return f"dead-letters/{letter.id}" if letter.effect_id is None else letter.name  # as `release` names it
 
 
-def _note(conn: Connection, actor: str, action: str, done: Sequence[tuple[Letter, dict[str, Any]]]) -> None:
-    """A row of `audit` for each letter that was changed."""
-    if done:
-        rows = [
-            (actor, f"dlq {action}", _target(letter), orjson.dumps({"name": letter.name, **detail}).decode())
-            for letter, detail in done
-        ]
-        conn.execute(_AUDIT, columns(_AUDIT_NAMES, _AUDIT_KINDS, rows))
+def _note(
+    conn: Connection, actor: str, action: str, done: Sequence[Letter], after: str, why: str | None = None
+) -> None:
+    """A row of `audit` for each letter that was closed."""
+    acts = [
+        audit.Act(
+            actor,
+            f"dlq {action}",
+            _target(each),
+            why,
+            {"state": "open"},
+            {"state": after},
+            each.subject,
+            {"name": each.name, "died_of": each.reason, "deaths": each.deaths},
+        )
+        for each in done
+    ]
+    audit.record_all(conn, acts)

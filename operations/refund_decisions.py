@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from domain.balance import Balance, balance
+from domain.balance import balance
 from domain.ids import format_id, fresh, uuid_of
 from domain.movements import UNDER_WAY, RefundStatus, plain
 from domain.order import BEFORE_PAYMENT, Order
@@ -25,6 +25,7 @@ from domain.transaction import BY_HAND, Transaction
 from events.errors import OrdersError
 from events.money import MoneyError, check
 from journal.commands import Request, Step
+from operations import audit
 from outbound import refunds
 from outbound.refund_attempt import IN_DOUBT
 from outbound.refund_routes import close_reported
@@ -89,7 +90,7 @@ def refundable(order: Order, payment: Transaction | None = None) -> Decimal:
     What was captured and neither lost nor asked about by a bank, less the larger of what is due back and what went back.
     """
     found = balance(order)
-    most = found.captured - found.lost - found.contested - max(found.due, gone(found))
+    most = found.captured - found.lost - found.contested - max(found.due, found.given_back)
     if payment is not None:
         lost, contested = payment.in_dispute()
         there = payment.amount if payment.paid_at is not None else _NOTHING
@@ -97,14 +98,9 @@ def refundable(order: Order, payment: Transaction | None = None) -> Decimal:
     return max(most, _NOTHING)
 
 
-def gone(found: Balance) -> Decimal:
-    """The sum that was given back, arrived or on its way, by a provider or by hand."""
-    return found.refunded + found.refunding + found.settled
-
-
 def given_back(conn: Connection, order_id: str) -> Decimal:
     """The sum of an order that was given back before, by a provider or by hand."""
-    return sum((gone(balance(order)) for order in peek(conn, [uuid_of(order_id) or ""]).values()), _NOTHING)
+    return sum((balance(order).given_back for order in peek(conn, [uuid_of(order_id) or ""]).values()), _NOTHING)
 
 
 def ask(
@@ -131,13 +127,13 @@ def ask(
         raise RefundConflict(
             f"order {order.order_number}: {amount} {currency} is more than the {most} {currency}{of} that may go back: "
             f"{found.captured} were captured, {found.lost} of them lost and {found.contested} contested in disputes, "
-            f"{found.due} are due back already, {gone(found)} were given back before",
+            f"{found.due} are due back already, {found.given_back} were given back before",
             refundable=most,
             captured=found.captured,
             lost=found.lost,
             contested=found.contested,
             due=found.due,
-            givenBackBefore=gone(found),
+            givenBackBefore=found.given_back,
         )
     data = {
         "refund": format_id("refunds", request.will_be("refund")),
@@ -149,10 +145,12 @@ def ask(
     }
     before = {each.id: each.refund_target for each in order.transactions}
     told = {name: value for name, value in data.items() if value is not None}
-    after = request.append(Step("RefundRequested", order.order_number, told))[order.id]
+    standing, step = audit.standing(order), Step("RefundRequested", order.order_number, told)
+    after = request.append(step)[order.id]
+    audit.note_event(request, step, standing, after, _actor(request, by))
     raised = [each.id for each in after.transactions if each.refund_target > before.get(each.id, _NOTHING)]
     ids = list(request.conn.execute(_NEXT_OF, {"ids": array(raised, "uuid")}).scalars()) if raised else []
-    return Asked(ids, gone(found), min(amount, max(gone(found) - found.due, _NOTHING)), order.currency or "")
+    return Asked(ids, found.given_back, min(amount, max(found.given_back - found.due, _NOTHING)), order.currency or "")
 
 
 def accept(request: Request, order: Order, amount: Decimal | None, reason: str | None, *, by: str) -> Order:
@@ -170,7 +168,10 @@ def accept(request: Request, order: Order, amount: Decimal | None, reason: str |
         )
     data = {"amount": plain(enough), "by": by, "reason": reason}
     told = {name: value for name, value in data.items() if value is not None}
-    return request.append(Step("OrderAccepted", order.order_number, told))[order.id]
+    standing, step = audit.standing(order), Step("OrderAccepted", order.order_number, told)
+    after = request.append(step)[order.id]
+    audit.note_event(request, step, standing, after, _actor(request, by))
+    return after
 
 
 # -- one refund --------------------------------------------------------------------------------------------------
@@ -254,6 +255,7 @@ def settle(request: Request, name: str, method: str, *, by: str, note: str | Non
         request.conn.execute(_RECORD, {"id": row.id, "method": method, "now": request.now})
         request.conn.execute(_AFTERWARDS, {"id": row.id, "next": fresh(request.now)})
     request.append(Step("RefundSettled", row.order_number, data))
+    _note(request, row, by, "refunds settle", {"settled": method})
     request.conn.execute(_SETTLED, {"id": row.id, "method": method})
     if row.effect is not None:
         close_reported(request.conn, row.effect)
@@ -276,6 +278,7 @@ def allocate(request: Request, name: str, reason: str, *, by: str) -> str:
         raise RefundConflict(f"{shown} is {row.status}: nothing went back that could be allocated", status=row.status)
     data = {"refund": row.reference, "reason": reason, "by": by}
     request.append(Step("RefundAllocated", row.order_number, data))
+    _note(request, row, by, "refunds allocate", {"allocated": reason})
     return str(row.id)
 
 
@@ -326,8 +329,27 @@ def _was_followed(row: Row[Any], order: Order) -> bool:
     return row.idempotency_key is not None or payment.refund_target <= payment.refunded_amount
 
 
+def _note(request: Request, row: Row[Any], by: str, act: str, after: dict[str, Any]) -> None:
+    before = dict.fromkeys(after)
+    audit.record(
+        request.conn,
+        _actor(request, by),
+        act,
+        format_id("refunds", row.id),
+        before=before,
+        after=after,
+        order=row.order_number,
+        detail={"amount": plain(row.amount), "payment": row.payment_id},
+    )
+
+
+def _actor(request: Request, by: str) -> str:
+    """The one who did it, for the audit: events call every key `api`, and the request knows which."""
+    return request.source if by == "api" else by
+
+
 def _let_go(request: Request, row: Row[Any], by: str) -> str:
-    if row.effect is None or not refunds.release(request.conn, row.effect, by):
+    if row.effect is None or not refunds.release(request.conn, row.effect, _actor(request, by)):
         raise RefundConflict(f"{format_id('refunds', row.id)} is tried already", status=row.status)
     following = request.conn.execute(_NEXT_ID, {"id": row.effect}).scalar_one_or_none()
     return str(following or row.id)

@@ -38,6 +38,7 @@ from outbound import backoff
 from outbound.leases import Claimed, Round, settle_apart
 from outbound.payment_reconciler import OrderUnknown, Reconciler
 from providers.base import NoAnswer, NotTold, Payment, PaymentLookup
+from storage import audit
 from storage.pg_arrays import array, columns, unnest
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
@@ -348,17 +349,14 @@ _GIVEN_UP = text("""
     and (cast(:since as timestamptz) is null or i.updated_at >= :since)
     order by i.updated_at desc, i.seq desc limit :most
 """)
-_NOTED = """
+_CHANGE = """
     with changed as (
         update inbox set {change}, updated_at = now()
-        where state = 'dead' and seq = any(cast(:seqs as bigint[])) returning seq
-    ), noted as (
-        insert into audit (actor, action, target, detail)
-        select :actor, :action, 'inbox/' || seq, jsonb_strip_nulls(jsonb_build_object('why', cast(:why as text))) from changed
-    ) select seq from changed order by seq
+        where state = 'dead' and seq = any(cast(:seqs as bigint[])) returning seq, state
+    ) select c.seq, c.state, j.subject from changed c join journal j using (seq) order by c.seq
 """
-_AGAIN = text(_NOTED.format(change="state = 'due', attempts = 0, next_at = now(), created_at = now()"))
-_DISCARD = text(_NOTED.format(change="state = 'done'"))
+_AGAIN = text(_CHANGE.format(change="state = 'due', attempts = 0, next_at = now(), created_at = now()"))
+_DISCARD = text(_CHANGE.format(change="state = 'done'"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,5 +395,10 @@ def discard(conn: Connection, seqs: Sequence[int], actor: str, why: str) -> list
 def _change(
     conn: Connection, statement: TextClause, seqs: Sequence[int], actor: str, action: str, why: str | None
 ) -> list[int]:
-    values = {"seqs": array(seqs, "bigint"), "actor": actor, "action": action, "why": why}
-    return list(conn.execute(statement, values).scalars())
+    rows = conn.execute(statement, {"seqs": array(seqs, "bigint")}).all()
+    acts = [
+        audit.Act(actor, action, f"inbox/{row.seq}", why, {"state": DEAD}, {"state": row.state}, row.subject)
+        for row in rows
+    ]
+    audit.record_all(conn, acts)
+    return [row.seq for row in rows]

@@ -19,23 +19,20 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
+from domain.refunds import payable
 from events.catalogue import NEWEST
 from events.envelope import Envelope, EnvelopeError
 from outbound.provider_events import refund_event
 from providers.base import DisputeNotice, Payment
 from providers.movements import RefundMovement
+from storage.aggregates import peek
 from storage.pg_arrays import array, columns, unnest
 
 _KNOWN = text(
     "select j.source, j.event_id, j.time, j.data from journal j join "
     f"{unnest(('source', 'event_id'), ('text', 'text'))} using (source, event_id)"
 )
-_OWED = text("""
-    select t.payment_id, t.paid_at, t.amount, t.currency, o.total_amount,
-        (select coalesce(sum(p.amount), 0) from transactions p
-         where p.order_id = t.order_id and p.id <> t.id and p.paid_at is not null) as elsewhere
-    from transactions t join orders o on o.id = t.order_id where t.payment_id = any(cast(:ids as text[]))
-""")
+_ORDERS = text("select payment_id, order_id from transactions where payment_id = any(cast(:ids as text[]))")
 
 
 class Fact(NamedTuple):
@@ -45,8 +42,23 @@ class Fact(NamedTuple):
     data: dict[str, Any]
 
 
+class Owed(NamedTuple):
+    """The figures that are known here of a payment whose provider names no amount."""
+
+    currency: str
+    captured: Decimal | None  # of this payment; None: no money of it is there
+    asked: Decimal  # what the payer was to pay
+
+
 class OrderUnknown(Exception):
     """The amount is the order's to say, and the order is not here yet."""
+
+
+def event_id(provider: str, payment_id: str, step: str, source: str | None = None) -> tuple[str, str]:
+    """(source, id) of the event of a payment's step, such as `paid`: the one spelling of it. `source`: None is the provider's own."""
+    if source is None:
+        return f"{provider}/api", f"{payment_id}:{step}"
+    return source, f"{provider}:{payment_id}:{step}"
 
 
 def known(conn: Connection, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], Fact]:
@@ -79,8 +91,7 @@ class Reconciler:
         }
         self._known = known(conn, keys)
         self._learn_of_reversed(conn, told)
-        silent = sorted({t.payment_id for _, t in told if _names_no_amount(t)})
-        self._owed = {row.payment_id: row for row in conn.execute(_OWED, {"ids": array(silent, "text")})}
+        self._owed = _owed(conn, {t.payment_id for _, t in told if _names_no_amount(t)})
 
     def _learn_of_reversed(self, conn: Connection, told: Sequence[tuple[str, Payment]]) -> None:
         """The later turns of payments that were reversed: a statement a turn, and seldom any."""
@@ -92,12 +103,13 @@ class Reconciler:
 
     def _key(self, provider: str, told: Payment, step: str) -> tuple[str, str]:
         """(source, id) of the event of a step."""
-        if self._source is None:
-            return f"{provider}/api", f"{told.payment_id}:{step}"
-        return self._source, f"{provider}:{told.payment_id}:{step}"
+        return event_id(provider, told.payment_id, step, self._source)
 
-    def take(self, provider: str, told: Payment) -> None:
-        """One answer; OrderUnknown or EnvelopeError where it comes to no event."""
+    def take(self, provider: str, told: Payment) -> tuple[str, str] | None:
+        """One answer. → (source, id) of the event by which the payment stands as it does, new or known; None while it is under way.
+
+        Errors: OrderUnknown or EnvelopeError where it comes to no event.
+        """
         for each in told.disputes:
             # By the payment's name: whoever tells no id and no amount has one dispute of it, which stands until a person decides.
             data = _present(reason=each.reason, outcome="resolved" if each.resolved else None)
@@ -108,7 +120,7 @@ class Reconciler:
         paid = self._fact(provider, told, _nth("paid", turn))
         if told.pending is not None:
             self._wait(provider, told, turn, paid)
-            return
+            return None
         if paid is None and (at := self._captured_at(provider, told, turn)) is not None:
             paid = self._capture(provider, told, turn, at)
         amount = told.refunded
@@ -122,6 +134,8 @@ class Reconciler:
             step = "failed" if told.ended == "PaymentFailed" else "canceled"
             data = _present(code=told.code, message=told.message)
             self._add(provider, told, step, told.ended, told.ended_at, data)
+            return self._key(provider, told, step)
+        return None if paid is None else self._key(provider, told, _nth("paid", turn))
 
     def _wait(self, provider: str, told: Payment, turn: int, paid: Fact | None) -> None:
         """A payment is under way, or its deposit was taken back.
@@ -165,8 +179,7 @@ class Reconciler:
             owed = self._owed.get(told.payment_id)
             if owed is None:
                 raise OrderUnknown(f"waits for the order that names payment {told.payment_id}, to learn its amount")
-            still = owed.total_amount - owed.elsewhere
-            amount, currency = still if still > 0 else owed.amount or owed.total_amount, owed.currency
+            amount, currency = owed.asked, owed.currency
         data = _present(
             amount=f"{amount:f}",
             currency=currency,
@@ -185,7 +198,7 @@ class Reconciler:
         if paid is not None:
             return Decimal(paid.data["amount"])
         owed = self._owed.get(told.payment_id)
-        return owed.amount if owed is not None and owed.paid_at is not None else None
+        return owed.captured if owed is not None else None
 
     def _give_back(self, provider: str, told: Payment, at: datetime, amount: Decimal) -> None:
         self._add(provider, told, _refund(told), "PaymentRefunded", at, {"refundedAmount": f"{amount:f}"})
@@ -206,6 +219,28 @@ class Reconciler:
             self._known[key] = Fact(at, data)
             self.events.append(event)
         return self._known[key]
+
+
+def _owed(conn: Connection, payment_ids: Collection[str]) -> dict[str, Owed]:
+    """The amounts that these payers were to pay: what the provider told before, else what their orders still lack.
+
+    What an order lacks is the fold's to say: it counts accepted prices, canceled items, and all other payments.
+    """
+    if not payment_ids:
+        return {}
+    rows = conn.execute(_ORDERS, {"ids": array(sorted(payment_ids), "text")}).all()
+    orders = peek(conn, {row.order_id for row in rows})
+    found = {}
+    for row in rows:
+        order = orders[row.order_id]
+        mine = next(each for each in order.transactions if each.payment_id == row.payment_id)
+        if order.placed_at is None:
+            continue
+        captured = mine.amount if mine.paid_at is not None else None
+        missing = payable(order) - (order.captured() - (captured or 0))
+        asked = mine.amount or (missing if missing > 0 else order.price())
+        found[row.payment_id] = Owed(mine.currency, captured, asked)
+    return found
 
 
 def _names_no_amount(told: Payment) -> bool:

@@ -22,6 +22,7 @@ from domain.movements import moment
 from events.errors import OrdersError
 from providers.movements import RefundAccount
 from providers.refund_rules import RefundRules
+from storage import audit
 
 ERASED_AFTER = timedelta(days=14)  # after a refund succeeded: until then it may still fail, and be asked about
 UNUSED_FOR = timedelta(days=180)  # then one that no refund needed is erased, too
@@ -39,9 +40,6 @@ _GO_ON = text("""
 """)
 _IN_USE = text("select exists (select from effects where order_id = :order_id and state in ('in_flight', 'unknown'))")
 _MASKED = text("select masked from refund_accounts where order_id = :order_id")
-_AUDIT = text(
-    "insert into audit (actor, action, target, detail) values (:actor, 'refund account', :target, cast(:masked as jsonb))"
-)
 _NOT_NEEDED = text("update refund_accounts set erase_at = :at where order_id = :order_id")
 _ERASE = text("""
     delete from refund_accounts a where (a.erase_at < :now or (a.erase_at is null and a.updated_at < :unused))
@@ -122,10 +120,10 @@ def put(
     sealed, shown = vault.seal(account), masked(account)
     if conn.execute(_IN_USE, {"order_id": order_id}).scalar_one():
         raise AccountInUse(number)
-    document = orjson.dumps(shown).decode()
-    conn.execute(_PUT, {"order_id": order_id, "sealed": sealed, "masked": document})
+    before = conn.execute(_MASKED, {"order_id": order_id}).scalar_one_or_none()
+    conn.execute(_PUT, {"order_id": order_id, "sealed": sealed, "masked": orjson.dumps(shown).decode()})
     conn.execute(_GO_ON, {"order_id": order_id})
-    conn.execute(_AUDIT, {"actor": actor, "target": f"orders/{number}", "masked": document})
+    audit.record(conn, actor, "refund account", f"orders/{number}", before=before, after=shown, order=number)
     return shown
 
 

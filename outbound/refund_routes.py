@@ -26,6 +26,7 @@ from outbound.refund_records import attended, bury, weigh_failures
 from providers.base import RefundClient
 from providers.registry import registry
 from settings.environment import Settings
+from storage import audit
 from storage.pg_arrays import array
 
 NO_CLIENT = "refund_no_client"  # why such effects die
@@ -106,17 +107,13 @@ _REPORTED = text("""
         update dead_letters d set state = 'discarded', updated_at = now() from closed c
         where d.effect_id = c.id and d.state = 'open'
     )
-    select id, payment_id from closed
+    select c.id, c.payment_id, o.order_number from closed c join effects e on e.id = c.id join orders o on o.id = e.order_id
 """)
 # What waits for a bank account, and went back otherwise.
 _NOT_NEEDED = text("""
     update effects e set state = 'done', made = t.refunded_amount, attempts = 0, last_error = null, updated_at = now()
     from transactions t where t.id = e.transaction_id and e.state = 'account_needed' and t.refunded_amount >= e.target
 """)
-_AUDIT = text(
-    "insert into audit (actor, action, target, detail) values ('orders', 'dlq discard', :target, "
-    "jsonb_build_object('why', 'it went back, as its provider or a person told', 'payment', cast(:payment as text)))"
-)
 _DONE = text("""
     update effects set state = 'done', made = :made, attempts = 0, last_error = null, updated_at = now() where id = :id
 """)
@@ -175,7 +172,10 @@ def close_reported(conn: Connection, effect_id: str | None = None) -> None:
     closed = conn.execute(_REPORTED, {"effect": effect_id}).all()
     for row in closed:
         target = format_id("effects", row.id)
-        conn.execute(_AUDIT, {"target": target, "payment": row.payment_id})
+        why = "it went back, as its provider or a person told"
+        audit.record(
+            conn, "orders", "dlq discard", target, why, order=row.order_number, detail={"payment": row.payment_id}
+        )
         log.info("refund %s went back by hand, as its provider or a person told; its dead letter is closed", target)
     if closed:
         attended(conn, [row.id for row in closed])

@@ -61,6 +61,7 @@ from outbound.refund_attempt import (
 )
 from outbound.refund_records import attended, bury, record
 from providers.movements import CAME_TO_NOTHING, RefundMovement
+from storage import audit
 from storage.aggregates import peek
 from storage.clock import clock
 from storage.tables import EFFECT_STATES
@@ -133,9 +134,16 @@ def release(conn: Connection, effect_id: str, actor: str) -> bool:
     conn.execute(_RELEASE, {"id": found.id, "next": fresh(clock())})
     conn.execute(_REPLAYED, {"id": found.id})
     attended(conn, [found.id])
-    detail = orjson.dumps({"from": found.state, "payment": found.payment_id, "order": found.order_number}).decode()
-    target = format_id("effects", found.id)
-    conn.execute(_AUDIT, {"actor": actor, "target": target, "detail": detail})
+    audit.record(
+        conn,
+        actor,
+        "release",
+        format_id("effects", found.id),
+        before={"state": found.state},
+        after={"state": DUE},
+        order=found.order_number,
+        detail={"payment": found.payment_id},
+    )
     return True
 
 
@@ -360,8 +368,5 @@ _RELEASE = text("""
 """)
 _REPLAYED = text(
     "update dead_letters set state = 'replayed', updated_at = now() where effect_id = :id and state = 'open'"
-)
-_AUDIT = text(
-    "insert into audit (actor, action, target, detail) values (:actor, 'release', :target, cast(:detail as jsonb))"
 )
 _COUNTS = text("select state, count(*) as n from effects group by state")

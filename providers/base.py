@@ -32,7 +32,7 @@ two from becoming two refunds. After a known end the next attempt has a new id.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -376,7 +376,8 @@ class Provider:
     """A payment provider or a carrier, in one object.
 
     `name` stands in URLs, on transactions and parcels: small letters, digits, - and _. `title` is as people write it.
-    `aggregates`: `tracks` makes an Aggregator, so that no parcel's carrier has its name.
+    `aggregates`: `tracks` makes an Aggregator, so that no parcel's carrier has its name. `follows`: the ids of the carriers
+    that it follows with these settings; None: all that it has an id for.
     ValueError where the object cannot be: a name of other signs, an ability that is always on, a setting that is not
     listed or belongs to somebody else.
     """
@@ -392,6 +393,7 @@ class Provider:
     lists: Ability[PaymentListing] | None = None
     tracks: Offer[TrackingClient] | Ability[Aggregator] | None = None
     aggregates: bool = False
+    follows: Callable[[Values], Collection[str]] | None = None
     note: str = ""  # for the documentation's table
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ told (`Registry.broken`: a warning at the start, a line of `orders doctor`) and 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -28,7 +28,7 @@ from providers.base import (
     TrackingClient,
     WebhookReceiver,
 )
-from providers.carriers import easypost, tracker_delivery
+from providers.carriers import easypost, karrio, tracker_delivery
 from providers.carriers import simulated as simulated_carrier
 from providers.carriers.names import NAMES
 from providers.carriers.routes import Routes
@@ -41,6 +41,7 @@ OURS: tuple[Provider, ...] = (
     portone.PROVIDER,
     toss.PROVIDER,
     standard.PROVIDER,
+    karrio.PROVIDER,
     easypost.PROVIDER,
     tracker_delivery.PROVIDER,
     simulated_carrier.PROVIDER,
@@ -100,10 +101,14 @@ class Registry:
 
     def routes(self, values: Values) -> Routes:
         """The table that says who is polled for a parcel, by the name that people gave its carrier."""
-        aggregators = {each.name for each in self.providers if each.aggregates}
         ready = set(self.ready("tracks", values))
+        aggregators: dict[str, Collection[str] | None] = {
+            each.name: None if each.follows is None else each.follows(values)
+            for each in self.providers
+            if each.aggregates and each.name in ready
+        }
         added = values.get(NAMES)
-        return Routes(ready - aggregators, ready & aggregators, added or {})
+        return Routes(ready - aggregators.keys(), aggregators, added or {})
 
     def ready(self, ability: str, values: Values) -> list[str]:
         """The names under which an ability (a field of Provider) is configured."""

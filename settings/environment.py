@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from domain.legal_clock import MOST_DAYS, BusinessDays, LegalClock, check_country
+from domain.legal_clock import MOST_DAYS, BusinessDays, LegalClock
 from domain.policy import Policy
 from events.money import MoneyError, exponent
 from providers.carriers.names import NAMES as CARRIER_NAMES
 from providers.registry import Registry, registry
+from settings.countries import check_country, legal_clock
 from settings.fields import (
     Setting,
     SettingsError,
@@ -288,7 +289,7 @@ def read(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         shared_data=Path(of[SHARED_DATA]) if of.has(SHARED_DATA) else None,
         shards=of[SHARDS],
         policy=policy,
-        legal_clock=LegalClock(within, of[COUNTRY]) if (within := of[REFUND_WITHIN]) is not None else None,
+        legal_clock=legal_clock(within, of[COUNTRY]) if (within := of[REFUND_WITHIN]) is not None else None,
         sweep=of[SWEEP],
         tracking_pace=of[TRACKING_PACE] or TICK,
         reconcile=of[RECONCILE],

@@ -17,12 +17,12 @@ import orjson
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql
 
-from domain.dirty_tracking import DIRTY, FILLED, NEW, NOT_STORED
+from domain.dirty_tracking import DIRTY, EDITED, FILLED, NEW, NOT_STORED
 from domain.fulfillment import Fulfillment, FulfillmentItem
 from domain.order import Order, OrderItem
 from domain.returns import Return, ReturnItem
 from domain.transaction import Transaction
-from storage import tables
+from storage import personal_rows, tables
 from storage.pg_arrays import array, cast, unnest
 from storage.raw_sql import Statement, Write, Writes
 
@@ -51,6 +51,7 @@ _ORDER_FILLS = (
     f"{_ORDER_CHANGES} customer personal_id currency total_amount discount_code discount_amount "
     "shipping_amount tax_amount placed_at"
 )
+_FILLED = (FILLED, EDITED)
 _COLUMNS = {"effects_suppressed": "held"}  # field → column, where they differ
 _NOT_STORED = NOT_STORED | {name for name, *_ in _PARTS}
 
@@ -210,7 +211,8 @@ def save(conn: Connection, orders: Iterable[Order], writes: Writes) -> None:
     """
     changed = list(orders)
     writes.add(_ORDERS.insert, [_ORDERS.read(o) for o in changed if o.change_state == NEW])
-    writes.add(_FILL.write, [_FILL.read(o) for o in changed if o.change_state == FILLED])
+    writes.add(_FILL.write, [_FILL.read(o) for o in changed if o.change_state in _FILLED])
+    personal_rows.merge(writes, [o for o in changed if o.change_state == NEW or o.change_state in _FILLED])
     if _ORDERS.update:
         writes.add(_ORDERS.update.write, [_ORDERS.update.read(o) for o in changed if o.change_state == DIRTY])
     deleted = [part for o in changed for part in o.deleted]

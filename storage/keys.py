@@ -18,6 +18,7 @@ from typing import Literal
 from sqlalchemy import Connection, text
 
 from domain.ids import format_id, fresh, parse_id
+from storage import audit
 
 Kind = Literal["secret", "publishable"]
 PREFIXES: dict[Kind, str] = {"secret": "sk01_", "publishable": "pk01_"}
@@ -37,7 +38,6 @@ _REVOKE = text(f"""
     update api_keys set revoked_at = :at where id = :id and revoked_at is null returning {_COLUMNS}
 """)
 _GET = text(f"select {_COLUMNS} from api_keys where id = :id")
-_AUDIT = text("insert into audit (actor, action, target) values (:actor, :action, :target)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def add(conn: Connection, kind: Kind, label: str | None, actor: str, now: dateti
     made = PREFIXES[kind] + "".join(secrets.choice(_BASE62) for _ in range(LENGTH))
     stored = {"id": fresh(now), "kind": kind, "digest": digest(made), "hint": made[-HINT:], "label": label, "at": now}
     key = Key(*conn.execute(_ADD, stored).one())
-    conn.execute(_AUDIT, {"actor": actor, "action": "add key", "target": key.name})
+    audit.record(conn, actor, "add key", key.name, after={"kind": kind, "label": label})
     return made, key
 
 
@@ -96,7 +96,8 @@ def revoke(conn: Connection, name: str, actor: str, now: datetime) -> Key | None
         return None
     row = conn.execute(_REVOKE, {"id": uuid, "at": now}).one_or_none()
     if row is not None:
-        conn.execute(_AUDIT, {"actor": actor, "action": "revoke key", "target": Key(*row).name})
-        return Key(*row)
+        key = Key(*row)
+        audit.record(conn, actor, "revoke key", key.name, before={"revoked": None}, after={"revoked": key.revoked_at})
+        return key
     row = conn.execute(_GET, {"id": uuid}).one_or_none()
     return None if row is None else Key(*row)

@@ -6,19 +6,23 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from domain.edits import EDITS
 from domain.fold import Fold
 from domain.order import Order
 from domain.outcome import PARKED
 from domain.policy import Context, Policy
-from events.catalogue import Event, decode, payment_key, tracking_key
+from events.catalogue import NAMES_PERSONAL, PERSONAL_FIELDS, Event, decode, payment_key, tracking_key
 from events.envelope import Envelope
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def an_event(envelope: Envelope, seq: int = 0) -> Event:
-    """An envelope, decoded to its event."""
-    body = decode(envelope.type, envelope.version, envelope.subject, envelope.data)
+    """An envelope, decoded to its event; of personal fields it names the row, as the journal lets it."""
+    data = envelope.data
+    if envelope.type in NAMES_PERSONAL and (fields := sorted(data.keys() & set(PERSONAL_FIELDS))):
+        data = {**data, "personal": f"row of {envelope.id}", "personalFields": fields}
+    body = decode(envelope.type, envelope.version, envelope.subject, data)
     return Event(seq, envelope.source, envelope.id, envelope.type, envelope.time, envelope.subject, body)
 
 
@@ -127,6 +131,8 @@ def state_of(order: Order) -> dict[str, Any]:
             for r in order.returns
         },
         "plan": shares(order.fulfillment_items, "fulfillment_id", plan.id) if plan else {},
+        "customer": order.customer,
+        "edits": {name: said[2] for name, said in (order.facts or {}).get(EDITS, {}).items() if name != "placed"},
         "confirmedAt": order.confirmed_at,
         "canceledAt": order.canceled_at,
     }

@@ -61,7 +61,7 @@ def _corrected(
             raise refused(order, error) from None
         except MoneyError as error:
             raise validation_error([("refundAmount", str(error))]) from None
-        request.append(step)
+        corrections.apply(request, order, step, write.caller.source)
         refund_accounts.take(write, request, order, account, "refundAccount.")
         return 200, {"doc": document(request, "orders", order.id, write.depth), "message": UPDATED}
 

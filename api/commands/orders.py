@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from api.commands import refund_accounts
 from api.commands.lookups import listed, name_of, order_by_id, refuse_if_held
@@ -16,7 +16,8 @@ from domain.ids import format_id, uuid_of
 from domain.order import Order, Status
 from domain.permitted_transitions import SHIPPING, movable, order_statuses
 from journal.commands import Request, Step
-from operations import refund_decisions
+from operations import audit, corrections, refund_decisions
+from operations.corrections import CorrectionRefused
 from operations.refund_decisions import RefundConflict
 
 _DECISIONS = {Status.CANCELED: "OrderCanceled", Status.CONFIRMED: "OrderConfirmed"}
@@ -42,14 +43,13 @@ def create(write: Write, sent: CreateOrder) -> Work:
 
 
 def update(write: Write, order_id: str, sent: UpdateOrder) -> Work:
-    """An order moves to a status, if it may; with a cancel may come the bank account for its refund."""
-    status = sent.status
-    if sent.refundAccount is not None and status != "canceled":
+    """An order is edited, or moves to a status, if it may; with a cancel may come the bank account for its refund."""
+    if sent.refundAccount is not None and sent.status != "canceled":
         raise validation_error([("refundAccount", "goes with the status canceled alone")])
 
     def work(request: Request) -> tuple[int, Document]:
         order = order_by_id(request, order_id)
-        request.append(step_to(request, order, status))
+        _append(request, {order.order_number: order}, steps_of(request, order, sent), write.caller.source)
         refund_accounts.take(write, request, order, sent.refundAccount, "refundAccount.")
         doc = document(request, "orders", order.id, write.depth)
         return 200, {"doc": doc, "message": UPDATED}
@@ -73,21 +73,21 @@ def accept(write: Write, order_id: str, sent: AcceptOrder) -> Work:
 
 
 def update_many(write: Write, select: Callable[[Request], Sequence[str]], sent: UpdateOrder) -> Work:
-    """All orders that `select` names (ids) move to a status; those that may not are listed as errors."""
-    status = sent.status
+    """All orders that `select` names (ids) are edited, or move to a status; those that may not are listed as errors."""
 
     def work(request: Request) -> tuple[int, Document]:
         orders = request.lock([order_id for name in select(request) if (order_id := uuid_of(name))])
-        if sent.refundAccount is not None and (status != Status.CANCELED.value or len(orders) != 1):
+        if sent.refundAccount is not None and (sent.status != Status.CANCELED.value or len(orders) != 1):
             raise validation_error([("refundAccount", "goes with the status canceled, and with one order alone")])
-        steps, errors = [], []
+        steps: list[Step] = []
+        errors = []
         for order in orders.values():
             try:
-                steps.append(step_to(request, order, status, f" {order.order_number}"))
+                steps += steps_of(request, order, sent, f" {order.order_number}")
             except ApiError as error:
                 errors.append({"id": format_id("orders", order.id), "message": error.message, "data": error.data})
         if steps:
-            request.append(*steps)
+            _append(request, {order.order_number: order for order in orders.values()}, steps, write.caller.source)
             for order in orders.values():
                 refund_accounts.take(write, request, order, sent.refundAccount, "refundAccount.")
         moved = {step.number for step in steps}
@@ -97,6 +97,29 @@ def update_many(write: Write, select: Callable[[Request], Sequence[str]], sent: 
         return 200, {"docs": docs, "errors": errors, "message": message}
 
     return work
+
+
+def _append(request: Request, orders: Mapping[str, Order], steps: Sequence[Step], actor: str) -> None:
+    """Journal and apply events of locked orders (by number), and note in the audit who edited which."""
+    before = {step.number: audit.standing(orders[step.number]) for step in steps}
+    ids = {number: order.id for number, order in orders.items()}
+    after = request.append(*steps)
+    for step in steps:
+        if step.type == "OrderEdited":
+            audit.note_event(request, step, before[step.number], after[ids[step.number]], actor)
+
+
+def steps_of(request: Request, order: Order, sent: UpdateOrder, suffix: str = "") -> list[Step]:
+    """The events by which `order` is edited and moves. ApiError 409 says what stands against either."""
+    steps = []
+    if edits := sent.edits():
+        try:
+            steps.append(corrections.edit(request, order, edits, by="api", reason=None, suffix=f"  edit{suffix}"))
+        except CorrectionRefused as error:
+            raise conflict(str(error), order.status, order_statuses(order), **error.more) from None
+    if sent.status is not None:
+        steps.append(step_to(request, order, sent.status, suffix))
+    return steps
 
 
 def step_to(request: Request, order: Order, status: str, suffix: str = "") -> Step:

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from events.corrections import EDITABLE
 from events.field_types import Allocation, Amount, Currency, GrantReason, Moment, Name, Quantity, Reason, Text, Url
 from providers.movements import RefundAccount as Account
 
@@ -147,14 +148,44 @@ class RefundAccount(BaseModel):
 
 
 class UpdateOrder(BaseModel):
-    """The status that the order is to take. A shipping step moves the order's only open fulfillment."""
+    """A change of an order: the status that it is to take, edits of what it says of its customer and address, or both.
 
-    model_config = _like(status="canceled")
+    A shipping step moves the order's only open fulfillment. Of a group, such as `shippingAddress`, what is left out stays as
+    it is, and null empties it.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"status": "canceled"}, {"shippingAddress": {"address1": "2 Side St"}}],
+            "minProperties": 1,
+        },
+    )
     status: Literal[
         "pending", "paid", "failed", "preparing", "shipped", "delivered", "confirmed", "canceled",
         "return_requested", "return_processing", "returned",
-    ]  # fmt: skip
+    ] | None = None  # fmt: skip
     refundAccount: Annotated[RefundAccount | None, Field(description="with `canceled`, of one order")] = None
+    customerSnapshot: CustomerSnapshot | None = None
+    shippingAddress: Annotated[ShippingAddress | None, Field(description="until a parcel leaves; after that, 409")] = (
+        None
+    )
+    customer: Name | None = None
+    notes: Text | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.status is None and not self.edits():
+            raise ValueError(f"says nothing; give `status`, or what is to be edited: {', '.join(EDITABLE)}")
+        return self
+
+    def edits(self) -> dict[str, Any]:
+        """Field → what it is to say; of a group only what was sent."""
+        sent = {name: value for name in EDITABLE if (value := getattr(self, name)) is not None}
+        return {
+            name: value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
+            for name, value in sent.items()
+        }
 
 
 class AcceptOrder(BaseModel):

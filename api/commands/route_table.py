@@ -92,13 +92,17 @@ def checkout(sent: s.Checkout, write: BySecret) -> Response:
 
 @writes("PATCH", "/api/orders/{id}", "Orders", changed(ORDERS), 200, NOT_FOUND, CONFLICT)
 def update_order(id: Id, sent: s.UpdateOrder, write: BySecret) -> Response:
-    """Move an order: cancel it, confirm it, or take a shipping step of its only open fulfillment."""
+    """Move an order (cancel it, confirm it, take a shipping step of its only open fulfillment), or edit it.
+
+    `customerSnapshot`, `shippingAddress`, `customer` and `notes` are edited; of two edits of one field the later stands. An
+    address may be edited until a parcel has left, then it is 409 (`data.shipped` names the parcels).
+    """
     return write.do(orders.update(write, id, sent))
 
 
 @writes("PATCH", "/api/orders", "Orders", many_changed(ORDERS), query=openapi_parameters.selecting(ORDERS))
 def update_orders(request: HttpRequest, sent: s.UpdateOrder, write: BySecret) -> Response:
-    """Move all orders that `where` selects, such as `?where[orderNumber][equals]=261101000001`.
+    """Move or edit all orders that `where` selects, such as `?where[orderNumber][equals]=261101000001`.
 
     Those that may not move stand in `errors`, each with the reason; the others move.
     """

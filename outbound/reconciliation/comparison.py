@@ -26,8 +26,10 @@ from domain.movements import (
     amount_of,
     goes_back,
     note_refund,
+    plain,
     refunded,
 )
+from domain.transaction import Status as TransactionStatus
 from domain.transaction import place_of
 from outbound.reconciliation.kinds import Kind
 from providers.base import Page, Payment
@@ -51,6 +53,11 @@ class Ours:
     amount: Decimal
     paid_at: datetime | None
     facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        """True where no money came yet, and some may."""
+        return self.paid_at is None and self.status == TransactionStatus.PENDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +92,14 @@ def payment_difference(told: Payment, ours: Ours | None, order: KnownOrder | Non
     `order` is the one that the payment names, where no payment of ours has its id.
     """
     theirs = _payment_side(told)
-    came = told.captured_at is not None and told.captured != 0
+    came = told.captured_at is not None and told.captured != 0 and told.pending is None
     if ours is None:
         return _unknown(told, order, theirs) if came else None
     about = (told.payment_id, told.payment_id, ours.order_number, theirs, ours_side(ours))
     if not came:
         if ours.paid_at is not None and ours.amount > 0:
             return Difference(Kind.PAYMENT_HERE, *about)
-        if told.ended is not None and ours.status == "pending" and ours.paid_at is None:
+        if told.ended is not None and ours.is_open:
             return Difference(Kind.PAYMENT_ENDED_THERE, *about, heal=told, time=now)
         return None
     if told.currency is not None and told.currency != ours.currency:
@@ -139,7 +146,7 @@ def _refund_difference(told: RefundMovement, ours: Ours, facts: dict[str, Any], 
         kind = Kind.REFUND_THERE if after > before else Kind.REFUND_FAILED_THERE
         here = {"status": "unknown", "went back": f"{before:f}"}
         return Difference(kind, *about, here, heal=told, time=now if failed else None)
-    here = _side(status=mine.get("status"), amount=_plain(amount_of(mine)) if "amount" in mine else None)
+    here = _side(status=mine.get("status"), amount=plain(amount_of(mine)) if "amount" in mine else None)
     if "amount" in mine and amount_of(mine) != told.amount:
         return Difference(Kind.REFUND_DIFFERS, *about, here)
     if _stage(mine.get("status")) == _stage(told.status):
@@ -174,7 +181,7 @@ def dispute_difference(told: Dispute, ours: Ours, now: datetime) -> Difference |
     # The first version of our event told no id: then the payment's name stands for the one that there was.
     name = told.payment_id if told.dispute_id not in known and told.payment_id in known else told.dispute_id
     theirs = _side(
-        outcome=told.outcome or "ended", amount=_plain(told.amount), time=told.time.isoformat(), reason=told.reason
+        outcome=told.outcome or "ended", amount=_amount(told.amount), time=told.time.isoformat(), reason=told.reason
     )
     ended = told.outcome in (WON, LOST)
     about = (told.dispute_id, told.payment_id, ours.order_number, theirs)
@@ -202,14 +209,20 @@ def dispute_difference(told: Dispute, ours: Ours, now: datetime) -> Difference |
 def differences_of_one(ours: Ours, page: Page | None, now: datetime) -> list[Difference]:
     """All that differs of one payment of ours; `page` is all that the provider knows of it, None where it knows none."""
     if page is None:
-        return [Difference(Kind.PAYMENT_HERE, ours.payment_id, ours.payment_id, ours.order_number, {}, ours_side(ours))]
+        return (
+            []
+            if ours.is_open
+            else [
+                Difference(Kind.PAYMENT_HERE, ours.payment_id, ours.payment_id, ours.order_number, {}, ours_side(ours))
+            ]
+        )
     found = [payment_difference(each, ours, None, now) for each in page.payments]
     found += refund_differences(page.movements, ours, now)
     found += [dispute_difference(each, ours, now) for each in page.disputes or ()]
     known = {each.refund_id for each in page.movements}
     for name, refund in ours.facts.get(REFUNDS, {}).items():
         if name not in known and "status" in refund and goes_back(refund):
-            here = _side(status=refund["status"], amount=_plain(amount_of(refund)), time=refund.get("requested"))
+            here = _side(status=refund["status"], amount=plain(amount_of(refund)), time=refund.get("requested"))
             found.append(Difference(Kind.REFUND_HERE, name, ours.payment_id, ours.order_number, {}, here))
     if page.disputes is not None:
         listed = {each.dispute_id for each in page.disputes}
@@ -228,7 +241,7 @@ def ours_side(ours: Ours) -> Side:
     paid = ours.paid_at
     return _side(
         status=ours.status,
-        amount=_plain(ours.amount),
+        amount=plain(ours.amount),
         currency=ours.currency,
         time=paid.isoformat() if paid else None,
         provider=ours.provider,
@@ -237,10 +250,10 @@ def ours_side(ours: Ours) -> Side:
 
 def _payment_side(told: Payment) -> Side:
     ended = {"PaymentFailed": "failed", "PaymentCanceled": "canceled"}.get(told.ended or "", "not paid")
-    paid = told.captured_at
+    paid = told.captured_at if told.pending is None else None
     return _side(
-        status="paid" if paid is not None else ended,
-        amount=_plain(told.captured),
+        status="paid" if paid is not None else told.pending or ended,
+        amount=_amount(told.captured),
         currency=told.currency,
         time=paid.isoformat() if paid else None,
         order=told.order_number,
@@ -250,7 +263,7 @@ def _payment_side(told: Payment) -> Side:
 def _refund_side(told: RefundMovement) -> Side:
     return _side(
         status=told.status,
-        amount=_plain(told.amount),
+        amount=plain(told.amount),
         time=told.time.isoformat(),
         attempt=told.reference,
         code=told.code,
@@ -262,5 +275,5 @@ def _side(**told: str | None) -> Side:
     return {name: value[:TEXT] for name, value in told.items() if value is not None}
 
 
-def _plain(amount: Decimal | None) -> str | None:
-    return None if amount is None else f"{amount.normalize():f}"
+def _amount(told: Decimal | None) -> str | None:
+    return None if told is None else plain(told)

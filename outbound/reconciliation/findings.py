@@ -23,6 +23,7 @@ from events.errors import OrdersError
 from outbound.reconciliation.comparison import Difference
 from outbound.reconciliation.kinds import Kind
 from outbound.reconciliation.remedies import Judged
+from storage import audit
 from storage.pg_arrays import array, cast, columns, unnest
 
 STATES = ("open", "healed", "resolved", "gone")
@@ -54,15 +55,8 @@ _LIST = text("""
 """)
 _ONE = text("select * from findings where id = cast(:id as uuid)")
 _RESOLVE = text("""
-    with changed as (
-        update findings set state = 'resolved', note = :note, resolved_by = :actor, updated_at = now()
-        where id = cast(:id as uuid) and state = 'open' returning id, kind, subject
-    ), noted as (
-        insert into audit (actor, action, target, detail)
-        select :actor, 'findings resolve', :target, jsonb_build_object('note', cast(:note as text), 'kind', kind, 'subject', subject)
-        from changed
-    )
-    select id from changed
+    update findings set state = 'resolved', note = :note, resolved_by = :actor, updated_at = now()
+    where id = cast(:id as uuid) and state = 'open' returning kind, subject, order_number
 """)
 
 
@@ -207,9 +201,21 @@ def resolve(conn: Connection, name: str, note: str, actor: str) -> Finding:
     Errors: FindingUnknown, WrongKind; FindingClosed where it does not wait.
     """
     found = one(conn, name)
-    values = {"id": parse_id("findings", name), "target": found.name, "note": note[:NOTE], "actor": actor}
-    if conn.execute(_RESOLVE, values).one_or_none() is None:
+    values = {"id": parse_id("findings", name), "note": note[:NOTE], "actor": actor}
+    row = conn.execute(_RESOLVE, values).one_or_none()
+    if row is None:
         raise FindingClosed(one(conn, name))
+    audit.record(
+        conn,
+        actor,
+        "findings resolve",
+        found.name,
+        note[:NOTE],
+        before={"state": "open"},
+        after={"state": "resolved"},
+        order=row.order_number,
+        detail={"kind": row.kind, "subject": row.subject},
+    )
     return one(conn, name)
 
 

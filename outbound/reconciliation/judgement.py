@@ -15,7 +15,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from domain.movements import DISPUTES, REFUNDS, moment
+from domain.movements import DISPUTES, LOST, REFUNDS, UNDER_WAY, WON, moment
 from outbound.reconciliation import findings, our_side
 from outbound.reconciliation.comparison import (
     Difference,
@@ -86,7 +86,7 @@ def fetch(conn: Connection, client: PaymentListing, at: Position) -> Batch:
 
 
 def _names(ours: Ours, at: Position) -> set[tuple[str, str]]:
-    """All of a payment of ours that the provider must have listed in this time."""
+    """All of a payment of ours that the provider must have listed in this time, and what may have come of what was open."""
     since, until = moment(at.since), moment(at.until)
 
     def within(time: str | None) -> bool:
@@ -94,9 +94,15 @@ def _names(ours: Ours, at: Position) -> set[tuple[str, str]]:
 
     paid = ours.paid_at is not None and ours.amount > 0 and within(moment(ours.paid_at))
     refunds, disputes = ours.facts.get(REFUNDS, {}), ours.facts.get(DISPUTES, {})
-    found = {(PAYMENT, ours.payment_id)} if paid else set()
-    found |= {(REFUND, name) for name, each in refunds.items() if within(each.get("requested") or each["at"][0])}
-    return found | {(DISPUTE, name) for name, each in disputes.items() if within(each["at"][0])}
+    found = {(PAYMENT, ours.payment_id)} if paid or ours.is_open else set()
+    found |= {
+        (REFUND, name)
+        for name, each in refunds.items()
+        if each["status"] in UNDER_WAY or within(each.get("requested") or each["at"][0])
+    }
+    return found | {
+        (DISPUTE, name) for name, each in disputes.items() if each["status"] not in (WON, LOST) or within(each["at"][0])
+    }
 
 
 def judge(conn: Connection, at: Position, batch: Batch, now: datetime) -> Judgement:
@@ -113,7 +119,9 @@ def judge(conn: Connection, at: Position, batch: Batch, now: datetime) -> Judgem
     else:
         differences = [found for ours, page in batch.asked for found in differences_of_one(ours, page, now)]
         compared = [name for ours, _ in batch.asked for _, name in {(PAYMENT, ours.payment_id), *_names(ours, at)}]
-        counts.update(asked=len(batch.asked), missing=sum(page is None for _, page in batch.asked))
+        counts.update(
+            asked=len(batch.asked), missing=sum(page is None and not ours.is_open for ours, page in batch.asked)
+        )
     judged = findings.unresolved(conn, at.provider, _judged(conn, at.provider, differences))
     counts.update(("healed" if each.state == "healed" else "waiting") for each in judged)
     seen += [(ARRIVING, each.payment_id) for each in differences if each.kind is Kind.PAYMENT_THERE]
@@ -199,8 +207,7 @@ def _judged(conn: Connection, provider: str, differences: Sequence[Difference]) 
         elif (vain := remedy.did_not_help) is not None:
             judged.append(Judged(each, "open", f"{vain}; see `orders dlq list` and `orders parked list`"))
         elif remedy.event is not None and not remedy.is_on_its_way:
-            event = remedy.event
-            judged.append(Judged(each, "healed", f"{event.type}, told as {event.source}/{event.id}", event))
+            judged.append(Judged(each, "healed", f"{remedy.event.type}, told as {remedy.name}", remedy.event))
     return judged
 
 

@@ -28,14 +28,8 @@ class Kind(Worded):
 
 
 K = Kind
-# What is only a lost webhook: an ordinary event makes up for it.
-HEALS = frozenset(
-    (
-        *(K.PAYMENT_THERE, K.PAYMENT_ENDED_THERE, K.REFUND_THERE, K.REFUND_ENDED_THERE, K.REFUND_FAILED_THERE),
-        *(K.DISPUTE_THERE, K.DISPUTE_ENDED_THERE),
-    )
-)
-# What a person does about the rest. {order} and {payment} are those of the finding.
+# What a person does. The other kinds are only a lost webhook: an ordinary event makes up for it. {order} and {payment} are
+# those of the finding.
 NEXT_STEP: dict[Kind, str] = {
     K.PAYMENT_HERE: "look at the provider's pages; if no money came, stop the goods and cancel order {order}",
     K.AMOUNT_DIFFERS: "compare both sides of order {order}; what is right at the provider counts: tell it, or refund the rest",

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
+from domain.movements import LOST, UNDER_WAY, WON
 from outbound.reconciliation.comparison import KnownOrder, Ours
 from storage.pg_arrays import array, columns, unnest
 
@@ -32,17 +33,30 @@ _ORDERS = text("""
 """)
 # Ids begin with the time that we first heard of the payment (UUIDv7), so the primary key leads through them in their
 # order. No index has paid_at: the drain's updates would pay for it.
+# Some providers list a payment, refund or dispute by the time that it was begun: what was begun before a window and ends in
+# it stands in no window. So whatever was still open when the window before ended is asked for by itself; a payment whose
+# order names no provider only where one alone is compared.
+_STILL_OPEN = """
+    t.paid_at is null and t.status = 'pending' and t.created_at < :since
+    and (o.canceled_at is null or t.pending_kind is not null)
+"""
 _OF_TIME = text(f"""
-    select {_COLUMNS} where t.id > cast(:after as uuid) and lower(t.provider) = :provider and (
-        (t.paid_at >= :since and t.paid_at < :until and t.amount > 0)
+    select {_COLUMNS} where t.id > cast(:after as uuid)
+      and (lower(t.provider) = :provider or (t.provider is null and t.paid_at is null
+           and not exists (select from reconciliations r where r.provider <> :provider)))
+      and (
+        ({_STILL_OPEN})
+        or (t.paid_at >= :since and t.paid_at < :until and t.amount > 0)
         or (t.facts is not null and exists (
             select from jsonb_each(t.facts -> 'refunds') r
-            where cast(coalesce(r.value ->> 'requested', r.value -> 'at' ->> 0) as timestamptz) >= :since
-              and cast(coalesce(r.value ->> 'requested', r.value -> 'at' ->> 0) as timestamptz) < :until))
+            where cast(coalesce(r.value ->> 'requested', r.value -> 'at' ->> 0) as timestamptz) < :until
+              and (cast(coalesce(r.value ->> 'requested', r.value -> 'at' ->> 0) as timestamptz) >= :since
+                   or r.value ->> 'status' = any(cast(:under_way as text[])))))
         or (t.facts is not null and exists (
             select from jsonb_each(t.facts -> 'disputes') d
-            where cast(d.value -> 'at' ->> 0 as timestamptz) >= :since
-              and cast(d.value -> 'at' ->> 0 as timestamptz) < :until))
+            where cast(d.value -> 'at' ->> 0 as timestamptz) < :until
+              and (cast(d.value -> 'at' ->> 0 as timestamptz) >= :since
+                   or d.value ->> 'status' <> all(cast(:decided as text[])))))
     ) order by t.id limit {PAGE}
 """)
 _NAMES = ("kind", "name"), ("text", "text")
@@ -75,12 +89,15 @@ def orders(conn: Connection, numbers: Collection[str]) -> dict[str, KnownOrder]:
 def of_time(
     conn: Connection, provider: str, since: datetime, until: datetime, after: str | None
 ) -> tuple[list[Ours], str | None]:
-    """A page of a provider's payments that were paid, given back or disputed in a time, and where the next begins.
+    """A page of a provider's payments that were paid, given back or disputed in a time, or where such is open since before it.
 
-    `after`: that of the page before; the next is None behind the last.
+    → the page, and where the next begins, None behind the last; `after`: that of the page before.
     """
     first = str(UUID(int=int((since - BEFORE).timestamp() * 1000) << 80))
-    asked = {"after": after or first, "provider": provider, "since": since, "until": until}
+    asked = {
+        **{"after": after or first, "provider": provider, "since": since, "until": until},
+        **{"under_way": array(sorted(UNDER_WAY), "text"), "decided": array((LOST, WON), "text")},
+    }
     rows = conn.execute(_OF_TIME, asked).all()
     return [_ours(row) for row in rows], rows[-1].id if len(rows) == PAGE else None
 

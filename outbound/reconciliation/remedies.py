@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 from domain.outcome import PARKED
 from events.envelope import Envelope, EnvelopeError
 from journal.timers import QUESTIONS
-from outbound.payment_reconciler import OrderUnknown, Reconciler
+from outbound.payment_reconciler import OrderUnknown, Reconciler, event_id
 from outbound.provider_events import dispute_event, refund_event
 from outbound.reconciliation.comparison import Difference
 from providers.base import Payment
@@ -52,7 +52,8 @@ class Result(NamedTuple):
 class Remedy:
     """The event that makes up for a difference: new, or told before, with what became of it; or why there is none."""
 
-    event: Envelope | None = None
+    name: str = ""  # SOURCE/ID in the journal
+    event: Envelope | None = None  # None: it was told before
     before: Result | None = None
     problem: str | None = None
 
@@ -64,51 +65,51 @@ class Remedy:
     @property
     def did_not_help(self) -> str | None:
         """A sentence on why the event that was told before did not help; None where it may."""
-        if self.before is None or self.before.outcome is None or self.event is None:
+        if self.before is None or self.before.outcome is None:
             return None
-        name, (outcome, reason) = f"{self.event.source}/{self.event.id}", self.before
+        outcome, reason = self.before
         why = f"{outcome}: {reason}" if reason else outcome
         waits = "waits" if outcome == PARKED else "did not settle it"
-        return f"event {name} was told before ({why}) and {waits}"
+        return f"event {self.name} was told before ({why}) and {waits}"
 
 
 def remedies(conn: Connection, provider: str, differences: Sequence[Difference]) -> list[Remedy]:
     """The remedy of each of these differences, all of which can be healed; nothing is written."""
     told = [(provider, _payment(each)) for each in differences if isinstance(each.heal, Payment)]
     fresh = Reconciler(conn, told, SOURCE)
-    made: list[Envelope | None] = []
+    keys: list[tuple[str, str] | None] = []
     problems: list[str | None] = []
+    events: dict[tuple[str, str], Envelope] = {}
     for each in differences:
-        event, problem = None, None
+        key, problem = None, None
         if isinstance(each.heal, Payment):
-            count = len(fresh.events)
             try:
-                fresh.take(provider, _payment(each))
-                event = fresh.events[-1] if len(fresh.events) > count else _step(provider, each.heal)
+                key = fresh.take(provider, _payment(each))
+                problem = None if key else f"what {provider} tells makes no event: the payment is under way"
             except (OrderUnknown, EnvelopeError) as error:
                 problem = f"what {provider} tells makes no event: {error}"
         else:
             event = _event(provider, each)
-        made.append(event)
+            key = (event.source, event.id)
+            events[key] = event
+        keys.append(key)
         problems.append(problem)
-    known = _results(conn, [event for event in made if event is not None])
+    events |= {(event.source, event.id): event for event in fresh.events}
+    known = _results(conn, [key for key in keys if key is not None])
     return [
-        Remedy(event, known.get((event.source, event.id)) if event else None, problem)
-        for event, problem in zip(made, problems, strict=True)
+        Remedy("/".join(key or ()), events.get(key) if key else None, known.get(key) if key else None, problem)
+        for key, problem in zip(keys, problems, strict=True)
     ]
 
 
 def paid_before(conn: Connection, provider: str, payment_ids: Sequence[str]) -> set[str]:
     """Those of these payments whose capture a comparison has told, whether it is applied yet or not."""
-    keys = {f"{provider}:{each}:paid": each for each in payment_ids}
-    if not keys:
-        return set()
-    found = conn.execute(_RESULTS, columns(*_NAMES, [(SOURCE, key) for key in sorted(keys)]))
-    return {keys[row.event_id] for row in found}
+    keys = {event_id(provider, each, "paid", SOURCE): each for each in payment_ids}
+    return {keys[key] for key in _results(conn, list(keys))}
 
 
 def _payment(difference: Difference) -> Payment:
-    """What was told of a payment, without what went back: the refunds tell that. An end is as of now."""
+    """What was told of a payment, without what went back or is disputed: that is told by itself. An end is as of now."""
     told = difference.heal
     if not isinstance(told, Payment):
         raise TypeError(f"{difference.kind} is about no payment")
@@ -118,34 +119,26 @@ def _payment(difference: Difference) -> Payment:
         refunded_at=None,
         refunded=None,
         movements=None,
+        disputes=(),
         ended_at=difference.time or told.ended_at,
     )
-
-
-def _step(provider: str, told: Payment) -> Envelope:
-    """The name of the event that was told of this payment before, as an envelope without a body."""
-    step = "paid" if told.captured_at is not None else "failed" if told.ended == "PaymentFailed" else "canceled"
-    time = told.captured_at or told.ended_at
-    if time is None:
-        raise EnvelopeError("time", f"{provider} did not say when {told.payment_id} was {step}")
-    return Envelope(f"{provider}:{told.payment_id}:{step}", SOURCE, "", time, None, {})
 
 
 def _event(provider: str, difference: Difference) -> Envelope:
     told, number = difference.heal, difference.order_number
     if isinstance(told, RefundMovement):
-        own_id = f"{provider}:{told.refund_id}:{told.status}"
+        _, own_id = event_id(provider, told.refund_id, told.status, SOURCE)
         return refund_event(SOURCE, own_id, number, told, difference.time or told.time)
     if isinstance(told, Dispute):
-        own_id = f"{provider}:{told.dispute_id}:{told.outcome}"
+        _, own_id = event_id(provider, told.dispute_id, str(told.outcome), SOURCE)
         name = difference.name or told.dispute_id
         return dispute_event(SOURCE, own_id, name, number, told, difference.time or told.time)
     raise TypeError(f"{difference.kind} has nothing that heals it")
 
 
-def _results(conn: Connection, events: Sequence[Envelope]) -> dict[tuple[str, str], Result]:
-    if not events:
+def _results(conn: Connection, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Result]:
+    """Those of these events that the journal has, and what became of each."""
+    if not keys:
         return {}
-    keys = sorted({(event.source, event.id) for event in events})
-    found = conn.execute(_RESULTS, columns(*_NAMES, keys))
+    found = conn.execute(_RESULTS, columns(*_NAMES, sorted(set(keys))))
     return {(row.source, row.event_id): Result(row.outcome, row.reason) for row in found}

@@ -134,14 +134,17 @@ def run_due(
         raise error
 
     try:
-        for judgement in compare(engine, streams, shards, client, at, mine, clock, give_up):
-            if judgement.after is None or monotonic() > end:
-                break
-    except NoAnswer as error:
-        with engine.begin() as conn:
-            row = runs.unfinished(conn, provider)
-            attempts = row.attempts if row is not None else 0
-            runs.failed(conn, at, str(error), clock() + pause(error, attempts + 1))
+        try:
+            for judgement in compare(engine, streams, shards, client, at, mine, clock, give_up):
+                if judgement.after is None or monotonic() > end:
+                    break
+                at = judgement.after
+        except NoAnswer as error:
+            with engine.begin() as conn:
+                runs.keep(conn, provider, mine)
+                row = runs.unfinished(conn, provider)
+                attempts = row.attempts if row is not None else 0
+                runs.failed(conn, at, str(error), clock() + pause(error, attempts + 1))
     except runs.LeaseLost:
         return True
     with engine.begin() as conn:

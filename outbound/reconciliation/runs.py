@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, TextClause, text
 
 from domain.ids import fresh
 from events.errors import OrdersError
@@ -24,28 +24,32 @@ KEPT_DAYS = 90
 ERROR = 500  # characters of an error that are kept
 
 _RUNNING = text("select * from reconciliations where provider = :provider and state = 'running'")
+# A lease may end unseen between two of a holder's statements: who was overtaken finds the run elsewhere.
+_AS_EXPECTED = """
+    id = cast(:id as uuid) and state = 'running' and stage = :at_stage and cursor is not distinct from :at_cursor
+"""
 _BEGIN = text("""
     insert into reconciliations (id, provider, since, until, scheduled, state)
     values (cast(:id as uuid), :provider, :since, :until, :scheduled, :state)
 """)
-_MOVED = text("""
+_MOVED = text(f"""
     update reconciliations set stage = :stage, cursor = :cursor, counts = cast(:counts as jsonb),
         remarks = cast(:remarks as text[]), attempts = 0, last_error = null, next_at = null, updated_at = now()
-    where id = cast(:id as uuid)
+    where {_AS_EXPECTED}
 """)
-_DONE = text("""
+_DONE = text(f"""
     update reconciliations set state = 'done', counts = cast(:counts as jsonb), remarks = cast(:remarks as text[]),
         attempts = 0, last_error = null, next_at = null, updated_at = now()
-    where id = cast(:id as uuid)
+    where {_AS_EXPECTED}
 """)
 _FORGET_SEEN = text("delete from reconciliation_seen where run_id = cast(:id as uuid)")
 _FORGET = text("""
     delete from reconciliations where provider = :provider and state = 'done' and not scheduled
       and updated_at < now() - make_interval(days => :days)
 """)
-_FAILED = text("""
+_FAILED = text(f"""
     update reconciliations set attempts = attempts + 1, last_error = :error, next_at = :next_at, updated_at = now()
-    where id = cast(:id as uuid)
+    where {_AS_EXPECTED}
 """)
 _LAST = text("""
     select max(until) from reconciliations where provider = :provider and scheduled and state = 'done'
@@ -105,18 +109,25 @@ def last_until(conn: Connection, provider: str) -> datetime | None:
 
 
 def moved(conn: Connection, at: Position, judgement: Judgement) -> None:
-    """Note the place behind a page, or that this was the last."""
+    """Note the place behind a page, or that this was the last. Errors: LeaseLost where the run is at another place than `at`."""
     after = judgement.after
     counts = orjson.dumps(dict(judgement.counts)).decode()
-    values = {"id": at.run_id, "counts": counts, "remarks": list(judgement.remarks)}
+    values = {"counts": counts, "remarks": list(judgement.remarks)}
     if after is not None:
-        conn.execute(_MOVED, {**values, "stage": after.stage, "cursor": after.cursor})
+        _change(conn, _MOVED, at, stage=after.stage, cursor=after.cursor, **values)
         return
-    conn.execute(_DONE, values)
+    _change(conn, _DONE, at, **values)
     conn.execute(_FORGET_SEEN, {"id": at.run_id})
     conn.execute(_FORGET, {"provider": at.provider, "days": KEPT_DAYS})
 
 
 def failed(conn: Connection, at: Position, error: str, next_at: datetime) -> None:
-    """Note that the provider did not answer, and when it is asked again."""
-    conn.execute(_FAILED, {"id": at.run_id, "error": error.replace("\x00", "")[:ERROR], "next_at": next_at})
+    """Note that the provider did not answer, and when it is asked again. Errors: LeaseLost as of `moved`."""
+    _change(conn, _FAILED, at, error=error.replace("\x00", "")[:ERROR], next_at=next_at)
+
+
+def _change(conn: Connection, statement: TextClause, at: Position, **values: Any) -> None:
+    """Change the row of a run that is where `at` says. Errors: LeaseLost."""
+    place = {"id": at.run_id, "at_stage": at.stage, "at_cursor": at.cursor}
+    if conn.execute(statement, {**place, **values}).rowcount == 0:
+        raise LeaseLost(f"the comparison with {at.provider} has gone on in another process")

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import orjson
 from sqlalchemy import Connection, text
 
 from domain.ids import WrongKind, format_id, fresh, parse_id
@@ -21,6 +20,7 @@ from events.errors import OrdersError
 from journal.change_capture import COLLECTIONS, OPERATIONS
 from outbound.webhooks import deliveries
 from outbound.webhooks.deliveries import DEAD, DUE, GONE, Result
+from storage import audit
 from storage.pg_arrays import array, columns, unnest
 
 ACTIVE, DISABLED = "active", "disabled"
@@ -78,9 +78,6 @@ _SWITCH = text("""
 _REMOVE_DELIVERIES = text("delete from deliveries where subscription_id = cast(:id as uuid)")
 _LOCK = text("select from subscriptions where id = cast(:id as uuid) for update")
 _REMOVE = text("delete from subscriptions where id = cast(:id as uuid)")
-_AUDIT = text(
-    "insert into audit (actor, action, target, detail) values (:actor, :action, :target, cast(:detail as jsonb))"
-)
 
 
 def listed(conn: Connection) -> list[Subscription]:
@@ -116,7 +113,7 @@ def add(
     new_id, secret = fresh(now), _secret()
     values = {"collections": array(wanted, "text"), "operations": array(told, "text")}
     conn.execute(_ADD, {"id": new_id, "url": url, **values, "secrets": array([secret], "text")})
-    _audit(conn, actor, "webhooks add", new_id, {"url": url, "collections": wanted, "operations": told})
+    _note(conn, actor, "webhooks add", new_id, after={"url": url, "collections": wanted, "operations": told})
     return find(conn, new_id), secret
 
 
@@ -131,7 +128,7 @@ def rotate(conn: Connection, name: str, actor: str) -> str:
         )
     secret = _secret()
     conn.execute(_KEEP_SECRETS, {"id": found.id, "secrets": array([secret, *kept], "text")})
-    _audit(conn, actor, "webhooks rotate", found.id)
+    _note(conn, actor, "webhooks rotate", found.id, before={"secrets": 1}, after={"secrets": 2})
     return secret
 
 
@@ -141,7 +138,7 @@ def finish_rotation(conn: Connection, name: str, actor: str) -> bool:
     kept = secrets_of(conn, found)
     if len(kept) > 1:
         conn.execute(_KEEP_SECRETS, {"id": found.id, "secrets": array(kept[:1], "text")})
-        _audit(conn, actor, "webhooks rotate --finish", found.id)
+        _note(conn, actor, "webhooks rotate --finish", found.id, before={"secrets": len(kept)}, after={"secrets": 1})
     return len(kept) > 1
 
 
@@ -150,7 +147,7 @@ def enable(conn: Connection, name: str, actor: str, now: datetime) -> int:
     found = find(conn, name)
     if not conn.execute(_SWITCH, {"id": found.id, "state": ACTIVE}).rowcount:
         return 0
-    _audit(conn, actor, "webhooks enable", found.id)
+    _note(conn, actor, "webhooks enable", found.id, before={"state": found.state}, after={"state": ACTIVE})
     return deliveries.replay_where(conn, found.id, DUE, now)
 
 
@@ -158,7 +155,7 @@ def disable(conn: Connection, name: str, actor: str) -> Subscription:
     """Tell it nothing until it is enabled. Errors: SubscriptionError."""
     found = find(conn, name)
     if conn.execute(_SWITCH, {"id": found.id, "state": DISABLED}).rowcount:
-        _audit(conn, actor, "webhooks disable", found.id)
+        _note(conn, actor, "webhooks disable", found.id, before={"state": found.state}, after={"state": DISABLED})
     return find(conn, found.id)
 
 
@@ -171,14 +168,13 @@ def remove(conn: Connection, name: str, actor: str) -> Subscription:
     found = find(conn, name)
     for step in (_REMOVE_DELIVERIES, _LOCK, _REMOVE_DELIVERIES, _REMOVE):
         conn.execute(step, {"id": found.id})
-    _audit(conn, actor, "webhooks remove", found.id, {"url": found.url, DUE: found.due, DEAD: found.dead})
+    _note(conn, actor, "webhooks remove", found.id, before={"url": found.url, DUE: found.due, DEAD: found.dead})
     return found
 
 
 def replayed(conn: Connection, target: str, count: int, actor: str) -> None:
     """Note that an operator let `count` deliveries go out again."""
-    detail = orjson.dumps({"deliveries": count}).decode()
-    conn.execute(_AUDIT, {"actor": actor, "action": "webhooks replay", "target": target, "detail": detail})
+    audit.record(conn, actor, "webhooks replay", target, detail={"deliveries": count})
 
 
 def _chosen(what: str, told: Sequence[str], known: Sequence[str]) -> list[str]:
@@ -193,10 +189,15 @@ def _secret() -> str:
     return f"whsec_{base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()}"
 
 
-def _audit(conn: Connection, actor: str, action: str, subscription_id: str, detail: object = None) -> None:
-    target = format_id("subscriptions", subscription_id)
-    told = orjson.dumps(detail or {}).decode()
-    conn.execute(_AUDIT, {"actor": actor, "action": action, "target": target, "detail": told})
+def _note(
+    conn: Connection,
+    actor: str,
+    act: str,
+    subscription_id: str,
+    before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
+) -> None:
+    audit.record(conn, actor, act, format_id("subscriptions", subscription_id), before=before, after=after)
 
 
 # -- what attempts say of them ---------------------------------------------------------------------------------

@@ -2,9 +2,11 @@
 
 A row of the table is one carrier: its title, other names (`aliases`), words that follow any of them and change nothing
 of whom to ask (`services`: FedEx Ground is FedEx), and its id at each service that follows its parcels (`ids`), the one
-to be preferred first. An id is a name, too: `kr.cjlogistics` means CJ Logistics.
+to be preferred first; several, where a service knows it by several. An id is a name, too: `kr.cjlogistics` means CJ
+Logistics; of several the first.
 
-The ids are those of tracker.delivery's public carrier registry, and of EasyPost's documentation ("Carriers").
+The ids are those of tracker.delivery's public carrier registry, of EasyPost's documentation (docs.easypost.com,
+"Trackers": carrier strings) and of karrio's connectors.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ class Carrier:
     """One carrier of the table."""
 
     title: str
-    ids: Mapping[str, str]  # the service that follows its parcels → its id there, the preferred one first
+    ids: Mapping[str, tuple[str, ...]]  # the service that follows its parcels → its ids there, the preferred ones first
     aliases: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
 
@@ -36,7 +38,7 @@ class Carrier:
         for name in (self.title, *self.aliases):
             yield name
             yield from (f"{name} {service}" for service in self.services)
-        yield from self.ids.values()
+        yield from (ids[0] for ids in self.ids.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,14 @@ def table() -> CarrierNames:
     rows = json.loads(FILE.read_text(encoding="utf-8"))
     return CarrierNames(
         tuple(
-            Carrier(row["title"], row["ids"], tuple(row.get("aliases", ())), tuple(row.get("services", ())))
+            Carrier(row["title"], _ids(row["ids"]), tuple(row.get("aliases", ())), tuple(row.get("services", ())))
             for row in rows
         )
     )
+
+
+def _ids(told: Mapping[str, str | list[str]]) -> dict[str, tuple[str, ...]]:
+    return {service: (ids,) if isinstance(ids, str) else tuple(ids) for service, ids in told.items()}
 
 
 def bare(name: str) -> str:

@@ -2,8 +2,8 @@
 
 In this order: what the setting ORDERS_CARRIER_NAMES adds; a carrier that is polled under just this name; the table of
 names, by which it is the carrier itself under another of its names, else of the services that follow its parcels the
-first that is configured. Nobody, where none of these knows
-the name: the parcel is followed by hand.
+first that is configured; a carrier that a service is configured for by its id there, where the table does not have it.
+Nobody, where none of these knows the name: the parcel is followed by hand.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from providers.carriers.names import CarrierNames, table
+from providers.carriers.names import CarrierNames, bare, table
 from settings.fields import plain_name
 
 KEPT = 4096  # names whose answers are kept; a shop's own are a handful
@@ -31,12 +31,15 @@ class Routes:
     def __init__(
         self,
         own: Collection[str],
-        aggregators: Collection[str],
+        aggregators: Mapping[str, Collection[str] | None],
         added: Mapping[str, str],
         names: CarrierNames | None = None,
     ) -> None:
-        """`own`: carriers polled under their names; `aggregators`: services that follow many; `added`: by the setting."""
-        self._own, self._aggregators = frozenset(own), frozenset(aggregators)
+        """`own`: carriers polled under their names; `added`: by the setting.
+
+        `aggregators`: services that follow many carriers, each with the ids of those that it follows here; None: of all.
+        """
+        self._own, self._aggregators = frozenset(own), dict(aggregators)
         self._added = {plain_name(name): carrier for name, carrier in added.items()}
         self._names = names or table()
         self._find = lru_cache(KEPT)(self._look_up)
@@ -58,14 +61,21 @@ class Routes:
         if (meant := self._added.get(name)) is not None:
             service, colon, own_id = meant.partition(":")
             if colon:
-                return Route(service.strip(), own_id.strip()) if service.strip() in self._aggregators else None
+                return self._route(service.strip(), own_id.strip())
             name = plain_name(meant)
         if name in self._own:
             return Route(name)
         known = self._names.find(name)
         if known is None:
-            return None
+            named = ((who, each) for who, ids in self._aggregators.items() for each in ids or ())
+            return next((Route(who, each) for who, each in named if bare(each) == bare(name)), None)
         own = next((plain for each in known.names() if (plain := plain_name(each)) in self._own), None)
         if own is not None:
             return Route(own)
-        return next((Route(who, known.ids[who]) for who in known.ids if who in self._aggregators), None)
+        routes = (self._route(who, each) for who, ids in known.ids.items() for each in ids)
+        return next(filter(None, routes), None)
+
+    def _route(self, who: str, carrier_id: str) -> Route | None:
+        """The route to a carrier at a service, None where the service is not configured, or not for this carrier."""
+        followed = self._aggregators.get(who, ())
+        return Route(who, carrier_id) if followed is None or carrier_id in followed else None

@@ -227,7 +227,9 @@ class PortOne:
             return None
         if found.id != payment_id:
             raise NoAnswer(f"{SOURCE}: an answer about another payment than {payment_id}")
-        return _page([found], found.statusChangedAt or found.requestedAt or EPOCH)
+        page = _page([found], found.statusChangedAt or found.requestedAt or EPOCH)
+        # Of a payment that is not PAID, no dispute is told: that is no word that there was none.
+        return page if found.status == "PAID" else replace(page, disputes=None)
 
 
 def _page(found: Sequence[_Payment], told_at: datetime) -> Page:

@@ -4,6 +4,7 @@ order        an order and its parts (collections of the contract); personal fiel
 catalogue    products, variants, options, carts
 journal      journal and results, what waits, what was given up, the relay's marks
 access       keys, first answers, payment look-ups, subscriptions and deliveries
+operators    who did what, and what rests until somebody resumes it
 reconciliation  comparisons with what providers list, and what differs
 columns      columns that many tables have
 refunds      refunds as the outside sees them
@@ -21,7 +22,6 @@ from storage.tables.definitions import APPENDERS, DEFINITIONS
 from storage.tables.journal import (
     EFFECT_STATES,
     JOURNAL_SEQ,
-    audit,
     corrections,
     correlations,
     dead_letters,
@@ -40,6 +40,7 @@ from storage.tables.journal import (
     timers,
     trackers,
 )
+from storage.tables.operators import audit, pauses
 from storage.tables.order import (
     fulfillment_items,
     fulfillments,
@@ -81,6 +82,7 @@ __all__ = [
     "order_items",
     "orders",
     "parked",
+    "pauses",
     "personal",
     "policies",
     "product_options",

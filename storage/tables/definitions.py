@@ -1,4 +1,4 @@
-"""The schema's parts besides tables: three views, and the trigger by which appenders are known."""
+"""The schema's parts besides tables: three views, the trigger by which appenders are known, and the audit's seal."""
 
 from __future__ import annotations
 
@@ -61,4 +61,31 @@ where e.state <> 'done' and e.refund_id is not null
   and not exists (select from refunds r where r.id = e.refund_id)
 """
 
-DEFINITIONS = (TIMELINE_VIEW, UNDECIDED_VIEW, REFUND_DOCUMENTS_VIEW, APPENDERS_FUNCTION, APPENDERS_TRIGGER)
+# What was done stays told: nobody changes a row, nor takes one away before its year is over, the tables' owner included.
+SEAL_FUNCTION = """
+create function seal_audit() returns trigger language plpgsql as $$
+begin
+    if tg_op = 'DELETE' and old.at < now() - interval '1 year' then
+        return old;
+    end if;
+    raise exception 'audit is append-only: % refused', lower(tg_op)
+        using hint = 'a row may be deleted once it is older than a year';
+end $$
+"""
+SEAL_TRIGGER = """
+create trigger audit_seal before update or delete on audit for each row execute function seal_audit()
+"""
+SEAL_TRUNCATE_TRIGGER = """
+create trigger audit_seal_truncate before truncate on audit for each statement execute function seal_audit()
+"""
+
+DEFINITIONS = (
+    TIMELINE_VIEW,
+    UNDECIDED_VIEW,
+    REFUND_DOCUMENTS_VIEW,
+    APPENDERS_FUNCTION,
+    APPENDERS_TRIGGER,
+    SEAL_FUNCTION,
+    SEAL_TRIGGER,
+    SEAL_TRUNCATE_TRIGGER,
+)

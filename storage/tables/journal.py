@@ -240,17 +240,6 @@ corrections = Table(
     comment="What an operator made of a dead event's subject and body; the journal keeps the original.",
 )
 
-audit = Table(
-    "audit",
-    METADATA,
-    Column("id", BigInteger, Identity(), primary_key=True),
-    at("at", nullable=False, server_default=func.clock_timestamp()),
-    Column("actor", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("target", Text, nullable=False),
-    Column("detail", JSONB, nullable=False, server_default="{}"),
-)
-
 # -- housekeeping --------------------------------------------------------------------------------------------
 
 relay_marks = Table(

@@ -28,7 +28,10 @@ personal = Table(
     uuid("id", primary_key=True),
     Column("fields", JSONB, nullable=False),
     at("created_at", nullable=False, server_default=func.now()),
-    comment="Names, addresses and notes: journal bodies and orders only refer to them; erase a row to forget.",
+    uuid("order_id", comment="of a row that was put together of several events' rows: the order that shows it"),
+    Index("personal_order_id_idx", "order_id", postgresql_where=text("order_id is not null")),
+    comment="Names, addresses and notes: journal bodies and orders only refer to them. To forget, erase the rows that the "
+    "order's events name, and those of its `order_id`.",
 )
 
 orders = Table(

@@ -60,6 +60,17 @@ def delivered(client: Any, shop: Any, **more: Any) -> Order:
     return found
 
 
+def test_update_order_edits_it(client):
+    order = an_order(client)
+    found = client.api.update_order(
+        order.id, shipping_address={"address1": "2 Side St", "address2": None}, notes="ring"
+    )
+    assert (found.shipping_address.address1, found.shipping_address.address2) == ("2 Side St", None)
+    assert (found.shipping_address.postal_code, found.notes) == ("06123", "ring")
+    found = client.api.update_order(order_number=order.order_number, customer="cus-2")
+    assert (found.customer, found.notes) == ("cus-2", "ring")
+
+
 def test_create_order(client):
     before = datetime.now(UTC) - timedelta(seconds=1)
     order = an_order(client, notes="ring twice")

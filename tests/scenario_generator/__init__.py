@@ -10,6 +10,7 @@
 | refunds   | money that goes back, and money that a bank asks about                  |
 | parcels   | fulfillments that a warehouse reports, and their carriers' scans        |
 | returns   | what comes back                                                         |
+| edits     | what the order says of its customer, told anew                          |
 | holds     | what keeps the order from shipping                                      |
 | cancels   | what is taken out of the order again                                    |
 | story     | who does what when; adds up how it must end                             |

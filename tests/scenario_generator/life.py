@@ -39,6 +39,8 @@ class Life:
                       only those that were reported, not our own plan
         returns       reference → status, items, refundAmount
         flags         name → whether it must be set, UNSTATED where that depends on what was known when
+        customer      the customer's id, as edited
+        edits         field → the id of the event by which it stands; only what was edited
         plan          items in no living fulfillment, {} unless covered and not canceled
 
     Amounts are Decimals, times are datetimes; both are None where nothing happened. A field that is

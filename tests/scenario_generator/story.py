@@ -22,6 +22,7 @@ from tests.scenario_generator.arrival import arrivals
 from tests.scenario_generator.cancels import ItemCancel, canceling_items
 from tests.scenario_generator.choices import Choices, DrawnChoices, RandomChoices
 from tests.scenario_generator.decisions import Decisions, accepting, giving
+from tests.scenario_generator.edits import addressed_after_shipping, customer, editing, standing
 from tests.scenario_generator.fulfillments import CARRIERS, sending
 from tests.scenario_generator.goods import some_goods
 from tests.scenario_generator.holds import flags as flags_of_holds
@@ -70,6 +71,7 @@ class Story:
         self.item_cancels: list[ItemCancel] = []
         self.held: dict[str, list[datetime]] = {}
         self.released: dict[str, list[datetime]] = {}
+        self.edits: list[Envelope] = []
         self.canceled = False
         self.confirmations: list[tuple[str, datetime]] = []  # by whom, and when
         self._traits: set[str] = set()
@@ -99,6 +101,8 @@ class Story:
             self._threads.append((canceling_items(self), None))
         if self.choices.chance(20):
             self._threads.append((holding(self), None))
+        if self.choices.chance(20):
+            self._threads.append((editing(self), None))
         if self.fate == "lives":
             self._threads += [(self._send(), None), (self._ask_back(), None)]
             if self.choices.chance(60):
@@ -365,6 +369,7 @@ class Story:
         flags |= flags_of_holds(self)
         back = self._held(one for one in self.returns if not one.rejected)
         flags["return_without_delivery"] = any(back[item] > delivered[item] for item in back)
+        flags["address_after_shipping"] = addressed_after_shipping(self)
         if not self.canceled:  # the design does not say whether a canceled order stays flagged
             flags["underpaid"] = bool(self.captured()) and not covered
         return {
@@ -382,6 +387,8 @@ class Story:
             "fulfillments": {one.ref: one.expected(self.canceled) for one in self.parcels},
             "returns": {one.ref: one.expected(self) for one in self.returns},
             "flags": flags,
+            "customer": customer(self),
+            "edits": standing(self),
             "plan": self.unsent() if covered and not self.canceled else {},
         }
 

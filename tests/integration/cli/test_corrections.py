@@ -1,4 +1,4 @@
-"""`orders cancel-items`, `hold`, `release`: an order is corrected from the command line."""
+"""`orders edit`, `cancel-items`, `hold`, `release`: an order is corrected from the command line."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_as_json(three, orders):
         ((ORDER, "--item", "mug=1", "--refund", "0.5"), 2, "KRW"),
         ((ORDER, "--item", "mug=1", "--refund", "5001"), 1, "more than the 5000 KRW"),
         ((ORDER, "--item", "mug=2"), 1, "2 are in parcels"),
-        (("nobody", "--item", "mug=1"), 1, "no order is called 'nobody'"),
+        (("nobody", "--item", "mug=1"), 1, "there is no order nobody"),
         ((ORDER,), 2, "--item"),
     ],
 )
@@ -83,7 +83,7 @@ def test_a_hold_may_end_by_itself(three, orders):
         (("hold", ORDER, "--until", "2001-01-01T00:00Z"), 1, "is not ahead"),
         (("hold", ORDER, "--until", "tomorrow"), 2, "--until"),
         (("hold", ORDER, "--hold", ""), 2, "--hold"),
-        (("hold", "nobody"), 1, "no order is called 'nobody'"),
+        (("hold", "nobody"), 1, "there is no order nobody"),
         (("release", ORDER), 1, "several holds (a, b): say which"),
         (("release", ORDER, "--hold", "c"), 1, "no hold c that stands; it has a, b"),
     ],
@@ -97,3 +97,38 @@ def test_a_hold_that_cannot_be_is_refused_in_words(three, orders, arguments, cod
 
 def test_what_is_not_held_is_not_released(three, orders):
     assert "is not held" in orders("release", ORDER).err
+
+
+# -- edits -------------------------------------------------------------------------------------------
+
+
+def test_an_order_is_edited_and_shows_it(three, orders):
+    answer = orders("edit", ORDER, "--address1", "2 Side St", "--email", "jane@example.com", "--reason", "by phone")
+    assert (answer.code, answer.out) == (0, f"order {ORDER} is preparing; edited: customerSnapshot, shippingAddress\n")
+    answer = orders("edit", ORDER, "--email", "", "--customer", "cus-2", "--json")
+    assert answer.json == {
+        "order": ORDER,
+        "status": "preparing",
+        "customer": "cus-2",
+        "edited": ["customer", "customerSnapshot"],
+        "flags": [],
+    }
+    sent = "select fields from personal where id = (select personal_id from orders)"
+    assert three.do(sent) == [({"shippingAddress": {"address1": "2 Side St"}, "customerSnapshot": {}},)]
+    assert orders("verify", ORDER).code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        ((ORDER,), 2, "nothing to edit"),
+        ((ORDER, "--customer", ""), 2, "--customer"),
+        ((ORDER, "--address1", "2 Side St"), 1, "box left for the one that it has"),
+        (("nobody", "--notes", "x"), 1, "there is no order nobody"),
+    ],
+)
+def test_an_edit_that_cannot_be_is_refused_in_words(three, orders, arguments, code, says):
+    three.tell(shipped("box", {"mug": 2}))
+    answer = orders("edit", *arguments)
+    assert (answer.code, says in answer.err) == (code, True), answer.err
+    assert three.do("select count(*) from journal where type = 'OrderEdited'") == [(0,)]

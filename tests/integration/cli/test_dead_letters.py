@@ -218,10 +218,10 @@ def test_webhooks_whose_provider_told_nothing_are_listed_and_asked_for_again_or_
         ("done", 3),
     ]
     assert orders("dlq", "list", "--json").json["webhooks"] == []
-    noted = [tuple(row) for row in shop.do("select action, target, detail from audit order by id")]
+    noted = [tuple(row) for row in shop.do("select action, target, reason, before, after from audit order by id")]
     assert noted == [
-        ("dlq replay", f"inbox/{first}", {}),
-        ("dlq discard", f"inbox/{second}", {"why": "made up"}),
+        ("dlq replay", f"inbox/{first}", None, {"state": "dead"}, {"state": "due"}),
+        ("dlq discard", f"inbox/{second}", "made up", {"state": "dead"}, {"state": "done"}),
     ]
     again = orders("dlq", "replay", first)
     assert (again.code, f"{first}: no dead letter has this name" in again.err) == (1, True)

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from domain.legal_clock import BusinessDays, LegalClock
+from domain.legal_clock import BusinessDays
 from operations.overdue_refunds import count_overdue, overdue
+from settings.countries import legal_clock
 from tests.builders import canceled, created, later, paid, refunded, told
 from tests.integration.cli.conftest import Shop
 
-CLOCK = LegalClock(BusinessDays(3), "KR")
+CLOCK = legal_clock(BusinessDays(3), "KR")
 LONG = timedelta(days=30)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from outbound.reconciliation import run, runs
 from providers.simulators.start import KEYS
 from tests.integration.outbound.reconciliation.conftest import Here, contents, provider
 
@@ -160,3 +163,25 @@ def test_the_doctor_tells_of_findings_and_of_what_cannot_go_on(differing, orders
     )
     ((level, says),) = lines()
     assert (level, says) == ("warning", "stripe was compared last 9 d ago")
+
+
+def test_a_window_that_the_workers_begin_meanwhile_is_finished_first_too(differing, there, orders, monkeypatch):
+    real, windows = run.compare, []
+
+    def began(engine, days, *, scheduled):
+        with engine.begin() as conn:
+            since = there.when - timedelta(days=days)
+            runs.begin(conn, "stripe", since, there.when, there.when, scheduled=scheduled)
+
+    def compare(engine, *arguments):
+        windows.append(arguments[3])
+        yield from real(engine, *arguments)
+        if len(windows) == 1:
+            began(engine, 2, scheduled=True)
+
+    monkeypatch.setattr(run, "compare", compare)
+    began(differing.shop.opened.engine, 1, scheduled=False)
+    answer = orders("reconcile", "--since", "3h", "--json")
+    assert [round((each.until - each.since) / timedelta(hours=1)) for each in windows] == [24, 48, 3]
+    assert len(answer.json["runs"]) == 3
+    assert answer.err.count("which was broken off") == 2

@@ -58,8 +58,8 @@ def test_a_refund_says_what_goes_out_and_what_was_given_back_before(bought, orde
 
 REFUSED = [
     (("20000",), 1, "more than the 10000 KRW that may go back"),
-    (("1.5",), 1, "more than 0 decimals"),
-    (("0",), 1, "must be above 0"),
+    (("1.5",), 2, "more than 0 decimals"),
+    (("0",), 2, "must be above 0"),
     (("much",), 2, "AMOUNT 'much' is no amount"),
     (("NaN",), 2, "AMOUNT 'NaN' is no amount"),
     (("5", "--payment", "other"), 2, "--payment other is no payment of order"),

@@ -45,7 +45,7 @@ def test_a_subscription_is_made_and_its_secret_shown_once(shop, orders):
     assert "whsec_" not in shown.out
     assert "transactions.create" in shown.out
     assert [row[0] for row in shop.do("select action from audit")] == ["webhooks add"] * 2
-    assert shop.do("select from audit where detail::text like '%whsec%'") == []
+    assert shop.do("select from audit where audit::text like '%whsec%'") == []
 
 
 @pytest.mark.parametrize(

@@ -158,10 +158,13 @@ def test_a_report_of_what_was_refunded_by_hand_closes_its_dead_letter(shop, clie
     assert states(shop) == {"hand-1": "done"}
     assert shop.rows("select state from dead_letters") == [("discarded",)]
     (effect,) = shop.rows("select id, made from effects")
-    (audit,) = shop.rows("select actor, target, detail from audit")
+    (audit,) = shop.rows("select actor, target, reason, detail from audit")
     assert effect.made == 500
     assert (audit.actor, audit.target) == ("orders", format_id("effects", effect.id))
-    assert audit.detail == {"why": "it went back, as its provider or a person told", "payment": "pay-hand-1"}
+    assert (audit.reason, audit.detail) == (
+        "it went back, as its provider or a person told",
+        {"payment": "pay-hand-1"},
+    )
 
 
 def test_one_in_doubt_whose_client_is_gone_is_asked_about_first_when_it_comes_back(shop, clients, two_banks):

@@ -381,12 +381,14 @@ def test_what_is_refused_is_dead_until_a_person_releases_it(shop, provider):
     assert not release(shop, row.id)
     assert states(shop) == {"due": 1}
     assert shop.rows("select state from dead_letters") == [("replayed",)]
-    (audit,) = shop.rows("select actor, action, target, detail from audit")
+    (audit,) = shop.rows("select actor, action, target, before, after, order_number from audit")
     assert audit == (
         "kim",
         "release",
         format_id("effects", row.id),
-        {"from": "dead", "payment": "REFUSE-1", "order": "1"},
+        {"state": "dead"},
+        {"state": "due"},
+        "1",
     )
     run(shop, provider)
     assert shop.rows("select state, deaths from dead_letters") == [("open", 2)]

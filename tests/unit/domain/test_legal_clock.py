@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.legal_clock import BusinessDays, LegalClock, zone_of
+from domain.legal_clock import BusinessDays
+from settings.countries import legal_clock, zone_of
 
-KOREA = LegalClock(BusinessDays(3), "KR")
+KOREA = legal_clock(BusinessDays(3), "KR")
 YEARS = (datetime(2024, 1, 1), datetime(2028, 1, 1))  # noqa: DTZ001 -- Hypothesis adds the zone
 CLOCKS = [
     KOREA,
-    LegalClock(BusinessDays(0), "KR"),
-    LegalClock(BusinessDays(14), "US"),
-    LegalClock(timedelta(days=14), "DE"),
+    legal_clock(BusinessDays(0), "KR"),
+    legal_clock(BusinessDays(14), "US"),
+    legal_clock(timedelta(days=14), "DE"),
 ]
 
 
@@ -41,7 +42,7 @@ def test_three_business_days_in_korea(since, due):
 
 
 def test_a_plain_period_is_added_as_it_is():
-    assert LegalClock(timedelta(days=14), "KR").due(at("2026-11-02T10:00Z")) == at("2026-11-16T10:00Z")
+    assert legal_clock(timedelta(days=14), "KR").due(at("2026-11-02T10:00Z")) == at("2026-11-16T10:00Z")
 
 
 def test_a_country_of_several_zones_has_its_first():

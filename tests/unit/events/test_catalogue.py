@@ -35,6 +35,7 @@ PAYMENT, PARCEL, BACK = {"paymentId": "pay"}, {"fulfillment": "box"}, {"return":
 LEAST: dict[str, dict[str, Any]] = {
     "OrderCreated": {"items": [LINE], "totalAmount": "5"},
     "ItemsCanceled": {"cancellation": "cnl-1", "items": [{"item": "a", "quantity": 1}]},
+    "OrderEdited": {"customer": "cus-1"},
     "OrderHeld": {"hold": "fraud"}, "OrderReleased": {"hold": "fraud"},
     "PaymentPending": {**PAYMENT, "kind": "processing"},
     "PaymentSucceeded": {**PAYMENT, "amount": "5"},

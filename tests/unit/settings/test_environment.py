@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from domain.legal_clock import BusinessDays, LegalClock
+from domain.legal_clock import BusinessDays
 from providers.carriers import easypost
 from providers.payments import portone, stripe, toss
+from settings.countries import legal_clock
 from settings.environment import SettingsError, known, read
 from settings.example import env_example
 
@@ -98,9 +99,9 @@ def test_a_wrong_value_names_the_setting_and_what_it_may_be(name, value, says):
 @pytest.mark.parametrize(
     ("texts", "clock"),
     [
-        ({}, LegalClock(BusinessDays(3), "KR")),
-        ({"ORDERS_REFUND_WITHIN": "10bd", "ORDERS_COUNTRY": "de"}, LegalClock(BusinessDays(10), "DE")),
-        ({"ORDERS_REFUND_WITHIN": "14d"}, LegalClock(timedelta(days=14), "KR")),
+        ({}, legal_clock(BusinessDays(3), "KR")),
+        ({"ORDERS_REFUND_WITHIN": "10bd", "ORDERS_COUNTRY": "de"}, legal_clock(BusinessDays(10), "DE")),
+        ({"ORDERS_REFUND_WITHIN": "14d"}, legal_clock(timedelta(days=14), "KR")),
         ({"ORDERS_REFUND_WITHIN": "off"}, None),
     ],
 )

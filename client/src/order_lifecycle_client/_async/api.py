@@ -11,20 +11,18 @@ from collections.abc import Sequence
 
 from order_lifecycle_client._async.carts import AsyncCarts, AsyncCatalogue
 from order_lifecycle_client._async.customer_api import AsyncCustomerApi
+from order_lifecycle_client._async.refunds import AsyncRefunds
 from order_lifecycle_client.codec import encode, query_string, segment
 from order_lifecycle_client.models import (
     Balance,
     CustomerToken,
     Fulfillment,
     Order,
-    Refund,
-    RefundCreated,
     Return,
     ReturnRefunded,
     Transaction,
 )
 from order_lifecycle_client.request_types import (
-    Allocation,
     Amount,
     CustomerSnapshotInput,
     FulfillmentStatus,
@@ -33,7 +31,6 @@ from order_lifecycle_client.request_types import (
     OrderStatus,
     Reason,
     RefundAccountInput,
-    RefundReason,
     ReturnStatus,
     ShippingAddressInput,
     TransactionStatus,
@@ -41,7 +38,7 @@ from order_lifecycle_client.request_types import (
 from order_lifecycle_client.retry_policy import Call, ask, doc, the_only_order, write
 
 
-class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
+class AsyncServerApi(AsyncCustomerApi, AsyncRefunds, AsyncCarts, AsyncCatalogue):
     """The changes that a shop's backend may make, with its secret key."""
 
     # -- orders
@@ -140,18 +137,30 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
         id: str | None = None,
         *,
         order_number: str | None = None,
-        status: OrderStatus,
+        status: OrderStatus | None = None,
         refund_account: RefundAccountInput | None = None,
+        customer_snapshot: CustomerSnapshotInput | None = None,
+        shipping_address: ShippingAddressInput | None = None,
+        customer: str | None = None,
+        notes: str | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
     ) -> Order:
-        """Cancel an order, confirm it, or take a shipping step of its only open fulfillment. Name it by id or number.
+        """Cancel an order, confirm it, take a shipping step of its only open fulfillment, or edit it. Name it by id or number.
 
-        Errors: NotFound; Conflict, which tells the present status and what is allowed.
+        Of a group such as the address, what is left out stays, and None empties it; an address may be edited until a parcel
+        has left. Errors: NotFound; Conflict, which tells the present status and what is allowed.
         """
         if (id is None) == (order_number is None):
             raise TypeError("update_order: give either the order's id or its order_number")
-        body = {"status": status, "refund_account": refund_account}
+        body = {
+            "status": status,
+            "refund_account": refund_account,
+            "customer_snapshot": customer_snapshot,
+            "shipping_address": shipping_address,
+            "customer": customer,
+            "notes": notes,
+        }
         if id is not None:
             path, read, query = f"/api/orders/{segment(id)}", doc(Order), query_string(depth=depth)
         else:
@@ -365,66 +374,6 @@ class AsyncServerApi(AsyncCustomerApi, AsyncCarts, AsyncCatalogue):
         path, query = "/api/returns/return-with-refund", query_string(depth=depth)
         read = ReturnRefunded.model_validate
         call = write("POST", path, read, body, query=query, idempotency_key=idempotency_key)
-        return await self._connection.send(call)
-
-    # -- refunds
-
-    async def create_refund(
-        self,
-        *,
-        order: str | None = None,
-        order_number: str | None = None,
-        amount: Amount,
-        reason: RefundReason,
-        transaction: str | None = None,
-        note: str | None = None,
-        depth: int = 0,
-        idempotency_key: str | None = None,
-    ) -> RefundCreated:
-        """Give money back without a return; of `transaction` (its id or payment id), else of the last payment.
-
-        Errors: NotFound; ValidationFailed; Conflict, whose data has the figures, where that is more than may go back.
-        """
-        body = {
-            "order": order,
-            "order_number": order_number,
-            "amount": amount,
-            "reason": reason,
-            "transaction": transaction,
-            "note": note,
-        }
-        query, read = query_string(depth=depth), RefundCreated.model_validate
-        call = write("POST", "/api/refunds", read, body, query=query, idempotency_key=idempotency_key)
-        return await self._connection.send(call)
-
-    async def settle_refund(
-        self, id: str, *, method: str, note: str | None = None, depth: int = 0, idempotency_key: str | None = None
-    ) -> Refund:
-        """Tell that a refund was paid back by hand, past the provider.
-
-        Errors: NotFound; Conflict while an attempt is under way or in doubt, and where it went back.
-        """
-        body, query = {"method": method, "note": note}, query_string(depth=depth)
-        path = f"/api/refunds/{segment(id)}/settle"
-        call = write("POST", path, doc(Refund), body, query=query, idempotency_key=idempotency_key)
-        return await self._connection.send(call)
-
-    async def allocate_refund(
-        self, id: str, *, reason: Allocation, depth: int = 0, idempotency_key: str | None = None
-    ) -> Refund:
-        """Say what a refund was for that somebody made at the provider. Errors: NotFound; Conflict where it is ours."""
-        body, query = {"reason": reason}, query_string(depth=depth)
-        path = f"/api/refunds/{segment(id)}/allocate"
-        call = write("POST", path, doc(Refund), body, query=query, idempotency_key=idempotency_key)
-        return await self._connection.send(call)
-
-    async def retry_refund(self, id: str, *, depth: int = 0, idempotency_key: str | None = None) -> Refund:
-        """Try a refund again that failed; the answer is the refund that goes out, which may be another one.
-
-        Errors: NotFound; Conflict where it waits for no retry.
-        """
-        path, query = f"/api/refunds/{segment(id)}/retry", query_string(depth=depth)
-        call = write("POST", path, doc(Refund), {}, query=query, idempotency_key=idempotency_key)
         return await self._connection.send(call)
 
     # -- customers

@@ -51,7 +51,7 @@ def test_it_is_told_by_itself_and_answered_masked(shop):
     assert answer["doc"] == {"order": order["id"], **MASKED}
     assert shop.ok("PUT", path(order), ACCOUNT, Idempotency_Key="once") == answer
     assert kept(shop) == [MASKED]
-    assert shop.do("select action, detail from audit where action = 'refund account'") == [("refund account", MASKED)]
+    assert shop.do("select action, after from audit where action = 'refund account'") == [("refund account", MASKED)]
     nowhere(shop)
 
 

@@ -318,6 +318,31 @@ def test_without_a_key_a_payment_is_what_its_order_still_owes(door):
     assert door.status("N1") in ("paid", "preparing")
 
 
+def test_without_a_key_a_payment_is_what_its_payer_keeps_and_was_accepted(door):
+    items = [{"item": name, "product": name, "quantity": 1, "unitPrice": "500"} for name in ("tea", "mug")]
+    door.shop.tell(
+        an_event("OrderCreated", "N1", items=items, totalAmount="1000", currency="KRW", paymentIds=["p-1", "p-2"]),
+        an_event("ItemsCanceled", "N1", cancellation="c1", items=[{"item": "mug", "quantity": 1}], by="staff"),
+        an_event("PaymentSucceeded", None, paymentId="p-2", amount="100", currency="KRW"),
+        an_event("OrderAccepted", "N1", amount="950", by="staff"),
+    )
+    portone_tells(door, "Paid")
+    unasked(door)
+    assert money(door) == ("paid", "350", "0"), "950, less the mug, less what came before"
+
+
+def test_without_a_key_a_payment_is_what_was_announced_of_it(door):
+    items = [{"item": name, "product": name, "quantity": 1, "unitPrice": "500"} for name in ("tea", "mug")]
+    door.shop.tell(
+        an_event("OrderCreated", "N1", items=items, totalAmount="1000", currency="KRW", paymentIds=["p-1"]),
+        replace(an_event("PaymentPending"), data={"paymentId": "p-1", "kind": "awaiting_deposit", "amount": "1000"}),
+        an_event("ItemsCanceled", "N1", cancellation="c1", items=[{"item": "mug", "quantity": 1}], by="staff"),
+    )
+    portone_tells(door, "Paid")
+    unasked(door)
+    assert money(door)[:2] == ("paid", "1000"), "the account took what it was issued for"
+
+
 def test_without_a_key_and_without_its_order_it_waits_for_that(door):
     portone_tells(door, "Paid")
     unasked(door)

@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from outbound.reconciliation import findings, run, runs
-from outbound.reconciliation.kinds import HEALS, Kind
+from outbound.reconciliation.kinds import NEXT_STEP, Kind
 from tests.integration.outbound.reconciliation.conftest import PROVIDERS, Here, There, contents, provider
 from tests.simulators import SHARDS, AShop
 
 K = Kind
+HEALS = set(Kind) - set(NEXT_STEP)
 
 
 @pytest.fixture(scope="module", params=PROVIDERS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from domain.ids import WrongKind
 from outbound.reconciliation import findings, run, runs
@@ -12,10 +13,10 @@ from outbound.reconciliation.findings import FindingClosed, FindingUnknown
 from outbound.reconciliation.judgement import NONE_OF
 from outbound.reconciliation.kinds import Kind
 from outbound.reconciliation.runs import LeaseLost
-from providers.base import NoAnswer
+from providers.base import NoAnswer, Page
 from providers.registry import registry
-from tests.integration.outbound.reconciliation.conftest import Here, provider
-from tests.simulators import SHARDS, AShop
+from tests.integration.outbound.reconciliation.conftest import Here, contents, provider
+from tests.simulators import SHARDS, AShop, an_event
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 MANY = 250  # three pages of Stripe's
@@ -125,10 +126,72 @@ def test_whoever_lost_the_lease_writes_nothing_more(shop, there, here):
     assert shop.rows("select counts ->> 'payments' from reconciliations")[0][0] == "100"
 
 
+def test_whoever_lost_the_lease_does_not_write_either_that_the_provider_was_silent(shop, there, here):
+    class Overtaken(Counted):
+        def page(self, since, until, after):
+            shop.do("update leases set holder = 'two', until = now() + interval '1 minute'")
+            raise NoAnswer("stripe: answered 429", retry_after=120)
+
+    due(shop, there.client, timedelta(0))
+    assert due(shop, Overtaken(there.client), DAY + HOUR)
+    (row,) = shop.rows("select attempts, last_error, next_at from reconciliations where state = 'running'")
+    assert tuple(row) == (0, None, None)
+    assert shop.rows("select holder from leases")[0].holder == "two"
+
+
+@pytest.mark.parametrize("change", ["cursor = 'elsewhere'", "stage = 'ours'", "state = 'done'"])
+def test_whoever_was_overtaken_unseen_finds_the_run_elsewhere_and_writes_nothing(shop, there, here, change):
+    many(there, here, told=False)
+    slow = pages(shop, there.client, begun(shop, there, "one"), "one")
+    next(slow)
+    shop.do(f"update reconciliations set {change}")
+    before = contents(shop)
+    with pytest.raises(LeaseLost, match="has gone on in another process"):
+        next(slow)
+    assert contents(shop) == before
+
+
 def test_one_unfinished_window_a_provider(shop, there):
     begun(shop, there, "one")
-    with shop.engine.begin() as conn, pytest.raises(LeaseLost):
-        runs.keep(conn, "stripe", "two")
+    with pytest.raises(IntegrityError, match="reconciliations_running_idx"):
+        begun(shop, there, "one", scheduled=True)
+    assert shop.rows("select count(*) from reconciliations where state = 'running'")[0][0] == 1
+
+
+def test_what_was_open_when_the_window_before_ended_is_asked_for(shop, there, here):
+    """Stripe lists a payment by when it was begun."""
+    long_ago = there.then - 5 * 86_400
+    shop.tell(*[here.order(f"N-{name}", name, provider="stripe") for name in ("late", "open", "young", "expired")])
+    shop.tell(here.order("N-unnamed", "unnamed"), here.order("N-other", "other", provider="toss"))
+    shop.tell(an_event("OrderCanceled", "N-expired"))
+    shop.do("update transactions set created_at = now() - interval '6 days' where payment_id <> 'young'")
+    for name in ("late", "unnamed", "young", "expired", "other"):
+        there.pays(name, at=long_ago)
+    client = Counted(there.client)
+    last = whole(shop, there, client)
+    assert sorted(client.abouts) == ["late", "open", "unnamed"]
+    assert (last.counts["healed"], last.counts["waiting"]) == (2, 0)
+    paid = shop.rows("select payment_id from transactions where paid_at is not null order by payment_id")
+    assert [row.payment_id for row in paid] == ["late", "unnamed"]
+
+
+def test_a_refund_that_was_under_way_when_the_window_before_ended_is_asked_for(shop, there, here):
+    shop.tell(here.order("N1", "p1"), here.paid("p1"))
+    there.pays("p1", at=there.then - 9 * 86_400)
+    own_id = there.refunds("p1", status="failed")
+    asked = (there.when - 8 * DAY).isoformat()
+    about = {"refund": own_id, "amount": "4.00", "status": "pending", "requestedAt": asked}
+    shop.tell(here.told("PaymentRefunded", paymentId="p1", **about))
+    shop.do("update transactions set paid_at = paid_at - interval '9 days'")
+
+    class ByBeginning(Counted):
+        def page(self, since, until, after):
+            return Page()
+
+    client = ByBeginning(there.client)
+    last = whole(shop, there, client)
+    assert client.abouts == ["p1"]
+    assert [each.difference.kind for each in last.judged] == [Kind.REFUND_FAILED_THERE]
 
 
 def test_our_side_is_asked_for_by_page_and_theirs_only_for_what_they_did_not_list(shop, there, here):
@@ -226,9 +289,9 @@ def test_a_finding_is_resolved_with_a_note_and_found_again_only_if_a_side_change
         (found,) = findings.listed(conn)
         done = findings.resolve(conn, found.name, "a test payment", "cli:kim")
     assert (done.state, done.note, done.resolved_by) == ("resolved", "a test payment", "cli:kim")
-    noted = shop.rows("select actor, action, target, detail from audit")
+    noted = shop.rows("select actor, action, target, detail, reason from audit")
     assert [tuple(row)[:3] for row in noted] == [("cli:kim", "findings resolve", found.name)]
-    assert noted[0].detail["kind"] == "amount_differs"
+    assert (noted[0].detail["kind"], noted[0].reason) == ("amount_differs", "a test payment")
     assert whole(shop, there).counts["waiting"] == 0, "not found again"
     there.pays("p1", "11.00")
     assert whole(shop, there).counts["waiting"] == 1, "another amount is another finding"
@@ -260,6 +323,29 @@ def test_an_event_that_did_not_help_is_not_told_again_and_waits_for_a_person(sho
     (found,) = shop.rows("select state, done from findings where kind = 'payment_there'")
     assert found.state == "open"
     assert "reconciliation/stripe:p1:paid was told before (applied) and did not settle it" in found.done
+
+
+def test_a_capture_that_waits_is_known_again_though_its_payment_is_disputed(shop, tmp_path):
+    with provider("portone", tmp_path) as there:
+        here = Here(shop, "portone", there.when)
+        shop.tell(here.order("N1", "p1"))
+        there.pays("p1")
+        there.disputes("p1")
+        mine = run.holder()
+        with shop.engine.begin() as conn:
+            runs.keep(conn, "portone", mine)
+            at = runs.begin(conn, "portone", there.when - HOUR, there.when + HOUR, clock(), scheduled=False)
+        first = next(pages(shop, there.client, at, mine))
+        assert {each.event.type for each in first.judged} == {"PaymentSucceeded", "PaymentDisputed"}
+        shop.work()
+        shop.do(
+            "update results set outcome = 'parked' where seq = (select seq from journal where event_id = 'portone:p1:paid')"
+        )
+        shop.do("update transactions set paid_at = null, status = 'pending', amount = 10, provider = null")
+        again = next(run.try_out(shop.engine, "portone", there.client, at.since, at.until, clock, no_waiting))
+    (found,) = (each for each in again.judged if each.difference.kind is Kind.PAYMENT_THERE)
+    assert (found.state, found.event) == ("open", None)
+    assert "reconciliation/portone:p1:paid was told before (parked) and waits" in found.done
 
 
 def test_ids_that_are_none(shop):

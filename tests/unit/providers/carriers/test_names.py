@@ -13,6 +13,7 @@ from providers.registry import OURS
 from settings.fields import SettingsError, plain_name
 
 BOTH = ("easypost", "tracker_delivery")
+SERVICES = {"karrio", *BOTH}
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,8 @@ BOTH = ("easypost", "tracker_delivery")
         ("FedEx® Home Delivery", "FedEx"), ("Federal Express", "FedEx"), ("UPS®", "UPS"), ("U.P.S. Ground", "UPS"),
         ("Korea Post", "Korea Post"), ("우체국택배", "Korea Post"), ("ePOST", "Korea Post"), ("한진택배", "Hanjin"),
         ("롯데택배", "Lotte"), ("Lotte Global", "Lotte Global"), ("dhl", "DHL Express"), ("DHL eCommerce", "DHL eCommerce"),
+        ("Postes Canada", "Canada Post"), ("Royal Mail", "Royal Mail"), ("順豐", "SF Express"), ("Hermes UK", "Evri"),
+        ("DHL Paket", "DHL Germany"), ("Asendia", "Asendia"), ("dhl_universal", "DHL eCommerce"),
         ("USPS Priority Mail", "USPS"), ("ヤマト運輸", "Yamato"), ("EMS", "EMS"), ("Korea Post EMS", "Korea Post EMS"),
     ],
 )  # fmt: skip
@@ -39,7 +42,7 @@ def test_what_only_resembles_a_name_is_none(name):
 
 def test_every_name_of_the_table_finds_its_own_carrier_and_each_has_an_id_at_a_service_of_ours():
     services = {each.name for each in OURS if each.aggregates}
-    assert table().services() == services == set(BOTH)
+    assert table().services() == services == SERVICES
     for carrier in table().carriers:
         assert carrier.ids
         for name in carrier.names():
@@ -48,7 +51,7 @@ def test_every_name_of_the_table_finds_its_own_carrier_and_each_has_an_id_at_a_s
 
 def test_one_name_for_two_carriers_is_refused():
     with pytest.raises(ValueError, match="'A®' means A and B; keep one"):
-        CarrierNames((Carrier("A", {"easypost": "1"}), Carrier("B", {"easypost": "2"}, ("A®",))))
+        CarrierNames((Carrier("A", {"easypost": ("1",)}), Carrier("B", {"easypost": ("2",)}, ("A®",))))
 
 
 @pytest.mark.parametrize("module", [names, scans])
@@ -61,7 +64,7 @@ def test_the_examples_in_the_documentation_hold(module):
 
 
 def routes(own=(), aggregators=(), **added):
-    return Routes(own, aggregators, {name.replace("_", " "): carrier for name, carrier in added.items()})
+    return Routes(own, dict.fromkeys(aggregators), {name.replace("_", " "): carrier for name, carrier in added.items()})
 
 
 @pytest.mark.parametrize(
@@ -76,6 +79,16 @@ def routes(own=(), aggregators=(), **added):
 )
 def test_the_preferred_service_is_asked_by_the_carrier_s_id_there(name, route):
     assert routes(aggregators=BOTH)(name) == route
+
+
+def test_an_account_of_one_s_own_is_asked_before_services_that_follow_many_and_only_for_its_carrier():
+    here = Routes(
+        (), {"karrio": ["ups", "dhl_universal"], "easypost": None}, {"ours": "karrio:ups", "far": "karrio:dpd"}
+    )
+    assert here("UPS® Ground") == here("Ours") == Route("karrio", "ups")
+    assert here("DHL") == Route("karrio", "dhl_universal")
+    assert here("fedex ground") == Route("easypost", "FedEx")
+    assert here("far") is None
 
 
 def test_where_the_preferred_one_is_not_configured_the_next_is_asked_and_else_nobody():

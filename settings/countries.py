@@ -1,0 +1,38 @@
+"""Countries by their ISO 3166 codes: the time zone that a country's days are in, and whether its holidays are known.
+
+A country of several zones has the first of them in tz's `zone.tab`, as the package `tzdata` brings it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cache
+from importlib.resources import files
+from zoneinfo import ZoneInfo
+
+from domain.legal_clock import BusinessDays, LegalClock, calendar_of
+
+
+@cache
+def zone_of(country: str) -> ZoneInfo:
+    """The first time zone of a country by its ISO 3166 code; KeyError where tz knows none."""
+    table = (files("tzdata") / "zoneinfo" / "zone.tab").read_text(encoding="utf-8")
+    for line in table.splitlines():
+        if line.startswith(f"{country}\t"):
+            return ZoneInfo(line.split("\t")[2])
+    raise KeyError(country)
+
+
+def check_country(country: str) -> str | None:
+    """The reason why business days of a country cannot be told, None where they can."""
+    try:
+        zone_of(country)
+        calendar_of(country)
+    except (KeyError, NotImplementedError):
+        return "whose holidays are not known; use a code of ISO 3166 such as KR"
+    return None
+
+
+def legal_clock(within: BusinessDays | timedelta, country: str) -> LegalClock:
+    """The clock of a country, its days in its first time zone. Errors: KeyError as of `zone_of`."""
+    return LegalClock(within, country, zone_of(country))
