@@ -8,7 +8,7 @@ anew; none may be missed: who adds a reason to park files it here.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from heapq import heapify, heappop, heappush
 
 from domain.fulfillment_handlers import match_items
@@ -48,8 +48,9 @@ class Parked:
     it comes later in the journal, else in the next: as if each pass tried all that waits.
     """
 
-    def __init__(self, events: Iterable[AnyEvent] = ()) -> None:
+    def __init__(self, events: Iterable[AnyEvent] = (), resting: Collection[str] = ()) -> None:
         self.events: dict[int, AnyEvent] = {}  # by number
+        self._resting = resting  # types of events that an operator paused: they wait on, whatever comes about
         self.rejected: dict[str, int] = {}  # names of returns → how many rejections of theirs wait
         self._came_back: dict[
             str, dict[int, Sequence[Share]]
@@ -125,12 +126,15 @@ class Parked:
 
     def woken(self) -> AnyEvent | None:
         """The next one to be tried, or None: nothing that waits can apply."""
-        if not self._woken:
-            if not self._next:
-                return None
-            self._woken, self._next = self._next, []
-            heapify(self._woken)
-        return self.events[heappop(self._woken)]
+        while True:
+            if not self._woken:
+                if not self._next:
+                    return None
+                self._woken, self._next = self._next, []
+                heapify(self._woken)
+            event = self.events[heappop(self._woken)]
+            if event.type not in self._resting:
+                return event
 
 
 def came_about(order: Order) -> list[Cause]:

@@ -37,12 +37,12 @@ def standing(story: Story, at: datetime | None = None) -> list[str]:
     """The holds that stand at a time, by default at the end. (By then what has left is no matter of what is open.)"""
     if story.canceled:
         return []
-    since = _derived(story, story.unsent() if at is None else {"all": 1})
-    for name, times in story.held.items():
-        since[name] = since.get(name, []) + times
+    facts = _derived(story, story.unsent() if at is None else {"all": 1})
     found = []
-    for name, times in since.items():
-        before = [time for time in times if at is None or time <= at]
+    for name in {**facts, **story.held}:
+        before = [time for time in story.held.get(name, ()) if at is None or time <= at]
+        # A provider's second: what leaves within it may have left before.
+        before += [time for time in facts.get(name, ()) if at is None or time + timedelta(seconds=1) <= at]
         released = [time for time in story.released.get(name, ()) if at is None or time <= at]
         if before and (not released or max(before) > max(released)):
             found.append(name)
