@@ -113,7 +113,7 @@ class Fulfillment:
             self.was_delivered = self.delivered_at is not None
 
     def weigh(self, canceled: bool) -> Weighed:
-        """What the facts come to. `stands` is what its status is to be: one that has not left ends with its canceled order."""
+        """The weight of its facts. `stands` is what its status is to be: one that has not left ends with its canceled order."""
         facts = self.facts or {}
         found = weighed(facts, self.number())
         called_off = canceled and found.status in _NOT_LEFT

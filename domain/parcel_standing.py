@@ -30,7 +30,7 @@ from events.catalogue import AnyEvent
 
 
 def facts_of(parcel: Fulfillment) -> Facts:
-    """What is kept of a parcel's events; made where there is nothing yet."""
+    """The facts that are kept of a parcel; made where there are none yet."""
     if parcel.facts is None:
         parcel.facts = {}
     return parcel.facts

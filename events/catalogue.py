@@ -204,7 +204,7 @@ class FulfillmentDelivered(ParcelStep):
 
 
 class FulfillmentTrackingChanged(Body):
-    """Who carries a parcel, corrected: its other numbers move nothing any more. It needs no step, and may come at any."""
+    """A parcel has another carrier and number, which needs no step and may come at any; its others move nothing any more."""
 
     fulfillment: Name
     carrier: Name

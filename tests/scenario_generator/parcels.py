@@ -1,4 +1,4 @@
-"""What is told of a parcel, and where that puts it: the oracle of parcels, out of sets of facts alone.
+"""The oracle of parcels: what is told of each, and where that puts it, out of sets of facts alone.
 
 A parcel is told of by its name, and by the carrier and number that it has by then. What a person corrects counts from that
 time on. Of two facts about the same thing the later stands; of two at one time, the one that is further along.
@@ -53,7 +53,7 @@ class Box:
 
 
 class Stand(NamedTuple):
-    """Where a parcel stands."""
+    """The status and times that a parcel stands at."""
 
     status: str
     shipped: datetime | None
@@ -90,7 +90,7 @@ class Parcel:
         return self.boxes[normal(max(self.pairs)[4])] if self.pairs else None
 
     def stand(self) -> Stand:
-        """What all that was told of it comes to."""
+        """The end that all that was told of it comes to."""
         since, correct = max(((one[0], one[4]) for one in self.corrections), default=(None, "pending"), key=self._rank)
         box = self.box
         scans = box.own() if box is not None else []
@@ -129,7 +129,7 @@ class Parcel:
         return Stand("packed" if packed else "pending", at, None, None)
 
     def _rank(self, correction: tuple[datetime | None, str]) -> Any:
-        """Which of two corrections stands: the last of `corrections` by its place."""
+        """The place of a correction: of two the last stands."""
         return max((one for one in self.corrections if (one[0], one[4]) == correction), default=())
 
     @property
@@ -157,7 +157,7 @@ class Parcel:
         return self.stand().status in ("shipped", "delivered")
 
     def expected(self, canceled: bool) -> dict[str, Any]:
-        """How it must end."""
+        """The end of it, field by field."""
         stand = self.stand()
         carrier, number = self._carrier()
         scan = max(self.box.own(), default=None, key=lambda one: one[:4]) if self.box is not None else None

@@ -21,6 +21,7 @@ from events.envelope import Envelope
 from tests.scenario_generator.arrival import arrivals
 from tests.scenario_generator.cancels import ItemCancel, canceling_items
 from tests.scenario_generator.choices import Choices, DrawnChoices, RandomChoices
+from tests.scenario_generator.confirmations import confirming, is_confirmed
 from tests.scenario_generator.decisions import Decisions, accepting, giving
 from tests.scenario_generator.edits import addressed_after_shipping, customer, editing, standing
 from tests.scenario_generator.fulfillments import CARRIERS, sending
@@ -106,7 +107,7 @@ class Story:
         if self.fate == "lives":
             self._threads += [(self._send(), None), (self._ask_back(), None)]
             if self.choices.chance(60):
-                self._threads.append((self._confirm(), self.everything_delivered))
+                self._threads.append((confirming(self), self.everything_delivered))
         else:
             self._cancel()
         while ready := [one for one in self._threads if one[1] is None or one[1]()]:
@@ -227,12 +228,6 @@ class Story:
         came, wanted = self._held(one for one in self.parcels if one.ever_delivered), self.wanted()
         return self._left({item: min(came[item], wanted[item]) for item in came}, held)
 
-    def confirmed(self) -> bool:
-        """True where the customer confirmed it, or the timer did after the last delivery that stands."""
-        arrived = [one.stand().delivered for one in self.parcels if one.delivered]
-        last = max((at for at in arrived if at is not None), default=None)
-        return any(who == "customer" or last is None or at > last for who, at in self.confirmations)
-
     def _held(self, holders: Any) -> dict[str, int]:
         counts = dict.fromkeys(self.goods.ordered, 0)
         for holder in holders:
@@ -319,27 +314,6 @@ class Story:
     def _prepare(self, ending: str) -> Thread:
         yield from sending(self, self.choices.part(self.unsent()), ending)
 
-    def _confirm(self) -> Thread:
-        last = max(at for one in self.parcels if (at := one.stand().delivered) is not None)
-        if self.choices.chance(25):
-            self.trait("the timer ran out before the last parcel arrived")
-            self._confirmed_by("timer", last - timedelta(seconds=self.choices.pick((0, 1, 86_400))))
-            yield None
-        if self.choices.chance(25):
-            return
-        if self.returns:
-            self.trait("confirmed after a return began")
-        if self.choices.chance(30):
-            self.trait("confirmed by the timer")
-            self._confirmed_by("timer", max(self.pen.now(), last + timedelta(seconds=1)))
-        else:
-            self._confirmed_by("customer", self.pen.now())
-        yield None
-
-    def _confirmed_by(self, who: str, at: datetime) -> None:
-        self.pen.tell("OrderConfirmed", {"by": who}, source="timers" if who == "timer" else "shop", at=at)
-        self.confirmations.append((who, at))
-
     def _ask_back(self) -> Thread:
         choices = self.choices
         patient, everything = choices.chance(60), choices.chance(30)
@@ -410,7 +384,7 @@ class Story:
             return "return_processing" if "processing" in going_on else "return_requested"
         if returned == ordered:
             return "returned"
-        return "confirmed" if self.confirmed() else "delivered"
+        return "confirmed" if is_confirmed(self) else "delivered"
 
     def _due_back(self) -> Decimal:
         """All that is there of a canceled order, else what is above what the payers keep."""
@@ -454,6 +428,6 @@ class Story:
             self.trait("a split shipment")
         if sum(one.completed for one in self.returns) > 1:
             self.trait("several returns completed")
-        if expected["status"] == "returned" and self.confirmed():
+        if expected["status"] == "returned" and is_confirmed(self):
             self.trait("returned after it was confirmed")
         self.trait(f"in {self.goods.currency}")
