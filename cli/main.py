@@ -52,6 +52,7 @@ COMMANDS = {
     "accept": Place("refunds", "accept", "Take an underpayment as enough: the order is paid, and what is missing is written off."),
     "hold": Place("corrections", "hold", "Hold an order: nothing more of it ships until the hold is released."),
     "release": Place("corrections", "release", "Release a hold of an order: the named one, or the only one."),
+    "correct-fulfillment": Place("parcel_corrections", "correct_fulfillment", "Say where a fulfillment really stands, or who carries it."),
     "dlq": Place("dead_letters", "dlq", "Dead letters: why each was given up, and the way back."),
     "overdue": Place("overdue", "overdue", "List refunds that are overdue by the legal clock, the longest due first, with what each waits for."),
     "parked": Place("dead_letters", "parked", "Events that came too early, and what each waits for."),

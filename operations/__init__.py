@@ -2,6 +2,7 @@
 
 audit             who did what, and who looked at personal data: found, exported
 corrections       corrections of an order: checked under its lock, then an event
+parcel_corrections  where a fulfillment stands, and who carries it
 dead_letters      events and refunds given up, as one list: show, edit, replay, discard
 refund_decisions  refunds as people decide about them: asked for, settled, allocated, tried again, released
 balances          the money of all orders, added up by currency
