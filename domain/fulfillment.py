@@ -97,11 +97,18 @@ class Fulfillment:
     was_delivered: bool = False  # at any time, whatever is known of it since; kept by the order's goods
     returned: int | None = None  # since when it is known that it goes back to its sender; likewise
 
-    def number(self) -> Number | None:
-        """The facts of the number that stands; None where nobody named a carrier and a number together."""
+    def number_key(self) -> str | None:
+        """The key of the number that stands; None where nobody named a carrier and a number together."""
         if self.facts is None or PAIR not in self.facts or self.carrier is None or self.tracking_number is None:
             return None
-        found: Number | None = self.facts[NUMBERS].get(tracking_key(self.carrier, self.tracking_number))
+        return tracking_key(self.carrier, self.tracking_number)
+
+    def number(self) -> Number | None:
+        """The facts of the number that stands, if one does."""
+        key = self.number_key()
+        if key is None or self.facts is None:
+            return None
+        found: Number | None = self.facts[NUMBERS].get(key)
         return found
 
     def recall(self) -> None:

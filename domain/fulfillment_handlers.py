@@ -205,9 +205,7 @@ def _scanned(order: Order, event: AnyEvent, parcel: Fulfillment, key: str, scan:
         return DONE if kind == RETURNED else _ORDER_CANCELED
     if moved:
         return Outcome(APPLIED, implied=_IMPLIED[kind])
-    if parcel.carrier is None or parcel.tracking_number is None:
-        return _NUMBER_REPLACED
-    if tracking_key(parcel.carrier, parcel.tracking_number) != key:
+    if parcel.number_key() != key:
         return _NUMBER_REPLACED
     return DONE if kind == MOVED and parcel.is_out() else _OVERTAKEN  # one more scan of a parcel on its way
 

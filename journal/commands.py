@@ -177,6 +177,7 @@ class Request:
         report = settle(self.conn, appended.new, self.context, self.shop, deferral, locked=locked)
         if deferral.follow_ups:
             self.deferred += report.follow_ups
+        self.deferred += report.copies
         if set(report.outcomes) != {APPLIED}:
             _check(appended.new, {result.seq: result.outcome for result in report.results})
         return report.orders

@@ -184,6 +184,9 @@ class Drain:
                 log.info("drain again, %s: %s", "batch in parts" if careful else "the same batch", error)
             else:
                 self._pace(window, report, monotonic() - begun)
+                if report.copies:
+                    self.streams.publish(report.copies)
+                    report.copies = []
                 if resting.types:  # a follow-up may be of such a type: whoever drains it sees
                     self.streams.publish(report.follow_ups)
                 taken.update(entry.shard for entry in batch.entries if entry.seq in stay)

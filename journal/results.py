@@ -149,21 +149,23 @@ _TRACKERS = _insert(
 
 
 def trackers(writes: Writes, folds: Iterable[Fold], follows: Follows | None, now: datetime) -> None:
-    """Watch the parcels whose carriers somebody polls. History is not watched."""
+    """Watch the parcels whose carriers somebody polls, by the numbers that stand. History is not watched."""
     if follows is None:
         return
-    rows = []
+    rows: dict[tuple[str, str], tuple[Any, ...]] = {}  # two parcels of one order may share a number
     for fold in folds:
         if fold.order.effects_suppressed:
             continue
         for parcel in fold.order.fulfillments:
             if parcel.change_state == CLEAN or parcel.delivered_at or parcel.failed_at:
                 continue
-            for key in parcel.parcels:
-                _, carrier, number = key.split(":", 2)
-                if (route := follows(carrier)) is not None:
-                    rows.append((fresh(now), parcel.order_id, key, carrier, number, *route, now))
-    writes.add(_TRACKERS, rows)
+            key = parcel.number_key()
+            if key is None or (parcel.order_id, key) in rows:
+                continue
+            _, carrier, number = key.split(":", 2)
+            if (route := follows(carrier)) is not None:
+                rows[parcel.order_id, key] = (fresh(now), parcel.order_id, key, carrier, number, *route, now)
+    writes.add(_TRACKERS, list(rows.values()))
 
 
 # -- results -----------------------------------------------------------------------------------------------
