@@ -149,6 +149,8 @@ def _print_items(order: dict[str, Any]) -> None:
     for item in order["products"]["docs"]:
         name = "/".join(filter(None, (item["product"], item["variant"], item["option"])))
         reference = f" [dim]{safe(item['reference'])}[/]" if item["reference"] else ""
+        if not item["requiresShipping"]:
+            reference += " [dim](needs no shipping)[/]"
         canceled, wanted = item["canceledQuantity"], item["quantity"] - item["canceledQuantity"]
         rows.add_row(
             safe(name) + reference,

@@ -19,6 +19,7 @@ why               what each open order waits for, since when, and what would mov
 dwell             how long orders stay in each status, against targets
 acts              the reason that each act on what was given up must have
 dead_letters      dead letters of events and refunds by name: show, edit, replay, discard
+returns           returns: withdrawn by the customer, received at the warehouse
 refund_decisions  refunds as people decide about them: asked for, settled, allocated, tried again, released
 balances          the money of all orders, added up by currency
 overdue_refunds   refunds that are late by the legal clock, whatever keeps them
