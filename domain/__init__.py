@@ -26,6 +26,7 @@ fulfillment_handlers   of parcels', and of carriers' scans
 return_handlers        of returns'
 return_window          how long items may come back, and which returns wait for a person
 confirmations          of a delivery, by the customer and by the timer
+digital                lines that need no shipping: delivered once paid
 item_cancels           items that were taken out of an order again, as facts of it
 goods_row              canceled items and completed returns: what each gives back
 correction_handlers    handlers of what corrects an order

@@ -52,6 +52,13 @@ def weigh_confirmation(order: Order) -> bool:
     return before is not None and order.confirmed_at is None
 
 
+def take_back_confirmation(order: Order) -> None:
+    """Let nothing be confirmed any more: the order is canceled, and a confirmation that comes after that is not kept either."""
+    order.confirmed_at = None
+    if order.facts is not None:
+        order.facts.pop(CONFIRMED, None)
+
+
 def timer_counts(order: Order, at: datetime) -> bool:
     """True where nothing arrived at that time or after it."""
     last = order.last_delivery()

@@ -27,7 +27,7 @@ class Flag(Worded):
     EXPIRED = "expired", "it was canceled because nobody paid in time"
     RETURN_CONTRADICTED = (
         "return_contradicted",
-        "a return was both rejected and completed: the first to come counts",
+        "a return was both rejected and completed, or withdrawn after it was received: the first to come counts",
     )
     PAYMENT_REVERSED = "payment_reversed", "the provider took a payment back after it had reported it"
     REFUND_FAILED = (
@@ -52,6 +52,10 @@ class Flag(Worded):
         "return_without_delivery",
         "a return holds items of which fewer were delivered than it was asked for: look into both",
     )
+    WITHDRAWN_RETURN_RECEIVED = (
+        "withdrawn_return_received",
+        "items of a return that the customer withdrew came back all the same: send them out again, or have it asked for anew",
+    )
     ADDRESS_AFTER_SHIPPING = (
         "address_after_shipping",
         "the address was edited after a parcel had left for the one before: ask its carrier, or the customer",
@@ -66,7 +70,7 @@ _OF_MONEY: frozenset[str] = frozenset(
     (F.DISPUTED, F.INQUIRY, F.PAYMENT_REVERSED, F.REFUND_FAILED, F.OVER_REFUNDED)
 )  # follow from what moves money
 _OF_ITEMS: frozenset[str] = frozenset(
-    (F.SHIPPED_AFTER_CANCEL, F.OVER_FULFILLED, F.REFUND_CAPPED, F.RETURN_WITHOUT_DELIVERY)
+    (F.SHIPPED_AFTER_CANCEL, F.OVER_FULFILLED, F.REFUND_CAPPED, F.RETURN_WITHOUT_DELIVERY, F.WITHDRAWN_RETURN_RECEIVED)
 )  # follow from what moves items
 _OF_HOLDS: frozenset[str] = frozenset(
     (F.HELD, F.REFUNDED, F.RETURNED_TO_SENDER, F.SHIPPED_WHILE_HELD)
@@ -99,6 +103,8 @@ def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]
         flags.add(F.REFUND_CAPPED)
     if items and order.returns and order.goods().adrift:
         flags.add(F.RETURN_WITHOUT_DELIVERY)
+    if items and order.returns and any(back.received_at and back.withdrawn() for back in order.returns):
+        flags.add(F.WITHDRAWN_RETURN_RECEIVED)
     if items and order.fulfillments:
         goods = order.goods()
         if goods.sent and order.canceled_at is not None:

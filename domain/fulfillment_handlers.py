@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 
 from domain.confirmations import is_by_both, weigh_confirmation
+from domain.digital import has_digital
 from domain.dirty_tracking import NEW, drop, touch
 from domain.fulfillment import RANK, STATUS_RANK, Fulfillment, FulfillmentItem, Status
 from domain.ids import derived, uuid_of
@@ -88,6 +89,8 @@ def parcel_step(order: Order, event: Event[ParcelStep], context: Context, reject
     shares = match_items(order, data.items)
     if isinstance(shares, Outcome):
         return shares
+    if data.items is None and has_digital(order):
+        shares = [(item, quantity) for item, quantity in shares if item.requires_shipping]
     if event.source == OWN_SOURCE and event.type == "FulfillmentCreated":
         return _planned(order, event, context)
     rank = RANK[event.type]
@@ -231,7 +234,7 @@ def recount(order: Order, event: AnyEvent, context: Context) -> None:
     plan = goods.plan
     if plan is not None:
         for item in moved:
-            _hold(order, plan, item.id, max(item.wanted() - item.taken, 0), event, context)
+            _hold(order, plan, item.id, max(item.open(), 0), event, context)
         if not plan.shares:
             drop_plan(order)
     if moved and order.returns and context.policy.rules >= _DERIVED_SINCE:

@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from domain.digital import has_digital
 from domain.dirty_tracking import touch
 from domain.fulfillment import Fulfillment
 from domain.fulfillment import Status as ParcelStatus
@@ -92,6 +93,11 @@ class Goods:
             if item.returned_quantity < quantity:
                 to_return += 1
         self.to_ship, self.to_arrive, self.to_return, self.open = to_ship, to_arrive, to_return, len(lines) - gone
+        if has_digital(order):
+            for item in order.items:
+                if not item.requires_shipping:
+                    self.open -= item.wanted() > 0
+                    item.sent, item.arrived = item.shipped_quantity, item.delivered_quantity
         for parcel in order.fulfillments:
             if not parcel.planned:
                 parcel.recall()
@@ -111,7 +117,7 @@ class Goods:
     def add_line(self, item: OrderItem) -> None:
         """A line is new."""
         self.lines[item.id] = item
-        self.open += 1
+        self.open += item.requires_shipping
         self.to_ship += 1
         self.to_arrive += 1
         self.to_return += 1
@@ -223,7 +229,7 @@ class Goods:
         lines, changed, at = self.lines, self.changed, parcel.delivered_at
         for item_id, share in parcel.shares.items():
             item = lines.get(item_id)
-            if item is None:
+            if item is None or not item.requires_shipping:
                 continue
             changed[item_id] = item
             if taken:
@@ -241,12 +247,12 @@ class Goods:
 
     def all_came(self) -> bool:
         """True where all that is to reach the customer has arrived at some time, whatever is known of it since."""
-        return bool(self.lines) and all(item.ever >= item.wanted() for item in self.lines.values())
+        return bool(self.lines) and all(item.ever_delivered() >= item.wanted() for item in self.lines.values())
 
     def put(self, parcel: Fulfillment, item_id: str, more: int) -> None:
         """A parcel holds `more` of a line than before (less: negative)."""
         item, as_what = self.lines.get(item_id), parcel.counted
-        if item is None or not as_what:
+        if item is None or not as_what or not item.requires_shipping:
             return
         if as_what & _TAKEN:
             self._take(item, more)
@@ -375,7 +381,8 @@ class Goods:
         self.to_ship += (item.shipped_quantity < now) - (item.shipped_quantity < before)
         self.to_arrive += (item.delivered_quantity < now) - (item.delivered_quantity < before)
         self.to_return += (item.returned_quantity < now) - (item.returned_quantity < before)
-        self.open += (item.taken < now) - (item.taken < before)
+        if item.requires_shipping:
+            self.open += (item.taken < now) - (item.taken < before)
         self.over += (item.taken > now) - (item.taken > before)
         touch(item)
         self.changed[item.id] = item

@@ -18,6 +18,7 @@ from domain import order_handlers as orders
 from domain import payment_handlers as payments
 from domain import refund_handlers as refunds
 from domain import return_handlers as returns
+from domain.digital import deliver, has_digital
 from domain.dirty_tracking import touch
 from domain.flags import Flag, flags_after
 from domain.goods_row import settle_amounts
@@ -29,6 +30,7 @@ from domain.state_machine import advance
 from events import catalogue as e
 from events import corrections as c
 from events import refunds as r
+from events import returns as b
 from events.catalogue import AnyEvent, B, Event
 
 # The last are the names of returns whose rejections wait for their requests.
@@ -96,6 +98,7 @@ HANDLERS = dict(
         row(e.ReturnApproved, returns.return_step),
         row(e.ReturnRejected, returns.return_step, items=True),
         row(e.ReturnProcessingStarted, returns.return_step),
+        row(b.ReturnReceived, returns.return_received, items=True),
         row(e.ReturnCompleted, returns.return_completed, items=True, money=True, refunds=True),
     )
 )
@@ -121,8 +124,13 @@ def apply(order: Order, event: AnyEvent, context: Context, rejected: Container[s
         if event.type in _PRICED:
             settle_amounts(order)
         move_targets(order)
+    moved_items = entry.items
+    if has_digital(order):
+        deliver(order)
+        parcels.recount(order, event, context)
+        moved_items = True
     advance(STEPS, order)
-    flags = flags_after(order, entry.money, entry.items)
+    flags = flags_after(order, entry.money, moved_items)
     if flags != order.flags:
         if entry.money and any((flag in flags) is not (flag in order.flags) for flag in _HOLD_REFUNDS):
             weigh_anew(order)

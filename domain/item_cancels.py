@@ -54,5 +54,5 @@ def is_capped(order: Order) -> bool:
 
 
 def short_of(shares: list[tuple[OrderItem, int]]) -> OrderItem | None:
-    """The first of these items of which fewer are open, in no living parcel and not canceled; None where all are."""
-    return next((item for item, quantity in shares if quantity > item.wanted() - item.taken), None)
+    """The first of these items of which fewer may be canceled; None where all may."""
+    return next((item for item, quantity in shares if quantity > item.cancelable()), None)

@@ -46,8 +46,10 @@ LIFECYCLE = (
     # usual cause (the machine tries every row after every event)   from   to   guards on Order
     ("OrderCreated", (S.NEW,), S.PENDING, "is_created"),
     ("OrderCanceled", (S.PENDING, S.FAILED, S.PAID, S.PREPARING), S.CANCELED, "is_canceled"),
+    ("OrderCanceled", (S.DELIVERED, S.CONFIRMED), S.CANCELED, "is_canceled"),  # nothing of it needs shipping
     ("PaymentSucceeded", (S.PENDING, S.FAILED), S.PAID, "was_covered"),
     ("PaymentSucceeded", (S.FAILED,), S.PENDING, "payment_lives"),
+    ("PaymentSucceeded", (S.PAID,), S.DELIVERED, "is_delivered"),  # likewise
     ("PaymentFailed", (S.PENDING,), S.FAILED, "every_payment_failed"),
     ("FulfillmentCreated", (S.PAID,), S.PREPARING, "has_fulfillment"),
     ("FulfillmentDelivered", (S.PREPARING, S.SHIPPED), S.DELIVERED, "is_delivered"),
@@ -104,6 +106,7 @@ class OrderItem:
     tax_amount: Decimal | None = None  # on top of the price; None: the order's is spread by price
     tax_free: bool | None = None
     canceled_quantity: int = 0  # taken out of the order again
+    requires_shipping: bool = True  # else it is delivered once paid (domain/digital.py)
     change_state: int = CLEAN
     taken: int = 0  # in living parcels, the plan aside; these seven are kept by the order's goods
     sent: int = 0  # in parcels that left
@@ -115,11 +118,19 @@ class OrderItem:
 
     def ever_delivered(self) -> int:
         """So many of it arrived at some time, as far as the order's goods have counted."""
-        return min(self.ever, self.quantity)
+        return min(self.ever, self.quantity) if self.requires_shipping else self.delivered_quantity
 
     def wanted(self) -> int:
         """So many of it are to reach the customer: what was ordered and not canceled."""
         return self.quantity - self.canceled_quantity
+
+    def open(self) -> int:
+        """So many of it are to ship, and are in no living parcel but the plan; less than 0 where parcels hold too many."""
+        return self.quantity - self.canceled_quantity - self.taken if self.requires_shipping else 0
+
+    def cancelable(self) -> int:
+        """So many of it may be canceled: those in no living parcel; of what needs no shipping, those in no return."""
+        return self.wanted() - (self.taken if self.requires_shipping else self.claimed)
 
 
 @dataclass(slots=True, eq=False)
@@ -299,10 +310,14 @@ class Order:
     def open_shares(self) -> list[tuple[OrderItem, int]]:
         """The items that no living fulfillment has, the plan aside: (item, quantity), empty ones left out."""
         if not self.fulfillments:
-            return [(item, left) for item in self.items if (left := item.quantity - item.canceled_quantity)]
+            return [
+                (item, left)
+                for item in self.items
+                if item.requires_shipping and (left := item.quantity - item.canceled_quantity)
+            ]
         if self.goods().open == 0:
             return []
-        return [(item, left) for item in self.items if (left := item.wanted() - item.taken) > 0]
+        return [(item, left) for item in self.items if (left := item.open()) > 0]
 
 
 STEPS = steps(MACHINE, Order)

@@ -6,7 +6,15 @@ from collections.abc import Container
 from datetime import datetime
 from decimal import Decimal
 
-from domain.confirmations import TIMER, TIMER_SINCE, is_by_both, note_confirmation, timer_counts
+from domain.confirmations import (
+    TIMER,
+    TIMER_SINCE,
+    is_by_both,
+    note_confirmation,
+    take_back_confirmation,
+    timer_counts,
+)
+from domain.digital import held_by_returns, note_digital
 from domain.dirty_tracking import FILLED, NEW, drop, touch
 from domain.flags import Flag, add_flag
 from domain.fulfillment_handlers import drop_plan
@@ -69,11 +77,14 @@ def order_created(order: Order, event: Event[OrderCreated], context: Context, re
             line.unitPrice * line.quantity,
             tax_amount=line.taxAmount,
             tax_free=line.taxFree,
+            requires_shipping=line.requiresShipping is not False,
             change_state=NEW,
         )
         order.items.append(item)
         if order.goods_kept is not None:
             order.goods_kept.add_line(item)
+    if not all(item.requires_shipping for item in order.items):
+        note_digital(order)
     of_lines = sum((item.total_price for item in order.items), Decimal(0))
     if of_lines + order.shipping_amount + order.tax_amount - order.discount_amount != order.total_amount:
         order.flags = [Flag.AMOUNTS_DIFFER]
@@ -86,13 +97,16 @@ def order_created(order: Order, event: Event[OrderCreated], context: Context, re
 
 
 def order_canceled(order: Order, event: Event[OrderCanceled], context: Context, rejected: Container[str]) -> Outcome:
-    """Cancel the order, once nothing is out or delivered; what was delivered by the end of its time settles it."""
+    """Cancel the order, once nothing is out or delivered; what was delivered by the end of its time settles it.
+
+    Lines that need no shipping keep nobody from it, unless a return holds some of them.
+    """
     if order.canceled_at is not None:
         order.canceled_at = _earliest(order.canceled_at, event.time)
         return _REPEATED
     goods = order.goods()
-    if goods.sent:
-        if goods.arrived and context.overdue:
+    if goods.sent or held_by_returns(order):
+        if (goods.arrived or not goods.sent) and context.overdue:
             add_flag(order, Flag.CANCEL_TOO_LATE)
             return _ALREADY_DELIVERED
         return _PARCEL_OUT
@@ -115,8 +129,9 @@ def order_expired(order: Order, event: Event[OrderExpired], context: Context, re
 
 
 def cancel(order: Order, at: datetime) -> None:
-    """Cancel the order at that time: its plan is dropped, and parcels that have not left come to nothing."""
+    """Cancel the order at that time: its plan is dropped, parcels that have not left come to nothing, nothing is confirmed."""
     order.canceled_at = at
+    take_back_confirmation(order)
     goods = order.goods()
     if goods.plan is not None:
         for share in goods.plan.shares.values():

@@ -73,6 +73,11 @@ class Reason(StrEnum):
     )
     RETURN_REJECTED = "return_rejected", IGNORED, "the return was rejected before; a completed return contradicts that"
     RETURN_COMPLETED = "return_completed", IGNORED, "the return was completed before; a rejection contradicts that"
+    RETURN_RECEIVED = (
+        "return_received",
+        IGNORED,
+        "the return had been received before the customer withdrew it; look into both",
+    )
     DISCARDED = "discarded", IGNORED, "an operator discarded it"
     # applied, with something to say
     REJECTED_ALREADY = "rejected_already", APPLIED, "the return's rejection had come before its request"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from domain import fulfillment, returns, transaction
+from domain.digital import held_by_returns
 from domain.fulfillment import Fulfillment
 from domain.holds import DISPUTED, PAYMENT_REVERSED, REFUNDED, RETURNED_TO_SENDER, holds
 from domain.order import Order, Status
@@ -41,7 +42,12 @@ def order_statuses(order: Order) -> list[str]:
     found = [str(step) for step in SHIPPING if len(movable(order, step)) == 1]
     if order.canceled_at is None and order.confirmed_at is None and order.is_delivered():
         found.append(Status.CONFIRMED)
-    if order.status != Status.NEW and order.canceled_at is None and order.goods().sent == 0:
+    if (
+        order.status != Status.NEW
+        and order.canceled_at is None
+        and order.goods().sent == 0
+        and not held_by_returns(order)
+    ):
         found.append(Status.CANCELED)
     return [str(status) for status in found]
 

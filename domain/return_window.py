@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
+from domain.digital import delivered_at
 from domain.order import Order, OrderItem
 from domain.policy import Policy
 
@@ -17,11 +18,12 @@ def waits_for_staff(order: Order, items: Collection[OrderItem], asked: datetime,
 def return_window_closed(
     order: Order, items: Collection[OrderItem], asked: datetime, policy: Policy
 ) -> datetime | None:
-    """The time at which the return window of these items closed, counted from the last parcel that brought any; None if it has not."""
+    """The time at which the return window of these items closed, counted from the last parcel that brought any, or the payment; None if it has not."""
     if policy.return_window is None:
         return None
     goods = order.goods()
-    arrived = [at for item in items if (at := goods.brought(item)) is not None]
+    times = (goods.brought(item) if item.requires_shipping else delivered_at(order) for item in items)
+    arrived = [at for at in times if at is not None]
     if not arrived:
         return None
     closes = max(arrived) + policy.return_window

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from domain.dirty_tracking import CLEAN
 from domain.state_machine import build, steps
@@ -33,6 +34,7 @@ LIFECYCLE = (
     ("ReturnCompleted", (S.PROCESSING,), S.COMPLETED),
 )
 MACHINE = build(Status, LIFECYCLE)
+CUSTOMER = "customer"  # who withdraws a return, as `by` of its rejection says
 
 
 @dataclass(slots=True, eq=False)
@@ -51,11 +53,18 @@ class Return:
     requested_at: datetime | None = None
     completed_at: datetime | None = None
     stated_amount: Decimal | None = None  # what was said, where that was more than may be given back
+    received_at: datetime | None = None  # when the warehouse had it, by the earliest word
+    rejected_by: str | None = None  # by the earliest rejection that was told
+    facts: dict[str, Any] | None = None  # what is kept of events besides (domain/return_handlers.py)
     created_at: datetime | None = None
     change_state: int = CLEAN
     shares: list[ReturnItem] = field(default_factory=list)
     counted: int = 0  # as what the order's goods have counted its shares
     worth: Decimal = Decimal(0)  # how much of what is due back the order's goods have counted for it
+
+    def withdrawn(self) -> bool:
+        """True where it was the customer who rejected it."""
+        return self.status == S.REJECTED and self.rejected_by == CUSTOMER
 
 
 @dataclass(slots=True, eq=False)

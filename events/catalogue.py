@@ -55,6 +55,8 @@ from events.refunds import (
     RefundRequested,
     RefundSettled,
 )
+from events.returns import ReturnReceived
+from events.returns import ReturnStep as ReturnStep
 
 
 class OrderLine(Body):
@@ -68,6 +70,7 @@ class OrderLine(Body):
     unitPrice: Amount
     taxAmount: Annotated[Amount | None, Field(description="on top of the price, for all of the line")] = None
     taxFree: bool | None = None
+    requiresShipping: Annotated[bool | None, Field(description="false: delivered as soon as the order is paid")] = None
 
 
 def _names_once(lines: list[OrderLine]) -> list[OrderLine]:
@@ -254,19 +257,12 @@ class ReturnRequested(Body):
     personal: Name | None = None
 
 
-class ReturnStep(Body):
-    """A step of a return that somebody took."""
-
-    return_: Annotated[Name, Field(alias="return")]
-    by: Name | None = None
-
-
 class ReturnApproved(ReturnStep):
     """Staff, or the policy, accepts the return."""
 
 
 class ReturnRejected(ReturnStep):
-    """Staff refuses the return; its items are free again."""
+    """Staff refuses the return, or the customer withdraws it (`by`: customer); its items are free again."""
 
 
 class ReturnProcessingStarted(ReturnStep):
@@ -306,6 +302,7 @@ _BODIES: tuple[type[Body], ...] = (
     ReturnApproved,
     ReturnRejected,
     ReturnProcessingStarted,
+    ReturnReceived,
     ReturnCompleted,
     OrderAccepted,
     RefundRequested,

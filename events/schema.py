@@ -37,7 +37,9 @@ _OF_ORDER: dict[str, Schema] = {
 _PERSONAL: dict[str, dict[str, Schema]] = {
     "OrderCreated": _OF_ORDER,
     "OrderEdited": _OF_ORDER,
-    **dict.fromkeys(("ReturnRequested", "ReturnApproved", "ReturnRejected", "ReturnProcessingStarted"), _NOTE),
+    **dict.fromkeys(
+        ("ReturnRequested", "ReturnApproved", "ReturnRejected", "ReturnProcessingStarted", "ReturnReceived"), _NOTE
+    ),
     **dict.fromkeys(("RefundRequested", "RefundSettled"), _NOTE),
 }
 

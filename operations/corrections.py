@@ -55,12 +55,13 @@ def cancel_items(
         raise CorrectionRefused(f"order {number} was canceled as a whole; there is nothing left to take out of it")
     order.goods()  # counts what is in parcels
     for item, quantity in lines:
-        left = max(item.wanted() - item.taken, 0)
+        left = max(item.cancelable(), 0)
         if quantity > left:
+            held = f"{item.taken} are in parcels" if item.requires_shipping else f"{item.claimed} are in returns"
             canceled = f", {item.canceled_quantity} are canceled" if item.canceled_quantity else ""
             raise CorrectionRefused(
                 f"{quantity} of item {name_of_item(item)} of order {number} cannot be canceled, but {left}: "
-                f"{item.quantity} were ordered, {item.taken} are in parcels{canceled}. What was delivered can be "
+                f"{item.quantity} were ordered, {held}{canceled}. What was delivered can be "
                 "returned; a parcel that has not left can be failed first",
                 item=name_of_item(item),
                 open=left,

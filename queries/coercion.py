@@ -30,7 +30,7 @@ NOTHING = Nothing.NOTHING
 
 
 def single(told: Any, kind: Kind, field: str) -> Any:
-    """One value: str, Decimal, datetime in UTC, None or NOTHING."""
+    """One value: str, Decimal, bool, datetime in UTC, None or NOTHING."""
     if isinstance(told, list):
         raise wrong(field, "takes one value here; for a list use in, not_in or all")
     if told is None or told == "" or (told == "null" and kind not in (Kind.TEXT, Kind.NAMES)):
@@ -47,13 +47,13 @@ def several(told: Any, kind: Kind, field: str) -> list[Any]:
     return [single(each, kind, field) for each in told]
 
 
-def truth(told: Any, field: str) -> bool:
-    """The truth value that `exists` takes."""
+def truth(told: Any, field: str, what: str = "exists takes") -> bool:
+    """A truth value, such as `exists` takes."""
     if isinstance(told, bool):
         return told
     if isinstance(told, str) and told.lower() in ("true", "false"):
         return told.lower() == "true"
-    raise wrong(field, "exists takes true or false")
+    raise wrong(field, f"{what} true or false")
 
 
 def _text(told: Any, field: str) -> str:
@@ -88,6 +88,10 @@ def _time(told: Any, field: str) -> datetime:
         raise wrong(field, "takes a time such as 2026-11-01T12:00:00.000Z, or a date") from None
 
 
+def _truth(told: Any, field: str) -> bool:
+    return truth(told, field, "takes")
+
+
 def _id(told: Any, field: str) -> str | Nothing:
     found = uuid_of(told) if isinstance(told, str) else None
     return NOTHING if found is None else found
@@ -100,4 +104,5 @@ _READ = {
     Kind.NUMBER: _number,
     Kind.TIME: _time,
     Kind.ID: _id,
+    Kind.TRUTH: _truth,
 }

@@ -27,6 +27,7 @@ class Kind(Enum):
     KEY = auto()  # an id of the shop's own: a customer, a product
     NAMES = auto()  # a list of texts
     GROUP = auto()  # several fields under one name: only whether it is there can be asked
+    TRUTH = auto()  # true or false
     OBJECTS = auto()  # a list of small objects: only whether there are some can be asked
 
 
@@ -128,6 +129,11 @@ def number(column: str) -> Field:
 def time(column: str, *, always: bool = False) -> Field:
     """A field that holds a moment."""
     return Field(Kind.TIME, column, always=always)
+
+
+def truth(column: str) -> Field:
+    """A field that is true or false."""
+    return Field(Kind.TRUTH, column)
 
 
 def names(column: str) -> Field:

@@ -10,7 +10,7 @@ compiles a path over relationships needs the second for rows at whose end there 
     greater_than …        never true of a null
     like                  all of the words, in any order, in either case; not_like the opposite, so it matches nulls
     contains              the text as it stands, in either case; of a list: has it
-    On ids, keys aside, and numbers like and contains are equals, as in Payload.
+    On ids, keys aside, numbers and truths like and contains are equals, as in Payload; truths are not compared by size.
 
 Times are shown to the millisecond, so to the millisecond they are compared: a `createdAt` as answered finds its
 document, and greater_than it finds the next.
@@ -23,6 +23,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     DateTime,
     Numeric,
@@ -57,6 +58,7 @@ _SQL: dict[Kind, TypeEngine[Any]] = {
     Kind.NUMBER: Numeric(),
     Kind.TIME: DateTime(timezone=True),
     Kind.ID: Uuid(as_uuid=False),
+    Kind.TRUTH: Boolean(),
 }
 
 
@@ -74,6 +76,8 @@ def asked(column: ColumnElement[Any], kind: Kind, nullable: bool, operator: str,
         return _of_list(column, operator, told, field)
     if operator in ("in", "not_in", "all"):
         return _of_several(column, kind, nullable, operator, several(told, kind, field))
+    if operator in _COMPARE and kind is Kind.TRUTH:
+        raise wrong(field, f"is true or false, which {operator} cannot be asked of; use equals, in or exists")
     if operator in _COMPARE:
         return _compared(column, kind, operator, told, field)
     if operator in ("like", "not_like", "contains"):

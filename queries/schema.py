@@ -39,6 +39,7 @@ from queries.fields import (
     text,
     time,
     to,
+    truth,
 )
 from queries.objects import disputes_of, reasons_of
 from storage import tables
@@ -50,6 +51,7 @@ _GOODS = {
     "option": key("option", "product-options"),
     "quantity": number("quantity"),
     "unitPrice": number("unit_price"),
+    "requiresShipping": truth("requires_shipping"),
 }
 _WARES = {"title": text("title"), "sku": text("sku"), "price": number("price"), "image": text("image")}
 
@@ -182,6 +184,8 @@ RETURNS = Collection(
         "reason": one_of("reason", get_args(Reason)),
         **personal("note"),
         "refundAmount": number("refund_amount"),
+        "receivedAt": time("received_at"),
+        "rejectedBy": text("rejected_by"),
         **STAMPED,
     },
     owner=_OF_ORDER,

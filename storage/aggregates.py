@@ -42,7 +42,8 @@ _PARTS: tuple[tuple[str, type[Any], Table, str], ...] = (
     ("fulfillment_items", FulfillmentItem, tables.fulfillment_items, "quantity"),
     (
         "returns", Return, tables.returns_,
-        "status for_staff refund_amount refund_stated personal_id requested_at completed_at stated_amount",
+        "status for_staff refund_amount refund_stated personal_id requested_at completed_at stated_amount "
+        "received_at rejected_by facts",
     ),
     ("return_items", ReturnItem, tables.return_items, "quantity"),
 )  # fmt: skip

@@ -127,6 +127,8 @@ def state_of(order: Order) -> dict[str, Any]:
                 "status": str(r.status),
                 "items": shares(order.return_items, "return_id", r.id),
                 "refundAmount": r.refund_amount,
+                "receivedAt": r.received_at,
+                "rejectedBy": r.rejected_by,
             }
             for r in order.returns
         },

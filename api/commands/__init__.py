@@ -1,4 +1,4 @@
-"""The Server API: writes, with the secret key (a customer may ask for a return of their own order, and tell its bank account).
+"""The Server API: writes, with the secret key (a customer may ask for a return of their own order, withdraw it, and tell its bank account).
 
 route_table        all paths as one router
 write_endpoint     one write: its transaction, its idempotency key, its refusals
@@ -15,7 +15,7 @@ corrections        cancelItems, hold, release
 payments           updateTransaction
 fulfillments       createFulfillment, updateFulfillment
 refund_accounts    the bank account that an order's refunds go to
-returns            createReturn, updateReturn, returnWithRefund
+returns            createReturn, updateReturn, withdrawReturn, returnWithRefund
 refunds            createRefund, settleRefund, allocateRefund, retryRefund
 pauses             createPause, resumePause
 catalogue          products, variants, options

@@ -28,8 +28,8 @@ _LOCK = text("select * from carts where id = cast(:id as uuid) for update")
 _ITEMS = text("select * from cart_items where cart_id = :cart order by id")
 _COUNT = text("select count(*) from cart_items where cart_id = :cart")
 _ADD = text(
-    "insert into cart_items (id, cart_id, product, variant, option, quantity, unit_price) "
-    "values (:id, :cart, :product, :variant, :option, :quantity, :unit_price)"
+    "insert into cart_items (id, cart_id, product, variant, option, quantity, unit_price, requires_shipping) "
+    "values (:id, :cart, :product, :variant, :option, :quantity, :unit_price, :requires_shipping)"
 )
 _CHANGE = text(
     "update cart_items set quantity = :quantity, updated_at = now() "
@@ -63,8 +63,12 @@ def add(write: Write, cart_id: str, sent: OrderProduct) -> Work:
             raise validation_error([("unitPrice", str(error))]) from None
         if request.conn.execute(_COUNT, {"cart": cart.id}).scalar_one() >= LINES:
             raise ApiError(409, f"cart {format_id('carts', cart.id)} has {LINES} items; no more fit into an order")
-        line = sent.model_dump(exclude={"unitPrice"})
-        request.conn.execute(_ADD, {"id": fresh(request.now), "cart": cart.id, **line, "unit_price": sent.unitPrice})
+        line = {
+            **sent.model_dump(exclude={"unitPrice", "requiresShipping"}),
+            "unit_price": sent.unitPrice,
+            "requires_shipping": sent.requiresShipping is not False,
+        }
+        request.conn.execute(_ADD, {"id": fresh(request.now), "cart": cart.id, **line})
         return 201, _changed(request, cart.id)
 
     return work
@@ -114,6 +118,7 @@ def checkout(write: Write, sent: Checkout) -> Work:
                 option=row.option,
                 quantity=row.quantity,
                 unitPrice=row.unit_price,
+                requiresShipping=None if row.requires_shipping else False,
             )
             for row in rows
         ]

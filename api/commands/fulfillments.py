@@ -150,9 +150,10 @@ def _check_open(order: Order, shares: list[tuple[OrderItem, int]]) -> None:
     left = {item.id: quantity for item, quantity in order.open_shares()}
     for item, quantity in shares:
         if quantity > left.get(item.id, 0):
+            needless = "" if item.requires_shipping else ": it needs no shipping"
             raise _not_now(
                 order,
-                f"{quantity} of item {name_of_item(item)} were asked for, {left.get(item.id, 0)} are open",
+                f"{quantity} of item {name_of_item(item)} were asked for, {left.get(item.id, 0)} are open{needless}",
                 item=name_of_item(item),
                 open=left.get(item.id, 0),
             )

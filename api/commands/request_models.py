@@ -76,6 +76,7 @@ class OrderProduct(BaseModel):
     option: Name | None = None
     quantity: Quantity
     unitPrice: Amount
+    requiresShipping: Annotated[bool | None, Field(description="false: delivered as soon as the order is paid")] = None
 
 
 class OrderedProduct(OrderProduct):
@@ -116,7 +117,9 @@ class CreateOrder(Terms):
         totalAmount=20000,
         paymentId="pay_123456",
     )
-    shippingAddress: ShippingAddress
+    shippingAddress: Annotated[ShippingAddress | None, Field(description="needed unless no line requires shipping")] = (
+        None
+    )
     orderProducts: Annotated[list[OrderedProduct], Field(min_length=1, max_length=LINES)]
     totalAmount: Amount
     currency: Annotated[Currency | None, Field(description="ISO 4217; the shop's, where none is given")] = None
@@ -325,15 +328,29 @@ class CreateReturn(OfOrder):
 
 
 class UpdateReturn(BaseModel):
-    """The step that the return takes; with `completed`, what really came back and what is given back for it."""
+    """The step that the return takes, or that it was received; with `completed`, what came back and what is given back."""
 
     model_config = _like(status="completed", items=[{"orderItem": ITEM, "quantity": 1}], restockingFee=500)
-    status: Literal["requested", "approved", "rejected", "processing", "completed"]
+    status: Literal["requested", "approved", "rejected", "processing", "completed"] | None = None
+    received: Annotated[Literal[True] | None, Field(description="the warehouse has it, as of now")] = None
     items: Annotated[Lines | None, Field(description="what really came back; else all that were asked for")] = None
     refundAmount: Annotated[
         Amount | None, Field(description="what is given back; else it follows from the lines' prices")
     ] = None
     restockingFee: Annotated[Amount | None, Field(description="kept of what the lines' prices give back")] = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.status is None and self.received is None:
+            raise ValueError("says nothing; give `status` or `received`")
+        return self
+
+
+class WithdrawReturn(BaseModel):
+    """The customer's word why the return is withdrawn, if there is one."""
+
+    model_config = _like(note="it fits after all")
+    note: Text | None = None
 
 
 class ReturnWithRefund(CreateReturn):

@@ -1,4 +1,4 @@
-"""Commands on returns: createReturn, updateReturn and returnWithRefund."""
+"""Commands on returns: createReturn, updateReturn, withdrawReturn and returnWithRefund."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from api.commands import refund_accounts
-from api.commands.lookups import lines_of, listed, name_of, name_of_item, order_of, part_of
-from api.commands.request_models import CreateReturn, ReturnWithRefund, UpdateReturn
+from api.commands.lookups import lines_of, listed, name_of, name_of_item, not_found, order_of, part_of
+from api.commands.request_models import CreateReturn, ReturnWithRefund, UpdateReturn, WithdrawReturn
 from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
 from api.commands.written_documents import document
 from api.errors import ApiError, validation_error
@@ -22,6 +22,8 @@ from domain.return_window import return_window_closed
 from domain.returns import Return, Status
 from events.money import MoneyError, check
 from journal.commands import Request, Step
+from operations import returns as decisions
+from operations.corrections import CorrectionRefused
 
 CREATED = "Return successfully created."
 _EVENTS = {
@@ -47,9 +49,9 @@ def create(write: Write, sent: CreateReturn) -> Work:
 
 
 def update(write: Write, return_id: str, sent: UpdateReturn) -> Work:
-    """The return takes a step; one that it took, as our own policy may have had it, is answered the same."""
+    """The return takes a step, or was received; what is so already, as our own policy may have had it, is answered the same."""
     status, terms = sent.status, [name for name in _TERMS if getattr(sent, name) is not None]
-    if terms and Status(status) is not Status.COMPLETED:
+    if terms and status != "completed":
         raise validation_error([(name, "goes with the status completed alone") for name in terms])
     if {"refundAmount", "restockingFee"} <= set(terms):
         raise validation_error([("restockingFee", "give either `refundAmount` or `restockingFee`")])
@@ -57,6 +59,13 @@ def update(write: Write, return_id: str, sent: UpdateReturn) -> Work:
     def work(request: Request) -> tuple[int, Document]:
         order, back = part_of(request, "returns", return_id)
         allowed, name = return_statuses(back), name_of("returns", back)
+        steps: list[Step] = []
+        if sent.received and (step := decisions.receive(order, back, "api", "  received")) is not None:
+            steps.append(step)
+        if status is None:
+            if steps:
+                request.append(*steps)
+            return 200, {"doc": document(request, "returns", back.id, write.depth), "message": UPDATED}
         if status not in (*allowed, back.status) or (terms and status == back.status):
             may = ", ".join(allowed) or "nothing"
             raise conflict(
@@ -64,9 +73,30 @@ def update(write: Write, return_id: str, sent: UpdateReturn) -> Work:
             )
         if status != back.status:
             told = _terms(order, back, sent) if terms else {}
-            request.append(Step(_EVENTS[Status(status)], order.order_number, {"return": name, **told}))
+            by = {} if status == "completed" else {"by": "api"}
+            steps.append(Step(_EVENTS[Status(status)], order.order_number, {"return": name, **by, **told}))
+        if steps:
+            request.append(*steps)
         doc = document(request, "returns", back.id, write.depth)
         return 200, {"doc": doc, "message": UPDATED}
+
+    return work
+
+
+def withdraw(write: Write, return_id: str, sent: WithdrawReturn) -> Work:
+    """The customer withdraws a return, of an order of theirs; one that is withdrawn is answered the same."""
+
+    def work(request: Request) -> tuple[int, Document]:
+        order, back = part_of(request, "returns", return_id)
+        if write.caller.customer is not None and order.customer != write.caller.customer:
+            raise not_found()
+        try:
+            step = decisions.withdraw(order, back, sent.note)
+        except CorrectionRefused as error:
+            raise conflict(str(error), back.status, return_statuses(back), **error.more) from None
+        if step is not None:
+            request.append(step)
+        return 200, {"doc": document(request, "returns", back.id, write.depth), "message": UPDATED}
 
     return work
 

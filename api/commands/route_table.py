@@ -80,7 +80,8 @@ def create_order(sent: s.CreateOrder, write: BySecret) -> Response:
     """Create an order, pending until it is paid.
 
     It is `pending` with a pending transaction of `paymentId`; with a total of 0 it is `paid` at once. The same
-    `orderNumber` with the same body answers the same order; with another body, 409 `order_number_taken`.
+    `orderNumber` with the same body answers the same order; with another body, 409 `order_number_taken`. Lines with
+    `requiresShipping: false` are delivered once it is paid; an order of only such needs no address, and ships nothing.
     """
     return write.do(orders.create(write, sent))
 
@@ -207,12 +208,21 @@ def create_return(sent: s.CreateReturn, write: ByReader) -> Response:
 
 @writes("PATCH", "/api/returns/{id}", "Returns", changed(RETURNS), 200, NOT_FOUND, CONFLICT)
 def update_return(id: Id, sent: s.UpdateReturn, write: BySecret) -> Response:
-    """Move a return: approved, processing, completed or rejected.
+    """Move a return (approved, processing, completed or rejected), or note that it was received.
 
     With `completed`, `items` says what really came back (the rest may be asked back again), and `refundAmount` or
     `restockingFee` what is given back. 409 where that is more than these items may give back (`data.refundable`).
     """
     return write.do(returns.update(write, id, sent))
+
+
+@writes("POST", "/api/returns/{id}/withdraw", "Returns", changed(RETURNS), 200, NOT_FOUND, CONFLICT)
+def withdraw_return(id: Id, sent: s.WithdrawReturn, write: ByReader) -> Response:
+    """Withdraw a return: it is `rejected`, by `customer`, and its items are free again. A customer may, of their own order.
+
+    409 once it was received (`data.receivedAt`) or completed, or staff rejected it.
+    """
+    return write.do(returns.withdraw(write, id, sent))
 
 
 @writes("POST", "/api/returns/return-with-refund", "Returns", refunded(), 201, NOT_FOUND, CONFLICT)

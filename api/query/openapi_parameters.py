@@ -96,6 +96,7 @@ _CONDITIONS: dict[Kind, tuple[str, Schema]] = {
     Kind.ID: ("IdCondition", _asked(_TEXT, *_EQUAL, *_COMPARED, compared=_SOME_KEY)),
     Kind.NUMBER: ("NumberCondition", _asked(_NUMBER, *_EQUAL, *_COMPARED)),
     Kind.TIME: ("TimeCondition", _asked(_TIME, *_EQUAL, *_COMPARED)),
+    Kind.TRUTH: ("TruthCondition", _asked(BOOLEAN, *_EQUAL)),
     Kind.NAMES: ("ListCondition", _asked(_TEXT, *_EQUAL, *_ALIKE)),
     Kind.GROUP: ("GroupCondition", _asked(_TEXT, "exists")),
     Kind.OBJECTS: ("GroupCondition", _asked(_TEXT, "exists")),

@@ -15,6 +15,7 @@ _TYPES: dict[Kind, Schema] = {
     Kind.ID: {"type": "string"},
     Kind.NUMBER: {"type": "number"},
     Kind.TIME: {"type": "string", "format": "date-time"},
+    Kind.TRUTH: {"type": "boolean"},
     Kind.NAMES: {"type": "array", "items": {"type": "string"}},
     Kind.GROUP: {"type": "object"},
     Kind.OBJECTS: {"type": "array"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Integer, Numeric, Table, Text
+from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKey, Integer, Numeric, Table, Text
 
 from storage.tables.columns import METADATA, money, stamps, uuid
 
@@ -61,5 +61,6 @@ cart_items = Table(
     Column("quantity", Integer, nullable=False),
     money("unit_price"),
     *stamps(),
+    Column("requires_shipping", Boolean, nullable=False, server_default="true"),
     CheckConstraint("quantity > 0 and unit_price >= 0", "line"),
 )

@@ -17,7 +17,7 @@ from queries.schema import ALIASES, COLLECTIONS, collection_of
 RELATED: Any = models.Related  # their parameters are values here
 JOIN: Any = models.Join
 OBJECTS: Any = {"transactions": models.Dispute, "refunds": models.RefundReason}  # in lists of the collection
-PLAIN = {Kind.TEXT: str, Kind.KEY: str, Kind.ID: str, Kind.TIME: datetime, Kind.NAMES: list[str]}
+PLAIN = {Kind.TEXT: str, Kind.KEY: str, Kind.ID: str, Kind.TIME: datetime, Kind.NAMES: list[str], Kind.TRUTH: bool}
 
 
 def named(model: type[BaseModel]) -> dict[str, Any]:

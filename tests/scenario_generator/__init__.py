@@ -15,6 +15,7 @@
 | confirmations | of a delivery, by the customer and by the timer                      |
 | cancels   | what is taken out of the order again                                    |
 | story     | who does what when; adds up how it must end                             |
+| traits    | what a life came to, by name                                            |
 | arrival   | any order of arrival, with duplicates; how a failing one is made small  |
 | contradictions | lives that contradict themselves, and say so                        |
 | comparing | expected against found, field by field                                  |

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
 def confirming(story: Story) -> Thread:
     """Somebody confirms what was delivered; now and then the timer ran out before the last parcel arrived."""
-    last = max(at for one in story.parcels if (at := one.stand().delivered) is not None)
-    if story.choices.chance(25):
+    arrived = [at for one in story.parcels if (at := one.stand().delivered) is not None]
+    last = max(arrived, default=story.pen.now())
+    if arrived and story.choices.chance(25):
         story.trait("the timer ran out before the last parcel arrived")
         _by(story, "timer", last - timedelta(seconds=story.choices.pick((0, 1, 86_400))))
         yield None

@@ -181,7 +181,7 @@ def _reach(story: Story, parcel: Parcel, step: int, *, first: bool, listing: boo
         _scan(story, parcel, "delivered" if step == DELIVERED else movement)
         return
     items = None
-    whole = parcel.items == story.goods.ordered
+    whole = parcel.items == story.goods.to_ship
     if first:
         # What lists no items names the parcel only when it is created or shipped.
         must = not whole or step in (PACKED, DELIVERED)
@@ -332,7 +332,7 @@ def _late_list(story: Story, parcel: Parcel, step: int) -> dict[str, int] | None
         return None
     if parcel.listed > step:
         story.trait("a late step lists what no longer holds")
-        return story.choices.part(story.goods.ordered)
+        return story.choices.part(story.goods.to_ship)
     return parcel.items
 
 

@@ -25,6 +25,12 @@ class Goods:
     shipping: Decimal
     tax: Decimal | None = None  # on top
     line_tax: dict[str, Decimal] = field(default_factory=dict)  # of some lines, within `tax`
+    digital: frozenset[str] = frozenset()  # the lines that need no shipping
+
+    @property
+    def to_ship(self) -> dict[str, int]:
+        """All that a parcel may hold."""
+        return {item: n for item, n in self.ordered.items() if item not in self.digital}
 
     @property
     def total(self) -> Decimal:
@@ -58,6 +64,7 @@ class Goods:
                     "quantity": quantity,
                     "unitPrice": written(self.price[item]),
                     **({"taxAmount": written(self.line_tax[item])} if item in self.line_tax else {}),
+                    **({"requiresShipping": False} if item in self.digital else {}),
                 }
                 for item, quantity in self.ordered.items()
             ],
@@ -89,13 +96,14 @@ def some_goods(choices: Choices) -> Goods:
     shipping = Decimal(0) if free or choices.chance(50) else coin * choices.number(1, 3000)
     if not names and not shipping:
         shipping = coin * choices.number(1, 3000)
+    digital = frozenset(name for name in names if choices.chance(60)) if choices.chance(15) else frozenset()
     if free or not choices.chance(20):
-        return Goods(currency, coin, ordered, price, discount, shipping)
+        return Goods(currency, coin, ordered, price, discount, shipping, digital=digital)
     line_tax = (
         {name: coin * choices.number(0, 900) for name in names if choices.chance(60)} if choices.chance(50) else {}
     )
     tax = sum(line_tax.values(), Decimal(0)) + coin * choices.number(0, 900)
-    return Goods(currency, coin, ordered, price, discount, shipping, tax, line_tax)
+    return Goods(currency, coin, ordered, price, discount, shipping, tax, line_tax, digital)
 
 
 def written(amount: Decimal) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,8 @@ class Return:
     approved: bool = False
     rejected: bool = False
     completed: bool = False
+    withdrawn: bool = False
+    received: list[datetime] = field(default_factory=list)
     refund: Decimal | None = None  # as the completion states it
     at: datetime | None = None  # the completion's time
 
@@ -46,6 +48,8 @@ class Return:
             "status": self.status(story.policy),
             "items": dict(self.items),
             "refundAmount": refund,
+            "receivedAt": min(self.received, default=None),
+            "rejectedBy": ("customer" if self.withdrawn else "staff") if self.rejected else None,
         }
 
 
@@ -74,9 +78,20 @@ def returning(story: Story, ending: str, everything: bool) -> Thread:
         story.trait(f"{step} under {story.policy}")
         story.pen.tell(step, {"return": one.ref}, source="staff")
         yield None
+    one.withdrawn = ending == "rejected" and choices.chance(40)
+    if not one.withdrawn and choices.chance(30):  # what was received is not withdrawn any more
+        for _ in range(choices.pick((1, 1, 2))):
+            told = story.pen.tell(
+                "ReturnReceived", {"return": one.ref}, source="warehouse", at=story.pen.now() + story.a_while()
+            )
+            one.received.append(told.time)
+            story.trait("a return received")
+            yield None
     if ending == "rejected":
         one.rejected = True
-        story.pen.tell("ReturnRejected", {"return": one.ref}, source="staff")
+        story.trait("a return withdrawn" if one.withdrawn else "a return refused")
+        by = "customer" if one.withdrawn else "staff"
+        story.pen.tell("ReturnRejected", {"return": one.ref, "by": by}, source="shop")
     elif ending == "completed":
         one.completed = True
         data = {"return": one.ref}

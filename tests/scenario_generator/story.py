@@ -33,6 +33,7 @@ from tests.scenario_generator.parcels import Box, Named, Parcel, normal
 from tests.scenario_generator.payments import paying, plan_refunds, some_payments
 from tests.scenario_generator.refunds import Thing
 from tests.scenario_generator.returns import Return, capped, given_back_for, returning
+from tests.scenario_generator.traits import name_traits
 
 Thread = Generator[Callable[[], bool] | None, None, None]
 MOST_PARCELS = 8
@@ -82,6 +83,8 @@ class Story:
         self.pays = sum((one.amount for one in self.payments), Decimal(0)) >= self.goods.total
         never_paid = not any(one.amount for one in self.payments)
         fates = ["lives"] * 6 + ["canceled"] * 2
+        if self.goods.digital:
+            fates += ["canceled"] * 6  # which what was delivered so does not keep from happening
         if not self.pays:
             fates = ["lives", "canceled"] + ["expired"] * never_paid
         self.fate = choices.pick(fates)
@@ -116,7 +119,7 @@ class Story:
             self._go_on(thread)
         expected = self._expected()
         self.trait(f"order {expected['status']}")
-        self._name_traits(expected)
+        name_traits(self, expected)
         traits, by_hand = frozenset(self._traits), self.decisions.paid_by_hand(self.refunds())
         return Life(self.pen.order, self.policy, self.pen.events, expected, self._due_back(), traits, by_hand)
 
@@ -209,10 +212,16 @@ class Story:
 
     def shipped(self) -> dict[str, int]:
         """The number of each item that left in a parcel that did not fail."""
-        return self._held(one for one in self.parcels if one.left)
+        return self._held(one for one in self.parcels if one.left) | self._digital()
 
     def delivered(self) -> dict[str, int]:
-        return self._held(one for one in self.parcels if one.delivered)
+        return self._held(one for one in self.parcels if one.delivered) | self._digital()
+
+    def _digital(self) -> dict[str, int]:
+        """What needs no shipping is there as soon as the order is paid."""
+        there = self.covered() and not self.canceled
+        wanted = self.wanted()
+        return {item: wanted[item] if there else 0 for item in self.goods.digital}
 
     def everything_delivered(self) -> bool:
         return any(self.wanted().values()) and self.delivered() == self.wanted()
@@ -220,12 +229,21 @@ class Story:
     def unsent(self, awaited: bool = False) -> dict[str, int]:
         """The items that no living parcel holds, nor, with `awaited`, one of which more is to be told."""
         holding = (one for one in self.parcels if one.living or (awaited and (one.busy or one.shared)))
-        return self._left(self.wanted(), self._held(holding))
+        left = self._left(self.wanted(), self._held(holding))
+        return {item: count for item, count in left.items() if item not in self.goods.digital}
+
+    def cancelable(self) -> dict[str, int]:
+        """The items that are in no parcel, nor will be, and nobody ever asked back; of digital ones, what no return holds."""
+        held = self._held(one for one in self.returns if not one.rejected)
+        free = self._left(self.wanted(), held)
+        asked = {item for back in self.returns for item in back.items}
+        unsent = {item: count for item, count in self.unsent(awaited=True).items() if item not in asked}
+        return unsent | {item: free[item] for item in self.goods.digital if item in free}
 
     def returnable(self) -> dict[str, int]:
         """The items that were delivered at some time, are not canceled, and no return holds."""
         held = self._held(one for one in self.returns if not one.rejected)
-        came, wanted = self._held(one for one in self.parcels if one.ever_delivered), self.wanted()
+        came, wanted = self._held(one for one in self.parcels if one.ever_delivered) | self._digital(), self.wanted()
         return self._left({item: min(came[item], wanted[item]) for item in came}, held)
 
     def _held(self, holders: Any) -> dict[str, int]:
@@ -271,7 +289,7 @@ class Story:
     def _cancel(self) -> None:
         """Somebody cancels, or the unpaid timer does: nothing is out then, or ever comes after."""
         choices = self.choices
-        if self.pays and self.goods.ordered:
+        if self.pays and self.goods.to_ship:
             self._to_lose = choices.pick((0, 0, 1, 1, 2))
             for _ in range(self._to_lose):
                 self._threads.append((self._prepare("failed"), self._may_prepare))
@@ -309,6 +327,9 @@ class Story:
         return self.covered() and bool(self.unsent())
 
     def _may_end(self) -> bool:
+        only_digital = bool(self.goods.ordered) and not self.goods.to_ship
+        if only_digital and self.fate == "canceled" and self.pays and not self.covered():
+            return False  # once it was delivered
         return sum(one.failed for one in self.parcels) >= self._to_lose
 
     def _prepare(self, ending: str) -> Thread:
@@ -395,39 +416,3 @@ class Story:
         base = self.decisions.base(self.goods.total, self.captured())
         kept = max(base - sum(back, Decimal(0)) - self.decisions.granted(self.refunds()), Decimal(0))
         return max(there - kept, Decimal(0))
-
-    def _name_traits(self, expected: dict[str, Any]) -> None:
-        captured = [one for one in self.payments if one.captured]
-        paid, total = self.captured(), self.goods.total
-        if not total:
-            self.trait("a total of 0")
-        if self.goods.tax:
-            self.trait("tax by line" if self.goods.line_tax else "tax")
-        if not self.goods.ordered:
-            self.trait("no items")
-        if len(captured) > 1 and all(one.captured < total for one in captured) and paid >= total:
-            self.trait("several payments pay together")
-        if paid > total:
-            self.trait("overpaid")
-        if any(one.lost for one in self.payments):
-            self.trait("lost in a dispute")
-        for flag in ("over_refunded", "refund_failed"):
-            if expected["flags"][flag] is True:
-                self.trait(flag)
-        if expected["flags"].get("underpaid"):
-            self.trait("underpaid for good")
-        if any(one.reversed_at and one.captured for one in self.payments):
-            self.trait("reversed, and paid anew")
-        if self.short() is True and self.covered():
-            self.trait("short of what was reversed")
-            if self.shipped() != dict.fromkeys(self.goods.ordered, 0):
-                self.trait("shipped, and the money reversed")
-        if expected["plan"]:
-            self.trait("something left to send")
-        if sum(one.living for one in self.parcels) > 1:
-            self.trait("a split shipment")
-        if sum(one.completed for one in self.returns) > 1:
-            self.trait("several returns completed")
-        if expected["status"] == "returned" and is_confirmed(self):
-            self.trait("returned after it was confirmed")
-        self.trait(f"in {self.goods.currency}")

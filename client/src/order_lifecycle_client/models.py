@@ -143,6 +143,7 @@ class OrderItem(Document):
     option: Related[ProductOption] | None
     quantity: int
     unit_price: Decimal
+    requires_shipping: bool  # else it is delivered once the order is paid
     total_price: Decimal
     tax_amount: Decimal | None
     shipped_quantity: int
@@ -295,6 +296,8 @@ class Return(Document):
     reason: str
     note: str | None
     refund_amount: Decimal | None
+    received_at: datetime | None
+    rejected_by: str | None  # "customer": it was withdrawn
     items: Join[ReturnItem]
 
 
@@ -324,6 +327,7 @@ class CartItem(Document):
     option: Related[ProductOption] | None
     quantity: int
     unit_price: Decimal
+    requires_shipping: bool
 
 
 class ReturnRefunded(Model):

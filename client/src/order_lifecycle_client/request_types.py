@@ -48,6 +48,7 @@ class OrderProductInput(TypedDict, total=False):
     option: str | None
     quantity: Required[int]
     unit_price: Required[Amount]
+    requires_shipping: bool | None  # False: it is delivered once the order is paid
 
 
 class OrderedProductInput(OrderProductInput, total=False):

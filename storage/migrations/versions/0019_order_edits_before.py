@@ -1,12 +1,14 @@
 """Orders may be edited: a row of personal fields that was put together of several events' names the order that shows it.
+Lines of orders and carts may need no shipping. Returns show when they were received, and who rejected them.
 
-Before deployment: the column is null at first, and whoever does not know it never touches it.
+Before deployment: every line needs shipping at first, the rest is null; whoever does not know the columns never touches them.
 """
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0019_order_edits"
 down_revision = "0023_pauses_and_audit"
@@ -24,9 +26,18 @@ def upgrade() -> None:
     op.add_column("personal", sa.Column("order_id", sa.Uuid, comment=shows))
     op.create_index(INDEX, "personal", ["order_id"], postgresql_where=sa.text("order_id is not null"))
     op.create_table_comment("personal", SINCE)
+    for lines in ("order_items", "cart_items"):
+        op.add_column(lines, sa.Column("requires_shipping", sa.Boolean, nullable=False, server_default="true"))
+    op.add_column("returns", sa.Column("received_at", sa.DateTime(timezone=True)))
+    op.add_column("returns", sa.Column("rejected_by", sa.Text, comment="customer: it was withdrawn"))
+    op.add_column("returns", sa.Column("facts", JSONB, comment="what the fold keeps of events besides"))
 
 
 def downgrade() -> None:
+    for column in ("facts", "rejected_by", "received_at"):
+        op.drop_column("returns", column)
+    for lines in ("cart_items", "order_items"):
+        op.drop_column(lines, "requires_shipping")
     op.create_table_comment("personal", BEFORE)
     op.drop_index(INDEX, "personal")
     op.drop_column("personal", "order_id")

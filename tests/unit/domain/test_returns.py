@@ -21,6 +21,7 @@ from tests.builders import (
     processing,
     rejected,
     shipped,
+    told,
     won,
 )
 
@@ -253,3 +254,43 @@ def test_a_line_that_did_not_come_back_is_kept_for_storage_to_delete():
     story.tell(came_back("one", items=[{"item": "mug", "quantity": 2}]))
     assert [part.id for part in story.order.deleted] == [gone.id]
     assert story.item("cup").claimed == 0
+
+
+def received(back: str = "ret", **data):
+    return told("ReturnReceived", source="warehouse", **{"return": back, **data})
+
+
+@pytest.mark.parametrize(
+    "arrivals", any_order_of(received(at=later(hours=2)), received(at=later(hours=1)), asked_back())
+)
+def test_a_return_was_received_by_the_earliest_word_of_it(arrivals):
+    story = Story(created(), paid(), delivered("box", {"mug": 2}), *arrivals)
+    assert (story.back().received_at, story.waiting) == (later(hours=1), [])
+
+
+def test_a_withdrawn_return_says_by_whom_and_lets_go_of_its_items():
+    story = Story(created(), paid(), delivered("box", {"mug": 2}), asked_back(), rejected(by="customer"))
+    assert (story.back().withdrawn(), story.status) == (True, "delivered")
+    assert story.tell(asked_back("again")).back("again").status == "processing"
+
+
+@pytest.mark.parametrize(
+    "arrivals", any_order_of(rejected(by="staff", at=later(hours=2)), rejected(by="customer"), asked_back())
+)
+def test_of_two_rejections_the_earlier_says_by_whom(arrivals):
+    story = Story(created(), paid(), delivered("box", {"mug": 2}), *arrivals)
+    assert (story.back().status, story.back().rejected_by) == ("rejected", "customer")
+
+
+def test_a_withdrawal_and_a_receipt_contradict_and_the_first_to_come_counts():
+    start = (created(), paid(), delivered("box", {"mug": 2}), asked_back())
+    late = Story(*start, received(), withdrawal := rejected(by="customer"))
+    assert late.outcome(withdrawal) == "ignored: return_received"
+    assert (late.back().status, late.flags) == ("processing", ["return_contradicted"])
+    early = Story(*start, rejected(by="customer"), received())
+    assert (early.back().status, early.flags) == ("rejected", ["withdrawn_return_received"])
+
+
+def test_staff_may_reject_what_was_received():
+    story = Story(created(), paid(), delivered("box", {"mug": 2}), asked_back(), received(), rejected(by="staff"))
+    assert (story.back().status, story.flags) == ("rejected", [])

@@ -52,7 +52,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "FulfillmentCorrected": {**PARCEL, "status": "shipped"},
     "TrackingUpdated": {"carrier": "CJ", "trackingNumber": "1", "status": "in_transit"},
     "ReturnRequested": {**BACK, "reason": "other"},
-    "ReturnApproved": BACK, "ReturnRejected": BACK, "ReturnProcessingStarted": BACK, "ReturnCompleted": BACK,
+    "ReturnApproved": BACK, "ReturnRejected": BACK, "ReturnProcessingStarted": BACK, "ReturnReceived": BACK, "ReturnCompleted": BACK,
 }  # fmt: skip
 Bad = tuple[Any, ...]
 NAMES: Bad = (

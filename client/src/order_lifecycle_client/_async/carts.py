@@ -37,15 +37,17 @@ class AsyncCarts:
         unit_price: Amount,
         variant: str | None = None,
         option: str | None = None,
+        requires_shipping: bool | None = None,
         idempotency_key: str | None = None,
     ) -> Cart:
-        """Add a line to a cart."""
+        """Add a line to a cart; with `requires_shipping` False it is delivered once the order is paid."""
         body = {
             "product": product,
             "variant": variant,
             "option": option,
             "quantity": quantity,
             "unit_price": unit_price,
+            "requires_shipping": requires_shipping,
         }
         path = f"/api/carts/{segment(cart_id)}/items"
         return await self._connection.send(write("POST", path, doc(Cart), body, idempotency_key=idempotency_key))

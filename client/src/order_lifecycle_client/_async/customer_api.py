@@ -1,4 +1,4 @@
-"""The changes that a customer may make: a return, and the bank account that their refunds go to."""
+"""The changes that a customer may make: a return, and its withdrawal, and the bank account that their refunds go to."""
 
 from __future__ import annotations
 
@@ -43,6 +43,17 @@ class AsyncCustomerApi:
         }
         query = query_string(depth=depth)
         call = write("POST", "/api/returns", doc(Return), body, query=query, idempotency_key=idempotency_key)
+        return await self._connection.send(call)
+
+    async def withdraw_return(
+        self, id: str, *, note: str | None = None, depth: int = 0, idempotency_key: str | None = None
+    ) -> Return:
+        """Withdraw a return until it was received or completed; it is then "rejected", by "customer".
+
+        Errors: NotFound; Conflict, whose data has `receivedAt` where that is why.
+        """
+        path, query = f"/api/returns/{segment(id)}/withdraw", query_string(depth=depth)
+        call = write("POST", path, doc(Return), {"note": note}, query=query, idempotency_key=idempotency_key)
         return await self._connection.send(call)
 
     async def put_refund_account(

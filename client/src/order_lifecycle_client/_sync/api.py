@@ -50,7 +50,7 @@ class ServerApi(CustomerApi, Refunds, Carts, Catalogue):
         *,
         order_number: str,
         customer_snapshot: CustomerSnapshotInput,
-        shipping_address: ShippingAddressInput,
+        shipping_address: ShippingAddressInput | None = None,
         order_products: Sequence[OrderedProductInput],
         total_amount: Amount,
         payment_id: str | None = None,
@@ -66,6 +66,7 @@ class ServerApi(CustomerApi, Refunds, Carts, Catalogue):
     ) -> Order:
         """Create an order: pending, with a pending transaction for `payment_id`; paid at once where the total is 0.
 
+        It needs an address unless each of its lines says `requires_shipping` False.
         The same number with the same values answers the same order. Errors: ValidationFailed where the amounts do
         not add up; Conflict "order_number_taken" where another order has the number.
         """
@@ -350,19 +351,26 @@ class ServerApi(CustomerApi, Refunds, Carts, Catalogue):
         self,
         id: str,
         *,
-        status: ReturnStatus,
+        status: ReturnStatus | None = None,
+        received: bool | None = None,
         items: Sequence[ItemInput] | None = None,
         refund_amount: Amount | None = None,
         restocking_fee: Amount | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
     ) -> Return:
-        """The step that a return takes; with "completed", the `items` that really came back, and what is given back.
+        """The step that a return takes, or that it was `received` (True); with "completed", the `items` that came back.
 
         That is `refund_amount`, or the lines' share less `restocking_fee`. Errors: NotFound; Conflict, such as where it
         is more than these items may give back.
         """
-        body = {"status": status, "items": items, "refund_amount": refund_amount, "restocking_fee": restocking_fee}
+        body = {
+            "status": status,
+            "received": received,
+            "items": items,
+            "refund_amount": refund_amount,
+            "restocking_fee": restocking_fee,
+        }
         path, query = f"/api/returns/{segment(id)}", query_string(depth=depth)
         call = write("PATCH", path, doc(Return), body, query=query, idempotency_key=idempotency_key)
         return self._connection.send(call)

@@ -114,6 +114,8 @@ def read(value: Any, told: Any) -> Any:
     """The value that was told, as what it is."""
     if isinstance(value, datetime):
         return datetime.fromisoformat(told).astimezone(UTC)
+    if isinstance(value, bool):
+        return str(told).lower() == "true"
     if isinstance(value, int | Decimal):
         return Decimal(told)
     return told

@@ -24,14 +24,14 @@ PATHS = {
         "confirmedAt createdAt updatedAt"
     ),
     "order-items": (
-        "id order reference product variant option quantity unitPrice totalPrice createdAt order.status order.customer "
+        "id order reference product variant option quantity unitPrice requiresShipping totalPrice createdAt order.status order.customer "
         "order.flags order.customerSnapshot.name order.totalAmount product.title product.price variant.product "
         "variant.product.sku option.variant.product.title"
     ),
     "transactions": "id order paymentId status amount refundedAmount provider paidAt order.orderNumber order.notes",
     "fulfillments": "id reference status carrier trackingNumber shippedAt deliveredAt order.customer order.canceledAt",
     "fulfillment-items": "fulfillment orderItem quantity fulfillment.carrier orderItem.order.status orderItem.quantity",
-    "returns": "reference status reason note refundAmount order order.discountCode",
+    "returns": "reference status reason note refundAmount receivedAt rejectedBy order order.discountCode",
     "return-items": "return return.note return.order.customerSnapshot.email orderItem.product.title quantity",
     "refunds": (
         "id order transaction reference amount currency origin status waitsFor return requestedAt createdAt "
@@ -49,6 +49,7 @@ NUMBERS = ("0", "1", "2.5", "19", "-3", "1e2")
 TIMES = ("2026-01-01", "2026-01-06T12:00:00.000Z", "2026-01-06T21:00:00+09:00", "9999-12-31T23:59:59.999999Z")
 UNKNOWN = {
     "numbers": st.sampled_from(NUMBERS), "times": st.sampled_from(TIMES), "texts": st.sampled_from(TEXTS),
+    "truths": st.sampled_from(("true", "false")),
 }  # fmt: skip
 
 
@@ -58,6 +59,8 @@ def kind_of(path: str) -> str:
         return "numbers"
     if last.endswith("At"):
         return "times"
+    if last == "requiresShipping":
+        return "truths"
     if last in ("id", "order", "orderItem", "fulfillment", "return", "cart", "transaction") and not path.startswith(
         "variant"
     ):
@@ -83,7 +86,7 @@ def conditions(draw, oracle, collection):
     operators = single | {"in": several, "not_in": several, "all": st.lists(value, max_size=2)}
     if kind in ("numbers", "times") or path == "orderNumber":
         operators |= dict.fromkeys(COMPARE, value)
-    if kind != "times":
+    if kind not in ("times", "truths"):
         operators |= dict.fromkeys(("like", "not_like", "contains"), value)
     operator = draw(st.sampled_from(sorted(operators)))
     return {path: {operator: draw(operators[operator])}}

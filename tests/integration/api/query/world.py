@@ -159,9 +159,10 @@ class Maker:
             "option": self.maybe(f"o{dice.randrange(4)}", 0.3),
             "quantity": dice.randrange(1, 5),
             "unit_price": Decimal(dice.randrange(5)),
+            "requires_shipping": self.made % 3 != 0,
         }
         doc = {name: row[name] for name in ("product", "variant", "option", "quantity")}
-        return row, {**doc, "unitPrice": row["unit_price"]}
+        return row, {**doc, "unitPrice": row["unit_price"], "requiresShipping": row["requires_shipping"]}
 
     def item(self, order: str, position: int, hidden: bool) -> str:
         id, (goods, doc) = self.id(), self.goods()
@@ -277,11 +278,14 @@ class Maker:
             "reason": dice.choice(("defective", "other")),
             "status": dice.choice(("requested", "rejected")),
             "refund_amount": self.maybe(Decimal(dice.randrange(4))),
+            "received_at": START if self.made % 2 else None,
+            "rejected_by": ("customer", "staff", None)[self.made % 3],
             "personal_id": self.personal({"note": note} if note else {}),
         }
         doc = {
             "order": shown("orders", order), "reference": row["reference"], "status": row["status"],
             "reason": row["reason"], "note": note, "refundAmount": row["refund_amount"],
+            "receivedAt": row["received_at"], "rejectedBy": row["rejected_by"],
         }  # fmt: skip
         self.put("returns", row, doc, hidden=hidden)
         return id

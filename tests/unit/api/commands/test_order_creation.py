@@ -41,6 +41,7 @@ def test_a_request_without_new_fields_has_the_digest_that_it_had():
     assert digest(made()) == DIGEST
     assert digest(made(taxAmount=None)) == DIGEST
     assert digest(made(provider=None)) == DIGEST
+    assert digest(made(orderProducts=[{**one, "requiresShipping": None} for one in SENT["orderProducts"]])) == DIGEST
 
 
 def test_tax_is_on_top_of_the_prices():
