@@ -37,7 +37,7 @@ def settled(rig) -> None:
     """Drain until nothing waits: copies are events of their own."""
     for _ in range(4):
         rig.work()
-    assert rig.rows("select type from journal left join results using (seq) where results.seq is null") == []
+    assert rig.do("select type from journal left join results using (seq) where results.seq is null") == []
 
 
 @pytest.mark.parametrize("turn", range(6))
@@ -56,5 +56,5 @@ def test_three_orders_in_one_box_all_have_its_scans_in_each_order_of_arrival(rig
         (parcel,) = order.fulfillments
         assert (order.status, parcel.status) == ("delivered", "delivered"), number
         assert (parcel.delivered_at, parcel.last_scan_description) == (later(days=2), "at the door")
-    assert len(rig.rows("select 1 from journal where type = 'TrackingUpdated'")) == len(SCANS) * len(ORDERS)
+    assert len(rig.do("select 1 from journal where type = 'TrackingUpdated'")) == len(SCANS) * len(ORDERS)
     assert verify(rig.engine).differences == []
