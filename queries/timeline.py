@@ -14,6 +14,7 @@ from domain.ids import uuid_of
 from domain.outcome import REASONS
 from queries.documents import Document
 
+SCAN = ("carrier", "trackingNumber", "status", "detail", "description", "location", "estimatedDelivery")
 WAITING = "waiting"  # accepted, and not decided yet
 
 # The events of an order: those with a result that names it (in the order of an index); and beside them those that
@@ -117,5 +118,14 @@ def _entry(row: Any, at: datetime | None = None) -> Document:
         "until": row.until if decided else None,
         "deliveries": row.deliveries,
         "corrected": row.corrected,
+        "scan": _scan(row.type, row.data),
         "data": row.data,
     }
+
+
+def _scan(kind: str, data: dict[str, Any]) -> Document | None:
+    """The scan that a carrier told, for whoever may read the timeline; None where the event is none."""
+    if kind != "TrackingUpdated":
+        return None
+    told = {name: data.get(name) for name in SCAN}  # of a dead letter it may be anything
+    return {name: value if isinstance(value, str) else None for name, value in told.items()}
