@@ -185,6 +185,7 @@ _STATED: dict[Reason, Cause] = {
     Reason.ORDER_UNKNOWN: ("order", _ANY),
     Reason.NOT_PAID: ("paid", _ANY),
     Reason.PARCEL_OUT: ("nothing out", _ANY),
+    Reason.AHEAD: ("time", _ANY),  # nothing that happens to the order
     Reason.PAYMENT_UNDER_WAY: ("under way", _ANY),
 }
 

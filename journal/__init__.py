@@ -11,6 +11,7 @@ correlation     a batch's first step: entries as events, and whose the keys are 
 scan_copies     copies of scans for the further orders of one box
 order_loader    its second: keys claimed, orders locked and loaded, with what waits for them
 batch_fold      its third: the events folded into their orders, in memory alone
+times_ahead     events whose time lies ahead: taken, kept until it is near, or given up
 results         what a batch writes besides the orders
 refund_rows     the rows of refunds, as the outside sees them
 change_capture  what a batch changed, as deliveries to who subscribed

@@ -137,6 +137,7 @@ class Loaded:
     parked: Mapping[int, ParkedRow]  # by number: what is tried again
     subscribed: frozenset[str]  # collections whose changes somebody has subscribed to
     copies: Sequence[Copy]  # of scans, for further orders of one box
+    ahead: Mapping[int, Outcome]  # number → parked or dead, of events whose time lies too far ahead
 
 
 @dataclass(frozen=True, slots=True)

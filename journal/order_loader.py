@@ -31,6 +31,7 @@ from journal.batch_values import (
 from journal.correlation import claim, decode_entry, is_scan, look_up
 from journal.entries import Entry, read, shard_of
 from journal.scan_copies import to_late_members, to_members
+from journal.times_ahead import is_ahead, verdicts
 from storage.aggregates import lock, lock_free
 from storage.pg_arrays import array
 from storage.raw_sql import Statement
@@ -163,6 +164,7 @@ def _with_what_waits(
         waiting=waiting.by_order,
         parked=waiting.rows,
         subscribed=frozenset(row.key for row in rows if row.kind == "subscribed"),
+        ahead=verdicts(conn, events, terms.context.now),
         copies=[*earlier, *to_members(found, owners.members), *waiting.copies] if found or waiting.copies else earlier,
     )
 
@@ -189,8 +191,10 @@ def _waiting(conn: Connection, terms: Terms, orders: Collection[str], rows: Sequ
         order_id = row.order_id or owners[row.key]
         if order_id not in orders:
             continue
-        parked[row.seq] = ParkedRow(row.order_id, row.reason)
         event = decode_entry(entries[row.seq], terms.refused)
+        if not isinstance(event, Outcome) and is_ahead(event, terms.context.now):
+            continue
+        parked[row.seq] = ParkedRow(row.order_id, row.reason)
         if isinstance(event, Outcome):
             unplaced.append(Unplaced(row.seq, event, None))
         else:

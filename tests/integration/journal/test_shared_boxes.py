@@ -10,7 +10,7 @@ import pytest
 from domain.order import Order
 from events.envelope import Envelope
 from journal.verify import verify
-from tests.builders import created, later, paid, renumbered, scan, shipped, tracked
+from tests.builders import created, later, paid, scan, shipped, tracked
 
 ORDERS = ("A", "B", "C")
 
