@@ -37,6 +37,8 @@ reconcile           `orders reconcile`: what payment providers list, compared wi
 findings            `orders findings`: what differs there, until a person resolves it
 moments             times as people type them
 keys                `orders keys`: keys of the HTTP API
+operators           `orders operators`: who may log in to the console
+top                 `orders top`: the console's figures in a terminal
 webhooks            `orders webhooks`: subscriptions and their deliveries
 error_reference     the page docs/reference/errors.md, made from the tree of errors
 schema              `orders schema`: the OpenAPI and AsyncAPI documents

@@ -70,6 +70,8 @@ COMMANDS = {
     "audit": Place("audit", "audit", "Who did what, and who looked at personal data."),
     "findings": Place("findings", "findings", "What differs between payment providers and us, until a person resolves it."),
     "keys": Place("keys", "keys", "Keys of the HTTP API: made, listed, revoked."),
+    "operators": Place("operators", "operators", "Operators of the console: who may log in, and as what."),
+    "top": Place("top", "top", "Watch the figures of the console's first page in this terminal, until Ctrl-C."),
     "webhooks": Place("webhooks", "webhooks", "Outgoing webhooks: subscriptions to changes, and their deliveries."),
     "schema": Place("schema", "schema", "Print the description of the HTTP API, or of the events, for tools that read such. No server is asked."),
     "doctor": Place("doctor", "doctor", "Print the settings with their sources, and what is wrong, with the way to mend it. Answers within 5 seconds."),
