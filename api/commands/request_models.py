@@ -8,20 +8,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from events import field_types as f
 from events.corrections import EDITABLE
-from events.field_types import (
-    Allocation,
-    Amount,
-    Currency,
-    FulfillmentStatus,
-    GrantReason,
-    Moment,
-    Name,
-    Quantity,
-    Reason,
-    Text,
-    Url,
-)
+from events.field_types import Allocation, Amount, Currency, GrantReason, Moment, Name, Quantity, Reason, Text, Url
 from providers.movements import RefundAccount as Account
 
 MIN_DIGITS, MAX_DIGITS = 4, 20  # of an account's number
@@ -288,7 +277,9 @@ class UpdateFulfillment(BaseModel):
     """The step that the fulfillment took, or who carries it, or both."""
 
     model_config = _like(status="shipped", carrier="CJ Logistics", trackingNumber="123456789012")
-    status: Annotated[FulfillmentStatus | None, Field(description="without it, only who carries it is changed")] = None
+    status: Annotated[f.FulfillmentStatus | None, Field(description="without it, only who carries it is changed")] = (
+        None
+    )
     carrier: Name | None = None
     trackingNumber: Name | None = None
 
@@ -297,7 +288,7 @@ class CorrectFulfillment(BaseModel):
     """The status that the fulfillment really has."""
 
     model_config = _like(status="shipped", reason="delivered was clicked by mistake")
-    status: FulfillmentStatus
+    status: f.FulfillmentStatus
     reason: Text | None = None
 
 
