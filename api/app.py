@@ -51,6 +51,7 @@ TAGS = [  # in the order in which the documentation shows them
     {"name": "Fulfillments", "description": "Items that ship together."},
     {"name": "Returns", "description": "Items that come back, and the money for them."},
     {"name": "Refunds", "description": "Money that goes back: asked for, tried again, settled by hand."},
+    {"name": "Findings", "description": "What differs between payment providers and us, until a person resolves it."},
     {"name": "Carts", "description": "A customer's items before they are ordered."},
     {"name": "Catalogue", "description": "A thin copy of the shop's products, so that items can show them."},
     {"name": "Queries", "description": "Every collection: found, counted, one by its id; as Payload CMS answers."},

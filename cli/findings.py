@@ -12,8 +12,9 @@ from cli.reconcile import side, whole_side
 from cli.render import put, table, time_of
 from cli.terminal import safe
 from outbound.reconciliation import findings as stored
-from outbound.reconciliation.findings import NOTE, SHOWN, STATES, Finding
+from outbound.reconciliation.findings import NOTE, SHOWN, Finding
 from outbound.reconciliation.kinds import Kind
+from storage.tables.reconciliation import FINDING_STATES as STATES
 
 findings = typer.Typer(
     help="What differs between payment providers and us, until a person resolves it.", no_args_is_help=True

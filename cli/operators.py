@@ -35,7 +35,7 @@ def add(
         str,
         typer.Option(
             "--role",
-            help="viewer: looks, and sees no personal data. operator: acts, too. admin: the same, and erases customers.",
+            help="viewer: looks, and sees no personal data. operator: acts, too. admin: the same.",
         ),
     ] = "viewer",
     url: Url = LOCAL,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from domain.dues import settled, unanswered
 from domain.edits import addressed_after_shipping
-from domain.holds import REFUNDED, RETURNED_TO_SENDER, by_people, holds, shipped_while_held
+from domain.holds import REFUNDED, RETURNED_TO_SENDER, by_people, note_standing, shipped_while_held
 from domain.item_cancels import is_capped
 from domain.order import BEFORE_PAYMENT, Order
 from domain.refunds import due, lacks_reversed_money
@@ -133,7 +133,7 @@ def _is_money_amiss(order: Order) -> bool:
 
 
 def _of_holds(order: Order) -> set[str]:
-    standing, found = holds(order), set()
+    standing, found = note_standing(order), set()
     if standing and by_people(order, standing):
         found.add(F.HELD)
     if REFUNDED in standing:

@@ -1,6 +1,7 @@
 """Holds: what keeps an order from shipping, by its name. What people held is a fact of the order; the rest is derived.
 
-    holds   name → {"held": [[time, source, id, until | null] …], "released": [[time, source, id] …]}, both sorted
+    holds     name → {"held": [[time, source, id, until, by, reason] …], "released": [[time, source, id] …]}, both sorted
+    standing  name → [since, until, by, reason] of the holds that stand now: derived after each event, for those who read
 
 An order is held from the time of a fact until a release of that name that is not earlier, and again by a later fact. By
 themselves hold: `disputed` (a dispute that is open or lost), `payment_reversed` (a reversal left it short), `refunded` (all
@@ -21,21 +22,23 @@ from domain.item_cancels import place
 from domain.movements import DISPUTES, INQUIRY, REFUNDS, REPORTS, WON, goes_back, moment
 from domain.parcel_facts import time_of
 from domain.refunds import lacks_reversed_money
-from events.catalogue import AnyEvent
+from events.catalogue import AnyEvent, Event
+from events.corrections import OrderHeld
 
 if TYPE_CHECKING:
     from domain.order import Order
     from domain.transaction import Transaction
 
-HOLDS = "holds"
+HOLDS, STANDING = "holds", "standing"
 DISPUTED, PAYMENT_REVERSED, REFUNDED = "disputed", "payment_reversed", "refunded"
 RETURNED_TO_SENDER = "returned_to_sender"
 _HELD, _RELEASED = "held", "released"
 
 
-def note_hold(order: Order, name: str, event: AnyEvent, until: datetime | None) -> None:
+def note_hold(order: Order, name: str, event: Event[OrderHeld], until: datetime | None) -> None:
     """Note that somebody holds the order."""
-    insort(_of(order, name)[_HELD], [*place(event), None if until is None else moment(until)], key=_where)
+    told = (None if until is None else moment(until), event.data.by, event.data.reason)
+    insort(_of(order, name)[_HELD], [*place(event), *told], key=_where)
 
 
 def note_release(order: Order, name: str, event: AnyEvent) -> None:
@@ -45,11 +48,29 @@ def note_release(order: Order, name: str, event: AnyEvent) -> None:
 
 def holds(order: Order) -> list[str]:
     """The names of the holds that stand now, sorted."""
+    return sorted(_standing(order))
+
+
+def note_standing(order: Order) -> list[str]:
+    """Note among the order's facts which holds stand now, since and until when, by whom and why. → their names, sorted."""
+    found = _standing(order)
+    told: dict[str, list[str | None]] = {}
+    for name, since in found.items():
+        by_hand = [each for each in (order.facts or {}).get(HOLDS, {}).get(name, {}).get(_HELD, ()) if each[0] == since]
+        told[name] = [since, *(by_hand[-1][3:] if by_hand else (None, None, None))]
+    if told:
+        facts_of(order)[STANDING] = told
+    elif order.facts is not None:
+        order.facts = {name: each for name, each in order.facts.items() if name != STANDING} or None
+    return sorted(found)
+
+
+def _standing(order: Order) -> dict[str, str]:
+    """name → since when, of the holds that stand now."""
     if order.canceled_at is not None:
-        return []
-    return sorted(
-        name for name, held, facts, released in _all(order) if max((*held, *facts)) > (released[-1] if released else "")
-    )
+        return {}
+    latest = ((name, max((*held, *facts)), released) for name, held, facts, released in _all(order))
+    return {name: since for name, since, released in latest if since > (released[-1] if released else "")}
 
 
 def by_people(order: Order, standing: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ order_loader    its second: keys claimed, orders locked and loaded, with what wa
 batch_fold      its third: the events folded into their orders, in memory alone
 times_ahead     events whose time lies ahead: taken, kept until it is near, or given up
 results         what a batch writes besides the orders
+refund_check    the projection of refunds against the fold
 refund_rows     the rows of refunds, as the outside sees them
 change_capture  what a batch changed, as deliveries to who subscribed
 lock_waits      events whose orders' rows somebody else holds

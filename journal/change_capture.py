@@ -18,10 +18,11 @@ from sqlalchemy import Connection, text
 from domain.dirty_tracking import CLEAN, DIRTY, FILLED, NEW
 from domain.fold import Fold
 from domain.fulfillment import FulfillmentItem
+from domain.ids import format_id
 from domain.order import Order, Status
 from domain.returns import ReturnItem
 from queries import schema
-from queries.documents import NONE, part_maker
+from queries.documents import NONE, join, part_maker
 from queries.fields import STAMPS
 from queries.json_encoder import encode
 from storage.pg_arrays import array, columns, unnest
@@ -37,8 +38,10 @@ _PARTS = (
     ("returns", "returns"),
     ("return-items", "return_items"),
 )
-COLLECTIONS = ("orders", *(collection for collection, _ in _PARTS))
-_TABLES = {collection: schema.COLLECTIONS[collection].table.name for collection in COLLECTIONS}
+REFUNDS = "refunds"  # is no part of a folded order, and told by `outbound.webhooks.refund_changes`
+_CAPTURED = ("orders", *(collection for collection, _ in _PARTS))
+COLLECTIONS = (*_CAPTURED, REFUNDS)
+_TABLES = {collection: schema.COLLECTIONS[collection].table.name for collection in _CAPTURED}
 
 _STAMPS = text(
     " union all ".join(
@@ -46,6 +49,8 @@ _STAMPS = text(
         for table in _TABLES.values()
     )
 )
+
+_REFUNDS_OF = text("select order_id, id from refund_documents where order_id = any(cast(:ids as uuid[])) order by id")
 
 _NAMES = ("order_id", "collection", "operation", "document", "personal_id")
 _KINDS = ("uuid", "text", "text", "jsonb", "uuid")
@@ -78,7 +83,7 @@ def record(conn: Connection, folds: Sequence[Fold], subscribed: Collection[str],
     In the batch's transaction, after its state is saved. Documents are as the query API answers them at depth 0, with
     every id in their joins. They are kept without personal fields, which are laid over them when they are sent.
 
-    Shape:  nothing where nobody subscribed to what changed; else two statements, whatever the batch's size.
+    Shape:  nothing where nobody subscribed to what changed; else three statements at most, whatever the batch's size.
     """
     changes = [change for fold in folds for change in _changed(fold.order, subscribed)] if subscribed else []
     if not changes:
@@ -88,19 +93,38 @@ def record(conn: Connection, folds: Sequence[Fold], subscribed: Collection[str],
         ids[_TABLES[change.collection]].append(change.part.id)
     found = conn.execute(_STAMPS, {table: array(each, "uuid") for table, each in ids.items()})
     stamps = {row.id: row for row in found}
-    make = {collection: part_maker(schema.COLLECTIONS[collection]) for collection in COLLECTIONS}
+    make = {collection: part_maker(schema.COLLECTIONS[collection]) for collection in _CAPTURED}
+    refunds = _refunds_of(conn, [change.order.id for change in changes if change.collection == "orders"])
     rows = [
         (
             change.order.id,
             change.collection,
             change.operation,
-            encode(make[change.collection](change.part, stamps[change.part.id], NONE)).decode(),
+            encode(
+                make[change.collection](change.part, stamps[change.part.id], NONE, refunds.get(change.part.id, NONE))
+            ).decode(),
             getattr(change.part, "personal_id", None),
         )
         for change in changes
     ]
-    stamp = int(now.timestamp() * 1000).to_bytes(6, "big")
-    conn.execute(_RECORD, {**columns(_NAMES, _KINDS, rows), "stamp": stamp, "now": now})
+    deliver(conn, rows, now)
+
+
+def deliver(conn: Connection, changes: Sequence[tuple[Any, ...]], now: datetime) -> None:
+    """Record deliveries of changes to all who subscribed to them: (order id, collection, operation, document, personal id) each."""
+    if changes:
+        stamp = int(now.timestamp() * 1000).to_bytes(6, "big")
+        conn.execute(_RECORD, {**columns(_NAMES, _KINDS, changes), "stamp": stamp, "now": now})
+
+
+def _refunds_of(conn: Connection, order_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """order id → the join of its refunds, which its fold does not hold."""
+    if not order_ids:
+        return {}
+    found: dict[str, list[str]] = {each: [] for each in order_ids}
+    for row in conn.execute(_REFUNDS_OF, {"ids": array(order_ids, "uuid")}):
+        found[row.order_id].append(format_id(REFUNDS, row.id))
+    return {each: {REFUNDS: join(ids)} for each, ids in found.items()}
 
 
 def _changed(order: Order, subscribed: Collection[str]) -> Iterator[_Change]:

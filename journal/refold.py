@@ -18,11 +18,13 @@ from domain.dirty_tracking import DIRTY, EDITED, NEW
 from domain.order import Order
 from domain.policy import RULES, Policy
 from journal.policy_store import all_policies
+from journal.refund_check import refund_differences, stored_refunds, strays
 from journal.refund_rows import all_refunds
 from journal.verify import Difference, Progress, Report, compare, differences, fold_order, history_of
 from journal.waits import waits_of
 from storage.aggregates import lock, save
 from storage.clock import clock
+from storage.pg_arrays import array
 from storage.raw_sql import Writes
 
 _PARTS = ("items", "transactions", "fulfillments", "fulfillment_items", "returns", "return_items")
@@ -33,6 +35,7 @@ _BEHIND = text("""
 _NOTE = text(
     "insert into fixed (name, value) values ('rules', :rules) on conflict (name) do update set value = excluded.value"
 )
+_FORGET_REFUNDS = text("delete from refunds where id = any(cast(:ids as uuid[]))")
 # One that is in flight, or whose end is not known, may be made already.
 _KEEP_BACK = text(
     "update effects set state = 'staff', updated_at = now() "
@@ -87,7 +90,10 @@ def refold(engine: Engine, order_number: str, policies: dict[int, Policy] | None
             folded = fold_order(stored, events, policies or all_policies(conn), waits_of(conn, [stored.id]))
             folded.version = stored.version
             found = compare(stored, folded)
+            refunds = stored_refunds(conn, [stored.id]).get(stored.id, {})
+            found += [Difference(stored.order_number, *each) for each in refund_differences(folded, refunds)]
             if found:
+                conn.execute(_FORGET_REFUNDS, {"ids": array(strays(folded, refunds), "uuid")})
                 _overwrite(conn, stored, folded)
             return found
     return []

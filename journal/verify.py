@@ -31,6 +31,7 @@ from domain.transaction import Transaction
 from events.catalogue import AnyEvent, Event, ReturnRequested, decode, is_a
 from journal.entries import Entry, read, shard_of
 from journal.policy_store import all_policies
+from journal.refund_check import refund_differences, stored_refunds
 from journal.waits import Waits, waits_of
 from storage.aggregates import peek
 from storage.migrate import shards_fixed
@@ -108,7 +109,7 @@ class Decided:
 def verify(engine: Engine, order_number: str | None = None, progress: Progress | None = None) -> Report:
     """Fold every order (or the one of that number) anew, and report what is stored otherwise.
 
-    Shape:  four statements per chunk of orders, one snapshot each; then a few over all results.
+    Shape:  five statements per chunk of orders, one snapshot each; then a few over all results.
     Locks:  none; may run beside the workers.
     """
     report = Report()
@@ -261,7 +262,7 @@ def _verify_chunk(conn: Connection, ids: list[str], shards: int, report: Report)
     orders = peek(conn, ids)
     long = sum(order.version for order in orders.values()) > EVENTS  # then it is one order
     decided = {} if long else _decided(conn, ids)
-    waits = waits_of(conn, ids)
+    waits, refunds = waits_of(conn, ids), stored_refunds(conn, ids)
     for order_id, stored in orders.items():
         own = history_of(conn, order_id) if long else iter(decided.pop(order_id, []))
         number = stored.order_number
@@ -279,6 +280,7 @@ def _verify_chunk(conn: Connection, ids: list[str], shards: int, report: Report)
         report.events += numbered.count
         yield from found
         yield from compare(stored, folded)
+        yield from (Difference(number, *each) for each in refund_differences(folded, refunds.get(order_id, {})))
 
 
 class _Numbered:

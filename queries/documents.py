@@ -27,8 +27,8 @@ NONE: Document = {}
 Maker = Callable[[Any, Any, Mapping[str, Any], Document], Document]
 # (a row, its joins by name) → its document
 RowMaker = Callable[[Any, Document], Document]
-# (a part, what has its stamps, its personal fields) → its document at depth 0, every id in its joins
-PartMaker = Callable[[Any, Any, Mapping[str, Any]], Document]
+# (a part, what has its stamps, its personal fields, joins that it does not hold) → its document at depth 0, every id in its joins
+PartMaker = Callable[[Any, Any, Mapping[str, Any], Mapping[str, Any]], Document]
 
 _PERSONAL = text("select id, fields from personal where id = any(cast(:ids as uuid[]))")
 
@@ -51,7 +51,7 @@ def maker(of: Collection) -> Maker:
 def part_maker(of: Collection) -> PartMaker:
     """The function that makes documents of parts of folded orders as the query API answers them at depth 0.
 
-    Their joins hold every id of what hangs on the part.
+    Their joins hold every id of what hangs on the part; those that a folded order does not hold are given by name.
     """
     joins: list[str] = []
     names: dict[str, Any] = {}
@@ -59,7 +59,8 @@ def part_maker(of: Collection) -> PartMaker:
         names |= {f"parts_{number}": parts, f"key_{number}": key}
         ids = f"[format_id({other!r}, each.id) for each in sorted(parts_{number}(it), key=key_{number})]"
         joins.append(f"{name!r}: join({ids}),")
-    made: PartMaker = _generated(of, "it, stamps, personal", joins, names)
+    joins += [f"{name!r}: given[{name!r}]," for name, each in of.joins.items() if each.parts is None]
+    made: PartMaker = _generated(of, "it, stamps, personal, given", joins, names)
     return made
 
 

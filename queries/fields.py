@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Integer, Table, exists, true
+from sqlalchemy import ColumnElement, FromClause, Integer, Table, exists, false, true
 
 STAMPS = ("created_at", "updated_at")  # columns that PostgreSQL fills: the parts of a folded order have none
 PERSONAL = "personal_id"  # the column that points at a row's personal fields
@@ -87,6 +87,7 @@ class Collection:
     joins: Mapping[str, Join] = field(default_factory=dict)
     order: tuple[SortKey, ...] = (("id", True),)  # newest first: UUIDv7
     shop_only: frozenset[str] = frozenset()  # fields that a customer neither sees nor may ask of
+    secret: bool = False  # seen by the shop itself alone
 
     @property
     def key(self) -> Field:
@@ -104,6 +105,8 @@ class Collection:
             column, owner = self.owner
             above = owner.table.alias()
             return exists().where(above.c.id == table.c[column], owner.visible(above, customer))
+        if self.secret and customer is not None:
+            return false()
         found = true() if self.hidden_without is None else table.c[self.hidden_without].is_not(None)
         return found & (table.c[self.customer] == customer) if self.customer and customer is not None else found
 

@@ -15,6 +15,7 @@ from typing import get_args
 from sqlalchemy import Table
 
 from domain import fulfillment, returns, transaction
+from domain.holds import STANDING
 from domain.movements import DISPUTES, RefundStatus
 from domain.order import Status
 from domain.purposes import RefundReason
@@ -41,8 +42,9 @@ from queries.fields import (
     to,
     truth,
 )
-from queries.objects import disputes_of, reasons_of
+from queries.objects import disputes_of, holds_of, reasons_of, side_of
 from storage import tables
+from storage.tables.reconciliation import FINDING_STATES
 from storage.tables.refunds import ORIGINS, WAITS_FOR
 
 _GOODS = {
@@ -74,6 +76,16 @@ ORDERS = Collection(
         "taxAmount": number("tax_amount"),
         **personal("notes"),
         "flags": names("flags"),
+        "holds": objects(
+            "facts",
+            holds_of,
+            under=STANDING,
+            hold=part(Kind.TEXT),
+            reason=part(Kind.TEXT, always=False),
+            by=part(Kind.TEXT, always=False),
+            since=part(Kind.TIME),
+            until=part(Kind.TIME, always=False),
+        ),
         "canceledAt": time("canceled_at"),
         "confirmedAt": time("confirmed_at"),
         "createdAt": time("placed_at", always=True),
@@ -86,6 +98,7 @@ ORDERS = Collection(
         "transactions": Join("transactions", "order_id", parts=lambda order: order.transactions),
         "fulfillments": Join("fulfillments", "order_id", parts=lambda order: order.fulfillments),
         "returns": Join("returns", "order_id", parts=lambda order: order.returns),
+        "refunds": Join("refunds", "order_id"),
     },
     order=(("placed_at", True), ("id", True)),
 )
@@ -213,12 +226,36 @@ REFUNDS = Collection(
         **personal("note"),
         "failure": text("failure"),
         "settledMethod": text("settled_method"),
+        "dueSince": time("due_since"),
         "requestedAt": time("requested_at"),
         "endedAt": time("ended_at"),
         **STAMPED,
     },
     owner=_OF_ORDER,
     shop_only=frozenset(("note", "failure", "settledMethod")),
+)
+
+FINDINGS = Collection(
+    "findings",
+    tables.findings,
+    "A thing that differs between a payment provider and us, what was done about it, or what a person is to do.",
+    {
+        **ID,
+        "provider": text("provider"),
+        "kind": text("kind"),
+        "subject": text("subject"),
+        "paymentId": text("payment_id"),
+        "orderNumber": text("order_number"),
+        "theirs": objects("theirs", side_of, name=part(Kind.TEXT), value=part(Kind.TEXT)),
+        "ours": objects("ours", side_of, name=part(Kind.TEXT), value=part(Kind.TEXT)),
+        "state": one_of("state", FINDING_STATES),
+        "done": text("done"),
+        "events": names("events"),
+        "note": text("note"),
+        "resolvedBy": text("resolved_by"),
+        **STAMPED,
+    },
+    secret=True,
 )
 
 CARTS = Collection(
@@ -281,6 +318,7 @@ _ALL = (
     RETURNS,
     RETURN_ITEMS,
     REFUNDS,
+    FINDINGS,
     CARTS,
     CART_ITEMS,
     PRODUCTS,

@@ -122,6 +122,12 @@ def refunded(amount: str | int, payment: str = "pay", **data: Any) -> Envelope:
     return told("PaymentRefunded", paymentId=payment, refundedAmount=str(amount), **data)
 
 
+def a_refund(status: str = "succeeded", amount: str | int = 500, payment: str = "pay", **data: Any) -> Envelope:
+    """One refund as its provider tells it, by its id."""
+    known = {"refund": "re_1", "requestedAt": NOW.isoformat(), **data}
+    return told("PaymentRefunded", paymentId=payment, amount=str(amount), status=status, version=2, **known)
+
+
 def disputed(outcome: str | None = None, payment: str = "pay", **data: Any) -> Envelope:
     return told("PaymentDisputed", paymentId=payment, outcome=outcome, **data)
 

@@ -19,7 +19,7 @@ from operations import operators, replay_steps
 from outbound import expiry_questions, payment_lookups, refund_accounts, refund_routes, refunds, tracking
 from outbound.reconciliation import run as reconciliation
 from outbound.refund_accounts import Vault
-from outbound.webhooks import deliveries, dispatcher
+from outbound.webhooks import deliveries, dispatcher, refund_changes
 from providers.registry import registry
 from settings.environment import Settings
 from storage import clock as clocks
@@ -207,6 +207,7 @@ def poll_carriers(here: opening.Parts, whom: str) -> None:
 @chore("orders.webhooks")
 def send_webhooks(here: opening.Parts, whom: str) -> None:
     """Tell subscribers what changed."""
+    refund_changes.record_due(here.engine, clock())
     dispatcher.run_due(here.engine, webhook_sender(here.settings), clock())
 
 

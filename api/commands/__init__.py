@@ -14,6 +14,7 @@ carts              carts, checkout
 corrections        cancelItems, hold, release
 payments           updateTransaction
 fulfillments       createFulfillment, updateFulfillment
+findings           resolveFinding: what differs between a payment provider and us
 refund_accounts    the bank account that an order's refunds go to
 returns            createReturn, updateReturn, withdrawReturn, returnWithRefund
 refunds            createRefund, settleRefund, allocateRefund, retryRefund

@@ -370,6 +370,13 @@ class SettleRefund(BaseModel):
     note: Text | None = None
 
 
+class ResolveFinding(BaseModel):
+    """The note on what a finding came to, for those who read it later."""
+
+    model_config = _like(note="test payment of ours, refunded in the dashboard")
+    note: Annotated[Text, Field(min_length=1, max_length=2_000)]
+
+
 class AllocateRefund(BaseModel):
     """The purpose of a refund that was made at the provider; `due` counts it toward what is due, as before."""
 

@@ -7,6 +7,7 @@ from queries.fields import Collection
 from queries.schema import (
     CART_ITEMS,
     CARTS,
+    FINDINGS,
     FULFILLMENTS,
     OPTIONS,
     ORDERS,
@@ -126,7 +127,7 @@ def components() -> dict[str, Schema]:
             "The document as it is after the change.",
             {"doc": _CART if of is CARTS else whole(of), **({"polledBy": _POLLED_BY} if of is FULFILLMENTS else {})},
         )
-        for of in (ORDERS, TRANSACTIONS, FULFILLMENTS, RETURNS, REFUNDS, CARTS, *_CATALOGUE)
+        for of in (ORDERS, TRANSACTIONS, FULFILLMENTS, RETURNS, REFUNDS, FINDINGS, CARTS, *_CATALOGUE)
     }
     many = {
         f"{singular(of)}sChanged": _answer(

@@ -12,6 +12,7 @@ from api.commands import (
     carts,
     catalogue,
     corrections,
+    findings,
     fulfillments,
     orders,
     pauses,
@@ -29,7 +30,18 @@ from api.path_converters import own_name
 from api.query import openapi_parameters
 from api.query.openapi_schemas import Schema
 from events.field_types import Name
-from queries.schema import CARTS, FULFILLMENTS, OPTIONS, ORDERS, PRODUCTS, REFUNDS, RETURNS, TRANSACTIONS, VARIANTS
+from queries.schema import (
+    CARTS,
+    FINDINGS,
+    FULFILLMENTS,
+    OPTIONS,
+    ORDERS,
+    PRODUCTS,
+    REFUNDS,
+    RETURNS,
+    TRANSACTIONS,
+    VARIANTS,
+)
 
 router = APIRouter(route_class=ExactRoute)
 
@@ -267,6 +279,18 @@ def retry_refund(id: Id, write: BySecret) -> Response:
     `doc` is the refund that goes out, which may be another one than that which failed.
     """
     return write.do(refunds.retry(write, id))
+
+
+# -- findings ----------------------------------------------------------------------------------------------
+
+
+@writes("POST", "/api/findings/{id}/resolve", "Findings", changed(FINDINGS), 200, NOT_FOUND, CONFLICT)
+def resolve_finding(id: Id, sent: s.ResolveFinding, write: BySecret) -> Response:
+    """Resolve a finding that waits for a person, with a note. It is not found again, unless either side says something else.
+
+    409 where it does not wait: it healed, went by itself, or was resolved before.
+    """
+    return write.do(findings.resolve(write, id, sent))
 
 
 # -- operations --------------------------------------------------------------------------------------------

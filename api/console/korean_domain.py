@@ -100,7 +100,11 @@ KOREAN_DOMAIN: dict[str, str] = {
     "expired": "만료됨",
     "it was canceled because nobody paid in time": "기한 안에 결제되지 않아 취소됨",
     "return_contradicted": "반품 모순",
-    "a return was both rejected and completed: the first to come counts": "반품이 거절되고 완료됨: 먼저 온 것이 유효",
+    "a return was both rejected and completed, or withdrawn after it was received: the first to come counts":
+        "반품이 거절되고 완료되었거나, 입고된 뒤 철회됨: 먼저 온 것이 유효",
+    "withdrawn_return_received": "철회된 반품 입고",
+    "items of a return that the customer withdrew came back all the same: send them out again, or have it asked for anew":
+        "고객이 철회한 반품의 상품이 돌아옴: 다시 보내거나 반품을 다시 요청하게 하세요",
     "payment_reversed": "결제 회수",
     "the provider took a payment back after it had reported it": "결제사가 알린 결제를 다시 회수함",
     "refund_failed": "환불 실패",
@@ -136,6 +140,7 @@ KOREAN_DOMAIN: dict[str, str] = {
     "the parcel left although the order was canceled; recorded and flagged": "취소된 주문이 출고됨. 기록하고 표시함",
     "the payment came after the order had expired; recorded, and the money goes back": "만료된 뒤에 결제됨. 기록하고 금액을 돌려줌",
     "the return was rejected before; a completed return contradicts that": "반품이 먼저 거절됨. 완료와 모순됨",
+    "the return had been received before the customer withdrew it; look into both": "고객이 철회하기 전에 반품이 입고됨. 둘 다 확인하세요",
     "the return was completed before; a rejection contradicts that": "반품이 먼저 완료됨. 거절과 모순됨",
     "an operator discarded it": "운영자가 폐기함",
     "the return's rejection had come before its request": "반품 거절이 요청보다 먼저 옴",
@@ -226,5 +231,6 @@ KOREAN_DOMAIN: dict[str, str] = {
     "Return {return} was approved[ by {by}]": "반품 {return} 승인[ ({by})]",
     "Return {return} was rejected[ by {by}]": "반품 {return} 거절[ ({by})]",
     "Return {return} is being worked on[ by {by}]": "반품 {return} 처리 시작[ ({by})]",
+    "What return {return} sends back has arrived[, noted by {by}]": "반품 {return} 상품 도착[, 기록 {by}]",
     "Return {return} came back[ with {items}][, {refundAmount} go back]": "반품 {return} 입고[: {items}][, {refundAmount} 환불]",
 }  # fmt: skip

@@ -23,7 +23,7 @@ from events.errors import OrdersError
 from operations import parked_events, refund_decisions
 from operations.health.check import OK, PROBLEM
 from outbound.reconciliation import findings
-from outbound.reconciliation.findings import NOTE, STATES
+from outbound.reconciliation.findings import NOTE
 from outbound.webhooks import deliveries, subscriptions
 from outbound.webhooks.deliveries import STATES as DELIVERY_STATES
 from queries import tracker_list
@@ -31,6 +31,7 @@ from queries.filters import where_of
 from queries.parser import Query
 from queries.repository import find, find_by_id
 from storage.clock import clock
+from storage.tables.reconciliation import FINDING_STATES as STATES
 from storage.tables.refunds import WAITS_FOR
 
 router = APIRouter(prefix=PATH, route_class=ConsoleRoute, include_in_schema=False)

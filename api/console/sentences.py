@@ -45,6 +45,7 @@ SENTENCES: dict[str, str] = {
     "ReturnApproved": "Return {return} was approved[ by {by}]",
     "ReturnRejected": "Return {return} was rejected[ by {by}]",
     "ReturnProcessingStarted": "Return {return} is being worked on[ by {by}]",
+    "ReturnReceived": "What return {return} sends back has arrived[, noted by {by}]",
     "ReturnCompleted": "Return {return} came back[ with {items}][, {refundAmount} go back]",
 }
 _MONEY = frozenset(("totalAmount", "amount", "refundedAmount", "refundAmount"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.query import overdue
 from api.query.openapi_schemas import Schema, singular
 from queries.fields import Collection, Kind
 from queries.filters import MOST_CONDITIONS, MOST_VALUES
@@ -16,7 +17,7 @@ from queries.operators import MOST_WORDS
 from queries.parser import LIMIT, MOST_DEPTH, MOST_LIMIT, MOST_PAGE, MOST_SORTS
 from queries.querystring import MOST_JSON, MOST_TEXT
 from queries.repository import MOST_ALL
-from queries.schema import COLLECTIONS
+from queries.schema import COLLECTIONS, REFUNDS
 
 EXAMPLE = {"createdAt": {"greater_than": "2026-01-01T00:00:00.000Z"}}
 BOOLEAN: Schema = {"type": "boolean"}
@@ -101,6 +102,12 @@ _CONDITIONS: dict[Kind, tuple[str, Schema]] = {
     Kind.GROUP: ("GroupCondition", _asked(_TEXT, "exists")),
     Kind.OBJECTS: ("GroupCondition", _asked(_TEXT, "exists")),
 }
+_OVERDUE: Schema = {
+    "type": "object",
+    "description": "Late by the legal clock (ORDERS_REFUND_WITHIN), whatever the refund waits for.",
+    "properties": {"equals": {"type": "boolean"}},
+    "additionalProperties": False,
+}
 _BEYOND: tuple[str, Schema] = (
     "Condition",
     {**_asked(_TEXT, compared=_SOME_KEY), "description": "Of a field over relationships: `orderItem.order.status`."},
@@ -119,6 +126,7 @@ def _where(of: Collection) -> Schema:
         "description": f"All of these hold. At most {MOST_CONDITIONS} conditions, and {MOST_BRANCHES} levels of and / or; as JSON {MOST_JSON} characters.",
         "properties": {
             **{name: _named(_CONDITIONS[field.kind][0]) for name, field in of.fields.items()},
+            **({overdue.FIELD: _OVERDUE} if of is REFUNDS else {}),
             "and": branch,
             "or": branch,
         },

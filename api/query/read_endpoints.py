@@ -19,16 +19,19 @@ from api.errors import ApiError
 from api.path_converters import own_name
 from api.query import openapi_parameters, openapi_schemas
 from api.query.budget import CUSTOMER_S, Budgets, check
+from api.query.overdue import with_overdue
 from api.resources import doors_of
 from api.responses import Json
 from domain.balance import balance
 from queries import timeline
 from queries.documents import list_answer
 from queries.fields import Collection, Kind
+from queries.filters import ANYTHING
 from queries.parser import Query, parse
 from queries.repository import MOST_ALL, count, find, find_by_id, find_order, visible_id
-from queries.schema import ALIASES, COLLECTIONS
+from queries.schema import ALIASES, COLLECTIONS, REFUNDS
 from storage.aggregates import peek
+from storage.clock import clock
 
 SECRET_ONLY = ("data", "detail")  # of a timeline: bodies and messages are for the shop
 Reader = Annotated[Caller, Depends(reader)]
@@ -58,6 +61,14 @@ def query_of(request: Request, caller: Caller) -> Query:
         query = parse(request.scope["query_string"].decode("utf-8", "replace"))
         check(query, caller.customer)
         return query
+
+
+def _query_of(name: str, request: Request, caller: Caller) -> Query:
+    """`query_of`, for a collection: of refunds, `overdue` may be asked."""
+    query = query_of(request, caller)
+    if name != REFUNDS.name or query.where == ANYTHING:
+        return query
+    return with_overdue(query, doors_of(request).settings.legal_clock, clock())
 
 
 def _found(document: Any) -> Json:
@@ -109,9 +120,16 @@ def find_order_balance(request: Request, caller: Secret, id: Id) -> Json:
 # -- every collection --------------------------------------------------------------------------------------
 
 
+def _only_for(of: Collection, endpoint: Callable[..., Json]) -> Callable[..., Json]:
+    """The endpoint, for those who may see the collection at all: FastAPI reads who may call from the annotation."""
+    if of.secret:
+        endpoint.__annotations__["caller"] = Secret
+    return endpoint
+
+
 def _finder(name: str) -> Callable[..., Json]:
     def endpoint(request: Request, caller: Reader) -> Json:
-        query = query_of(request, caller)
+        query = _query_of(name, request, caller)
         with snapshot(request, caller) as conn:
             return Json(find(conn, name, query, caller.customer))
 
@@ -120,7 +138,7 @@ def _finder(name: str) -> Callable[..., Json]:
 
 def _counter(name: str) -> Callable[..., Json]:
     def endpoint(request: Request, caller: Reader) -> Json:
-        query = query_of(request, caller)
+        query = _query_of(name, request, caller)
         with snapshot(request, caller) as conn:
             return Json(count(conn, name, query, caller.customer))
 
@@ -172,7 +190,7 @@ def _add_collection(path: str, of: Collection, *, alias: bool) -> None:
     document = openapi_schemas.reference(of)
     _add(
         path,
-        _finder(of.name),
+        _only_for(of, _finder(of.name)),
         f"find_{name}",
         f"Find {path}",
         openapi_schemas.list_schema(document),
@@ -181,7 +199,7 @@ def _add_collection(path: str, of: Collection, *, alias: bool) -> None:
     )
     _add(
         f"{path}/count",
-        _counter(of.name),
+        _only_for(of, _counter(of.name)),
         f"count_{name}",
         f"Count {path}",
         openapi_schemas.COUNT,
@@ -190,7 +208,7 @@ def _add_collection(path: str, of: Collection, *, alias: bool) -> None:
     )
     _add(
         f"{path}/{own_name('id') if of.key.kind is Kind.KEY else '{id}'}",
-        _finder_by_id(of.name),
+        _only_for(of, _finder_by_id(of.name)),
         f"find_{name}_by_id",
         f"One of {path} by its id",
         document,

@@ -26,7 +26,6 @@ from outbound.reconciliation.remedies import Judged
 from storage import audit
 from storage.pg_arrays import array, cast, columns, unnest
 
-STATES = ("open", "healed", "resolved", "gone")
 NOTE = 2_000  # characters of a note
 SHOWN = 100
 

@@ -56,7 +56,7 @@ from storage.tables.order import (
     transactions,
 )
 from storage.tables.reconciliation import findings, reconciliation_seen, reconciliations
-from storage.tables.refunds import refund_documents, refunds
+from storage.tables.refunds import refund_changes, refund_documents, refund_tellings, refunds
 
 __all__ = [
     "APPENDERS",
@@ -99,7 +99,9 @@ __all__ = [
     "reconciliation_seen",
     "reconciliations",
     "refund_accounts",
+    "refund_changes",
     "refund_documents",
+    "refund_tellings",
     "refunds",
     "relay_horizon",
     "relay_marks",

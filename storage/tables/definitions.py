@@ -45,7 +45,9 @@ select r.id, r.order_id, r.transaction_id, r.reference, r.amount, r.currency, r.
        case when r.status in ('pending', 'requires_action') then 'provider' when r.attention = 'open' then 'person'
        end as waits_for,
        r.return_id, r.personal_id, r.failure, r.settled_method, r.requested_at, r.ended_at, r.created_at, r.updated_at,
-       cast(null as uuid) as effect_id
+       cast(null as uuid) as effect_id, case when r.attention = 'open' then (
+           select coalesce(e.due_since, e.created_at) from effects e where e.transaction_id = r.transaction_id
+       ) end as due_since
 from refunds r
 union all
 select e.refund_id, e.order_id, e.transaction_id, null,
@@ -54,7 +56,8 @@ select e.refund_id, e.order_id, e.transaction_id, null,
        case when e.state in ('staff', 'dead') then 'person' when e.state = 'held' then 'nobody'
             when e.state = 'account_needed' then 'account'
             when e.idempotency_key is not null then 'provider' else 'turn' end,
-       e.return_id, e.personal_id, e.last_error, null, e.attempted_at, null, e.created_at, e.updated_at, e.id
+       e.return_id, e.personal_id, e.last_error, null, e.attempted_at, null, e.created_at, e.updated_at, e.id,
+       coalesce(e.due_since, e.created_at)
 from effects e join transactions t on t.id = e.transaction_id
 where e.state <> 'done' and e.refund_id is not null
   and (e.idempotency_key is not null or e.target > greatest(e.made, t.refunded_amount))
@@ -79,6 +82,25 @@ SEAL_TRUNCATE_TRIGGER = """
 create trigger audit_seal_truncate before truncate on audit for each statement execute function seal_audit()
 """
 
+# A refund changes in many places; each notes its payment for those who subscribed to refunds (outbound/webhooks/refund_changes.py).
+REFUND_CHANGE_FUNCTION = """
+create function note_refund_change() returns trigger language plpgsql as $$
+begin
+    if exists (select from subscriptions where state = 'active' and 'refunds' = any(collections)) then
+        insert into refund_changes (transaction_id) select distinct transaction_id from changed;
+    end if;
+    return null;
+end $$
+"""
+REFUND_CHANGE_TRIGGERS = tuple(
+    f"""
+create trigger {table}_{operation}_told after {operation} on {table} referencing new table as changed
+for each statement execute function note_refund_change()
+"""
+    for table in ("effects", "refunds")
+    for operation in ("insert", "update")
+)
+
 DEFINITIONS = (
     TIMELINE_VIEW,
     UNDECIDED_VIEW,
@@ -88,4 +110,6 @@ DEFINITIONS = (
     SEAL_FUNCTION,
     SEAL_TRIGGER,
     SEAL_TRUNCATE_TRIGGER,
+    REFUND_CHANGE_FUNCTION,
+    *REFUND_CHANGE_TRIGGERS,
 )

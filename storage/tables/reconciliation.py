@@ -7,6 +7,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from storage.tables.columns import METADATA, at, one_of, stamps, uuid
 
+FINDING_STATES = ("open", "healed", "resolved", "gone")
+
 reconciliations = Table(
     "reconciliations",
     METADATA,
@@ -59,7 +61,7 @@ findings = Table(
     Column("resolved_by", Text),
     *stamps(),
     UniqueConstraint("provider", "kind", "subject", "digest"),
-    one_of("state", ("open", "healed", "resolved", "gone")),
+    one_of("state", FINDING_STATES),
     Index("findings_open_idx", "provider", "subject", postgresql_where=text("state = 'open'")),
     comment="What differs between a provider and us, and what became of it.",
 )

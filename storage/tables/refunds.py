@@ -8,10 +8,13 @@ has yet to go back stands in `effects` alone, and the view shows it under the id
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     ForeignKey,
+    Identity,
     Index,
+    LargeBinary,
     MetaData,
     Numeric,
     Table,
@@ -84,4 +87,20 @@ refund_documents = Table(
     at("created_at", nullable=False),
     at("updated_at", nullable=False),
     uuid("effect_id"),
+    at("due_since"),
+)
+
+refund_changes = Table(
+    "refund_changes",
+    METADATA,
+    Column("seq", BigInteger, Identity(), primary_key=True),
+    uuid("transaction_id", nullable=False),
+    comment="Payments of which a refund changed, until those who subscribed to refunds are told.",
+)
+refund_tellings = Table(
+    "refund_tellings",
+    METADATA,
+    uuid("refund_id", primary_key=True),
+    Column("digest", LargeBinary, nullable=False, comment="of the document that was told last"),
+    comment="Refunds of which subscribers were told, and what they were told last.",
 )

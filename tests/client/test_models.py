@@ -16,7 +16,13 @@ from queries.schema import ALIASES, COLLECTIONS, collection_of
 
 RELATED: Any = models.Related  # their parameters are values here
 JOIN: Any = models.Join
-OBJECTS: Any = {"transactions": models.Dispute, "refunds": models.RefundReason}  # in lists of the collection
+# in lists of the collection
+OBJECTS: Any = {
+    "orders": models.Hold,
+    "transactions": models.Dispute,
+    "refunds": models.RefundReason,
+    "findings": models.FindingValue,
+}
 PLAIN = {Kind.TEXT: str, Kind.KEY: str, Kind.ID: str, Kind.TIME: datetime, Kind.NAMES: list[str], Kind.TRUTH: bool}
 
 

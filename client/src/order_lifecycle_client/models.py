@@ -125,12 +125,24 @@ class Order(Document):
     tax_amount: Decimal
     notes: str | None
     flags: list[str]  # what somebody should look at: underpaid, shipped_after_cancel, payment_reversed, …
+    holds: list[Hold]
     canceled_at: datetime | None
     confirmed_at: datetime | None
     products: Join[OrderItem]
     transactions: Join[Transaction]
     fulfillments: Join[Fulfillment]
     returns: Join[Return]
+    refunds: Join[Refund]
+
+
+class Hold(Model):
+    """A hold of an order that stands; those that nobody made have neither `by` nor a reason."""
+
+    hold: str  # its name: staff, refunded, disputed, payment_reversed, …
+    reason: str | None
+    by: str | None
+    since: datetime
+    until: datetime | None
 
 
 class OrderItem(Document):
@@ -211,6 +223,7 @@ class Refund(Document):
     note: str | None
     failure: str | None
     settled_method: str | None  # how a person paid it back past the provider
+    due_since: datetime | None  # of what has yet to go back
     requested_at: datetime | None
     ended_at: datetime | None
 
@@ -318,6 +331,30 @@ class Cart(Document):
     items: Join[CartItem]
 
 
+class FindingValue(Model):
+    """A value on one side of a finding, by its name: status, amount, currency, time …"""
+
+    name: str
+    value: str
+
+
+class Finding(Document):
+    """A thing that differs between a payment provider and the shop; `state`: open (waits for a person), healed, resolved or gone."""
+
+    provider: str
+    kind: str  # payment_there, amount_differs, refund_here, …
+    subject: str  # the payment, refund or dispute, by the provider's id
+    payment_id: str
+    order_number: str | None
+    theirs: list[FindingValue]
+    ours: list[FindingValue]
+    state: str
+    done: str  # what was done, or is to be done
+    events: list[str]  # that heal it: SOURCE/ID
+    note: str | None
+    resolved_by: str | None
+
+
 class CartItem(Document):
     """A line of a cart."""
 
@@ -394,6 +431,7 @@ COLLECTIONS: dict[str, type[Document]] = {
     "return-items": ReturnItem,
     "return-products": ReturnItem,
     "refunds": Refund,
+    "findings": Finding,
     "carts": Cart,
     "cart-items": CartItem,
     "products": Product,

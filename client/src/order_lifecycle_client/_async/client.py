@@ -16,6 +16,7 @@ from order_lifecycle_client.models import (
     Cart,
     CartItem,
     Document,
+    Finding,
     Fulfillment,
     FulfillmentItem,
     Order,
@@ -63,6 +64,8 @@ class AsyncClient:
     def from_(self, collection: Literal["return-items", "return-products"]) -> AsyncCollection[ReturnItem]: ...
     @overload
     def from_(self, collection: Literal["refunds"]) -> AsyncCollection[Refund]: ...
+    @overload
+    def from_(self, collection: Literal["findings"]) -> AsyncCollection[Finding]: ...
     @overload
     def from_(self, collection: Literal["carts"]) -> AsyncCollection[Cart]: ...
     @overload

@@ -17,6 +17,7 @@ from order_lifecycle_client.models import (
     Cart,
     CartItem,
     Document,
+    Finding,
     Fulfillment,
     FulfillmentItem,
     Order,
@@ -64,6 +65,8 @@ class Client:
     def from_(self, collection: Literal["return-items", "return-products"]) -> Collection[ReturnItem]: ...
     @overload
     def from_(self, collection: Literal["refunds"]) -> Collection[Refund]: ...
+    @overload
+    def from_(self, collection: Literal["findings"]) -> Collection[Finding]: ...
     @overload
     def from_(self, collection: Literal["carts"]) -> Collection[Cart]: ...
     @overload

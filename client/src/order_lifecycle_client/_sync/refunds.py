@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from order_lifecycle_client._sync.connection import Connection
 from order_lifecycle_client.codec import query_string, segment
-from order_lifecycle_client.models import Refund, RefundCreated
+from order_lifecycle_client.models import Finding, Refund, RefundCreated
 from order_lifecycle_client.request_types import Allocation, Amount, RefundAccountInput, RefundReason
 from order_lifecycle_client.retry_policy import doc, write
 
@@ -75,4 +75,11 @@ class Refunds:
         """
         path, query = f"/api/refunds/{segment(id)}/retry", query_string(depth=depth)
         call = write("POST", path, doc(Refund), {}, query=query, idempotency_key=idempotency_key)
+        return self._connection.send(call)
+
+    def resolve_finding(self, id: str, *, note: str, depth: int = 0, idempotency_key: str | None = None) -> Finding:
+        """Resolve a finding of the comparison with a payment provider, with a note. Errors: NotFound; Conflict where it does not wait."""
+        body, query = {"note": note}, query_string(depth=depth)
+        path = f"/api/findings/{segment(id)}/resolve"
+        call = write("POST", path, doc(Finding), body, query=query, idempotency_key=idempotency_key)
         return self._connection.send(call)

@@ -41,6 +41,26 @@ def test_a_held_order_ships_by_no_request(shop, order):
     assert shop.status(order) == "shipped"
 
 
+def test_holds_that_stand_are_shown_with_who_why_and_until_when(shop, order):
+    until = (datetime.now(UTC) + timedelta(hours=1)).replace(microsecond=0)
+    hold(shop, order, hold="fraud", reason="asks about the card", until=until.isoformat())
+    hold(shop, order)
+    number = order["orderNumber"]
+    shop.tell(refunded(10_000, f"pay-{number}", subject=number, at=datetime.now(UTC)))
+    found = {each["hold"]: each for each in shop.order(order)["holds"]}
+    assert set(found) == {"fraud", "staff", "refunded"}
+    assert (found["fraud"]["reason"], found["fraud"]["by"]) == ("asks about the card", "api")
+    assert found["fraud"]["until"] == until
+    assert (found["staff"]["reason"], found["staff"]["until"]) == (None, None)
+    assert (found["refunded"]["by"], found["refunded"]["reason"]) == (None, None)
+    release(shop, order, hold="fraud")
+    release(shop, order, hold="refunded")
+    assert [each["hold"] for each in shop.order(order)["holds"]] == ["staff"]
+    release(shop, order)
+    assert shop.order(order)["holds"] == []
+    assert shop.do("select facts -> 'standing' from orders")[0][0] is None
+
+
 def test_a_held_order_may_be_canceled(shop, order):
     hold(shop, order)
     shop.ok("PATCH", f"/api/orders/{order['id']}", {"status": "canceled"})

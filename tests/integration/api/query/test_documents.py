@@ -178,6 +178,7 @@ def test_an_order_reads_the_same_from_rows_and_from_objects(conn, world):
     folded = peek(conn, ids)
     for id in ids:
         row = without_stamps(document(conn, "orders", id, depth=1))
+        del row["refunds"]  # a folded order holds none
         assert row == without_stamps(documents.of_order(conn, folded[id]))
 
 
@@ -201,7 +202,7 @@ def test_depth_1_puts_documents_in_the_place_of_ids(conn, world, collection):
                 else:
                     assert shown == id  # null, or of a catalogue that we do not know
         assert {name for name, value in doc.items() if value != flat[doc["id"]][name]} <= set(POINTS) | {
-            "products", "transactions", "fulfillments", "returns", "items",
+            "products", "transactions", "fulfillments", "returns", "refunds", "items",
         }  # fmt: skip
 
 
@@ -288,7 +289,7 @@ def test_select_leaves_these_out(conn, world):
     [
         ("orders", "joins=false", 2),
         ("orders", "", 6),
-        ("orders", "depth=1", 8),
+        ("orders", "depth=1", 9),
         ("orders", "where[status][not_equals]=x&select[status]=true", 2),
         ("order-items", "", 2),
         ("order-items", "depth=1", 10),
@@ -306,8 +307,8 @@ def test_statements_do_not_grow_with_the_page(conn, collection, query, most):
     assert sent[1000] == sent[20] - 1  # the page tells how many there are
 
 
-def test_one_order_with_all_that_hangs_on_it_costs_seven(conn, world):
+def test_one_order_with_all_that_hangs_on_it_costs_eight(conn, world):
     order = next(doc for doc in world.visible("orders") if of(world, "returns", "order", doc["id"]))
     with counted(conn) as statements:
         document(conn, "orders", uuid_of(order["id"]), depth=1)
-    assert len(statements) == 7
+    assert len(statements) == 8

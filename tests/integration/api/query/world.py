@@ -139,7 +139,7 @@ class Maker:
         doc = {
             "orderNumber": row["order_number"], "status": row["status"], "customer": row["customer"], **told,
             "totalAmount": row["total_amount"], "currency": row["currency"], "discountCode": row["discount_code"],
-            "discountAmount": row["discount_amount"], "shippingAmount": row["shipping_amount"], "taxAmount": Decimal(0), "flags": row["flags"],
+            "discountAmount": row["discount_amount"], "shippingAmount": row["shipping_amount"], "taxAmount": Decimal(0), "flags": row["flags"], "holds": [],
             "canceledAt": row["canceled_at"], "confirmedAt": None,
         }  # fmt: skip
         self.put("orders", row, doc, hidden=hidden)
@@ -232,7 +232,7 @@ class Maker:
             "reasons": [{"reason": "goodwill", "amount": Decimal("1.5")}],
             "waitsFor": {"pending": "provider", "failed": "person"}.get(status),
             "return": None, "note": None, "failure": None, "settledMethod": None,
-            "requestedAt": row["requested_at"], "endedAt": None,
+            "dueSince": None, "requestedAt": row["requested_at"], "endedAt": None,
         }  # fmt: skip
         self.put("refunds", row, doc, hidden=hidden)
 

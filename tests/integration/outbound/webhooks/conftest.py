@@ -14,7 +14,7 @@ import orjson
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from outbound.webhooks import dispatcher, subscriptions
+from outbound.webhooks import dispatcher, refund_changes, subscriptions
 from outbound.webhooks.sender import Sender
 from tests.pg_waits import wait_until_blocked
 from tests.simulators import AShop, a_shop
@@ -133,7 +133,8 @@ class TellingShop:
             return subscriptions.listed(conn)[0]
 
     def send(self, later: timedelta = timedelta(0), sender: Any = None) -> int:
-        """One run of the dispatcher, so much later; how many attempts it made."""
+        """One round of the chore, so much later; how many attempts it made."""
+        refund_changes.record_due(self.engine, datetime.now(UTC) + later)
         return dispatcher.run_due(self.engine, sender or self.sender, datetime.now(UTC) + later)
 
     def wait_until_blocked(self) -> None:

@@ -10,7 +10,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-LINE = '        "provider": text("provider"),\n'
+LINE = '        "provider": text("provider"),\n        "paidAt"'  # of a payment
 ONE_MORE = '        "dispute": text("dispute"),\n'
 
 
@@ -24,7 +24,12 @@ def add_the_line() -> None:
     assert ONE_MORE not in source
     module = importlib.util.module_from_spec(spec)
     sys.modules["queries.schema"] = module
-    exec(compile(source.replace(LINE, LINE + ONE_MORE), spec.origin, "exec"), vars(module))
+    exec(
+        compile(
+            source.replace(LINE, LINE.replace('        "paidAt"', ONE_MORE + '        "paidAt"')), spec.origin, "exec"
+        ),
+        vars(module),
+    )
 
 
 def main(database_url: str, redis_url: str) -> None:

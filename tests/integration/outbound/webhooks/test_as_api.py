@@ -11,13 +11,20 @@ from api.resources import open_doors
 from journal.change_capture import COLLECTIONS
 from settings.environment import read
 from storage import keys
-from tests.builders import asked_back, created, delivered, paid, shipped
+from tests.builders import a_refund, asked_back, created, delivered, paid, shipped
 
 
 def test_what_is_posted_is_what_the_api_answers(shop, receiver, database_url, redis_url):
     shop.subscribe(receiver.url, COLLECTIONS)
     person = {"name": "Kim", "email": "kim@shop.example"}
-    for event in (created(customerSnapshot=person), paid(), shipped(), delivered(), asked_back(note="a crack")):
+    for event in (
+        created(customerSnapshot=person),
+        paid(),
+        shipped(),
+        delivered(),
+        asked_back(note="a crack"),
+        a_refund(),
+    ):
         shop.tell(event)
     shop.send()
     posted = {}

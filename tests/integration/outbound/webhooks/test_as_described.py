@@ -8,7 +8,7 @@ import jsonschema_rs
 
 from api import asyncapi
 from journal.change_capture import COLLECTIONS
-from tests.builders import asked_back, canceled, created, delivered, paid, shipped
+from tests.builders import a_refund, asked_back, canceled, created, delivered, paid, shipped
 
 DOCUMENT = asyncapi.document()
 
@@ -28,7 +28,7 @@ def test_every_post_fits_the_message_of_its_collection(shop, receiver):
     for event in (
         created(customerSnapshot=person, shippingAddress={"address1": "1 Road"}, notes="ring"),
         paid(provider="stripe", paymentMethod="card"), shipped(carrier="FedEx", trackingNumber="1"), delivered(),
-        asked_back(note="a crack"), created(subject="another", payments=()), canceled(subject="another"),
+        asked_back(note="a crack"), a_refund(), created(subject="another", payments=()), canceled(subject="another"),
     ):  # fmt: skip
         shop.tell(event)
     shop.send()

@@ -103,6 +103,7 @@ def test_everything_of_a_life_is_told_as_its_row_stands(shop):
             ("returns", "ret", "returns order by id"),
         )
     }
+    ids["refunds"] = join([])
     written = orjson.loads(encode(maker(COLLECTIONS["orders"])(order, order, {}, ids)))
     assert told_of["orders", written["id"]] == written
     assert len(written["fulfillments"]["docs"]) == 2
