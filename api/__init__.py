@@ -9,6 +9,7 @@ given_up          what was given up: found, edited, discarded, replayed
 app               every router in one application
 main              the process that serves it, by uvicorn
 resources         the open engine, streams and settings that requests are handed
+privacy           the export of all that is kept of a customer
 pauses            the list of what is paused
 publisher         thread that puts committed events into the streams
 
@@ -25,6 +26,7 @@ body_middleware   bodies read whole, within a limit
 path_converters   names of the shop's own in a path, slashes included
 responses         JSON responses
 errors            refusals in one shape
+metrics           figures for Prometheus
 health            liveness and readiness
 
 openapi           security and refusals in the OpenAPI document

@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse
 from starlette.types import Lifespan
 
-from api import errors, health, openapi, pauses, tokens, waits, webhooks_in
+from api import errors, health, metrics, openapi, pauses, privacy, tokens, waits, webhooks_in
 from api.auth import TOKEN_HEADER
 from api.body_middleware import WholeBody
 from api.bulkheads import Bulkheads
@@ -32,6 +32,7 @@ from api.request_context import Frame
 from api.resources import THREADS, Doors
 from api.responses import Json
 from api.webhooks_in.receiver import router as webhooks
+from operations import gauges
 from operations.figures import Looks
 
 DESCRIPTION = """
@@ -60,7 +61,7 @@ TAGS = [  # in the order in which the documentation shows them
         "description": "What waits for a person: found, edited, discarded, replayed. With a secret key.",
     },
     {"name": "Keys", "description": "A key's check, and tokens for customers."},
-    {"name": "Operations", "description": "What people on call do: pauses."},
+    {"name": "Operations", "description": "What people on call do: pauses, figures, privacy."},
     {"name": "Webhooks in", "description": "Payment providers and carriers; signed, without a key."},
     {"name": "Health", "description": "For load balancers and supervisors; without a key."},
 ]
@@ -71,6 +72,8 @@ ROUTERS = (
     writes,
     tokens.router,
     pauses.router,
+    privacy.router,
+    metrics.router,
     given_up,
     waits.router,
     queries,
@@ -113,6 +116,7 @@ def create_app(doors: Doors) -> FastAPI:
     app = without_doors(lifespan)
     app.state.doors = doors
     app.state.probe = Probe(doors.settings)
+    app.state.gauges = gauges.collector(doors.settings)
     app.state.keys = KnownKeys(doors.engine)
     app.state.budgets = Budgets()
     app.state.looks = Looks(doors.reader)

@@ -17,8 +17,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import ApiError
+from telemetry.meters import REQUESTS
 
 GONE = 499  # in the log: the caller hung up before there was an answer (nginx's number)
+_METHODS = frozenset(("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"))  # a caller may make up any other
 _SANE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -75,13 +77,14 @@ class Frame:
             error = ApiError(500, f"Something went wrong here; ask for request {request_id}", name="InternalError")
             await error.answer()(inner, receive, answer)
         finally:
-            caller = state.get("caller")
+            caller, took_s = state.get("caller"), perf_counter() - started
+            REQUESTS.observe(took_s, _route(inner), method if method in _METHODS else "other", str(status or GONE))
             _log.info(
                 "request",
                 method=method,
                 route=_route(inner),
                 status=status or GONE,
-                ms=round((perf_counter() - started) * 1000, 1),
+                ms=round(took_s * 1000, 1),
                 key=caller.source.rpartition("/")[2] if caller else None,
             )
             structlog.contextvars.reset_contextvars(**bound)

@@ -24,6 +24,7 @@ latency         the time from handed in to committed, at a steady rate
 measure         CPU, WAL, statements and memory, of servers and workers apart
 samples         the parts of the drain's time
 
+telemetry_cost  the cost of counting for the drain, in paired runs
 api_calls       a lean HTTP client that signs as a provider does
 api_process     the API's processes, and what they cost
 api_workload    whole lives of orders over HTTP

@@ -17,10 +17,11 @@ _WHOSE = {"found": "which `orders up` runs", "stopped": "which nobody runs"}
 
 def print_document(settings: Settings | None, whose: str | None, checks: Sequence[Check]) -> None:
     """One JSON document: `healthy`, `servers` (yours, found, stopped, or null where no setting could be read), `settings`
-    (name, value, source, meaning) and `checks` (name, level, says, remedy; of one name there may be several)."""
+    (name, value, source, meaning) and `checks` (id, name, level, says, remedy, alert; of one id there may be several)."""
     healthy = all(check.level != PROBLEM for check in checks)
     document = {"healthy": healthy, "servers": whose, "settings": _settings(settings)}
-    print_json({**document, "checks": [asdict(check) for check in checks]})
+    found = [{"id": check.id, **asdict(check), "alert": check.alert} for check in checks]
+    print_json({**document, "checks": found})
 
 
 def print_tables(settings: Settings | None, whose: str | None, checks: Sequence[Check]) -> None:

@@ -63,6 +63,7 @@ COMMANDS = {
     "overdue": Place("overdue", "overdue", "List refunds that are overdue by the legal clock, the longest due first, with what each waits for."),
     "parked": Place("dead_letters", "parked", "Events that came too early, and what each waits for."),
     "replay": Place("given_up", "replay_all", "Replay all that was given up since, of a type, for a reason: at least one must be said. Or rebuild one order."),
+    "privacy": Place("privacy", "privacy", "What is kept of a customer: one file of it all, and its erasure."),
     "pause": Place("pauses", "pause", "Pause an order, a type of event, a provider, a carrier, a kind of calls, a subscription, or all that goes outward."),
     "resume": Place("pauses", "resume", "Resume what was paused; events that waited are applied in their order by the workers."),
     "pauses": Place("pauses", "pauses", "List what is paused: why, by whom, since when and until when, and how many events wait; exit 0 in any case."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 from itertools import chain
 from typing import Annotated, Literal
@@ -15,11 +14,13 @@ from cli.bootstrap import bring_up_to_date, find_servers, open_shop
 from cli.options import Data, Json, Problem, err, out, print_json, program, stop_at_sigterm
 from cli.processes import Processes, start_workers
 from cli.rules import HINT, bring_orders_up_to_date, refuse_old_orders
-from cli.terminal import safe, visible
+from cli.terminal import safe
 from journal.refold import is_behind
+from operations import gauges
 from settings.environment import Settings, read
 from storage import keys as stored_keys
 from storage.engine import connect
+from telemetry import exposure, log
 from workers.app import app
 from workers.pools import POOLS, serve
 from workers.resources import Parts
@@ -27,8 +28,8 @@ from workers.resources import Parts
 Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes that apply events.")]
 
 LogLevel = Annotated[
-    Literal["debug", "info", "warning", "error"],
-    typer.Option("--loglevel", help="Which lines to write, and all above."),
+    Literal["debug", "info", "warning", "error"] | None,
+    typer.Option("--loglevel", help="Which lines to write, and all above; else ORDERS_LOG_LEVEL."),
 ]
 
 
@@ -41,7 +42,7 @@ def worker(
             "which is refunds, lookups, tracking and webhooks."
         ),
     ] = "drain,chores,outside",
-    loglevel: LogLevel = "info",
+    loglevel: LogLevel = None,
 ) -> None:
     """Run a Celery worker: it answers doorbells and does the beat's chores. For a Procfile.
 
@@ -55,13 +56,13 @@ def worker(
     refuse_old_orders(settings.database_url or "")
     if len(asked) == 1:
         ((pool, names),) = asked.items()
-        _log_to(loglevel)
-        serve(settings, pool, names, concurrency, loglevel.upper())
+        serve(settings, pool, names, concurrency, _log_to(settings, loglevel))
         return
     stop_at_sigterm()
     with Processes(None, _say_restart) as processes:
         for pool, names in asked.items():
-            flags = ("--concurrency", str(concurrency), "--queues", ",".join(names), "--loglevel", loglevel)
+            flags: tuple[str, ...] = ("--concurrency", str(concurrency), "--queues", ",".join(names))
+            flags += ("--loglevel", loglevel) if loglevel is not None else ()
             processes.start(pool, "cli", "worker", *flags)
         try:
             signal.pause()
@@ -78,28 +79,21 @@ def _asked(queues: str) -> dict[str, list[str]]:
     return {pool: here for pool, names in POOLS.items() if (here := [name for name in names if name in named])}
 
 
-class _Lines(logging.Formatter):
-    """Lines of a log that no terminal obeys: they tell what providers and receivers answered."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """A record as its line."""
-        return visible(super().format(record))
-
-
-def _log_to(loglevel: str) -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=loglevel.upper(), handlers=[handler])
-    if loglevel.upper() != "DEBUG":  # a line a doorbell says nothing that the account does not
-        for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
-            logging.getLogger(name).setLevel(logging.WARNING)
+def _log_to(settings: Settings, loglevel: str | None) -> str:
+    """Log as the settings say, or from this level on; → the level."""
+    level = loglevel or settings.log_level
+    log.configure(settings.log_form, level)
+    return level.upper()
 
 
-def beat(loglevel: LogLevel = "info") -> None:
+def beat(loglevel: LogLevel = None) -> None:
     """Run the beat: it sends the chores (relay, timers, sweep, refunds, tracking). One is enough, two do no harm."""
-    _needs_urls()
-    _log_to(loglevel)
-    app.Beat(loglevel=loglevel.upper(), schedule=None, pidfile=None).run()
+    settings = _needs_urls()
+    level = _log_to(settings, loglevel)
+    exposure.start(settings.data, "beat")
+    if settings.metrics is not None:
+        exposure.serve(settings.metrics, "beat", gauges.collector(settings))
+    app.Beat(loglevel=level, schedule=None, pidfile=None).run()
 
 
 def migrate(data: Data = None, json: Json = False) -> None:

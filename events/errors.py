@@ -39,6 +39,7 @@
     ├── PauseError          (operations.pauses)      pause
     │   ├── PauseRefused    (operations.pauses)      pause_refused
     │   └── PauseAbsent     (operations.pauses)      pause_absent
+    ├── CustomerUnknown     (operations.privacy)     customer_unknown
     ├── AccountsOff         (outbound.refund_accounts)         refund_accounts_off
     ├── AccountInUse        (outbound.refund_accounts)         refund_under_way
     ├── SubscriptionError   (outbound.webhooks.subscriptions)  subscription_refused

@@ -19,6 +19,7 @@ from journal.entries import Entry, shard_of
 from storage.clock import clock
 from storage.pg_arrays import cast, columns, unnest
 from storage.raw_sql import Statement
+from telemetry.meters import ACCEPTED
 
 # The journal's columns but its number, and their types.
 NAMES = ("source", "event_id", "type", "version", "time", "subject", "shard", "held", "data", "digest")
@@ -98,6 +99,8 @@ def append(
             entry.seq = seq
             appended.new.append(entry)
     appended.new.sort(key=lambda entry: entry.seq)
+    if appended.new:
+        ACCEPTED.add(len(appended.new), "no")
     again += [first[key] for key in entries]
     if again:
         _count(conn, again, appended)
@@ -116,6 +119,7 @@ def _count(conn: Connection, again: list[Envelope], appended: Appended) -> None:
         appended.duplicates.append(envelope)
         if differs:
             appended.body_differs.append(envelope)
+    ACCEPTED.add(len(again), "yes")
     _COUNT_DUPLICATES.run(conn, columns(("seq", "body_differs"), ("bigint", "boolean"), rows))
 
 

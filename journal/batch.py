@@ -55,6 +55,7 @@ class BatchReport:
     """The sum of a batch: outcome → how many events, our own follow-ups included."""
 
     outcomes: dict[str, int] = field(default_factory=dict)
+    reasons: dict[tuple[str, str], int] = field(default_factory=dict)  # the same by outcome and reason, "" for none
     known: int = 0  # entries that had a result already
     left: set[int] = field(default_factory=set)  # numbers of entries that were gone around: they have no result
     held: set[str] = field(default_factory=set)  # ids of the orders that somebody else held
@@ -70,6 +71,8 @@ class BatchReport:
         self.copies += other.copies
         for outcome, count in other.outcomes.items():
             self.outcomes[outcome] = self.outcomes.get(outcome, 0) + count
+        for both, count in other.reasons.items():
+            self.reasons[both] = self.reasons.get(both, 0) + count
 
 
 def settle(
@@ -259,8 +262,13 @@ def _write(conn: Connection, terms: Terms, loaded: Loaded, folded: Folded) -> Ba
         fold.order.goods_kept = fold.order.payments_kept = (
             None  # they hold the order, and it them: no work for the collector
         )
+    reasons = Counter((row.outcome.kind, row.outcome.reason) for row in rows)
+    outcomes: dict[str, int] = {}
+    for (kind, _), count in reasons.items():
+        outcomes[str(kind)] = outcomes.get(str(kind), 0) + count
     return BatchReport(
-        outcomes={str(kind): n for kind, n in Counter(row.outcome.kind for row in rows).items()},
+        outcomes=outcomes,
+        reasons={(str(kind), str(reason or "")): count for (kind, reason), count in reasons.items()},
         known=loaded.known,
         orders={fold.order.id: fold.order for fold in folds},
         results=rows,

@@ -28,7 +28,7 @@ from sqlalchemy import Connection, Engine
 
 from domain.policy import Context, Policy
 from domain.weight import is_large
-from journal import pauses
+from journal import batch_meters, pauses
 from journal.batch import (
     BatchReport,
     Deferral,
@@ -183,7 +183,9 @@ class Drain:
                 around = around or waited
                 log.info("drain again, %s: %s", "batch in parts" if careful else "the same batch", error)
             else:
-                self._pace(window, report, monotonic() - begun)
+                took_s = monotonic() - begun
+                self._pace(window, report, took_s)
+                batch_meters.count(self.engine, batch.entries, report, took_s)
                 if report.copies:
                     self.streams.publish(report.copies)
                     report.copies = []

@@ -23,6 +23,8 @@ returns           returns: withdrawn by the customer, received at the warehouse
 refund_decisions  refunds as people decide about them: asked for, settled, allocated, tried again, released
 balances          the money of all orders, added up by currency
 overdue_refunds   refunds that are late by the legal clock, whatever keeps them
+gauges            figures for Prometheus that stand in PostgreSQL and Redis
+privacy           all that is kept of a customer, and its erasure; what is forgotten by age
 pauses            what rests until somebody resumes it: made, ended, listed
 figures           figures of this moment: what comes in, what waits, how providers fare
 health            looks at servers, events and what is outside: what is wrong, and its cure

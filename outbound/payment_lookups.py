@@ -41,6 +41,7 @@ from outbound.payment_reconciler import OrderUnknown, Reconciler
 from providers.base import NoAnswer, NotTold, Payment, PaymentLookup
 from storage import audit
 from storage.pg_arrays import array, columns, unnest
+from telemetry.meters import CALLS
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
 LEASE_S = 60  # longer than a round may take
@@ -321,6 +322,7 @@ def _settle(
         if state == DEAD and row.unsigned and not named[row.id] & ours_too:
             state = EXPIRED
         row.end = state
+        CALLS.add(1, "lookups", row.provider, "answered" if error is None else type(error).__name__)
         if state == DEAD:
             log.warning("webhook %d of %s: given up: %s", row.seq, row.provider, error)
         said = str(error).replace("\x00", "")[:ERROR] if error else None

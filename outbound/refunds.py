@@ -66,6 +66,7 @@ from storage import audit
 from storage.aggregates import peek
 from storage.clock import clock
 from storage.tables import EFFECT_STATES
+from telemetry.meters import CALLS
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
 QUESTION_S = 20  # longer than the question before a refund may take, and the settling after it
@@ -271,6 +272,7 @@ def _attempt(
 ) -> list[Entry]:
     """One attempt, and what became of it in one transaction; the events to publish."""
     answer = attempt(refunder, claim, clock(), lambda: watch.rests(provider=refunder.name, order=claim.order_number))
+    CALLS.add(1, "refunds", refunder.name, answer.state)
     try:
         with engine.begin() as conn:
             return _settle(conn, shards, refunder.name, claim, answer, clock(), raised)

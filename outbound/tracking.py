@@ -33,6 +33,7 @@ from providers.carriers.poll_schedule import next_poll, watch_ends
 from providers.carriers.scans import in_order
 from settings.fields import plain_name
 from storage.pg_arrays import array, cast, columns, unnest
+from telemetry.meters import CALLS
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
 LEASE_S = 60  # longer than a round may take
@@ -222,6 +223,7 @@ def _settle(
     envelopes: list[Envelope] = []
     for row in conn.execute(_OURS, {"ids": array(sorted(by_id), "uuid"), "lease": lease}).all():
         poll = by_id[row.id]
+        CALLS.add(1, "tracking", poll.provider, "answered" if poll.problem is None else type(poll.problem).__name__)
         if poll.problem is not None:
             rows.append((row.id, poll.status, row.scans, *_failed(poll, poll.problem, pace, now)))
             continue

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from domain.legal_clock import MOST_DAYS, BusinessDays, LegalClock
@@ -140,6 +140,13 @@ def _token_secret(value: str) -> str:
     return value
 
 
+def _bind(value: str) -> tuple[str, int]:
+    host, _, port = value.strip().rpartition(":")
+    if not host or not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65_500 or "/" in host:
+        raise ValueError(f"is {quoted(value)}; write HOST:PORT, such as 127.0.0.1:9464")
+    return host.strip("[]"), int(port)
+
+
 def _rate_limit(value: str) -> int | None:
     if value.strip().lower() == "off":
         return None
@@ -221,6 +228,27 @@ CELERY_REMOTE_CONTROL = Setting(
     "on: workers answer `celery inspect` and `celery control`, and Flower sees them (docs/howto/celery-tools.md)",
     choice("on", "off"),
 )  # fmt: skip
+KEEP_PERSONAL = Setting(
+    "ORDERS_KEEP_PERSONAL", "off", "how long names, addresses and notes of orders that are over are kept; off: for ever",
+    period(timedelta(days=1)), about=("How long what is personal is kept (docs/howto/privacy.md).",),
+)  # fmt: skip
+KEEP_AUDIT = Setting(
+    "ORDERS_KEEP_AUDIT", "off", "how long rows of the audit are kept, a year at least; off: for ever",
+    period(timedelta(days=366)),
+)  # fmt: skip
+METRICS = Setting(
+    "ORDERS_METRICS", None,
+    "HOST:PORT where each process serves GET /metrics without a key: drain that port, chores one more, then outside, beat, API",
+    _bind, example="127.0.0.1:9464",
+    about=("What it does, for Prometheus and a log (docs/howto/watch.md). Keep the address from strangers.",),
+)  # fmt: skip
+LOG = Setting(
+    "ORDERS_LOG", "auto", "json: a document per line; text: lines for a terminal; auto: text where stderr is one",
+    choice("auto", "json", "text"),
+)  # fmt: skip
+LOG_LEVEL = Setting(
+    "ORDERS_LOG_LEVEL", "info", "which lines are written, and all above", choice("debug", "info", "warning", "error")
+)
 ALLOW_PRIVATE = Setting(
     "ORDERS_WEBHOOKS_ALLOW_PRIVATE", "off",
     "on: outgoing webhooks may go to private addresses, by http too; off: to public ones, by https",
@@ -247,7 +275,7 @@ ALLOWED_ORIGINS = Setting(
 OWN: tuple[Setting[Any], ...] = (
     DATABASE_URL, REDIS_URL, DATA, SHARED_DATA, CURRENCY, SHARDS, RETURNS, REFUNDS, REFUND_WITHIN, DWELL_TARGETS, COUNTRY, UNPAID_AFTER, CONFIRM_AFTER,
     RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, CARRIER_NAMES, RECONCILE, RECONCILE_BACK,
-    CELERY_REMOTE_CONTROL, ALLOW_PRIVATE, ACCOUNT_KEYS, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
+    CELERY_REMOTE_CONTROL, KEEP_PERSONAL, KEEP_AUDIT, METRICS, LOG, LOG_LEVEL, ALLOW_PRIVATE, ACCOUNT_KEYS, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
 )  # fmt: skip
 
 
@@ -273,6 +301,11 @@ class Settings:
     reconcile: timedelta | None  # between two comparisons with what providers list; None: none
     reconcile_back: timedelta
     celery_remote_control: bool
+    keep_personal: timedelta | None
+    keep_audit: timedelta | None
+    metrics: tuple[str, int] | None  # host and port of the first process
+    log_form: Literal["auto", "json", "text"]
+    log_level: str
     webhooks_allow_private: bool
     account_keys: tuple[str, ...] = field(repr=False)  # the newest first
     token_secret: str | None = field(repr=False)
@@ -314,6 +347,11 @@ def read(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         reconcile=of[RECONCILE],
         reconcile_back=_reach(of),
         celery_remote_control=of[CELERY_REMOTE_CONTROL] == "on",
+        keep_personal=of[KEEP_PERSONAL],
+        keep_audit=of[KEEP_AUDIT],
+        metrics=of.get(METRICS),
+        log_form=cast(Literal["auto", "json", "text"], of[LOG]),
+        log_level=of[LOG_LEVEL],
         webhooks_allow_private=of[ALLOW_PRIVATE] == "on",
         account_keys=of[ACCOUNT_KEYS],
         token_secret=of.get(TOKEN_SECRET),

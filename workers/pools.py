@@ -20,6 +20,7 @@ from celery.utils.nodenames import gethostname
 from journal.streams import DRAIN
 from outbound.refunds import AT_ONCE as REFUNDS_AT_ONCE
 from settings.environment import Settings
+from telemetry import exposure
 from workers import tasks
 from workers.app import app
 from workers.chores import CHORES, LOOKUPS, REFUNDS, TRACKING, WEBHOOKS, chores
@@ -61,6 +62,9 @@ def serve(settings: Settings, pool: str, names: Sequence[str], processes: int, l
         without_heartbeat=not settings.celery_remote_control,
         optimization="fair",
     )
+    exposure.start(settings.data, role)  # before the children are made
+    if settings.metrics is not None:
+        exposure.serve(settings.metrics, role)
     if not drains:  # each thread holds one connection at a time, and each refund one for a moment
         tasks.stand_by(tasks.open_parts(settings, pool=size + REFUNDS_AT_ONCE), queues)
     watchdog = Watchdog(redis_url, queues, size, Heartbeat(settings.data, role))

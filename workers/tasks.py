@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from functools import wraps
+from time import monotonic
 from typing import Any
 
 import redis
@@ -15,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from journal import commands, parked, pause_end, relay, timers
 from journal.batch import Clash, is_of_the_moment
 from journal.streams import DRAIN
-from operations import operators, replay_steps
+from operations import operators, privacy, replay_steps
 from outbound import expiry_questions, payment_lookups, refund_accounts, refund_routes, refunds, tracking
 from outbound.reconciliation import run as reconciliation
 from outbound.refund_accounts import Vault
@@ -25,6 +26,7 @@ from settings.environment import Settings
 from storage import clock as clocks
 from storage.clock import clock
 from storage.engine import WORKER
+from telemetry.meters import ROUNDS
 from workers import resources as opening
 from workers.app import app, ring
 from workers.chores import Chore, alone, chores
@@ -103,7 +105,9 @@ def give_sign() -> None:
 
 def perform(here: opening.Parts, chore: Chore) -> None:
     """One round of a chore; raises what a server that is away makes it raise."""
+    begun = monotonic()
     _work[chore.task](here, chore.whom or "")
+    ROUNDS.observe(monotonic() - begun, chore.name)
 
 
 def chore(name: str) -> Callable[[Work], Any]:
@@ -119,7 +123,9 @@ def chore(name: str) -> Callable[[Work], Any]:
             here = _here()
             with alone(here.streams.client, f"{name}:{whom}" if whom else name) as ours:
                 if ours:
+                    begun = monotonic()
                     work(here, whom)
+                    ROUNDS.observe(monotonic() - begun, f"{name}:{whom}" if whom else name)
 
         return run
 
@@ -229,6 +235,11 @@ def forget(here: opening.Parts, whom: str) -> None:
         refund_accounts.erase_due(conn, clock())
         clocks.forget(conn)
         operators.tidy(conn, clock())
+    settings = here.settings
+    gone = True
+    while gone:
+        with here.engine.begin() as conn:
+            gone = bool(privacy.forget_old(conn, clock(), settings.keep_personal, settings.keep_audit))
     full = True
     while full:
         with here.engine.begin() as conn:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from api.commands.fulfillment_models import CorrectFulfillment
 from api.commands.lookups import lines_of, listed, name_of, name_of_item, order_of, part_of, refuse_if_held
-from api.commands.request_models import CorrectFulfillment, CreateFulfillment, UpdateFulfillment
+from api.commands.request_models import CreateFulfillment, UpdateFulfillment
 from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
 from api.commands.written_documents import document
 from api.errors import ApiError, validation_error

@@ -284,12 +284,11 @@ class UpdateFulfillment(BaseModel):
     trackingNumber: Name | None = None
 
 
-class CorrectFulfillment(BaseModel):
-    """The status that the fulfillment really has."""
+class EraseCustomer(BaseModel):
+    """The reason of an erasure."""
 
-    model_config = _like(status="shipped", reason="delivered was clicked by mistake")
-    status: f.FulfillmentStatus
-    reason: Text | None = None
+    model_config = _like(reason="request 17")
+    reason: Annotated[str, Field(min_length=1, max_length=500, description="why, for the audit")]
 
 
 class CreatePause(BaseModel):

@@ -44,6 +44,15 @@ _POLLED_BY: Schema = {
     "description": "The carrier or service that is polled for the parcel; null where nobody is.",
     "examples": ["tracker_delivery"],
 }
+_ERASED: Schema = {
+    "type": "object",
+    "required": ["customer", "orders", "personalRows", "answers", "accounts", "keptAccounts"],
+    "properties": {
+        "customer": {"type": "string"},
+        **{name: {"type": "integer"} for name in ("orders", "personalRows", "answers", "accounts")},
+        "keptAccounts": {"type": "integer", "description": "of refunds under way: erase again once those are over"},
+    },
+}
 _TIME: Schema = {"type": ["string", "null"], "format": "date-time"}
 PAUSE: Schema = {
     "type": "object",
@@ -115,6 +124,11 @@ def refund_created() -> Schema:
     return {"$ref": f"{ROOT}RefundCreated"}
 
 
+def erased() -> Schema:
+    """Stands for the answer of an erasure."""
+    return {"$ref": f"{ROOT}CustomerErased"}
+
+
 def paused() -> Schema:
     """Stands for the answer about one pause."""
     return {"$ref": f"{ROOT}PauseChanged"}
@@ -148,6 +162,7 @@ def components() -> dict[str, Schema]:
         "RefundAccountChanged": account,
         "ReturnRefunded": _answer(described, _REFUNDED),
         "RefundCreated": _answer(created, _REFUND_CREATED),
+        "CustomerErased": _answer("What was erased.", {"doc": _ERASED}),
         "Pause": PAUSE,
         "PauseChanged": _answer("The pause as it stands.", {"doc": {"$ref": f"{ROOT}Pause"}}),
         "BulkError": _BULK_ERROR,

@@ -17,18 +17,29 @@ from api.commands import (
     orders,
     pauses,
     payments,
+    privacy,
     refund_accounts,
     refunds,
     returns,
 )
 from api.commands import request_models as s
+from api.commands.fulfillment_models import CorrectFulfillment
 from api.commands.json_body import ExactRoute
-from api.commands.response_schemas import account_changed, changed, many_changed, paused, refund_created, refunded
+from api.commands.response_schemas import (
+    account_changed,
+    changed,
+    erased,
+    many_changed,
+    paused,
+    refund_created,
+    refunded,
+)
 from api.commands.write_endpoint import REPLAYED, ByReader, BySecret
 from api.commands.written_documents import selection
 from api.path_converters import own_name
 from api.query import openapi_parameters
 from api.query.openapi_schemas import Schema
+from api.tokens import CustomerId
 from events.field_types import Name
 from queries.schema import (
     CARTS,
@@ -200,7 +211,7 @@ def update_fulfillment(id: Id, sent: s.UpdateFulfillment, write: BySecret) -> Re
 
 
 @writes("POST", "/api/fulfillments/{id}/correct", "Fulfillments", changed(FULFILLMENTS), 200, NOT_FOUND, CONFLICT)
-def correct_fulfillment(id: Id, sent: s.CorrectFulfillment, write: BySecret) -> Response:
+def correct_fulfillment(id: Id, sent: CorrectFulfillment, write: BySecret) -> Response:
     """Say where a fulfillment really stands, such as after *delivered* by mistake.
 
     What was told of it until now counts no more; what is told of later times moves it on from there. The answer has the
@@ -294,6 +305,15 @@ def resolve_finding(id: Id, sent: s.ResolveFinding, write: BySecret) -> Response
 
 
 # -- operations --------------------------------------------------------------------------------------------
+
+
+@writes("POST", "/api/customers/{id}/erase", "Operations", erased(), 200, NOT_FOUND)
+def erase_customer(id: CustomerId, sent: s.EraseCustomer, write: BySecret) -> Response:
+    """Erase a customer's names, addresses, notes and bank accounts, wherever they are kept. It cannot be undone.
+
+    Orders, amounts and the shop's id of the customer stay. May be repeated.
+    """
+    return write.do(privacy.erase(write, id, sent))
 
 
 @writes("POST", "/api/pauses", "Operations", paused(), 201)

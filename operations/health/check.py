@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -11,6 +12,23 @@ from settings.environment import Settings
 from settings.fields import without_credentials
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
+# The check that finds a fault → the alert rule that tells of it without being asked.
+ALERTS = {
+    "beat": "OrdersBeatSilent",
+    "worker-drain": "OrdersWorkersSilent",
+    "worker-chores": "OrdersWorkersSilent",
+    "workers": "OrdersWorkersSilent",
+    "events": "OrdersWorkersSilent",
+    "redis": "OrdersRedisAway",
+    "redis-memory": "OrdersRedisEvicts",
+    "postgresql": "OrdersPostgresqlAway",
+    "schema": "OrdersMigrationsPending",
+    "database-transactions": "OrdersLongTransaction",
+    "hosts-clocks": "OrdersHostClockOff",
+    "webhooks": "OrdersSubscriberFailing",
+    "dead-letters": "OrdersDeadLetters",
+    "pauses": "OrdersPaused",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +39,20 @@ class Check:
     level: str
     says: str
     remedy: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Its stable id, for programs and runbooks: what it looks at, in small letters and hyphens.
+
+        >>> Check("worker: drain", OK, "alive").id, Check("hosts' clocks", OK, "well").id
+        ('worker-drain', 'hosts-clocks')
+        """
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower().replace("'", "")).strip("-")
+
+    @property
+    def alert(self) -> str | None:
+        """The alert rule (ops/prometheus/alerts.yml) that tells of the same, where one does."""
+        return ALERTS.get(self.id)
 
 
 @dataclass(frozen=True, slots=True)

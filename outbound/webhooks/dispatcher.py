@@ -29,6 +29,7 @@ from outbound.webhooks.deliveries import LEASE, Claim, Result
 from outbound.webhooks.subscriptions import Waiting
 from queries.json_encoder import format_time
 from storage import leases
+from telemetry.meters import CALLS
 
 AT_ONCE = 64  # attempts side by side
 A_RECEIVER = 16  # of them to one host: of receivers that take 100 ms, more than a hundred per second
@@ -175,6 +176,7 @@ class _Dispatcher:
         except Exception as bug:  # one delivery that our own code fails on must not hold up the others
             log.exception("webhook %s: our own code failed", claim.webhook_id)
             status, error = None, f"our own code failed: {type(bug).__name__}"
+        CALLS.add(1, "deliveries", "subscriber", "taken" if error is None else str(status or "no answer"))
         return Result(claim, status, error, self._clock(), random.random())
 
 

@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROOMS = (
     *("events", "domain", "settings", "providers", "storage", "queries", "journal", "outbound", "operations"),
-    *("workers", "api", "cli", "demo", "bench", "embedded", "client"),
+    *("workers", "api", "cli", "demo", "bench", "embedded", "telemetry", "client"),
 )
 QUESTIONS = frozenset("how what when where whether which who whom whose why".split())
 WORDS = 4  # of a first line at least

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from bench.servers import BenchError
 from cli import main
 from cli.options import Problem
-from cli.terminal import _UNSEEN, visible
+from cli.terminal import UNSEEN, visible
 from events.envelope import Envelope
 from tests.fold_helpers import NOW
 from tests.hostile import VALUES
@@ -131,7 +131,7 @@ def test_every_command_ends_in_a_sentence_whatever_it_is_told(shop_of_old: None,
             answer = orders(*path, *arguments)
         assert answer.code in (0, 1, 2)
         assert "Traceback" not in answer.err
-        assert not _UNSEEN.search(answer.out + answer.err)
+        assert not UNSEEN.search(answer.out + answer.err)
         if answer.code == 2:
             assert answer.err.startswith("orders: ")
             spelled = [argument.partition("=")[0] for argument in arguments if argument.startswith("--")]
@@ -201,7 +201,7 @@ def test_every_good_line_of_a_file_with_bad_ones_is_taken(shop_of_old: None, ord
     answer = orders("ingest", "events.ndjson", "--json")
     assert (answer.json["accepted"], answer.json["bad"]) == (good, bad)
     assert answer.code == (1 if bad else 0)
-    assert not _UNSEEN.search(answer.out + answer.err)
+    assert not UNSEEN.search(answer.out + answer.err)
     assert "Traceback" not in answer.err
 
 

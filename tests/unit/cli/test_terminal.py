@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.options import print_json, stream_json
-from cli.terminal import _UNSEEN, MOST, Terminal, bounded, safe, visible, visible_json
+from cli.terminal import MOST, UNSEEN, Terminal, bounded, safe, visible, visible_json
 from tests.hostile import VALUES
 
 ROOT = Path(__file__).parents[3]
@@ -37,20 +37,20 @@ def test_a_value_stands_there_as_it_is_but_for_what_a_terminal_obeys(value: str)
 def test_no_sequence_reaches_a_terminal_even_where_safe_was_forgotten(value: str) -> None:
     file = io.StringIO()
     Terminal(file=file, width=100_000).print(value, markup=False)
-    assert not _UNSEEN.search(file.getvalue())
+    assert not UNSEEN.search(file.getvalue())
 
 
 @given(value=ANY)
 def test_json_means_what_it_meant(value: str) -> None:
     text = visible_json(json.dumps(value, ensure_ascii=False))
     assert json.loads(text) == value
-    assert not _UNSEEN.search(text)
+    assert not UNSEEN.search(text)
 
 
 def test_documents_on_stdout_hold_no_sequence(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({"a": "\x9b31m\u202e"})
     stream_json("docs", ["\x9b"], lambda count: {"total": count})
-    assert not _UNSEEN.search(said := capsys.readouterr().out)
+    assert not UNSEEN.search(said := capsys.readouterr().out)
     assert "\\u009b31m\\u202e" in said
 
 

@@ -1,0 +1,178 @@
+"""The shop's figures for Prometheus that nobody counts, because they stand in PostgreSQL and Redis.
+
+One look gathers all of them, each statement within LOOK_S, and is shared by whoever asks within FRESH_S: so a scrape costs
+the servers little, however many ask. Where a server does not answer, its own figure says so, and its others are left out.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from journal.streams import Streams
+from settings.environment import Settings
+from storage import engine as engines
+from storage import migrate
+
+FRESH_S = 5.0
+LOOK_S = 2
+MOST = 100_000  # undecided events that are counted; more is said as so many
+BEAT_KEY, BEAT_S = "orders:beat", 60  # as workers.scheduler sets it
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure: its name, its meaning, its labels' names, and the statement whose rows are labels and value."""
+
+    name: str
+    says: str
+    labels: tuple[str, ...] = ()
+    sql: str | None = None  # None: it comes from elsewhere, as its name says
+
+
+FROM_POSTGRESQL = (
+    Figure("orders_undecided_events", f"Accepted events without a result, {MOST} at most.", (),
+           f"select count(*) from (select from undecided limit {MOST}) open"),
+    Figure("orders_undecided_oldest_seconds", "Age of the oldest accepted event without a result.", (),
+           "select coalesce(extract(epoch from clock_timestamp() - min(accepted_at)), 0) "
+           f"from (select accepted_at from undecided limit {MOST}) open"),
+    Figure("orders_parked_events", "Events that wait, by what for.", ("reason",),
+           "select reason, count(*) from parked group by reason"),
+    Figure("orders_parked_oldest_seconds", "Age of the event that waits longest for something that did not come.", (),
+           "select coalesce(extract(epoch from clock_timestamp() - min(r.decided_at)), 0) "
+           "from parked p join results r using (seq) where p.reason <> 'paused'"),
+    Figure("orders_dead_letters", "Open dead letters, by reason.", ("reason",),
+           "select reason, count(*) from dead_letters where state = 'open' group by reason"),
+    Figure("orders_refunds", "Refunds that are made, or are to be, by state.", ("state",),
+           "select state, count(*) from effects group by state"),
+    Figure("orders_deliveries", "Deliveries to subscribers that are not taken, by state.", ("state",),
+           "select state, count(*) from deliveries where state <> 'done' group by state"),
+    Figure("orders_failing_subscription_seconds", "How long the subscriber has taken nothing that fails longest.", (),
+           "select coalesce(extract(epoch from clock_timestamp() - min(failing_since)), 0) from subscriptions "
+           "where state = 'active' or notice is not null"),
+    Figure("orders_lookups", "Payment look-ups that wait or were given up, by state.", ("state",),
+           "select state, count(*) from inbox where state in ('due', 'dead') group by state"),
+    Figure("orders_parcels", "Parcels that are followed, by how that goes.", ("state",),
+           "select case when failures > 0 then 'failing' else 'followed' end, count(*) from trackers "
+           "where not finished group by 1"),
+    Figure("orders_pauses", "Pauses that stand, or are being worked off, by kind.", ("kind",),
+           "select kind, count(*) from pauses where closed_at is null group by kind"),
+    Figure("orders_timers_age_seconds", "Time since the timers' chore last ran: the beat and a worker are needed for it.", (),
+           "select extract(epoch from clock_timestamp() - at) from heartbeats where name = 'timers'"),
+    Figure("orders_host_skew_seconds", "How far the host's clock is off that is furthest off PostgreSQL's.", (),
+           "select coalesce(max(abs(skew)), 0) from heartbeats "
+           "where skew is not null and at > clock_timestamp() - interval '2 minutes'"),
+    Figure("orders_oldest_transaction_seconds", "Age of the oldest database transaction of a client.", (),
+           "select coalesce(max(extract(epoch from clock_timestamp() - xact_start)), 0) from pg_stat_activity "
+           "where backend_type = 'client backend' and datname = current_database() and pid <> pg_backend_pid()"),
+)  # fmt: skip
+MIGRATIONS = Figure("orders_migrations_pending", "Migrations that this version has and the database lacks.")
+POSTGRESQL_UP = Figure("orders_postgresql_up", "1 where PostgreSQL answers with our schema, else 0.")
+REDIS_UP = Figure("orders_redis_up", "1 where Redis answers, else 0.")
+EVICTS = Figure("orders_redis_evicts", "1 where Redis may throw away streams, by its maxmemory-policy, else 0.")
+STREAMED = Figure("orders_stream_entries", "Entries in the streams of all shards.")
+BEHIND = Figure("orders_behind_shards", "Shards that have more in the journal than in their stream.")
+BEAT_AGE = Figure("orders_beat_age_seconds", f"Time since the beat's last sign; {BEAT_S} where there is none.")
+FIGURES: tuple[Figure, ...] = (
+    *FROM_POSTGRESQL, MIGRATIONS, POSTGRESQL_UP, REDIS_UP, EVICTS, STREAMED, BEHIND, BEAT_AGE,
+)  # fmt: skip
+
+Rows = Sequence[tuple[tuple[str, ...], float]]
+
+
+class Figures:
+    """The looks of one process, on a connection to each server that nothing else uses."""
+
+    def __init__(self, database_url: str, redis_url: str, shards: int) -> None:
+        bounds = {
+            "statement_timeout": f"{LOOK_S}s",
+            "lock_timeout": f"{LOOK_S}s",
+            "default_transaction_read_only": "on",
+        }
+        self._engine: Engine = engines.connect(database_url, pool=1, application="orders metrics", bounds=bounds)
+        self._client = redis.Redis.from_url(
+            redis_url, protocol=2, socket_timeout=LOOK_S, socket_connect_timeout=LOOK_S, retry=Retry(NoBackoff(), 0)
+        )
+        self._shards = shards
+        self._lock = threading.Lock()
+        self._found: list[tuple[Figure, Rows]] = []
+        self._looked = float("-inf")  # monotonic
+
+    def look(self) -> list[tuple[Figure, Rows]]:
+        """Each figure with its rows; at most FRESH_S old."""
+        with self._lock:
+            if monotonic() > self._looked + FRESH_S:
+                self._found = [*self._of_postgresql(), *self._of_redis()]
+                self._looked = monotonic()
+            return self._found
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._engine.dispose()
+        self._client.close()
+
+    def _of_postgresql(self) -> list[tuple[Figure, Rows]]:
+        found: list[tuple[Figure, Rows]] = []
+        try:
+            with self._engine.connect() as conn:
+                pending = len(migrate.missing(conn))
+                found.append((MIGRATIONS, [((), float(pending))]))
+                for figure in FROM_POSTGRESQL:
+                    found.append((figure, _rows(conn, figure)))
+        except (SQLAlchemyError, migrate.StorageError):
+            return [*found, (POSTGRESQL_UP, [((), 0.0)])]
+        return [*found, (POSTGRESQL_UP, [((), 1.0)])]
+
+    def _of_redis(self) -> list[tuple[Figure, Rows]]:
+        try:
+            info: Any = self._client.info("memory")
+            look = Streams(self._client, self._shards, lambda _shard: None).look()
+            left = self._client.pttl(BEAT_KEY)
+        except (redis.RedisError, OSError):
+            return [(REDIS_UP, [((), 0.0)])]
+        evicts = bool(int(info.get("maxmemory", 0))) and info.get("maxmemory_policy") != "noeviction"
+        age = BEAT_S - left / 1000 if left > 0 else float(BEAT_S)
+        values = (
+            (REDIS_UP, 1.0), (EVICTS, float(evicts)), (STREAMED, float(sum(look.lengths))),
+            (BEHIND, float(len(look.behind))), (BEAT_AGE, max(0.0, age)),
+        )  # fmt: skip
+        return [(figure, [((), value)]) for figure, value in values]
+
+
+def families(figures: Figures) -> Iterable[Any]:
+    """The figures as families of prometheus_client."""
+    from prometheus_client.core import GaugeMetricFamily
+
+    for figure, rows in figures.look():
+        family = GaugeMetricFamily(figure.name, figure.says, labels=figure.labels)
+        for labels, value in rows:
+            family.add_metric(labels, value)
+        yield family
+
+
+def collector(settings: Settings) -> Callable[[], Iterable[Any]]:
+    """The families at each call, of connections that are opened at the first one."""
+    opened: list[Figures] = []
+    opening = threading.Lock()
+
+    def collect() -> Iterable[Any]:
+        with opening:
+            if not opened:
+                opened.append(Figures(settings.database_url or "", settings.redis_url or "", settings.shards))
+        return families(opened[0])
+
+    return collect
+
+
+def _rows(conn: Connection, figure: Figure) -> Rows:
+    found = conn.execute(text(figure.sql or "")).all()
+    return [(tuple(str(each) for each in row[:-1]), float(row[-1] or 0)) for row in found]
