@@ -37,6 +37,7 @@ privacy             `orders privacy`: all that is kept of a customer, and its er
 pauses              `orders pause`, `resume`, `pauses`: what rests, and why
 reconcile           `orders reconcile`: what payment providers list, compared with ours
 findings            `orders findings`: what differs there, until a person resolves it
+trackers            `orders trackers`: parcels that are followed, and who is polled for them
 moments             times as people type them
 keys                `orders keys`: keys of the HTTP API
 operators           `orders operators`: who may log in to the console
@@ -48,7 +49,7 @@ doctor              `orders doctor`: settings with their sources, and what is wr
 doctor_report       its report in a terminal and as JSON
 demo                `orders demo`; the demo itself is a room of its own
 simulate            `orders simulate`: a payment provider in its real wire format
-simulate_parcels    `orders simulate`: a tracking service in its real wire format
+simulate_parcels    `orders simulate`: a tracking service or carrier in its wire format
 bench               `orders bench`; the benchmarks are a room of their own
 """
 

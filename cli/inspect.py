@@ -26,8 +26,8 @@ from journal.verify import Difference, Report, as_known_at, differences
 from operations import audit as acts
 from operations import pauses
 from operations.given_up import of_orders
-from outbound import tracking
 from outbound.refund_accounts import shown
+from outbound.tracking import trackers
 from queries import documents, order_lookup, timeline
 from storage.aggregates import peek
 
@@ -98,8 +98,8 @@ def show(
             if moment is None:
                 known = next(iter(peek(conn, [uuid_of(document["id"]) or ""]).values()), None)
             if moment is None and opened.shop.follows is not None:
-                for parcel in filter(tracking.can_be_followed, document["fulfillments"]["docs"]):
-                    parcel["polledBy"] = tracking.polled_by(opened.shop.follows, parcel["carrier"])
+                for parcel in filter(trackers.can_be_followed, document["fulfillments"]["docs"]):
+                    parcel["polledBy"] = trackers.polled_by(opened.shop.follows, parcel["carrier"])
         if json and (personal := acts.personal_of(document)):
             with opened.engine.begin() as conn:
                 acts.looked(

@@ -17,7 +17,7 @@ from events.catalogue import Malformed, decode, tracking_key
 from events.field_types import TrackingStatus
 from journal.append import append
 from operations import audit as acts
-from outbound import tracking
+from outbound.tracking import trackers
 from providers.base import Scan
 from providers.carriers.manual import reported
 from storage.clock import clock
@@ -69,7 +69,7 @@ def scan(
                 detail={"data": dict(told.data), "time": told.time.isoformat()},
             )  # fmt: skip
         opened.streams.publish(appended.new)
-        polled_by = tracking.polled_by(opened.shop.follows, carrier)
+        polled_by = trackers.polled_by(opened.shop.follows, carrier)
     if json:
         print_json(
             {

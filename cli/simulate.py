@@ -1,4 +1,4 @@
-"""`orders simulate`: a payment provider or tracking service in its real wire format, for a shop's developers."""
+"""`orders simulate`: a payment provider, tracking service or carrier in its wire format, for a shop's developers."""
 
 from __future__ import annotations
 
@@ -54,9 +54,16 @@ def simulate(
             "--state", help="Of payments: a file for its books, which outlives it; else memory.", dir_okay=False
         ),
     ] = None,
+    rate: Annotated[
+        int | None,
+        typer.Option("--rate", min=1, help="Of parcels: questions in any second; beyond them it answers 429."),
+    ] = None,
+    quota: Annotated[
+        int | None, typer.Option("--quota", min=0, help="Of parcels: questions in all; beyond them it answers 429.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Simulate a payment provider or tracking service on this machine, in its real wire format, until Ctrl-C.
+    """Simulate a payment provider, tracking service or carrier on this machine, in its real wire format, until Ctrl-C.
 
     A payment provider takes refunds, tells how payments stand and what happened in a time, and signs its webhooks as the provider does.
     Its payments are made by whoever plays the customers: the example that it prints at its start shows how. A tracking
@@ -68,26 +75,31 @@ def simulate(
     unavailable (a question is answered 503). Of a webhook: twice.
 
     With parcels. Of a parcel, every time: missing (some scans are never told), returned (to its sender), no_time (some
-    scans have none), afterthought (an earlier scan is told as the last). Of a request: unavailable (503), rate_limit (429),
+    scans have none), afterthought (an earlier scan is told as the last), delayed (all is told late), quiet (nothing is told
+    between its first scan and its end), contradicted (its delivery failed, and was made, at one time), reused (its number was
+    another parcel's a year ago), never (no question about it is answered). Of a request: unavailable (503), rate_limit (429),
     cut, page, shape (an answer that is none), silent (never answers), expired (its access token). Of a webhook: twice.
+    With --rate and --quota it answers 429 beyond so many questions in any second, and in all.
 
     Examples: orders simulate NAME --mishap timeout=0.1   ·   orders simulate tracker-delivery --mishap returned=0.1
     """
     if (service := provider.replace("-", "_")) in PARCEL_EXAMPLES:
         from cli.simulate_parcels import simulate_parcels
+        from providers.simulators.limits import Limits
 
         if state is not None:
             raise Problem(f"--state: {provider} keeps no books; leave it out", 2)
-        simulate_parcels(service, port, seed, mishap or (), pace, webhook, json)
+        simulate_parcels(service, port, seed, mishap or (), pace, webhook, Limits(rate, quota), json)
         return
+    if rate is not None or quota is not None:
+        raise Problem(f"--rate, --quota: {provider} has no parcels; leave them out", 2)
     if provider not in EXAMPLES:
         raise Problem(f"{provider!r} is not simulated; there are {NAMES}", 2)
-    from providers.simulators import start
-    from providers.simulators.desk import application
-    from providers.simulators.process import serve
+    from providers.simulators import process, start
+    from providers.simulators.desk import MISHAPS, application
 
     try:
-        shares = dict(map(start.mishap, mishap or ()))
+        shares = dict(process.mishap(each, MISHAPS) for each in mishap or ())
     except ArgumentTypeError as error:
         raise Problem(f"--mishap: {error}", 2) from None
     if webhook is not None and urlsplit(webhook).scheme not in ("http", "https"):
@@ -113,7 +125,9 @@ def simulate(
         else:
             _tell(told, webhook)
 
-    serve(application(desk), EXAMPLES[provider].port if port is None else port, lifespan="on", announce=announce)
+    process.serve(
+        application(desk), EXAMPLES[provider].port if port is None else port, lifespan="on", announce=announce
+    )
 
 
 def _told(provider: str, url: str, shares: dict[str, float], key: str, secret: str) -> dict[str, Any]:

@@ -36,6 +36,11 @@ SPAN_S = 4.0  # that a few orders take at least
 READY_S = 20.0  # for a simulator to answer
 PARCEL_PACE_S = 0.5  # a parcel's life is six of these
 MISSING = "0.1"  # share of parcels that lack scans
+FATES = {
+    "delayed": 0.05,
+    "quiet": 0.05,
+    "contradicted": 0.05,
+}  # and of those that are told late, in silence, two ways at once
 ERRORS = "0.05"  # share of the outside's answers that go wrong
 CARRIER, PROVIDER = "carrier", "provider"  # names of processes
 # Providers in their real wire formats, and what goes wrong at them; each open refund has its end after PACE_S.
@@ -97,7 +102,8 @@ def open_stage(stack: ExitStack, display: Display, orders: int, seed: int, worke
     api_port = choose_port(None)
     common = ("--seed", str(seed), "--errors", ERRORS, "--port")
     pace = ("--pace", str(PARCEL_PACE_S), "--missing", MISSING)
-    processes.start(CARRIER, "providers.simulators.carrier", *common, str(ports[CARRIER]), *pace)
+    fates = [part for kind, share in FATES.items() for part in ("--mishap", f"{kind}={share}")]
+    processes.start(CARRIER, "providers.simulators.carrier", *common, str(ports[CARRIER]), *pace, *fates)
     state = str(folder.resolve() / "demo-refunds.sqlite")
     processes.start(PROVIDER, "providers.simulators.provider", *common, str(ports[PROVIDER]), "--state", state)
     signed_with = {name: _webhook_secret() for name in (*WIRE_FORMATS, "standard")}

@@ -13,7 +13,9 @@
     ├── ProviderError       (providers.base)         provider
     │   ├── BadSignature    (providers.base)         signature_refused
     │   ├── NoAnswer        (providers.base)         provider_silent
-    │   │   └── ParcelUnknown  (providers.base)      parcel_unknown
+    │   │   ├── ParcelUnknown  (providers.base)      parcel_unknown
+    │   │   ├── ParcelRefused  (providers.base)      parcel_refused
+    │   │   └── RateLimited    (providers.base)      provider_limited
     │   ├── NotTold         (providers.base)         payment_unknown_there
     │   └── RefundError     (providers.base)         refund
     │       ├── RefundRefused  (providers.base)      refund_refused

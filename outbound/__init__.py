@@ -12,6 +12,6 @@ expiry_questions     a provider is asked before the order of its payment expires
 payment_reconciler   its answer, as events
 provider_events      events of what a provider told of one refund or dispute
 reconciliation       what providers list, compared with ours
-tracking             parcels followed at their carriers
+tracking             parcels followed at their carriers, within their limits
 webhooks             changes told to subscribers
 """

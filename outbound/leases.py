@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, sleep
 from typing import Generic, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -38,11 +38,15 @@ Answer = TypeVar("Answer")
 
 
 class Claimed(NamedTuple, Generic[Item, Lease]):
-    """Items that were claimed together: their lease, and how many that were, with those that needed no question."""
+    """Items that were claimed together: their lease, and how many that were, with those that needed no question.
+
+    `again_s`: more may be due, and be claimed in so many seconds, not before.
+    """
 
     items: Sequence[Item]
     lease: Lease
     taken: int
+    again_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +78,21 @@ class Round(Generic[Item, Lease, Answer]):
         try:
             while True:
                 room = min(self.room - len(asked), limit - taken)
-                found = 0
+                found, again_s = 0, None
                 if not over and room > 0 and monotonic() < until:
                     claimed = self.claim(room)
-                    found = claimed.taken
+                    found, again_s = claimed.taken, claimed.again_s
                     taken += found
                     for item in claimed.items:
                         question = _Question(item, claimed.lease, monotonic() + self.answer_s)
                         asked[pool.submit(self.ask, item)] = question
                 if not asked:
-                    if not found:
+                    if not found and (again_s is None or monotonic() + again_s >= until):
                         return taken
+                    sleep(again_s or 0)
                     continue
-                wait(asked, SETTLE_S, FIRST_COMPLETED if self.at_once else ALL_COMPLETED)
+                within = SETTLE_S if again_s is None else min(again_s, SETTLE_S)
+                wait(asked, within, FIRST_COMPLETED if self.at_once else ALL_COMPLETED)
                 over = self._settle(asked) or over
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

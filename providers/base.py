@@ -14,7 +14,8 @@ door, the chores of the workers, the lines of `orders doctor`, `.env.example` an
     ProviderError
      ├── BadSignature          not from whom it says, or too old to believe: nothing of it was read
      ├── NoAnswer              temporary: ask again later
-     │    └── ParcelUnknown    the carrier does not know the number, or not yet
+     │    ├── ParcelUnknown    the carrier does not know the number, or not yet; ParcelRefused: it takes no such number
+     │    └── RateLimited      it wants fewer questions, and says nothing of the parcel
      ├── NotTold               final: nothing will come of asking again, and why
      └── RefundError
           ├── RefundRefused    final: the provider said no, and why
@@ -45,15 +46,14 @@ from providers.movements import Dispute, RefundMovement, RefundRequest
 from settings.fields import Setting, Values
 
 if TYPE_CHECKING:
+    from providers.carriers.limits import Limits
     from providers.refund_rules import RefundRules  # made of the errors here
 
 Kind = Literal["payments", "carrier"]
 PendingKind = Literal["authorized", "processing", "awaiting_deposit"]
 Port = TypeVar("Port")
-
 PATH_SECRET = ":secret"  # noqa: S105 - no secret, but where one stands among a receiver's headers: its path ended with it
 ABILITIES = ("receives", "looks_up", "refunds", "lists", "tracks")  # fields of `Provider`
-
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
@@ -89,6 +89,20 @@ class ParcelUnknown(NoAnswer):
 
     code = "parcel_unknown"
     remedy = "Wait: the carrier will know it once the parcel is in its hands; else correct the tracking number."
+
+
+class ParcelRefused(NoAnswer):
+    """The carrier answers, and takes no such number: a person corrects it."""
+
+    code = "parcel_refused"
+    remedy = "Correct the parcel's tracking number or carrier."
+
+
+class RateLimited(NoAnswer):
+    """The carrier wants fewer questions, or its quota is spent (429): all its parcels wait `retry_after` seconds."""
+
+    code = "provider_limited"
+    remedy = "Wait; where it comes back, set ORDERS_TRACKING_RATES and ORDERS_TRACKING_QUOTAS to what the plan allows."
 
 
 class NotTold(ProviderError):
@@ -235,9 +249,8 @@ class Page:
 class Scan:
     """One note of a carrier about a parcel: `id` is the same in every poll, `time` (UTC) is when it happened.
 
-    Without a time it happened when it was first seen. `detail` is the carrier's own word, or code, for the status.
-    `estimated` is when it said that the parcel would arrive (UTC); an estimate alone has the status `unknown`, and no
-    words (`providers.carriers.scans.estimate`).
+    Without a time it happened when it was first seen. `detail` is the carrier's own word, or code, for the status. `estimated`
+    is when it said that the parcel would arrive (UTC); an estimate alone is `unknown`, without words (`scans.estimate`).
     """
 
     id: str
@@ -381,9 +394,8 @@ class Provider:
 
     `name` stands in URLs, on transactions and parcels: small letters, digits, - and _. `title` is as people write it.
     `aggregates`: `tracks` makes an Aggregator, so that no parcel's carrier has its name. `follows`: the ids of the carriers
-    that it follows with these settings; None: all that it has an id for.
-    ValueError where the object cannot be: a name of other signs, an ability that is always on, a setting that is not
-    listed or belongs to somebody else.
+    that it follows with these settings; None: all that it has an id for. ValueError where the object cannot be: a name of
+    other signs, an ability that is always on, a setting that is not listed or belongs to somebody else.
     """
 
     name: str
@@ -397,6 +409,7 @@ class Provider:
     lists: Ability[PaymentListing] | None = None
     tracks: Offer[TrackingClient] | Ability[Aggregator] | None = None
     aggregates: bool = False
+    limits: Limits | None = None  # of polls, as its documentation has them; settings may say others
     follows: Callable[[Values], Collection[str]] | None = None
     note: str = ""  # for the documentation's table
 

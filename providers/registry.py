@@ -30,6 +30,7 @@ from providers.base import (
 )
 from providers.carriers import easypost, karrio, manual, tracker_delivery
 from providers.carriers import simulated as simulated_carrier
+from providers.carriers.limits import Limits, limits_of
 from providers.carriers.names import NAMES
 from providers.carriers.routes import Routes
 from providers.payments import portone, standard, stripe, toss
@@ -99,6 +100,11 @@ class Registry:
         """Clients that are polled for parcels, by the name that `routes` gives."""
         offers: list[tuple[str, Offer[Any] | None]] = [(each.name, each.tracks) for each in self.providers]
         return _connected("tracks", offers, values)
+
+    def limits(self, name: str, values: Values) -> Limits:
+        """The limits of one who is polled, by the name that `routes` gives."""
+        own = next((each.limits for each in self.providers if each.name == name), None)
+        return limits_of(name, own, values)
 
     def routes(self, values: Values) -> Routes:
         """The table that says who is polled for a parcel, by the name that people gave its carrier."""

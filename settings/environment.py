@@ -21,6 +21,7 @@ from domain.legal_clock import MOST_DAYS, BusinessDays, LegalClock
 from domain.order import Status
 from domain.policy import Policy
 from events.money import MoneyError, exponent
+from providers.carriers import limits
 from providers.carriers.names import NAMES as CARRIER_NAMES
 from providers.registry import Registry, registry
 from settings.countries import check_country, legal_clock
@@ -274,7 +275,7 @@ ALLOWED_ORIGINS = Setting(
 
 OWN: tuple[Setting[Any], ...] = (
     DATABASE_URL, REDIS_URL, DATA, SHARED_DATA, CURRENCY, SHARDS, RETURNS, REFUNDS, REFUND_WITHIN, DWELL_TARGETS, COUNTRY, UNPAID_AFTER, CONFIRM_AFTER,
-    RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, CARRIER_NAMES, RECONCILE, RECONCILE_BACK,
+    RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, *limits.SETTINGS, CARRIER_NAMES, RECONCILE, RECONCILE_BACK,
     CELERY_REMOTE_CONTROL, KEEP_PERSONAL, KEEP_AUDIT, METRICS, LOG, LOG_LEVEL, ALLOW_PRIVATE, ACCOUNT_KEYS, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
 )  # fmt: skip
 
@@ -298,6 +299,7 @@ class Settings:
     dwell_targets: Mapping[str, timedelta]  # status → how long an order should stay there at most
     sweep: timedelta | None
     tracking_pace: timedelta
+    tracking_retire_after: timedelta | None  # None: no parcel is ever retired
     reconcile: timedelta | None  # between two comparisons with what providers list; None: none
     reconcile_back: timedelta
     celery_remote_control: bool
@@ -344,6 +346,7 @@ def read(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         dwell_targets=of[DWELL_TARGETS],
         sweep=of[SWEEP],
         tracking_pace=of[TRACKING_PACE] or TICK,
+        tracking_retire_after=of[limits.RETIRE_AFTER],
         reconcile=of[RECONCILE],
         reconcile_back=_reach(of),
         celery_remote_control=of[CELERY_REMOTE_CONTROL] == "on",

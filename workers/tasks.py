@@ -17,9 +17,11 @@ from journal import commands, parked, pause_end, relay, timers
 from journal.batch import Clash, is_of_the_moment
 from journal.streams import DRAIN
 from operations import operators, privacy, replay_steps
-from outbound import expiry_questions, payment_lookups, refund_accounts, refund_routes, refunds, tracking
+from outbound import expiry_questions, payment_lookups, refund_accounts, refund_routes, refunds
 from outbound.reconciliation import run as reconciliation
 from outbound.refund_accounts import Vault
+from outbound.tracking.polls import PollRules
+from outbound.tracking.polls import run_due as poll_due
 from outbound.webhooks import deliveries, dispatcher, refund_changes
 from providers.registry import registry
 from settings.environment import Settings
@@ -206,8 +208,10 @@ def poll_carriers(here: opening.Parts, whom: str) -> None:
     """Ask one carrier for its parcels that are due."""
     carrier = registry().tracking_clients(here.settings.providers).get(whom)
     if carrier is not None:
-        pace = here.settings.tracking_pace
-        tracking.run_due(here.engine, here.streams, here.shop.shards, {whom: carrier}, pace, clock())
+        settings = here.settings
+        limits = registry().limits(whom, settings.providers)
+        rules = PollRules(settings.tracking_pace, limits, settings.tracking_retire_after)
+        poll_due(here.engine, here.streams, here.shop.shards, whom, carrier, rules, clock())
 
 
 @chore("orders.webhooks")

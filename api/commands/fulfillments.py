@@ -18,7 +18,7 @@ from domain.permitted_transitions import fulfillment_statuses, order_statuses
 from journal.commands import Request, Step
 from operations import corrections, parcel_corrections
 from operations.corrections import CorrectionRefused
-from outbound import tracking
+from outbound.tracking import trackers
 
 _EVENTS = {
     Status.PACKED: "FulfillmentPacked",
@@ -116,9 +116,9 @@ def _corrected(write: Write, fulfillment_id: str, make: Callable[[Request, Order
 def _followed(write: Write, doc: Document, message: str) -> Document:
     """The answer's message, and who is polled for the parcel; it says where nobody is and its carrier has a number."""
     follows = write.doors.shop.follows
-    if not tracking.can_be_followed(doc):
+    if not trackers.can_be_followed(doc):
         return {"message": message, "polledBy": None}
-    polled_by = tracking.polled_by(follows, doc["carrier"])
+    polled_by = trackers.polled_by(follows, doc["carrier"])
     if polled_by is None and follows is not None:
         message += (
             f" Nobody polls a carrier named {doc['carrier']!r}: the parcel is followed by hand, or by webhooks. If that is "

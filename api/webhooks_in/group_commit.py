@@ -26,8 +26,9 @@ from events.envelope import Envelope
 from journal.append import append
 from journal.batch import is_of_the_moment
 from journal.entries import Entry
-from outbound import payment_lookups, tracking
+from outbound import payment_lookups
 from outbound.payment_reconciler import known
+from outbound.tracking import trackers
 from providers.base import ReceivedWebhook
 from storage.clock import clock
 
@@ -188,7 +189,7 @@ class Journaler:
         payment_lookups.enter(conn, thin, clock())
         changed = [(one.provider, *one.notice.parcel) for one in group if one.notice.parcel is not None]
         if changed:
-            tracking.hurry(conn, changed, clock())
+            trackers.hurry(conn, changed, clock())
         return verdicts, appended.new
 
 

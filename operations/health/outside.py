@@ -1,14 +1,14 @@
-"""Checks of what waits for others: refunds, parcels, payment look-ups, subscribers; and of the keys of those who come in."""
+"""Checks of what waits for others: refunds, payment look-ups, subscribers; and of the keys of those who come in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, text
 
 from domain.ids import format_id
+from operations.health import tracking
 from operations.health.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, some
 from operations.overdue_refunds import count_overdue
 from outbound.refund_routes import READY, configured_routes, waiting
@@ -19,12 +19,9 @@ from storage.clock import clock
 from storage.tables import EFFECT_STATES
 
 LATE_S = 300  # a refund that waits, or fails, for so long: a problem; before, a warning
-FAILURES = 3  # of a tracker, or of one webhook's questions, in a row
+FAILURES = 3  # of one webhook's questions, in a row
 ASKED_FOR_S = 900  # a payment that is asked for in vain for so long: a problem
 FAILING_S, DOWN_S = 300, 3600  # a subscriber that takes nothing: a warning, a problem
-NEWEST = 20_000  # parcels that are looked at for carriers that nobody polls
-LISTED = 3  # of such carriers by name
-RECENT = timedelta(days=30)  # a parcel that was given up
 STALE_S = 86_400  # a comparison that is late, or fails, for so long
 ERROR = 160  # characters of an error that are shown
 
@@ -44,24 +41,6 @@ _STATES = text("select state, count(*) from effects group by state")
 _FAILED_LATER = text("""
     select count(*) from refunds r join effects e on e.transaction_id = r.transaction_id
     where r.attention is not null and e.state not in ('dead', 'held')
-""")
-# Ids begin with their time (UUIDv7), so that the primary key finds what was given up lately.
-_TRACKERS = text("""
-    select coalesce(provider, carrier) as carrier, count(*) filter (where not finished) as watched,
-           count(*) filter (where not finished and failures >= :failures) as failing,
-           count(*) filter (where finished and last_error is not null) as given_up,
-           (array_agg(last_error order by updated_at desc) filter (where last_error is not null))[1] as error
-    from (
-        select * from trackers where not finished
-        union all
-        select * from trackers where finished and last_error is not null and id >= cast(:recent as uuid)
-    ) t group by 1 order by 1
-""")
-# Of the newest parcels, along the primary key: what is on its way is young.
-_MOVING = text("""
-    select carrier, count(*) as parcels from (
-        select carrier, tracking_number, status from fulfillments order by id desc limit :newest
-    ) f where status = 'shipped' and carrier is not null and tracking_number is not null group by 1 order by 2 desc, 1
 """)
 _INBOX = text("""
     select provider, count(*) as due, count(*) filter (where attempts >= :failures) as failing,
@@ -164,69 +143,6 @@ def _overdue(conn: Connection, place: Place) -> Iterator[Check]:
     if due_by is not None:
         says = f"{some(count, 'refund')} overdue: the first had to go out by {due_by:%Y-%m-%d %H:%M} UTC"
         yield Check("refunds", PROBLEM, says, "`orders overdue` lists them, with what each waits for")
-
-
-def tracking(conn: Connection, place: Place) -> Iterator[Check]:
-    """A carrier that answers for none of its parcels is away; one that lacks some may not know their numbers."""
-    recent = UUID(int=int((datetime.now(UTC) - RECENT).timestamp() * 1000) << 80)
-    found = conn.execute(_TRACKERS, {"failures": FAILURES, "recent": str(recent)}).all()
-    well = True
-    for row in found:
-        if not row.failing and not row.given_up:
-            continue
-        well = False
-        of = f"{row.failing:,} of {row.watched:,} parcels of {row.carrier} cannot be asked for"
-        gone = f", {row.given_up:,} were given up" if row.given_up else ""
-        says = f"{of}{gone}; the last answer: {_short(row.error)}"
-        if row.failing and row.failing == row.watched:
-            remedy = (
-                f"see that {row.carrier} answers where its settings say; its parcels are asked for again by themselves"
-            )
-            yield Check("tracking", PROBLEM, says, remedy)
-        else:
-            remedy = (
-                f"compare the parcels' numbers with {row.carrier}'s; a scan by webhook or Server API moves them, too"
-            )
-            yield Check("tracking", WARNING, says, remedy)
-    for check in _names_in_vain(place):
-        well = False
-        yield check
-    if not well:
-        return
-    if not registry().ready("tracks", place.settings.providers):
-        yield Check("tracking", OK, "no carrier is polled")
-    elif by_hand := _followed_by_hand(conn, place):
-        remedy = (
-            "webhooks, the Server API or staff move them; ORDERS_CARRIER_NAMES says which are other names of carriers "
-            "that are polled (docs/howto/follow-parcels.md)"
-        )
-        yield Check("tracking", OK, f"no carrier fails; {by_hand}", remedy)
-    else:
-        yield Check("tracking", OK, "no carrier fails")
-
-
-def _names_in_vain(place: Place) -> Iterator[Check]:
-    """What ORDERS_CARRIER_NAMES means, where nobody is polled for it: a name is misspelt, or a service not configured."""
-    routes = registry().routes(place.settings.providers)
-    for name, meant in routes.in_vain().items():
-        near = routes.near(meant)
-        hint = f"did you mean {near}? " if near and ":" not in meant else ""
-        remedy = (
-            f"{hint}Write a carrier or SERVICE:ID as docs/howto/follow-parcels.md lists them, of a service that is set"
-        )
-        yield Check("tracking", WARNING, f"ORDERS_CARRIER_NAMES: {name} means {meant}, whom nobody polls", remedy)
-
-
-def _followed_by_hand(conn: Connection, place: Place) -> str:
-    """The parcels on their way of carriers that nobody polls, in words; nothing where there are none."""
-    routes = registry().routes(place.settings.providers)
-    found = [row for row in conn.execute(_MOVING, {"newest": NEWEST}) if routes(row.carrier) is None]
-    if not found:
-        return ""
-    named = ", ".join(f"{_short(row.carrier)} {row.parcels:,}" for row in found[:LISTED])
-    more = f" and {len(found) - LISTED:,} more" if len(found) > LISTED else ""
-    total = sum(row.parcels for row in found)
-    return f"{some(total, 'parcel')} on their way of carriers that nobody polls ({named}{more})"
 
 
 def keys(conn: Connection, place: Place) -> Iterator[Check]:
@@ -349,7 +265,7 @@ def webhooks(conn: Connection, place: Place) -> Iterator[Check]:
 
 LOOKS: tuple[Look, ...] = (
     (("refunds",), refunds),
-    (("tracking",), tracking),
+    (("tracking",), tracking.tracking),
     (("webhooks in",), lookups),
     (("webhooks",), webhooks),
     (("reconciliation",), reconciliation),

@@ -1,9 +1,9 @@
 """Carriers, a file and a `PROVIDER` each. What each must be able to do stands in `providers.base`.
 
-poll_schedule            how long to wait before a parcel is asked for again
 names                    carriers by the names that people give them, with aliases
 routes                   who is polled for a parcel, by its carrier's name
-scans                    ids and order of scans that have none
+scans                    ids and order of scans that have none; a scan as an event
+limits                   questions that whoever is polled answers per time and month, by documentation and settings
 local_time               the UTC time of what a carrier tells in the local time of a place
 karrio                   karrio: the setting of a shop's own accounts at carriers, and the provider
 karrio_api               its connectors, asked one by one

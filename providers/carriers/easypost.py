@@ -6,28 +6,25 @@ Signatures are those of support.easypost.com, "Webhook HMAC Validation", and of 
 Fields and statuses: docs.easypost.com, "Trackers" and "Events".
 
 Each webhook repeats the whole history of its parcel. The newest scan is what was delivered; the earlier ones come
-along and are taken where they are new. A scan is one event, as when a carrier is polled (outbound/tracking.py): its id
-follows from the parcel and what was scanned when, so that it is the same in every webhook. With an API key its trackers
-are polled, too, and made: `easypost_api`.
+along and are taken where they are new. A scan is one event, the same in every webhook and in every poll (`scans`). With an
+API key its trackers are polled, too, and made: `easypost_api`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
-
-import orjson
 
 from events.catalogue import TrackingUpdated
 from events.envelope import Envelope, EnvelopeError
 from providers.base import Ability, Aggregator, BadSignature, Provider, ReceivedWebhook, Scan, with_secrets
 from providers.carriers.easypost_api import MAX_SCANS, STATUSES, EasyPost, detail_of, estimate_of, place_of, time_of
-from providers.carriers.scans import scan_id
+from providers.carriers.limits import Limits, Rate
+from providers.carriers.scans import scan_event, scan_id
 from providers.webhook_verification import (
     a_name,
     an_object,
@@ -70,7 +67,7 @@ def receive(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now
     if carrier is None or number is None:
         raise EnvelopeError("result", "must name carrier and tracking_code, texts of at most 255 characters")
     *earlier, newest = _scans(about, carrier, number, told_at)
-    return ReceivedWebhook(newest, tuple(scan for scan in earlier if scan.id != newest.id))
+    return ReceivedWebhook(newest, tuple({scan.id: scan for scan in earlier if scan.id != newest.id}.values()))
 
 
 def _client(values: Values) -> Aggregator:
@@ -85,6 +82,8 @@ PROVIDER = Provider(
     receives=Ability(with_secrets(receive, SECRETS), needs=(SECRETS,)),
     tracks=Ability(_client, needs=(API_KEY,)),
     aggregates=True,
+    # No number is promised: the limit follows its load ("Rate Limiting and Backoff Guide"), tens per second are reported.
+    limits=Limits(rate=Rate(10, timedelta(seconds=1))),
     note="many carriers; signed, and each webhook tells the parcel's whole history",
 )
 
@@ -132,21 +131,13 @@ def _estimate(carrier: str, number: str, expected: Scan, told_at: datetime) -> E
 
 
 def _scan(carrier: str, number: str, detail: dict[str, Any], time: datetime) -> Envelope:
-    data: dict[str, Any] = {
-        "carrier": carrier,
-        "trackingNumber": number,
-        "status": STATUSES.get(str(detail.get("status")), "unknown"),
-    }
-    location = place_of(detail)
     message = detail.get("message")
-    if isinstance(message, str) and message:
-        data["description"] = message
-    if location:
-        data["location"] = location
-    what = hashlib.sha256(orjson.dumps([carrier, number, time, data])).hexdigest()[:32]
-    if own_word := detail_of(detail):
-        data["detail"] = own_word  # no part of the id: scans that were told without it are the same
-    return envelope(SOURCE, f"{number[:200]}:{what}", TrackingUpdated.__name__, time, data)
+    status = STATUSES.get(str(detail.get("status")), "unknown")
+    said = message if isinstance(message, str) and message else None
+    made = scan_event(
+        carrier, number, Scan("", time, status, said, place_of(detail) or None, detail_of(detail)), seen=time
+    )
+    return envelope(made.source, made.id, made.type, made.time, made.data)
 
 
 def _time(value: Any, path: str) -> datetime:

@@ -6,7 +6,7 @@ here but its id. Listing trackers is an index endpoint, of which five per second
 Guide”), and is not used. Times have the zone of their place where EasyPost knows it, else UTC. Errors: “Errors Guide”.
 
 The library is imported at the first question: it takes half a second. It retries nothing itself: when a parcel is asked
-for again is the tracker's affair (outbound/tracking.py).
+for again is the tracker's affair (outbound/tracking).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from events.field_types import TrackingStatus
 from providers import http_client
-from providers.base import NoAnswer, ParcelUnknown, Scan
+from providers.base import NoAnswer, ParcelRefused, ParcelUnknown, RateLimited, Scan
 from providers.carriers.scans import estimate, in_order, scan_id
 
 if TYPE_CHECKING:
@@ -110,16 +110,16 @@ class EasyPost:
         if status == 404:  # a tracker that somebody deleted there: the next question makes another
             with self._lock:
                 self._ids.pop(key, None)
+        if status == 422:
+            hint = f"EasyPost takes no parcel {number} of {carrier_id}: correct the number or the carrier"
+            return ParcelRefused(f"{SOURCE}: answered {status} {said}; {hint}", WRONG_S if pause is None else pause)
+        if status == 429:
+            return RateLimited(f"{SOURCE}: answered {status} {said}", LIMITED_S if pause is None else pause)
         hint = ""
         if status in (401, 403):
             hint = "; check ORDERS_EASYPOST_API_KEY"
         elif status == 402:
             hint = "; EasyPost wants its account paid"
-        elif status == 422:
-            hint = f"; EasyPost takes no parcel {number} of {carrier_id}: correct the number or the carrier"
-            pause = WRONG_S if pause is None else pause
-        elif status == 429:
-            pause = LIMITED_S if pause is None else pause
         return NoAnswer(f"{SOURCE}: answered {status} {said}{hint}", pause)
 
     def _client(self) -> EasyPostClient:

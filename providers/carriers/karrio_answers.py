@@ -27,8 +27,7 @@ from typing import Any, cast, get_args
 from events.field_types import TrackingStatus
 from providers.base import Scan
 from providers.carriers.local_time import utc_of
-from providers.carriers.poll_schedule import watch_ends
-from providers.carriers.scans import estimate, in_order, scan_id
+from providers.carriers.scans import estimate, in_order, scan_id, watch_ends
 
 MAX_SCANS = 200  # of one parcel; more are no history
 WORDS, PLACE = 1000, 255  # characters of a description, and of a place, that are kept

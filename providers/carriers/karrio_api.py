@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from providers.base import NoAnswer, ParcelUnknown, ProviderError, Scan
+from providers.base import NoAnswer, ParcelRefused, ParcelUnknown, ProviderError, Scan
 from providers.carriers.karrio_answers import Strange, mended, scans_of
 from providers.carriers.karrio_transport import import_karrio
 
@@ -89,12 +89,12 @@ class _Carrier:
     def track(self, number: str) -> list[Scan]:
         """All scans known of a parcel, oldest first; raises NoAnswer only."""
         if not _NUMBER.fullmatch(number):
-            raise NoAnswer(f"{self._who}: takes no parcel {number[:80]!r}: correct the number", WRONG_S)
+            raise ParcelRefused(f"{self._who}: takes no parcel {number[:80]!r}: correct the number", WRONG_S)
         try:
             connector = self._connector()
             answer, parcels, messages = self._ask(connector, number)
         except NoAnswer as error:  # of the transport, which does not know whom it asks
-            raise NoAnswer(f"{self._who}: {error}", error.retry_after) from error
+            raise type(error)(f"{self._who}: {error}", error.retry_after) from error
         except Exception as error:  # karrio's, on whatever it did not expect
             raise self._failed(number, _said(error), getattr(error, "messages", ())) from error
         # A carrier's error beside a parcel's scans is about something else; without scans it says why there are none.
@@ -139,7 +139,7 @@ class _Carrier:
                 self._made = None  # and its access token, which may be what is refused
             return NoAnswer(f"{self._who}: {said}; check its fields in ORDERS_KARRIO_CONNECTIONS")
         if _INVALID.search(said):
-            return NoAnswer(f"{self._who}: takes no parcel {number}: {said}; correct the number", WRONG_S)
+            return ParcelRefused(f"{self._who}: takes no parcel {number}: {said}; correct the number", WRONG_S)
         if _UNKNOWN.search(said):
             return ParcelUnknown(f"{self._who}: parcel {number} is unknown, or not known yet ({said})")
         return NoAnswer(f"{self._who}: {said}; parcel {number} is asked for again")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 
 from providers import http_client
-from providers.base import NoAnswer
+from providers.base import NoAnswer, RateLimited
 
 if TYPE_CHECKING:
     from urllib.request import Request
@@ -81,7 +81,8 @@ def open_url(request: Request, timeout: float | None = None) -> Answer:
         raise NoAnswer(f"an answer of {len(response.content)} bytes")
     status = response.status_code
     if status == 429 or status >= 500 or 300 <= status < 400:
-        raise NoAnswer(f"answered {status} {response.reason_phrase}".rstrip(), http_client.retry_after(response))
+        kind = RateLimited if status == 429 else NoAnswer
+        raise kind(f"answered {status} {response.reason_phrase}".rstrip(), http_client.retry_after(response))
     if status >= 400:
         body = io.BytesIO(response.content)
         raise HTTPError(request.full_url, status, response.reason_phrase, _headers(response), body)

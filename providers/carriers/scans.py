@@ -1,4 +1,8 @@
-"""Scans as adapters make them, where a carrier gives them no id and now and then no time."""
+"""Scans as adapters make them, where a carrier gives them no id and now and then no time; and a scan as an event.
+
+The same scan may be told by a poll and by a webhook, and by two services that follow the same parcel, in words of their own. It is
+one fact: its event's id follows from carrier, number, the scan's time and its status, and from nothing else.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,24 @@ from datetime import UTC, datetime, time, timedelta
 
 import orjson
 
+from events.catalogue import TrackingUpdated, tracking_key
+from events.envelope import Envelope
 from providers.base import Scan
+from settings.fields import plain_name
+
+NUMBER = 200  # characters of a number that its events' ids begin with, for those who read them
+
+# Statuses after which a parcel is no longer watched.
+FINAL = frozenset({"delivered", "return_to_sender", "cancelled"})
+
+
+def watch_ends(last_status: str | None) -> bool:
+    """True where nothing more is to be expected of a parcel.
+
+    >>> watch_ends("delivered"), watch_ends("delivery_failed"), watch_ends(None)
+    (True, False, False)
+    """
+    return last_status in FINAL
 
 
 def scan_id(*what: datetime | str | int | None) -> str:
@@ -39,3 +60,35 @@ def in_order(scans: Iterable[Scan]) -> list[Scan]:
         before = scan.time or before
         placed.append((before, scan))
     return [scan for _, scan in sorted(placed, key=lambda each: each[0])]
+
+
+def scan_event(
+    carrier: str, number: str, scan: Scan, *, seen: datetime, own: str = "", subject: str | None = None
+) -> Envelope:
+    """A scan as an event, with the same source and id whoever tells it, and however often.
+
+    A scan without a time has that of its first event, `seen`, and the id that its carrier gave it; so has one with an estimate. `own` sets apart the
+    events of several orders in one parcel, which begin with a colon.
+    """
+    fact = (
+        scan.id
+        if scan.time is None or scan.estimated is not None
+        else scan_id(tracking_key(carrier, number), scan.time.astimezone(UTC), scan.status)
+    )
+    data = {
+        "carrier": carrier,
+        "trackingNumber": number,
+        "status": scan.status,
+        "description": scan.description,
+        "location": scan.location,
+        "detail": scan.detail,
+        "estimatedDelivery": scan.estimated.isoformat() if scan.estimated else None,
+    }
+    return Envelope(
+        id=f"{number.strip()[:NUMBER]}:{fact}{own}",
+        source=f"carrier:{plain_name(carrier)}",
+        type=TrackingUpdated.__name__,
+        time=scan.time or seen,
+        subject=subject,
+        data={name: value for name, value in data.items() if value is not None},
+    )

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from events.field_types import Name, Text, TrackingStatus
 from providers import http_client
-from providers.base import AbilityByName, NoAnswer, ParcelUnknown, Provider, Scan
+from providers.base import AbilityByName, NoAnswer, ParcelUnknown, Provider, RateLimited, Scan
 from providers.http_client import Time
 from settings.fields import Setting, urls_by_name
 
@@ -106,6 +106,8 @@ class SimulatedCarrier:
                 pass
             return self._failed(number, "answered 404, but not about the parcel; check its URL")
         pause = http_client.retry_after(response)
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            return RateLimited(f"{self.name}: answered {status} {response.reason_phrase}", pause)
         return self._failed(number, f"answered {status} {response.reason_phrase}", pause)
 
     def _failed(self, number: str, what: str, retry_after: float | None = None) -> NoAnswer:

@@ -9,10 +9,11 @@ is answered 2xx. Whoever polls also registers the callback, and renews it: see `
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from events.envelope import EnvelopeError
 from providers.base import PATH_SECRET, Ability, Aggregator, BadSignature, Provider, ReceivedWebhook, with_secrets
+from providers.carriers.limits import Limits, Rate
 from providers.carriers.tracker_delivery_api import SOURCE, TrackerDelivery
 from providers.webhook_verification import a_name, any_matches, document, envelope
 from settings import fields
@@ -76,5 +77,7 @@ PROVIDER = Provider(
     receives=Ability(with_secrets(receive, SECRETS), needs=(SECRETS,)),
     tracks=Ability(_client, needs=(CLIENT_ID, CLIENT_SECRET)),
     aggregates=True,
+    # Ten questions per second are reported to be answered; the first poll of each parcel and day registers its callback, too.
+    limits=Limits(rate=Rate(5, timedelta(seconds=1)), zone="Asia/Seoul"),
     note="many carriers; not signed, on a path with a secret, and polled at once",
 )

@@ -22,7 +22,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, Field, ValidationError
 
 from providers import http_client
-from providers.base import NoAnswer, ParcelUnknown, Scan
+from providers.base import NoAnswer, ParcelRefused, ParcelUnknown, RateLimited, Scan
 from providers.carriers.tracker_delivery_events import MAX_SCANS, Parcel, scans_of
 from providers.http_client import MAX_ANSWER
 
@@ -237,7 +237,7 @@ def _failure(code: str | None, message: str, number: str) -> NoAnswer:
     if code == "NOT_FOUND":
         return ParcelUnknown(f"{SOURCE}: parcel {number} is unknown, or not known yet ({said})")
     if code == "BAD_REQUEST":
-        return NoAnswer(f"{SOURCE}: takes no parcel {number}: {said}; correct the number or the carrier", WRONG_S)
+        return ParcelRefused(f"{SOURCE}: takes no parcel {number}: {said}; correct the number or the carrier", WRONG_S)
     if code == "FORBIDDEN":
         return NoAnswer(f"{SOURCE}: refuses this client: {said}; see its console for what the plan allows", WRONG_S)
     return NoAnswer(f"{SOURCE}: {code or 'error'}: {said}; parcel {number} is asked for again")
@@ -245,8 +245,10 @@ def _failure(code: str | None, message: str, number: str) -> NoAnswer:
 
 def _refused(response: httpx.Response) -> NoAnswer:
     status, named = response.status_code, http_client.retry_after(response)
-    pause = LIMITED_S if status == 429 and named is None else named
-    return NoAnswer(f"{SOURCE}: answered {status} {response.reason_phrase}", pause)
+    says = f"{SOURCE}: answered {status} {response.reason_phrase}"
+    if status == 429:
+        return RateLimited(says, LIMITED_S if named is None else named)
+    return NoAnswer(says, named)
 
 
 def _strange(number: str, why: str) -> NoAnswer:

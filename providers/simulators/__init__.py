@@ -1,9 +1,11 @@
 """The outside world for demo and tests: HTTP processes of their own, seeded, with bad days.
 
-carrier           parcels that live for some seconds, with missing and late scans
+carrier           the protocol of carriers by URL
 provider          a provider of the shop's own: refunds that may be made, refused, or made without an answer
 ledger            its memory
-parcels           a tracking service's parcels: their lives, mishaps, webhooks
+parcels           parcels of a carrier or tracking service: mishaps, webhooks
+lives             their lives, and what may befall them
+limits            a carrier's rate and quota, and how it was asked
 easypost          EasyPost's wire format
 tracker_delivery  tracker.delivery's wire format
 start             a payment provider in its real wire format, by name

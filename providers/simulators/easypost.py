@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from events.field_types import TrackingStatus
 from providers.carriers import easypost
-from providers.simulators.parcels import Hub, Told, Webhook, run
+from providers.simulators.parcels import REQUESTS, Hub, Told, Webhook, run
 
 KEY, SECRET = str(easypost.API_KEY.example), str(easypost.SECRETS.example)
 STATUSES: dict[TrackingStatus, str] = {
@@ -32,6 +32,7 @@ STATUSES: dict[TrackingStatus, str] = {
     "in_transit": "in_transit",
     "delivery_delayed": "in_transit",
     "out_for_delivery": "out_for_delivery",
+    "delivery_failed": "failure",
     "return_to_sender": "return_to_sender",
     "delivered": "delivered",
 }
@@ -41,6 +42,9 @@ class EasyPost:
     """EasyPost's dialect: a `Dialect`."""
 
     name = "easypost"
+    labels = True
+    requests = REQUESTS
+    pushes = True
 
     def __init__(self, key: str = KEY, secret: str = SECRET, webhook: str | None = None) -> None:
         self._key, self._secret, self._webhook = key, secret, webhook

@@ -29,6 +29,7 @@ EXAMPLES = {
     "toss": Example(12113, "tgen_1", "12000", "KRW"),
 }
 PARCEL_EXAMPLES = {
+    "carrier": ParcelExample(12116, "Simulated", "", "parcel-1"),
     "easypost": ParcelExample(12114, "UPS", "UPS", "1Z999AA10123456784"),
     "tracker_delivery": ParcelExample(12115, "CJ대한통운", "kr.cjlogistics", "640001234567"),
 }

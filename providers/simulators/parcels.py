@@ -1,12 +1,10 @@
-"""The part of a simulated tracking service that is the same whatever it speaks: parcels' lives, mishaps, who is told.
+"""The part of a simulated carrier or tracking service that is the same whatever it speaks: parcels, mishaps, limits, who is told.
 
-A parcel's life begins when it is first asked for, with its label, and is over within seven paces; what happens to it
-follows from the seed and its number alone (`providers.simulators.carrier`). Numbers that begin with UNKNOWN stay unknown.
+A parcel's life begins when it is first asked for, where the service has such with its label, and is over within seven paces, nine where
+it is delayed; what happens to it follows from the seed and its number alone (`providers.simulators.lives`, with its fates). Numbers that
+begin with UNKNOWN stay unknown.
 
-    of a parcel, every time       missing       some of its scans are never told
-                                  returned      it goes back to its sender, and arrives there
-                                  no_time       some of its scans have no time, where the service has such
-                                  afterthought  a scan of before its delivery is told behind it, as if it were later
+    of a parcel, every time       missing, and the fates of `lives.FATES`
     of a request, now and then    unavailable   answers 503
                                   rate_limit    answers 429
                                   cut           breaks off its answer
@@ -15,8 +13,10 @@ follows from the seed and its number alone (`providers.simulators.carrier`). Num
                                   silent        never answers
                                   expired       does not believe its own access token, once, where it has such
     of a webhook                  twice         is sent twice
+    of all                        a rate and a quota, beyond which it answers 429; hours when it is away, or answers nothing
 
-The path /_simulator/parcels is not the service's: it tells every parcel that was asked for, with its scans so far.
+Two paths are not the service's: /_simulator/parcels tells every parcel that was asked for, with its scans so far; of
+/_simulator/limits GET tells how it was asked, and PUT changes {"rate", "quota", "away", "mute"} as of now.
 """
 
 from __future__ import annotations
@@ -26,22 +26,30 @@ import contextlib
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Protocol
 
 import httpx
+import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from providers.simulators.carrier import Step, life, scans_so_far
-from providers.simulators.process import Dropped, Mishaps, arguments, serve, share, silence
+from providers.simulators.limits import Limits
+from providers.simulators.lives import FATES, Step, life, scans_so_far, with_fates
+from providers.simulators.process import Dropped, Mishaps, arguments, mishap, serve, share, silence
 
-FATES = ("missing", "returned", "no_time", "afterthought")
-REQUESTS = {"unavailable": 5, "rate_limit": 2, "cut": 1, "page": 1, "shape": 1, "silent": 1}  # by weight, of --errors
-MISHAPS = (*FATES, *REQUESTS, "expired", "twice")
+REQUESTS: Mapping[str, int] = {
+    "unavailable": 5,
+    "rate_limit": 2,
+    "cut": 1,
+    "page": 1,
+    "shape": 1,
+    "silent": 1,
+}  # by weight, of --errors
+MISHAPS = ("missing", *FATES, *REQUESTS, "expired", "twice")
 TICK_S = 0.05  # between two looks at what is to be told
 AGAIN_S = 0.5  # until a webhook that nobody took is sent again
 WEBHOOK_S = 5.0  # that whoever takes one has
@@ -49,10 +57,16 @@ WEBHOOK_S = 5.0  # that whoever takes one has
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A scan that the service knows by now; None of `time`: it was told without one."""
+    """A scan that the service knows by now; not `timed`: it is told without its time."""
 
     step: Step
-    time: datetime | None
+    happened: datetime
+    timed: bool = True
+
+    @property
+    def time(self) -> datetime | None:
+        """The time that is told of it."""
+        return self.happened if self.timed else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,9 @@ class Dialect(Protocol):
     """The way in which one service writes."""
 
     name: str
+    labels: bool  # a parcel's first scan is its label
+    requests: Mapping[str, int]  # what its errors are, by weight
+    pushes: bool  # it tells of new scans by itself
 
     def refusal(self, kind: str, pause: int) -> Response:
         """The answer to a request that meets unavailable, rate_limit or shape."""
@@ -91,7 +108,9 @@ class Hub:
     pace_s: float = 1.0
     errors: float = 0.0
     shares: Mapping[str, float] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
     _begun: dict[tuple[str, str], tuple[datetime, float]] = field(default_factory=dict)
+    _lives: dict[str, list[Step]] = field(default_factory=dict)
     _announced: dict[tuple[str, str], int] = field(default_factory=dict)
     _chance: Mishaps = field(init=False)
 
@@ -108,24 +127,24 @@ class Hub:
         """The scans so far, as the service lists them; the first question begins the parcel's life."""
         time, start = self._begun.setdefault((carrier, number), (datetime.now(UTC), monotonic()))
         told = scans_so_far(self._life(number), monotonic() - start, self.pace_s)
-        found = [Told(step, time + timedelta(seconds=step.happened * self.pace_s)) for step in told]
-        if self.fate("no_time", number):
-            found = [replace(each, time=None) if each.step.status == "in_transit" else each for each in found]
-        return found
+        timeless = self.fate("no_time", number)
+        return [
+            Told(step, step.time(time, self.pace_s), not (timeless and step.status == "in_transit")) for step in told
+        ]
 
     def _life(self, number: str) -> list[Step]:
-        """The parcel's whole life: the carrier's, behind its label, with the fates of this service."""
-        own = life(self.seed, number, self.shares.get("missing", 0.0))
-        steps = [Step("label", "pending", "Label created", own[0].location, 0.0, 0.0)]
-        steps += [replace(each, happened=each.happened + 0.5, reported=each.reported + 0.5) for each in own]
-        end = steps[-1]
-        if self.fate("returned", number):
-            sent = replace(end, id="returned", status="return_to_sender", description="Returned to sender")
-            steps[-1:] = [sent, replace(end, id="back", happened=end.happened + 0.3, reported=end.reported + 0.3)]
-        if self.fate("afterthought", number):
-            late = replace(end, id="late", status="out_for_delivery", description="Out for delivery")
-            steps.append(replace(late, happened=end.happened + 0.2, reported=end.reported + 0.2))
-        return steps
+        """The parcel's whole life, kept: to make one takes a hundred times as long as to answer."""
+        if number not in self._lives:
+            self._lives[number] = self._made(number)
+        return self._lives[number]
+
+    def _made(self, number: str) -> list[Step]:
+        """A life, behind its label where the service has such, with its fates."""
+        steps = life(self.seed, number, self.shares.get("missing", 0.0))
+        if self.dialect.labels:
+            label = Step("label", "pending", "Label created", steps[0].location, 0.0, 0.0)
+            steps = [label, *(replace(s, happened=s.happened + 0.5, reported=s.reported + 0.5) for s in steps)]
+        return with_fates(steps, {kind for kind in FATES if self.fate(kind, number)})
 
     def fate(self, kind: str, number: str) -> bool:
         """True where a parcel has this fate: by the seed and its number, every time the same."""
@@ -150,9 +169,16 @@ class Hub:
 
     async def mishap(self, request: Request, subject: str) -> Response | None:
         """The answer of a bad day, None where the request is to be answered."""
-        kind = self._chance.next(subject, REQUESTS)
-        kind = kind or next((each for each in REQUESTS if self.meets(each, subject)), None)
+        if not self.limits.lets_through(subject, monotonic()):
+            return self.dialect.refusal("rate_limit", self.limits.pause_s())
         pause = math.ceil(self.pace_s)
+        if self.limits.away:
+            return self.dialect.refusal("unavailable", pause)
+        if self.limits.mute or self.fate("never", subject):
+            await silence(request)
+            return self.dialect.refusal("unavailable", pause)
+        kind = self._chance.next(subject, self.dialect.requests)
+        kind = kind or next((each for each in REQUESTS if self.meets(each, subject)), None)
         if kind is None:
             return None
         if kind == "silent":
@@ -198,24 +224,42 @@ def application(hub: Hub) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        worker = asyncio.create_task(hub.work())
+        worker = asyncio.create_task(hub.work()) if hub.dialect.pushes else None
         yield
-        worker.cancel()
+        if worker is not None:
+            worker.cancel()
 
     async def parcels(request: Request) -> Response:
         return JSONResponse(hub.parcels())
 
-    shown = Route("/_simulator/parcels", parcels, methods=["GET"])
-    return Starlette(routes=[shown, *hub.dialect.routes(hub)], lifespan=lifespan)
+    async def limits(request: Request) -> Response:
+        if request.method == "PUT":
+            hub.limits.change(orjson.loads(await request.body()))
+        return JSONResponse(hub.limits.told())
+
+    own = [
+        Route("/_simulator/parcels", parcels, methods=["GET"]),
+        Route("/_simulator/limits", limits, methods=["GET", "PUT"]),
+    ]
+    return Starlette(routes=[*own, *hub.dialect.routes(hub)], lifespan=lifespan)
 
 
 def run(module: str, dialect: Dialect) -> None:
     """Read the arguments of `python -m MODULE` and answer until a signal ends it."""
-    parser = arguments(module, f"The tracking service {dialect.name} in its wire format.")
+    parser = arguments(module, f"{dialect.name.title()} in its wire format, with bad days.")
     parser.add_argument("--pace", type=float, default=1.0, help="seconds; seven are a parcel's life")
     parser.add_argument("--missing", type=share, default=0.0, help="share of parcels that lack scans")
+    parser.add_argument("--mishap", action="append", type=a_mishap, default=[], metavar="KIND=SHARE")
+    parser.add_argument("--rate", type=int, help="questions in any second, beyond which it answers 429")
+    parser.add_argument("--quota", type=int, help="questions in all, beyond which it answers 429")
     given = parser.parse_args()
     if not 0 < given.pace < math.inf:
         parser.error(f"argument --pace: {given.pace} is not above 0")
-    hub = Hub(dialect, given.seed, given.pace, given.errors, {"missing": given.missing})
+    shares = {"missing": given.missing, **dict(given.mishap)}
+    hub = Hub(dialect, given.seed, given.pace, given.errors, shares, Limits(given.rate, given.quota))
     serve(application(hub), given.port, lifespan="on")
+
+
+def a_mishap(text: str) -> tuple[str, float]:
+    """An option of KIND=SHARE."""
+    return mishap(text, MISHAPS)

@@ -12,7 +12,7 @@ import contextlib
 import socket
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Literal
 
@@ -95,6 +95,17 @@ def share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is no share; use 0 to 1, such as 0.05")
     return value
+
+
+def mishap(text: str, kinds: Sequence[str]) -> tuple[str, float]:
+    """An option of KIND=SHARE, of one of these kinds."""
+    kind, _, value = text.partition("=")
+    if kind not in kinds:
+        raise argparse.ArgumentTypeError(f"{kind!r} is none; there are {', '.join(kinds)}")
+    try:
+        return kind, share(value)
+    except (ValueError, argparse.ArgumentTypeError):
+        raise argparse.ArgumentTypeError(f"{text} has no share from 0 to 1, such as 0.05") from None
 
 
 def serve(

@@ -6,7 +6,6 @@ http://127.0.0.1:PORT`, once it answers, or one JSON object.
 
 from __future__ import annotations
 
-import argparse
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 
@@ -14,7 +13,7 @@ from providers.payments import portone, stripe, toss
 from providers.simulators.books import Books
 from providers.simulators.desk import MISHAPS, Desk, Dialect, application
 from providers.simulators.portone import PortOne
-from providers.simulators.process import Mishaps, arguments, serve, share
+from providers.simulators.process import Mishaps, arguments, mishap, serve
 from providers.simulators.stripe import Stripe
 from providers.simulators.toss import Toss
 
@@ -46,17 +45,6 @@ def desk(
     return Desk(Books(state), dialect, Mishaps(seed, errors), shares or {}, pace_s, patience_s, webhook_url)
 
 
-def mishap(text: str, kinds: Sequence[str] = MISHAPS) -> tuple[str, float]:
-    """An option of KIND=SHARE."""
-    kind, _, value = text.partition("=")
-    if kind not in kinds:
-        raise argparse.ArgumentTypeError(f"{kind!r} is none; there are {', '.join(kinds)}")
-    try:
-        return kind, share(value)
-    except (ValueError, argparse.ArgumentTypeError):
-        raise argparse.ArgumentTypeError(f"{text} has no share from 0 to 1, such as 0.05") from None
-
-
 def main(given: Sequence[str] | None = None) -> None:
     """Read the arguments and answer until a signal ends it."""
     parser = arguments("providers.simulators.start", "A payment provider in its real wire format.")
@@ -65,7 +53,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--secret", help="that webhooks are signed with")
     parser.add_argument("--state", default=":memory:", metavar="FILE", help="SQLite; default memory")
     parser.add_argument("--webhook", metavar="URL", help="where webhooks go; without it there are none")
-    parser.add_argument("--mishap", action="append", type=mishap, default=[], metavar="KIND=SHARE")
+    parser.add_argument("--mishap", action="append", type=_a_mishap, default=[], metavar="KIND=SHARE")
     parser.add_argument("--pace", type=float, default=2.0, help="seconds until an open refund ends")
     parser.add_argument("--patience", type=float, default=2.0, help="seconds that a client is kept waiting")
     asked = parser.parse_args(given)
@@ -85,6 +73,10 @@ def main(given: Sequence[str] | None = None) -> None:
     except sqlite3.Error as error:
         parser.error(f"argument --state: {asked.state} cannot be used ({error})")
     serve(application(made), asked.port, lifespan="on")
+
+
+def _a_mishap(text: str) -> tuple[str, float]:
+    return mishap(text, MISHAPS)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 from events.field_types import TrackingStatus
 from providers.carriers import tracker_delivery
-from providers.simulators.parcels import Hub, Told, Webhook, run
+from providers.simulators.parcels import REQUESTS, Hub, Told, Webhook, run
 
 ID, SECRET = str(tracker_delivery.CLIENT_ID.example), str(tracker_delivery.CLIENT_SECRET.example)
 TOKEN_S = 3600
@@ -34,6 +34,7 @@ STATUSES: dict[TrackingStatus, tuple[str, str]] = {
     "in_transit": ("IN_TRANSIT", "간선상차"),
     "delivery_delayed": ("EXCEPTION", "배송지연"),
     "out_for_delivery": ("OUT_FOR_DELIVERY", "배달출발"),
+    "delivery_failed": ("ATTEMPT_FAIL", "미배달"),
     "return_to_sender": ("EXCEPTION", "반송"),
     "delivered": ("DELIVERED", "배달완료"),
 }
@@ -43,6 +44,9 @@ class TrackerDelivery:
     """tracker.delivery's dialect: a `Dialect`."""
 
     name = "tracker_delivery"
+    labels = True
+    requests = REQUESTS
+    pushes = True
 
     def __init__(self, client_id: str = ID, client_secret: str = SECRET) -> None:
         self._basic = f"Basic {b64encode(f'{client_id}:{client_secret}'.encode()).decode()}"

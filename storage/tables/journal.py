@@ -8,6 +8,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Computed,
+    Date,
     Double,
     ForeignKey,
     Identity,
@@ -207,9 +208,31 @@ trackers = Table(
     *stamps(),
     Column("provider", Text, comment="who is polled; null: the carrier, by its own name"),
     Column("carrier_id", Text, comment="the carrier's id there; null where the provider is the carrier"),
+    at("heard_at", comment="when something new was told last; null: never, since it is watched"),
     UniqueConstraint("order_id", "key"),
+    # Of a release before; whoever claims goes by the next one.
     Index("trackers_next_at_idx", "next_at", postgresql_where=text("not finished")),
+    Index("trackers_due_idx", text("coalesce(provider, carrier)"), "next_at", postgresql_where=text("not finished")),
+    Index("trackers_retired_idx", "updated_at", postgresql_where=text("finished and last_error is not null")),
     Index("trackers_tracking_number_idx", "tracking_number", postgresql_where=text("not finished")),
+)
+
+polled_carriers = Table(
+    "polled_carriers",
+    METADATA,
+    Column("name", Text, primary_key=True, comment="who is polled: a carrier, or a service that follows many"),
+    at("spent_until", comment="how far ahead the rate is spent"),
+    Column("month", Date, comment="that polls are counted in, its first day, UTC"),
+    Column("polls", Integer, nullable=False, server_default="0", comment="in that month"),
+    Column("state", Text, nullable=False, server_default="closed", comment="of its circuit breaker"),
+    Column("failures", Integer, nullable=False, server_default="0", comment="in a row"),
+    Column("opened", Integer, nullable=False, server_default="0", comment="how often in a row the breaker was opened"),
+    at("until", comment="open: when one parcel is tried; probing: when that one counts as lost"),
+    at("paused_until", comment="it asked for fewer questions"),
+    Column("last_error", Text, comment="of what opened the breaker, or asked for the pause"),
+    *stamps(),
+    one_of("state", ("closed", "open", "probing")),
+    comment="Who is polled for parcels, as all workers know him: what he may still be asked, and whether he answers.",
 )
 
 # -- what was given up, and what operators did ---------------------------------------------------------------

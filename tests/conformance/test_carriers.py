@@ -12,9 +12,9 @@ import pytest
 
 from events.catalogue import decode
 from events.envelope import Envelope
-from outbound.tracking import envelope_of
 from providers.base import NoAnswer, ParcelUnknown
-from providers.simulators.carrier import LIFE, life
+from providers.carriers.scans import scan_event
+from providers.simulators.lives import LIFE, life
 from tests.conformance.conftest import able, named
 
 SEED = 7
@@ -112,7 +112,7 @@ def test_each_parcel_s_scans_grow_until_it_is_delivered_and_never_change(carrier
 
 def test_each_scan_is_an_event_that_the_journal_takes(carrier, provider):
     for scan in tracked(carrier, NUMBERS[0]):
-        event = envelope_of(provider.name, NUMBERS[0], scan, seen=datetime.now(UTC))
+        event = scan_event(provider.name, NUMBERS[0], scan, seen=datetime.now(UTC))
         assert Envelope.parse(event.as_document()) == event
         body: Any = decode(event.type, event.version, event.subject, event.data)
         assert body.status == scan.status

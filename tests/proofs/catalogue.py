@@ -12,13 +12,17 @@ from pathlib import Path
 from tests.chaos.harness import a_shop
 from tests.money.storm import SHARES, storm
 from tests.proofs.arrival_order import in_memory, stored
+from tests.proofs.claims import claims
 from tests.proofs.given_up import work_off
+from tests.proofs.parcels_at_scale import RATE, Size, at_scale
 from tests.proofs.proof import Finding, Proof, Say
 
 SEED = 20261129
 REFUNDS, KILLS = 3_000, 3
 LIVES, STORED, ORDERS = 20_000, 300, 12
 RECONCILED = 10_000
+AT_SCALE = Size(parcels=20_000, pace_s=20.0, carriers_pace_s=8.0, quiet_s=40.0, away_s=60.0, kills=2)
+CLAIMED = (10_000, 1_000_000)  # parcels that are followed
 GIVEN_UP, REPLAYED = 100, 100  # dead letters of each cause; per second
 RACES = 1_000
 PAUSES = "tests/integration/outbound/test_pauses.py"
@@ -82,6 +86,24 @@ def given_up(say: Say) -> Finding:
     return Finding(figures, found.wrong)
 
 
+def parcels_at_scale(say: Say) -> Finding:
+    """20,000 parcels at four carriers: an outage, a quota that is spent, one that never answers."""
+    with tempfile.TemporaryDirectory(prefix="orders-parcels-") as data:
+        found = at_scale(Path(data), AT_SCALE, SEED, say)
+    lags = ", ".join(f"{kind} {before:.2f} s, meanwhile {now:.2f} s" for kind, (before, now) in found.lags.items())
+    asked = ", ".join(f"{name} {told['questions']:,} (most {told['most']})" for name, told in found.asked.items())
+    figures = (
+        f"{AT_SCALE.parcels:,} parcels; questions, and the most in any second, of {RATE} allowed: {asked}; the calm one "
+        f"{found.pace:.1f} per second; 99 of 100 within: {lags}; killed {found.kills}×; {found.seconds:.0f} s"
+    )
+    return Finding(figures, found.wrong)
+
+
+def claims_at_size(say: Say) -> Finding:
+    """A claim of what is due among 10,000 and among 1,000,000 parcels."""
+    return claims(*CLAIMED, say)
+
+
 def pauses(say: Say) -> Finding:
     """1,000 races of a pause against a claim, and pauses under load: the suite's own tests, at size."""
     with tempfile.TemporaryDirectory(prefix="orders-pauses-") as folder:
@@ -103,6 +125,8 @@ PROOFS = (
     Proof("arrival_order", "Lives in any order of arrival: one outcome each, and their money within bounds", arrival_order),
     Proof("arrival_order_stored", "The same on PostgreSQL, each order folded anew from the journal", arrival_order_stored),
     Proof("reconciliation", "Dropped webhooks and refunds by hand among 10,000 payments: found, healed, once", reconciliation),
+    Proof("parcels_at_scale", "Parcels at carriers with bad days: no limit broken, nobody else held up, all at their ends", parcels_at_scale),
+    Proof("claims_at_size", "A claim of due parcels costs the same among 10,000 and 1,000,000", claims_at_size),
     Proof("given_up", "Dead letters of five causes: found, edited, replayed through a halt and a SIGKILL, once", given_up),
     Proof("pauses", "A pause against claims, and under load: nothing that rests is claimed or called, all else is", pauses),
 )  # fmt: skip

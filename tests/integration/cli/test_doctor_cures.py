@@ -26,8 +26,9 @@ from sqlalchemy.engine import make_url
 from embedded.valkey import Valkey
 from operations.health import outside, sessions
 from operations.health.check import OK, PROBLEM, Check, Place
-from outbound import backoff, payment_lookups, refunds, tracking
+from outbound import backoff, payment_lookups, refunds
 from outbound.refund_attempt import Refunder
+from outbound.tracking import polls
 from outbound.webhooks import dispatcher, subscriptions
 from outbound.webhooks.sender import Sender
 from providers.base import NoAnswer, NotTold, RefundNotMade
@@ -506,7 +507,7 @@ def test_a_carrier_that_answers_for_none_of_its_parcels(sound):
 
     def poll(days: int) -> None:  # later; no wait is longer than a day
         at = datetime.now(UTC) + timedelta(days=2 * days)
-        tracking.run_due(opened.engine, opened.streams, opened.shop.shards, {"cj": carrier}, HOUR, at, 1)
+        polls.run_due(opened.engine, opened.streams, opened.shop.shards, "cj", carrier, polls.PollRules(HOUR), at, 1)
 
     for days in range(outside.FAILURES):
         poll(days)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -16,7 +17,7 @@ import pytest
 from graphql import build_schema, execute_sync, parse
 
 from events.envelope import Envelope
-from providers.base import PATH_SECRET, NoAnswer
+from providers.base import PATH_SECRET, NoAnswer, RateLimited
 from providers.carriers.tracker_delivery_api import TRACK
 from providers.registry import registry
 from providers.simulators.parcels import MISHAPS
@@ -28,7 +29,7 @@ from tests.simulators import ROOT
 from tests.webhooks import shared
 
 COMMAND = [sys.executable, "-m", "cli", "simulate"]
-SERVICES = ("easypost", "tracker-delivery")
+SERVICES = ("easypost", "tracker-delivery")  # which follow the parcels of many carriers
 
 
 @contextlib.contextmanager
@@ -94,6 +95,36 @@ def test_its_mishaps_are_met_and_the_parcel_ends_all_the_same(service):
         statuses = [scan.status for scan in until_it_ends(client, told["trackingNumber"])]
         assert "return_to_sender" in statuses
         assert "out_for_delivery" not in statuses[statuses.index("return_to_sender") :]
+
+
+def test_a_carrier_is_simulated_too_with_limits_that_can_be_changed():
+    with simulated("carrier", "--pace", 0.1, "--rate", 1000) as told:
+        values = read(told["settings"], NOWHERE).providers
+        client: Any = registry().tracking_clients(values)["simulated"]
+        assert until_it_ends(client, told["trackingNumber"])[-1].status == "delivered"
+        asked = httpx.get(told["limits"], trust_env=False).json()
+        assert (asked["rate"], asked["over_rate"]) == (1000, 0)
+        assert asked["questions"] >= asked["most"] > 0
+        changed = httpx.put(told["limits"], json={"quota": asked["questions"]}, trust_env=False).json()
+        with pytest.raises(RateLimited) as refused:
+            client.track(told["trackingNumber"])
+        assert (changed["quota"], refused.value.retry_after) == (asked["questions"], 3600)
+
+
+@pytest.mark.parametrize(
+    ("service", "fate"), [(service, fate) for service in SERVICES for fate in ("contradicted", "reused", "quiet")]
+)
+def test_parcels_with_a_fate_are_told_in_the_service_s_own_words(service, fate):
+    with simulated(service, "--pace", 0.05, "--mishap", f"{fate}=1") as told:
+        client, until = carrier(told), time.monotonic() + 20
+        scans: list[Any] = []
+        while sum(scan.status == "delivered" for scan in scans) < (2 if fate == "reused" else 1):
+            assert time.monotonic() < until, scans
+            scans = client.track(told["trackingNumber"])
+            time.sleep(0.05)
+        statuses = [scan.status for scan in scans]
+        assert ("delivery_failed" in statuses) == (fate == "contradicted")
+        assert (scans[0].time < clock() - timedelta(days=300)) == (fate == "reused")
 
 
 def test_an_access_token_that_is_not_believed_any_more_costs_nothing():
@@ -177,7 +208,9 @@ def test_tracker_deliverys_answer_is_one_of_its_schema():
         ("easypost", ("--pace", "0"), "write 1 for seven seconds"),
         ("easypost", ("--state", "books"), "keeps no books; leave it out"),
         ("tracker-delivery", ("--webhook", "http://127.0.0.1:1"), "callback is registered by the shop"),
-        ("tracker", (), "there are stripe, portone, toss, easypost, tracker-delivery"),
+        ("tracker", (), "there are stripe, portone, toss, carrier, easypost, tracker-delivery"),
+        ("carrier", ("--webhook", "http://127.0.0.1:1"), "sends none, it is asked"),
+        ("stripe", ("--rate", "5"), "stripe has no parcels; leave them out"),
     ],
 )
 def test_wrong_use_is_one_sentence_with_what_there_is(orders, service, arguments, says):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from outbound import tracking
+from outbound.tracking import polls
 from providers import documentation
 from providers.registry import registry
 from settings.environment import read
@@ -32,7 +32,8 @@ def test_a_parcel_is_followed_to_its_end(installed, database_url, redis_url):
             while shop.rows("select status from orders") != [("delivered",)]:
                 assert time.monotonic() < until
                 now = datetime.now(UTC) + later
-                tracking.run_due(shop.engine, shop.streams, SHARDS, clients, timedelta(minutes=15), now)
+                rules = polls.PollRules(timedelta(minutes=15))
+                polls.run_due(shop.engine, shop.streams, SHARDS, "bluebird", clients["bluebird"], rules, now)
                 shop.work()
                 later += timedelta(days=1)
                 time.sleep(0.02)

@@ -22,14 +22,17 @@ import pytest
 from journal.append import append
 from journal.pauses import Paused
 from operations import pauses
-from outbound import payment_lookups, refunds, tracking
+from outbound import payment_lookups, refunds
 from outbound.payment_lookups import Webhook
 from outbound.reconciliation import run as reconciliation
 from outbound.refund_accounts import Vault
 from outbound.refund_attempt import Refunder
+from outbound.tracking import polls
+from outbound.tracking.claims import claim as claim_polls
 from outbound.webhooks import deliveries, dispatcher, subscriptions
 from outbound.webhooks.sender import Reply
-from providers.base import NoAnswer, RefundNotMade
+from providers.base import NoAnswer, ParcelUnknown, RefundNotMade
+from providers.carriers.limits import Limits
 from providers.payments.standard import RULES
 from storage import audit
 from tests.simulators import SHARDS, a_paid_order, a_shop, an_event
@@ -62,7 +65,7 @@ class Outside:
 
     def track(self, number):
         self._note("tracking")
-        raise NoAnswer("not today")
+        raise ParcelUnknown("not today")
 
     def ask(self, kind, time, data):
         self._note("lookups")
@@ -112,9 +115,9 @@ def outside():
 def rounds(shop, outside) -> dict[str, Callable[[], object]]:
     """One round of each kind of calls."""
     now = lambda: datetime.now(UTC)  # noqa: E731
-    pace = timedelta(minutes=15)
+    rules = polls.PollRules(timedelta(minutes=15))
     return {
-        "tracking": lambda: tracking.run_due(shop.engine, shop.streams, SHARDS, {CJ: outside}, pace, now()),
+        "tracking": lambda: polls.run_due(shop.engine, shop.streams, SHARDS, CJ, outside, rules, now()),
         "deliveries": lambda: dispatcher.dispatch(shop.engine, outside, now(), slice_s=0.2),
         "lookups": lambda: payment_lookups.run_due(
             shop.engine, shop.streams, SHARDS, {"portone": outside}, None, now()
@@ -133,7 +136,7 @@ def claims(shop, outside) -> dict[str, Callable[[], int]]:
         now = datetime.now(UTC)
         with shop.engine.begin() as conn:
             if kind == "tracking":
-                return len(tracking._claim(conn, {CJ: outside}, now, now + lease, 10))
+                return len(claim_polls(conn, CJ, Limits(), now, 10).polls)
             if kind == "deliveries":
                 [(own_id,)] = shop.rows("select id from subscriptions")
                 return len(deliveries.claim(conn, {str(own_id): 8}, now))

@@ -76,7 +76,7 @@ def test_another_secret_another_body_and_another_time_are_refused():
 def test_the_newest_scan_is_delivered_and_the_earlier_come_along():
     notice = receive(as_easypost(updated("delivered", PICKED, ARRIVED)))
     newest = notice.envelope
-    assert (newest.type, newest.source) == ("TrackingUpdated", "easypost")
+    assert (newest.type, newest.source) == ("TrackingUpdated", "carrier:cj logistics")
     assert newest.data == {
         "carrier": "CJ Logistics", "trackingNumber": "TRK-1", "status": "delivered",
         "description": "scanned", "location": "SEOUL, KR",

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from events.catalogue import decode
-from outbound.tracking import envelope_of
 from providers import http_client
 from providers.base import NoAnswer, ParcelUnknown
 from providers.carriers import karrio_transport
 from providers.carriers.karrio import CONNECTIONS, PROVIDER
 from providers.carriers.karrio_answers import Strange, scans_of
 from providers.carriers.karrio_api import Karrio, NotInstalled
+from providers.carriers.scans import scan_event
 from providers.registry import Registry
 from settings.fields import SettingsError, Values
 from tests.scripted_http import Answer, answering
@@ -189,7 +189,7 @@ def test_a_recorded_answer_gives_the_statuses_and_times_that_the_file_holds(carr
     assert scans == again, "ids are the same in every poll"
     assert not any("documents" in each.path for each in asked), "nobody asks for the receiver's signature"
     for scan in scans:
-        event = envelope_of(carrier, number, scan, seen=NOON)
+        event = scan_event(carrier, number, scan, seen=NOON)
         body: Any = decode(event.type, event.version, event.subject, event.data)
         assert (event.time, body.status) == (scan.time or NOON, scan.status)
         assert (body.detail, body.estimatedDelivery) == (scan.detail, scan.estimated)

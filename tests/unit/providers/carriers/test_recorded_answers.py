@@ -14,10 +14,10 @@ import pytest
 
 from events.catalogue import decode
 from events.envelope import EnvelopeError
-from outbound.tracking import envelope_of
 from providers.base import BadSignature, NoAnswer, ParcelUnknown, Scan
 from providers.carriers.easypost import receive
 from providers.carriers.easypost_api import EasyPost, scans_of
+from providers.carriers.scans import scan_event
 from providers.carriers.tracker_delivery_api import TrackerDelivery
 from tests.scripted_http import Answer, answering
 from tests.webhooks import EASYPOST, as_easypost, shared
@@ -59,7 +59,7 @@ def check(scans: list[Scan], expected, number: str, estimated: str | None = None
     ]
     assert len({scan.id for scan in scans}) == len(expected)
     for scan in scans:
-        event = envelope_of("carrier", number, scan, seen=NOON)
+        event = scan_event("carrier", number, scan, seen=NOON)
         body: Any = decode(event.type, event.version, event.subject, event.data)
         assert (event.time, body.status) == (scan.time, scan.status)
 

@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.field_types import TrackingStatus
-from providers.simulators.carrier import LIFE, life, scan_document, scans_so_far
+from providers.simulators.carrier import Carrier, scan_document
+from providers.simulators.limits import Limits
+from providers.simulators.lives import DELAY, FATES, LIFE, life, scans_so_far, with_fates
+from providers.simulators.parcels import Hub, Told
 
 SEEDS = st.integers(0, 10**9)
 NUMBERS = st.text(min_size=1, max_size=40)
@@ -62,8 +65,64 @@ def test_in_a_fleet_some_scans_are_told_after_later_ones():
 def test_a_scan_reads_the_same_in_every_answer_and_tells_when_it_happened():
     step = life(7, "1")[0]
     noon = datetime(2026, 11, 1, 12, tzinfo=UTC)
-    document = scan_document(step, noon, pace=10.0)
-    assert document == scan_document(step, noon, pace=10.0)
+    document = scan_document(Told(step, step.time(noon, 10.0)))
+    assert document == scan_document(Told(step, step.time(noon, 10.0)))
     assert document["id"] == "scan-1"
     assert document["time"].startswith("2026-11-01T12:00:0")
     assert document["time"].endswith("Z")
+
+
+# -- fates -----------------------------------------------------------------------------------------------------
+
+
+@given(seed=SEEDS, number=NUMBERS, fates=st.sets(st.sampled_from(sorted(FATES))))
+def test_whatever_befalls_a_parcel_its_own_last_scan_is_its_delivery(seed, number, fates):
+    steps = with_fates(life(seed, number), fates)
+    own = [step for step in steps if not step.years_ago and step.id != "late"]
+    last = max(own, key=lambda step: (step.happened, step.status == "delivered"))
+    assert last.status == "delivered"
+    assert max(step.reported for step in steps) <= LIFE + DELAY + 0.5
+    assert len({step.id for step in steps}) == len(steps)
+
+
+def test_each_fate_does_what_it_says():
+    plain = life(7, "1")
+    noon = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    assert [s.reported for s in with_fates(plain, {"delayed"})] == [s.reported + DELAY for s in plain]
+    assert {s.reported for s in with_fates(plain, {"quiet"})[1:]} == {plain[-1].reported}
+    *_, failed, delivered = with_fates(plain, {"contradicted"})
+    assert (failed.status, failed.happened) == ("delivery_failed", delivered.happened)
+    taken, other, *own = with_fates(plain, {"reused"})
+    assert [taken.time(noon, 1.0).year, other.time(noon, 1.0).year] == [2025, 2025]
+    assert (other.status, own) == ("delivered", plain)
+    sent, back = with_fates(plain, {"returned"})[-2:]
+    assert (sent.status, back.status) == ("return_to_sender", "delivered")
+
+
+def test_fates_are_drawn_for_each_parcel_by_seed_and_number():
+    hub = Hub(Carrier(), 7, shares={"reused": 0.1})
+    met = {number for number in FLEET if hub.fate("reused", number)}
+    assert 60 <= len(met) <= 140
+    assert met == {number for number in FLEET if Hub(Carrier(), 7, shares={"reused": 0.1}).fate("reused", number)}
+
+
+# -- limits ----------------------------------------------------------------------------------------------------
+
+
+def test_a_rate_counts_in_every_second_and_a_quota_in_all():
+    limits = Limits(rate=3, quota=5)
+    assert [limits.lets_through(str(at), at) for at in (0.0, 0.5, 0.9, 0.95, 1.6)] == [True, True, True, False, True]
+    assert limits.told()["soonest_s"] is None
+    assert not limits.lets_through("1.6", 9.0)
+    assert limits.told()["soonest_s"] == 7.4
+    told = limits.told()
+    assert (told["questions"], told["over_rate"], told["over_quota"], told["most"]) == (6, 1, 1, 4)
+    assert limits.pause_s() == 3600
+
+
+def test_limits_are_changed_by_name_and_by_nothing_else():
+    limits = Limits()
+    limits.change({"quota": 9, "away": True, "questions": 0, "nonsense": 1})
+    assert (limits.quota, limits.away, limits.questions) == (9, True, 0)
+    limits.change({"quota": None})
+    assert limits.quota is None

@@ -12,8 +12,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from outbound import tracking
-from providers.base import NoAnswer, ParcelUnknown
+from outbound.tracking import polls, trackers
+from outbound.tracking.claims import LEASE_S
+from outbound.tracking.polls import PollRules
+from providers.base import NoAnswer, ParcelUnknown, Scan
+from providers.carriers.scans import scan_event
 from providers.carriers.simulated import SimulatedCarrier
 from storage import engine as engines
 from tests.simulators import ROOT, SHARDS, a_paid_order, a_shop, an_event, running
@@ -22,7 +25,8 @@ CJ = "cj logistics"
 PACE = timedelta(minutes=15)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-LEASE_OVER = timedelta(seconds=tracking.LEASE_S + 1)
+LEASE_OVER = timedelta(seconds=LEASE_S + 1)
+RULES = PollRules(PACE, retire_after=timedelta(days=30))
 
 
 @pytest.fixture
@@ -39,18 +43,23 @@ def a_shipped_order(number, parcel, carrier="CJ  Logistics"):
 def poll(shop, carrier, later=timedelta(0), engine=None):
     """The poller, then the drain."""
     now = datetime.now(UTC) + later
-    asked = tracking.run_due(engine or shop.engine, shop.streams, SHARDS, {CJ: carrier}, PACE, now)
+    asked = polls.run_due(engine or shop.engine, shop.streams, SHARDS, CJ, carrier, RULES, now)
     shop.work()
     return asked
 
 
 def counts(shop):
     with shop.engine.connect() as conn:
-        return tracking.counts(conn)
+        return trackers.counts(conn)
 
 
 def statuses(shop):
     return dict(tuple(row) for row in shop.rows("select order_number, status from orders"))
+
+
+def event_id(parcel, scan):
+    """The id of a scan's event, whoever tells it."""
+    return scan_event(CJ, parcel, scan, seen=scan.time).id
 
 
 def scan_events(shop):
@@ -103,7 +112,7 @@ def test_every_parcel_arrives_and_no_scan_is_told_twice(shop, database_url, erro
     """Two pollers whose clocks run apart take each other's leases for over; still no scan comes twice."""
     orders = {f"order-{n}": f"parcel-{n}" for n in range(12)}
     shop.tell(*(event for number, parcel in orders.items() for event in a_shipped_order(number, parcel)))
-    assert counts(shop) == {"watched": 12, "failing": 0, "gave_up": 0}
+    assert counts(shop) == {"watched": 12, "failing": 0, "retired": 0}
     with (
         running("carrier", "--pace", 0.2, "--errors", errors, "--missing", 0.2) as (_, url),
         ThreadPoolExecutor(pollers) as rivals,
@@ -119,10 +128,9 @@ def test_every_parcel_arrives_and_no_scan_is_told_twice(shop, database_url, erro
             job.result()
     shop.work()
     assert statuses(shop) == dict.fromkeys(orders, "delivered")
-    assert counts(shop) == {"watched": 0, "failing": 0, "gave_up": 0}
-    taken = shop.rows("select tracking_number || ':' || unnest(scans) from trackers")
-    assert sorted(row[0] for row in taken) == sorted(row.event_id for row in scan_events(shop))
-    assert len(taken) > 12
+    assert counts(shop) == {"watched": 0, "failing": 0, "retired": 0}
+    taken = shop.rows("select sum(cardinality(scans)) from trackers")[0][0]
+    assert taken == len(scan_events(shop)) > 12
     assert shop.rows("select count(*) from duplicates") == [(0,)]
     assert shop.rows("select distinct status from trackers") == [("delivered",)]
 
@@ -130,9 +138,10 @@ def test_every_parcel_arrives_and_no_scan_is_told_twice(shop, database_url, erro
 def test_a_scan_is_its_orders_event(shop):
     shop.tell(*a_shipped_order("1", "P1"))
     happened = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
-    assert poll(shop, Scripted(P1=[AScan("s1", "in_transit", happened, "Left the hub", "Seoul")])) == 1
+    scan = AScan("s1", "in_transit", happened, "Left the hub", "Seoul")
+    assert poll(shop, Scripted(P1=[scan])) == 1
     (told,) = scan_events(shop)
-    assert told[:3] == (f"carrier:{CJ}", "P1:s1", "1")
+    assert told[:3] == (f"carrier:{CJ}", event_id("P1", scan), "1")
     assert told.data == {
         "carrier": CJ,
         "trackingNumber": "P1",
@@ -145,7 +154,7 @@ def test_a_scan_is_its_orders_event(shop):
 
 def test_a_parcel_is_asked_for_at_its_pace(shop):
     shop.tell(*a_shipped_order("1", "P1"))
-    carrier = Scripted(P1=[])
+    carrier = Scripted(P1=[AScan("s1", "in_transit")])
     assert poll(shop, carrier) == 1
     assert poll(shop, carrier, PACE * 0.7) == 0
     assert poll(shop, carrier, PACE * 1.3) == 1
@@ -157,7 +166,7 @@ def test_a_scan_that_turns_up_late_is_told_too(shop):
     first = AScan("s2", "in_transit", datetime(2026, 11, 2, tzinfo=UTC))
     poll(shop, Scripted(P1=[first]))
     poll(shop, Scripted(P1=[late, first]), HOUR)
-    assert [row.event_id for row in scan_events(shop)] == ["P1:s2", "P1:s1"]
+    assert [row.event_id for row in scan_events(shop)] == [event_id("P1", first), event_id("P1", late)]
     assert shop.rows("select status, scans, finished from trackers") == [("in_transit", ["s2", "s1"], False)]
 
 
@@ -172,12 +181,14 @@ def test_the_watch_ends_with_the_parcel_whatever_is_scanned_after(shop, end):
 
 def test_two_orders_in_one_parcel_each_have_its_scans(shop):
     shop.tell(*a_shipped_order("1", "P1"), *a_shipped_order("2", "P1"))
-    poll(shop, Scripted(P1=[AScan("s1", "delivered")]))
+    scan = AScan("s1", "delivered")
+    poll(shop, Scripted(P1=[scan]))
     assert statuses(shop) == {"1": "delivered", "2": "delivered"}
     orders = {row.order_number: row.id for row in shop.rows("select order_number, id from orders")}
     ids = {row.subject: row.event_id for row in scan_events(shop)}
-    other = next(number for number, name in ids.items() if name != "P1:s1")  # whose parcel it was second
-    assert ids == {"1": "P1:s1", "2": "P1:s1", other: f"P1:s1:{orders[other]}"}
+    plain = event_id("P1", scan)
+    other = next(number for number, name in ids.items() if name != plain)  # whose parcel it was second
+    assert ids == {"1": plain, "2": plain, other: f"{plain}:{orders[other]}"}
 
 
 def test_only_carriers_that_are_polled_are_asked(shop):
@@ -185,7 +196,7 @@ def test_only_carriers_that_are_polled_are_asked(shop):
     assert counts(shop)["watched"] == 0
     shop.tell(*a_shipped_order("2", "P2"))
     now = datetime.now(UTC)
-    assert tracking.run_due(shop.engine, shop.streams, SHARDS, {"another": Scripted()}, PACE, now) == 0
+    assert polls.run_due(shop.engine, shop.streams, SHARDS, "another", Scripted(), RULES, now) == 0
 
 
 def test_history_is_not_watched(shop):
@@ -200,11 +211,11 @@ def test_errors_slow_a_parcel_down_and_one_answer_clears_them(shop):
     shop.tell(*a_shipped_order("1", "P1"))
     away = Scripted(P1=NoAnswer("busy"))
     poll(shop, away)
-    poll(shop, away, HOUR)
+    poll(shop, away, 2 * HOUR)
     row = shop.rows("select * from trackers")[0]
     assert (row.failures, row.last_error, row.finished) == (2, "busy", False)
-    assert row.next_at > datetime.now(UTC) + HOUR + 3 * PACE
-    assert counts(shop) == {"watched": 1, "failing": 1, "gave_up": 0}
+    assert row.next_at > datetime.now(UTC) + 2 * HOUR + 6 * PACE
+    assert counts(shop) == {"watched": 1, "failing": 1, "retired": 0}
     poll(shop, Scripted(P1=[AScan("s1", "in_transit")]), DAY)
     assert shop.rows("select failures, last_error from trackers") == [(0, None)]
 
@@ -215,16 +226,16 @@ def test_the_pause_that_a_carrier_asks_for_is_kept(shop):
     assert shop.rows("select next_at from trackers")[0].next_at > datetime.now(UTC) + 1.9 * HOUR
 
 
-def test_a_parcel_that_stays_unknown_is_given_up_and_counted(shop):
+def test_a_parcel_that_stays_unknown_for_a_month_is_retired_and_counted(shop):
     shop.tell(*a_shipped_order("1", "UNKNOWN1"))
     with running("carrier") as (_, url), closing(SimulatedCarrier(url, name=CJ)) as client:
-        for day in range(tracking.GIVE_UP_AFTER):
-            assert counts(shop)["gave_up"] == 0
+        for day in range(31):
+            assert counts(shop)["retired"] == 0
             assert poll(shop, client, day * DAY) == 1
     row = shop.rows("select * from trackers")[0]
-    assert (row.finished, row.failures) == (True, tracking.GIVE_UP_AFTER)
+    assert (row.finished, row.failures) == (True, 31)
     assert "UNKNOWN1 is unknown" in row.last_error
-    assert counts(shop) == {"watched": 0, "failing": 0, "gave_up": 1}
+    assert counts(shop) == {"watched": 0, "failing": 0, "retired": 1}
 
 
 def test_a_parcel_that_is_not_known_yet_is_asked_for_within_hours(shop):
@@ -232,7 +243,7 @@ def test_a_parcel_that_is_not_known_yet_is_asked_for_within_hours(shop):
     unknown = Scripted(P1=ParcelUnknown("who?"))
     for day in range(20):
         poll(shop, unknown, day * DAY)
-    assert shop.rows("select next_at from trackers")[0].next_at < datetime.now(UTC) + 19 * DAY + 3 * HOUR
+    assert shop.rows("select next_at from trackers")[0].next_at < datetime.now(UTC) + 19 * DAY + 8 * HOUR
 
 
 @pytest.mark.parametrize("fault", [KeyError("scans"), [AScan("s1", "in_transit", description="\x00")]])
@@ -250,7 +261,7 @@ def test_one_bad_answer_stops_no_other_parcel(shop, fault):
 KILLED = """
 import os, signal, sys
 from datetime import UTC, datetime, timedelta
-from outbound import tracking
+from outbound.tracking import polls
 from journal.streams import Streams, connect
 from storage import engine
 
@@ -260,8 +271,8 @@ class Killed:
 
 database_url, redis_url = sys.argv[1:]
 streams = Streams(connect(redis_url), 64, lambda shard: None)
-carriers = {"cj logistics": Killed()}
-tracking.run_due(engine.connect(database_url), streams, 64, carriers, timedelta(minutes=15), datetime.now(UTC))
+rules = polls.PollRules(timedelta(minutes=15))
+polls.run_due(engine.connect(database_url), streams, 64, "cj logistics", Killed(), rules, datetime.now(UTC))
 """
 
 
@@ -289,7 +300,7 @@ def test_an_answer_after_the_lease_changes_nothing(shop):
 
 
 def test_a_carrier_that_never_answers_holds_up_no_round(shop, monkeypatch):
-    monkeypatch.setattr(tracking, "ANSWER_S", 0.3)
+    monkeypatch.setattr(polls, "ANSWER_S", 0.3)
 
     class Hanging(Scripted):
         def track(self, number):
@@ -309,15 +320,47 @@ class Slow(Scripted):
     """A carrier that takes longer for one parcel than a whole run may take."""
 
     def track(self, number):
-        time.sleep(2 * tracking.SLICE_S)
+        time.sleep(2 * polls.SLICE_S)
         return super().track(number)
 
 
 def test_a_slow_carrier_is_asked_for_a_slice_and_then_the_next_run_goes_on(shop, monkeypatch):
-    monkeypatch.setattr(tracking, "SLICE_S", 0.3)
-    monkeypatch.setattr(tracking, "ROUND", 1)
+    monkeypatch.setattr(polls, "SLICE_S", 0.3)
+    monkeypatch.setattr(polls, "AT_ONCE", 1)
     for n in range(3):
         shop.tell(*a_shipped_order(f"order-{n}", f"parcel-{n}"))
     slow = Slow(**{f"parcel-{n}": [AScan(f"s{n}", "in_transit")] for n in range(3)})
     assert [poll(shop, slow, HOUR) for _ in range(4)] == [1, 1, 1, 0]
     assert len(scan_events(shop)) == 3
+
+
+# -- who tells it --------------------------------------------------------------------------------------------
+
+
+def test_a_scan_that_a_webhook_told_before_is_the_same_event(shop):
+    shop.tell(*a_shipped_order("1", "P1"))
+    scan = AScan("the carrier's", "in_transit", description="Left the hub")
+    departed = Scan("another", scan.time, "in_transit", "Departed")
+    shop.tell(scan_event("CJ Logistics", "P1", departed, seen=scan.time))
+    poll(shop, Scripted(P1=[scan]))
+    assert [(row.source, row.event_id) for row in scan_events(shop)] == [(f"carrier:{CJ}", event_id("P1", scan))]
+    assert shop.rows("select status, cardinality(scans) from trackers") == [("in_transit", 1)]
+    assert shop.rows("select count(*) from duplicates") == [(1,)]
+
+
+def test_scans_of_another_parcel_that_had_the_number_a_year_ago_end_no_watch(shop):
+    shop.tell(*a_shipped_order("1", "P1"))
+    now = datetime.now(UTC)
+    stranger = AScan("old", "delivered", now - 365 * DAY)
+    poll(shop, Scripted(P1=[stranger]))
+    assert shop.rows("select status, finished from trackers") == [(None, False)]
+    poll(shop, Scripted(P1=[stranger, AScan("own", "delivered", now)]), DAY)
+    assert shop.rows("select status, finished from trackers") == [("delivered", True)]
+
+
+def test_two_scans_of_one_moment_and_status_are_one_event(shop):
+    shop.tell(*a_shipped_order("1", "P1"))
+    poll(shop, Scripted(P1=[AScan("s1", "in_transit", location="Seoul"), AScan("s2", "in_transit", location="Busan")]))
+    assert len(scan_events(shop)) == 1
+    assert shop.rows("select scans from trackers") == [(["s1", "s2"],)]
+    assert shop.rows("select count(*) from duplicates") == [(0,)]
