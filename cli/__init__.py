@@ -18,6 +18,7 @@ terminal            text made harmless before it is printed
 corrections         `orders cancel-items`, `hold`, `release`: corrections of an order
 order_decision      a person's decision about an order, in one transaction
 typed_values        amounts, names and times ahead as people type them
+parcel_corrections  `orders correct-fulfillment`: where a parcel stands, who carries it
 scan                `orders scan`: what a person knows of a parcel
 returns             `orders returns …`: withdrawn, received
 refunds             `orders refund`, `refunds …`, `accept`: money that goes back

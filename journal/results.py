@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from domain.dirty_tracking import CLEAN
 from domain.fold import EventResult, Fold
 from domain.ids import derived, fresh
-from domain.outcome import DEAD, PARKED, Outcome
+from domain.outcome import DEAD, PARKED, Outcome, Reason
 from domain.policy import Context
 from domain.purposes import open_purposes
 from domain.reactions import awaits
@@ -150,21 +150,23 @@ _TRACKERS = _insert(
 
 
 def trackers(writes: Writes, folds: Iterable[Fold], follows: Follows | None, now: datetime) -> None:
-    """Watch the parcels whose carriers somebody polls. History is not watched."""
+    """Watch the parcels whose carriers somebody polls, by the numbers that stand. History is not watched."""
     if follows is None:
         return
-    rows = []
+    rows: dict[tuple[str, str], tuple[Any, ...]] = {}  # two parcels of one order may share a number
     for fold in folds:
         if fold.order.effects_suppressed:
             continue
         for parcel in fold.order.fulfillments:
             if parcel.change_state == CLEAN or parcel.delivered_at or parcel.failed_at:
                 continue
-            for key in parcel.parcels:
-                _, carrier, number = key.split(":", 2)
-                if (route := follows(carrier)) is not None:
-                    rows.append((fresh(now), parcel.order_id, key, carrier, number, *route, now))
-    writes.add(_TRACKERS, rows)
+            key = parcel.number_key()
+            if key is None or (parcel.order_id, key) in rows:
+                continue
+            _, carrier, number = key.split(":", 2)
+            if (route := follows(carrier)) is not None:
+                rows[parcel.order_id, key] = (fresh(now), parcel.order_id, key, carrier, number, *route, now)
+    writes.add(_TRACKERS, list(rows.values()))
 
 
 # -- results -----------------------------------------------------------------------------------------------
@@ -183,6 +185,7 @@ class ResultRow:
     step_to: str | None = None
     key: str | None = None  # what a parked event waits for, where no order is known
     was_parked: bool = False  # it has a row already
+    not_before: datetime | None = None  # a parked event is not given up before
 
 
 def results(
@@ -202,6 +205,7 @@ def results(
             s.step_from if number else None,
             s.step_to if number else None,
             was_parked=seq in parked,
+            not_before=s.event.time if s.outcome.reason is Reason.AHEAD else None,
         )
     for seq, outcome, key in unplaced:
         row = parked.get(seq)
@@ -261,10 +265,15 @@ def record(writes: Writes, rows: Sequence[ResultRow], context: Context, policy_i
     new = [r for r in rows if not r.was_parked]
     waiting = [r for r in new if r.outcome.kind is PARKED]
     until = now + context.policy.parked_for if context.policy.parked_for is not None else None
-    writes.add(_PARK, [(r.seq, r.order_id, r.key, r.outcome.reason, until) for r in waiting])
+    writes.add(_PARK, [(r.seq, r.order_id, r.key, r.outcome.reason, _until(r, until)) for r in waiting])
     died = [r for r in rows if r.outcome.kind is DEAD]
     writes.add(_BURY, [(fresh(now), r.seq, r.outcome.reason, r.outcome.detail) for r in died])
     writes.add(_RECORD, [_row(r, now, policy_id) for r in new])
+
+
+def _until(row: ResultRow, until: datetime | None) -> datetime | None:
+    """The time at which a parked event is given up; one that lies ahead has its own time first."""
+    return until if until is None or row.not_before is None else max(until, row.not_before)
 
 
 def still_parked(writes: Writes, moved: Sequence[tuple[int, str, str]]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from events import field_types as f
 from events.corrections import EDITABLE
 from events.field_types import Allocation, Amount, Currency, GrantReason, Moment, Name, Quantity, Reason, Text, Url
 from providers.movements import RefundAccount as Account
@@ -273,10 +274,12 @@ class CreateFulfillment(OfOrder):
 
 
 class UpdateFulfillment(BaseModel):
-    """The step that the fulfillment took."""
+    """The step that the fulfillment took, or who carries it, or both."""
 
     model_config = _like(status="shipped", carrier="CJ Logistics", trackingNumber="123456789012")
-    status: Literal["pending", "packed", "shipped", "delivered", "failed"]
+    status: Annotated[f.FulfillmentStatus | None, Field(description="without it, only who carries it is changed")] = (
+        None
+    )
     carrier: Name | None = None
     trackingNumber: Name | None = None
 

@@ -23,6 +23,7 @@ from api.commands import (
     returns,
 )
 from api.commands import request_models as s
+from api.commands.fulfillment_models import CorrectFulfillment
 from api.commands.json_body import ExactRoute
 from api.commands.response_schemas import (
     account_changed,
@@ -201,8 +202,22 @@ def create_fulfillment(sent: s.CreateFulfillment, write: BySecret) -> Response:
 
 @writes("PATCH", "/api/fulfillments/{id}", "Fulfillments", changed(FULFILLMENTS), 200, NOT_FOUND, CONFLICT)
 def update_fulfillment(id: Id, sent: s.UpdateFulfillment, write: BySecret) -> Response:
-    """Move a fulfillment: packed, shipped, delivered or failed."""
+    """Move a fulfillment: packed, shipped, delivered or failed; or, without `status`, say who carries it.
+
+    Of `carrier` and `trackingNumber` the half that is left out stays as it is. That works at any status: what was told by
+    another number moves the fulfillment no more. What is to be taken back is corrected instead.
+    """
     return write.do(fulfillments.update(write, id, sent))
+
+
+@writes("POST", "/api/fulfillments/{id}/correct", "Fulfillments", changed(FULFILLMENTS), 200, NOT_FOUND, CONFLICT)
+def correct_fulfillment(id: Id, sent: CorrectFulfillment, write: BySecret) -> Response:
+    """Say where a fulfillment really stands, such as after *delivered* by mistake.
+
+    What was told of it until now counts no more; what is told of later times moves it on from there. The answer has the
+    status that it led to. 409 where the order was canceled.
+    """
+    return write.do(fulfillments.correct(write, id, sent))
 
 
 # -- returns -----------------------------------------------------------------------------------------------

@@ -89,4 +89,4 @@ def test_a_row_names_what_usually_causes_it(causes):
         right = event in often + late if rare else often.most_common(1)[0][0] == event
         if not right:
             wrong.append(f"{event} from {', '.join(sources)} to {to}: {often or late}")
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
