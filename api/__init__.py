@@ -7,6 +7,7 @@ query             the query API: every collection, found, counted, one by its id
 app               every router in one application
 main              the process that serves it, by uvicorn
 resources         the open engine, streams and settings that requests are handed
+pauses            the list of what is paused
 publisher         thread that puts committed events into the streams
 
 auth              the caller of a request, and what they may do

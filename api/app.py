@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse
 from starlette.types import Lifespan
 
-from api import errors, health, openapi, tokens, webhooks_in
+from api import errors, health, openapi, pauses, tokens, webhooks_in
 from api.auth import TOKEN_HEADER
 from api.body_middleware import WholeBody
 from api.bulkheads import Bulkheads
@@ -52,12 +52,13 @@ TAGS = [  # in the order in which the documentation shows them
     {"name": "Catalogue", "description": "A thin copy of the shop's products, so that items can show them."},
     {"name": "Queries", "description": "Every collection: found, counted, one by its id; as Payload CMS answers."},
     {"name": "Keys", "description": "A key's check, and tokens for customers."},
+    {"name": "Operations", "description": "What people on call do: pauses."},
     {"name": "Webhooks in", "description": "Payment providers and carriers; signed, without a key."},
     {"name": "Health", "description": "For load balancers and supervisors; without a key."},
 ]
 # Matched one after another, and each costs: what is called most comes first, and no path of a write is a query's too.
 front = APIRouter()
-ROUTERS = (webhooks, writes, tokens.router, queries, health.router, front)
+ROUTERS = (webhooks, writes, tokens.router, pauses.router, queries, health.router, front)
 HEADERS_SHOWN = [
     "X-Request-Id",
     "Retry-After",

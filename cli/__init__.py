@@ -25,6 +25,7 @@ dead_letter_output  dead letters in a terminal and as JSON
 body_editor         an event's body, changed by hand
 overdue             `orders overdue`: refunds that the law wanted back by now
 audit               `orders audit`: who did what, and who looked at personal data
+pauses              `orders pause`, `resume`, `pauses`: what rests, and why
 reconcile           `orders reconcile`: what payment providers list, compared with ours
 findings            `orders findings`: what differs there, until a person resolves it
 moments             times as people type them

@@ -14,6 +14,7 @@ import typer
 
 from cli.options import Problem, err
 from cli.processes import Child, Processes
+from cli.rules import refuse_old_orders
 from cli.terminal import safe
 from settings.environment import read
 from storage import migrate
@@ -36,13 +37,14 @@ def api(
     """Serve the HTTP API: queries, the Server API, webhooks in, health. Its documentation stands at /docs.
 
     For a Procfile. Needs DATABASE_URL and REDIS_URL; `orders up` runs it together with servers and workers. Keys
-    come from `orders keys add`. SIGTERM lets requests in flight finish.
+    come from `orders keys add`. After an upgrade it refuses to start before `orders verify --refold` has run (exit 1). SIGTERM lets requests in flight finish.
     """
     settings = read()
     if settings.database_url is None or settings.redis_url is None:
         raise Problem("set DATABASE_URL and REDIS_URL; to run everything on embedded servers use `orders up`", 2)
     if waiting := migrate.pending(settings.database_url):
         raise Problem(f"the schema lacks {', '.join(waiting)}; run `orders migrate`")
+    refuse_old_orders(settings.database_url)
     from api.main import serve  # imported late: no other command needs it, and it takes half a second
 
     if not _is_free(host, port):

@@ -24,6 +24,7 @@ from journal.refold import note_rules, refold_orders
 from journal.totals import account as take_account
 from journal.verify import Difference, Report, as_known_at, differences
 from operations import audit as acts
+from operations import pauses
 from outbound import tracking
 from outbound.refund_accounts import shown
 from queries import documents, order_lookup, timeline
@@ -89,6 +90,7 @@ def show(
             document["refunds"] = _refunds(conn, number) if moment is None else []
             document["refundAccount"] = shown(conn, uuid_of(document["id"]) or "") if moment is None else None
             document["timers"] = _timers(conn, number) if moment is None else []
+            document["pauses"] = [each.as_document() for each in pauses.of_order(conn, number)]
             document["audit"] = [each.as_document() for each in acts.newest(conn, ACTS, order=number)]
             if moment is None:
                 known = next(iter(peek(conn, [uuid_of(document["id"]) or ""]).values()), None)

@@ -12,6 +12,16 @@ _AGO = re.compile(r"([0-9]+)\s*(s|m|h|d)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
+def ahead_of(told: str, option: str) -> datetime:
+    """`2h` from now, or a time. Errors: Problem, which names the option."""
+    if ahead := _AGO.fullmatch(told.strip()):
+        try:
+            return clock() + timedelta(**{_UNITS[ahead[2]]: int(ahead[1])})
+        except OverflowError:
+            raise Problem(f"{option} {told} is too far ahead", 2) from None
+    return moment_of(told, option)
+
+
 def moment_of(told: str, option: str) -> datetime:
     """`2h` ago, or a time. Errors: Problem, which names the option."""
     try:

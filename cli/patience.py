@@ -30,6 +30,7 @@ BEAT_S = 12  # workers that run, or just start, beat within this
 QUIET_S = 15.0  # nothing moved: the cause is looked for, and told
 PATIENCE_S = 90.0  # nothing moved: it stops
 LOOK_S = 2.0  # for that
+NAMED = 5  # orders in a line
 TRIES = 4  # of a refund: they span 13 s; what failed so often is tried on for hours, by the workers
 
 _OPEN = "e.state in ('due', 'in_flight', 'unknown')"
@@ -40,12 +41,14 @@ _REFUNDS = text(f"""
                             or e.state = 'in_flight' and e.attempts > :tries) as failing,
            count(*) filter (where e.state = 'dead' and e.updated_at >= :since) as dead,
            count(*) filter (where e.state = 'staff' and e.updated_at >= :since) as staff,
+           array_agg(o.order_number order by e.id) filter (where e.state = 'account_needed' and e.updated_at >= :since)
+                as accounts,
            string_agg(distinct coalesce(t.provider, 'their provider'), ', ') filter (where {_OPEN} and not {WAITS})
                 as providers,
            (array_agg(e.last_error order by e.updated_at desc) filter (where e.last_error is not null
                 and (e.updated_at >= :since or e.state in ('due', 'unknown'))))[1] as error
-    from effects e join transactions t on t.id = e.transaction_id
-    where e.state in ('due', 'in_flight', 'unknown', 'dead', 'staff')
+    from effects e join transactions t on t.id = e.transaction_id join orders o on o.id = e.order_id
+    where e.state in ('due', 'in_flight', 'unknown', 'dead', 'staff', 'account_needed')
 """)
 _DELIVERIES = text("select count(*) from deliveries where state = 'due'")
 _NOW = text("select clock_timestamp()")
@@ -53,7 +56,7 @@ _NOW = text("select clock_timestamp()")
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """The work that is not done at one moment. `dead` and `staff` count what came to that since the command began."""
+    """The work that is not done at one moment. `dead`, `staff` and `accounts` are what came to that since the command began."""
 
     undecided: int
     refunds: int  # that may go out
@@ -61,6 +64,7 @@ class Left:
     failing: int  # of them, that failed TRIES times
     dead: int
     staff: int
+    accounts: list[str]  # orders whose refund waits for the customer's bank account
     deliveries: int  # tellings to subscribers: they are not waited for
     error: str | None
     provider: str | None
@@ -88,6 +92,12 @@ class Left:
             found.append(f"{some(self.dead, 'refund')} given up{cause}: `orders dlq list --type Refund`")
         if self.staff:
             found.append(f"{some(self.staff, 'refund')} for a person to release: `orders dlq list`")
+        if self.accounts:
+            more = f" and {len(self.accounts) - NAMED:,} more" if len(self.accounts) > NAMED else ""
+            found.append(
+                f"{some(len(self.accounts), 'refund')} for the customer's bank account, of order "
+                f"{', '.join(self.accounts[:NAMED])}{more}: PUT /api/orders/ORDER/refund-account tells it"
+            )
         return found
 
     def document(self) -> dict[str, Any]:
@@ -100,6 +110,7 @@ class Left:
                 "failing": self.failing,
                 "dead": self.dead,
                 "staff": self.staff,
+                "account_needed": self.accounts,
                 "provider": self.provider,
                 "last_error": self.error,
             },
@@ -186,7 +197,10 @@ def left(conn: Connection, routes: Routes, since: datetime) -> Left:
     row = conn.execute(_REFUNDS, {"tries": TRIES, "since": since, **routes.parameters()}).one()
     deliveries = int(conn.execute(_DELIVERIES).scalar_one())
     error = " ".join(row.error.split())[:160] if row.error else None
-    return Left(count, row.open, row.waiting, row.failing, row.dead, row.staff, deliveries, error, row.providers)
+    accounts = list(row.accounts or ())
+    return Left(
+        count, row.open, row.waiting, row.failing, row.dead, row.staff, accounts, deliveries, error, row.providers
+    )
 
 
 def _show(bar: Progress, task: TaskID, left: Left, first: int) -> None:

@@ -14,7 +14,7 @@ from cli.api_process import PORT, choose_port, start_api
 from cli.bootstrap import bring_up_to_date, find_servers, open_shop
 from cli.options import Data, Json, Problem, err, out, print_json, program, stop_at_sigterm
 from cli.processes import Processes, start_workers
-from cli.rules import HINT, bring_orders_up_to_date
+from cli.rules import HINT, bring_orders_up_to_date, refuse_old_orders
 from cli.terminal import safe, visible
 from journal.refold import is_behind
 from settings.environment import Settings, read
@@ -46,11 +46,13 @@ def worker(
     """Run a Celery worker: it answers doorbells and does the beat's chores. For a Procfile.
 
     Drains have processes; chores, and what waits for the outside, a process each with a thread for every chore. Asked for
-    more than one of the three, it runs a process of its own for each, and starts again what ends. Needs DATABASE_URL and
-    REDIS_URL; `orders up` runs workers, beat and servers together.
+    more than one of the three, it runs a process of its own for each, and starts again what ends. After an upgrade it refuses
+    to start before `orders verify --refold` has run (exit 1). Needs DATABASE_URL and REDIS_URL; `orders up` runs workers, beat
+    and servers together.
     """
     settings = _needs_urls()
     asked = _asked(queues)
+    refuse_old_orders(settings.database_url or "")
     if len(asked) == 1:
         ((pool, names),) = asked.items()
         _log_to(loglevel)

@@ -99,6 +99,15 @@ def print_order(order: dict[str, Any], moment: datetime | None) -> None:
     if order["customer"]:
         facts.append(f"customer {safe(order['customer'])}")
     out.print("  " + "  ·  ".join(facts), soft_wrap=True)
+    for pause in order.get("pauses", ()):
+        end = f" until {in_utc(pause['until'])} UTC" if pause["until"] else ""
+        waiting = f"; {pause['waitingEvents']:,} events wait" if pause["waitingEvents"] else ""
+        what = "all that goes outward is" if pause["kind"] == "outward" else "it is"
+        out.print(
+            f"  [yellow]paused[/]: {what} {pause['state']} by {safe(pause['by'])} since {in_utc(pause['at'])} UTC{end}: "
+            f"{safe(pause['reason'])}{waiting}",
+            soft_wrap=True,
+        )
     for flag in order["flags"]:
         out.print(f"  [yellow]{safe(flag)}[/]: {FLAGS.get(flag, 'see its timeline')}", soft_wrap=True)
     _print_items(order)

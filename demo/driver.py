@@ -17,10 +17,14 @@ from demo.progress_query import Figures
 from demo.progress_view import Display
 from demo.scenarios import Act, Cue, Life
 from journal.append import append
+from outbound.refunds import QUESTION_S
+from providers.registry import registry
 from workers.app import QUEUES
 
 GRACE_S, GRACE_ORDER_S = 45.0, 0.03  # the deadline: so long, and so long an order
 STILL_S = 20.0  # beyond it a slow machine is waited for, while something changes at least so often
+# A worker that is killed with a refund in flight leaves its lease, and nothing of that refund changes until it is over.
+LEASE_S = max(each.refund_rules.answer_s for each in registry().providers if each.refund_rules) + QUESTION_S + STILL_S
 TICK_S, LOOK_S = 0.05, 0.4
 
 
@@ -68,7 +72,7 @@ class Player:
             if now >= next_look:
                 found = self.look()
                 if found != seen:
-                    seen, deadline = found, max(deadline, now + STILL_S)
+                    seen, deadline = found, max(deadline, now + (LEASE_S if found.refunds_due else STILL_S))
                 self._answer_cues(found, now)
                 if not self.sender.under_way and not self._arriving and not self._trouble:
                     self.display.say("playing: parcels are polled, returns and refunds follow")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from domain.dues import settled, unanswered
 from domain.edits import addressed_after_shipping
-from domain.holds import REFUNDED, by_people, holds, shipped_while_held
+from domain.holds import REFUNDED, RETURNED_TO_SENDER, by_people, holds, shipped_while_held
 from domain.item_cancels import is_capped
 from domain.order import BEFORE_PAYMENT, Order
 from domain.refunds import due, lacks_reversed_money
@@ -40,6 +40,10 @@ class Flag(Worded):
     )
     HELD = "held", "somebody holds it: nothing more ships until it is released"
     REFUNDED = "refunded", "all its money went back, and items are open: they do not ship unless it is released"
+    RETURNED_TO_SENDER = (
+        "returned_to_sender",
+        "a parcel goes back to its sender: release the hold to send its items again, or cancel them",
+    )
     SHIPPED_WHILE_HELD = (
         "shipped_while_held",
         "a parcel left while the order was held: get it back, or release the hold",
@@ -68,7 +72,9 @@ _OF_MONEY: frozenset[str] = frozenset(
 _OF_ITEMS: frozenset[str] = frozenset(
     (F.SHIPPED_AFTER_CANCEL, F.OVER_FULFILLED, F.REFUND_CAPPED, F.RETURN_WITHOUT_DELIVERY, F.WITHDRAWN_RETURN_RECEIVED)
 )  # follow from what moves items
-_OF_HOLDS: frozenset[str] = frozenset((F.HELD, F.REFUNDED, F.SHIPPED_WHILE_HELD))  # looked at where anything is amiss
+_OF_HOLDS: frozenset[str] = frozenset(
+    (F.HELD, F.REFUNDED, F.RETURNED_TO_SENDER, F.SHIPPED_WHILE_HELD)
+)  # looked at where anything is amiss
 _NONE: list[str] = []
 
 
@@ -109,9 +115,11 @@ def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]
         flags.add(F.ADDRESS_AFTER_SHIPPING)
     if order.flags or order.facts is not None:
         flags |= _of_holds(order)
-    elif money or items:  # only money that is amiss makes an order hold itself
-        kept = order.payments_kept
-        if kept.amiss if kept is not None else _is_money_amiss(order):
+    elif money or items:  # only money that is amiss, and parcels that go back, make an order hold itself
+        kept, goods_kept = order.payments_kept, order.goods_kept
+        if (kept.amiss if kept is not None else _is_money_amiss(order)) or (
+            goods_kept is not None and goods_kept.going_back
+        ):
             flags |= _of_holds(order)
     return sorted(flags) if flags else _NONE
 
@@ -130,6 +138,8 @@ def _of_holds(order: Order) -> set[str]:
         found.add(F.HELD)
     if REFUNDED in standing:
         found.add(F.REFUNDED)
+    if RETURNED_TO_SENDER in standing:
+        found.add(F.RETURNED_TO_SENDER)
     if shipped_while_held(order):
         found.add(F.SHIPPED_WHILE_HELD)
     return {str(flag) for flag in found}

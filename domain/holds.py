@@ -4,7 +4,7 @@
 
 An order is held from the time of a fact until a release of that name that is not earlier, and again by a later fact. By
 themselves hold: `disputed` (a dispute that is open or lost), `payment_reversed` (a reversal left it short), `refunded` (all
-that was captured went back, and something is open). Holds stop shipping alone, and what ships all the same is recorded.
+that was captured went back, and something is open), `returned_to_sender` (a parcel goes back, and something is open). Holds stop shipping alone, and what ships all the same is recorded.
 Times are texts that sort as the times do (`domain.movements.moment`).
 """
 
@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from domain.dues import SETTLED, facts_of, settled
 from domain.item_cancels import place
 from domain.movements import DISPUTES, INQUIRY, REFUNDS, REPORTS, WON, goes_back, moment
+from domain.parcel_facts import time_of
 from domain.refunds import lacks_reversed_money
 from events.catalogue import AnyEvent
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 HOLDS = "holds"
 DISPUTED, PAYMENT_REVERSED, REFUNDED = "disputed", "payment_reversed", "refunded"
+RETURNED_TO_SENDER = "returned_to_sender"
 _HELD, _RELEASED = "held", "released"
 
 
@@ -45,7 +47,9 @@ def holds(order: Order) -> list[str]:
     """The names of the holds that stand now, sorted."""
     if order.canceled_at is not None:
         return []
-    return sorted(name for name, since, released in _all(order) if since[-1] > (released[-1] if released else ""))
+    return sorted(
+        name for name, held, facts, released in _all(order) if max((*held, *facts)) > (released[-1] if released else "")
+    )
 
 
 def by_people(order: Order, standing: list[str]) -> list[str]:
@@ -55,14 +59,21 @@ def by_people(order: Order, standing: list[str]) -> list[str]:
 
 
 def shipped_while_held(order: Order) -> bool:
-    """True where a parcel left at a time at which the order was held."""
+    """True where a parcel left at a time at which the order was held.
+
+    Providers' times are whole seconds, so a fact holds from the end of its second on: what left within it may have left before.
+    """
     if order.canceled_at is not None or not order.fulfillments:
         return False
     every = list(_all(order, shipped=True))
     if not every:  # before the parcels are gone through, which each of their events would do
         return False
     left = [moment(at) for parcel in order.fulfillments if (at := parcel.shipped_at or parcel.delivered_at) is not None]
-    return any(_held_at(at, since, released) for at in left for _, since, released in every)
+    from_then = [
+        ([*((each, each) for each in held), *((each, _a_second_later(each)) for each in facts)], released)
+        for _, held, facts, released in every
+    ]
+    return any(_held_at(at, since, released) for at in left for since, released in from_then)
 
 
 def ending(facts: dict[str, Any] | None, now: datetime) -> list[tuple[str, datetime]]:
@@ -84,13 +95,18 @@ def _untils(facts: dict[str, Any] | None) -> Iterator[tuple[str, datetime]]:
                 yield name, datetime.fromisoformat(last[3])
 
 
-def _held_at(at: str, since: list[str], released: list[str]) -> bool:
-    start = max((time for time in since if time <= at), default="")
+def _held_at(at: str, since: list[tuple[str, str]], released: list[str]) -> bool:
+    """True where it is held at a time. `since`: (when it was held, from when on that holds back a parcel)."""
+    start = max((time for time, holds_from in since if holds_from <= at), default="")
     return start > max((time for time in released if time <= at), default="")
 
 
-def _all(order: Order, shipped: bool = False) -> Iterator[tuple[str, list[str], list[str]]]:
-    """(name, the times since which it holds, the times of its releases) of each hold, both sorted.
+def _a_second_later(time: str) -> str:
+    return moment(datetime.fromisoformat(time) + timedelta(seconds=1))
+
+
+def _all(order: Order, shipped: bool = False) -> Iterator[tuple[str, list[str], list[str], list[str]]]:
+    """(name, the times at which people held it, those of the facts by which it is held, those of its releases) of each hold.
 
     `shipped`: also where nothing is open any more, since it has left.
     """
@@ -98,9 +114,9 @@ def _all(order: Order, shipped: bool = False) -> Iterator[tuple[str, list[str], 
     derived = _derived(order, shipped)
     for name in known.keys() | derived.keys():
         mine = known.get(name, {_HELD: (), _RELEASED: ()})
-        since = sorted([*(each[0] for each in mine[_HELD]), *derived.get(name, ())])
-        if since:
-            yield name, since, [each[0] for each in mine[_RELEASED]]
+        held, facts = [each[0] for each in mine[_HELD]], derived.get(name, [])
+        if held or facts:
+            yield name, held, facts, [each[0] for each in mine[_RELEASED]]
 
 
 def _derived(order: Order, shipped: bool) -> dict[str, list[str]]:
@@ -119,7 +135,15 @@ def _derived(order: Order, shipped: bool) -> dict[str, list[str]]:
     all_back = payments.captured and payments.refunded + settled(order) >= payments.captured
     if all_back and (shipped or order.goods().open):
         found[REFUNDED] = [max([_paid_back(order), *map(_went_back, order.transactions)])]
+    if (back := _going_back(order)) and (shipped or order.goods().open):
+        found[RETURNED_TO_SENDER] = back
     return {name: times for name, times in found.items() if any(times)}
+
+
+def _going_back(order: Order) -> list[str]:
+    """The times since which it is known of its parcels that they go back to their sender."""
+    order.goods()  # keeps what is known of each
+    return [moment(time_of(parcel.returned)) for parcel in order.fulfillments if parcel.returned is not None]
 
 
 def _paid_back(order: Order) -> str:

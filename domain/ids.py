@@ -31,6 +31,7 @@ PREFIXES = {
     "subscriptions": "sub",
     "deliveries": "msg",
     "findings": "fnd",
+    "pauses": "pau",
 }
 
 

@@ -8,7 +8,7 @@ anew; none may be missed: who adds a reason to park files it here.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from heapq import heapify, heappop, heappush
 
 from domain.fulfillment_handlers import match_items
@@ -21,7 +21,9 @@ from domain.return_handlers import as_came_back, not_returnable
 from events.body import Share
 from events.catalogue import (
     AnyEvent,
+    FulfillmentCorrected,
     FulfillmentFailed,
+    FulfillmentTrackingChanged,
     OrderConfirmed,
     ParcelStep,
     ReturnCompleted,
@@ -46,8 +48,9 @@ class Parked:
     it comes later in the journal, else in the next: as if each pass tried all that waits.
     """
 
-    def __init__(self, events: Iterable[AnyEvent] = ()) -> None:
+    def __init__(self, events: Iterable[AnyEvent] = (), resting: Collection[str] = ()) -> None:
         self.events: dict[int, AnyEvent] = {}  # by number
+        self._resting = resting  # types of events that an operator paused: they wait on, whatever comes about
         self.rejected: dict[str, int] = {}  # names of returns → how many rejections of theirs wait
         self._came_back: dict[
             str, dict[int, Sequence[Share]]
@@ -123,12 +126,15 @@ class Parked:
 
     def woken(self) -> AnyEvent | None:
         """The next one to be tried, or None: nothing that waits can apply."""
-        if not self._woken:
-            if not self._next:
-                return None
-            self._woken, self._next = self._next, []
-            heapify(self._woken)
-        return self.events[heappop(self._woken)]
+        while True:
+            if not self._woken:
+                if not self._next:
+                    return None
+                self._woken, self._next = self._next, []
+                heapify(self._woken)
+            event = self.events[heappop(self._woken)]
+            if event.type not in self._resting:
+                return event
 
 
 def came_about(order: Order) -> list[Cause]:
@@ -148,7 +154,7 @@ def came_about(order: Order) -> list[Cause]:
         causes.append(("canceled", _ANY))
     if canceled or not goods.sent:
         causes.append(("nothing out", _ANY))
-    if canceled or order.confirmed_at is not None or order.is_delivered():
+    if canceled or order.confirmed_at is not None or order.is_delivered() or goods.all_came():
         causes.append(("delivered", _ANY))
     return causes
 
@@ -163,7 +169,7 @@ def _causes(event: AnyEvent, order: Order, reason: Reason, came_back: CameBack |
         return _causes_of_request(body, order, came_back)
     if isinstance(body, ReturnStep | ReturnCompleted):
         return causes_of_return(body.return_)
-    if isinstance(body, ParcelStep | FulfillmentFailed):
+    if isinstance(body, ParcelStep | FulfillmentFailed | FulfillmentTrackingChanged | FulfillmentCorrected):
         return _by_name("parcel", body.fulfillment)
     if isinstance(body, TrackingUpdated):
         return [("tracking", tracking_key(body.carrier, body.trackingNumber))]

@@ -86,9 +86,10 @@ def return_requested(
 def not_returnable(shares: list[tuple[OrderItem, int]]) -> tuple[Reason, OrderItem] | None:
     """The reason that these items cannot be returned yet, and the first that cannot; or None."""
     for item, quantity in shares:
-        if quantity > item.delivered_quantity:
+        arrived = item.ever_delivered()
+        if quantity > arrived:
             return Reason.NOT_DELIVERED, item
-        if quantity > item.delivered_quantity - item.claimed:
+        if quantity > arrived - item.claimed:
             return Reason.ITEMS_HELD, item
     return None
 

@@ -29,11 +29,13 @@ from events.body import Body as Body
 from events.body import Decision, PaymentBody, Shares
 from events.body import Share as Share
 from events.body import payment_key as payment_key
+from events.body import tracking_key as tracking_key
 from events.corrections import ItemsCanceled, OrderEdited, OrderHeld, OrderReleased
 from events.errors import OrdersError
 from events.field_types import (
     Amount,
     Currency,
+    FulfillmentStatus,
     Moment,
     Name,
     Quantity,
@@ -204,6 +206,25 @@ class FulfillmentDelivered(ParcelStep):
     """The parcel has arrived."""
 
 
+class FulfillmentTrackingChanged(Body):
+    """A parcel has another carrier and number, which needs no step and may come at any; its others move nothing any more."""
+
+    fulfillment: Name
+    carrier: Name
+    trackingNumber: Name
+
+    def correlation_keys(self) -> set[str]:
+        """The key of its parcel."""
+        return {tracking_key(self.carrier, self.trackingNumber)}
+
+
+class FulfillmentCorrected(Decision):
+    """A person says where a parcel stands: what was told of it until then counts no more."""
+
+    fulfillment: Name
+    status: FulfillmentStatus
+
+
 class FulfillmentFailed(Body):
     """The parcel will not arrive; its items are open again."""
 
@@ -219,6 +240,8 @@ class TrackingUpdated(Body):
     status: TrackingStatus
     description: Text | None = None
     location: Text | None = None
+    detail: Annotated[Name | None, Field(description="the carrier's own word for the status")] = None
+    estimatedDelivery: Moment | None = None
 
     def correlation_keys(self) -> set[str]:
         """The key of its parcel."""
@@ -272,6 +295,8 @@ _BODIES: tuple[type[Body], ...] = (
     FulfillmentShipped,
     FulfillmentDelivered,
     FulfillmentFailed,
+    FulfillmentTrackingChanged,
+    FulfillmentCorrected,
     TrackingUpdated,
     ReturnRequested,
     ReturnApproved,
@@ -389,11 +414,6 @@ def decode(kind: str, version: int, subject: str | None, data: dict[str, Any]) -
 
 def _only(data: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: data[name] for name in names if name in data}
-
-
-def tracking_key(carrier: str, number: str) -> str:
-    """The correlation key of a parcel; carriers' names differ in case and blanks only by accident."""
-    return f"tracking:{' '.join(carrier.casefold().split())}:{number.strip()}"
 
 
 def route_of(envelope_id: str, kind: str, subject: str | None, data: dict[str, Any]) -> str:

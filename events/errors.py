@@ -33,6 +33,10 @@
     │   ├── Unfit           (journal.commands)       value_refused
     │   ├── Busy            (journal.commands)       busy
     │   └── CorrectionRefused  (operations.corrections)  correction_refused
+    ├── Paused              (journal.pauses)         paused                     it rests until somebody resumes it
+    ├── PauseError          (operations.pauses)      pause
+    │   ├── PauseRefused    (operations.pauses)      pause_refused
+    │   └── PauseAbsent     (operations.pauses)      pause_absent
     ├── AccountsOff         (outbound.refund_accounts)         refund_accounts_off
     ├── AccountInUse        (outbound.refund_accounts)         refund_under_way
     ├── SubscriptionError   (outbound.webhooks.subscriptions)  subscription_refused

@@ -16,6 +16,8 @@ change_capture  what a batch changed, as deliveries to who subscribed
 lock_waits      events whose orders' rows somebody else holds
 commands        one request of the API: applied at once, or refused; idempotency keys
 relay           finds what the streams lack, and rings; knows what is decided
+pauses          what rests until somebody resumes it, and the conditions by which claims obey
+pause_end       its end: what was set aside is worked off in order
 parked          parked events: examined again as a net, given up when their time is over
 timers          rows that become events when due
 policy_store    the settings that results were reached under

@@ -35,6 +35,7 @@ from journal.batch_values import BatchMemory, Clash, Deferral, Folded, Loaded, P
 from journal.correlation import Stale, claimed_by_the_dead, decode_entries, unclaim
 from journal.entries import Entry, read
 from journal.order_loader import RowsHeld, load
+from journal.pauses import NOTHING, Resting
 from journal.results import ResultRow
 from storage.aggregates import save
 from storage.clock import clock
@@ -128,7 +129,13 @@ def _settle(conn: Connection, entries: Sequence[Entry], terms: Terms, memory: Ba
 
 
 def settle_carefully(
-    conn: Connection, entries: Sequence[Entry], context: Context, shop: Shop, *, around: bool = False
+    conn: Connection,
+    entries: Sequence[Entry],
+    context: Context,
+    shop: Shop,
+    *,
+    around: bool = False,
+    resting: Resting = NOTHING,
 ) -> BatchReport:
     """`settle` with savepoints: what fails is halved until the poison stands alone, dead.
 
@@ -137,7 +144,7 @@ def settle_carefully(
     `around`, an entry that waits alone for a lock for longer than AROUND_MS is left out.
     """
     total = BatchReport()
-    deferral = Deferral(held_rows=around)
+    deferral = Deferral(held_rows=around, follow_ups=bool(resting.types), resting=resting)
     if around:
         conn.execute(_HURRY)
     todo: list[list[Entry]] = [list(entries)]
@@ -157,6 +164,7 @@ def settle_carefully(
             report = BatchReport(left={part[0].seq}) if waited else _alone(conn, part[0], context, shop, deferral)
         total.left |= report.left
         total.held |= report.held
+        total.follow_ups = [*total.follow_ups, *report.follow_ups]
         total.add_counts(report)
     return total
 

@@ -25,7 +25,11 @@ def fold_batch(terms: Terms, memory: BatchMemory, loaded: Loaded) -> Folded:
     for order in loaded.orders.values():
         early = loaded.waiting.get(order.id)
         folds[order.id] = Fold(
-            order, terms.context, Parked(early) if early else None, memory.poison, deferring=terms.deferral.follow_ups
+            order,
+            terms.context,
+            Parked(early, terms.deferral.resting.types) if early else None,
+            memory.poison,
+            deferring=terms.deferral.follow_ups,
         )
     spoilt: set[str] = set()
     unplaced, rest = _fold_each(terms, memory, loaded, folds, spoilt)

@@ -16,6 +16,7 @@ from domain.outcome import Outcome
 from domain.policy import Context
 from events.catalogue import AnyEvent
 from journal.entries import Entry
+from journal.pauses import NOTHING, Resting
 
 
 class Clash(Exception):
@@ -51,6 +52,7 @@ class Deferral:
     held_rows: bool = False  # entries and retries of orders whose rows somebody else holds; BatchReport names them
     above_lines: int | None = None  # once the events are about more lines: heavy ones, and what follows in their orders
     follow_ups: bool = False  # they are journaled, and folded by whoever drains their shard
+    resting: Resting = NOTHING  # events that an operator paused: what waits of them is not tried
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from domain.outcome import APPLIED, IGNORED, REASONS, Outcome, Reason
 from domain.policy import Context, Policy
 from events.envelope import Envelope
 from events.errors import OrdersError
+from journal import pauses
 from journal.append import append
 from journal.batch import Clash, Deferral, Shop, clock, settle
 from journal.entries import Entry
@@ -160,8 +161,9 @@ class Request:
 
         What follows by itself is left to the workers, or is done here as well (`to_the_end`). An early step of several
         may find that our own policy took it already; the last of each order must apply.
-        Errors: Refused, Known; Clash, or what PostgreSQL makes of a rival.
+        Errors: Refused, Known; Paused where the order or such an event is; Clash, or what PostgreSQL makes of a rival.
         """
+        pauses.refuse(self.conn, {step.number for step in steps}, {step.type for step in steps})
         envelopes = [
             Envelope(self.id + step.suffix, self.source, step.type, self.now, step.number, step.data) for step in steps
         ]

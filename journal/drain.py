@@ -28,6 +28,7 @@ from sqlalchemy import Connection, Engine
 
 from domain.policy import Context, Policy
 from domain.weight import is_large
+from journal import pauses
 from journal.batch import (
     BatchReport,
     Deferral,
@@ -40,6 +41,7 @@ from journal.batch import (
 )
 from journal.entries import Entry, decode, read, undecided_after
 from journal.lock_waits import PATIENCE_MS, LockWaits
+from journal.pauses import ANY_EVENTS, NOTHING
 from journal.streams import Look, Streams, Waiting
 from storage.pg_arrays import array
 from storage.raw_sql import Statement
@@ -58,7 +60,7 @@ log = logging.getLogger(__name__)
 # What a drain commits follows from the journal, so it need not wait for the disk (decision 0012): a crash of
 # PostgreSQL costs the last fractions of a second of it, which the relay brings back.
 _LOCKS = Statement(
-    "select s, set_config('synchronous_commit', 'off', true), "
+    f"select s, {ANY_EVENTS}, set_config('synchronous_commit', 'off', true), "
     f"set_config('lock_timeout', '{PATIENCE_MS}ms', true) from unnest(cast(:shards as integer[])) s "
     f"where pg_try_advisory_xact_lock({LOCK_SPACE}, s)"
 )
@@ -74,6 +76,7 @@ class _Batch:
     # shard → entries of its stream, and their numbers
     names: dict[int, list[tuple[bytes, int]]] = field(default_factory=lambda: defaultdict(list))
     passed: dict[int, tuple[int, int]] = field(default_factory=dict)  # shard → read in the journal: above, up to
+    paused: bool = False  # some events rest
 
 
 @dataclass(slots=True)
@@ -157,11 +160,15 @@ class Drain:
                     if not batch.entries and not batch.names:
                         break
                     context = Context(clock(), self.policy)
-                    ripe = self.waits.ripe(batch.entries)
+                    ripe, resting = self.waits.ripe(batch.entries), NOTHING
+                    if batch.paused:
+                        resting = pauses.in_force(conn)
+                        ripe = pauses.set_aside(conn, ripe, resting, self.shop.policy_id)
                     if careful:
-                        report = settle_carefully(conn, ripe, context, self.shop, around=around)
+                        report = settle_carefully(conn, ripe, context, self.shop, around=around, resting=resting)
                     else:
-                        report = settle(conn, ripe, context, self.shop, Deferral(around, WORK))
+                        deferral = Deferral(around, WORK, bool(resting.types), resting)
+                        report = settle(conn, ripe, context, self.shop, deferral)
                     self.waits.note(conn, ripe, report.left, report.held)
                     stay = self.waits.first(batch.entries)
             except redis.RedisError:
@@ -177,6 +184,8 @@ class Drain:
                 log.info("drain again, %s: %s", "batch in parts" if careful else "the same batch", error)
             else:
                 self._pace(window, report, monotonic() - begun)
+                if resting.types:  # a follow-up may be of such a type: whoever drains it sees
+                    self.streams.publish(report.follow_ups)
                 taken.update(entry.shard for entry in batch.entries if entry.seq in stay)
                 return report, self._finish(batch, stay | report.rest)
         return BatchReport(), self.streams.look()
@@ -207,7 +216,9 @@ class Drain:
     ) -> _Batch:
         """Entries of the shards that we could lock."""
         batch = _Batch()
-        held = [row[0] for row in _LOCKS.run(conn, {"shards": array(list(window), "integer")})]
+        locked = _LOCKS.run(conn, {"shards": array(list(window), "integer")})
+        held = [row[0] for row in locked]
+        batch.paused = any(row[1] for row in locked[:1])
         taken.update(window.keys() - set(held))
         if not held:
             return batch

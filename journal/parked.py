@@ -17,7 +17,8 @@ from sqlalchemy import Engine, Row, text
 
 from domain.outcome import Reason
 from domain.policy import Context, Policy
-from journal.batch import Clash, Retry, Shop, clock, is_of_the_moment, settle
+from journal import pauses
+from journal.batch import Clash, Deferral, Retry, Shop, clock, is_of_the_moment, settle
 from storage.pg_arrays import array
 
 log = logging.getLogger(__name__)
@@ -37,11 +38,14 @@ _ORDERS = text("""
 """)
 _FREE = text("select id from orders where id = any(cast(:ids as uuid[])) order by id for update skip locked")
 _EXAMINED = text("update orders set examined = version where id = any(cast(:ids as uuid[]))")
-_EXPIRED = text("select seq, order_id, key from parked where until < :now and seq > :after order by seq limit :most")
+_EXPIRED = text(
+    "select seq, order_id, key from parked p where until < :now and seq > :after "
+    f"and not {pauses.PARKED_RESTS} order by seq limit :most"
+)
 # Cancels: what has been delivered settles them at the end of their time.
 _OVERDUE = text(
-    "select seq, order_id from parked where until < :now and seq > :after and order_id is not null "
-    f"and reason in ('{Reason.PARCEL_OUT}', '{Reason.ITEMS_OUT}') order by seq limit :most"
+    "select seq, order_id from parked p where until < :now and seq > :after and order_id is not null "
+    f"and reason in ('{Reason.PARCEL_OUT}', '{Reason.ITEMS_OUT}') and not {pauses.PARKED_RESTS} order by seq limit :most"
 )
 # The locks that everyone else takes before they touch a parked event, in the same order.
 _FREE_KEYS = text(
@@ -92,7 +96,9 @@ def _examine(engine: Engine, policy: Policy, shop: Shop, rows: Sequence[Row[tupl
                 if not free:
                     return 0
                 keys = {key for row in rows if row.order_id in free for key in row.keys}
-                report = settle(conn, [], Context(clock(), policy), shop, retry=Retry(free, keys))
+                resting, going = pauses.going(conn, free)
+                deferral = Deferral(follow_ups=bool(resting.types), resting=resting)
+                report = settle(conn, [], Context(clock(), policy), shop, deferral, Retry(going, keys))
                 conn.execute(_EXAMINED, {"ids": array(sorted(free), "uuid")})
                 return sum(report.outcomes.values())
         except Clash:
@@ -148,7 +154,9 @@ def _settle_these(engine: Engine, policy: Policy, shop: Shop, rows: Sequence[Row
         skipped.update(row.seq for row in rows if row.order_id not in free)
         if not only:
             return 0
-        report = settle(conn, [], Context(clock(), policy, overdue=True), shop, retry=Retry(free, only=only))
+        resting, going = pauses.going(conn, free)
+        deferral = Deferral(follow_ups=bool(resting.types), resting=resting)
+        report = settle(conn, [], Context(clock(), policy, overdue=True), shop, deferral, Retry(going, only=only))
         return sum(report.outcomes.values())
 
 

@@ -24,6 +24,7 @@ from domain.policy import Context, Policy
 from domain.reactions import CONFIRM, HOLD, awaits
 from events.catalogue import payment_key, route_of
 from events.envelope import OWN_SOURCE, Envelope
+from journal import pauses
 from journal.append import append
 from journal.batch import Clash, Shop, settle_carefully
 from journal.entries import Entry, read, shard_of
@@ -56,7 +57,7 @@ _BEAT = text("""
 # Orders whose rows others hold have their turn at the next run.
 _DUE = text(f"""
     select t.order_id, t.kind, t.due, o.order_number, o.shard from timers t join orders o on o.id = t.order_id
-    where t.due <= :now and not t.held and not exists (
+    where t.due <= :now and not t.held and not {pauses.TIMER_RESTS} and not exists (
         select from transactions x where x.order_id = o.id and {ASKABLE} and not exists (
             select from journal j join inbox i using (seq)
             where j.source = '{QUESTIONS}' and j.event_id = {QUESTION} and i.state = 'done'))

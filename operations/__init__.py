@@ -7,6 +7,7 @@ returns           returns: withdrawn by the customer, received at the warehouse
 refund_decisions  refunds as people decide about them: asked for, settled, allocated, tried again, released
 balances          the money of all orders, added up by currency
 overdue_refunds   refunds that are late by the legal clock, whatever keeps them
+pauses            what rests until somebody resumes it: made, ended, listed
 health            looks at servers, events and what is outside: what is wrong, and its cure
 parked_events     events that came too early, and what each waits for
 """

@@ -23,7 +23,14 @@ from typing import Generic, NamedTuple, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, IntegrityError
 
+from providers.base import NoAnswer
+
 SETTLE_S = 0.5  # while something hangs; where all have answered nobody waits
+
+
+class Rests(NoAnswer):
+    """A question that was not asked: between its claim and its turn somebody paused it. It counts as no failure."""
+
 
 Item = TypeVar("Item")
 Lease = TypeVar("Lease", bound=Hashable)

@@ -32,10 +32,11 @@ from domain.ids import fresh
 from events.envelope import EnvelopeError
 from journal.append import append
 from journal.entries import Entry
+from journal.pauses import Watch, rests
 from journal.streams import Streams
 from journal.timers import QUESTIONS
 from outbound import backoff
-from outbound.leases import Claimed, Round, settle_apart
+from outbound.leases import Claimed, Rests, Round, settle_apart
 from outbound.payment_reconciler import OrderUnknown, Reconciler
 from providers.base import NoAnswer, NotTold, Payment, PaymentLookup
 from storage import audit
@@ -145,6 +146,7 @@ _CLAIM = text(f"""
                    as nth
         from inbox i join journal j using (seq)
         where i.state = 'due' and i.next_at <= :now and i.provider = any(cast(:names as text[]))
+          and not {rests("lookups", order="j.subject", provider="i.provider")}
           and not exists (
               select from inbox o where o.provider = i.provider and o.payment = i.payment and o.state = 'due'
               and o.leased_until > :now
@@ -181,6 +183,7 @@ def run_due(
     """
     clock = backoff.ticking(now)
     strangers_alone = False
+    watch = Watch(engine, "lookups")
 
     def claim(most: int) -> Claimed[LookupAttempt, tuple[datetime, datetime]]:
         nonlocal strangers_alone
@@ -211,7 +214,13 @@ def run_due(
         if late:
             log.warning("%d providers' answers are late; they are asked again in %d s", len(late), LEASE_S)
 
-    asked = Round(claim, lambda row: _ask(providers[row.provider], row), settle, AT_ONCE, ROUND, SLICE_S, ANSWER_S)
+    def ask(row: LookupAttempt) -> LookupAttempt:
+        if watch.rests(provider=row.provider, order=row.number):  # since it was claimed
+            row.problem = Rests("paused before it was asked")
+            return row
+        return _ask(providers[row.provider], row)
+
+    asked = Round(claim, ask, settle, AT_ONCE, ROUND, SLICE_S, ANSWER_S)
     return asked.run(limit)
 
 
@@ -329,6 +338,8 @@ def _later(
     row: LookupAttempt, problem: Exception, patience: timedelta | None, now: datetime
 ) -> tuple[str, Exception, datetime]:
     """(state, error, next_at) of a webhook that came to nothing yet."""
+    if isinstance(problem, Rests):
+        return DUE, problem, now
     if patience is not None and now - row.since >= patience:
         return DEAD, problem, now
     pause = backoff.wait(row.attempts, random.random())

@@ -14,7 +14,7 @@ attempt under one key can pay twice.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -110,16 +110,19 @@ class Answer:
     ours: RefundMovement | None = None  # the attempt, as the provider has it
 
 
-def attempt(refunder: Refunder, claim: Claim, now: datetime) -> Answer:
-    """The outcome of one attempt. Raises nothing: what the client does not say stays unknown."""
+def attempt(refunder: Refunder, claim: Claim, now: datetime, rests: Callable[[], bool] = lambda: False) -> Answer:
+    """The outcome of one attempt. Raises nothing: what the client does not say stays unknown.
+
+    `rests` is asked right before the money would go: paused since it was claimed, the refund stays due and nothing is sent.
+    """
     try:
-        return _attempt(refunder.client, claim, now)
+        return _attempt(refunder.client, claim, now, rests)
     except Exception as error:
         log.exception("%s: its client failed on payment %s", refunder.name, claim.payment_id)
         return Answer(UNKNOWN, error=f"{type(error).__name__}: {error}")
 
 
-def _attempt(client: RefundClient, claim: Claim, now: datetime) -> Answer:
+def _attempt(client: RefundClient, claim: Claim, now: datetime, rests: Callable[[], bool]) -> Answer:
     try:
         movements = client.refunds(claim.payment_id)
     except RefundUnknown as error:
@@ -128,7 +131,7 @@ def _attempt(client: RefundClient, claim: Claim, now: datetime) -> Answer:
     if not claim.in_doubt:
         if gone > claim.made:
             return Answer(DUE, gone, at_once=True, movements=tuple(movements))
-        return _send(client, claim, gone, movements)
+        return _send(client, claim, gone, movements, rests)
     ours = next((each for each in movements if each.reference == claim.key), None)
     if ours is not None:
         return _end(claim, ours, gone, now)
@@ -138,10 +141,18 @@ def _attempt(client: RefundClient, claim: Claim, now: datetime) -> Answer:
         return Answer(DEAD, gone, _doubt(claim, gone), IN_DOUBT, movements=tuple(movements))
     if now - claim.attempted_at > client.rules.key_life:
         return Answer(DUE, at_once=True)  # it would have been there by now: it was not made
-    return _send(client, claim, gone, movements)
+    return _send(client, claim, gone, movements, rests)
 
 
-def _send(client: RefundClient, claim: Claim, gone: Decimal, movements: Sequence[RefundMovement]) -> Answer:
+def _send(
+    client: RefundClient,
+    claim: Claim,
+    gone: Decimal,
+    movements: Sequence[RefundMovement],
+    rests: Callable[[], bool],
+) -> Answer:
+    if rests():
+        return Answer(UNKNOWN if claim.in_doubt else DUE, error="paused before it was sent", at_once=True)
     try:
         made = client.refund(claim.request(gone, movements))
     except RefundAccountRefused as error:

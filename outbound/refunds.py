@@ -41,6 +41,7 @@ from domain.transaction import BY_HAND
 from events.envelope import Envelope
 from journal.append import append
 from journal.entries import Entry
+from journal.pauses import Watch, rests
 from journal.streams import Streams
 from outbound import backoff
 from outbound.leases import Claimed, Round
@@ -93,7 +94,7 @@ def run_due(
     person. `vault` opens the bank accounts that refunds go to. May be doubled or killed at any line. Errors: OperationalError when PostgreSQL is away; what was in
     flight is then unknown once its lease is over.
     """
-    clock = backoff.ticking(now)
+    clock, watch = backoff.ticking(now), Watch(engine, "refunds")
     failed: list[BaseException] = []
 
     def claim(most: int) -> Claimed[Claim, None]:
@@ -110,7 +111,7 @@ def run_due(
         streams.publish(entry for _, job in ended if not job.exception() for entry in job.result())
 
     def ask(claim: Claim) -> list[Entry]:
-        return _attempt(engine, shards, refunder, claim, clock, raised)
+        return _attempt(engine, shards, refunder, claim, clock, raised, watch)
 
     taken = Round(claim, ask, settle, AT_ONCE, AT_ONCE, SLICE_S, lease_s(refunder)).run(limit)
     if failed:
@@ -156,7 +157,7 @@ def counts(conn: Connection) -> dict[str, int]:
 
 # A refund that staff made by hand, and that was reported, counts toward the target. `order_left` is what all payments of the
 # order may still give back: a target that fell while its refund was in flight may have risen on another payment since.
-_DUE = text("""
+_DUE = text(f"""
     select e.id, e.transaction_id, o.order_number, e.payment_id, e.currency, e.target, e.made, e.asked,
            e.idempotency_key, e.attempts, e.attempted_at, t.amount as captured, e.order_id, e.account_asked_at,
            e.asked_tax, exists (select from order_items i where i.order_id = e.order_id and i.tax_free) as told_apart,
@@ -169,6 +170,7 @@ _DUE = text("""
     left join refund_accounts a on a.order_id = e.order_id
     where e.state in ('due', 'in_flight', 'unknown') and e.next_at <= :now
       and (lower(t.provider) = :provider or (t.provider is null and :unnamed)) and not starts_with(t.payment_id, :by_hand)
+      and not {rests("refunds", order="o.order_number", provider="lower(coalesce(t.provider, :provider))")}
     order by e.next_at limit :most for update of e skip locked
 """)
 _TAKE = text("""
@@ -265,9 +267,10 @@ def _attempt(
     claim: Claim,
     clock: Callable[[], datetime],
     raised: str,
+    watch: Watch,
 ) -> list[Entry]:
     """One attempt, and what became of it in one transaction; the events to publish."""
-    answer = attempt(refunder, claim, clock())
+    answer = attempt(refunder, claim, clock(), lambda: watch.rests(provider=refunder.name, order=claim.order_number))
     try:
         with engine.begin() as conn:
             return _settle(conn, shards, refunder.name, claim, answer, clock(), raised)

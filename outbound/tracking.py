@@ -24,9 +24,10 @@ from events.envelope import Envelope
 from journal.append import append
 from journal.batch_values import Follows
 from journal.entries import Entry
+from journal.pauses import Watch, rests
 from journal.streams import Streams
 from outbound import backoff
-from outbound.leases import Claimed, Round, settle_apart
+from outbound.leases import Claimed, Rests, Round, settle_apart
 from providers.base import Aggregator, NoAnswer, ParcelUnknown, Scan, TrackingClient
 from providers.carriers.poll_schedule import next_poll, watch_ends
 from providers.carriers.scans import in_order
@@ -76,6 +77,7 @@ def run_due(
     Errors: OperationalError when PostgreSQL is away.
     """
     clock = backoff.ticking(now)
+    watch = Watch(engine, "tracking")
 
     def claim(most: int) -> Claimed[Poll, datetime]:
         at = clock()
@@ -92,7 +94,13 @@ def run_due(
         )
         streams.publish(entries)
 
-    asked = Round(claim, lambda poll: _ask(carriers[poll.provider], poll), settle, AT_ONCE, ROUND, SLICE_S, ANSWER_S)
+    def ask(poll: Poll) -> None:
+        if watch.rests(provider=poll.provider, carrier=poll.carrier):  # since it was claimed
+            poll.problem = Rests("paused before it was asked")
+        else:
+            _ask(carriers[poll.provider], poll)
+
+    asked = Round(claim, ask, settle, AT_ONCE, ROUND, SLICE_S, ANSWER_S)
     return asked.run(limit)
 
 
@@ -124,10 +132,16 @@ def counts(conn: Connection) -> dict[str, int]:
 
 # -- claim and ask -------------------------------------------------------------------------------------------
 
-_CLAIM = text("""
+_RESTS = rests(
+    "tracking",
+    order="(select o.order_number from orders o where o.id = t.order_id)",
+    provider="coalesce(t.provider, t.carrier)",
+    carrier="t.carrier",
+)
+_CLAIM = text(f"""
     with due as materialized (
-        select id from trackers where not finished and next_at <= :now
-        and coalesce(provider, carrier) = any(cast(:names as text[])) order by next_at limit :most for update skip locked
+        select id from trackers t where not finished and next_at <= :now
+        and coalesce(provider, carrier) = any(cast(:names as text[])) and not {_RESTS} order by next_at limit :most for update skip locked
     )
     update trackers t set next_at = :lease from due where t.id = due.id
     returning t.id, t.key, t.carrier, t.tracking_number as number, t.status, t.failures,
@@ -227,6 +241,8 @@ def _settle(
 
 def _failed(poll: Poll, problem: NoAnswer, pace: timedelta, now: datetime) -> tuple[int, str, bool, datetime]:
     """(failures, last_error, finished, next_at) after a poll without an answer."""
+    if isinstance(problem, Rests):
+        return poll.failures, str(problem), False, now
     failures = poll.failures + 1
     slowed = min(failures, UNKNOWN_SLOWS) if isinstance(problem, ParcelUnknown) else failures
     error = str(problem).replace("\x00", "")[:ERROR]

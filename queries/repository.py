@@ -136,7 +136,7 @@ def _one(
     conn: Connection, of: Collection, column: str, value: str, query: Query, customer: str | None
 ) -> Document | None:
     statement = sql.one(of.name, column, brought(of, query, query.depth), customer is not None)
-    rows = conn.execute(statement, {"value": value, "customer": customer}).all()
+    rows = statement.run(conn, {"value": value, "customer": customer})
     return _Documents(conn, customer).of(of, rows, query.depth, query)[0] if rows else None
 
 

@@ -18,7 +18,7 @@ from domain import fulfillment, returns, transaction
 from domain.movements import DISPUTES, RefundStatus
 from domain.order import Status
 from domain.purposes import RefundReason
-from events.field_types import PendingKind, Reason
+from events.field_types import PendingKind, Reason, TrackingStatus
 from queries.fields import (
     ID,
     OWN_ID,
@@ -35,6 +35,7 @@ from queries.fields import (
     one_of,
     part,
     personal,
+    record,
     text,
     time,
     to,
@@ -154,6 +155,15 @@ FULFILLMENTS = Collection(
         "status": one_of("status", fulfillment.Status),
         "carrier": text("carrier"),
         "trackingNumber": text("tracking_number"),
+        "trackingStatus": one_of("tracking_status", get_args(TrackingStatus)),
+        "trackingDetail": text("tracking_detail"),
+        "estimatedDelivery": time("estimated_delivery"),
+        **record(
+            "lastScan",
+            time=time("last_scan_at"),
+            description=text("last_scan_description"),
+            location=text("last_scan_location"),
+        ),
         "shippedAt": time("shipped_at"),
         "deliveredAt": time("delivered_at"),
         **STAMPED,

@@ -16,6 +16,7 @@ from queries.filters import ANYTHING
 from queries.parser import JoinQuery, Query
 from queries.schema import COLLECTIONS
 from storage import tables
+from storage.raw_sql import RawSelect
 
 PLAIN, FIRST, WHOLE = Query(), JoinQuery(), JoinQuery(limit=0)  # what is asked for where the query says nothing
 _OWN = bindparam("customer", type_=Text())
@@ -49,10 +50,10 @@ def visible(name: str, own: bool) -> ColumnElement[bool]:
 
 
 @cache
-def one(name: str, column: str, brought: frozenset[str], own: bool) -> Select[Any]:
-    """The row whose `column` is the `value` that is bound."""
+def one(name: str, column: str, brought: frozenset[str], own: bool) -> RawSelect:
+    """The row whose `column` is the `value` that is bound: what every write answers with, so the driver runs it as it is."""
     key = COLLECTIONS[name].table.c[column]
-    return rows(name, brought, own).where(key == bindparam("value", type_=key.type), visible(name, own))
+    return RawSelect(rows(name, brought, own).where(key == bindparam("value", type_=key.type), visible(name, own)))
 
 
 @cache

@@ -27,6 +27,7 @@ from settings.fields import (
     Setting,
     SettingsError,
     Values,
+    authority,
     check_address,
     choice,
     fernet_keys,
@@ -57,7 +58,7 @@ def _postgres_url(value: str) -> str:
         raise ValueError("must start with postgresql://")
     check_address(value, needs_host=False)
     scheme, _, rest = value.partition("://")
-    netloc = urlsplit(value).netloc
+    netloc = authority(value)
     user, at, hosts = netloc.rpartition("@")
     if "," in hosts:
         path, _, query = rest.removeprefix(netloc).partition("?")

@@ -36,8 +36,8 @@ _PARTS: tuple[tuple[str, type[Any], Table, str], ...] = (
     ),
     (
         "fulfillments", Fulfillment, tables.fulfillments,
-        "status planned carrier carrier_step tracking_number tracking_step parcels items_step "
-        "shipped_at delivered_at failed_at",
+        "status planned carrier tracking_number parcels items_step shipped_at delivered_at failed_at facts "
+        "tracking_status tracking_detail estimated_delivery last_scan_at last_scan_description last_scan_location",
     ),
     ("fulfillment_items", FulfillmentItem, tables.fulfillment_items, "quantity"),
     (

@@ -9,18 +9,21 @@ two of them may touch the same row; foreign keys are checked at its end.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from types import SimpleNamespace
 from typing import Any, cast
 
 import psycopg
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
 
 from storage.pg_arrays import columns
 
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
+_DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 _composed: dict[tuple[str, ...], str] = {}  # the names of the writes → their statement
 
 
@@ -42,6 +45,48 @@ class Statement:
     def run(self, conn: Connection, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Its rows, none where it answers none. Errors are SQLAlchemy's."""
         return _run(conn, self._sql, [parameters[name] for name in self._names])
+
+
+class RawSelect:
+    """A select of SQLAlchemy's, compiled once; its rows have their columns as attributes."""
+
+    __slots__ = ("_constants", "_names", "_select", "_shape", "_sql")
+
+    def __init__(self, select: Select[Any]) -> None:
+        compiled = select.compile(dialect=_DIALECT)
+        self._select = select
+        self._sql = str(compiled)
+        self._names = list(compiled.positiontup or ())
+        self._constants = compiled.params
+        self._shape: Callable[[Sequence[tuple[Any, ...]]], list[Any]] | None = None
+
+    def run(self, conn: Connection, parameters: Mapping[str, Any]) -> list[Any]:
+        """Its rows. `parameters` has what is bound by name, as text. Errors are SQLAlchemy's."""
+        told = {**self._constants, **parameters}
+        cursor = _execute(conn, self._sql, [told[name] for name in self._names])
+        if self._shape is None:
+            self._shape = _shape(self._select, cursor)
+        return self._shape(cursor.fetchall())
+
+
+def _shape(select: Select[Any], cursor: psycopg.RawCursor[Any]) -> Callable[[Sequence[tuple[Any, ...]]], list[Any]]:
+    """What makes rows out of the driver's: values as SQLAlchemy's types of the columns have them."""
+    columns = cursor.description or ()
+    names = [column.name for column in columns]
+    changes = [
+        (name, change)
+        for name, column, given in zip(names, select.selected_columns, columns, strict=True)
+        if (change := column.type.dialect_impl(_DIALECT).result_processor(_DIALECT, given.type_code))
+    ]
+
+    def rows(found: Sequence[tuple[Any, ...]]) -> list[Any]:
+        made = [SimpleNamespace(**dict(zip(names, values, strict=True))) for values in found]
+        for row in made:
+            for name, change in changes:
+                setattr(row, name, change(getattr(row, name)))
+        return made
+
+    return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +125,13 @@ class Writes:
 
 
 def _run(conn: Connection, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """A statement's rows, none where it answers none."""
+    cursor = _execute(conn, sql, parameters)
+    answer = cursor.pgresult
+    return cursor.fetchall() if answer is not None and answer.nfields else []
+
+
+def _execute(conn: Connection, sql: str, parameters: Sequence[Any]) -> psycopg.RawCursor[Any]:
     """What SQLAlchemy does for a statement, as far as it is needed here.
 
     The driver takes $1, $2 … as they are. %(names)s it would parse anew each time in a statement of more than 4,096
@@ -92,13 +144,11 @@ def _run(conn: Connection, sql: str, parameters: Sequence[Any]) -> list[tuple[An
         listener(conn, cursor, sql, parameters, None, False)
     try:
         cursor.execute(sql, parameters)
-        answer = cursor.pgresult
-        rows = cursor.fetchall() if answer is not None and answer.nfields else []
     except psycopg.Error as error:
         raise _translated(conn, sql, error) from error
     for listener in conn.dispatch.after_cursor_execute:
         listener(conn, cursor, sql, parameters, None, False)
-    return rows
+    return cursor
 
 
 def _driver(conn: Connection) -> psycopg.Connection[Any]:

@@ -115,6 +115,9 @@ def state_of(order: Order) -> dict[str, Any]:
                 "deliveredAt": f.delivered_at,
                 "carrier": f.carrier,
                 "trackingNumber": f.tracking_number,
+                "trackingStatus": f.tracking_status,
+                "lastScanAt": f.last_scan_at,
+                "lastScanDescription": f.last_scan_description,
             }
             for f in order.fulfillments
             if not f.planned

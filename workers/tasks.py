@@ -12,7 +12,7 @@ from typing import Any
 import redis
 from sqlalchemy.exc import DBAPIError
 
-from journal import commands, parked, relay, timers
+from journal import commands, parked, pause_end, relay, timers
 from journal.batch import Clash, is_of_the_moment
 from journal.streams import DRAIN
 from outbound import expiry_questions, payment_lookups, refund_accounts, refund_routes, refunds, tracking
@@ -141,6 +141,12 @@ def sweep_parked(here: opening.Parts, whom: str) -> None:
 def fire_timers(here: opening.Parts, whom: str) -> None:
     """Turn what is due into events."""
     timers.run_due(here.engine, here.settings.policy, here.shop, askable=expiry_questions.askable(here.settings))
+
+
+@chore("orders.pauses")
+def end_pauses(here: opening.Parts, whom: str) -> None:
+    """Work off what waits under pauses that are over."""
+    pause_end.run_due(here.engine, here.settings.policy, here.shop)
 
 
 @chore("orders.effects")

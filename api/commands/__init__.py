@@ -17,5 +17,6 @@ fulfillments       createFulfillment, updateFulfillment
 refund_accounts    the bank account that an order's refunds go to
 returns            createReturn, updateReturn, withdrawReturn, returnWithRefund
 refunds            createRefund, settleRefund, allocateRefund, retryRefund
+pauses             createPause, resumePause
 catalogue          products, variants, options
 """

@@ -17,6 +17,7 @@ LINES = 1000  # of an order, a cart, a bulk
 
 SNAPSHOT = {"name": "John Doe", "email": "john@example.com", "phone": "010-1234-5678"}
 ADDRESS = {"recipientName": "John Doe", "phone": "010-1234-5678", "postalCode": "06123", "address1": "123 Main St"}
+PAUSE = {"kind": "provider", "name": "toss", "reason": "maintenance until noon"}
 NUMBER, ITEM = "261101000001", "itm_019a3c1e8f7b7c1d9e2f3a4b5c6d7e8f"
 
 
@@ -278,6 +279,22 @@ class UpdateFulfillment(BaseModel):
     status: Literal["pending", "packed", "shipped", "delivered", "failed"]
     carrier: Name | None = None
     trackingNumber: Name | None = None
+
+
+class CreatePause(BaseModel):
+    """The thing that is to rest, and why."""
+
+    model_config = _like(**PAUSE)
+    kind: Literal["order", "event_type", "provider", "carrier", "effect", "subscription", "outward"]
+    name: Annotated[
+        Name | None,
+        Field(
+            description="which: an order's number, a type of event, a provider, a carrier, refunds, lookups, tracking or "
+            "deliveries, a subscription's id; none for outward"
+        ),
+    ] = None
+    reason: Annotated[str, Field(min_length=1, max_length=500, description="why, for those who find it paused")]
+    until: Annotated[Moment | None, Field(description="it resumes by itself then")] = None
 
 
 class CreateReturn(OfOrder):

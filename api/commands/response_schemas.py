@@ -16,6 +16,7 @@ from queries.schema import (
     TRANSACTIONS,
     VARIANTS,
 )
+from storage.tables.operators import PAUSE_KINDS
 
 ROOT = "#/components/schemas/"
 _CATALOGUE = (PRODUCTS, VARIANTS, OPTIONS)
@@ -41,6 +42,41 @@ _POLLED_BY: Schema = {
     "type": ["string", "null"],
     "description": "The carrier or service that is polled for the parcel; null where nobody is.",
     "examples": ["tracker_delivery"],
+}
+_TIME: Schema = {"type": ["string", "null"], "format": "date-time"}
+PAUSE: Schema = {
+    "type": "object",
+    "description": "What rests until somebody resumes it, why, and by whose word.",
+    "required": [
+        "id",
+        "kind",
+        "name",
+        "state",
+        "reason",
+        "by",
+        "at",
+        "until",
+        "resumedAt",
+        "resumedBy",
+        "waitingEvents",
+    ],
+    "properties": {
+        "id": {"type": "string", "examples": ["pau_019a3c1e8f7b7c1d9e2f3a4b5c6d7e8f"]},
+        "kind": {"type": "string", "enum": list(PAUSE_KINDS)},
+        "name": {"type": ["string", "null"], "description": "null of outward, which is all that goes there"},
+        "state": {
+            "type": "string",
+            "enum": ["paused", "resuming"],
+            "description": "resuming: what waited is worked off",
+        },
+        "reason": {"type": "string"},
+        "by": {"type": "string"},
+        "at": {"type": "string", "format": "date-time"},
+        "until": _TIME,
+        "resumedAt": _TIME,
+        "resumedBy": {"type": ["string", "null"]},
+        "waitingEvents": {"type": "integer", "description": "events that wait for it in the journal"},
+    },
 }
 _REFUNDED: Schema = {
     "return": whole(RETURNS),
@@ -78,6 +114,11 @@ def refund_created() -> Schema:
     return {"$ref": f"{ROOT}RefundCreated"}
 
 
+def paused() -> Schema:
+    """Stands for the answer about one pause."""
+    return {"$ref": f"{ROOT}PauseChanged"}
+
+
 def components() -> dict[str, Schema]:
     """Every answer, for the components."""
     one = {
@@ -106,6 +147,8 @@ def components() -> dict[str, Schema]:
         "RefundAccountChanged": account,
         "ReturnRefunded": _answer(described, _REFUNDED),
         "RefundCreated": _answer(created, _REFUND_CREATED),
+        "Pause": PAUSE,
+        "PauseChanged": _answer("The pause as it stands.", {"doc": {"$ref": f"{ROOT}Pause"}}),
         "BulkError": _BULK_ERROR,
     }
 

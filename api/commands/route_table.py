@@ -14,6 +14,7 @@ from api.commands import (
     corrections,
     fulfillments,
     orders,
+    pauses,
     payments,
     refund_accounts,
     refunds,
@@ -21,7 +22,7 @@ from api.commands import (
 )
 from api.commands import request_models as s
 from api.commands.json_body import ExactRoute
-from api.commands.response_schemas import account_changed, changed, many_changed, refund_created, refunded
+from api.commands.response_schemas import account_changed, changed, many_changed, paused, refund_created, refunded
 from api.commands.write_endpoint import REPLAYED, ByReader, BySecret
 from api.commands.written_documents import selection
 from api.path_converters import own_name
@@ -252,6 +253,25 @@ def retry_refund(id: Id, write: BySecret) -> Response:
     `doc` is the refund that goes out, which may be another one than that which failed.
     """
     return write.do(refunds.retry(write, id))
+
+
+# -- operations --------------------------------------------------------------------------------------------
+
+
+@writes("POST", "/api/pauses", "Operations", paused(), 201)
+def create_pause(sent: s.CreatePause, write: BySecret) -> Response:
+    """Pause an order, a type of event, a provider, a carrier, a kind of calls, a subscription, or all that goes outward.
+
+    Obeyed within a second by every process. Nothing is lost: events wait in the journal, refunds and deliveries stay due.
+    What is paused already has its reason and end replaced.
+    """
+    return write.do(pauses.create(write, sent))
+
+
+@writes("POST", "/api/pauses/{id}/resume", "Operations", paused(), 200, NOT_FOUND)
+def resume_pause(id: Id, write: BySecret) -> Response:
+    """Resume what was paused: calls at once; events that waited are applied in their order, by the workers."""
+    return write.do(pauses.resume(write, id))
 
 
 # -- carts -------------------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, text
 
-from operations.health.check import OK, PROBLEM, WARNING, Check, Look, Place, ago
+from operations import pauses
+from operations.health.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, some
+from storage.clock import clock
 
 SLOW_S, STUCK_S = 60, 300  # the oldest undecided event: a warning, a problem
 LATE_S = 300  # a parked event that is so much past its time
@@ -24,7 +26,7 @@ _PARKED = text("""
            min(p.until) as until,
            count(*) filter (where r.decided_at < clock_timestamp() - make_interval(secs => :long)) as long,
            extract(epoch from clock_timestamp() - min(r.decided_at)) as age
-    from parked p join results r using (seq)
+    from parked p join results r using (seq) where p.reason <> 'paused'
 """)
 _DEAD = text("select reason, count(*) from dead_letters where state = 'open' group by reason order by 2 desc, 1")
 
@@ -85,4 +87,25 @@ def dead_letters(conn: Connection, place: Place) -> Iterator[Check]:
     )
 
 
-LOOKS: tuple[Look, ...] = ((("events",), undecided), (("parked",), parked), (("dead letters",), dead_letters))
+def paused(conn: Connection, place: Place) -> Iterator[Check]:
+    """The check of pauses: each that stands is a warning, so that nobody forgets it."""
+    found = pauses.listed(conn)
+    for each in found:
+        end = f", until {each.until:%Y-%m-%d %H:%M} UTC" if each.until else ""
+        waiting = f"; {some(each.waiting, 'event')} waiting" if each.waiting else ""
+        since = ago((clock() - each.at).total_seconds())
+        says = f"{each.what} is {each.state}, by {each.by} since {since}{end}: {each.reason}{waiting}"
+        remedy = f"`orders resume {each.what}` once its reason is gone"
+        if each.state == "resuming":
+            remedy = "wait: the chores' worker works off what waited; see the line `worker: chores`"
+        yield Check("pauses", WARNING, says, remedy)
+    if not found:
+        yield Check("pauses", OK, "nothing is paused")
+
+
+LOOKS: tuple[Look, ...] = (
+    (("events",), undecided),
+    (("parked",), parked),
+    (("dead letters",), dead_letters),
+    (("pauses",), paused),
+)

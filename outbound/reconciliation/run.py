@@ -6,6 +6,7 @@ connection. `run_due` is the chore: it begins a window when one is due, and stop
 
 from __future__ import annotations
 
+import logging
 import random
 import secrets
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from time import monotonic
 from sqlalchemy import Engine, text
 
 from domain.ids import fresh
+from journal import pauses
 from journal.append import append
 from journal.streams import Streams
 from outbound import backoff
@@ -25,6 +27,7 @@ from storage import leases
 
 SLICE_S = 20.0  # of the chore; the next one goes on
 SETTLED = timedelta(minutes=10)  # what is younger is left to its webhook, which may be on its way
+log = logging.getLogger(__name__)
 Wait = Callable[[NoAnswer, int], None]  # sleeps until the provider may be asked again, or raises
 
 _LIKE_SEEN = text("""
@@ -93,6 +96,7 @@ def try_out(
         conn.commit()
 
         def ask() -> Batch:
+            pauses.refuse_outward(conn, "lookups", provider)
             return fetch(conn, client, at)
 
         try:
@@ -147,6 +151,8 @@ def run_due(
                 runs.failed(conn, at, str(error), clock() + pause(error, attempts + 1))
     except runs.LeaseLost:
         return True
+    except pauses.Paused as error:
+        log.info("%s: the comparison rests: %s", provider, error)
     with engine.begin() as conn:
         leases.end(conn, runs.lease_name(provider), mine)
     return True
@@ -184,6 +190,7 @@ def pause(error: NoAnswer, attempts: int) -> timedelta:
 def _fetched(engine: Engine, client: PaymentListing, at: Position, wait: Wait) -> Batch:
     def ask() -> Batch:
         with engine.connect() as conn:
+            pauses.refuse_outward(conn, "lookups", at.provider)
             return fetch(conn, client, at)
 
     return _patiently(ask, wait)

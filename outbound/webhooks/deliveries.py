@@ -24,6 +24,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from domain.ids import format_id
+from journal.pauses import rests
 from storage.pg_arrays import array, columns, unnest
 
 LEASE = timedelta(seconds=13)  # an attempt may take 10 s; what a frozen process had in hand goes out again so soon
@@ -87,14 +88,19 @@ def wait_after(attempts: int, chance: float) -> timedelta | None:
 
 # The index of what waits hands over each order's first; the order by keeps to it. Personal fields are laid over what
 # the document has room for.
-_CLAIM = text("""
+_RESTS = rests(
+    "deliveries",
+    order="(select o.order_number from orders o where o.id = heads.order_id)",
+    subscription="cast(heads.subscription_id as text)",
+)
+_CLAIM = text(f"""
     with heads as materialized (
         select first.id from unnest(cast(:subscriptions as uuid[]), cast(:rooms as int[])) r(subscription_id, room)
         cross join lateral (
             select heads.id from (
-                select distinct on (d.order_id) d.id, d.next_at from deliveries d
+                select distinct on (d.order_id) d.id, d.next_at, d.order_id, d.subscription_id from deliveries d
                 where d.subscription_id = r.subscription_id and d.state = 'due' order by d.order_id, d.number
-            ) heads where heads.next_at <= :now limit r.room
+            ) heads where heads.next_at <= :now and not {_RESTS} limit r.room
         ) first
     ), mine as materialized (
         select d.id from deliveries d join heads using (id)
@@ -105,7 +111,7 @@ _CLAIM = text("""
     returning d.id, d.subscription_id, d.collection, d.operation, cast(d.document || coalesce((
             select jsonb_object_agg(f.key, f.value) from personal p cross join jsonb_each(p.fields) f
             where p.id = d.personal_id and jsonb_exists(d.document, f.key)
-        ), '{}') as text) as document, d.at, d.attempts, d.next_at as lease, s.url, s.secrets
+        ), '{{}}') as text) as document, d.at, d.attempts, d.next_at as lease, s.url, s.secrets
 """)
 
 

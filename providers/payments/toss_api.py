@@ -35,6 +35,9 @@ DEPOSIT = "DEPOSIT_CALLBACK"
 PAGE = 100  # transactions of one answer
 REMARK = "its API tells of no disputes: look at them on its own pages"
 KST = timezone(timedelta(hours=9))
+STEP = Decimal("0.01")  # of an amount there: cents of USD; KRW and JPY have none
+NOISE = Decimal("0.000001")  # of a binary float that was written out; no step is as small
+MOST = Decimal(10**14)  # beyond what an amount may be
 
 ENDS: dict[str, Literal["PaymentFailed", "PaymentCanceled"]] = {
     "ABORTED": "PaymentFailed",
@@ -48,13 +51,22 @@ def _korean(value: Any) -> Any:
     return f"{value}+09:00" if isinstance(value, str) and re.fullmatch(r"[0-9-]{10}T[0-9:.]+", value) else value
 
 
+def _to_the_step(value: Any) -> Any:
+    """An amount without the noise of a float: 10.299999999999999 is 10.30, and 10.305 stays what it is."""
+    if not isinstance(value, Decimal) or not value.is_finite():
+        return value
+    near = value.quantize(STEP) if abs(value) < MOST else value
+    return near if abs(value - near) <= NOISE else value
+
+
+_Amount = Annotated[Amount, BeforeValidator(_to_the_step)]
 _KoreanTime = Annotated[Time, BeforeValidator(_korean)]
 
 
 class _Cancel(BaseModel):
     canceledAt: Time | None = None  # noqa: N815 -- as on the wire
-    cancelAmount: Amount | None = None  # noqa: N815
-    taxFreeAmount: Amount | None = None  # noqa: N815
+    cancelAmount: _Amount | None = None  # noqa: N815
+    taxFreeAmount: _Amount | None = None  # noqa: N815
     cancelReason: str | None = None  # noqa: N815
     cancelStatus: str | None = None  # noqa: N815
     transactionKey: str | None = None  # noqa: N815
@@ -78,8 +90,8 @@ class _Payment(BaseModel):
     orderId: str  # noqa: N815
     status: str
     currency: Currency
-    totalAmount: Amount  # noqa: N815
-    balanceAmount: Amount  # noqa: N815
+    totalAmount: _Amount  # noqa: N815
+    balanceAmount: _Amount  # noqa: N815
     requestedAt: Time  # noqa: N815
     approvedAt: Time | None = None  # noqa: N815
     cancels: list[_Cancel] | None = None
@@ -95,7 +107,7 @@ class _Transaction(BaseModel):
     paymentKey: Annotated[str, Field(min_length=1, max_length=255)]  # noqa: N815
     orderId: str  # noqa: N815
     status: str
-    amount: Amount
+    amount: _Amount
     currency: Currency
     transactionAt: Time  # noqa: N815
     method: Annotated[str, Field(max_length=255)] | None = None

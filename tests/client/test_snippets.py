@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from order_lifecycle_client import (
+    ApiError,
     Conflict,
     Forbidden,
     NotFound,
@@ -24,7 +25,7 @@ from order_lifecycle_client import (
     create_server_client,
     generate_order_number,
 )
-from order_lifecycle_client.request_types import ItemInput
+from order_lifecycle_client.request_types import ItemInput, RefundAccountInput
 
 JOHN = {"name": "John Doe", "email": "john@example.com", "phone": "010-1234-5678"}
 ADDRESS = {
@@ -237,6 +238,15 @@ def test_view_returns(client, shop):
     entries = client.timeline(order.id, limit=0).docs
     assert [entry.type for entry in entries][:2] == ["OrderCreated", "PaymentSucceeded"]
     assert {entry.outcome for entry in entries} == {"applied"}
+
+
+def test_a_refund_takes_the_bank_account_that_it_goes_to(client):
+    account = RefundAccountInput(bank="nobody's", number="110-123-456789", holder_name="Kim")
+    order = an_order(client)
+    client.api.update_transaction(payment_id=f"pay_{order.order_number}", status="paid")
+    with pytest.raises(ApiError) as refused:
+        client.api.create_refund(order=order.id, amount=200, reason="other", refund_account=account)
+    assert "ORDERS_ACCOUNT_KEYS" in str(refused.value), "it was read: this shop has no key to keep it under"
 
 
 def test_refunds(client, shop):

@@ -159,9 +159,11 @@ def test_it_is_upgraded_under_load_and_nothing_accepted_is_lost(old: str):
     with Load(old) as load:
         before = len(load.accepted)
         assert upgrade(old, 1) == waiting
+        during = len(load.accepted)
         load.wait(WRITERS * 5)
     assert load.failed == []
-    assert len(load.accepted) > before
+    assert during > before, "written to while it was upgraded"
+    assert len(load.accepted) > during
     assert load.longest_s < WAIT_S, "a step of the upgrade held up whoever writes"
     with opened(old) as engine:
         with engine.connect() as conn:
@@ -313,3 +315,16 @@ def test_migrate_and_the_doctor_say_what_is_still_to_be_done(old: str, redis_url
     assert orders("verify", "--refold", "--json").json["differences"]
     assert schema() == ("ok", "up to date")
     assert orders("migrate", "--json").json == {"applied": [], "refold": False}
+
+
+@pytest.mark.parametrize("command", ["worker", "api"])
+def test_a_process_that_applies_events_does_not_start_before_that(command, old, redis_url, orders: Orders, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", old)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    unmigrated = orders(command)
+    assert (unmigrated.code, unmigrated.out) == (1, "")
+    assert "run `orders migrate`" in " ".join(unmigrated.err.split())
+    upgrade(old, 1)
+    refused = orders(command)
+    assert (refused.code, refused.out) == (1, "")
+    assert "before those of this one start, run `orders verify --refold`" in " ".join(refused.err.split())

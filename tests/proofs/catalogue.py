@@ -17,6 +17,8 @@ SEED = 20261129
 REFUNDS, KILLS = 3_000, 3
 LIVES, STORED, ORDERS = 20_000, 300, 12
 RECONCILED = 10_000
+RACES = 1_000
+PAUSES = "tests/integration/outbound/test_pauses.py"
 RECONCILIATION = "tests/integration/outbound/reconciliation/test_proof.py"
 
 
@@ -64,9 +66,26 @@ def reconciliation(say: Say) -> Finding:
         return Finding(figures)
 
 
+def pauses(say: Say) -> Finding:
+    """1,000 races of a pause against a claim, and pauses under load: the suite's own tests, at size."""
+    with tempfile.TemporaryDirectory(prefix="orders-pauses-") as folder:
+        kept = Path(folder, "figures.json")
+        told = {"PAUSE_RACES": str(RACES), "PAUSE_S": "10", "PAUSE_FIGURES": str(kept)}
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", PAUSES, "-k", "began_after or under_load", "--timeout", "600"],
+            env={**os.environ, **told},
+            text=True,
+            capture_output=True,
+        )
+        if run.returncode != 0:
+            return Finding(f"{RACES:,} races", run.stdout.splitlines()[-20:] or ["it did not run"])
+        return Finding(", ".join(f"{name} {value:,}" for name, value in json.loads(kept.read_text()).items()))
+
+
 PROOFS = (
     Proof("refund_storm", "A storm of refunds: the providers' books and ours agree to the cent", refund_storm),
     Proof("arrival_order", "Lives in any order of arrival: one outcome each, and their money within bounds", arrival_order),
     Proof("arrival_order_stored", "The same on PostgreSQL, each order folded anew from the journal", arrival_order_stored),
     Proof("reconciliation", "Dropped webhooks and refunds by hand among 10,000 payments: found, healed, once", reconciliation),
+    Proof("pauses", "A pause against claims, and under load: nothing that rests is claimed or called, all else is", pauses),
 )  # fmt: skip

@@ -12,6 +12,7 @@
 | returns   | what comes back                                                         |
 | edits     | what the order says of its customer, told anew                          |
 | holds     | what keeps the order from shipping                                      |
+| confirmations | of a delivery, by the customer and by the timer                      |
 | cancels   | what is taken out of the order again                                    |
 | story     | who does what when; adds up how it must end                             |
 | traits    | what a life came to, by name                                            |

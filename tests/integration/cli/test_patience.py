@@ -96,6 +96,26 @@ def test_refunds_that_fail_again_and_again_end_it_with_the_last_answer(served, o
     assert any("bank: HTTP 503" in reason for reason in left["reasons"])
 
 
+def test_refunds_that_wait_for_a_bank_account_are_listed_by_their_orders(served, orders, tmp_path):
+    over = threading.Event()
+
+    def needs_an_account() -> None:
+        while not over.wait(0.02):
+            served.do("update effects set state = 'account_needed', updated_at = now() where state = 'due'")
+
+    thread = threading.Thread(target=needs_an_account, daemon=True)
+    thread.start()
+    try:
+        answer = orders("ingest", a_file(tmp_path, created(), paid(), canceled()), "--wait", "--live", "--json")
+    finally:
+        over.set()
+        thread.join()
+    number = served.do("select order_number from orders")[0][0]
+    left = answer.json["left"]
+    assert (answer.code, left["refunds"]["account_needed"]) == (1, [number])
+    assert any(f"of order {number}: PUT /api/orders/ORDER/refund-account" in line for line in left["reasons"])
+
+
 def test_refunds_that_nobody_takes_up_are_not_waited_for_for_ever(served, orders, tmp_path, monkeypatch, quick):
     monkeypatch.setenv("ORDERS_REFUND_URL", "http://bank.example")
     served.do("update heartbeats set at = now() - interval '1 hour'")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from domain.holds import holds
@@ -108,6 +110,21 @@ def test_a_shipment_of_a_fully_refunded_order_is_flagged_and_one_before_is_not()
     for hours, flags in ((0, []), (2, ["shipped_while_held"])):
         for events in ((BACK, shipped(at=later(hours=hours))), (shipped(at=later(hours=hours)), BACK)):
             assert Story(*PAID, *events).flags == ["over_refunded", *flags]
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "flags"), [(-400, []), (0, []), (400, []), (999, []), (1000, ["shipped_while_held"])]
+)
+def test_what_left_within_the_second_of_a_fact_may_have_left_before(milliseconds: int, flags: list[str]):
+    """Providers tell whole seconds."""
+    parcel = shipped(at=later(hours=1) + timedelta(milliseconds=milliseconds))
+    for events in ((BACK, parcel), (parcel, BACK)):
+        assert Story(*PAID, *events).flags == ["over_refunded", *flags]
+
+
+def test_what_left_within_the_second_of_a_fact_that_was_released_since_was_not_held():
+    parcel, back = shipped(at=later(hours=2)), released("refunded", at=later(hours=1, seconds=0.5))
+    assert Story(*PAID, BACK, back, parcel).flags == ["over_refunded"]
 
 
 def test_what_fails_on_its_way_is_open_again_and_held():

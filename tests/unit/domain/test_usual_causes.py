@@ -87,4 +87,4 @@ def test_a_row_names_what_usually_causes_it(causes):
         right = often.most_common(1)[0][0] == event if often else event in late
         if not right:
             wrong.append(f"{event} from {', '.join(sources)} to {to}: {often or late}")
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)

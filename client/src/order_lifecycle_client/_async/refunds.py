@@ -5,7 +5,7 @@ from __future__ import annotations
 from order_lifecycle_client._async.connection import AsyncConnection
 from order_lifecycle_client.codec import query_string, segment
 from order_lifecycle_client.models import Refund, RefundCreated
-from order_lifecycle_client.request_types import Allocation, Amount, RefundReason
+from order_lifecycle_client.request_types import Allocation, Amount, RefundAccountInput, RefundReason
 from order_lifecycle_client.retry_policy import doc, write
 
 
@@ -23,10 +23,13 @@ class AsyncRefunds:
         reason: RefundReason,
         transaction: str | None = None,
         note: str | None = None,
+        refund_account: RefundAccountInput | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
     ) -> RefundCreated:
         """Give money back without a return; of `transaction` (its id or payment id), else of the last payment.
+
+        `refund_account`: where it goes, of a payment by virtual account.
 
         Errors: NotFound; ValidationFailed; Conflict, whose data has the figures, where that is more than may go back.
         """
@@ -37,6 +40,7 @@ class AsyncRefunds:
             "reason": reason,
             "transaction": transaction,
             "note": note,
+            "refund_account": refund_account,
         }
         query, read = query_string(depth=depth), RefundCreated.model_validate
         call = write("POST", "/api/refunds", read, body, query=query, idempotency_key=idempotency_key)

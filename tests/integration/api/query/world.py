@@ -248,11 +248,22 @@ class Maker:
             "tracking_number": self.maybe(f"T{self.made}"),
             "shipped_at": self.maybe(self.moment()),
             "delivered_at": self.moment() if status == "delivered" else None,
+            "tracking_status": self.maybe(dice.choice(("in_transit", "delivered"))),
+            "tracking_detail": self.maybe(dice.choice(("at_hub", ""))),
+            "estimated_delivery": self.maybe(self.moment()),
+            "last_scan_at": self.maybe(self.moment()),
+            "last_scan_description": self.maybe("Left the hub"),
+            "last_scan_location": self.maybe("Seoul"),
+        }
+        scan = {
+            part: row[f"last_scan_{name}"] for part, name in (("time", "at"), ("description",) * 2, ("location",) * 2)
         }
         doc = {
             "order": shown("orders", order), "reference": row["reference"], "status": status,
             "carrier": row["carrier"], "trackingNumber": row["tracking_number"], "shippedAt": row["shipped_at"],
-            "deliveredAt": row["delivered_at"],
+            "deliveredAt": row["delivered_at"], "trackingStatus": row["tracking_status"],
+            "trackingDetail": row["tracking_detail"], "estimatedDelivery": row["estimated_delivery"],
+            "lastScan": None if scan["time"] is None else scan,
         }  # fmt: skip
         self.put("fulfillments", row, doc, hidden=hidden)
         return id

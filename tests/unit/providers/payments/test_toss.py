@@ -181,6 +181,22 @@ def test_what_came_to_nothing(status, ended):
     assert (told.captured_at, told.ended) == (None, ended)
 
 
+@pytest.mark.parametrize(
+    ("written", "amount"),
+    [("10.299999999999999", "10.30"), ("10.300000000000001", "10.30"), ("0.1", "0.1"), ("500.00000000000006", "500")],
+)
+def test_the_noise_of_a_float_is_no_other_amount(written, amount):
+    document = orjson.dumps({**payment("DONE", 12345), "currency": "USD"}).decode().replace("12345", written)
+    assert ask(lambda _: httpx.Response(200, text=document)).captured == Decimal(amount)
+
+
+@pytest.mark.parametrize("written", ["10.29999", "1e999", "NaN"])
+def test_an_amount_that_is_none_is_another_shape(written):
+    document = orjson.dumps({**payment("DONE", 12345), "currency": "USD"}).decode().replace("12345", written)
+    with pytest.raises(NoAnswer):
+        ask(lambda _: httpx.Response(200, text=document))
+
+
 def test_a_deposits_secret_is_compared_with_the_payments():
     kept = receive(DEPOSIT).envelope.data
     assert ask(payment("DONE"), "DEPOSIT_CALLBACK", **kept).captured == 500
