@@ -37,11 +37,13 @@ from events.catalogue import (
     AnyEvent,
     Event,
     FulfillmentCorrected,
+    FulfillmentCreated,
     FulfillmentFailed,
     FulfillmentTrackingChanged,
     ParcelStep,
     Share,
     TrackingUpdated,
+    is_a,
     tracking_key,
 )
 from events.envelope import OWN_SOURCE
@@ -114,6 +116,8 @@ def parcel_step(order: Order, event: Event[ParcelStep], context: Context, reject
         parcel.items_step = rank
         told = _list_items(order, parcel, shares, event, context)
     told |= name_carrier(order, parcel, event, data.carrier, data.trackingNumber, rank)
+    if is_a(event, FulfillmentCreated) and event.data.replaces is not None:
+        parcel.replaces = max(parcel.replaces or "", event.data.replaces)  # of two names the same one in either order
     if (kind := _KIND.get(event.type)) is not None:
         note_said(facts_of(parcel), kind, micros(event.time))
     parcel.show_scan()

@@ -193,6 +193,8 @@ class ParcelStep(Body):
 class FulfillmentCreated(ParcelStep):
     """Items that will ship together; without `items`, all of the order's."""
 
+    replaces: Annotated[Name | None, Field(description="the fulfillment that it is sent in place of")] = None
+
 
 class FulfillmentPacked(ParcelStep):
     """The parcel is packed."""

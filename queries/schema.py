@@ -166,6 +166,7 @@ FULFILLMENTS = Collection(
         ),
         "shippedAt": time("shipped_at"),
         "deliveredAt": time("delivered_at"),
+        "replaces": text("replaces"),
         **STAMPED,
     },
     owner=_OF_ORDER,

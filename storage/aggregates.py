@@ -37,7 +37,7 @@ _PARTS: tuple[tuple[str, type[Any], Table, str], ...] = (
     (
         "fulfillments", Fulfillment, tables.fulfillments,
         "status planned carrier tracking_number parcels items_step shipped_at delivered_at failed_at facts "
-        "tracking_status tracking_detail estimated_delivery last_scan_at last_scan_description last_scan_location",
+        "tracking_status tracking_detail estimated_delivery last_scan_at last_scan_description last_scan_location replaces",
     ),
     ("fulfillment_items", FulfillmentItem, tables.fulfillment_items, "quantity"),
     (

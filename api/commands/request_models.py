@@ -270,6 +270,9 @@ class CreateFulfillment(OfOrder):
     carrier: Name | None = None
     trackingNumber: Name | None = None
     reference: Annotated[Name | None, Field(description="your own name for it, unique in the order")] = None
+    replaces: Annotated[
+        Name | None, Field(description="a fulfillment that has left, by id or `reference`: its items are sent again")
+    ] = None
 
 
 class UpdateFulfillment(BaseModel):

@@ -173,7 +173,12 @@ def update_transaction(sent: s.UpdateTransaction, write: BySecret) -> Response:
 
 @writes("POST", "/api/fulfillments", "Fulfillments", changed(FULFILLMENTS), 201, NOT_FOUND, CONFLICT)
 def create_fulfillment(sent: s.CreateFulfillment, write: BySecret) -> Response:
-    """Create a fulfillment of items that are open: in the order's plan, or in none."""
+    """Create a fulfillment of items that are open: in the order's plan, or in none.
+
+    With `replaces`, of items of a parcel that has left and is given up for lost, which nobody says has failed: they are sent
+    again. 409 where others replace them already (`data.replaceable`). Should the lost one turn up, the order is flagged
+    `over_fulfilled`.
+    """
     return write.do(fulfillments.create(write, sent))
 
 

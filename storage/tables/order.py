@@ -144,6 +144,7 @@ fulfillments = Table(
     at("delivered_at"),
     at("failed_at"),
     *stamps(),
+    Column("replaces", Text, comment="the name of the fulfillment that it is sent in place of"),
     Column("facts", JSONB(none_as_null=True), comment="what the fold keeps of events besides"),
     Column("tracking_status", Text),
     Column("tracking_detail", Text),

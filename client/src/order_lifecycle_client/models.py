@@ -272,6 +272,7 @@ class Fulfillment(Document):
     last_scan: LastScan | None
     shipped_at: datetime | None
     delivered_at: datetime | None
+    replaces: str | None  # the name of the fulfillment that it is sent in place of
     items: Join[FulfillmentItem]
 
 

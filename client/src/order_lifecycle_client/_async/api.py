@@ -287,10 +287,13 @@ class AsyncServerApi(AsyncCustomerApi, AsyncRefunds, AsyncCarts, AsyncCatalogue)
         carrier: str | None = None,
         tracking_number: str | None = None,
         reference: str | None = None,
+        replaces: str | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
     ) -> Fulfillment:
-        """Items that ship together; without `items`, all that is open. Name the order by id or number.
+        """Items that ship together; without `items`, all that is open, or all of the parcel that it `replaces`.
+
+        Name the order by id or number.
 
         Errors: NotFound; Conflict where the order may not ship, or more than is open was asked for.
         """
@@ -301,6 +304,7 @@ class AsyncServerApi(AsyncCustomerApi, AsyncRefunds, AsyncCarts, AsyncCatalogue)
             "carrier": carrier,
             "tracking_number": tracking_number,
             "reference": reference,
+            "replaces": replaces,
         }
         query = query_string(depth=depth)
         call = write("POST", "/api/fulfillments", doc(Fulfillment), body, query=query, idempotency_key=idempotency_key)

@@ -248,6 +248,7 @@ class Maker:
             "tracking_number": self.maybe(f"T{self.made}"),
             "shipped_at": self.maybe(self.moment()),
             "delivered_at": self.moment() if status == "delivered" else None,
+            "replaces": f"box {self.made - 1}" if self.made % 2 else None,
             "tracking_status": self.maybe(dice.choice(("in_transit", "delivered"))),
             "tracking_detail": self.maybe(dice.choice(("at_hub", ""))),
             "estimated_delivery": self.maybe(self.moment()),
@@ -261,7 +262,7 @@ class Maker:
         doc = {
             "order": shown("orders", order), "reference": row["reference"], "status": status,
             "carrier": row["carrier"], "trackingNumber": row["tracking_number"], "shippedAt": row["shipped_at"],
-            "deliveredAt": row["delivered_at"], "trackingStatus": row["tracking_status"],
+            "deliveredAt": row["delivered_at"], "replaces": row["replaces"], "trackingStatus": row["tracking_status"],
             "trackingDetail": row["tracking_detail"], "estimatedDelivery": row["estimated_delivery"],
             "lastScan": None if scan["time"] is None else scan,
         }  # fmt: skip
