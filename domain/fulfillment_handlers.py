@@ -31,6 +31,7 @@ from domain.parcel_facts import (
 )
 from domain.parcel_standing import facts_of, name_carrier, stand, take_scan
 from domain.policy import Context
+from domain.return_parcels import coming_back, take_return_scan
 from domain.return_window import waits_for_staff
 from domain.returns import Status as ReturnStatus
 from events.catalogue import (
@@ -189,10 +190,12 @@ def tracking_updated(
     key = tracking_key(data.carrier, data.trackingNumber)
     # By id: which of their outcomes is the event's must not depend on how a loaded order lists them.
     tracked = sorted(order.tracked(key), key=lambda f: f.id)
-    if not tracked:
+    backs = coming_back(order, key) if order.returns else ()
+    if not tracked and not backs:
         return _PARCEL_UNKNOWN
     scan = Scanned(data.status, data.detail, data.description, data.location, data.estimatedDelivery)
     outcomes = [_scanned(order, event, parcel, key, scan) for parcel in tracked]
+    outcomes += [take_return_scan(back, event, key, scan) for back in backs]
     return next((each for each in outcomes if each.kind is APPLIED), outcomes[-1])
 
 

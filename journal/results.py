@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,11 +13,14 @@ from sqlalchemy import Connection
 from domain.dirty_tracking import CLEAN
 from domain.fold import EventResult, Fold
 from domain.ids import derived, fresh
+from domain.order import Order
 from domain.outcome import DEAD, PARKED, Outcome
 from domain.policy import Context
 from domain.purposes import open_purposes
 from domain.reactions import awaits
 from domain.refunds import RefundState
+from domain.return_parcels import keys_of
+from domain.returns import Status as ReturnStatus
 from domain.transaction import BY_HAND, Transaction
 from events.envelope import Envelope
 from journal.append import KINDS, NAMES
@@ -149,21 +152,33 @@ _TRACKERS = _insert(
 
 
 def trackers(writes: Writes, folds: Iterable[Fold], follows: Follows | None, now: datetime) -> None:
-    """Watch the parcels whose carriers somebody polls. History is not watched."""
+    """Watch the parcels whose carriers somebody polls, and what brings returns back. History is not watched."""
     if follows is None:
         return
     rows = []
     for fold in folds:
         if fold.order.effects_suppressed:
             continue
-        for parcel in fold.order.fulfillments:
-            if parcel.change_state == CLEAN or parcel.delivered_at or parcel.failed_at:
-                continue
-            for key in parcel.parcels:
-                _, carrier, number = key.split(":", 2)
-                if (route := follows(carrier)) is not None:
-                    rows.append((fresh(now), parcel.order_id, key, carrier, number, *route, now))
+        for key in _under_way(fold.order):
+            _, carrier, number = key.split(":", 2)
+            if (route := follows(carrier)) is not None:
+                rows.append((fresh(now), fold.order.id, key, carrier, number, *route, now))
     writes.add(_TRACKERS, rows)
+
+
+def _under_way(order: Order) -> Iterator[str]:
+    """The tracking keys of the parcels that changed and have not arrived, those of returns too; each once."""
+    seen: set[str] = set()
+    for parcel in order.fulfillments:
+        if parcel.change_state != CLEAN and not parcel.delivered_at and not parcel.failed_at:
+            seen.update(parcel.parcels)
+    for back in order.returns:
+        if back.change_state != CLEAN and back.received_at is None and back.status not in _ENDED:
+            seen.update(keys_of(back))
+    yield from sorted(seen)
+
+
+_ENDED = frozenset((ReturnStatus.REJECTED, ReturnStatus.COMPLETED))
 
 
 # -- results -----------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ _PARTS: tuple[tuple[str, type[Any], Table, str], ...] = (
     (
         "returns", Return, tables.returns_,
         "status for_staff refund_amount refund_stated personal_id requested_at completed_at stated_amount "
-        "received_at rejected_by facts",
+        "carrier tracking_number tracking_status received_at rejected_by facts",
     ),
     ("return_items", ReturnItem, tables.return_items, "quantity"),
 )  # fmt: skip

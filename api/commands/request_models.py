@@ -307,6 +307,8 @@ class CreateReturn(OfOrder):
     reason: Reason
     items: Lines | None = None
     note: Text | None = None
+    carrier: Annotated[Name | None, Field(description="who brings it back")] = None
+    trackingNumber: Name | None = None
     refundAccount: RefundAccount | None = None
 
 
@@ -316,6 +318,8 @@ class UpdateReturn(BaseModel):
     model_config = _like(status="completed", items=[{"orderItem": ITEM, "quantity": 1}], restockingFee=500)
     status: Literal["requested", "approved", "rejected", "processing", "completed"] | None = None
     received: Annotated[Literal[True] | None, Field(description="the warehouse has it, as of now")] = None
+    carrier: Annotated[Name | None, Field(description="who brings it back; the other half stays as it is")] = None
+    trackingNumber: Name | None = None
     items: Annotated[Lines | None, Field(description="what really came back; else all that were asked for")] = None
     refundAmount: Annotated[
         Amount | None, Field(description="what is given back; else it follows from the lines' prices")
@@ -324,8 +328,8 @@ class UpdateReturn(BaseModel):
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        if self.status is None and self.received is None:
-            raise ValueError("says nothing; give `status` or `received`")
+        if all(each is None for each in (self.status, self.received, self.carrier, self.trackingNumber)):
+            raise ValueError("says nothing; give `status`, `received`, or `carrier` and `trackingNumber`")
         return self
 
 

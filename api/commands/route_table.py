@@ -199,7 +199,9 @@ def create_return(sent: s.CreateReturn, write: ByReader) -> Response:
 
 @writes("PATCH", "/api/returns/{id}", "Returns", changed(RETURNS), 200, NOT_FOUND, CONFLICT)
 def update_return(id: Id, sent: s.UpdateReturn, write: BySecret) -> Response:
-    """Move a return (approved, processing, completed or rejected), or note that it was received.
+    """Move a return (approved, processing, completed or rejected), note that it was received, or who brings it back.
+
+    Its parcel is followed by `carrier` and `trackingNumber`; once it is delivered, the return was received.
 
     With `completed`, `items` says what really came back (the rest may be asked back again), and `refundAmount` or
     `restockingFee` what is given back. 409 where that is more than these items may give back (`data.refundable`).

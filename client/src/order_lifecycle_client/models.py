@@ -297,6 +297,9 @@ class Return(Document):
     reason: str
     note: str | None
     refund_amount: Decimal | None
+    carrier: str | None  # who brings it back
+    tracking_number: str | None
+    tracking_status: str | None
     received_at: datetime | None
     rejected_by: str | None  # "customer": it was withdrawn
     items: Join[ReturnItem]

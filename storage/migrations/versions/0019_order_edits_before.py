@@ -31,13 +31,15 @@ def upgrade() -> None:
         op.add_column(lines, sa.Column("requires_shipping", sa.Boolean, nullable=False, server_default="true"))
     replaced = "the name of the fulfillment that it is sent in place of"
     op.add_column("fulfillments", sa.Column("replaces", sa.Text, comment=replaced))
+    for column in ("carrier", "tracking_number", "tracking_status"):
+        op.add_column("returns", sa.Column(column, sa.Text))
     op.add_column("returns", sa.Column("received_at", sa.DateTime(timezone=True)))
     op.add_column("returns", sa.Column("rejected_by", sa.Text, comment="customer: it was withdrawn"))
     op.add_column("returns", sa.Column("facts", JSONB, comment="what the fold keeps of events besides"))
 
 
 def downgrade() -> None:
-    for column in ("facts", "rejected_by", "received_at"):
+    for column in ("facts", "rejected_by", "received_at", "tracking_status", "tracking_number", "carrier"):
         op.drop_column("returns", column)
     op.drop_column("fulfillments", "replaces")
     for lines in ("cart_items", "order_items"):

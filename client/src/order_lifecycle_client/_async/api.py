@@ -334,6 +334,8 @@ class AsyncServerApi(AsyncCustomerApi, AsyncRefunds, AsyncCarts, AsyncCatalogue)
         *,
         status: ReturnStatus | None = None,
         received: bool | None = None,
+        carrier: str | None = None,
+        tracking_number: str | None = None,
         items: Sequence[ItemInput] | None = None,
         refund_amount: Amount | None = None,
         restocking_fee: Amount | None = None,
@@ -348,6 +350,8 @@ class AsyncServerApi(AsyncCustomerApi, AsyncRefunds, AsyncCarts, AsyncCatalogue)
         body = {
             "status": status,
             "received": received,
+            "carrier": carrier,
+            "tracking_number": tracking_number,
             "items": items,
             "refund_amount": refund_amount,
             "restocking_fee": restocking_fee,

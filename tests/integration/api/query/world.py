@@ -279,6 +279,9 @@ class Maker:
             "reason": dice.choice(("defective", "other")),
             "status": dice.choice(("requested", "rejected")),
             "refund_amount": self.maybe(Decimal(dice.randrange(4))),
+            "carrier": ("FedEx", None)[self.made % 2],
+            "tracking_number": f"R{self.made}",
+            "tracking_status": None,
             "received_at": START if self.made % 2 else None,
             "rejected_by": ("customer", "staff", None)[self.made % 3],
             "personal_id": self.personal({"note": note} if note else {}),
@@ -286,6 +289,7 @@ class Maker:
         doc = {
             "order": shown("orders", order), "reference": row["reference"], "status": row["status"],
             "reason": row["reason"], "note": note, "refundAmount": row["refund_amount"],
+            "carrier": row["carrier"], "trackingNumber": row["tracking_number"], "trackingStatus": None,
             "receivedAt": row["received_at"], "rejectedBy": row["rejected_by"],
         }  # fmt: skip
         self.put("returns", row, doc, hidden=hidden)
