@@ -60,6 +60,8 @@ docs: $(READY) ## Write the generated pages of docs/, and .env.example, anew
 	$(BIN)/python -m tests.client.guide > /dev/null
 	$(BIN)/python -m cli.error_reference > docs/reference/.errors.md.new || { rm -f docs/reference/.errors.md.new; exit 1; }
 	@mv docs/reference/.errors.md.new docs/reference/errors.md
+	$(BIN)/python -m operations.reason_reference > docs/reference/.reasons.md.new || { rm -f docs/reference/.reasons.md.new; exit 1; }
+	@mv docs/reference/.reasons.md.new docs/reference/reasons.md
 	@$(BIN)/orders schema openapi --output docs/reference/openapi.json > /dev/null
 	@$(BIN)/orders schema asyncapi --output docs/reference/asyncapi.json > /dev/null
 

@@ -3,6 +3,7 @@
 webhooks_in       webhooks of payment providers and carriers
 commands          the Server API: orders, payments, fulfillments, returns, carts, the catalogue
 query             the query API: every collection, found, counted, one by its id
+given_up          what was given up: found, edited, discarded, replayed
 
 app               every router in one application
 main              the process that serves it, by uvicorn
@@ -12,6 +13,7 @@ publisher         thread that puts committed events into the streams
 
 auth              the caller of a request, and what they may do
 key_cache         API keys that were looked up in the last 4 seconds
+waits             endpoints that say what orders wait for, and how long
 tokens            endpoints that check a key and make customers' tokens
 rate_limit        requests per minute and key, counted in Redis
 bulkheads         shares of the threads per kind of request

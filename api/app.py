@@ -15,11 +15,12 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse
 from starlette.types import Lifespan
 
-from api import errors, health, openapi, pauses, tokens, webhooks_in
+from api import errors, health, openapi, pauses, tokens, waits, webhooks_in
 from api.auth import TOKEN_HEADER
 from api.body_middleware import WholeBody
 from api.bulkheads import Bulkheads
 from api.commands.route_table import router as writes
+from api.given_up import router as given_up
 from api.health import Probe
 from api.key_cache import KnownKeys
 from api.publisher import Publisher
@@ -51,6 +52,10 @@ TAGS = [  # in the order in which the documentation shows them
     {"name": "Carts", "description": "A customer's items before they are ordered."},
     {"name": "Catalogue", "description": "A thin copy of the shop's products, so that items can show them."},
     {"name": "Queries", "description": "Every collection: found, counted, one by its id; as Payload CMS answers."},
+    {
+        "name": "Given up",
+        "description": "What waits for a person: found, edited, discarded, replayed. With a secret key.",
+    },
     {"name": "Keys", "description": "A key's check, and tokens for customers."},
     {"name": "Operations", "description": "What people on call do: pauses."},
     {"name": "Webhooks in", "description": "Payment providers and carriers; signed, without a key."},
@@ -58,7 +63,9 @@ TAGS = [  # in the order in which the documentation shows them
 ]
 # Matched one after another, and each costs: what is called most comes first, and no path of a write is a query's too.
 front = APIRouter()
-ROUTERS = (webhooks, writes, tokens.router, pauses.router, queries, health.router, front)
+ROUTERS = (
+    webhooks, writes, tokens.router, pauses.router, given_up, waits.router, queries, health.router, front,
+)  # fmt: skip
 HEADERS_SHOWN = [
     "X-Request-Id",
     "Retry-After",

@@ -11,6 +11,8 @@ ingest              `orders ingest`: events from files into the journal
 patience            the wait of `orders ingest --wait`, and what it says meanwhile
 inspect             `orders show`, `list`, `account`, `verify`
 render              orders and tables in a terminal
+why                 `orders why`, `dwell`: what orders wait for, and how long
+preflight           `orders preflight`: what this release would strand or change
 rules               orders of a release before, brought to the rules of this one
 terminal            text made harmless before it is printed
 corrections         `orders cancel-items`, `hold`, `release`: corrections of an order
@@ -20,7 +22,11 @@ returns             `orders returns …`: withdrawn, received
 refunds             `orders refund`, `refunds …`, `accept`: money that goes back
 refund_output       refunds in a terminal
 balance             `orders balance`: the money of one order or of all
-dead_letters        `orders dlq`, `parked list`, `replay`
+given_up            `orders given-up`, `replay`: what was given up, as one list, and the way back for it
+given_up_output     that list, forecasts and replays in a terminal and as JSON
+replay_progress     a replay followed to its end
+rebuild             `orders replay --rebuild`: one order computed anew from the journal
+dead_letters        `orders dlq`, `parked list`: dead letters one by one
 dead_letter_output  dead letters in a terminal and as JSON
 body_editor         an event's body, changed by hand
 overdue             `orders overdue`: refunds that the law wanted back by now

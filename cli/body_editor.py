@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from cli.options import Problem
+from operations.edits import checked_patch
 
 
 def read_body(where: str) -> dict[str, Any]:
@@ -57,6 +58,35 @@ def set_field(body: dict[str, Any], told: str) -> None:
             place.pop(last, None)
     except (IndexError, ValueError):
         raise Problem(f"--set {told}: there is no element {last}", 2) from None
+
+
+def read_patch(where: str) -> list[dict[str, Any]]:
+    """The JSON Patch in a file, or on stdin (`-`). Errors: Problem where it is no JSON; PatchRefused where it is no patch."""
+    try:
+        steps = orjson.loads(sys.stdin.buffer.read() if where == "-" else Path(where).read_bytes())
+    except OSError as error:
+        raise Problem(f"--patch {where}: {error.strerror}", 2) from error
+    except orjson.JSONDecodeError as error:
+        raise Problem(f"--patch {where} is no JSON: {error}", 2) from error
+    return checked_patch(steps)
+
+
+def step_of(told: str) -> dict[str, Any]:
+    """`data.items.0.quantity=2` or `subject=N` as a step of a JSON Patch: JSON or else text; an empty value takes it out.
+
+    >>> step_of("data.currency=KRW")
+    {'op': 'add', 'path': '/data/currency', 'value': 'KRW'}
+    """
+    path, equals, value = told.partition("=")
+    steps = path.strip().split(".")
+    if not equals or not all(steps) or steps[0] not in ("data", "subject") or (steps[0] == "data") != (len(steps) > 1):
+        raise Problem(f"--set {told} is no PATH=VALUE; write data.amount=12000, or subject=ORDER", 2)
+    pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+    if not value:
+        return {"op": "remove", "path": pointer}
+    # A list's element is replaced: to add there would move those behind it.
+    op = "replace" if steps[-1].isdecimal() else "add"
+    return {"op": op, "path": pointer, "value": value if pointer == "/subject" else _value(value)}
 
 
 def _value(told: str) -> Any:

@@ -71,21 +71,6 @@ def print_letter(found: dead_letters.Shown) -> None:
     put(rows)
 
 
-def tell_dry(fits: list[Letter], json: bool) -> None:
-    """Print the letters that a replay would take."""
-    if json:
-        print_json({"would_replay": [as_document(letter) for letter in fits]})
-        return
-    counts: dict[tuple[str, str], int] = {}
-    for letter in fits:
-        counts[letter.type, letter.reason] = counts.get((letter.type, letter.reason), 0) + 1
-    rows = table("type", "reason", ">dead letters")
-    for (kind, reason), count in sorted(counts.items(), key=lambda found: -found[1]):
-        rows.add_row(safe(kind), reason, f"{count:,}")
-    put(rows)
-    out.print(f"{len(fits):,} would be replayed; nothing was changed")
-
-
 def tell_done(done: Done, what: str, json: bool, webhooks: Sequence[int] = (), released: Sequence[str] = ()) -> None:
     """Print what was replayed or discarded, and what was not and why; `what` is the word for it."""
     if json:

@@ -1,4 +1,6 @@
-"""`orders dlq …`, `orders parked list`, `orders replay`: dead letters and what waits, and the way back for them.
+"""`orders dlq …`, `orders parked list`: dead letters and what waits, and the way back for each.
+
+`orders given-up` has all that was given up, and replays it in steps; these are the older commands, for one thing at a time.
 
 Whatever is changed here leaves a row of `audit` with the actor `cli:USER`. Replayed events are published
 after the commit; should Redis be away, the relay finds them.
@@ -28,7 +30,6 @@ from cli.dead_letter_output import (
     shown_document,
     staff_document,
     tell_done,
-    tell_dry,
     webhook_document,
 )
 from cli.moments import moment_of
@@ -40,8 +41,6 @@ from operations import dead_letters, parked_events
 from operations.dead_letters import LetterUnknown, NameAmbiguous
 from outbound import payment_lookups, refunds
 from workers.resources import Parts
-
-ASK_FROM = 100  # a replay of more than so many asks first
 
 dlq = typer.Typer(help="Dead letters: why each was given up, and the way back.", no_args_is_help=True)
 parked = typer.Typer(help="Events that came too early, and what each waits for.", no_args_is_help=True)
@@ -260,39 +259,6 @@ def discard(
     tell_done(done, "discarded", json, let_be)
 
 
-def replay_where(
-    since: Since = None,
-    type: Type = None,
-    reason: Reason = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be replayed.")] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", help=f"Do not ask, however many there are (else from {ASK_FROM}).")
-    ] = False,
-    data: Data = None,
-    json: Json = False,
-) -> None:
-    """Replay all dead letters that died since, of a type, for a reason: at least one must be said.
-
-    Examples: orders replay --since 2h   ·   orders replay --type PaymentSucceeded --reason bug --dry-run
-    """
-    moment = _since(since)
-    if since is None and type is None and reason is None:
-        raise Problem("say which: --since 2h, --type PaymentSucceeded, --reason bug", 2)
-    with _letters(data) as (opened, looking):
-        fits = dead_letters.list_open(looking, type=type, reason=reason, since=moment, limit=1_000_000)
-        looking.rollback()
-        if dry_run:
-            tell_dry(fits, json)
-            return
-        if len(fits) > ASK_FROM and not yes:
-            _ask(len(fits))
-        with opened.engine.begin() as conn:
-            done = dead_letters.replay_where(conn, actor(), since=moment, type=type, reason=reason)
-        opened.streams.publish(done.entries)
-        _say_if_nobody_works(opened)
-    tell_done(done, "replayed", json)
-
-
 # -- steps -------------------------------------------------------------------------------------------------
 
 
@@ -339,13 +305,6 @@ def _without(refs: list[str], webhooks: list[int]) -> list[str]:
     """The names that are left for dead letters and refunds."""
     taken = set(map(str, webhooks))
     return [ref for ref in refs if ref not in taken]
-
-
-def _ask(count: int) -> None:
-    if not sys.stdin.isatty():
-        raise Problem(f"{count:,} dead letters fit; look at them with --dry-run, then say --yes", 2)
-    if not typer.confirm(f"{count:,} dead letters fit. Replay them?", err=True):
-        raise Problem("nothing was changed")
 
 
 def _say_if_nobody_works(opened: Parts) -> None:

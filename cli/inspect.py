@@ -25,6 +25,7 @@ from journal.totals import account as take_account
 from journal.verify import Difference, Report, as_known_at, differences
 from operations import audit as acts
 from operations import pauses
+from operations.given_up import of_orders
 from outbound import tracking
 from outbound.refund_accounts import shown
 from queries import documents, order_lookup, timeline
@@ -90,6 +91,8 @@ def show(
             document["refunds"] = _refunds(conn, number) if moment is None else []
             document["refundAccount"] = shown(conn, uuid_of(document["id"]) or "") if moment is None else None
             document["timers"] = _timers(conn, number) if moment is None else []
+            things = of_orders(conn, [number]) if moment is None else []
+            document["givenUp"] = [each.as_document() for each in things]
             document["pauses"] = [each.as_document() for each in pauses.of_order(conn, number)]
             document["audit"] = [each.as_document() for each in acts.newest(conn, ACTS, order=number)]
             if moment is None:

@@ -10,7 +10,8 @@ import getpass
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -101,6 +102,27 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def ask(question: str, yes: bool) -> None:
+    """Ask on a terminal, unless `yes`. Errors: Problem where nobody can be asked, or the answer is no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Problem(f"{question} Say --yes where there is nobody to ask. Nothing was changed", 2)
+    if not typer.confirm(question, err=True):
+        raise Problem("nothing was changed")
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr for what may take seconds; call what it gives with how much is done, of how much."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(what, total=total or None)
+        yield lambda done, of: bar.update(task, completed=done, total=of or None)
 
 
 def program() -> str:

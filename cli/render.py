@@ -119,6 +119,7 @@ def print_order(order: dict[str, Any], moment: datetime | None) -> None:
         what = TIMERS[timer["kind"]]
         held = "; held back: the order came as history" if timer["held"] else ""
         out.print(f"\n{what} {in_utc(timer['due'])} UTC{held}", soft_wrap=True)
+    _print_given_up(order["givenUp"])
     _print_timeline(order["timeline"])
     _print_acts(order.get("audit", ()))
 
@@ -129,6 +130,17 @@ def _print_acts(acts: Sequence[dict[str, Any]]) -> None:
         rows.add_row(
             time_of(act["at"]), _text(act["actor"]), _text(act["act"]), _text(act["subject"]), _text(act["reason"])
         )
+    put(rows)
+
+
+def _print_given_up(things: list[dict[str, Any]]) -> None:
+    """Print what of the order was given up and waits for a person."""
+    rows = table(
+        "ref", "what", "why", "given up (UTC)", title="given up, and waiting for a person: orders given-up show REF"
+    )
+    for each in things[:SHOWN_PARTS]:
+        why = f"[red]{safe(each['reason'])}[/] {safe(each['means'])}"
+        rows.add_row(f"[bold]{each['ref']}[/]", safe(each["type"]), why, time_of(each["died_at"]))
     put(rows)
 
 

@@ -31,6 +31,8 @@ PREFIXES = {
     "subscriptions": "sub",
     "deliveries": "msg",
     "findings": "fnd",
+    "lookups": "lku",
+    "replays": "rpl",
     "pauses": "pau",
 }
 

@@ -49,6 +49,16 @@
     │   ├── NameAmbiguous   (operations.dead_letters)          dead_letter_ambiguous
     │   ├── LetterClosed    (operations.dead_letters)          dead_letter_closed
     │   └── EditRefused     (operations.dead_letters)          edit_refused
+    ├── ReasonAbsent        (operations.acts)                  act_reason_absent
+    ├── PatchRefused        (operations.edits)                 patch_refused
+    ├── GivenUpError        (operations.given_up)              given_up
+    │   ├── ThingUnknown    (operations.given_up)              given_up_unknown
+    │   ├── FilterEmpty     (operations.given_up)              given_up_filter_empty
+    │   └── NotEditable     (operations.given_up_changes)      given_up_not_editable
+    ├── ReplayError         (operations.replays)               replay
+    │   ├── ReplayUnknown   (operations.replays)               replay_unknown
+    │   ├── ReplayEmpty     (operations.replays)               replay_empty
+    │   └── ReplayOver      (operations.replays)               replay_over
     ├── RefundDecisionError (operations.refund_decisions)      refund_decision
     │   ├── RefundAbsent    (operations.refund_decisions)      refund_absent
     │   └── RefundConflict  (operations.refund_decisions)      refund_conflict

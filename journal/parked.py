@@ -20,6 +20,7 @@ from domain.policy import Context, Policy
 from journal import pauses
 from journal.batch import Clash, Deferral, Retry, Shop, clock, is_of_the_moment, settle
 from storage.pg_arrays import array
+from storage.tables.given_up import DIED_AGAIN
 
 log = logging.getLogger(__name__)
 AT_ONCE = 200  # orders a transaction
@@ -51,13 +52,12 @@ _OVERDUE = text(
 _FREE_KEYS = text(
     "select key from correlations where key = any(cast(:keys as text[])) order by key for update skip locked"
 )
-_GIVE_UP = text("""
+_GIVE_UP = text(f"""
     with gone as (delete from parked where seq = any(cast(:seqs as bigint[])) and until < :now returning seq, reason),
     buried as (
         insert into dead_letters (id, seq, reason, detail)
         select gen_random_uuid(), seq, 'parked_too_long', 'it waited for: ' || reason from gone
-        on conflict (seq) do update set reason = excluded.reason, detail = excluded.detail, state = 'open',
-            deaths = dead_letters.deaths + 1, updated_at = now()
+        on conflict (seq) do update set {DIED_AGAIN}
     )
     update results r set outcome = 'dead', reason = 'parked_too_long', detail = 'it waited for: ' || gone.reason,
         decided_at = :now from gone where r.seq = gone.seq

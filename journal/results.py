@@ -29,6 +29,7 @@ from journal.entries import Entry, shard_of
 from journal.refund_rows import reasons_of
 from storage.pg_arrays import cast, unnest
 from storage.raw_sql import Statement, Write, Writes
+from storage.tables.given_up import DIED_AGAIN
 
 
 def _insert(table: str, names: Sequence[str], kinds: Sequence[str], tail: str = "") -> Write:
@@ -262,8 +263,7 @@ _BURY = _insert(
     "dead_letters",
     ("id", "seq", "reason", "detail"),
     ("uuid", "bigint", "text", "text"),
-    "on conflict (seq) do update set reason = excluded.reason, detail = excluded.detail, state = 'open', "
-    "deaths = dead_letters.deaths + 1, updated_at = now()",
+    f"on conflict (seq) do update set {DIED_AGAIN}",
 )
 
 

@@ -2,7 +2,22 @@
 
 audit             who did what, and who looked at personal data: found, exported
 corrections       corrections of an order: checked under its lock, then an event
-dead_letters      events and refunds given up, as one list: show, edit, replay, discard
+reasons           reasons for which things are given up: what each means, and what to do
+reason_reference  the page docs/reference/reasons.md, made of them
+given_up          what was given up, as one list: events, refunds, payment look-ups, deliveries
+given_up_detail   one of them with all there is to know
+given_up_changes  edits and discards, of one or of thousands
+edits             versions of edited events, made by JSON Patch
+forecast          what a replay would do now: decided again, and rolled back
+event_replay      dead events decided again, within one transaction
+replays           replays begun, stopped, resumed, and reported by cause
+replay_steps      the growing steps of a replay, as far as somebody advances it
+rebuild           one order recomputed from the journal, after a mended bug
+preflight         what a release would strand or change, before it is deployed
+why               what each open order waits for, since when, and what would move it
+dwell             how long orders stay in each status, against targets
+acts              the reason that each act on what was given up must have
+dead_letters      dead letters of events and refunds by name: show, edit, replay, discard
 returns           returns: withdrawn by the customer, received at the warehouse
 refund_decisions  refunds as people decide about them: asked for, settled, allocated, tried again, released
 balances          the money of all orders, added up by currency

@@ -20,18 +20,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, text
 
-from domain.ids import format_id, fresh, uuid_of
+from domain.ids import format_id, uuid_of
 from domain.outcome import REASONS
-from events.catalogue import PERSONAL_FIELDS, decode
-from events.envelope import Envelope
 from events.errors import OrdersError
 from journal.entries import Entry, read
+from operations import edits
 from outbound.refunds import release
 from storage import audit
-from storage.clock import clock
 from storage.pg_arrays import array, columns, unnest
 
 SHOWN = 100  # how many a list has, unless told otherwise
@@ -49,6 +46,7 @@ class LetterUnknown(DeadLetterError):
 
     code = "dead_letter_unknown"
     remedy = "Give a number, an id or an event's id, as `orders dlq list` shows them."
+    status = 404
 
     def __init__(self, ref: str) -> None:
         super().__init__(
@@ -63,6 +61,7 @@ class NameAmbiguous(DeadLetterError):
 
     code = "dead_letter_ambiguous"
     remedy = "Give the number; the message lists those that have the name."
+    status = 409
 
     def __init__(self, ref: str, matches: Sequence[Letter]) -> None:
         names = "; ".join(f"{match.seq or match.id} is {match.name}" for match in matches)
@@ -75,6 +74,7 @@ class LetterClosed(DeadLetterError):
 
     code = "dead_letter_closed"
     remedy = "Nothing: its event is decided. `orders show` tells what became of it."
+    status = 409
 
     def __init__(self, letter: Letter) -> None:
         super().__init__(
@@ -88,6 +88,7 @@ class EditRefused(DeadLetterError):
 
     code = "edit_refused"
     remedy = "Edit the field that the message names so that it fits its type."
+    status = 409
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(f"{name}: with this edit it would die again ({why}); nothing was changed")
@@ -160,8 +161,10 @@ _OPEN = """
     and (cast(:since as timestamptz) is null or d.updated_at >= :since)
 """
 _LIST = text(_LETTER + _OPEN + " order by d.updated_at desc, d.id limit :most")
-_OPEN_IDS = text(f"select d.id from dead_letters d left join journal j on j.seq = d.seq {_OPEN}")
 _BY_ID = text(_LETTER + " where d.id = any(cast(:ids as uuid[])) order by d.id")
+_BY_ID_OR_EFFECT = text(
+    _LETTER + " where d.id = any(cast(:ids as uuid[])) or d.effect_id = any(cast(:ids as uuid[])) order by d.id"
+)
 _LOCK_EFFECTS = text(
     "select from effects where id in (select effect_id from dead_letters where id = any(cast(:ids as uuid[]))) "
     "order by id for update"
@@ -233,14 +236,6 @@ def show(conn: Connection, ref: str) -> Shown:
 
 # -- changing ----------------------------------------------------------------------------------------------
 
-_CORRECT = text(
-    "insert into corrections (seq, subject, data, by) values (:seq, :subject, cast(:data as jsonb), :by) "
-    "on conflict (seq) do update set subject = excluded.subject, data = excluded.data, by = excluded.by, at = now()"
-)
-_KEEP_PERSONAL = text(
-    "insert into personal (id, fields) values (:id, cast(:fields as jsonb)) "
-    "on conflict (id) do update set fields = personal.fields || excluded.fields"
-)
 _LOCK_MARKS = text(
     "select from relay_marks where shard in (select shard from journal where seq = any(cast(:seqs as bigint[]))) "
     "order by shard for update"
@@ -275,24 +270,37 @@ def edit(conn: Connection, ref: str, data: Mapping[str, Any] | None, subject: st
         raise LetterClosed(letter)
     if letter.seq is None:
         raise EditRefused(letter.name, "it is no event; replay or discard it")
-    [before] = read(conn, [letter.seq])
-    own, personal = _without_personal(before.data if data is None else dict(data), before.data.get("personal"))
-    if personal:
-        own.setdefault("personal", fresh(clock()))
-    after = _checked(before, own, before.subject if subject is None else subject)
-    if personal:
-        conn.execute(_KEEP_PERSONAL, {"id": own["personal"], "fields": orjson.dumps(personal).decode()})
-    changes = _changes(before, after)
-    if changes:
-        body = orjson.dumps(after.data).decode()
-        conn.execute(_CORRECT, {"seq": letter.seq, "subject": after.subject, "data": body, "by": actor})
-    if changes or personal:
-        detail = {"name": letter.name, "personal": sorted(personal)}
-        was, now = ({name: pair[side] for name, pair in changes.items()} for side in (0, 1))
-        audit.record(
-            conn, actor, "dlq edit", _target(letter), before=was, after=now, order=letter.subject, detail=detail
-        )
+    patch: list[dict[str, Any]] = [] if data is None else [{"op": "replace", "path": "/data", "value": dict(data)}]
+    patch += [] if subject is None else [{"op": "add", "path": "/subject", "value": subject}]
+    if not patch:
+        return show(conn, letter.id)
+    edit_events(conn, [letter], patch, actor, None)
     return show(conn, letter.id)
+
+
+def edit_events(
+    conn: Connection, letters: Sequence[Letter], patch: edits.Patch, actor: str, reason: str | None
+) -> list[edits.Edit]:
+    """Lay one patch over these open events, as a new version of each: all of them, or none.
+
+    Errors: EditRefused names the first that would die again, and says how many would; PatchRefused.
+    """
+    made = edits.preview(conn, [letter.seq for letter in letters if letter.seq is not None], patch)
+    refused = [each for each in made if each.fault is not None]
+    if refused:
+        more = f"; {len(refused)} of {len(made)} events are refused" if len(made) > 1 else ""
+        raise EditRefused(refused[0].name, f"{refused[0].fault}{more}")
+    edits.keep(conn, made, actor, reason)
+    by_seq = {letter.seq: letter for letter in letters}
+    audit.record_all(conn, [_edited(each, by_seq[each.seq], actor, reason) for each in made if not each.is_needless])
+    return made
+
+
+def _edited(made: edits.Edit, letter: Letter, actor: str, reason: str | None) -> audit.Act:
+    changed = edits.changes(made)
+    was, now = ({name: pair[side] for name, pair in changed.items()} for side in (0, 1))
+    detail = {"name": letter.name, "version": made.version, "personal": sorted(made.personal)}
+    return audit.Act(actor, "dlq edit", _target(letter), reason, was, now, letter.subject, detail)
 
 
 def replay(conn: Connection, refs: Sequence[str], actor: str) -> Done:
@@ -303,22 +311,23 @@ def replay(conn: Connection, refs: Sequence[str], actor: str) -> Done:
     return _replay(conn, find(conn, refs), actor)
 
 
-def replay_where(
-    conn: Connection,
-    actor: str,
-    *,
-    since: datetime | None = None,
-    type: str | None = None,
-    reason: str | None = None,
-) -> Done:
-    """Replay all that is open and fits: died since, of that type, for that reason."""
-    ids = conn.execute(_OPEN_IDS, {"type": type, "reason": reason, "since": since}).scalars()
-    return _replay(conn, list(_letters(conn, set(ids)).values()), actor)
-
-
 def discard(conn: Connection, refs: Sequence[str], actor: str, why: str) -> Done:
     """Give dead letters up for good: their events count as ignored (discarded). Errors: as `find`."""
-    done, seqs = _begin(conn, find(conn, refs))
+    return _discard(conn, find(conn, refs), actor, why)
+
+
+def discard_letters(conn: Connection, ids: Sequence[str], actor: str, why: str) -> Done:
+    """The same for letters by id, or by their refunds' (effects') ids."""
+    return _discard(conn, _by_ids(conn, ids), actor, why)
+
+
+def lock(conn: Connection, ids: Sequence[str]) -> list[Letter]:
+    """Letters by id, locked, as they are now."""
+    return _locked(conn, _by_ids(conn, ids))
+
+
+def _discard(conn: Connection, letters: Sequence[Letter], actor: str, why: str) -> Done:
+    done, seqs = _begin(conn, letters)
     if seqs:
         settled = set(conn.execute(_DISCARD, {"seqs": array(seqs, "bigint"), "why": why}).scalars())
         _leave_out(done, settled)
@@ -379,39 +388,16 @@ def _locked(conn: Connection, letters: Sequence[Letter]) -> list[Letter]:
     return list(_letters(conn, {letter.id for letter in letters}).values())
 
 
+def _by_ids(conn: Connection, ids: Sequence[str]) -> list[Letter]:
+    wanted = {"ids": array(sorted(ids), "uuid")}
+    return [Letter(**row) for row in conn.execute(_BY_ID_OR_EFFECT, wanted).mappings()] if ids else []
+
+
 def _letters(conn: Connection, ids: set[str]) -> dict[str, Letter]:
     if not ids:
         return {}
     rows = conn.execute(_BY_ID, {"ids": array(sorted(ids), "uuid")}).mappings()
     return {row["id"]: Letter(**row) for row in rows}
-
-
-def _without_personal(data: dict[str, Any], kept: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(the body without personal fields, which refers to the side row it always had, the personal fields)."""
-    fields = {name: data[name] for name in PERSONAL_FIELDS if data.get(name) is not None}
-    own = {name: value for name, value in data.items() if name not in PERSONAL_FIELDS and name != "personal"}
-    if kept is not None:
-        own["personal"] = kept
-    return own, fields
-
-
-def _checked(before: Entry, data: dict[str, Any], subject: str | None) -> Envelope:
-    """The corrected event, as it would be accepted and read. Errors: EditRefused."""
-    corrected = Envelope(before.event_id, before.source, before.type, before.time, subject, data, before.version)
-    try:
-        envelope = Envelope.parse(corrected.as_document())
-        decode(envelope.type, envelope.version, envelope.subject, envelope.data)
-    except ValueError as error:  # EnvelopeError, Malformed, UnknownVersion, UnknownType
-        raise EditRefused(f"{before.source}/{before.event_id}", str(error)) from error
-    return envelope
-
-
-def _changes(before: Entry, after: Envelope) -> dict[str, list[Any]]:
-    """field → what it was and what it is now."""
-    one = {**before.data, "subject": before.subject}
-    other = {**after.data, "subject": after.subject}
-    names = [name for name in {**one, **other} if one.get(name) != other.get(name)]
-    return {name: [one.get(name), other.get(name)] for name in sorted(names)}
 
 
 def _target(letter: Letter) -> str:

@@ -52,6 +52,13 @@ ERROR = 500  # characters of an error that are kept
 
 EXPIRING = ".AskedBeforeExpiry"  # ends the type of a question that no webhook made
 DUE, DONE, DEAD, EXPIRED = "due", "done", "dead", "expired"
+# The reasons for which look-ups are given up.
+NO_ANSWER, NOT_TOLD, UNFIT, ORDER_ABSENT = (
+    "lookup_no_answer",
+    "lookup_not_told",
+    "lookup_unfit",
+    "lookup_order_unknown",
+)
 STRANGERS = 4  # of one claim: unsigned ones about payments that nobody knows
 OUTSTANDING = 500  # of them, of a provider, that wait; beyond it the door takes no more
 
@@ -245,11 +252,11 @@ _LOCK = text(
     "select pg_advisory_xact_lock(k) from "
     "(select distinct hashtextextended(n, 20) as k from unnest(cast(:names as text[])) n order by 1) locks"
 )
-_NAMES = ("id", "state", "next_at", "last_error")
-_KINDS = ("uuid", "text", "timestamptz", "text")
+_NAMES = ("id", "state", "next_at", "last_error", "reason")
+_KINDS = ("uuid", "text", "timestamptz", "text", "text")
 _UPDATE = text(
     "update inbox i set state = v.state, next_at = v.next_at, last_error = v.last_error, leased_until = null, "
-    "updated_at = now() "
+    "reason = v.reason, updated_at = now() "
     f"from {unnest(_NAMES, _KINDS)} where i.id = v.id"
 )
 
@@ -316,11 +323,18 @@ def _settle(
         row.end = state
         if state == DEAD:
             log.warning("webhook %d of %s: given up: %s", row.seq, row.provider, error)
-        updates.append((row.id, state, next_at, str(error).replace("\x00", "")[:ERROR] if error else None))
+        said = str(error).replace("\x00", "")[:ERROR] if error else None
+        updates.append((row.id, state, next_at, said, _reason(error) if state == DEAD and error is not None else None))
     if updates:
         conn.execute(_UPDATE, columns(_NAMES, _KINDS, updates))
     events = [event for each in reconcilers.values() for event in each.events]
     return append(conn, events, shards).new if events else []
+
+
+def _reason(error: Exception) -> str:
+    """The reason of a look-up that came to nothing, by what it met last."""
+    met = ((NotTold, NOT_TOLD), (EnvelopeError, UNFIT), (OrderUnknown, ORDER_ABSENT))
+    return next((reason for kind, reason in met if isinstance(error, kind)), NO_ANSWER)
 
 
 def _reconcilers(conn: Connection, rows: Sequence[LookupAttempt]) -> dict[bool, Reconciler]:

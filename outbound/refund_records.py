@@ -20,6 +20,7 @@ from domain.ids import format_id, fresh
 from outbound.refund_attempt import FAILED, Claim
 from providers.movements import CAME_TO_NOTHING, OPEN, RefundMovement
 from storage.pg_arrays import array
+from storage.tables.given_up import DIED_AGAIN
 
 AT_ONCE = 500  # failures of one round
 
@@ -89,10 +90,9 @@ _OF_NOBODY = text("""
     update refunds r set attention = null where r.attention = 'new'
     and not exists (select from effects e where e.transaction_id = r.transaction_id)
 """)
-_BURY = text("""
+_BURY = text(f"""
     insert into dead_letters (id, effect_id, reason, detail) values (:letter, :id, :reason, :detail)
-    on conflict (effect_id) do update set reason = excluded.reason, detail = excluded.detail, state = 'open',
-        deaths = dead_letters.deaths + 1, updated_at = now()
+    on conflict (effect_id) do update set {DIED_AGAIN}
 """)
 _ATTENDED = text("""
     update refunds r set attention = null, updated_at = now() from effects e

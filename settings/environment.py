@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from domain.legal_clock import MOST_DAYS, BusinessDays, LegalClock
+from domain.order import Status
 from domain.policy import Policy
 from events.money import MoneyError, exponent
 from providers.carriers.names import NAMES as CARRIER_NAMES
@@ -112,6 +113,17 @@ def _refund_within(value: str) -> BusinessDays | timedelta | None:
         raise ValueError(f"{error}; or 3bd, which are business days") from None
 
 
+def _dwell_targets(value: str) -> Mapping[str, timedelta]:
+    """`paid=1h,preparing=2d`: status → period."""
+    found: dict[str, timedelta] = {}
+    for part in filter(None, (each.strip() for each in value.split(","))):
+        status, equals, given = part.partition("=")
+        if not equals or status.strip() not in [str(each) for each in Status]:
+            raise ValueError(f"has {quoted(part)}, which is no STATUS=PERIOD; write paid=1h,preparing=2d")
+        found[status.strip()] = period(off=False)(given.strip()) or timedelta(0)
+    return found
+
+
 def _country(value: str) -> str:
     code = value.strip().upper()
     # The default is not looked up: that takes 0.1 s, and settings are read at every start.
@@ -176,6 +188,10 @@ REFUND_WITHIN = Setting(
     "how long a refund may take from when it is due, in business days (3bd) or plainly (14d), before doctor calls it overdue; off: for ever",
     _refund_within,
 )  # fmt: skip
+DWELL_TARGETS = Setting(
+    "ORDERS_DWELL_TARGETS", "paid=1h,preparing=2d,shipped=7d,return_requested=1d,return_processing=7d",
+    "how long an order should stay in a status at most, STATUS=PERIOD comma-separated, for `orders dwell`", _dwell_targets,
+)  # fmt: skip
 COUNTRY = Setting("ORDERS_COUNTRY", "KR", "whose business days those are (ISO 3166)", _country)
 UNPAID_AFTER = Setting("ORDERS_UNPAID_AFTER", "24h", "an unpaid order expires after this; off: never", period())
 CONFIRM_AFTER = Setting("ORDERS_CONFIRM_AFTER", "7d", "a delivered order is confirmed after this; off: never", period())
@@ -229,7 +245,7 @@ ALLOWED_ORIGINS = Setting(
 )  # fmt: skip
 
 OWN: tuple[Setting[Any], ...] = (
-    DATABASE_URL, REDIS_URL, DATA, SHARED_DATA, CURRENCY, SHARDS, RETURNS, REFUNDS, REFUND_WITHIN, COUNTRY, UNPAID_AFTER, CONFIRM_AFTER,
+    DATABASE_URL, REDIS_URL, DATA, SHARED_DATA, CURRENCY, SHARDS, RETURNS, REFUNDS, REFUND_WITHIN, DWELL_TARGETS, COUNTRY, UNPAID_AFTER, CONFIRM_AFTER,
     RETURN_WINDOW, PARKED_FOR, GRACE, SWEEP, TRACKING_PACE, CARRIER_NAMES, RECONCILE, RECONCILE_BACK,
     CELERY_REMOTE_CONTROL, ALLOW_PRIVATE, ACCOUNT_KEYS, TOKEN_SECRET, RATE_LIMIT, ALLOWED_ORIGINS,
 )  # fmt: skip
@@ -251,6 +267,7 @@ class Settings:
     shards: int
     policy: Policy
     legal_clock: LegalClock | None  # None: a refund may take for ever
+    dwell_targets: Mapping[str, timedelta]  # status → how long an order should stay there at most
     sweep: timedelta | None
     tracking_pace: timedelta
     reconcile: timedelta | None  # between two comparisons with what providers list; None: none
@@ -291,6 +308,7 @@ def read(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         shards=of[SHARDS],
         policy=policy,
         legal_clock=legal_clock(within, of[COUNTRY]) if (within := of[REFUND_WITHIN]) is not None else None,
+        dwell_targets=of[DWELL_TARGETS],
         sweep=of[SWEEP],
         tracking_pace=of[TRACKING_PACE] or TICK,
         reconcile=of[RECONCILE],

@@ -79,6 +79,7 @@ def chores(settings: Settings) -> list[Chore]:
     found = [
         Chore("orders.relay", CHORES, second),
         Chore("orders.timers", CHORES, timedelta(seconds=5)),
+        Chore("orders.replays", CHORES, second),  # one that its process left behind goes on here
         Chore("orders.pauses", CHORES, second),
         Chore("orders.tidy", CHORES, timedelta(hours=1)),
         Chore("orders.webhooks", WEBHOOKS, second),  # a subscription may come at any time

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from journal import commands, parked, pause_end, relay, timers
 from journal.batch import Clash, is_of_the_moment
 from journal.streams import DRAIN
+from operations import replay_steps
 from outbound import expiry_questions, payment_lookups, refund_accounts, refund_routes, refunds, tracking
 from outbound.reconciliation import run as reconciliation
 from outbound.refund_accounts import Vault
@@ -29,6 +30,8 @@ from workers.app import app, ring
 from workers.chores import Chore, alone, chores
 from workers.standby import Standby
 from workers.webhook_sender import webhook_sender
+
+REPLAY_S = 2.0  # of one round, for all replays together: other chores wait behind it
 
 Work = Callable[[opening.Parts, str], object]
 
@@ -205,6 +208,15 @@ def poll_carriers(here: opening.Parts, whom: str) -> None:
 def send_webhooks(here: opening.Parts, whom: str) -> None:
     """Tell subscribers what changed."""
     dispatcher.run_due(here.engine, webhook_sender(here.settings), clock())
+
+
+@chore("orders.replays")
+def advance_replays(here: opening.Parts, whom: str) -> None:
+    """Take the replays of what was given up further, those that nobody else is advancing."""
+    with here.engine.connect() as conn:
+        ids = replay_steps.running(conn)
+    for each in ids:
+        replay_steps.advance(here.engine, here.settings.policy, here.shop, each, seconds=REPLAY_S / len(ids))
 
 
 @chore("orders.tidy")

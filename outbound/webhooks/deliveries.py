@@ -168,7 +168,7 @@ _LOCK = """
 # Not before a lease of the same subscription and order is over, so that no two of one order are under way. A gap of
 # milliseconds is left: a claim whose statement began before the replay committed, and locked the later change after it.
 _AGAIN = """
-    update deliveries c set state = 'due', attempts = 0, updated_at = now(), next_at = coalesce((
+    update deliveries c set state = 'due', attempts = 0, discarded_at = null, updated_at = now(), next_at = coalesce((
         select max(o.next_at) from deliveries o where o.subscription_id = c.subscription_id
             and o.order_id = c.order_id and o.state = 'due' and o.next_at between :now and :soon
     ), :now)
@@ -178,6 +178,10 @@ _NAMED = "c.id = any(cast(:ids as uuid[]))"
 _IN_STATE = "c.subscription_id = cast(:subscription as uuid) and c.state = :state"
 _LOCK_NAMED, _AGAIN_NAMED = text(_LOCK.format(chosen=_NAMED)), text(_AGAIN.format(chosen=_NAMED))
 _LOCK_IN_STATE, _AGAIN_IN_STATE = text(_LOCK.format(chosen=_IN_STATE)), text(_AGAIN.format(chosen=_IN_STATE))
+_LET_BE = text("""
+    update deliveries set discarded_at = clock_timestamp()
+    where id = any(cast(:ids as uuid[])) and state = 'dead' and discarded_at is null returning id
+""")
 _LIST = text("""
     select d.id, d.subscription_id, o.order_number, d.collection, d.operation, d.at, d.state, d.attempts, d.next_at,
            d.last_status, d.last_error, d.updated_at
@@ -211,6 +215,11 @@ def replay(conn: Connection, ids: Sequence[str], now: datetime) -> list[str]:
     chosen = {"ids": array(ids, "uuid")}
     conn.execute(_LOCK_NAMED, chosen)
     return list(conn.execute(_AGAIN_NAMED, {**chosen, "now": now, "soon": now + LEASE}).scalars())
+
+
+def discard(conn: Connection, ids: Sequence[str]) -> list[str]:
+    """Let deliveries be that were given up; those there are. Their receivers are never told of these changes."""
+    return list(conn.execute(_LET_BE, {"ids": array(sorted(ids), "uuid")}).scalars())
 
 
 def replay_where(conn: Connection, subscription_id: str, state: str, now: datetime) -> int:

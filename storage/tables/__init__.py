@@ -8,6 +8,7 @@ operators    who did what, and what rests until somebody resumes it
 reconciliation  comparisons with what providers list, and what differs
 columns      columns that many tables have
 refunds      refunds as the outside sees them
+given_up     versions of edited events, and replays of what was given up
 definitions  the schema besides tables: views and the appenders' trigger
 
 No status stands in an index: updates stay heap-only, which is what lets the drain write as fast as it does.
@@ -19,6 +20,7 @@ from storage.tables.access import answers, api_keys, deliveries, inbox, subscrip
 from storage.tables.catalogue import cart_items, carts, product_options, product_variants, products
 from storage.tables.columns import METADATA
 from storage.tables.definitions import APPENDERS, DEFINITIONS
+from storage.tables.given_up import correction_versions, replay_items, replays
 from storage.tables.journal import (
     EFFECT_STATES,
     JOURNAL_SEQ,
@@ -65,6 +67,7 @@ __all__ = [
     "audit",
     "cart_items",
     "carts",
+    "correction_versions",
     "corrections",
     "correlations",
     "dead_letters",
@@ -95,6 +98,8 @@ __all__ = [
     "refunds",
     "relay_horizon",
     "relay_marks",
+    "replay_items",
+    "replays",
     "results",
     "return_items",
     "returns_",

@@ -59,6 +59,7 @@ inbox = Table(
     Column("payment", Text, comment="one answer about it settles all rows before"),
     Column("unsigned", Boolean, nullable=False, server_default=false()),
     at("leased_until", comment="being asked for"),
+    Column("reason", Text, comment="why it was given up; null: not, or by a release that did not say"),
     one_of("state", ("due", "done", "dead", "expired")),
     Index("inbox_payment_idx", "provider", "payment", postgresql_where=text("state = 'due'")),
     Index("inbox_unsigned_idx", "provider", postgresql_where=text("state = 'due' and unsigned")),
@@ -100,8 +101,10 @@ deliveries = Table(
     Column("last_status", SmallInteger),
     Column("last_error", Text),
     *stamps(),
+    at("discarded_at", comment="a person let it be after it was given up"),
     one_of("operation", ("create", "update")),
     one_of("state", ("due", "done", "dead")),
     Index("deliveries_waiting_idx", "subscription_id", "order_id", "number", postgresql_where=text("state = 'due'")),
+    Index("deliveries_given_up_idx", "updated_at", postgresql_where=text("state = 'dead' and discarded_at is null")),
     comment="Outgoing webhooks: one row a change and subscription, recorded with the change.",
 )

@@ -225,6 +225,13 @@ dead_letters = Table(
     Column("state", Text, nullable=False, server_default="open"),
     Column("deaths", Integer, nullable=False, server_default="1"),
     *stamps(),
+    Column(
+        "history",
+        JSONB,
+        nullable=False,
+        server_default="[]",
+        comment="every death, once there were several: [{at, reason, detail} …]",
+    ),
     one_of("state", ("open", "replayed", "discarded")),
     CheckConstraint("(seq is null) <> (effect_id is null)", "one_subject"),
 )

@@ -9,14 +9,17 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.chaos.harness import a_shop
 from tests.money.storm import SHARES, storm
 from tests.proofs.arrival_order import in_memory, stored
+from tests.proofs.given_up import work_off
 from tests.proofs.proof import Finding, Proof, Say
 
 SEED = 20261129
 REFUNDS, KILLS = 3_000, 3
 LIVES, STORED, ORDERS = 20_000, 300, 12
 RECONCILED = 10_000
+GIVEN_UP, REPLAYED = 100, 100  # dead letters of each cause; per second
 RACES = 1_000
 PAUSES = "tests/integration/outbound/test_pauses.py"
 RECONCILIATION = "tests/integration/outbound/reconciliation/test_proof.py"
@@ -66,6 +69,19 @@ def reconciliation(say: Say) -> Finding:
         return Finding(figures)
 
 
+def given_up(say: Say) -> Finding:
+    """500 dead letters of five causes, worked off on servers of their own."""
+    with tempfile.TemporaryDirectory(prefix="orders-given-up-") as folder, a_shop(Path(folder, "data")) as shop:
+        settings = shop.parts.settings
+        found = work_off(settings.database_url or "", settings.redis_url or "", Path(folder), GIVEN_UP, REPLAYED, say)
+    figures = (
+        f"{found.letters} dead letters of five causes; stopped by itself after {found.halted_after}, "
+        f"{found.again} of them the cause that had come back; killed when {found.ended_when_killed} had their ends; totals exact, "
+        f"{GIVEN_UP} refunds made once by the provider's books, a second replay changes nothing; {found.seconds:.0f} s"
+    )
+    return Finding(figures, found.wrong)
+
+
 def pauses(say: Say) -> Finding:
     """1,000 races of a pause against a claim, and pauses under load: the suite's own tests, at size."""
     with tempfile.TemporaryDirectory(prefix="orders-pauses-") as folder:
@@ -87,5 +103,6 @@ PROOFS = (
     Proof("arrival_order", "Lives in any order of arrival: one outcome each, and their money within bounds", arrival_order),
     Proof("arrival_order_stored", "The same on PostgreSQL, each order folded anew from the journal", arrival_order_stored),
     Proof("reconciliation", "Dropped webhooks and refunds by hand among 10,000 payments: found, healed, once", reconciliation),
+    Proof("given_up", "Dead letters of five causes: found, edited, replayed through a halt and a SIGKILL, once", given_up),
     Proof("pauses", "A pause against claims, and under load: nothing that rests is claimed or called, all else is", pauses),
 )  # fmt: skip

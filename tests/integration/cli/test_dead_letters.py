@@ -1,4 +1,4 @@
-"""`orders dlq`, `orders parked`, `orders replay`: a dead letter, and the way back for it."""
+"""`orders dlq`, `orders parked`: a dead letter, and the way back for it."""
 
 from __future__ import annotations
 
@@ -120,32 +120,6 @@ def test_an_unknown_name_is_a_problem(poisoned, orders):
         answer = orders("dlq", command, "nobody")
         assert answer.code == 1
         assert "orders dlq list" in answer.err
-
-
-# -- bulk --------------------------------------------------------------------------------------------------
-
-
-def test_replay_in_bulk_says_first_and_asks_when_there_are_many(shop, orders):
-    shop.tell(created())
-    shop.take(*(paid(1, f"pay-{n}", currency="USD") for n in range(101)))
-    shop.work()
-    dry = orders("replay", "--type", "PaymentSucceeded", "--dry-run")
-    assert "101 would be replayed" in dry.out
-    unsure = orders("replay", "--reason", "currency_mismatch")
-    assert (unsure.code, "--yes" in unsure.err) == (2, True)
-    assert len(orders("dlq", "list", "--json", "--limit", "200").json["letters"]) == 101
-    done = orders("replay", "--since", "1h", "--yes", "--json")
-    assert len(done.json["replayed"]) == 101
-    shop.work()
-    assert {letter["deaths"] for letter in orders("dlq", "list", "--json").json["letters"]} == {2}
-    assert orders("verify").code == 0
-
-
-def test_replay_in_bulk_must_be_told_which(shop, orders):
-    assert orders("replay").code == 2
-    wrong = orders("replay", "--since", "lately")
-    assert (wrong.code, "2h" in wrong.err) == (2, True)
-    assert orders("replay", "--since", "1h").out.startswith("0 replayed")
 
 
 # -- refunds, parked ---------------------------------------------------------------------------------------

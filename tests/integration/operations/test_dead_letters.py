@@ -362,41 +362,18 @@ def test_a_discarded_event_counts_as_ignored_and_stays_so(died: Place):
     assert died.audit() == [("ann", "dlq discard")]
 
 
-# -- in bulk -----------------------------------------------------------------------------------------------
-
-
-def test_a_replay_in_bulk_takes_what_fits_and_is_open(died: Place):
-    died.take(NO_AMOUNT, told("bad", "OrderCanceled", {"by": 7}), replace(USD, id="usd2"), replace(USD, id="usd3"))
-    died.discard("usd3")
-    long_ago = NOW - timedelta(days=9)
-    died.do(
-        "update dead_letters set updated_at = :at where seq = (select seq from journal where event_id = 'usd2')",
-        at=long_ago,
-    )
-
-    def replay(**which: Any) -> list[str]:
-        with died.engine.begin() as conn:
-            done = dead_letters.replay_where(conn, "ann", **which)
-        died.streams.publish(done.entries)
-        died.work()
-        return sorted(letter.name for letter in done.changed)
-
-    assert replay(since=NOW + timedelta(hours=1)) == []
-    assert replay(type="OrderCanceled") == ["shop/bad"]
-    assert replay(reason="currency_mismatch", since=NOW - timedelta(hours=1)) == ["shop/usd"]
-    assert replay(reason="currency_mismatch") == ["shop/usd", "shop/usd2"]
-    assert replay() == ["shop/bad", "shop/no-amount", "shop/usd", "shop/usd2"]  # each had died again
-    assert len(died.audit()) == 1 + 1 + 1 + 2 + 4
+# -- many ------------------------------------------------------------------------------------------------
 
 
 def test_a_thousand_at_once_is_a_few_statements(died: Place):
     from sqlalchemy import event
 
     died.take(*[replace(NO_AMOUNT, id=f"x{n}", subject=f"o{n}") for n in range(1000)])
+    seqs = [str(row[0]) for row in died.do("select seq from dead_letters")]
     statements: list[str] = []
     event.listen(died.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
     with died.engine.begin() as conn:
-        done = dead_letters.replay_where(conn, "ann", type="PaymentSucceeded")
+        done = dead_letters.replay(conn, seqs, "ann")
     assert len(done.entries) == 1001
     assert len(statements) <= 12
     died.streams.publish(done.entries)

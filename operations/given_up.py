@@ -1,0 +1,346 @@
+"""The one list of what was given up: events, refunds, payment look-ups, deliveries of outgoing webhooks.
+
+    GivenUpError
+    ├── ThingUnknown    nothing that was given up has this name
+    └── FilterEmpty     an act on all that match was asked for without saying which
+
+One statement finds them all, by order, type, reason, provider, field at fault, text and time; another groups them by
+cause. A thing's `ref` is what every act here takes: an event's journal number, or an id (eff_…, lku_…, msg_…).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from domain.ids import format_id, uuid_of
+from events.errors import OrdersError
+from operations import dead_letters
+from operations.reasons import (
+    CAUSES,
+    DELIVERY,
+    EVENT,
+    FIELD,
+    FIELD_IN_DETAIL,
+    KINDS,
+    LOOKUP,
+    LOOKUP_GIVEN_UP,
+    REFUND,
+    WEBHOOK_GONE,
+    WEBHOOK_REFUSED,
+    WEBHOOK_UNREACHABLE,
+    Cause,
+    cause_of,
+)
+from outbound.webhooks.deliveries import GONE
+from storage.pg_arrays import array
+
+SHOWN = 100  # the length of a list, unless told otherwise
+MOST = 100_000  # things of one act
+SAMPLES = 3  # of a group
+
+
+class GivenUpError(OrdersError):
+    """This cannot be done to what was given up; nothing was changed."""
+
+    code = "given_up"
+    remedy = "See `orders given-up list`."
+    status = 400
+
+
+class ThingUnknown(GivenUpError):
+    """Nothing that waits among what was given up has this name."""
+
+    code = "given_up_unknown"
+    remedy = "Give a ref as `orders given-up list` shows them; what was replayed or discarded is listed no more."
+    status = 404
+
+    def __init__(self, ref: str) -> None:
+        super().__init__(
+            f"{ref}: nothing that was given up has this name; `orders given-up list` shows what there is. Nothing was changed"
+        )
+        self.ref = ref
+
+
+class FilterEmpty(GivenUpError):
+    """An act on all that match was asked for without any condition."""
+
+    code = "given_up_filter_empty"
+    remedy = "Name refs, or at least one condition: an order, a type, a reason, a provider, a field, a text or a time."
+
+    def __init__(self) -> None:
+        super().__init__(
+            "say which: refs, or at least one of order, type, reason, provider, field, text, since, until. An act on all "
+            "that was ever given up is refused. Nothing was changed"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """One thing that was given up and waits for a person. Times are UTC."""
+
+    kind: str  # of `reasons.KINDS`
+    id: str  # uuid of the dead letter, effect, look-up or delivery
+    seq: int | None  # the event's journal number; of a look-up, its webhook's
+    source: str | None
+    event_id: str | None
+    type: str
+    order_number: str | None
+    payment_id: str | None
+    provider: str | None  # whom it came from, or was to go to
+    reason: str
+    field: str | None  # at fault
+    detail: str | None
+    attempts: int
+    happened_at: datetime
+    created_at: datetime  # it was given up first
+    died_at: datetime  # … and last
+    edited: bool
+
+    @property
+    def ref(self) -> str:
+        """The name that acts take."""
+        if self.kind == EVENT:
+            return str(self.seq)
+        return format_id({REFUND: "effects", LOOKUP: "lookups", DELIVERY: "deliveries"}[self.kind], self.id)
+
+    @property
+    def cause(self) -> Cause:
+        """The reason in words, with what to do about it."""
+        return cause_of(self.reason)
+
+    def as_document(self) -> dict[str, Any]:
+        """The thing as JSON, for scripts and over HTTP."""
+        said = self.cause
+        return {"ref": self.ref, **asdict(self), "means": said.means, "remedy": said.remedy}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The conditions that things must meet, all of them; None is any. Times are those of the last death."""
+
+    kind: str | None = None
+    order: str | None = None  # its number
+    type: str | None = None
+    reason: str | None = None
+    provider: str | None = None
+    field: str | None = None
+    text: str | None = None  # anywhere in what is known of it, its body included; capitals do not matter
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def is_empty(self) -> bool:
+        """True where any thing would do."""
+        return all(getattr(self, each.name) is None for each in fields(self))
+
+    def refuse_empty(self) -> None:
+        """Refuse to act on everything. Errors: FilterEmpty."""
+        if self.is_empty():
+            raise FilterEmpty
+
+    def as_document(self) -> dict[str, Any]:
+        """The conditions that were given, as JSON."""
+        return {each.name: value for each in fields(self) if (value := getattr(self, each.name)) is not None}
+
+
+ANY = Wanted()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Things of one cause: how many, since when, and some of them."""
+
+    kind: str
+    reason: str
+    type: str
+    field: str | None
+    provider: str | None
+    count: int
+    first_at: datetime
+    last_at: datetime
+    refs: list[str]
+
+    def as_document(self) -> dict[str, Any]:
+        """The group as JSON, with its cause in words."""
+        said = cause_of(self.reason)
+        return {**asdict(self), "means": said.means, "remedy": said.remedy}
+
+
+# -- the list ------------------------------------------------------------------------------------------------
+
+
+def _field_of(reason: str, detail: str) -> str:
+    """SQL: the field at fault."""
+    known = " ".join(f"when '{each.code}' then '{each.field}'" for each in CAUSES.values() if each.field)
+    named = f"substring({detail} from '{FIELD}')".replace(":", "\\:")  # which would be a parameter's
+    return f"case {reason} {known} when '{FIELD_IN_DETAIL}' then {named} end"
+
+
+_EVENTS = f"""
+    select '{EVENT}' as kind, d.id, j.seq, j.source, j.event_id, j.type,
+           coalesce(case when c.seq is null then j.subject else c.subject end, o.order_number) as order_number,
+           coalesce(c.data, j.data) ->> 'paymentId' as payment_id, j.source as provider, d.reason,
+           {_field_of("d.reason", "d.detail")} as field, d.detail, d.deaths as attempts, j.time as happened_at,
+           d.created_at, d.updated_at as died_at, c.seq is not null as edited
+    from dead_letters d join journal j on j.seq = d.seq left join corrections c on c.seq = d.seq
+    left join correlations k on j.subject is null and k.key = 'payment:' || (coalesce(c.data, j.data) ->> 'paymentId')
+    left join orders o on o.id = k.order_id
+    where d.state = 'open'
+"""
+_REFUNDS = f"""
+    select '{REFUND}', e.id, null, null, null, 'Refund', o.order_number, e.payment_id, t.provider, d.reason,
+           null, d.detail, greatest(e.attempts, d.deaths), e.created_at, d.created_at, d.updated_at, false
+    from dead_letters d join effects e on e.id = d.effect_id join orders o on o.id = e.order_id
+    join transactions t on t.id = e.transaction_id where d.state = 'open'
+"""
+_LOOKUPS = f"""
+    select '{LOOKUP}', i.id, i.seq, j.source, j.event_id, j.type, coalesce(j.subject, o.order_number),
+           j.data ->> 'paymentId', i.provider, coalesce(i.reason, '{LOOKUP_GIVEN_UP}'), null, i.last_error, i.attempts,
+           j.time, i.created_at, i.updated_at, false
+    from inbox i join journal j using (seq)
+    left join correlations k on j.subject is null and k.key = 'payment:' || (j.data ->> 'paymentId')
+    left join orders o on o.id = k.order_id
+    where i.state = 'dead'
+"""
+_DELIVERIES = f"""
+    select '{DELIVERY}', d.id, null, null, null, d.collection || '.' || d.operation, o.order_number, null,
+           split_part(split_part(split_part(s.url, '://', 2), '/', 1), '@', -1),
+           case when d.last_status = {GONE} then '{WEBHOOK_GONE}' when d.last_status is null then '{WEBHOOK_UNREACHABLE}'
+                else '{WEBHOOK_REFUSED}' end,
+           null, d.last_error, d.attempts, d.at, d.at, d.updated_at, false
+    from deliveries d join orders o on o.id = d.order_id join subscriptions s on s.id = d.subscription_id
+    where d.state = 'dead' and d.discarded_at is null
+"""
+_WORDS = "concat_ws(' ', g.source, g.event_id, g.type, g.order_number, g.payment_id, g.provider, g.reason, g.detail)"
+_BODY = """
+    exists (select from journal b left join corrections x using (seq)
+            where b.seq = g.seq and cast(coalesce(x.data, b.data) as text) ilike :pattern)
+"""
+_FITS = f"""
+    from ({_EVENTS} union all {_REFUNDS} union all {_LOOKUPS} union all {_DELIVERIES}) g
+    where (cast(:kind as text) is null or g.kind = :kind)
+      and (cast(:order as text) is null or g.order_number = :order)
+      and (cast(:type as text) is null or g.type = :type)
+      and (cast(:reason as text) is null or g.reason = :reason)
+      and (cast(:provider as text) is null or lower(g.provider) = lower(:provider))
+      and (cast(:field as text) is null or g.field = :field)
+      and (cast(:since as timestamptz) is null or g.died_at >= :since)
+      and (cast(:until as timestamptz) is null or g.died_at < :until)
+      and (cast(:pattern as text) is null or {_WORDS} ilike :pattern or {_BODY})
+"""
+_NAMES = ", ".join(f"g.{each.name}" for each in fields(Thing))
+_LIST = text(f"select {_NAMES} {_FITS} order by g.died_at desc, g.id limit :most offset :skip")
+_COUNT = text(f"select count(*) {_FITS}")
+_GROUPS = text(f"""
+    select g.kind, g.reason, g.type, g.field, g.provider, count(*) as count, min(g.died_at) as first_at,
+           max(g.died_at) as last_at, (array_agg(cast(g.id as text) order by g.died_at desc))[1\\:{SAMPLES}] as ids,
+           (array_agg(g.seq order by g.died_at desc))[1\\:{SAMPLES}] as seqs
+    {_FITS} group by 1, 2, 3, 4, 5 order by count(*) desc, 1, 2, 3, 4, 5
+""")
+_OF_ORDERS = text(
+    f"select {_NAMES} {_FITS} and g.order_number = any(cast(:orders as text[])) order by g.happened_at, g.seq limit :most"
+)
+_BY_ID = text(f"select {_NAMES} {_FITS} and g.id = any(cast(:ids as uuid[]))")
+
+
+def given_up(conn: Connection, wanted: Wanted = ANY, *, limit: int = SHOWN, skip: int = 0) -> list[Thing]:
+    """The things that meet the conditions, the last to die first."""
+    rows = conn.execute(_LIST, {**_values(wanted), "most": limit, "skip": skip}).mappings()
+    return [Thing(**row) for row in rows]
+
+
+def count(conn: Connection, wanted: Wanted = ANY) -> int:
+    """The number of things that meet the conditions."""
+    return int(conn.execute(_COUNT, _values(wanted)).scalar_one())
+
+
+def causes(conn: Connection, wanted: Wanted = ANY) -> list[Group]:
+    """The things that meet the conditions, grouped by reason, type, field at fault and provider; the largest first."""
+    found = []
+    for row in conn.execute(_GROUPS, _values(wanted)).mappings():
+        told = dict(row)
+        ids, seqs = told.pop("ids"), told.pop("seqs")
+        refs = [_ref(row["kind"], each, seq) for each, seq in zip(ids, seqs, strict=True)]
+        found.append(Group(**told, refs=refs))
+    return found
+
+
+def find(conn: Connection, refs: Sequence[str]) -> list[Thing]:
+    """The things of these names, each once, in that order: a ref, or of an event its own id, or SOURCE/ID.
+
+    Errors: ThingUnknown; `dead_letters.NameAmbiguous` where several events have the id.
+    """
+    ids = [_id_of(conn, ref) for ref in refs]
+    found = by_id(conn, ids)
+    for ref, each in zip(refs, ids, strict=True):
+        if each not in found:
+            raise ThingUnknown(ref)
+    return [found[each] for each in dict.fromkeys(ids)]
+
+
+def by_id(conn: Connection, ids: Sequence[str]) -> dict[str, Thing]:
+    """Those of these ids that wait for a person, by id."""
+    if not ids:
+        return {}
+    rows = conn.execute(_BY_ID, {**_values(ANY), "ids": array(sorted(set(ids)), "uuid")}).mappings()
+    return {row["id"]: Thing(**row) for row in rows}
+
+
+def of_orders(conn: Connection, numbers: Sequence[str], kind: str | None = None) -> list[Thing]:
+    """All that was given up of these orders, by the time it happened; of one kind alone where that is said."""
+    if not numbers:
+        return []
+    values = {**_values(Wanted(kind=kind)), "orders": array(sorted(set(numbers)), "text"), "most": MOST}
+    return [Thing(**row) for row in conn.execute(_OF_ORDERS, values).mappings()]
+
+
+def chosen(conn: Connection, refs: Sequence[str] = (), wanted: Wanted | None = None) -> list[Thing]:
+    """The things that an act is about: those of these names, or all that meet the conditions.
+
+    Errors: FilterEmpty where neither says which; as `find`.
+    """
+    if refs:
+        return find(conn, refs)
+    wanted = wanted or ANY
+    wanted.refuse_empty()
+    return given_up(conn, wanted, limit=MOST)
+
+
+def _ref(kind: str, id: str, seq: int | None) -> str:
+    collection = {REFUND: "effects", LOOKUP: "lookups", DELIVERY: "deliveries"}.get(kind)
+    return str(seq) if collection is None else format_id(collection, id)
+
+
+def _id_of(conn: Connection, ref: str) -> str:
+    prefix = ref.partition("_")[0]
+    if prefix in ("eff", "lku", "msg") and (own := uuid_of(ref)) is not None:
+        return own
+    try:
+        [letter] = dead_letters.find(conn, [ref])
+    except dead_letters.LetterUnknown:
+        raise ThingUnknown(ref) from None
+    return letter.effect_id or letter.id
+
+
+def _values(wanted: Wanted) -> dict[str, Any]:
+    told: dict[str, Any] = {each.name: getattr(wanted, each.name) for each in fields(wanted)}
+    sought = told.pop("text")
+    told["pattern"] = None if sought is None else f"%{''.join(_escaped(sought))}%"
+    return told
+
+
+def _escaped(sought: str) -> Iterator[str]:
+    """A text as `ilike` finds it: what it has a meaning for is escaped."""
+    for character in sought:
+        yield f"\\{character}" if character in "\\%_" else character
+
+
+__all__ = [
+    "ANY", "KINDS", "MOST", "SHOWN", "FilterEmpty", "GivenUpError", "Group", "Thing", "ThingUnknown", "Wanted",
+    "by_id", "causes", "chosen", "count", "find", "given_up",
+    "of_orders",
+]  # fmt: skip
