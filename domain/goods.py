@@ -248,7 +248,7 @@ class Goods:
 
     def all_came(self) -> bool:
         """True where all that is to reach the customer has arrived at some time, whatever is known of it since."""
-        return bool(self.lines) and all(item.ever >= item.wanted() for item in self.lines.values())
+        return bool(self.lines) and all(item.ever_delivered() >= item.wanted() for item in self.lines.values())
 
     def put(self, parcel: Fulfillment, item_id: str, more: int) -> None:
         """A parcel holds `more` of a line than before (less: negative)."""

@@ -118,7 +118,7 @@ class OrderItem:
 
     def ever_delivered(self) -> int:
         """So many of it arrived at some time, as far as the order's goods have counted."""
-        return min(self.ever, self.quantity)
+        return min(self.ever, self.quantity) if self.requires_shipping else self.delivered_quantity
 
     def wanted(self) -> int:
         """So many of it are to reach the customer: what was ordered and not canceled."""

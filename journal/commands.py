@@ -126,6 +126,7 @@ class Step:
     number: str  # of the order
     data: dict[str, Any]
     suffix: str = ""
+    at: datetime | None = None  # when it happened; None: now
 
 
 @dataclass(slots=True)
@@ -165,7 +166,8 @@ class Request:
         """
         pauses.refuse(self.conn, {step.number for step in steps}, {step.type for step in steps})
         envelopes = [
-            Envelope(self.id + step.suffix, self.source, step.type, self.now, step.number, step.data) for step in steps
+            Envelope(self.id + step.suffix, self.source, step.type, step.at or self.now, step.number, step.data)
+            for step in steps
         ]
         appended = append(self.conn, envelopes, self.shop.shards)
         if appended.duplicates:

@@ -1,11 +1,12 @@
-"""Commands on fulfillments: createFulfillment and updateFulfillment."""
+"""Commands on fulfillments: createFulfillment, updateFulfillment and correctFulfillment."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from api.commands.lookups import lines_of, listed, name_of, name_of_item, order_of, part_of, refuse_if_held
-from api.commands.request_models import CreateFulfillment, UpdateFulfillment
+from api.commands.request_models import CorrectFulfillment, CreateFulfillment, UpdateFulfillment
 from api.commands.write_endpoint import UPDATED, Document, Work, Write, conflict
 from api.commands.written_documents import document
 from api.errors import ApiError, validation_error
@@ -14,6 +15,8 @@ from domain.ids import format_id
 from domain.order import Order, OrderItem
 from domain.permitted_transitions import fulfillment_statuses, order_statuses
 from journal.commands import Request, Step
+from operations import corrections, parcel_corrections
+from operations.corrections import CorrectionRefused
 from outbound import tracking
 
 _EVENTS = {
@@ -54,13 +57,15 @@ def create(write: Write, sent: CreateFulfillment) -> Work:
 
 
 def update(write: Write, fulfillment_id: str, sent: UpdateFulfillment) -> Work:
-    """The fulfillment takes a step."""
+    """The fulfillment takes a step, or another carrier and number stand for it."""
+    if sent.status is None:
+        return _change_tracking(write, fulfillment_id, sent)
+    status = Status(sent.status)
 
     def work(request: Request) -> tuple[int, Document]:
         order, parcel = part_of(request, "fulfillments", fulfillment_id)
         allowed = fulfillment_statuses(order, parcel)
         name = name_of("fulfillments", parcel)
-        status = Status(sent.status)
         if status not in allowed and status != Status.FAILED and not parcel.has_left():
             refuse_if_held(order, f"fulfillment {name}")
         if status not in allowed:
@@ -70,8 +75,43 @@ def update(write: Write, fulfillment_id: str, sent: UpdateFulfillment) -> Work:
                 parcel.status,
                 allowed,
             )
-        told = {} if status == Status.FAILED else _carrier(sent)
+        told = {} if status == Status.FAILED else _whole(sent, parcel)
         request.append(Step(_EVENTS[status], order.order_number, {"fulfillment": name, **told}))
+        doc = document(request, "fulfillments", parcel.id, write.depth)
+        return 200, {"doc": doc, **_followed(write, doc, UPDATED)}
+
+    return work
+
+
+def correct(write: Write, fulfillment_id: str, sent: CorrectFulfillment) -> Work:
+    """A person says where the fulfillment stands."""
+
+    def step(request: Request, order: Order, parcel: Fulfillment) -> Step:
+        return parcel_corrections.correct(request, order, parcel, sent.status, by="api", reason=sent.reason)
+
+    return _corrected(write, fulfillment_id, step)
+
+
+def _change_tracking(write: Write, fulfillment_id: str, sent: UpdateFulfillment) -> Work:
+    if sent.carrier is None and sent.trackingNumber is None:
+        raise validation_error([("status", "give a `status`, or a `carrier` or `trackingNumber`")])
+
+    def step(request: Request, order: Order, parcel: Fulfillment) -> Step:
+        return parcel_corrections.change_tracking(request, order, parcel, sent.carrier, sent.trackingNumber)
+
+    return _corrected(write, fulfillment_id, step)
+
+
+def _corrected(write: Write, fulfillment_id: str, make: Callable[[Request, Order, Fulfillment], Step]) -> Work:
+    """The fulfillment after the event that `make` makes of it, locked."""
+
+    def work(request: Request) -> tuple[int, Document]:
+        order, parcel = part_of(request, "fulfillments", fulfillment_id)
+        try:
+            step = make(request, order, parcel)
+        except CorrectionRefused as error:
+            raise conflict(str(error), parcel.status, fulfillment_statuses(order, parcel), **error.more) from None
+        corrections.apply(request, order, step, write.caller.source)
         doc = document(request, "fulfillments", parcel.id, write.depth)
         return 200, {"doc": doc, **_followed(write, doc, UPDATED)}
 
@@ -138,6 +178,14 @@ def _again(order: Order, replaced: Fulfillment, sent: CreateFulfillment) -> list
                 replaceable=most,
             )
     return shares
+
+
+def _whole(sent: UpdateFulfillment, parcel: Fulfillment) -> dict[str, str]:
+    """What is told of the carrier: half of it is filled in by what is known, since halves follow nothing."""
+    told = _carrier(sent)
+    if len(told) == 1 and parcel.carrier is not None and parcel.tracking_number is not None:
+        told = {"carrier": parcel.carrier, "trackingNumber": parcel.tracking_number, **told}
+    return told
 
 
 def _open(order: Order) -> list[tuple[OrderItem, int]]:

@@ -20,6 +20,7 @@ from api.commands import (
     refunds,
     returns,
 )
+from api.commands import catalogue_models as m
 from api.commands import request_models as s
 from api.commands.json_body import ExactRoute
 from api.commands.response_schemas import account_changed, changed, many_changed, paused, refund_created, refunded
@@ -184,8 +185,22 @@ def create_fulfillment(sent: s.CreateFulfillment, write: BySecret) -> Response:
 
 @writes("PATCH", "/api/fulfillments/{id}", "Fulfillments", changed(FULFILLMENTS), 200, NOT_FOUND, CONFLICT)
 def update_fulfillment(id: Id, sent: s.UpdateFulfillment, write: BySecret) -> Response:
-    """Move a fulfillment: packed, shipped, delivered or failed."""
+    """Move a fulfillment: packed, shipped, delivered or failed; or, without `status`, say who carries it.
+
+    Of `carrier` and `trackingNumber` the half that is left out stays as it is. That works at any status: what was told by
+    another number moves the fulfillment no more. What is to be taken back is corrected instead.
+    """
     return write.do(fulfillments.update(write, id, sent))
+
+
+@writes("POST", "/api/fulfillments/{id}/correct", "Fulfillments", changed(FULFILLMENTS), 200, NOT_FOUND, CONFLICT)
+def correct_fulfillment(id: Id, sent: s.CorrectFulfillment, write: BySecret) -> Response:
+    """Say where a fulfillment really stands, such as after *delivered* by mistake.
+
+    What was told of it until now counts no more; what is told of later times moves it on from there. The answer has the
+    status that it led to. 409 where the order was canceled.
+    """
+    return write.do(fulfillments.correct(write, id, sent))
 
 
 # -- returns -----------------------------------------------------------------------------------------------
@@ -315,36 +330,36 @@ MANY = Body(max_length=s.LINES)
 
 
 @writes("PUT", f"/api/products/{own_name('id')}", "Catalogue", changed(PRODUCTS))
-def put_product(id: Key, sent: s.Product, write: BySecret) -> Response:
+def put_product(id: Key, sent: m.Product, write: BySecret) -> Response:
     """Tell what a product is."""
-    return write.do(catalogue.put("products", s.BulkProduct(id=id, **dict(sent))))
+    return write.do(catalogue.put("products", m.BulkProduct(id=id, **dict(sent))))
 
 
 @writes("PUT", "/api/products", "Catalogue", many_changed(PRODUCTS))
-def put_products(sent: Annotated[list[s.BulkProduct], MANY], write: BySecret) -> Response:
+def put_products(sent: Annotated[list[m.BulkProduct], MANY], write: BySecret) -> Response:
     """Tell what many products are: all of them or none."""
     return write.do(catalogue.put_many("products", sent))
 
 
 @writes("PUT", f"/api/product-variants/{own_name('id')}", "Catalogue", changed(VARIANTS))
-def put_product_variant(id: Key, sent: s.ProductVariant, write: BySecret) -> Response:
+def put_product_variant(id: Key, sent: m.ProductVariant, write: BySecret) -> Response:
     """Tell what a variant of a product is."""
-    return write.do(catalogue.put("product_variants", s.BulkProductVariant(id=id, **dict(sent))))
+    return write.do(catalogue.put("product_variants", m.BulkProductVariant(id=id, **dict(sent))))
 
 
 @writes("PUT", "/api/product-variants", "Catalogue", many_changed(VARIANTS))
-def put_product_variants(sent: Annotated[list[s.BulkProductVariant], MANY], write: BySecret) -> Response:
+def put_product_variants(sent: Annotated[list[m.BulkProductVariant], MANY], write: BySecret) -> Response:
     """Tell what many variants are: all of them or none."""
     return write.do(catalogue.put_many("product_variants", sent))
 
 
 @writes("PUT", f"/api/product-options/{own_name('id')}", "Catalogue", changed(OPTIONS))
-def put_product_option(id: Key, sent: s.ProductOption, write: BySecret) -> Response:
+def put_product_option(id: Key, sent: m.ProductOption, write: BySecret) -> Response:
     """Tell what an option of a variant is."""
-    return write.do(catalogue.put("product_options", s.BulkProductOption(id=id, **dict(sent))))
+    return write.do(catalogue.put("product_options", m.BulkProductOption(id=id, **dict(sent))))
 
 
 @writes("PUT", "/api/product-options", "Catalogue", many_changed(OPTIONS))
-def put_product_options(sent: Annotated[list[s.BulkProductOption], MANY], write: BySecret) -> Response:
+def put_product_options(sent: Annotated[list[m.BulkProductOption], MANY], write: BySecret) -> Response:
     """Tell what many options are: all of them or none."""
     return write.do(catalogue.put_many("product_options", sent))

@@ -29,8 +29,8 @@ def canceling_items(story: Story) -> Thread:
     choices = story.choices
     everything = choices.chance(25)
     for _ in range(choices.pick((1, 1, 2, 3))):
-        yield lambda: bool(_free(story))
-        most = _free(story)
+        yield lambda: bool(story.cancelable())
+        most = story.cancelable()
         items = dict(most) if everything else choices.part(most)
         one = ItemCancel(f"cnl-{len(story.item_cancels)}", items, story.pen.now())
         data: dict[str, Any] = {"cancellation": one.ref, "items": listed(items), "by": "staff"}
@@ -48,12 +48,6 @@ def canceling_items(story: Story) -> Thread:
             again = story.pen.tell("ItemsCanceled", data, source="console", at=one.at + story.a_while())
             one.at = min(one.at, again.time)
             yield None
-
-
-def _free(story: Story) -> dict[str, int]:
-    """The items that no parcel holds, and nobody ever asked back; of those that need no shipping, nobody asks back now."""
-    asked = {item for back in story.returns for item in back.items} - story.goods.digital
-    return {item: count for item, count in story.cancelable().items() if item not in asked}
 
 
 def _traits(story: Story) -> None:

@@ -244,12 +244,14 @@ class Story:
         return {item: count for item, count in left.items() if item not in self.goods.digital}
 
     def cancelable(self) -> dict[str, int]:
-        """The items that are in no parcel, nor will be; of those that need no shipping, what no return holds."""
+        """The items that are in no parcel, nor will be, and nobody ever asked back; of digital ones, what no return holds."""
         held = self._held(one for one in self.returns if not one.rejected)
         free = self._left(self.wanted(), held)
         if self.replaced:
             return {}
-        return self.unsent(awaited=True) | {item: free[item] for item in self.goods.digital if item in free}
+        asked = {item for back in self.returns for item in back.items}
+        unsent = {item: count for item, count in self.unsent(awaited=True).items() if item not in asked}
+        return unsent | {item: free[item] for item in self.goods.digital if item in free}
 
     def returnable(self) -> dict[str, int]:
         """The items that were delivered at some time, are not canceled, and no return holds."""

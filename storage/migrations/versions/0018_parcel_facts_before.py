@@ -14,7 +14,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 revision = "0018_parcel_facts"
-down_revision = "0019_order_edits"
+down_revision = "0024_operators"
 
 COLUMNS: tuple[tuple[str, Any], ...] = (
     ("tracking_status", sa.Text),

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.builders import Story, any_order_of, asked_back, created, delivered, later, paid, rejected, scan, told
 
 START = (created(), paid(), delivered("box", {"mug": 2}))
-NAMED = {"carrier": "Returns Express", "trackingNumber": "R-1"}
-ASKED = asked_back("ret", at=later(hours=1), **NAMED)
+ASKED = asked_back("ret", at=later(hours=1), carrier="Returns Express", trackingNumber="R-1")
 
 
 def seen(status: str, hours: float, number: str = "R-1"):
     return scan(status, number, carrier="Returns Express", at=later(hours=hours))
 
 
-def changed(hours: float, number: str, **data):
-    told_of = {"return": "ret", "carrier": "Returns Express", "trackingNumber": number, **data}
-    return told("ReturnTrackingChanged", at=later(hours=hours), **told_of)
+def changed(hours: float, number: str, **data: Any):
+    told_of: dict[str, Any] = {"return": "ret", **data}
+    return told(
+        "ReturnTrackingChanged", at=later(hours=hours), carrier="Returns Express", trackingNumber=number, **told_of
+    )
 
 
 @pytest.mark.parametrize("arrivals", any_order_of(ASKED, seen("in_transit", 5), seen("delivered", 9)))
@@ -31,7 +34,9 @@ def test_the_earliest_word_of_its_receipt_stands():
     assert Story(*START, ASKED, seen("delivered", 9), told_so).back().received_at == later(hours=8)
 
 
-@pytest.mark.parametrize("arrivals", any_order_of(ASKED, seen("delivered", 9), changed(2, "R-2"), seen("in_transit", 5, "R-2")))
+@pytest.mark.parametrize(
+    "arrivals", any_order_of(ASKED, seen("delivered", 9), changed(2, "R-2"), seen("in_transit", 5, "R-2"))
+)
 def test_another_number_stands_from_its_time_on_and_the_first_one_moves_nothing(arrivals):
     story = Story(*START, *arrivals)
     back = story.back()

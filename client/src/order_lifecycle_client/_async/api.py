@@ -24,6 +24,7 @@ from order_lifecycle_client.models import (
 )
 from order_lifecycle_client.request_types import (
     Amount,
+    CorrectedStatus,
     CustomerSnapshotInput,
     FulfillmentStatus,
     ItemInput,
@@ -314,16 +315,37 @@ class AsyncServerApi(AsyncCustomerApi, AsyncRefunds, AsyncCarts, AsyncCatalogue)
         self,
         id: str,
         *,
-        status: FulfillmentStatus,
+        status: FulfillmentStatus | None = None,
         carrier: str | None = None,
         tracking_number: str | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
     ) -> Fulfillment:
-        """The step that a fulfillment took. Errors: NotFound; Conflict."""
+        """The step that a fulfillment took; without `status`, who carries it, whatever its status.
+
+        Of `carrier` and `tracking_number` the half that is left out stays as it is. Errors: NotFound; Conflict.
+        """
         body = {"status": status, "carrier": carrier, "tracking_number": tracking_number}
         path, query = f"/api/fulfillments/{segment(id)}", query_string(depth=depth)
         call = write("PATCH", path, doc(Fulfillment), body, query=query, idempotency_key=idempotency_key)
+        return await self._connection.send(call)
+
+    async def correct_fulfillment(
+        self,
+        id: str,
+        *,
+        status: CorrectedStatus,
+        reason: str | None = None,
+        depth: int = 0,
+        idempotency_key: str | None = None,
+    ) -> Fulfillment:
+        """The status that a fulfillment really has, such as "shipped" after "delivered" by mistake.
+
+        What was told of it until now counts no more. Errors: NotFound; Conflict where its order was canceled.
+        """
+        path, query = f"/api/fulfillments/{segment(id)}/correct", query_string(depth=depth)
+        body = {"status": status, "reason": reason}
+        call = write("POST", path, doc(Fulfillment), body, query=query, idempotency_key=idempotency_key)
         return await self._connection.send(call)
 
     # -- returns

@@ -20,7 +20,11 @@ def a_return(shop, **more):
 
 def seen(shop, status, number="R-1", event="evt_1"):
     """A webhook of the carrier's: its parcel has this status now."""
-    scan = {"status": status, "datetime": (clock() + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ"), "message": status}
+    scan = {
+        "status": status,
+        "datetime": (clock() + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "message": status,
+    }
     about = {"carrier": "returns express", "tracking_code": number, "status": status, "tracking_details": [scan]}
     told = {"id": event, "description": "tracker.updated", "created_at": "2026-11-20T12:00:00Z", "result": about}
     body, headers = as_easypost(told)
