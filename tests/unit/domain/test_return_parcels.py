@@ -17,7 +17,7 @@ def seen(status: str, hours: float, number: str = "R-1"):
 
 
 def changed(hours: float, number: str, **data: Any):
-    told_of: dict[str, Any] = {"return": "ret", **data}
+    told_of: Any = {"return": "ret", **data}
     return told(
         "ReturnTrackingChanged", at=later(hours=hours), carrier="Returns Express", trackingNumber=number, **told_of
     )
