@@ -13,7 +13,7 @@ PIP  := $(BIN)/python -m pip --disable-pip-version-check -qq
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test faults proofs check format lock docs clean force
+.PHONY: help demo up test faults proofs console check format lock docs clean force
 
 help: ## Print these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,10 @@ faults: $(READY) ## Every fault under load, 5 tries each, about an hour: killed,
 
 proofs: $(READY) ## What takes minutes to show, at full size, ten minutes (ARGS=refund_storm: that one alone)
 	@$(BIN)/python -m tests.proofs $(ARGS)
+
+console: $(READY) ## The pictures of docs/console, taken anew by a real browser (needs chromium)
+	@mkdir -p docs/console
+	@CONSOLE_PICTURES=docs/console $(BIN)/pytest -q tests/integration/api/console/test_browser.py -k pictures $(ARGS)
 
 up: $(READY) ## The servers, workers and HTTP API for your own use, until Ctrl-C
 	@$(BIN)/orders up $(ARGS)

@@ -3,6 +3,7 @@
 webhooks_in       webhooks of payment providers and carriers
 commands          the Server API: orders, payments, fulfillments, returns, carts, the catalogue
 query             the query API: every collection, found, counted, one by its id
+console           the console: pages for operators, under /console
 given_up          what was given up: found, edited, discarded, replayed
 
 app               every router in one application

@@ -20,6 +20,7 @@ from api.auth import TOKEN_HEADER
 from api.body_middleware import WholeBody
 from api.bulkheads import Bulkheads
 from api.commands.route_table import router as writes
+from api.console import pages as console_pages
 from api.given_up import router as given_up
 from api.health import Probe
 from api.key_cache import KnownKeys
@@ -31,6 +32,7 @@ from api.request_context import Frame
 from api.resources import THREADS, Doors
 from api.responses import Json
 from api.webhooks_in.receiver import router as webhooks
+from operations.figures import Looks
 
 DESCRIPTION = """
 Orders and what hangs on them: created, paid, shipped, returned; asked for and followed.
@@ -64,8 +66,17 @@ TAGS = [  # in the order in which the documentation shows them
 # Matched one after another, and each costs: what is called most comes first, and no path of a write is a query's too.
 front = APIRouter()
 ROUTERS = (
-    webhooks, writes, tokens.router, pauses.router, given_up, waits.router, queries, health.router, front,
-)  # fmt: skip
+    webhooks,
+    writes,
+    tokens.router,
+    pauses.router,
+    given_up,
+    waits.router,
+    queries,
+    health.router,
+    *console_pages.ROUTERS,
+    front,
+)
 HEADERS_SHOWN = [
     "X-Request-Id",
     "Retry-After",
@@ -103,6 +114,7 @@ def create_app(doors: Doors) -> FastAPI:
     app.state.probe = Probe(doors.settings)
     app.state.keys = KnownKeys(doors.engine)
     app.state.budgets = Budgets()
+    app.state.looks = Looks(doors.reader)
     app.state.limits = Limits(doors.streams.client, doors.settings.rate_limit)
     errors.install(app, _methods())
     app.add_middleware(Bulkheads)

@@ -18,6 +18,7 @@ terminal            text made harmless before it is printed
 corrections         `orders cancel-items`, `hold`, `release`: corrections of an order
 order_decision      a person's decision about an order, in one transaction
 typed_values        amounts, names and times ahead as people type them
+scan                `orders scan`: what a person knows of a parcel
 returns             `orders returns …`: withdrawn, received
 refunds             `orders refund`, `refunds …`, `accept`: money that goes back
 refund_output       refunds in a terminal
@@ -36,6 +37,8 @@ reconcile           `orders reconcile`: what payment providers list, compared wi
 findings            `orders findings`: what differs there, until a person resolves it
 moments             times as people type them
 keys                `orders keys`: keys of the HTTP API
+operators           `orders operators`: who may log in to the console
+top                 `orders top`: the console's figures in a terminal
 webhooks            `orders webhooks`: subscriptions and their deliveries
 error_reference     the page docs/reference/errors.md, made from the tree of errors
 schema              `orders schema`: the OpenAPI and AsyncAPI documents

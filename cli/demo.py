@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from cli import operators
 from cli.options import CtrlC, Data, Json, err, print_json, stop_at_sigterm
 from cli.terminal import safe
 from demo import scenarios
@@ -74,6 +75,9 @@ def _stay(stage: Stage) -> None:
     err.print(
         f"\n[bold]everything keeps running[/], the API on {safe(stage.access.url)}/api too, until Ctrl-C: try the commands above in another terminal"
     )
+    with stage.opened.engine.begin() as conn:
+        link = operators.first_link(conn, stage.access.url)
+    err.print(f"the console: {safe(link or stage.access.url + '/console')}", soft_wrap=True)
     try:
         signal.pause()
     except KeyboardInterrupt:

@@ -59,7 +59,7 @@ def print_causes(groups: Sequence[Group]) -> None:
             safe(each.type, CELL),
             safe(each.field or "–"),
             safe(each.provider or "–", CELL),
-            said["remedy"],
+            safe(said["remedy"]),
             time_of(each.first_at),
             f"[dim]{', '.join(each.refs)}[/]",
         )
@@ -77,17 +77,18 @@ def print_detail(found: Detail, then: Forecast) -> None:
     """A thing with all there is to know."""
     each = found.thing
     out.print(f"[bold]{safe(each.type)}[/]  {safe(each.kind)}, ref {each.ref}", soft_wrap=True)
+    tries = f"{each.attempts} attempt{'s' if each.attempts != 1 else ''}"
     about = [
         f"order {safe(each.order_number or '–')}",
         f"given up {time_of(each.died_at)} UTC",
-        f"{each.attempts} attempts",
+        tries,
     ]
     out.print("  " + "  ·  ".join(about), soft_wrap=True)
     at_fault = f" ({safe(each.field)})" if each.field else ""
-    out.print(f"  [red]{safe(each.reason)}[/]{at_fault}: {each.cause.means}", soft_wrap=True)
+    out.print(f"  [red]{safe(each.reason)}[/]{at_fault}: {safe(each.cause.means)}", soft_wrap=True)
     if each.detail:
         out.print(f"  {safe(each.detail)}", soft_wrap=True)
-    out.print(f"  to do: {each.cause.remedy}", soft_wrap=True)
+    out.print(f"  to do: {safe(each.cause.remedy)}", soft_wrap=True)
     _body("what came", found.came)
     for version in found.versions:
         why = f": {safe(version.reason)}" if version.reason else ""

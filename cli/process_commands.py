@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cli import keys
+from cli import keys, operators
 from cli.api_process import PORT, choose_port, start_api
 from cli.bootstrap import bring_up_to_date, find_servers, open_shop
 from cli.options import Data, Json, Problem, err, out, print_json, program, stop_at_sigterm
@@ -132,7 +132,7 @@ def up(
     """Run everything for your own use until Ctrl-C: servers, workers, beat, and the HTTP API on this machine.
 
     Other `orders` commands with the same --data find what runs here. A process that dies is started again. The first
-    time it makes a pair of API keys and shows them.
+    time it makes a pair of API keys and shows them, and a link into the console.
     """
     stop_at_sigterm()
     if read().database_url is None:
@@ -157,6 +157,7 @@ def up(
         if port is None and port_chosen != PORT:
             out.print(f"            port {PORT} is taken, so it is {port_chosen}")
         _say_first_keys(opened)
+        _say_console(opened, url)
         if opened.settings.token_secret is None:
             out.print("  tokens    none for customers: set ORDERS_TOKEN_SECRET")
         name = safe(program())
@@ -178,6 +179,17 @@ def _say_first_keys(opened: Parts) -> None:
     out.print(f"  keys      shown this once; more: {safe(program())} keys add secret", soft_wrap=True)
     out.print(f"            [bold]{secret}[/]  secret, for your backend", soft_wrap=True)
     out.print(f"            [bold]{publishable}[/]  publishable, for pages", soft_wrap=True)
+
+
+def _say_console(opened: Parts, url: str) -> None:
+    """The console's address; with a link that lets in once, until an admin has set a password."""
+    with opened.engine.begin() as conn:
+        link = operators.first_link(conn, url)
+    if link is None:
+        out.print(f"  console   {safe(url)}/console", soft_wrap=True)
+    else:
+        out.print("  console   this link lets you in once; set a password there:", soft_wrap=True)
+        out.print(f"            [bold]{safe(link)}[/]", soft_wrap=True)
 
 
 def _say(sentence: str) -> None:

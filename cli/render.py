@@ -284,7 +284,7 @@ def _print_timeline(entries: Iterable[dict[str, Any]]) -> None:
 
 def _why(entry: dict[str, Any]) -> str:
     """What is to be said about an event beyond its outcome."""
-    parts = [entry["text"], entry["detail"] if entry["outcome"] == "dead" else None]
+    parts = [_scanned(entry["scan"]), entry["text"], entry["detail"] if entry["outcome"] == "dead" else None]
     if entry["implied"]:
         parts.append(f"implies {entry['implied']}")
     if entry["until"]:
@@ -294,6 +294,16 @@ def _why(entry: dict[str, Any]) -> str:
     if entry["outcome"] == "dead":
         parts.append(f"orders dlq show {entry['seq']}")
     return "; ".join(part for part in parts if part)
+
+
+def _scanned(scan: Mapping[str, str | None] | None) -> str | None:
+    """What a carrier told of a parcel, and where: `in transit: Arrived at hub, OAKLAND, CA`."""
+    if scan is None:
+        return None
+    words = ", ".join(filter(None, (scan["description"], scan["location"])))
+    expected = f"expected {scan['estimatedDelivery'][:16]}" if scan["estimatedDelivery"] else ""
+    status = "" if scan["status"] == "unknown" and expected else (scan["status"] or "").replace("_", " ")
+    return "; ".join(filter(None, (": ".join(filter(None, (status, words))), expected)))
 
 
 def outcome(kind: str) -> str:

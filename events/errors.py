@@ -32,7 +32,9 @@
     │   ├── KeyReused       (journal.commands)       idempotency_key_reused
     │   ├── Unfit           (journal.commands)       value_refused
     │   ├── Busy            (journal.commands)       busy
-    │   └── CorrectionRefused  (operations.corrections)  correction_refused
+    │   ├── CorrectionRefused  (operations.corrections)  correction_refused
+    │   ├── OrderChanged    (operations.order_acts)  order_changed
+    │   └── OrderAbsent     (operations.order_acts)  order_absent
     ├── Paused              (journal.pauses)         paused                     it rests until somebody resumes it
     ├── PauseError          (operations.pauses)      pause
     │   ├── PauseRefused    (operations.pauses)      pause_refused
@@ -62,7 +64,16 @@
     ├── RefundDecisionError (operations.refund_decisions)      refund_decision
     │   ├── RefundAbsent    (operations.refund_decisions)      refund_absent
     │   └── RefundConflict  (operations.refund_decisions)      refund_conflict
+    ├── OperatorError       (operations.operators)   operator_refused
+    │   ├── OperatorUnknown (operations.operators)   operator_unknown
+    │   └── LoginRefused    (operations.operators)   login_refused
+    │       └── LoginTooSoon  (operations.operators)  login_too_soon
     ├── ApiError            (api.errors)             request_refused            an HTTP answer; its `name` says more
+    ├── NotLoggedIn         (api.console.session)    console_login
+    ├── NotAllowed          (api.console.session)    console_forbidden
+    ├── FieldRefused        (api.console.order_acts) console_field
+    ├── NoteNeeded          (api.console.lists)      console_note
+    ├── EditUnclear         (api.console.given_up)   console_edit
     ├── InvalidJson         (api.commands.json_body) json_invalid
     ├── Problem             (cli.options)            problem                    what ends a command
     ├── OlistError          (cli.ingest.olist)       olist_unreadable

@@ -24,6 +24,9 @@ refund_decisions  refunds as people decide about them: asked for, settled, alloc
 balances          the money of all orders, added up by currency
 overdue_refunds   refunds that are late by the legal clock, whatever keeps them
 pauses            what rests until somebody resumes it: made, ended, listed
+figures           figures of this moment: what comes in, what waits, how providers fare
 health            looks at servers, events and what is outside: what is wrong, and its cure
+order_acts        acts upon one order, each with a preview that is the act itself, rolled back
+operators         people who use the console: let in by a password or a link, disabled
 parked_events     events that came too early, and what each waits for
 """

@@ -229,7 +229,7 @@ def _add_orders(found: Forecast, before: _Picture, after: _Picture) -> None:
     for order_id, then in after.orders.items():
         now = before.orders.get(order_id)
         was = None if now is None or now.status == Status.NEW else str(now.status)
-        differs = [] if now is None else compare(now, then)
+        differs = [] if now is None else [each for each in compare(now, then) if each.path != "version"]
         if now is None or differs:
             told = [each.as_document() for each in differs[:CHANGES]]
             changes = [(each["path"], each["stored"], each["folded"]) for each in told]

@@ -230,7 +230,8 @@ def _settle(
         new = [scan for scan in scans if scan.id not in known]
         envelopes += [_event(poll, row, scan, now) for scan in new]
         end = next((scan.status for scan in reversed(scans) if watch_ends(scan.status)), None)
-        status = end or (scans[-1].status if scans else poll.status)
+        told = [scan.status for scan in scans if scan.estimated is None]  # an estimate alone is no scan
+        status = end or (told[-1] if told else poll.status)
         next_at = now + next_poll(0, status, pace, chance=random())
         taken = [*row.scans, *(scan.id for scan in new)]
         rows.append((row.id, status, taken, 0, None, end is not None, next_at))
@@ -272,6 +273,8 @@ def envelope_of(
         "status": scan.status,
         "description": scan.description,
         "location": scan.location,
+        "detail": scan.detail,
+        "estimatedDelivery": scan.estimated.isoformat() if scan.estimated else None,
     }
     return Envelope(
         id=f"{number}:{scan.id}{own}",

@@ -235,7 +235,9 @@ class Page:
 class Scan:
     """One note of a carrier about a parcel: `id` is the same in every poll, `time` (UTC) is when it happened.
 
-    Without a time it happened when it was first seen.
+    Without a time it happened when it was first seen. `detail` is the carrier's own word, or code, for the status.
+    `estimated` is when it said that the parcel would arrive (UTC); an estimate alone has the status `unknown`, and no
+    words (`providers.carriers.scans.estimate`).
     """
 
     id: str
@@ -243,6 +245,8 @@ class Scan:
     status: TrackingStatus
     description: str | None = None
     location: str | None = None
+    detail: str | None = None
+    estimated: datetime | None = None
 
 
 # -- ports ---------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from providers.base import (
     TrackingClient,
     WebhookReceiver,
 )
-from providers.carriers import easypost, karrio, tracker_delivery
+from providers.carriers import easypost, karrio, manual, tracker_delivery
 from providers.carriers import simulated as simulated_carrier
 from providers.carriers.names import NAMES
 from providers.carriers.routes import Routes
@@ -45,6 +45,7 @@ OURS: tuple[Provider, ...] = (
     easypost.PROVIDER,
     tracker_delivery.PROVIDER,
     simulated_carrier.PROVIDER,
+    manual.PROVIDER,
 )
 
 log = logging.getLogger(__name__)

@@ -14,6 +14,7 @@ from domain.ids import uuid_of
 from domain.outcome import REASONS
 from queries.documents import Document
 
+SCAN = ("carrier", "trackingNumber", "status", "detail", "description", "location", "estimatedDelivery")
 WAITING = "waiting"  # accepted, and not decided yet
 
 # The events of an order: those with a result that names it (in the order of an index); and beside them those that
@@ -65,6 +66,18 @@ _LENGTH = text(
 )
 
 
+_MOMENTS = text("""
+    select decided_at from results where order_id = cast(:id as uuid) and apply_number is not null
+    group by decided_at order by decided_at desc limit :most
+""")
+_STEPS = text("""
+    select step_from, step_to, max(decided_at) as last_at from results
+    where order_id = cast(:id as uuid) and step_to is not null and step_to <> step_from
+      and (cast(:at as timestamptz) is null or decided_at <= :at)
+    group by 1, 2 order by last_at
+""")
+
+
 def timeline(conn: Connection, order_id: str, most: int | None = None, skip: int = 0) -> list[Document]:
     """The events of the order with what became of each, in the order of the decisions, newest last, undecided behind.
 
@@ -88,6 +101,16 @@ def known_at(conn: Connection, order_id: str, at: datetime) -> list[Document]:
 def length(conn: Connection, order_id: str) -> int:
     """The number of events in the whole timeline."""
     return int(conn.execute(_LENGTH, {"id": uuid_of(order_id)}).scalar_one())
+
+
+def moments(conn: Connection, order_id: str, most: int) -> list[datetime]:
+    """The times at which something about the order was decided, ascending: the last `most` of them."""
+    return list(conn.execute(_MOMENTS, {"id": uuid_of(order_id), "most": most}).scalars())[::-1]
+
+
+def steps(conn: Connection, order_id: str, at: datetime | None = None) -> list[tuple[str, str]]:
+    """The steps (from, to) that the order's status took, until then or now; that which it took last is the last."""
+    return [(row.step_from, row.step_to) for row in conn.execute(_STEPS, {"id": uuid_of(order_id), "at": at})]
 
 
 def _read(conn: Connection, statement: TextClause, order_id: str, most: int | None, skip: int) -> list[Document]:
@@ -117,5 +140,14 @@ def _entry(row: Any, at: datetime | None = None) -> Document:
         "until": row.until if decided else None,
         "deliveries": row.deliveries,
         "corrected": row.corrected,
+        "scan": _scan(row.type, row.data),
         "data": row.data,
     }
+
+
+def _scan(kind: str, data: dict[str, Any]) -> Document | None:
+    """The scan that a carrier told, for whoever may read the timeline; None where the event is none."""
+    if kind != "TrackingUpdated":
+        return None
+    told = {name: data.get(name) for name in SCAN}  # of a dead letter it may be anything
+    return {name: value if isinstance(value, str) else None for name, value in told.items()}

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from journal import commands, parked, pause_end, relay, timers
 from journal.batch import Clash, is_of_the_moment
 from journal.streams import DRAIN
-from operations import replay_steps
+from operations import operators, replay_steps
 from outbound import expiry_questions, payment_lookups, refund_accounts, refund_routes, refunds, tracking
 from outbound.reconciliation import run as reconciliation
 from outbound.refund_accounts import Vault
@@ -221,12 +221,13 @@ def advance_replays(here: opening.Parts, whom: str) -> None:
 
 @chore("orders.tidy")
 def forget(here: opening.Parts, whom: str) -> None:
-    """Forget kept answers to idempotency keys whose day is over, webhooks taken a month ago, processes long gone, and the
-    bank accounts of refunds that are over."""
+    """Forget kept answers to idempotency keys whose day is over, webhooks taken a month ago, processes long gone, the bank
+    accounts of refunds that are over, and the console's sessions that are."""
     with here.engine.begin() as conn:
         commands.purge(conn)
         refund_accounts.erase_due(conn, clock())
         clocks.forget(conn)
+        operators.tidy(conn, clock())
     full = True
     while full:
         with here.engine.begin() as conn:

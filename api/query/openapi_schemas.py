@@ -6,6 +6,7 @@ from typing import Any
 
 from queries.fields import Collection, Field, Join, Kind
 from queries.schema import COLLECTIONS
+from queries.timeline import SCAN
 
 Schema = dict[str, Any]
 
@@ -36,6 +37,11 @@ _TEXT: Schema = {"type": "string"}
 _TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 _TIME: Schema = _TYPES[Kind.TIME]
 _TIME_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
+_SCAN: Schema = {
+    "type": ["object", "null"],
+    "description": "What a carrier told of a parcel; null where the event is no scan.",
+    "properties": dict.fromkeys(SCAN, _TEXT_OR_NULL) | {"estimatedDelivery": _TIME_OR_NULL},
+}
 _ENTRY: dict[str, Schema] = {
     "seq": {"type": "integer", "description": "Its place in the journal."},
     "source": _TEXT,
@@ -54,6 +60,7 @@ _ENTRY: dict[str, Schema] = {
     "until": {**_TIME_OR_NULL, "description": "How long a parked event waits."},
     "deliveries": {"type": "integer", "description": "How often it came."},
     "corrected": {"type": "boolean", "description": "Whether an operator changed its data."},
+    "scan": _SCAN,
 }
 TIMELINE_ENTRY: Schema = {
     "type": "object",

@@ -9,6 +9,7 @@ karrio                   karrio: the setting of a shop's own accounts at carrier
 karrio_api               its connectors, asked one by one
 karrio_answers           answers of single carriers, read beside karrio's own parsers
 karrio_transport         the HTTP by which it asks: verified, and bounded in time and size
+manual                   what staff, couriers and warehouses report of parcels that nobody polls
 simulated                carriers by URL: the demo's, and services of one's own
 easypost                 EasyPost: webhooks of its trackers, and the provider
 easypost_api             its API: trackers made and asked for

@@ -25,8 +25,9 @@ import orjson
 
 from events.catalogue import TrackingUpdated
 from events.envelope import Envelope, EnvelopeError
-from providers.base import Ability, Aggregator, BadSignature, Provider, ReceivedWebhook, with_secrets
-from providers.carriers.easypost_api import MAX_SCANS, STATUSES, EasyPost, place_of, time_of
+from providers.base import Ability, Aggregator, BadSignature, Provider, ReceivedWebhook, Scan, with_secrets
+from providers.carriers.easypost_api import MAX_SCANS, STATUSES, EasyPost, detail_of, estimate_of, place_of, time_of
+from providers.carriers.scans import scan_id
 from providers.webhook_verification import (
     a_name,
     an_object,
@@ -116,7 +117,18 @@ def _scans(about: dict[str, Any], carrier: str, number: str, told_at: datetime) 
     now = STATUSES.get(str(about.get("status")), "unknown")
     if not scans or (scans[-1].data["status"] != now and now != "unknown"):
         scans.append(_scan(carrier, number, {"status": about.get("status")}, told_at))
-    return scans
+    expected = estimate_of(about, None)
+    return scans if expected is None else [_estimate(carrier, number, expected, told_at), *scans]
+
+
+def _estimate(carrier: str, number: str, expected: Scan, told_at: datetime) -> Envelope:
+    """An estimate alone. It comes with each webhook, and is one event per day on which it was told."""
+    time = expected.time or told_at
+    data = {"carrier": carrier, "trackingNumber": number, "status": "unknown"}
+    if expected.estimated is not None:
+        data["estimatedDelivery"] = expected.estimated.isoformat()
+    own_id = f"{number[:200]}:{scan_id(expected.id, carrier, number, time.date().isoformat())}"
+    return envelope(SOURCE, own_id, TrackingUpdated.__name__, time, data)
 
 
 def _scan(carrier: str, number: str, detail: dict[str, Any], time: datetime) -> Envelope:
@@ -132,6 +144,8 @@ def _scan(carrier: str, number: str, detail: dict[str, Any], time: datetime) -> 
     if location:
         data["location"] = location
     what = hashlib.sha256(orjson.dumps([carrier, number, time, data])).hexdigest()[:32]
+    if own_word := detail_of(detail):
+        data["detail"] = own_word  # no part of the id: scans that were told without it are the same
     return envelope(SOURCE, f"{number[:200]}:{what}", TrackingUpdated.__name__, time, data)
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from events.field_types import TrackingStatus
 from providers import http_client
 from providers.base import NoAnswer, ParcelUnknown, Scan
-from providers.carriers.scans import in_order, scan_id
+from providers.carriers.scans import estimate, in_order, scan_id
 
 if TYPE_CHECKING:
     from easypost.easypost_client import EasyPostClient
@@ -34,6 +34,9 @@ IDS = 100_000  # trackers whose ids are kept; another is made again, and is the 
 LIMITED_S = 5.0  # pause after a 429 that names none: the shortest that the guide's back-off comes to after some tries
 WRONG_S = 86_400.0  # pause after an error that only a person can mend
 _ID = re.compile(r"[\w-]{1,100}")
+
+ENDED = frozenset(("delivered", "return_to_sender", "failure", "cancelled", "error"))
+_SAYS_NOTHING = frozenset(("", "unknown", "status_update"))
 
 STATUSES: dict[str, TrackingStatus] = {
     "unknown": "unknown",
@@ -167,10 +170,23 @@ def scans_of(tracker: Mapping[str, Any], number: str) -> list[Scan]:
     if not details and tracker.get("status") in (None, "unknown"):
         raise ParcelUnknown(f"{SOURCE}: parcel {number} is unknown, or not known yet")
     try:
-        scans = [_scan(each) for each in details[-MAX_SCANS:]]
+        scans = in_order(_scan(each) for each in details[-MAX_SCANS:])
     except ValueError as error:
         raise _strange(number, f"tracking_details: {error}") from error
-    return in_order(scans)
+    expected = estimate_of(tracker, scans[-1] if scans else None)
+    return scans if expected is None else in_order([*scans, expected])
+
+
+def estimate_of(tracker: Mapping[str, Any], newest: Scan | None) -> Scan | None:
+    """EasyPost's estimate for a parcel that has not arrived, as a note of its own; None where it gives none."""
+    if tracker.get("status") in ENDED or not tracker.get("est_delivery_date"):
+        return None
+    try:
+        when = time_of(tracker["est_delivery_date"])
+        told_at = time_of(tracker["updated_at"]) if tracker.get("updated_at") else None
+    except ValueError:  # of an estimate nobody's order depends
+        return None
+    return estimate(when, told_at, newest)
 
 
 def _scan(detail: Mapping[str, Any]) -> Scan:
@@ -178,7 +194,13 @@ def _scan(detail: Mapping[str, Any]) -> Scan:
     status = STATUSES.get(str(detail.get("status")), "unknown")
     message, place = detail.get("message"), place_of(detail)
     message = message[:WORDS] if isinstance(message, str) and message else None
-    return Scan(scan_id(time, status, message, place), time, status, message, place or None)
+    return Scan(scan_id(time, status, message, place), time, status, message, place or None, detail_of(detail))
+
+
+def detail_of(detail: Mapping[str, Any]) -> str | None:
+    """EasyPost's finer word for a status, where it says anything beyond it (“Trackers”, status_detail)."""
+    found = detail.get("status_detail")
+    return found[:PLACE] if isinstance(found, str) and found not in _SAYS_NOTHING else None
 
 
 def place_of(detail: Mapping[str, Any]) -> str:

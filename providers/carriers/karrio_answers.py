@@ -27,7 +27,8 @@ from typing import Any, cast, get_args
 from events.field_types import TrackingStatus
 from providers.base import Scan
 from providers.carriers.local_time import utc_of
-from providers.carriers.scans import in_order, scan_id
+from providers.carriers.poll_schedule import watch_ends
+from providers.carriers.scans import estimate, in_order, scan_id
 
 MAX_SCANS = 200  # of one parcel; more are no history
 WORDS, PLACE = 1000, 255  # characters of a description, and of a place, that are kept
@@ -113,7 +114,21 @@ def scans_of(carrier: str, answer: Any, parcel: Any, number: str, country: str |
         raise Strange(f"{len(raw)} events are not the {len(days)} that karrio reads in it")
     pairs = list(zip(events, raw, strict=True))
     # Carriers list the newest first; of two scans of one second the one that is listed later happened before.
-    return in_order(_scan(carrier, each, told) for each, told in reversed(pairs[:MAX_SCANS]))
+    scans = in_order(_scan(carrier, each, told) for each, told in reversed(pairs[:MAX_SCANS]))
+    expected = _estimate(parcel, scans, country)
+    return scans if expected is None else [*scans, expected]
+
+
+def _estimate(parcel: Any, scans: Sequence[Scan], country: str | None) -> Scan | None:
+    """The day on which the carrier expects a parcel that has not arrived; karrio keeps no hour of it."""
+    if not parcel.estimated_delivery or any(watch_ends(scan.status) for scan in scans):
+        return None
+    try:
+        day = datetime.fromisoformat(str(parcel.estimated_delivery)[:10])
+        _, end = _placed(day + timedelta(days=1, seconds=-1), country)
+    except ValueError:  # of an estimate nobody's order depends
+        return None
+    return estimate(end, None, scans[-1])
 
 
 def mended(carrier: str, answer: Any) -> Any:
@@ -131,7 +146,8 @@ def _scan(carrier: str, event: Any, raw: RawEvent) -> Scan:
     found = found or ROUGH.get(carrier, {}).get(raw.rough or "") or "unknown"
     words = " ".join(str(event.description or "").split())[:WORDS] or None
     place = " ".join(str(event.location or "").split())[:PLACE] or None
-    return Scan(scan_id(raw.time, raw.code, words, place), raw.time, found, words, place)
+    own = str(event.code or "")[:PLACE] or None
+    return Scan(scan_id(raw.time, raw.code, words, place), raw.time, found, words, place, own)
 
 
 def _told(text: str, country: str | None = None, state: str | None = None) -> tuple[date, datetime]:

@@ -88,7 +88,7 @@ def scans_of(parcel: Parcel) -> list[Scan]:
         if time is None:
             alike[own] += 1
             own = scan_id(own, alike[own])
-        scans.append(Scan(own, time, status_of(event), _described(event), place))
+        scans.append(Scan(own, time, status_of(event), _described(event), place, _own_word(event)))
     return in_order(scans)
 
 
@@ -104,6 +104,12 @@ def _described(event: Event) -> str | None:
     """What happened, in the carrier's words, without the driver's name and number."""
     said = event.description or event.status.name
     return (_DRIVER.sub("***", said)[:WORDS] or None) if said else None
+
+
+def _own_word(event: Event) -> str | None:
+    """The carrier's own word for the status, where the description says something else; likewise without the driver."""
+    word = event.status.name if event.description else None
+    return _DRIVER.sub("***", word)[:PLACE] if word else None
 
 
 def _place(place: _Place | None) -> str | None:

@@ -6,6 +6,7 @@ journal      journal and results, what waits, what was given up, the relay's mar
 access       keys, first answers, payment look-ups, subscriptions and deliveries
 operators    who did what, and what rests until somebody resumes it
 reconciliation  comparisons with what providers list, and what differs
+logins       operators of the console, their sessions, logins that failed
 columns      columns that many tables have
 refunds      refunds as the outside sees them
 given_up     versions of edited events, and replays of what was given up
@@ -42,6 +43,7 @@ from storage.tables.journal import (
     timers,
     trackers,
 )
+from storage.tables.logins import login_failures, operator_sessions, operators
 from storage.tables.operators import audit, pauses
 from storage.tables.order import (
     fulfillment_items,
@@ -82,6 +84,9 @@ __all__ = [
     "inbox",
     "journal",
     "leases",
+    "login_failures",
+    "operator_sessions",
+    "operators",
     "order_items",
     "orders",
     "parked",

@@ -64,6 +64,8 @@ orders = Table(
     CheckConstraint("placed_at is null or currency is not null", "currency"),
     Index("orders_customer_placed_at_idx", "customer", text("placed_at desc")),
     Index("orders_placed_at_idx", text("placed_at desc"), text("id desc")),
+    # Few orders have flags, and an update that leaves them as they are stays heap-only.
+    Index("orders_flagged_idx", text("placed_at desc"), text("id desc"), postgresql_where=text("flags <> '{}'")),
     **HOT,
 )
 
@@ -156,6 +158,8 @@ fulfillments = Table(
     one_of("status", fulfillment.Status),
     CheckConstraint("status <> 'delivered' or delivered_at is not null", "delivered"),
     CheckConstraint("not planned or status = 'pending'", "planned"),
+    # A customer names the parcel's number. It is set once, as a rule when the row is made.
+    Index("fulfillments_tracking_number_idx", "tracking_number", postgresql_where=text("tracking_number is not null")),
     **HOT,
 )
 

@@ -31,6 +31,7 @@ SIGNALS = {
     "journal.correlation.Stale": "what was read is not so any more: the same again",
     "outbound.payment_reconciler.OrderUnknown": "a provider's answer, for the loop that asked",
     "outbound.refund_accounts.AccountNeeded": "an attempt waits for its account, for the loop that claims",
+    "operations.order_acts._Previewed": "a preview is rolled back by it",
     "bench.baseline_app.TooEarly": "the app that is measured beside ours retries on it",
 }
 

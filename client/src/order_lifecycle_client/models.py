@@ -380,6 +380,9 @@ class TimelineEntry(Model):
     until: datetime | None  # how long a parked event waits
     deliveries: int  # how often it came
     corrected: bool  # whether an operator changed its data
+    scan: (
+        dict[str, Any] | None
+    )  # status, detail, description, location and estimatedDelivery, where it is a carrier's scan
     data: dict[str, Any] | None = None
     detail: str | None = None
 

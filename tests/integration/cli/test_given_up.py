@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -237,13 +238,47 @@ def test_an_order_is_rebuilt_from_the_journal_and_nothing_is_sent(shop, orders):
     assert "nothing was changed" in orders("replay", "--rebuild", ORDER, *WHY, "--yes").out
 
 
-def test_what_others_wrote_harms_no_terminal(shop, orders):
-    shop.tell(created(), paid(10_000, "pay-h", currency="USD"))
+EVERYWHERE = (  # where others' texts stand in what was given up
+    "update journal set source = 'h' || :text, event_id = seq || :text, type = 't' || :text, subject = :text, "
+    "data = jsonb_build_object('paymentId', :text, :text, :text)",
+    "update dead_letters set detail = :text, reason = 'bug' || left(:text, 40)",
+    "update effects set payment_id = :text, last_error = :text",
+    "update transactions set provider = :text",
+    "update inbox set last_error = :text, provider = :text, reason = :text",
+    "update deliveries set last_error = :text, collection = :text",
+    "update subscriptions set url = 'https://' || :text",
+    "update orders set order_number = right(cast(id as text), 6) || :text",
+)
+
+
+def test_what_others_wrote_harms_no_terminal(refused, orders):
+    refused.tell(replace(created(), subject="second"), paid(10_000, "pay-h", currency="USD", subject="second"))
+    refused.do("delete from corrections")
+    refused.do(
+        "insert into inbox (id, provider, seq, state, last_error) "
+        "select gen_random_uuid(), 'toss', max(seq), 'dead', 'x' from journal"
+    )
+    refused.do(
+        "with s as (insert into subscriptions (id, url, collections, operations, secrets) "
+        "values (gen_random_uuid(), 'https://a', '{orders}', '{create}', '{x}') returning id) "
+        "insert into deliveries (id, subscription_id, order_id, collection, operation, document, at, state) "
+        "select gen_random_uuid(), s.id, o.id, 'orders', 'create', '{}', now(), 'dead' from s, orders o limit 1"
+    )
+    assert {each["kind"] for each in listed(orders)} == {"event", "refund", "lookup", "delivery"}
     for text in (HOSTILE, "x" * 1_000_000):
-        shop.do("update dead_letters set detail = :text", text=text)
-        for command in (("list",), ("causes",), ("show", listed(orders)[0]["ref"]), ("list", "--json")):
-            out = orders("given-up", *command).out
-            assert not set(out) & set("\x1b\x07\x9b\u202e\u2028"), command
-            assert len(out) < (3_000_000 if "--json" in command else 20_000), command
-    discarded = orders("given-up", "discard", listed(orders)[0]["ref"], "--why", HOSTILE)
-    assert discarded.code == 0, discarded.err
+        for statement in EVERYWHERE:
+            refused.do(
+                statement,
+                text=text if "journal set" not in statement and "orders set" not in statement else text[:500],
+            )
+        shown = [("show", each["ref"]) for each in listed(orders)]
+        assert len(shown) == 4
+        dry = ("replay", "--since", "1h", "--dry-run")
+        for command in (("list",), ("causes",), *shown, dry, ("list", "--json")):
+            answer = orders("given-up", *command)
+            assert answer.code == 0, (command, answer.err[:500])
+            assert not set(answer.out) & set("\x1b\x07\x9b\u202e\u2028"), command
+            assert len(answer.out) < (20_000_000 if "--json" in command else 60_000), command
+    discarded = orders("given-up", "discard", "--since", "1h", "--why", HOSTILE, "--yes")
+    assert (discarded.code, "4 discarded" in discarded.out) == (0, True), discarded.err
+    assert not set(orders("audit", "list").out) & set("\x1b\x07\x9b\u202e\u2028")

@@ -67,6 +67,8 @@ class AScan:
     time: datetime = HAPPENED
     description: str | None = None
     location: str | None = None
+    detail: str | None = None
+    estimated: datetime | None = None
 
 
 class Scripted:

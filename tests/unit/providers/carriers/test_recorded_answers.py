@@ -13,12 +13,14 @@ import httpx
 import pytest
 
 from events.catalogue import decode
+from events.envelope import EnvelopeError
 from outbound.tracking import envelope_of
-from providers.base import NoAnswer, ParcelUnknown, Scan
+from providers.base import BadSignature, NoAnswer, ParcelUnknown, Scan
+from providers.carriers.easypost import receive
 from providers.carriers.easypost_api import EasyPost, scans_of
 from providers.carriers.tracker_delivery_api import TrackerDelivery
 from tests.scripted_http import Answer, answering
-from tests.webhooks import shared
+from tests.webhooks import EASYPOST, as_easypost, shared
 
 pytestmark = pytest.mark.shared_data
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -46,7 +48,12 @@ PUSHED = [
 ]
 
 
-def check(scans: list[Scan], expected, number: str) -> None:
+def check(scans: list[Scan], expected, number: str, estimated: str | None = None) -> None:
+    """Each scan as the file has it, and its estimate where the parcel has not arrived."""
+    estimates = [scan for scan in scans if scan.estimated is not None]
+    assert [scan.estimated for scan in estimates] == ([at(estimated)] if estimated else [])
+    assert all((scan.status, scan.description, scan.location) == ("unknown", None, None) for scan in estimates)
+    scans = [scan for scan in scans if scan.estimated is None]
     assert [(scan.time, scan.status, scan.description, scan.location) for scan in scans] == [
         (at(time), status, message, place) for time, status, message, place in expected
     ]
@@ -61,12 +68,34 @@ def test_a_tracker_that_easypost_answered():
     answer = shared("easypost", "trackers-retrieve.json").read_bytes()
     with answering(lambda asked: Answer(answer)) as (url, _):
         scans = EasyPost(url, "key").of_carrier("USPS").track("EZ1000000001")
-    check(scans, RETRIEVED, "EZ1000000001")
+    check(scans, RETRIEVED, "EZ1000000001", estimated="2025-05-09T20:40:17")
 
 
 def test_the_tracker_in_a_webhook_of_easyposts():
     tracker = json.loads(shared("easypost", "tracking-webhook.json").read_bytes())["result"]
     check(scans_of(tracker, "EZ4000000004"), PUSHED, "EZ4000000004")
+
+
+def test_the_recorded_webhook_is_the_parcels_whole_history():
+    """Signed as EasyPost signs it; its ids are filled in, which the example leaves out."""
+    body = shared("easypost", "tracking-webhook.json").read_bytes().replace(b"evt_...", b"evt_1")
+    signed, headers = as_easypost(body)
+    lowered = {name.lower(): value for name, value in headers.items()}
+    told = receive(signed, lowered, (EASYPOST,), NOON)
+    events = sorted((*told.history, told.envelope), key=lambda event: event.time)
+    found = [(e.time, e.data["status"], e.data.get("description"), e.data.get("location")) for e in events]
+    assert found == [(at(time), status, message, place) for time, status, message, place in PUSHED]
+    assert len({event.id for event in events}) == len(PUSHED)
+    assert {(e.data["carrier"], e.data["trackingNumber"]) for e in events} == {("UPS", "EZ4000000004")}
+    assert told.envelope.data["status"] == "delivered"
+    with pytest.raises(BadSignature):
+        receive(signed + b" ", lowered, (EASYPOST,), NOON)
+
+
+def test_a_recorded_event_without_a_tracker_is_refused_and_says_why():
+    signed, headers = as_easypost(shared("easypost", "events-retrieve.json").read_bytes())
+    with pytest.raises(EnvelopeError, match="result"):
+        receive(signed, {name.lower(): value for name, value in headers.items()}, (EASYPOST,), NOON)
 
 
 def test_an_event_of_easyposts_is_no_tracker():

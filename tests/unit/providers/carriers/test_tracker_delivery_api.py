@@ -162,7 +162,7 @@ def test_scans_come_oldest_first_in_utc_wherever_their_offset():
         datetime(2026, 11, 3, 0, 30, tzinfo=UTC),
         datetime(2026, 11, 3, 1, tzinfo=UTC),
     ]
-    assert found[0] == Scan(found[0].id, found[0].time, "in_transit", "옥천에서 출발", "옥천HUB, KR")
+    assert found[0] == Scan(found[0].id, found[0].time, "in_transit", "옥천에서 출발", "옥천HUB, KR", "간선상차")
     assert found[1].description == "배달완료"
     assert found[2].location is None
 

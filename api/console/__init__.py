@@ -1,0 +1,26 @@
+"""The console: pages for operators, rendered here and served by the API under `/console`.
+
+Routes are thin: what they show is read by `queries/` and `operations/`, what they do is done by `operations/`.
+
+pages          all routers of the console
+session        who is logged in, what they may do, forms from pages of ours
+login          in and out: password, one-time link, the operator's own page
+now            the first page: figures of this moment
+orders         orders found, listed and shown, as they are and as they were known
+order_page     one order as its page shows it
+order_acts     the table of what may be done to an order, each with a preview
+pauses         what rests, and the audit
+given_up       what was given up: by cause, edited, discarded, replayed in steps
+lists          pages that are one table: refunds, parked, deliveries, trackers, findings, workers
+
+render         templates, harmless values, headers, refusals as pages
+tables         a table of a page, described
+drawings       lifecycles and charts, as figures to be drawn
+sentences      events as sentences
+words          the words of the pages, by language
+korean         the Korean of the pages
+korean_domain  the Korean of statuses, reasons, flags and events
+
+templates      pages and parts of pages, for Jinja2
+static         the style, htmx, the icon
+"""

@@ -1,0 +1,234 @@
+"""The pages of what was given up: grouped by cause, found, shown, edited one or many, discarded, replayed in steps.
+
+Everything is chosen once, as a list of refs or as conditions, and then goes through a preview: what an edit makes of each,
+what a replay would do now (`operations.forecast`), what is discarded. What is done then has a reason and an author.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from api.console.orders import snapshot
+from api.console.render import ConsoleRoute, go, page
+from api.console.session import PATH, Acting, Form, NotAllowed, Sent, Viewer
+from api.console.words import word
+from api.resources import doors_of
+from events.errors import OrdersError
+from operations import edits, given_up, given_up_changes, given_up_detail, replays
+from operations import forecast as forecasts
+from operations.given_up import KINDS, MOST, Thing, Wanted
+
+router = APIRouter(prefix=f"{PATH}/given-up", route_class=ConsoleRoute, include_in_schema=False)
+SHOWN = 50  # things of a page
+PREVIEWED = 20  # edits and orders that a preview shows whole
+DRY_RUN = 500  # things that a dry run takes; more are sampled, and the page says so
+MOST_PAGE = 2_000
+CONDITIONS = tuple(each.name for each in fields(Wanted) if each.name not in ("since", "until"))
+LONGEST = 500  # characters of a condition
+ACTS = {
+    "replay": (word("Replay"), word("Begin the replay")),
+    "edit": (word("Edit"), word("Edit them")),
+    "discard": (word("Discard"), word("Discard for good")),
+}
+
+
+class EditUnclear(OrdersError, ValueError):
+    """An edit in the console names no place in the event, or its JSON Patch is no JSON."""
+
+    code = "console_edit"
+    remedy = "Write a place such as data.currency, or subject; or a JSON Patch (RFC 6902)."
+    status = 400
+
+
+# -- looking -----------------------------------------------------------------------------------------------------
+
+
+@router.get("")
+def list_given_up(request: Request, who: Viewer) -> Response:
+    """The list, narrowed by conditions, under its causes."""
+    wanted, number = _wanted(request.query_params), _page(request)
+    with snapshot(request) as conn:
+        causes = given_up.causes(conn, wanted)
+        found = given_up.given_up(conn, wanted, limit=SHOWN, skip=(number - 1) * SHOWN)
+    return page(
+        request, "given_up.html", causes=causes, found=found, count=sum(each.count for each in causes), kinds=KINDS,
+        wanted=wanted.as_document(), number=number, shown=SHOWN, acts=ACTS, narrower=_narrower,
+    )  # fmt: skip
+
+
+@router.get("/replays")
+def list_replays(request: Request, who: Viewer) -> Response:
+    """Replays, the newest first."""
+    with snapshot(request) as conn:
+        found = replays.replays(conn)
+    return page(request, "replays.html", found=found)
+
+
+@router.get("/replays/{name}")
+def show_replay(request: Request, who: Viewer, name: str) -> Response:
+    """One replay with its report by cause; while it runs, the page asks again."""
+    with snapshot(request) as conn:
+        found = replays.replay(conn, name)
+        report = replays.report(conn, found.id)
+    template = "replay_state.html" if request.headers.get("hx-request") else "replay.html"
+    return page(request, template, replay=found, report=report, outcomes=replays.OUTCOMES)
+
+
+@router.get("/{ref}")
+def show_thing(request: Request, who: Viewer, ref: str) -> Response:
+    """One thing: what came, why it was given up, its versions, every attempt."""
+    with snapshot(request) as conn:
+        found = given_up_detail.detail(conn, ref)
+    return page(request, "given_up_thing.html", detail=found, thing=found.thing, acts=ACTS, json_of=_json, refs=[ref])
+
+
+# -- acting ------------------------------------------------------------------------------------------------------
+
+
+@router.post("/acts/{act}")
+def act_upon(request: Request, who: Acting, form: Sent, act: str) -> Response:
+    """The preview of an act on what was chosen; with a confirmation the act itself."""
+    if act not in ACTS:
+        raise NotAllowed(f"{act!r} is nothing that can be done to what was given up")
+    with snapshot(request) as conn:
+        things = _chosen(conn, form)
+    confirmed = bool(form.get("confirm"))
+    if act == "replay":
+        return _begin(request, who.actor, form, things) if confirmed else _preview_replay(request, form, things)
+    if act == "discard":
+        return _discard(request, who.actor, form, things) if confirmed else _previewed(request, act, form, things)
+    if not form.get("path") and not form.get("patch"):
+        return _previewed(request, act, form, things, edits=None)
+    patch = _patch(form)
+    if confirmed:
+        with doors_of(request).engine.begin() as conn:
+            given_up_changes.edit(conn, things, patch, by=who.actor, reason=form.get("reason"))
+        return go(f"{PATH}/given-up?{_back(form)}")
+    with snapshot(request) as conn:
+        made = given_up_changes.preview(conn, things, patch)
+    return _previewed(request, act, form, things, edits=made, faults=sum(each.fault is not None for each in made))
+
+
+@router.post("/replays/{name}/{act}")
+def move_replay(request: Request, who: Acting, form: Sent, name: str, act: str) -> Response:
+    """A replay is stopped, or goes on."""
+    moves = {"stop": replays.stop, "resume": replays.resume}
+    if act not in moves:
+        raise NotAllowed(f"{act!r} is nothing that can be done to a replay")
+    with doors_of(request).engine.begin() as conn:
+        moves[act](conn, name, by=who.actor, reason=form.get("reason"))
+    return go(f"{PATH}/given-up/replays/{name}")
+
+
+def _preview_replay(request: Request, form: Form, things: list[Thing]) -> Response:
+    """The dry run of a replay: the very decisions, rolled back."""
+    doors = doors_of(request)
+    found = forecasts.forecast(doors.engine, doors.settings.policy, doors.shop, things[:DRY_RUN])
+    return _previewed(request, "replay", form, things, forecast=found, sampled=len(things) > DRY_RUN)
+
+
+def _begin(request: Request, actor: str, form: Form, things: list[Thing]) -> Response:
+    """Begin the replay; the workers advance it, in growing steps."""
+    with doors_of(request).engine.begin() as conn:
+        planned = replays.plan(conn, [each.ref for each in things])
+        chosen = _conditions(form).as_document() or {"refs": len(things)}
+        made = replays.begin(conn, planned, by=actor, reason=form.get("reason"), chosen=chosen)
+        name = replays.replay(conn, made).name
+    return go(f"{PATH}/given-up/replays/{name}")
+
+
+def _discard(request: Request, actor: str, form: Form, things: list[Thing]) -> Response:
+    with doors_of(request).engine.begin() as conn:
+        given_up_changes.discard(conn, things, by=actor, reason=form.get("reason"))
+    return go(f"{PATH}/given-up?{_back(form)}")
+
+
+def _previewed(request: Request, act: str, form: Form, things: list[Thing], **values: Any) -> Response:
+    told = {"forecast": None, "sampled": False, "edits": None, "faults": 0, **values}
+    again = form.but("form_token", "confirm", "reason", *(("path", "value", "patch") if told["edits"] is None else ()))
+    return page(request, "given_up_act.html", act=act, title=ACTS[act][0], button=ACTS[act][1], things=things,
+                again=again, previewed=PREVIEWED, json_of=_json, dry_run=DRY_RUN, **told)  # fmt: skip
+
+
+# -- what is chosen ----------------------------------------------------------------------------------------------
+
+
+def _chosen(conn: Any, form: Form) -> list[Thing]:
+    """The things that a form is about: all that fit its conditions, or the refs that were ticked.
+
+    Errors: FilterEmpty where neither says which; ThingUnknown.
+    """
+    if form.get("which") == "all":
+        return given_up.chosen(conn, (), _conditions(form))
+    return given_up.chosen(conn, form.all("ref")[:MOST])
+
+
+def _conditions(form: Form) -> Wanted:
+    told: dict[str, Any] = {name: value for name in CONDITIONS if (value := form.get(f"by {name}")[:LONGEST])}
+    return Wanted(**told)
+
+
+def _wanted(asked: Any) -> Wanted:
+    """The conditions of a page's query; an unknown one is none."""
+    told: dict[str, Any] = {name: asked.get(name, "").strip().replace("\x00", "")[:LONGEST] for name in CONDITIONS}
+    return Wanted(**{name: value for name, value in told.items() if value})
+
+
+def _narrower(cause: given_up.Group) -> dict[str, str]:
+    """The conditions of one group of causes."""
+    told = {
+        "kind": cause.kind,
+        "reason": cause.reason,
+        "type": cause.type,
+        "field": cause.field,
+        "provider": cause.provider,
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _back(form: Form) -> str:
+    return urlencode(_conditions(form).as_document())
+
+
+def _patch(form: Form) -> list[dict[str, Any]]:
+    """The JSON Patch of a form: its own, or a place and a value. Errors: EditUnclear, PatchRefused."""
+    if told := form.get("patch"):
+        try:
+            return edits.checked_patch(orjson.loads(told))
+        except orjson.JSONDecodeError as error:
+            raise EditUnclear(f"the JSON Patch is no JSON: {error}; nothing was changed") from None
+    steps = form.get("path").split(".")
+    if not all(steps) or steps[0] not in ("data", "subject") or (steps[0] == "data") != (len(steps) > 1):
+        raise EditUnclear(
+            f"{form.get('path')!r} is no place in an event; write data.amount, or subject. Nothing was changed"
+        )
+    pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+    if not (value := form.get("value")):
+        return edits.checked_patch([{"op": "remove", "path": pointer}])
+    op = "replace" if steps[-1].isdecimal() else "add"  # to add into a list would move what lies behind
+    return edits.checked_patch(
+        [{"op": op, "path": pointer, "value": value if pointer == "/subject" else _value(value)}]
+    )
+
+
+def _value(told: str) -> Any:
+    """JSON, or else a text."""
+    try:
+        return orjson.loads(told)
+    except orjson.JSONDecodeError:
+        return told
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode()
+
+
+def _page(request: Request) -> int:
+    told = request.query_params.get("page", "1")
+    return min(max(int(told), 1), MOST_PAGE) if told.isascii() and told.isdigit() and len(told) < 6 else 1

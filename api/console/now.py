@@ -1,0 +1,66 @@
+"""The first page of the console: what comes in and is decided at this moment, what waits for a person, how providers fare.
+
+The page asks for its figures again every two seconds. All who watch at one process share one look (`operations.figures`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from api.console.drawings import chart
+from api.console.render import ConsoleRoute, page, static
+from api.console.session import PATH, Viewer
+from operations.figures import WAITING_SHOWN, Figures, Looks
+
+router = APIRouter(prefix=PATH, route_class=ConsoleRoute, include_in_schema=False)
+FOR_EVER = "public, max-age=31536000, immutable"
+ALIVE_S = 20.0  # the beat and a worker show themselves every five seconds
+
+
+@router.get("")
+def show_now(request: Request, who: Viewer) -> Response:
+    """The page with its figures."""
+    return page(request, "now.html", **_told(request))
+
+
+@router.get("/now")
+def show_figures(request: Request, who: Viewer) -> Response:
+    """The part of the page that is asked for again and again."""
+    return page(request, "now_figures.html", **_told(request))
+
+
+@router.get("/static/{name}")
+def serve_file(name: str) -> Response:
+    """A style, a script or a picture of ours, which browsers may keep: another content has another address."""
+    try:
+        content, kind = static(name)
+    except KeyError:
+        raise HTTPException(404, "There is no such file") from None
+    return Response(content, headers={"Cache-Control": FOR_EVER, "Content-Type": f"{kind}; charset=utf-8"})
+
+
+def _told(request: Request) -> dict[str, Any]:
+    looks: Looks = request.app.state.looks
+    figures = looks.now()
+    history = list(looks.history)
+    rates = chart({
+        "accepted": [(each.at, each.accepted_rate) for each in history],
+        "decided": [(each.at, each.decided_rate) for each in history],
+    })  # fmt: skip
+    waits = chart({"waiting": [(each.at, float(each.waiting)) for each in history]}, least=10)
+    return {
+        "figures": figures,
+        "rates": rates,
+        "waits": waits,
+        "most_waiting": WAITING_SHOWN,
+        "alive": is_alive(figures),
+    }
+
+
+def is_alive(figures: Figures) -> bool:
+    """True where the beat and a worker have shown themselves lately."""
+    return figures.beat_s is not None and figures.beat_s < ALIVE_S

@@ -1,0 +1,7 @@
+"""All routers of the console, in the order in which they are matched."""
+
+from __future__ import annotations
+
+from api.console import given_up, lists, login, now, orders, pauses
+
+ROUTERS = (now.router, orders.router, given_up.router, lists.router, pauses.router, login.router)

@@ -1,0 +1,122 @@
+"""An act in the console does what its preview said, once, under the operator's name."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def path_of(order):
+    return f"/orders/{order['id']}"
+
+
+def previewed(console, order, act, **fields):
+    """The page of a preview, and the fields of the form that does it."""
+    answer = console.post(f"{path_of(order)}/acts/{act}", fields)
+    assert answer.status_code == 200, answer.text
+    return answer.text, console.fields(answer.text, f"/console{path_of(order)}/acts/{act}")
+
+
+def done(console, order, act, **fields):
+    """Preview it, do it, and answer what the browser is sent to."""
+    _, form = previewed(console, order, act, **fields)
+    answer = console.post(f"{path_of(order)}/acts/{act}", form)
+    assert answer.status_code == 303, answer.text
+    return form
+
+
+@pytest.mark.parametrize(
+    ("act", "fields"),
+    [
+        ("hold", {"hold": "fraud", "until": "2126-12-01T09:00", "reason": "looks odd"}),
+        ("cancel", {"reason": "no stock"}),
+        ("refund", {"amount": "3000", "purpose": "goodwill"}),
+    ],
+)
+def test_a_preview_changes_nothing(console, module_shop, act, fields):
+    order = module_shop.paid()
+    before, written = module_shop.order(order), module_shop.written()
+    text, _ = previewed(console, order, act, **fields)
+    assert "Nothing was done yet" in text
+    assert module_shop.order(order) == before
+    assert module_shop.written() == written
+
+
+def test_a_hold_and_its_release_stand_in_the_timeline_with_their_author(console, module_shop):
+    order = module_shop.paid()
+    text, _ = previewed(console, order, "hold", hold="fraud")
+    assert "fraud" in text
+    done(console, order, "hold", hold="fraud", reason="looks odd")
+    assert module_shop.order(order)["flags"] == ["held"]
+    assert "The order was held: fraud, by console:ada: looks odd" in console.page(path_of(order))
+    done(console, order, "release")
+    assert module_shop.order(order)["flags"] == []
+
+
+def test_items_are_canceled_and_their_share_goes_back(console, module_shop):
+    order = module_shop.paid()
+    [item] = order["products"]["docs"]
+    text, _ = previewed(console, order, "cancel-items", **{f"item {item['id']}": "1"})
+    assert "5,000 KRW" in text, "what goes back is in the preview"
+    done(console, order, "cancel-items", **{f"item {item['id']}": "1"})
+    module_shop.work()
+    assert module_shop.order(order)["products"]["docs"][0]["canceledQuantity"] == 1
+    assert (
+        module_shop.one("select target from effects where payment_id = :id", id=f"pay-{order['orderNumber']}") == 5000
+    )
+
+
+def test_a_refund_is_previewed_with_its_figures_and_made_once(console, module_shop):
+    order = module_shop.paid()
+    form = done(console, order, "refund", amount="3000", purpose="goodwill")
+    again = console.post(f"{path_of(order)}/acts/refund", form)
+    assert again.status_code == 409
+    module_shop.work()
+    assert (
+        module_shop.one("select target from effects where payment_id = :id", id=f"pay-{order['orderNumber']}") == 3000
+    )
+    assert "asked for by console:ada" in console.page(path_of(order))
+    refund = module_shop.one("select refund_id from effects where payment_id = :id", id=f"pay-{order['orderNumber']}")
+    page = console.page(f"/refunds/{refund}")
+    assert "3,000 KRW" in page
+    assert "goodwill" in page
+
+
+def test_what_was_previewed_is_not_done_to_an_order_that_has_changed(console, module_shop):
+    order = module_shop.paid()
+    _, form = previewed(console, order, "cancel")
+    module_shop.ok("PATCH", f"/api/orders/{order['id']}", {"status": "delivered"})
+    answer = console.post(f"{path_of(order)}/acts/cancel", form)
+    assert answer.status_code == 409
+    assert "has changed since the preview" in answer.text
+    assert module_shop.status(order) == "delivered"
+
+
+@pytest.mark.parametrize(
+    ("act", "fields", "says"),
+    [
+        ("refund", {"amount": "999999", "purpose": "goodwill"}, "more than the 10000 KRW"),
+        ("refund", {"amount": "much", "purpose": "goodwill"}, "Amount: "),
+        ("refund", {"amount": "1", "purpose": "fun"}, "none of goodwill"),
+        ("hold", {"until": "2001-01-01T00:00"}, "is not ahead"),
+        ("cancel-items", {}, "at least one item"),
+        ("release", {}, "is not held"),
+        ("nonsense", {}, "nothing that can be done"),
+    ],
+)
+def test_a_refusal_is_a_page_that_says_why(console, module_shop, act, fields, says):
+    order = module_shop.paid()
+    answer = console.post(f"{path_of(order)}/acts/{act}", fields)
+    assert 400 <= answer.status_code < 500
+    assert says.lower() in answer.text.lower()
+
+
+def test_a_look_at_personal_data_is_recorded(console, module_shop):
+    order = module_shop.paid()
+    assert "John Doe" not in console.page(path_of(order))
+    answer = console.post(f"{path_of(order)}/personal")
+    assert "John Doe" in answer.text
+    found = module_shop.one(
+        "select actor from audit where action = 'look at personal data' and target = :target",
+        target=f"orders/{order['orderNumber']}",
+    )
+    assert found == "console:ada"

@@ -1,0 +1,144 @@
+"""Every page of the console answers, for whoever may see it, in both languages, with strict headers."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from api.console.words import PAGES
+
+ADDRESSES = [path for path, _ in PAGES] + [
+    "/now", "/account", "/orders?status=canceled", "/orders?flag=held", "/orders?since=2020-01-01", "/orders?q=nobody",
+    "/orders?after=rubbish", "/flagged?flag=underpaid", "/refunds?status=failed&waiting=person", "/refunds?page=7",
+    "/deliveries?state=dead", "/trackers?which=failing", "/trackers?after=x~y", "/findings?state=healed",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize("path", ADDRESSES)
+def test_every_page_answers(console, path, language):
+    answer = console.get(path, **{"Accept-Language": language})
+    assert answer.status_code == 200, answer.text
+    policy = answer.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["content-language"] == language
+
+
+@pytest.mark.parametrize("path", ADDRESSES)
+def test_no_page_has_a_script_or_a_style_in_it(console, path):
+    text = console.page(path)
+    assert re.findall(r"<script(?![^>]*\bsrc=)", text) == []
+    assert re.findall(r"<style|\sstyle=|\son\w+=", text) == []
+    assert re.findall(r"(?:src|href)=\"https?:", text) == [], "nothing is loaded from elsewhere"
+
+
+@pytest.mark.parametrize("path", ADDRESSES)
+def test_nobody_sees_a_page_without_a_login(module_shop, path):
+    module_shop.client.cookies.clear()
+    answer = module_shop.client.get(f"/console{path}", follow_redirects=False)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/console/login?next=")
+
+
+def test_files_are_kept_for_ever_and_others_are_not_found(console):
+    address = re.findall(r'(?:src|href)="(/console/static/[^"]+)"', console.page("/orders"))
+    assert len(address) == 3
+    for each in address:
+        answer = console.client.get(each)
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+    assert console.client.get("/console/static/../app.py").status_code == 404
+    assert console.client.get("/console/static/LICENSE").status_code == 404
+
+
+def test_the_totals_of_the_first_page_add_up_to_the_account(console, module_shop):
+    from journal.totals import account
+
+    text = console.page("/now")
+    rows = dict(
+        re.findall(r'<th scope="row">(?:<a [^>]*>)?([^<]+)(?:</a>)?</th><td class="number">(?:≥ )?([\d,]+)</td>', text)
+    )
+    numbers = {name.partition(":")[0]: int(value.replace(",", "")) for name, value in rows.items()}
+    with module_shop.doors.reader.connect() as conn:
+        found = account(conn)
+    whole = {name: found[name] + found["own"][name] for name in ("applied", "ignored", "parked", "dead", "waiting")}
+    assert numbers == {
+        "settled": whole["applied"] + whole["ignored"],
+        "parked": whole["parked"],
+        "dead": whole["dead"],
+        "waiting for a worker": whole["waiting"],
+        "accepted in all, our own follow-ups too": sum(whole.values()),
+    }
+    assert whole["parked"] == whole["dead"] == 1
+
+
+def test_many_who_watch_cost_one_look(console, module_shop):
+    looks = module_shop.app.state.looks
+    before = len(looks.history)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: looks.now(), range(50)))
+    assert len(looks.history) <= before + 1
+
+
+def test_an_order_is_found_by_any_name_of_its(console, module_shop):
+    order = module_shop.paid()
+    wanted = f"/console/orders/{order['id']}"
+    number = order["orderNumber"]
+    names = (
+        number,
+        order["id"],
+        f"pay-{number}",
+        order["transactions"]["docs"][0]["id"],
+        order["fulfillments"]["docs"][0]["id"],
+    )
+    for name in names:
+        answer = console.get("/orders?q=" + name)
+        assert answer.headers.get("location") == wanted, name
+
+
+def test_pages_of_a_list_have_every_order_once(console, module_shop, monkeypatch):
+    from queries import order_search
+
+    with module_shop.doors.reader.connect() as conn:
+        whole = [row.id for row in order_search.listed(conn, order_search.Filter()).rows]
+        found, key = [], None
+        while True:
+            page = order_search.listed(conn, order_search.Filter(), key, most=2)
+            found += [row.id for row in page.rows]
+            if (key := page.further) is None:
+                break
+        assert found == whole
+        monkeypatch.setattr(order_search, "SCANNED", 2)
+        canceled, key, pages = [], None, 0
+        while True:
+            page = order_search.listed(conn, order_search.Filter(status="canceled"), key)
+            canceled += page.rows
+            pages += 1
+            if (key := page.further) is None:
+                break
+        assert [row.status for row in canceled] == ["canceled"]
+        assert pages > 1, "a page looks at two orders"
+
+
+def test_an_orders_page_tells_its_life_and_what_was_known_earlier(console, module_shop):
+    order = module_shop.delivered()
+    text = console.page(f"/orders/{order['id']}")
+    assert "10,000 KRW came by payment" in text
+    assert "The order was placed for 10,000 KRW" in text
+    assert re.search(r'<g class="node lit">\s*<title>delivered', text)
+    first = console.page(f"/orders/{order['id']}?event=1")
+    assert re.search(r'<g class="node lit">\s*<title>pending', first)
+    assert "came by payment" not in first
+    part = console.page(f"/orders/{order['id']}?event=1", **{"HX-Request": "true"})
+    assert "<html" not in part
+    assert re.search(r'<g class="node lit">\s*<title>pending', part)
+
+
+def test_an_order_that_is_not_there_is_said_so(console):
+    answer = console.get("/orders/no-such-order")
+    assert answer.status_code == 404
+    assert "No order is called" in answer.text

@@ -1,0 +1,131 @@
+"""The table of words: no text of a page is missing in any language, and none stands there for nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from api.console import words
+from api.console.drawings import PLACES, TABLES
+from api.console.korean import KOREAN
+from api.console.korean_domain import KOREAN_DOMAIN
+from api.console.sentences import SENTENCES, sentence
+from domain import fulfillment, order, returns, transaction
+from domain.flags import Flag
+from domain.movements import RefundStatus
+from domain.outcome import Kind, Reason
+from domain.refunds import RefundState
+from events.catalogue import CATALOGUE
+from events.field_types import Allocation, GrantReason, PendingKind, TrackingStatus
+from events.field_types import Reason as ReturnReason
+from operations.given_up import KINDS
+from operations.pauses import SAYS
+from operations.replays import HALTED, OUTCOMES, RUNNING, STOPPED
+from storage.tables.logins import ROLES
+from storage.tables.operators import PAUSE_KINDS
+from storage.tables.refunds import ORIGINS, WAITS_FOR
+
+CONSOLE = Path(__file__).parents[4] / "api" / "console"
+STATUSES = (order.Status, transaction.Status, fulfillment.Status, returns.Status)
+PLACE = re.compile(r"\{(\w+)[^}]*\}")
+
+
+def said_by_pages() -> set[str]:
+    """Every text that a template tells, or that Python hands to one."""
+    found = set()
+    for file in (CONSOLE / "templates").glob("*.html"):
+        template = file.read_text()
+        found |= set(re.findall(r"""\bt\(\s*"([^"]+)\"""", template)) | set(re.findall(r"\bt\(\s*'([^']+)'", template))
+        found |= set(re.findall(r'else t\("([^"]+)"\)', template)) | set(re.findall(r'm\.badge\("([^"]+)"', template))
+        # Values of a template's own tables: sentences, so that names of styles are none.
+        found |= {text for text in re.findall(r'"\w+": "([^"]+)"', template) if " " in text}
+        found |= {text for text in re.findall(r'\("\w+", "([^"]+)", ', template) if " " in text}
+    for file in CONSOLE.glob("*.py"):
+        found |= set(re.findall(r'\bword\(\s*"([^"]+)"', file.read_text()))
+    return found
+
+
+def said_by_the_domain() -> Iterator[str]:
+    """Every text of a closed set that a page may show, and what it means."""
+    for each in (*STATUSES, Flag, Kind, RefundStatus):
+        for member in each:
+            yield str(member)
+            yield member.words
+    yield from map(str, RefundState)  # what each means is for the command line
+    for reason in Reason:
+        yield reason.words
+    for literal in (ReturnReason, GrantReason, Allocation, PendingKind, TrackingStatus):
+        yield from get_args(literal)
+    yield from (*PAUSE_KINDS, *SAYS.values())
+    yield from (*ROLES, *ORIGINS, *WAITS_FOR)
+    yield from SENTENCES.values()
+
+
+# What the code puts together or reads elsewhere: changes of a preview, kinds of work outside, states of lists, personal fields.
+OTHERS = {
+    "status", "flags", "holds", "customer", "money captured", "money reversed", "money lost", "money contested",
+    "money payable", "money due", "money refunded", "money refunding", "money settled", "money failed", "money owed",
+    "items canceled", "items shipped", "items delivered", "items returned", "payment", "parcel", "return",
+    "lookups", "refunds", "tracking", "webhooks", "accepted", "decided", "waiting",
+    "open", "healed", "resolved", "gone", "active", "disabled", "due", "done", "dead", "ok", "warning", "problem", "failing",
+    "customerSnapshot.name", "customerSnapshot.email", "customerSnapshot.phone", "shippingAddress.recipientName",
+    "shippingAddress.phone", "shippingAddress.postalCode", "shippingAddress.address1", "shippingAddress.address2",
+    "shippingAddress.deliveryMessage", "notes",
+    "captured", "contested", "failed", "refunded", "paused", "resuming",
+    "Type", "Reason", "Field at fault", "Provider", "Text", *KINDS, RUNNING, STOPPED, HALTED, *OUTCOMES, *OUTCOMES.values(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", sorted(said_by_pages() | set(said_by_the_domain()) | OTHERS))
+def test_every_text_has_its_korean(text):
+    table = words.TABLES["ko"]
+    assert table.get(text), f"add the Korean of {text!r} to api/console/korean.py or korean_domain.py"
+    assert set(PLACE.findall(table[text])) == set(PLACE.findall(text)), "the same values stand in both"
+
+
+def test_no_text_stands_in_the_table_for_nothing():
+    known = said_by_pages() | set(said_by_the_domain()) | OTHERS
+    assert sorted(set(words.TABLES["ko"]) - known) == []
+    assert KOREAN.keys() & KOREAN_DOMAIN.keys() == set()
+
+
+@pytest.mark.parametrize("kind", CATALOGUE)
+def test_every_type_of_event_has_a_sentence(kind):
+    assert kind in SENTENCES, f"say what {kind} means in api/console/sentences.py, and its Korean in korean_domain.py"
+
+
+@pytest.mark.parametrize("kind", SENTENCES)
+def test_a_sentence_names_fields_that_its_event_has(kind):
+    fields = {each.alias or name for name, each in CATALOGUE[kind].model_fields.items()}
+    assert set(PLACE.findall(SENTENCES[kind])) <= fields
+
+
+def test_a_sentence_leaves_out_what_its_event_does_not_say():
+    tell = words.teller("en")
+    data = {"paymentId": "pay_1", "amount": "12000", "provider": "toss"}
+    assert sentence(tell, "PaymentSucceeded", data, "KRW") == "12,000 KRW came by payment pay_1, taken by toss"
+    del data["provider"]
+    assert sentence(tell, "PaymentSucceeded", data, "KRW") == "12,000 KRW came by payment pay_1"
+
+
+def test_a_value_of_a_sentence_is_never_read_as_a_part_of_it():
+    data = {"paymentId": "{amount}", "amount": "5", "provider": "[{paymentId}]"}
+    told = sentence(words.teller("en"), "PaymentSucceeded", data, "KRW")
+    assert told == "5 KRW came by payment {amount}, taken by [{paymentId}]"
+
+
+@pytest.mark.parametrize("body", [{}, {"amount": "no money"}, {"items": "x"}, {"items": [1, {}]}, {"amount": [1]}])
+@pytest.mark.parametrize("kind", SENTENCES)
+def test_whatever_a_dead_event_holds_there_is_a_sentence(kind, body):
+    assert sentence(words.teller("ko"), kind, body, None)
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_every_status_has_its_place_in_the_drawing(kind):
+    hidden = {"new"} if kind == "order" else set()
+    assert set(PLACES[kind]) == {str(status) for status in TABLES[kind].Status} - hidden
+    assert len(set(PLACES[kind].values())) == len(PLACES[kind]), "no two at one place"
