@@ -31,7 +31,7 @@ from cli.terminal import safe
 from operations import acts, given_up_changes, given_up_detail, replays
 from operations import forecast as forecasts
 from operations import given_up as things_given_up
-from operations.given_up import KINDS, MOST, SHOWN, Thing, Wanted
+from operations.given_up import KINDS, SHOWN, Thing, Wanted
 from workers.resources import Parts
 
 given_up = typer.Typer(
@@ -311,8 +311,6 @@ def _replay(
         why = acts.checked_reason(why)
     with opened.engine.connect() as conn:
         planned = replays.plan(conn, refs, wanted)
-    if len(planned) >= MOST:
-        raise Problem(f"more than {MOST:,} things fit; narrow it by --since, --type or --reason", 2)
     if dry_run:
         then = _forecast(opened, [thing for thing, _ in planned])
         if json:

@@ -56,6 +56,7 @@
     ├── GivenUpError        (operations.given_up)              given_up
     │   ├── ThingUnknown    (operations.given_up)              given_up_unknown
     │   ├── FilterEmpty     (operations.given_up)              given_up_filter_empty
+    │   ├── TooMany         (operations.given_up)              given_up_too_many
     │   └── NotEditable     (operations.given_up_changes)      given_up_not_editable
     ├── ReplayError         (operations.replays)               replay
     │   ├── ReplayUnknown   (operations.replays)               replay_unknown

@@ -2,7 +2,8 @@
 
     GivenUpError
     ├── ThingUnknown    nothing that was given up has this name
-    └── FilterEmpty     an act on all that match was asked for without saying which
+    ├── FilterEmpty     an act on all that match was asked for without saying which
+    └── TooMany         more things match than one act takes
 
 One statement finds them all, by order, type, reason, provider, field at fault, text and time; another groups them by
 cause. A thing's `ref` is what every act here takes: an event's journal number, or an id (eff_…, lku_…, msg_…).
@@ -76,6 +77,18 @@ class FilterEmpty(GivenUpError):
         super().__init__(
             "say which: refs, or at least one of order, type, reason, provider, field, text, since, until. An act on all "
             "that was ever given up is refused. Nothing was changed"
+        )
+
+
+class TooMany(GivenUpError):
+    """More things meet the conditions than one act takes."""
+
+    code = "given_up_too_many"
+    remedy = "Narrow it: by type, reason or time."
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"more than {MOST:,} things fit, which is more than one act takes: narrow it. Nothing was changed"
         )
 
 
@@ -301,13 +314,16 @@ def of_orders(conn: Connection, numbers: Sequence[str], kind: str | None = None)
 def chosen(conn: Connection, refs: Sequence[str] = (), wanted: Wanted | None = None) -> list[Thing]:
     """The things that an act is about: those of these names, or all that meet the conditions.
 
-    Errors: FilterEmpty where neither says which; as `find`.
+    Errors: FilterEmpty where neither says which; TooMany; as `find`.
     """
     if refs:
         return find(conn, refs)
     wanted = wanted or ANY
     wanted.refuse_empty()
-    return given_up(conn, wanted, limit=MOST)
+    found = given_up(conn, wanted, limit=MOST + 1)
+    if len(found) > MOST:
+        raise TooMany
+    return found
 
 
 def _ref(kind: str, id: str, seq: int | None) -> str:
@@ -340,7 +356,7 @@ def _escaped(sought: str) -> Iterator[str]:
 
 
 __all__ = [
-    "ANY", "KINDS", "MOST", "SHOWN", "FilterEmpty", "GivenUpError", "Group", "Thing", "ThingUnknown", "Wanted",
+    "ANY", "KINDS", "MOST", "SHOWN", "FilterEmpty", "GivenUpError", "Group", "Thing", "ThingUnknown", "TooMany", "Wanted",
     "by_id", "causes", "chosen", "count", "find", "given_up",
     "of_orders",
 ]  # fmt: skip

@@ -214,6 +214,18 @@ def test_what_cannot_be_done_is_said(poisoned, orders):
     assert len(listed(orders)) == 3
 
 
+def test_more_than_one_act_takes_is_refused_and_not_cut_off(poisoned, orders, monkeypatch):
+    monkeypatch.setattr("operations.given_up.MOST", 2)
+    for command in (
+        ("discard", *WHY, "--yes"),
+        ("replay", *WHY, "--yes"),
+        ("edit", "--set", "data.currency=KRW", *WHY, "--yes"),
+    ):
+        answer = orders("given-up", *command, "--reason", "currency_mismatch")
+        assert (answer.code, "given_up_too_many" in answer.err) == (1, True), answer.err
+    assert len(listed(orders)) == 3
+
+
 def test_orders_replay_is_the_same_with_fewer_conditions(poisoned, orders):
     assert orders("replay", *WHY).code == 1
     dry = orders("replay", "--type", "PaymentSucceeded", "--dry-run", "--json").json
