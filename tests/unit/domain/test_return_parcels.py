@@ -30,7 +30,8 @@ def test_a_return_is_received_when_its_parcel_is_delivered(arrivals):
 
 
 def test_the_earliest_word_of_its_receipt_stands():
-    told_so = told("ReturnReceived", at=later(hours=8), **{"return": "ret"})
+    named: Any = {"return": "ret"}
+    told_so = told("ReturnReceived", at=later(hours=8), **named)
     assert Story(*START, ASKED, seen("delivered", 9), told_so).back().received_at == later(hours=8)
 
 
