@@ -24,7 +24,9 @@ order_handlers         its handlers of an order's own events
 payment_handlers       of payments'
 fulfillment_handlers   of parcels', and of carriers' scans
 return_handlers        of returns'
+return_parcels         what brings a return back, and when it was received
 return_window          how long items may come back, and which returns wait for a person
+replacements           parcels that are sent in place of others which have not arrived
 confirmations          of a delivery, by the customer and by the timer
 digital                lines that need no shipping: delivered once paid
 item_cancels           items that were taken out of an order again, as facts of it

@@ -8,6 +8,7 @@ from domain.holds import REFUNDED, RETURNED_TO_SENDER, by_people, note_standing,
 from domain.item_cancels import is_capped
 from domain.order import BEFORE_PAYMENT, Order
 from domain.refunds import due, lacks_reversed_money
+from domain.replacements import holds_too_many
 from domain.words import Worded
 
 
@@ -21,7 +22,10 @@ class Flag(Worded):
     )
     INQUIRY = "inquiry", "the payer's bank inquires about a payment, and may dispute it: answer it at the provider"
     DISPUTED = "disputed", "the payer's bank asks about a payment: answer it at the provider"
-    OVER_FULFILLED = "over_fulfilled", "parcels hold more of an item than was ordered"
+    OVER_FULFILLED = (
+        "over_fulfilled",
+        "parcels hold more of an item than was ordered, beyond what replaces a parcel that has not arrived",
+    )
     AMOUNTS_DIFFER = "amounts_differ", "its lines, shipping, tax and discount do not add up to its total"
     CANCEL_TOO_LATE = "cancel_too_late", "a cancel came after a parcel was delivered: it was not canceled"
     EXPIRED = "expired", "it was canceled because nobody paid in time"
@@ -109,7 +113,7 @@ def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]
         goods = order.goods()
         if goods.sent and order.canceled_at is not None:
             flags.add(F.SHIPPED_AFTER_CANCEL)
-        if goods.over:
+        if goods.over and holds_too_many(order):
             flags.add(F.OVER_FULFILLED)
     if order.facts is not None and addressed_after_shipping(order):
         flags.add(F.ADDRESS_AFTER_SHIPPING)

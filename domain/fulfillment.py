@@ -89,6 +89,7 @@ class Fulfillment:
     last_scan_at: datetime | None = None
     last_scan_description: str | None = None
     last_scan_location: str | None = None
+    replaces: str | None = None  # the name of the parcel that it is sent in place of
     created_at: datetime | None = None
     change_state: int = CLEAN
     shares: dict[str, FulfillmentItem] = field(default_factory=dict)  # by order item id

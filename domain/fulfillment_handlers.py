@@ -31,17 +31,20 @@ from domain.parcel_facts import (
 )
 from domain.parcel_standing import facts_of, name_carrier, stand, take_scan
 from domain.policy import Context
+from domain.return_parcels import coming_back, take_return_scan
 from domain.return_window import waits_for_staff
 from domain.returns import Status as ReturnStatus
 from events.catalogue import (
     AnyEvent,
     Event,
     FulfillmentCorrected,
+    FulfillmentCreated,
     FulfillmentFailed,
     FulfillmentTrackingChanged,
     ParcelStep,
     Share,
     TrackingUpdated,
+    is_a,
     tracking_key,
 )
 from events.envelope import OWN_SOURCE
@@ -114,6 +117,8 @@ def parcel_step(order: Order, event: Event[ParcelStep], context: Context, reject
         parcel.items_step = rank
         told = _list_items(order, parcel, shares, event, context)
     told |= name_carrier(order, parcel, event, data.carrier, data.trackingNumber, rank)
+    if is_a(event, FulfillmentCreated) and event.data.replaces is not None:
+        parcel.replaces = max(parcel.replaces or "", event.data.replaces)  # of two names the same one in either order
     if (kind := _KIND.get(event.type)) is not None:
         note_said(facts_of(parcel), kind, micros(event.time))
     parcel.show_scan()
@@ -185,10 +190,12 @@ def tracking_updated(
     key = tracking_key(data.carrier, data.trackingNumber)
     # By id: which of their outcomes is the event's must not depend on how a loaded order lists them.
     tracked = sorted(order.tracked(key), key=lambda f: f.id)
-    if not tracked:
+    backs = coming_back(order, key) if order.returns else ()
+    if not tracked and not backs:
         return _PARCEL_UNKNOWN
     scan = Scanned(data.status, data.detail, data.description, data.location, data.estimatedDelivery)
     outcomes = [_scanned(order, event, parcel, key, scan) for parcel in tracked]
+    outcomes += [take_return_scan(back, event, key, scan) for back in backs]
     return next((each for each in outcomes if each.kind is APPLIED), outcomes[-1])
 
 

@@ -98,6 +98,7 @@ class Goods:
                 if not item.requires_shipping:
                     self.open -= item.wanted() > 0
                     item.sent, item.arrived = item.shipped_quantity, item.delivered_quantity
+                    item.ever = item.arrived
         for parcel in order.fulfillments:
             if not parcel.planned:
                 parcel.recall()

@@ -98,6 +98,7 @@ HANDLERS = dict(
         row(e.ReturnApproved, returns.return_step),
         row(e.ReturnRejected, returns.return_step, items=True),
         row(e.ReturnProcessingStarted, returns.return_step),
+        row(b.ReturnTrackingChanged, returns.return_tracking_changed, items=True),
         row(b.ReturnReceived, returns.return_received, items=True),
         row(e.ReturnCompleted, returns.return_completed, items=True, money=True, refunds=True),
     )

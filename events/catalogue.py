@@ -55,7 +55,7 @@ from events.refunds import (
     RefundRequested,
     RefundSettled,
 )
-from events.returns import ReturnReceived
+from events.returns import ReturnReceived, ReturnTrackingChanged
 from events.returns import ReturnStep as ReturnStep
 
 
@@ -193,6 +193,8 @@ class ParcelStep(Body):
 class FulfillmentCreated(ParcelStep):
     """Items that will ship together; without `items`, all of the order's."""
 
+    replaces: Annotated[Name | None, Field(description="the fulfillment that it is sent in place of")] = None
+
 
 class FulfillmentPacked(ParcelStep):
     """The parcel is packed."""
@@ -254,7 +256,13 @@ class ReturnRequested(Body):
     return_: Annotated[Name, Field(alias="return")]
     reason: Reason
     items: Shares | None = None
+    carrier: Name | None = None
+    trackingNumber: Name | None = None
     personal: Name | None = None
+
+    def correlation_keys(self) -> set[str]:
+        """The key of the parcel that brings it back, once both its carrier and its number are said."""
+        return {tracking_key(self.carrier, self.trackingNumber)} if self.carrier and self.trackingNumber else set()
 
 
 class ReturnApproved(ReturnStep):
@@ -302,6 +310,7 @@ _BODIES: tuple[type[Body], ...] = (
     ReturnApproved,
     ReturnRejected,
     ReturnProcessingStarted,
+    ReturnTrackingChanged,
     ReturnReceived,
     ReturnCompleted,
     OrderAccepted,

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from domain.fold import EventResult
 from domain.order import Order
 from domain.outcome import DEAD, Outcome, Reason, dead, ignored
+from domain.return_parcels import keys_of
 from events.catalogue import (
     AnyEvent,
     Event,
@@ -217,3 +218,5 @@ def _keys_held(order: Order) -> Iterable[str]:
         yield payment_key(transaction.payment_id)
     for parcel in order.fulfillments:
         yield from parcel.parcels
+    for back in order.returns:
+        yield from keys_of(back)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,11 +13,14 @@ from sqlalchemy import Connection
 from domain.dirty_tracking import CLEAN
 from domain.fold import EventResult, Fold
 from domain.ids import derived, fresh
+from domain.order import Order
 from domain.outcome import DEAD, PARKED, Outcome, Reason
 from domain.policy import Context
 from domain.purposes import open_purposes
 from domain.reactions import awaits
 from domain.refunds import RefundState
+from domain.return_parcels import keys_of
+from domain.returns import Status as ReturnStatus
 from domain.transaction import BY_HAND, Transaction
 from events.envelope import Envelope
 from journal.append import KINDS, NAMES
@@ -150,23 +153,36 @@ _TRACKERS = _insert(
 
 
 def trackers(writes: Writes, folds: Iterable[Fold], follows: Follows | None, now: datetime) -> None:
-    """Watch the parcels whose carriers somebody polls, by the numbers that stand. History is not watched."""
+    """Watch the parcels whose carriers somebody polls, by the numbers that stand, and what brings returns back.
+
+    History is not watched.
+    """
     if follows is None:
         return
     rows: dict[tuple[str, str], tuple[Any, ...]] = {}  # two parcels of one order may share a number
     for fold in folds:
         if fold.order.effects_suppressed:
             continue
-        for parcel in fold.order.fulfillments:
-            if parcel.change_state == CLEAN or parcel.delivered_at or parcel.failed_at:
-                continue
-            key = parcel.number_key()
-            if key is None or (parcel.order_id, key) in rows:
-                continue
+        for key in _under_way(fold.order):
             _, carrier, number = key.split(":", 2)
-            if (route := follows(carrier)) is not None:
-                rows[parcel.order_id, key] = (fresh(now), parcel.order_id, key, carrier, number, *route, now)
+            if (fold.order.id, key) not in rows and (route := follows(carrier)) is not None:
+                rows[fold.order.id, key] = (fresh(now), fold.order.id, key, carrier, number, *route, now)
     writes.add(_TRACKERS, list(rows.values()))
+
+
+def _under_way(order: Order) -> Iterator[str]:
+    """The tracking keys of the parcels that changed and have not arrived, those of returns too; each once."""
+    seen: set[str] = set()
+    for parcel in order.fulfillments:
+        if parcel.change_state != CLEAN and not parcel.delivered_at and not parcel.failed_at:
+            seen.update(filter(None, (parcel.number_key(),)))
+    for back in order.returns:
+        if back.change_state != CLEAN and back.received_at is None and back.status not in _ENDED:
+            seen.update(keys_of(back))
+    yield from sorted(seen)
+
+
+_ENDED = frozenset((ReturnStatus.REJECTED, ReturnStatus.COMPLETED))
 
 
 # -- results -----------------------------------------------------------------------------------------------

@@ -37,13 +37,13 @@ _PARTS: tuple[tuple[str, type[Any], Table, str], ...] = (
     (
         "fulfillments", Fulfillment, tables.fulfillments,
         "status planned carrier tracking_number parcels items_step shipped_at delivered_at failed_at facts "
-        "tracking_status tracking_detail estimated_delivery last_scan_at last_scan_description last_scan_location",
+        "tracking_status tracking_detail estimated_delivery last_scan_at last_scan_description last_scan_location replaces",
     ),
     ("fulfillment_items", FulfillmentItem, tables.fulfillment_items, "quantity"),
     (
         "returns", Return, tables.returns_,
         "status for_staff refund_amount refund_stated personal_id requested_at completed_at stated_amount "
-        "received_at rejected_by facts",
+        "carrier tracking_number tracking_status received_at rejected_by facts",
     ),
     ("return_items", ReturnItem, tables.return_items, "quantity"),
 )  # fmt: skip

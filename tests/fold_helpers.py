@@ -127,6 +127,9 @@ def state_of(order: Order) -> dict[str, Any]:
                 "status": str(r.status),
                 "items": shares(order.return_items, "return_id", r.id),
                 "refundAmount": r.refund_amount,
+                "carrier": r.carrier,
+                "trackingNumber": r.tracking_number,
+                "trackingStatus": r.tracking_status,
                 "receivedAt": r.received_at,
                 "rejectedBy": r.rejected_by,
             }

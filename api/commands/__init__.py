@@ -5,6 +5,7 @@ write_endpoint     one write: its transaction, its idempotency key, its refusals
 json_body          JSON bodies with exact numbers, as JSON or in the form field `_payload`
 request_models     bodies of requests
 fulfillment_models  the body of a correction of a fulfillment
+catalogue_models   those that tell the catalogue
 response_schemas   bodies of answers, for the OpenAPI document
 written_documents  documents as they are after a write
 lookups            the order, the items, the part that a request names

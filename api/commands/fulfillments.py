@@ -29,7 +29,7 @@ _EVENTS = {
 
 
 def create(write: Write, sent: CreateFulfillment) -> Work:
-    """A fulfillment of items that are open: in the plan, or in none; without items, of all of them."""
+    """A fulfillment of items that are open (in the plan, or in none), or that replaces another; without items, of all of them."""
 
     def work(request: Request) -> tuple[int, Document]:
         order = order_of(request, sent)
@@ -39,11 +39,17 @@ def create(write: Write, sent: CreateFulfillment) -> Work:
             raise _not_now(order, f"order {order.order_number} cannot be shipped: {why}")
         if sent.reference is not None and order.goods().parcel(sent.reference) is not None:
             raise _not_now(order, f"order {order.order_number} has a fulfillment {sent.reference}; choose another name")
-        shares = _open(order) if sent.items is None else lines_of(order, sent.items)
-        _check_open(order, shares)
+        replaced = None if sent.replaces is None else _replaced(order, sent.replaces)
+        if replaced is not None:
+            shares = _again(order, replaced, sent)
+        else:
+            shares = _open(order) if sent.items is None else lines_of(order, sent.items)
+            _check_open(order, shares)
         made = request.will_be("fulfillment")
         name = sent.reference or format_id("fulfillments", made)
         data = {"fulfillment": name, "items": listed(shares), **_carrier(sent)}
+        if replaced is not None:
+            data["replaces"] = name_of("fulfillments", replaced)
         request.append(Step("FulfillmentCreated", order.order_number, data))
         doc = document(request, "fulfillments", made, write.depth)
         return 201, {"doc": doc, **_followed(write, doc, "Fulfillment successfully created.")}
@@ -130,6 +136,49 @@ def _followed(write: Write, doc: Document, message: str) -> Document:
 def _carrier(sent: CreateFulfillment | UpdateFulfillment) -> dict[str, str]:
     told = {"carrier": sent.carrier, "trackingNumber": sent.trackingNumber}
     return {name: value for name, value in told.items() if value is not None}
+
+
+def _replaced(order: Order, name: str) -> Fulfillment:
+    """The fulfillment that is replaced: one that has left. Errors: ApiError 400 where it is none of the order's, else 409."""
+    parcel = order.goods().parcel(name)
+    if parcel is None:
+        raise validation_error([("replaces", f"is no fulfillment of order {order.order_number}")])
+    if parcel.status == Status.FAILED:
+        raise _not_now(
+            order, f"fulfillment {name} failed: its items are open again; create one of these, without `replaces`"
+        )
+    if not parcel.has_left():
+        raise _not_now(order, f"fulfillment {name} is {parcel.status} and has not left; nothing is to be replaced yet")
+    return parcel
+
+
+def _again(order: Order, replaced: Fulfillment, sent: CreateFulfillment) -> list[tuple[OrderItem, int]]:
+    """The items that are sent again: no more of each than the parcel holds, and no other one replaces."""
+    lines = order.goods().lines
+    left = {item_id: share.quantity for item_id, share in replaced.shares.items() if lines[item_id].requires_shipping}
+    for other in order.fulfillments:
+        if other.replaces is not None and other.lives() and order.goods().parcel(other.replaces) is replaced:
+            for item_id, share in other.shares.items():
+                left[item_id] = left.get(item_id, 0) - share.quantity
+    shares = (
+        [(lines[item_id], quantity) for item_id, quantity in left.items() if quantity > 0]
+        if sent.items is None
+        else lines_of(order, sent.items)
+    )
+    name = name_of("fulfillments", replaced)
+    if not shares:
+        raise _not_now(order, f"fulfillment {name} is replaced already: others hold all of its items again")
+    for item, quantity in shares:
+        most = max(left.get(item.id, 0), 0)
+        if quantity > most:
+            raise _not_now(
+                order,
+                f"{quantity} of item {name_of_item(item)} are to replace what fulfillment {name} holds, of which {most} "
+                "are not replaced yet",
+                item=name_of_item(item),
+                replaceable=most,
+            )
+    return shares
 
 
 def _whole(sent: UpdateFulfillment, parcel: Fulfillment) -> dict[str, str]:

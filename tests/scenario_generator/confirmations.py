@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def confirming(story: Story) -> Thread:
     """Somebody confirms what was delivered; now and then the timer ran out before the last parcel arrived."""
     arrived = [at for one in story.parcels if (at := one.stand().delivered) is not None]
-    last = max(arrived, default=story.pen.now())
+    last = max(arrived, default=story.pen.now())  # where nothing needs shipping, no parcel arrives
     if arrived and story.choices.chance(25):
         story.trait("the timer ran out before the last parcel arrived")
         _by(story, "timer", last - timedelta(seconds=story.choices.pick((0, 1, 86_400))))

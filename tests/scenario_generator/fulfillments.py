@@ -27,9 +27,10 @@ LATE_SCANS = ("in_transit", "delivery_failed")  # after delivery: contradictory
 STRANGERS = ("in_transit", "delivered", "return_to_sender")
 
 
-def sending(story: Story, items: dict[str, int], ending: str) -> Thread:
-    """One parcel with these items; `ending`: delivered, stops, failed, found or prepared."""
+def sending(story: Story, items: dict[str, int], ending: str, replaces: str | None = None) -> Thread:
+    """One parcel with these items, in place of another or not; `ending`: delivered, stops, failed, found or prepared."""
     parcel = story.new_parcel(items)
+    parcel.replaces = replaces
     yield from _send(story, parcel, ending)
     parcel.busy = False
 
@@ -40,6 +41,8 @@ def _send(story: Story, parcel: Parcel, ending: str) -> Thread:
     if last is None:
         last = choices.pick((SHIPPED, SHIPPED, SHIPPED, PACKED, CREATED))
     steps = [step for step in range(last) if choices.chance(60)] + [last]
+    if parcel.replaces is not None and CREATED not in steps:
+        steps.insert(0, CREATED)  # which alone says so
     late = [step for step in range(last) if step not in steps and choices.chance(25)]
     if len(steps) <= last:
         story.trait("a step skipped")
@@ -197,6 +200,11 @@ def _reach(story: Story, parcel: Parcel, step: int, *, first: bool, listing: boo
     _report(story, parcel, step, items)
 
 
+def report_arrival(story: Story, parcel: Parcel) -> None:
+    """A parcel that nobody expected any more arrives."""
+    _reach(story, parcel, DELIVERED, first=False, listing=False)
+
+
 def _report(story: Story, parcel: Parcel, step: int, items: dict[str, int] | None) -> None:
     choices = story.choices
     data: dict[str, Any] = {"fulfillment": parcel.ref}
@@ -212,6 +220,8 @@ def _report(story: Story, parcel: Parcel, step: int, items: dict[str, int] | Non
             data |= choices.pick(({"carrier": "another"}, {"trackingNumber": "another"}))
     elif choices.chance(20):
         data |= choices.pick(({"carrier": parcel.carrier}, {"trackingNumber": "half"}))
+    if parcel.replaces is not None and step == CREATED:
+        data["replaces"] = parcel.replaces
     at = _reported_at(story, parcel, step) if step >= PACKED else None
     told = story.pen.tell(STEPS[step], data, source="warehouse", at=at)
     _name(story, parcel, told, step)

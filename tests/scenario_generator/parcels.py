@@ -74,6 +74,7 @@ class Parcel:
     step: int = -1  # the furthest told
     busy: bool = True  # more will be told of it: nobody else takes its items
     shared: bool = False  # another parcel has its number, and may take it along
+    replaces: str | None = None  # the parcel that it is sent in place of
     said: dict[str, list[datetime]] = field(default_factory=dict)
     pairs: list[tuple[datetime, int, str, str, Named]] = field(default_factory=list)
     halves: list[tuple[datetime, int, str, str, str | None, str | None]] = field(default_factory=list)

@@ -32,6 +32,7 @@ from tests.scenario_generator.life import Life, Pen
 from tests.scenario_generator.parcels import Box, Named, Parcel, normal
 from tests.scenario_generator.payments import paying, plan_refunds, some_payments
 from tests.scenario_generator.refunds import Thing
+from tests.scenario_generator.replacements import replacing, too_many
 from tests.scenario_generator.returns import Return, capped, given_back_for, returning
 from tests.scenario_generator.traits import name_traits
 
@@ -74,6 +75,7 @@ class Story:
         self.held: dict[str, list[datetime]] = {}
         self.released: dict[str, list[datetime]] = {}
         self.edits: list[Envelope] = []
+        self.replaced = False  # a parcel that was given up for lost
         self.canceled = False
         self.confirmations: list[tuple[str, datetime]] = []  # by whom, and when
         self._traits: set[str] = set()
@@ -107,6 +109,8 @@ class Story:
             self._threads.append((holding(self), None))
         if self.choices.chance(20):
             self._threads.append((editing(self), None))
+        if self.fate == "lives" and self.choices.chance(40):
+            self._threads.append((replacing(self), None))
         if self.fate == "lives":
             self._threads += [(self._send(), None), (self._ask_back(), None)]
             if self.choices.chance(60):
@@ -212,10 +216,17 @@ class Story:
 
     def shipped(self) -> dict[str, int]:
         """The number of each item that left in a parcel that did not fail."""
-        return self._held(one for one in self.parcels if one.left) | self._digital()
+        return self._shown(self._held(one for one in self.parcels if one.left)) | self._digital()
 
     def delivered(self) -> dict[str, int]:
-        return self._held(one for one in self.parcels if one.delivered) | self._digital()
+        return self._shown(self._held(one for one in self.parcels if one.delivered)) | self._digital()
+
+    def held_by_parcels(self) -> dict[str, int]:
+        return self._held(one for one in self.parcels if one.living)
+
+    def _shown(self, counts: dict[str, int]) -> dict[str, int]:
+        """No more of an item than was ordered, however often it was sent."""
+        return {item: min(count, self.goods.ordered[item]) for item, count in counts.items()}
 
     def _digital(self) -> dict[str, int]:
         """What needs no shipping is there as soon as the order is paid."""
@@ -236,6 +247,8 @@ class Story:
         """The items that are in no parcel, nor will be, and nobody ever asked back; of digital ones, what no return holds."""
         held = self._held(one for one in self.returns if not one.rejected)
         free = self._left(self.wanted(), held)
+        if self.replaced:
+            return {}
         asked = {item for back in self.returns for item in back.items}
         unsent = {item: count for item, count in self.unsent(awaited=True).items() if item not in asked}
         return unsent | {item: free[item] for item in self.goods.digital if item in free}
@@ -364,6 +377,7 @@ class Story:
         flags |= flags_of_holds(self)
         back = self._held(one for one in self.returns if not one.rejected)
         flags["return_without_delivery"] = any(back[item] > delivered[item] for item in back)
+        flags["over_fulfilled"] = too_many(self)
         flags["address_after_shipping"] = addressed_after_shipping(self)
         if not self.canceled:  # the design does not say whether a canceled order stays flagged
             flags["underpaid"] = bool(self.captured()) and not covered

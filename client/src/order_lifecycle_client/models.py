@@ -285,6 +285,7 @@ class Fulfillment(Document):
     last_scan: LastScan | None
     shipped_at: datetime | None
     delivered_at: datetime | None
+    replaces: str | None  # the name of the fulfillment that it is sent in place of
     items: Join[FulfillmentItem]
 
 
@@ -309,6 +310,9 @@ class Return(Document):
     reason: str
     note: str | None
     refund_amount: Decimal | None
+    carrier: str | None  # who brings it back
+    tracking_number: str | None
+    tracking_status: str | None
     received_at: datetime | None
     rejected_by: str | None  # "customer": it was withdrawn
     items: Join[ReturnItem]

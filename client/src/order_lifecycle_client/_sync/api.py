@@ -289,10 +289,13 @@ class ServerApi(CustomerApi, Refunds, Carts, Catalogue):
         carrier: str | None = None,
         tracking_number: str | None = None,
         reference: str | None = None,
+        replaces: str | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
     ) -> Fulfillment:
-        """Items that ship together; without `items`, all that is open. Name the order by id or number.
+        """Items that ship together; without `items`, all that is open, or all of the parcel that it `replaces`.
+
+        Name the order by id or number.
 
         Errors: NotFound; Conflict where the order may not ship, or more than is open was asked for.
         """
@@ -303,6 +306,7 @@ class ServerApi(CustomerApi, Refunds, Carts, Catalogue):
             "carrier": carrier,
             "tracking_number": tracking_number,
             "reference": reference,
+            "replaces": replaces,
         }
         query = query_string(depth=depth)
         call = write("POST", "/api/fulfillments", doc(Fulfillment), body, query=query, idempotency_key=idempotency_key)
@@ -353,6 +357,8 @@ class ServerApi(CustomerApi, Refunds, Carts, Catalogue):
         *,
         status: ReturnStatus | None = None,
         received: bool | None = None,
+        carrier: str | None = None,
+        tracking_number: str | None = None,
         items: Sequence[ItemInput] | None = None,
         refund_amount: Amount | None = None,
         restocking_fee: Amount | None = None,
@@ -367,6 +373,8 @@ class ServerApi(CustomerApi, Refunds, Carts, Catalogue):
         body = {
             "status": status,
             "received": received,
+            "carrier": carrier,
+            "tracking_number": tracking_number,
             "items": items,
             "refund_amount": refund_amount,
             "restocking_fee": restocking_fee,

@@ -248,6 +248,7 @@ class Maker:
             "tracking_number": self.maybe(f"T{self.made}"),
             "shipped_at": self.maybe(self.moment()),
             "delivered_at": self.moment() if status == "delivered" else None,
+            "replaces": f"box {self.made - 1}" if self.made % 2 else None,
             "tracking_status": self.maybe(dice.choice(("in_transit", "delivered"))),
             "tracking_detail": self.maybe(dice.choice(("at_hub", ""))),
             "estimated_delivery": self.maybe(self.moment()),
@@ -261,7 +262,7 @@ class Maker:
         doc = {
             "order": shown("orders", order), "reference": row["reference"], "status": status,
             "carrier": row["carrier"], "trackingNumber": row["tracking_number"], "shippedAt": row["shipped_at"],
-            "deliveredAt": row["delivered_at"], "trackingStatus": row["tracking_status"],
+            "deliveredAt": row["delivered_at"], "replaces": row["replaces"], "trackingStatus": row["tracking_status"],
             "trackingDetail": row["tracking_detail"], "estimatedDelivery": row["estimated_delivery"],
             "lastScan": None if scan["time"] is None else scan,
         }  # fmt: skip
@@ -278,6 +279,9 @@ class Maker:
             "reason": dice.choice(("defective", "other")),
             "status": dice.choice(("requested", "rejected")),
             "refund_amount": self.maybe(Decimal(dice.randrange(4))),
+            "carrier": ("FedEx", None)[self.made % 2],
+            "tracking_number": f"R{self.made}",
+            "tracking_status": None,
             "received_at": START if self.made % 2 else None,
             "rejected_by": ("customer", "staff", None)[self.made % 3],
             "personal_id": self.personal({"note": note} if note else {}),
@@ -285,6 +289,7 @@ class Maker:
         doc = {
             "order": shown("orders", order), "reference": row["reference"], "status": row["status"],
             "reason": row["reason"], "note": note, "refundAmount": row["refund_amount"],
+            "carrier": row["carrier"], "trackingNumber": row["tracking_number"], "trackingStatus": None,
             "receivedAt": row["received_at"], "rejectedBy": row["rejected_by"],
         }  # fmt: skip
         self.put("returns", row, doc, hidden=hidden)
