@@ -132,13 +132,20 @@ class Fulfillment:
         """Let what is shown of its carrier follow from the number that stands."""
         number = self.number()
         scan = last_scan(number) if number is not None else None
-        if number is None or scan is None:
-            self.tracking_status = self.tracking_detail = self.estimated_delivery = None
+        self.estimated_delivery = last_estimate(number) if number is not None else None
+        if scan is None:
+            self.tracking_status = self.tracking_detail = None
             self.last_scan_at = self.last_scan_description = self.last_scan_location = None
             return
         self.last_scan_at = time_of(scan[0])
         self.tracking_status, self.tracking_detail, self.last_scan_description, self.last_scan_location = scan[4:]
-        self.estimated_delivery = last_estimate(number)
+
+    def told(self) -> tuple[object, ...]:
+        """The values that subscribers are told of when a scan changes them; where it was last seen is no such news."""
+        return (
+            self.status, self.carrier, self.tracking_number, self.tracking_status, self.estimated_delivery,
+            self.shipped_at, self.delivered_at,
+        )  # fmt: skip
 
     def is_packed(self) -> bool:
         """Guard: it was told that it is ready to leave, and no more."""

@@ -194,8 +194,13 @@ def tracking_updated(
     if not tracked and not backs:
         return _PARCEL_UNKNOWN
     scan = Scanned(data.status, data.detail, data.description, data.location, data.estimatedDelivery)
+    before = [parcel.told() for parcel in tracked]
     outcomes = [_scanned(order, event, parcel, key, scan) for parcel in tracked]
     outcomes += [take_return_scan(back, event, key, scan) for back in backs]
+    for parcel, told in zip(tracked, before, strict=True):
+        if parcel.told() != told:
+            touch(parcel)
+            touch(order)
     return next((each for each in outcomes if each.kind is APPLIED), outcomes[-1])
 
 

@@ -136,12 +136,18 @@ class Scanned(NamedTuple):
     location: str | None
     estimate: datetime | None
 
+    def is_estimate_alone(self) -> bool:
+        """True where nothing was scanned: the carrier only says anew when it expects the parcel to arrive."""
+        return self.estimate is not None and self[:4] == ("unknown", None, None, None)
+
 
 def note_scan(number: Number, at: list[Any], scan: Scanned) -> bool:
     """Note a scan of a number. → whether anything of it is news."""
     kind = KIND_OF_SCAN.get(scan.status)
     news = kind is not None and keep_time(number.setdefault(kind, []), at[0])
-    news |= _keep_latest(number.setdefault(SCANS, []), [*at, scan.status, scan.detail, scan.description, scan.location])
+    if not scan.is_estimate_alone():
+        told = [*at, scan.status, scan.detail, scan.description, scan.location]
+        news |= _keep_latest(number.setdefault(SCANS, []), told)
     if scan.estimate is not None:
         news |= _keep_latest(number.setdefault(ESTIMATES, []), [*at, micros(scan.estimate)])
     return news

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from copy import deepcopy
 
 from domain import fulfillment
-from domain.dirty_tracking import touch
+from domain.dirty_tracking import touch, touch_quietly
 from domain.fulfillment import Fulfillment
 from domain.order import Order
 from domain.parcel_facts import (
@@ -108,5 +108,5 @@ def take_scan(parcel: Fulfillment, event: AnyEvent, key: str, rank: int, scan: S
     number.setdefault(FIRST, micros(event.time))
     if note_scan(number, place(event, rank), scan):
         parcel.show_scan()
-        touch(parcel)
+        touch_quietly(parcel)
     return is_within(number, micros(event.time))
