@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from queries.parser import parse
+from queries.repository import find
 from tests.builders import created, line, paid, scan, shipped
 
 HOURS = {name: timedelta(hours=hours) for name, hours in {"ago": 1, "yesterday": 24, "long ago": 24 * 9}.items()}
@@ -100,3 +102,18 @@ def test_limit_and_wrong_use(parcels, orders):
     assert len(named(orders("parcels", "--limit", "0", "--json"))) == 5
     wrong = orders("parcels", "--silent-after", "soon")
     assert (wrong.code, "--silent-after" in wrong.err) == (2, True)
+
+
+def test_the_query_api_has_the_same_as_filters(parcels, now):
+    """As docs/howto/follow-parcels.md writes them."""
+
+    def numbers(where):
+        with parcels.opened.engine.connect() as conn:
+            return {each["trackingNumber"] for each in find(conn, "fulfillments", parse(where))["docs"]}
+
+    moment = now.strftime("%Y-%m-%dT%H:%MZ")
+    before = (now - timedelta(days=3)).strftime("%Y-%m-%dT%H:%MZ")
+    shipped_ones = "where[status][equals]=shipped"
+    assert numbers(f"{shipped_ones}&where[estimatedDelivery][less_than]={moment}") == {"late"}
+    assert numbers("where[trackingStatus][in]=on_hold,delivery_delayed,delivery_failed") == {"held"}
+    assert numbers(f"{shipped_ones}&where[lastScan.time][less_than]={before}") == {"silent"}
