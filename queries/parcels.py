@@ -77,7 +77,7 @@ class Parcel:
     finished: bool | None  # it is polled no more; None: it never was
 
     def why(self) -> str | None:
-        """Why it is stuck, in words; None where nothing says that it is."""
+        """The reason why it is stuck, in words; None where nothing says that it is."""
         if self.tracking_status in STOPS:
             return STOPS[self.tracking_status]
         if self.last_error is not None:

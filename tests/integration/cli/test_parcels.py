@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def now():
 @pytest.fixture
 def parcels(shop, now):
     """Five parcels on their way, and one that has arrived; each is its order's only one."""
-    told = {
+    told: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
         "fine": [("in_transit", "ago", {"estimatedDelivery": now + timedelta(days=1), "location": "Busan"})],
         "late": [("in_transit", "ago", {"estimatedDelivery": now - timedelta(days=2)})],
         "silent": [("in_transit", "long ago", {"location": "OAKLAND, CA"})],

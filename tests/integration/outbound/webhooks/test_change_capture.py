@@ -75,7 +75,7 @@ def test_of_a_parcel_a_changed_status_or_estimate_is_told_and_not_every_scan(sho
     """Ten scans: four change what is told. All of them are on the timeline, and the newest is what the query API shows."""
     shop.tell(created(), paid(), shipped(**tracked()))
     shop.subscribe(URL, EVERYTHING)
-    hub = {"at": later(hours=5), "estimatedDelivery": later(days=2).isoformat()}
+    hub: dict[str, Any] = {"at": later(hours=5), "estimatedDelivery": later(days=2).isoformat()}
     scans = [
         (scan("picked_up", at=later(hours=1)), True),
         (scan("in_transit", at=later(hours=2), location="Incheon"), True),
