@@ -22,7 +22,7 @@ class ReturnReceived(ReturnStep):
 
 
 class ReturnTrackingChanged(ReturnStep):
-    """Who carries a return, told after it was asked for, or corrected: its other numbers move nothing any more."""
+    """Another carrier and number of a return, told after it was asked for: its earlier numbers move nothing any more."""
 
     carrier: Name
     trackingNumber: Name

@@ -32,6 +32,7 @@ OrderNumber = Annotated[Name, AfterValidator(_order_number)]
 
 
 def like(**example: Any) -> ConfigDict:
+    """The configuration of a body that takes no unknown field, with an example for the documentation."""
     return ConfigDict(extra="forbid", json_schema_extra={"examples": [example]})
 
 

@@ -85,18 +85,7 @@ def returning(story: Story, ending: str, everything: bool) -> Thread:
     story.pen.tell("ReturnRequested", data, source="shop")
     yield None
     if tracked and "carrier" not in data:
-        if choices.chance(30):
-            wrong = {"return": one.ref, "carrier": CARRIER, "trackingNumber": f"typo-{one.number}"}
-            story.pen.tell("ReturnTrackingChanged", wrong, source="shop", at=story.pen.now() - timedelta(seconds=1))
-            story.pen.wait_until(story.pen.now() + timedelta(seconds=1))
-            yield None
-        story.trait("a return's number told later")
-        story.pen.tell(
-            "ReturnTrackingChanged",
-            {"return": one.ref, "carrier": CARRIER, "trackingNumber": one.number},
-            source="shop",
-        )
-        yield None
+        yield from _number_told_later(story, one)
     for step in _steps(story, ending):
         one.approved = True
         story.trait(f"{step} under {story.policy}")
@@ -134,6 +123,19 @@ def returning(story: Story, ending: str, everything: bool) -> Thread:
         if capped(story):
             story.trait("more stated than a return may give back")
     story.trait(f"a return {one.status(story.policy)}")
+    yield None
+
+
+def _number_told_later(story: Story, one: Return) -> Thread:
+    """The carrier and number of a return that was asked for without; a typo may come first."""
+    if story.choices.chance(30):
+        wrong = {"return": one.ref, "carrier": CARRIER, "trackingNumber": f"typo-{one.number}"}
+        story.pen.tell("ReturnTrackingChanged", wrong, source="shop", at=story.pen.now() - timedelta(seconds=1))
+        story.pen.wait_until(story.pen.now() + timedelta(seconds=1))
+        yield None
+    story.trait("a return's number told later")
+    right = {"return": one.ref, "carrier": CARRIER, "trackingNumber": one.number}
+    story.pen.tell("ReturnTrackingChanged", right, source="shop")
     yield None
 
 
