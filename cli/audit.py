@@ -84,8 +84,8 @@ def export(
         "until": None if until is None else moment_of(until, "--until"),
     }
     with open_shop(data) as (opened, _), opened.engine.connect() as conn:
-        number = None if order is None else number_of(conn, order) or order
         conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        number = None if order is None else number_of(conn, order) or order
         documents = (each.as_document() for each in acts.each(conn, order=number, actor=actor, act=act, **moments))
         if json:
             stream_json("audit", documents, lambda count: {"total": count})

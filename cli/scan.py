@@ -20,6 +20,7 @@ from operations import audit as acts
 from outbound.tracking import trackers
 from providers.base import Scan
 from providers.carriers.manual import reported
+from settings.fields import quoted
 from storage.clock import clock
 
 STATUSES: tuple[TrackingStatus, ...] = get_args(TrackingStatus)
@@ -51,7 +52,7 @@ def scan(
     Example: orders scan "Our Van" 4711 delivered --at 20m --place "Back door"
     """
     if status not in STATUSES:
-        raise Problem(f"STATUS {status} is none; give one of {', '.join(STATUSES)}", 2)
+        raise Problem(f"STATUS {quoted(status)} is none; give one of {', '.join(STATUSES)}", 2)
     found: TrackingStatus = next(each for each in STATUSES if each == status)
     time = None if at is None else moment_of(at, "--at")
     until = None if expected is None else time_ahead(expected, "--expected")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import httpx
 from cryptography.fernet import Fernet
@@ -21,6 +22,7 @@ from outbound import payment_lookups, refund_routes, refunds
 from outbound.refund_accounts import Vault
 from providers.registry import registry
 from providers.simulators.start import KEYS
+from storage.clock import clock
 from tests.integration.api.commands.conftest import ADDRESS, SNAPSHOT, Shop
 from tests.webhooks import STANDARD, STRIPE, as_standard, as_stripe, packed, portone_event, stripe_event, toss_event
 
@@ -92,8 +94,10 @@ class Till(Shop):
 
     def stripe(self, kind: str, about: dict[str, Any], at: datetime | None = None) -> None:
         """A webhook of Stripe's, signed now, of an event of that time."""
-        body, headers = as_stripe(stripe_event(kind, about, created=int((at or datetime.now(UTC)).timestamp())))
-        self._received("stripe", body, headers)
+        at = at or datetime.now(UTC)
+        body, headers = as_stripe(stripe_event(kind, about, created=int(at.timestamp())))
+        with patch("journal.drain.clock", lambda: max(at, clock())):  # it is received when it happens, not before
+            self._received("stripe", body, headers)
 
     def standard(self, kind: str, data: dict[str, Any], at: datetime) -> None:
         """A webhook of the shop's own provider, by the documented contract."""
