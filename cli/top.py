@@ -117,9 +117,9 @@ def _providers(figures: Figures) -> Table:
         rows.add_column(name, justify="right" if name in ("waits", "fails", "given up") else "left", overflow="fold")
     for each in figures.providers:
         style = "red" if each.dead else "yellow" if each.failing else ""
-        error = visible((each.error or "")[:ERROR]) if each.failing or each.dead else ""
+        why = visible((each.error or "")[:ERROR]) if each.failing or each.dead else ""
         name = visible(each.name) or "no provider named"
         rows.add_row(
-            Text(name, style), each.kind, f"{each.waiting:,}", f"{each.failing:,}", f"{each.dead:,}", Text(error)
+            Text(name, style), each.kind, f"{each.waiting:,}", f"{each.failing:,}", f"{each.dead:,}", Text(why)
         )
     return rows

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from sqlalchemy import text
 
@@ -26,6 +27,7 @@ from journal.policy_store import policy_id
 from journal.streams import Streams, connect
 from journal.timers import run_due
 from storage import engine as engines
+from storage.clock import clock
 
 ROOT = Path(__file__).parents[1]
 READY_S = 60
@@ -62,6 +64,13 @@ def _url(process: subprocess.Popen[bytes]) -> str:
 def an_event(kind: str, subject: str | None = None, **data: Any) -> Envelope:
     """An event of the shop's, told now under an id of its own."""
     return Envelope(f"event-{next(_ids)}", "test", kind, datetime.now(UTC), subject, data)
+
+
+@contextlib.contextmanager
+def as_of(moment: datetime) -> Iterator[None]:
+    """Events are decided as if it were that later moment: what is told then has not happened ahead of its time."""
+    with patch("journal.drain.clock", lambda: max(moment, clock())):
+        yield
 
 
 class AShop:

@@ -30,15 +30,6 @@ _MOVES = {
 
 def create(write: Write, sent: CreateOrder) -> Work:
     """A new order; the same number and body again are the same order."""
-    if sent.shippingAddress is None and any(line.requiresShipping is not False for line in sent.orderProducts):
-        raise validation_error(
-            [
-                (
-                    "shippingAddress",
-                    "Field required: some lines are to ship; those that are not say requiresShipping: false",
-                )
-            ]
-        )
     currency = sent.currency or write.doors.settings.policy.currency
     data = body_of(sent, sent.orderProducts, sent.shippingAddress, sent.totalAmount, currency, sent.customer)
 

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from events import field_types as f
 from events.corrections import EDITABLE
@@ -96,6 +97,9 @@ class Terms(BaseModel):
     notes: Text | None = None
 
 
+ADDRESS_NEEDED: Final = "Field required: some lines are to ship; those that are not say requiresShipping: false"
+
+
 class CreateOrder(Terms):
     """A new order. Σ quantity × unitPrice + shippingAmount + taxAmount − discountAmount must be `totalAmount`."""
 
@@ -107,12 +111,23 @@ class CreateOrder(Terms):
         totalAmount=20000,
         paymentId="pay_123456",
     )
-    shippingAddress: Annotated[ShippingAddress | None, Field(description="needed unless no line requires shipping")] = (
-        None
-    )
     orderProducts: Annotated[list[OrderedProduct], Field(min_length=1, max_length=LINES)]
+    shippingAddress: Annotated[
+        ShippingAddress | None, Field(validate_default=True, description="needed unless no line requires shipping")
+    ] = None
     totalAmount: Amount
     currency: Annotated[Currency | None, Field(description="ISO 4217; the shop's, where none is given")] = None
+
+    @field_validator("shippingAddress")
+    @classmethod
+    def _is_told_where_something_ships(
+        cls, told: ShippingAddress | None, others: ValidationInfo
+    ) -> ShippingAddress | None:
+        """Named beside the other faults, of lines that are wrong too."""
+        lines = others.data.get("orderProducts")
+        if told is None and (lines is None or any(line.requiresShipping is not False for line in lines)):
+            raise PydanticCustomError("missing", ADDRESS_NEEDED)
+        return told
 
 
 class Checkout(Terms):

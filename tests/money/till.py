@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
 import httpx
 from cryptography.fernet import Fernet
@@ -22,8 +21,8 @@ from outbound import payment_lookups, refund_routes, refunds
 from outbound.refund_accounts import Vault
 from providers.registry import registry
 from providers.simulators.start import KEYS
-from storage.clock import clock
 from tests.integration.api.commands.conftest import ADDRESS, SNAPSHOT, Shop
+from tests.simulators import as_of
 from tests.webhooks import STANDARD, STRIPE, as_standard, as_stripe, packed, portone_event, stripe_event, toss_event
 
 SECRETS = {"ORDERS_STRIPE_SECRETS": STRIPE, "ORDERS_PORTONE_SECRETS": STANDARD, "ORDERS_STANDARD_SECRETS": STANDARD}
@@ -96,7 +95,7 @@ class Till(Shop):
         """A webhook of Stripe's, signed now, of an event of that time."""
         at = at or datetime.now(UTC)
         body, headers = as_stripe(stripe_event(kind, about, created=int(at.timestamp())))
-        with patch("journal.drain.clock", lambda: max(at, clock())):  # it is received when it happens, not before
+        with as_of(at):
             self._received("stripe", body, headers)
 
     def standard(self, kind: str, data: dict[str, Any], at: datetime) -> None:

@@ -147,7 +147,8 @@ def _narrowed(openapi: dict[str, Any]) -> dict[str, Any]:
     for name, schema in schemas.items():
         if name.endswith("Where"):
             branches = {each: schema["properties"].pop(each) for each in ("and", "or")}
-            kinds = {told["$ref"]: (field, told) for field, told in reversed(schema["properties"].items())}
+            properties = reversed(schema["properties"].items())
+            kinds = {told.get("$ref", field): (field, told) for field, told in properties}
             inside = {"type": "object", "properties": dict(list(kinds.values())[:1]), "additionalProperties": False}
             branch = {**branches["or"], "items": inside, "maxItems": 2}
             schema |= {"properties": {**dict(kinds.values()), "or": branch}, "additionalProperties": False}

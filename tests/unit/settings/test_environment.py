@@ -253,7 +253,7 @@ def test_a_key_that_is_none_or_too_short_stops_the_start_and_is_not_repeated(nam
 
 def test_no_webhook_secret_and_no_api_key_is_ever_printed():
     names = [setting.name for setting in known() if setting.name.endswith(("_SECRETS", "_API_KEY"))]
-    assert len(names) == 11
+    assert len(names) == 12
     settings = read(dict.fromkeys(names, KEY), NOWHERE)
     assert KEY[6:] not in " ".join(settings.values.values()) + repr(settings)
 

@@ -124,6 +124,7 @@ def test_every_operation_is_described_with_examples(shop):
         "updateFulfillment", "createReturn", "updateReturn", "returnWithRefund", "createCart", "addCartItem",
         "updateCartItem", "removeCartItem", "putProduct", "putProducts", "putProductVariant", "putProductVariants",
         "putProductOption", "putProductOptions", "acceptOrder", "holdOrder", "releaseOrder", "cancelOrderItems", "putRefundAccount",
+        "correctFulfillment", "withdrawReturn",
     }  # fmt: skip
 
 

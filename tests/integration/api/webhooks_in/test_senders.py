@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import text
@@ -248,7 +249,8 @@ def test_our_own_events_come_through_the_standard_door(door):
 
 
 def scan(status, hour):
-    return {"status": status, "datetime": f"2026-11-20T{hour:02}:00:00Z", "message": status}
+    """A scan of today: the parcel is named now, and no scan from long before that is its own."""
+    return {"status": status, "datetime": f"{datetime.now(UTC):%Y-%m-%d}T{hour:02}:00:00Z", "message": status}
 
 
 def tracker(own_id, *scans):

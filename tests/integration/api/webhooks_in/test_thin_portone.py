@@ -29,7 +29,7 @@ from tests.integration.api.webhooks_in.thin_webhooks import (
     rows,
     unasked,
 )
-from tests.simulators import SHARDS, an_event, running
+from tests.simulators import SHARDS, an_event, as_of, running
 from tests.webhooks import as_standard, portone_event
 
 
@@ -111,7 +111,8 @@ def test_a_virtual_account_keeps_its_order_until_its_deposit_three_days_later(do
     assert (door.status("N1"), money(door, "p-va")[0]) == ("pending", "pending")
     portone.holds(portone_api.payment("p-va", "PAID", 500, issued + timedelta(days=3)))
     portone_tells(door, "Paid", "p-va")
-    ask(door, portone)
+    with as_of(issued + timedelta(days=3)):
+        ask(door, portone)
     assert (door.status("N1"), money(door, "p-va")) == ("preparing", ("paid", "500", "0"))
 
 

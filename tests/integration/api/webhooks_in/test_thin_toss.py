@@ -20,7 +20,7 @@ from tests.integration.api.webhooks_in.thin_webhooks import (
     rows,
     toss_tells,
 )
-from tests.simulators import running
+from tests.simulators import as_of, running
 from tests.webhooks import packed
 
 
@@ -169,7 +169,8 @@ def test_a_virtual_account_of_toss_is_paid_into_after_three_days(door, toss):
     assert (kind, until, amount) == ("awaiting_deposit", issued + toss_api.DEPOSIT, 500)
     door.shop.fire_timers(timedelta(days=3))
     assert door.status("N1") == "pending"
-    deposit_tells(door, toss, "DONE", issued + timedelta(days=3), key="k-va")
+    with as_of(issued + timedelta(days=3)):
+        deposit_tells(door, toss, "DONE", issued + timedelta(days=3), key="k-va")
     assert (door.status("N1"), money(door, "k-va")) == ("preparing", ("paid", "500", "0"))
 
 
