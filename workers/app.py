@@ -34,6 +34,7 @@ app.conf.update(
     task_acks_late=False,
     task_store_errors_even_if_ignored=False,
     worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,  # our log writes to stderr, and would be led back into itself: no line would come out
     worker_enable_remote_control=False,  # unless ORDERS_CELERY_REMOTE_CONTROL says so (workers/pools.py)
     worker_send_task_events=False,
     beat_scheduler="workers.scheduler:Coalescing",

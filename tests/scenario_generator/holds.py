@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tests.scenario_generator.payments import Payment
     from tests.scenario_generator.story import Story, Thread
 
+UNTIL = timedelta(days=36_500)  # later than a life is told, so that no timer of a real shop ends the hold
+
 NAMES = ("fraud", "fraud", "stock", "disputed", "refunded", "returned_to_sender")
 
 
@@ -26,7 +28,7 @@ def holding(story: Story) -> Thread:
         at = story.pen.now() - timedelta(seconds=choices.pick((0, 0, 1, 3600)))
         data: dict[str, Any] = {"hold": name, "by": "staff"}
         if held and choices.chance(20):
-            data["until"] = (at + timedelta(days=60)).isoformat()  # later than the life ends
+            data["until"] = (at + UNTIL).isoformat()
         story.pen.tell("OrderHeld" if held else "OrderReleased", data, source="shop", at=at)
         (story.held if held else story.released).setdefault(name, []).append(at)
         story.trait("held" if held else "released")

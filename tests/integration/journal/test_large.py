@@ -143,10 +143,10 @@ def examined(rig) -> int:
     """The number of orders that a sweep examines."""
     found = 0
 
-    def counting(conn: Any, entries: Any, context: Any, shop: Any, *, retry: batches.Retry) -> Any:
+    def counting(conn: Any, entries: Any, context: Any, shop: Any, deferral: Any, retry: batches.Retry) -> Any:
         nonlocal found
         found += len(retry.orders)
-        return batches.settle(conn, entries, context, shop, retry=retry)
+        return batches.settle(conn, entries, context, shop, deferral, retry)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sweeps, "settle", counting)
