@@ -243,7 +243,7 @@ KOREAN: dict[str, str] = {
     "failure": "실패 사유",
     "made (UTC)": "만든 시각 (UTC)",
     "Waits for": "기다리는 것",
-    "Money that goes back, went back, or was to.": "돌려주는 중이거나, 돌려주었거나, 돌려주려던 금액입니다.",
+    "Money that goes back, went back, or was to. A filter looks at 2,000 refunds at a time.": "돌려주는 중이거나, 돌려주었거나, 돌려주려던 금액입니다. 조건을 고르면 한 번에 환불 2,000건을 살펴봅니다.",
     "No refund fits.": "해당하는 환불이 없습니다.",
     "Refund": "환불",
     "id at the provider": "결제사의 번호",
@@ -402,6 +402,7 @@ KOREAN: dict[str, str] = {
     "it is sent nothing": "아무것도 보내지 않음",
     "nothing at all goes outward: no refund, look-up, comparison, poll or delivery":
         "환불, 조회, 대사, 추적, 전송 등 아무것도 외부로 나가지 않음",
+    "Of each kind the last {count} are looked at; narrow it to see all that fit.": "종류마다 최근 {count}개만 살펴봅니다. 조건을 고르면 모두 보입니다.",
     # what an order waits for
     "It waits for:": "기다리는 것:",
     "It waits for nothing.": "기다리는 것이 없습니다.",
