@@ -8,14 +8,20 @@ RUN pip wheel --no-cache-dir --require-hashes --wheel-dir /wheels -r requirement
 COPY pyproject.toml README.md LICENSE ./
 COPY events events
 COPY domain domain
+COPY settings settings
+COPY providers providers
 COPY storage storage
+COPY queries queries
 COPY journal journal
-COPY adapters adapters
-COPY embedded embedded
+COPY outbound outbound
+COPY operations operations
 COPY workers workers
 COPY api api
-COPY bench bench
 COPY cli cli
+COPY demo demo
+COPY bench bench
+COPY embedded embedded
+COPY telemetry telemetry
 RUN pip install --no-cache-dir --no-index --find-links /wheels setuptools \
  && pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 

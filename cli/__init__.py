@@ -18,6 +18,8 @@ terminal            text made harmless before it is printed
 corrections         `orders cancel-items`, `hold`, `release`: corrections of an order
 order_decision      a person's decision about an order, in one transaction
 typed_values        amounts, names and times ahead as people type them
+parcel_corrections  `orders correct-fulfillment`: where a parcel stands, who carries it
+parcels             `orders parcels`: what is on its way, late or silent, and why
 scan                `orders scan`: what a person knows of a parcel
 returns             `orders returns …`: withdrawn, received
 refunds             `orders refund`, `refunds …`, `accept`: money that goes back

@@ -55,6 +55,8 @@ COMMANDS = {
     "accept": Place("refunds", "accept", "Take an underpayment as enough: the order is paid, and what is missing is written off."),
     "hold": Place("corrections", "hold", "Hold an order: nothing more of it ships until the hold is released."),
     "release": Place("corrections", "release", "Release a hold of an order: the named one, or the only one."),
+    "correct-fulfillment": Place("parcel_corrections", "correct_fulfillment", "Say where a fulfillment really stands, or who carries it."),
+    "parcels": Place("parcels", "parcels", "List parcels on their way: where each is, when it is expected, and why it is stuck."),
     "scan": Place("scan", "scan", "Tell what is known of a parcel, as its carrier would: it moves its order, and stands on its timeline."),
     "returns": Place("returns", "returns", "Returns: withdrawn by the customer, received at the warehouse."),
     "given-up": Place("given_up", "given_up", "What was given up: events, refunds, payment look-ups, deliveries. Each can be found, edited, discarded, replayed."),

@@ -233,7 +233,24 @@ def _print_parcels(order: dict[str, Any]) -> None:
             time_of(parcel["deliveredAt"]),
         )
     put(rows)
+    for parcel in order["fulfillments"]["docs"][:SHOWN_PARTS]:
+        if told := _whereabouts(parcel):
+            name = parcel["reference"] or parcel["trackingNumber"] or parcel["id"]
+            out.print(f"  {safe(name)}: {safe(told)}", soft_wrap=True)
     _tell_more("parcels", order["fulfillments"]["docs"])
+
+
+def _whereabouts(parcel: Mapping[str, Any]) -> str:
+    """What its carrier last told of a parcel: `in transit, seen 2026-11-01 12:00:00 UTC at Busan (Left the hub), expected …`."""
+    scan = parcel.get("lastScan") or {}
+    told = [(parcel["trackingStatus"] or "").replace("_", " ")]
+    if scan.get("time"):
+        place = f" at {scan['location']}" if scan.get("location") else ""
+        words = f" ({scan['description']})" if scan.get("description") else ""
+        told.append(f"seen {in_utc(scan['time'])} UTC{place}{words}")
+    if parcel["estimatedDelivery"] and not parcel["deliveredAt"]:
+        told.append(f"expected {in_utc(parcel['estimatedDelivery'])} UTC")
+    return ", ".join(filter(None, told))
 
 
 def _print_returns(order: dict[str, Any]) -> None:

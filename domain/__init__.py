@@ -9,6 +9,8 @@ order                  the order, its items, and its lifecycle
 transaction            a payment record and its lifecycle
 movements              refunds and disputes of a payment, as its provider tells them
 fulfillment            items that ship together and their lifecycle
+parcel_facts           what was told of a parcel, and what it comes to
+parcel_standing        notes it, and lets the parcel and its order follow
 returns                items that come back and their lifecycle
 dirty_tracking         the change state of each of these: what storage has to write
 legal_clock            the date by which the law wants a refund back
@@ -22,7 +24,9 @@ order_handlers         its handlers of an order's own events
 payment_handlers       of payments'
 fulfillment_handlers   of parcels', and of carriers' scans
 return_handlers        of returns'
+return_parcels         what brings a return back, and when it was received
 return_window          how long items may come back, and which returns wait for a person
+replacements           parcels that are sent in place of others which have not arrived
 confirmations          of a delivery, by the customer and by the timer
 digital                lines that need no shipping: delivered once paid
 item_cancels           items that were taken out of an order again, as facts of it

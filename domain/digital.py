@@ -37,7 +37,7 @@ def deliver(order: Order) -> None:
         if not item.requires_shipping:
             quantity = item.wanted() if reached else 0
             if item.arrived != quantity:
-                item.sent = item.arrived = quantity
+                item.sent = item.arrived = item.ever = quantity
                 goods.changed[item.id] = item
 
 

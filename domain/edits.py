@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.dirty_tracking import CLEAN, DIRTY, EDITED
+from domain.dirty_tracking import CLEAN, DIRTY, EDITED, QUIET
 from domain.dues import facts_of
 from domain.ids import derived
 from domain.item_cancels import place
@@ -39,7 +39,7 @@ def note_edit(order: Order, event: Event[OrderEdited]) -> bool:
     if CUSTOMER in later:
         order.customer = data.customer
     order.personal_id = _row(order)
-    if order.change_state in (CLEAN, DIRTY):
+    if order.change_state in (CLEAN, QUIET, DIRTY):
         order.change_state = EDITED
     return True
 

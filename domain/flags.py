@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from domain.dues import settled, unanswered
 from domain.edits import addressed_after_shipping
-from domain.holds import REFUNDED, by_people, note_standing, shipped_while_held
+from domain.holds import REFUNDED, RETURNED_TO_SENDER, by_people, note_standing, shipped_while_held
 from domain.item_cancels import is_capped
 from domain.order import BEFORE_PAYMENT, Order
 from domain.refunds import due, lacks_reversed_money
+from domain.replacements import holds_too_many
 from domain.words import Worded
 
 
@@ -21,7 +22,10 @@ class Flag(Worded):
     )
     INQUIRY = "inquiry", "the payer's bank inquires about a payment, and may dispute it: answer it at the provider"
     DISPUTED = "disputed", "the payer's bank asks about a payment: answer it at the provider"
-    OVER_FULFILLED = "over_fulfilled", "parcels hold more of an item than was ordered"
+    OVER_FULFILLED = (
+        "over_fulfilled",
+        "parcels hold more of an item than was ordered, beyond what replaces a parcel that has not arrived",
+    )
     AMOUNTS_DIFFER = "amounts_differ", "its lines, shipping, tax and discount do not add up to its total"
     CANCEL_TOO_LATE = "cancel_too_late", "a cancel came after a parcel was delivered: it was not canceled"
     EXPIRED = "expired", "it was canceled because nobody paid in time"
@@ -40,6 +44,10 @@ class Flag(Worded):
     )
     HELD = "held", "somebody holds it: nothing more ships until it is released"
     REFUNDED = "refunded", "all its money went back, and items are open: they do not ship unless it is released"
+    RETURNED_TO_SENDER = (
+        "returned_to_sender",
+        "a parcel goes back to its sender: release the hold to send its items again, or cancel them",
+    )
     SHIPPED_WHILE_HELD = (
         "shipped_while_held",
         "a parcel left while the order was held: get it back, or release the hold",
@@ -68,7 +76,9 @@ _OF_MONEY: frozenset[str] = frozenset(
 _OF_ITEMS: frozenset[str] = frozenset(
     (F.SHIPPED_AFTER_CANCEL, F.OVER_FULFILLED, F.REFUND_CAPPED, F.RETURN_WITHOUT_DELIVERY, F.WITHDRAWN_RETURN_RECEIVED)
 )  # follow from what moves items
-_OF_HOLDS: frozenset[str] = frozenset((F.HELD, F.REFUNDED, F.SHIPPED_WHILE_HELD))  # looked at where anything is amiss
+_OF_HOLDS: frozenset[str] = frozenset(
+    (F.HELD, F.REFUNDED, F.RETURNED_TO_SENDER, F.SHIPPED_WHILE_HELD)
+)  # looked at where anything is amiss
 _NONE: list[str] = []
 
 
@@ -103,15 +113,17 @@ def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]
         goods = order.goods()
         if goods.sent and order.canceled_at is not None:
             flags.add(F.SHIPPED_AFTER_CANCEL)
-        if goods.over:
+        if goods.over and holds_too_many(order):
             flags.add(F.OVER_FULFILLED)
     if order.facts is not None and addressed_after_shipping(order):
         flags.add(F.ADDRESS_AFTER_SHIPPING)
     if order.flags or order.facts is not None:
         flags |= _of_holds(order)
-    elif money or items:  # only money that is amiss makes an order hold itself
-        kept = order.payments_kept
-        if kept.amiss if kept is not None else _is_money_amiss(order):
+    elif money or items:  # only money that is amiss, and parcels that go back, make an order hold itself
+        kept, goods_kept = order.payments_kept, order.goods_kept
+        if (kept.amiss if kept is not None else _is_money_amiss(order)) or (
+            goods_kept is not None and goods_kept.going_back
+        ):
             flags |= _of_holds(order)
     return sorted(flags) if flags else _NONE
 
@@ -130,6 +142,8 @@ def _of_holds(order: Order) -> set[str]:
         found.add(F.HELD)
     if REFUNDED in standing:
         found.add(F.REFUNDED)
+    if RETURNED_TO_SENDER in standing:
+        found.add(F.RETURNED_TO_SENDER)
     if shipped_while_held(order):
         found.add(F.SHIPPED_WHILE_HELD)
     return {str(flag) for flag in found}

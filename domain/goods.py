@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from domain.order import Order, OrderItem
 
 # As what a part's shares are counted: bits of `counted`.
-_TAKEN, _SENT, _ARRIVED = 1, 2, 4  # of a parcel: it holds them, the plan aside; they left; they arrived
+# Of a parcel: it holds them, the plan aside; they left; they arrived; they arrived at any time; they go back to the sender.
+_TAKEN, _SENT, _ARRIVED, _EVER, _GOES_BACK = 1, 2, 4, 8, 16
 _CLAIMED, _BACK, _OPEN, _PROCESSING = 1, 2, 4, 8  # of a return: it holds them; they came back; its stage
 _PARCEL: dict[str, int] = {
     ParcelStatus.PENDING: _TAKEN,
@@ -56,6 +57,7 @@ class Goods:
     to_ship = to_arrive = to_return = 0  # lines that have yet to leave, to arrive, to come back
     open = over = 0  # lines of which parcels hold less, and more, than was ordered
     out = sent = arrived = 0  # parcels on their way; those that left; that arrived
+    going_back = 0  # parcels that go back to their sender
     plan: Fulfillment | None = None
     open_returns = processing = 0
     due_back = _NOTHING  # amounts of completed returns
@@ -96,8 +98,10 @@ class Goods:
                 if not item.requires_shipping:
                     self.open -= item.wanted() > 0
                     item.sent, item.arrived = item.shipped_quantity, item.delivered_quantity
+                    item.ever = item.arrived
         for parcel in order.fulfillments:
             if not parcel.planned:
+                parcel.recall()
                 self.count_parcel(parcel)
             elif self.plan is None:
                 self.plan = parcel
@@ -197,6 +201,10 @@ class Goods:
         """A parcel's status moved, or it is no plan any more: count its shares as what they are now."""
         status, before = parcel.status, parcel.counted
         now = _PARCEL[status]
+        if parcel.was_delivered:
+            now |= _EVER
+        if parcel.returned is not None:
+            now |= _GOES_BACK
         if parcel.planned:
             now &= ~_TAKEN
         elif self.plan is parcel:
@@ -205,7 +213,7 @@ class Goods:
             return
         parcel.counted = now
         change = now ^ before
-        taken = sent = arrived = 0  # 1 where the shares are counted as that just now, -1 where they are no more
+        taken = sent = arrived = ever = 0  # 1 where the shares are counted as that just now, -1 where they are no more
         if change & _TAKEN:
             taken = 1 if now & _TAKEN else -1
         if change & _SENT:
@@ -214,6 +222,10 @@ class Goods:
         if change & _ARRIVED:
             arrived = 1 if now & _ARRIVED else -1
             self.arrived += arrived
+        if change & _EVER:
+            ever = 1 if now & _EVER else -1
+        if change & _GOES_BACK:
+            self.going_back += 1 if now & _GOES_BACK else -1
         self.out += sent - arrived
         lines, changed, at = self.lines, self.changed, parcel.delivered_at
         for item_id, share in parcel.shares.items():
@@ -225,10 +237,18 @@ class Goods:
                 self._take(item, taken * share.quantity)
             if sent:
                 item.sent += sent * share.quantity
+            if ever:
+                item.ever += ever * share.quantity
+                if self.news is not None:
+                    self.news.add(("line", item_id))
             if arrived:
                 item.arrived += arrived * share.quantity
                 if at is not None and (item.brought is None or item.brought < at):
                     item.brought = at
+
+    def all_came(self) -> bool:
+        """True where all that is to reach the customer has arrived at some time, whatever is known of it since."""
+        return bool(self.lines) and all(item.ever_delivered() >= item.wanted() for item in self.lines.values())
 
     def put(self, parcel: Fulfillment, item_id: str, more: int) -> None:
         """A parcel holds `more` of a line than before (less: negative)."""
@@ -239,6 +259,10 @@ class Goods:
             self._take(item, more)
         if as_what & _SENT:
             item.sent += more
+        if as_what & _EVER:
+            item.ever += more
+            if self.news is not None:
+                self.news.add(("line", item_id))
         if as_what & _ARRIVED:
             item.arrived += more
             at = parcel.delivered_at
@@ -248,8 +272,8 @@ class Goods:
                 item.brought = at
         self.changed[item_id] = item
 
-    def arrived_earlier(self, parcel: Fulfillment, known: datetime) -> None:
-        """A parcel that had arrived did so earlier than was `known`."""
+    def arrived_otherwise(self, parcel: Fulfillment, known: datetime) -> None:
+        """A parcel that had arrived as far as was `known` did so at another time, or not at all."""
         for item_id in parcel.shares:
             if (item := self.lines.get(item_id)) is not None:
                 self._doubt(item, known)

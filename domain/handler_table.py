@@ -19,7 +19,7 @@ from domain import payment_handlers as payments
 from domain import refund_handlers as refunds
 from domain import return_handlers as returns
 from domain.digital import deliver, has_digital
-from domain.dirty_tracking import touch
+from domain.dirty_tracking import touch, touch_quietly
 from domain.flags import Flag, flags_after
 from domain.goods_row import settle_amounts
 from domain.order import STEPS, Order, Status
@@ -49,6 +49,7 @@ class Row:
     money: bool  # payments: the flags about money are weighed anew
     refunds: bool  # what is due back: targets may rise
     creates: bool
+    quiet: bool  # subscribers are told of it only where the order's status or flags move, or its handler says so
 
 
 def row(
@@ -59,9 +60,10 @@ def row(
     money: bool = False,
     refunds: bool = False,
     creates: bool = False,
+    quiet: bool = False,
 ) -> tuple[str, Row]:
     """A type of event with the handler that reads its body: mypy holds the two together."""
-    return body.__name__, Row(handle, items, money, refunds, creates)
+    return body.__name__, Row(handle, items, money, refunds, creates, quiet)
 
 
 HANDLERS = dict(
@@ -91,11 +93,14 @@ HANDLERS = dict(
         row(e.FulfillmentShipped, parcels.parcel_step, items=True),
         row(e.FulfillmentDelivered, parcels.parcel_step, items=True),
         row(e.FulfillmentFailed, parcels.fulfillment_failed, items=True),
-        row(e.TrackingUpdated, parcels.tracking_updated, items=True),
-        row(e.ReturnRequested, returns.return_requested),
+        row(e.FulfillmentTrackingChanged, parcels.tracking_changed, items=True),
+        row(e.FulfillmentCorrected, parcels.fulfillment_corrected, items=True),
+        row(e.TrackingUpdated, parcels.tracking_updated, items=True, quiet=True),
+        row(e.ReturnRequested, returns.return_requested, items=True),
         row(e.ReturnApproved, returns.return_step),
         row(e.ReturnRejected, returns.return_step, items=True),
         row(e.ReturnProcessingStarted, returns.return_step),
+        row(b.ReturnTrackingChanged, returns.return_tracking_changed, items=True),
         row(b.ReturnReceived, returns.return_received, items=True),
         row(e.ReturnCompleted, returns.return_completed, items=True, money=True, refunds=True),
     )
@@ -111,6 +116,7 @@ def apply(order: Order, event: AnyEvent, context: Context, rejected: Container[s
     entry = HANDLERS[event.type]
     if order.status == _NEW and not entry.creates:
         return parked(Reason.ORDER_UNKNOWN)
+    status = order.status
     outcome = entry.handle(order, event, context, rejected)
     if outcome.kind is PARKED or outcome.kind is DEAD:
         return outcome
@@ -129,10 +135,11 @@ def apply(order: Order, event: AnyEvent, context: Context, rejected: Container[s
         moved_items = True
     advance(STEPS, order)
     flags = flags_after(order, entry.money, moved_items)
+    quiet = entry.quiet and flags == order.flags and status == order.status
     if flags != order.flags:
         if entry.money and any((flag in flags) is not (flag in order.flags) for flag in _HOLD_REFUNDS):
             weigh_anew(order)
         order.flags = flags
     order.version += 1
-    touch(order)
+    (touch_quietly if quiet else touch)(order)
     return outcome

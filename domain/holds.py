@@ -5,7 +5,7 @@
 
 An order is held from the time of a fact until a release of that name that is not earlier, and again by a later fact. By
 themselves hold: `disputed` (a dispute that is open or lost), `payment_reversed` (a reversal left it short), `refunded` (all
-that was captured went back, and something is open). Holds stop shipping alone, and what ships all the same is recorded.
+that was captured went back, and something is open), `returned_to_sender` (a parcel goes back, and something is open). Holds stop shipping alone, and what ships all the same is recorded.
 Times are texts that sort as the times do (`domain.movements.moment`).
 """
 
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from domain.dues import SETTLED, facts_of, settled
 from domain.item_cancels import place
 from domain.movements import DISPUTES, INQUIRY, REFUNDS, REPORTS, WON, goes_back, moment
+from domain.parcel_facts import time_of
 from domain.refunds import lacks_reversed_money
 from events.catalogue import AnyEvent, Event
 from events.corrections import OrderHeld
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 HOLDS, STANDING = "holds", "standing"
 DISPUTED, PAYMENT_REVERSED, REFUNDED = "disputed", "payment_reversed", "refunded"
+RETURNED_TO_SENDER = "returned_to_sender"
 _HELD, _RELEASED = "held", "released"
 
 
@@ -154,7 +156,15 @@ def _derived(order: Order, shipped: bool) -> dict[str, list[str]]:
     all_back = payments.captured and payments.refunded + settled(order) >= payments.captured
     if all_back and (shipped or order.goods().open):
         found[REFUNDED] = [max([_paid_back(order), *map(_went_back, order.transactions)])]
+    if (back := _going_back(order)) and (shipped or order.goods().open):
+        found[RETURNED_TO_SENDER] = back
     return {name: times for name, times in found.items() if any(times)}
+
+
+def _going_back(order: Order) -> list[str]:
+    """The times since which it is known of its parcels that they go back to their sender."""
+    order.goods()  # keeps what is known of each
+    return [moment(time_of(parcel.returned)) for parcel in order.fulfillments if parcel.returned is not None]
 
 
 def _paid_back(order: Order) -> str:

@@ -38,7 +38,7 @@ class Status(Worded):
     CANCELED = "canceled", "final; captured money goes back"
     RETURN_REQUESTED = "return_requested", "everything arrived, and a return is open"
     RETURN_PROCESSING = "return_processing", "an open return is being worked on"
-    RETURNED = "returned", "final; every item came back"
+    RETURNED = "returned", "every item came back"
 
 
 S = Status
@@ -55,11 +55,15 @@ LIFECYCLE = (
     ("FulfillmentDelivered", (S.PREPARING, S.SHIPPED), S.DELIVERED, "is_delivered"),
     ("FulfillmentShipped", (S.PREPARING,), S.SHIPPED, "is_shipped"),
     ("FulfillmentFailed", (S.SHIPPED,), S.PREPARING, "has_items_to_ship"),
-    # A step that arrived late lists fewer items than we took the parcel to hold.
-    ("FulfillmentCreated", (S.DELIVERED, S.CONFIRMED), S.PREPARING, "awaits_items"),
-    ("FulfillmentCreated", (S.RETURN_REQUESTED, S.RETURN_PROCESSING), S.PREPARING, "awaits_items"),
-    # Everything came back while the order waited for the rest of its items; those are canceled, or have arrived now.
-    ("ItemsCanceled", (S.DELIVERED, S.CONFIRMED), S.RETURNED, "is_returned"),
+    # Everything came back while the order waited for the rest of its items; those have arrived now, or are canceled.
+    ("FulfillmentDelivered", (S.DELIVERED, S.CONFIRMED), S.RETURNED, "is_returned"),
+    # A delivery was taken back, or a step that arrived late lists fewer items than we took the parcel to hold.
+    (
+        "FulfillmentCorrected",
+        (S.DELIVERED, S.CONFIRMED, S.RETURN_REQUESTED, S.RETURN_PROCESSING, S.RETURNED),
+        S.PREPARING,
+        "awaits_items",
+    ),
     ("ReturnRequested", (S.DELIVERED, S.CONFIRMED), S.RETURN_REQUESTED, "has_open_return"),
     ("ReturnProcessingStarted", (S.RETURN_REQUESTED,), S.RETURN_PROCESSING, "processes_return"),
     ("ReturnCompleted", (S.RETURN_REQUESTED, S.RETURN_PROCESSING), S.RETURNED, "is_returned"),
@@ -104,12 +108,17 @@ class OrderItem:
     canceled_quantity: int = 0  # taken out of the order again
     requires_shipping: bool = True  # else it is delivered once paid (domain/digital.py)
     change_state: int = CLEAN
-    taken: int = 0  # in living parcels, the plan aside; these six are kept by the order's goods
+    taken: int = 0  # in living parcels, the plan aside; these seven are kept by the order's goods
     sent: int = 0  # in parcels that left
     arrived: int = 0  # in parcels that arrived
+    ever: int = 0  # in parcels that arrived at some time, whatever is known of them since
     claimed: int = 0  # in returns that hold them
     came_back: int = 0  # in completed returns
     brought: datetime | None = None  # when the last parcel that holds some arrived
+
+    def ever_delivered(self) -> int:
+        """So many of it arrived at some time, as far as the order's goods have counted."""
+        return min(self.ever, self.quantity) if self.requires_shipping else self.delivered_quantity
 
     def wanted(self) -> int:
         """So many of it are to reach the customer: what was ordered and not canceled."""

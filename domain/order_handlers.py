@@ -6,7 +6,6 @@ from collections.abc import Container
 from datetime import datetime
 from decimal import Decimal
 
-from domain import fulfillment
 from domain.confirmations import (
     TIMER,
     TIMER_SINCE,
@@ -22,9 +21,9 @@ from domain.fulfillment_handlers import drop_plan
 from domain.ids import derived
 from domain.order import Order, OrderItem, Status
 from domain.outcome import DONE, Outcome, Reason, dead, ignored, parked
+from domain.parcel_standing import stand
 from domain.payment_handlers import add_transaction
 from domain.policy import Context
-from domain.state_machine import fire
 from events.catalogue import Event, OrderCanceled, OrderConfirmed, OrderCreated, OrderExpired
 from events.money import MoneyError, check
 
@@ -139,13 +138,12 @@ def cancel(order: Order, at: datetime) -> None:
             drop(share, order.deleted)
         drop_plan(order)
     for parcel in order.fulfillments:
-        if fire(fulfillment.STEPS, parcel, "OrderCanceled"):
+        if stand(order, parcel):
             touch(parcel)
-            goods.count_parcel(parcel)
 
 
 def order_confirmed(order: Order, event: Event[OrderConfirmed], context: Context, rejected: Container[str]) -> Outcome:
-    """Confirm the delivery, once every item has arrived; the timer's word counts if nothing arrived after it."""
+    """Confirm the delivery, once every item has arrived at some time; the timer's word counts if nothing arrived after it."""
     if order.canceled_at is not None:
         return _ORDER_CANCELED
     by_timer = event.data.by == TIMER and context.policy.rules >= TIMER_SINCE
@@ -154,7 +152,7 @@ def order_confirmed(order: Order, event: Event[OrderConfirmed], context: Context
     if order.confirmed_at is not None:
         order.confirmed_at = _earliest(order.confirmed_at, event.time)
         return _REPEATED
-    if not order.is_delivered():
+    if not _has_arrived(order):
         return _NOT_DELIVERED
     order.confirmed_at = event.time
     return DONE
@@ -163,12 +161,17 @@ def order_confirmed(order: Order, event: Event[OrderConfirmed], context: Context
 def _confirmed_by_both(order: Order, event: Event[OrderConfirmed], by_timer: bool) -> Outcome:
     """A confirmation by the timer, or beside one."""
     before = order.confirmed_at
-    if before is None and not order.is_delivered():
+    if before is None and not _has_arrived(order):
         return _NOT_DELIVERED
     note_confirmation(order, event.time, by_timer)
     if by_timer and not timer_counts(order, event.time):
         return _OVERTAKEN
     return DONE if before is None else _REPEATED
+
+
+def _has_arrived(order: Order) -> bool:
+    """True where all of it has arrived at some time: a delivery that is taken back later confirms nothing away."""
+    return order.is_delivered() or order.goods().all_came()
 
 
 def _earliest(known: datetime, reported: datetime) -> datetime:

@@ -56,6 +56,16 @@ class Reason(StrEnum):
         IGNORED,
         "the parcel left although the order was canceled; recorded and flagged",
     )
+    ANOTHER_PARCEL = (
+        "another_parcel",
+        IGNORED,
+        "carriers give numbers out again: at that time this one was another parcel's; recorded, and nothing moves",
+    )
+    NUMBER_REPLACED = (
+        "number_replaced",
+        IGNORED,
+        "the parcel has another carrier or number; recorded, and nothing moves",
+    )
     PAID_AFTER_EXPIRY = (
         "paid_after_expiry",
         IGNORED,
@@ -89,6 +99,7 @@ class Reason(StrEnum):
     ITEMS_HELD = "items_held", PARKED, "waits until other returns let go of these items"
     RETURN_UNKNOWN = "return_unknown", PARKED, "waits for ReturnRequested of that name"
     RETURN_NOT_PROCESSING = "return_not_processing", PARKED, "waits until the return is being processed"
+    AHEAD = "ahead", PARKED, "waits until its time is no more than a day ahead"
     PAUSED = "paused", PARKED, "an operator paused it; it is applied in its order once that is resumed"
     # dead: given up; a person edits, replays or discards it
     MALFORMED = "malformed", DEAD, "the body does not fit its type: edit it, then replay"
@@ -113,6 +124,11 @@ class Reason(StrEnum):
         "too_many_items",
         DEAD,
         "asks for more of an item than was ordered and not canceled: edit it, then replay",
+    )
+    TIME_AHEAD = (
+        "time_ahead",
+        DEAD,
+        "its time was more than three days ahead when it was received: correct the sender's clock, edit it, then replay",
     )
     PARKED_TOO_LONG = (
         "parked_too_long",

@@ -21,7 +21,9 @@ from domain.return_handlers import as_came_back, not_returnable
 from events.body import Share
 from events.catalogue import (
     AnyEvent,
+    FulfillmentCorrected,
     FulfillmentFailed,
+    FulfillmentTrackingChanged,
     OrderConfirmed,
     ParcelStep,
     ReturnCompleted,
@@ -152,7 +154,7 @@ def came_about(order: Order) -> list[Cause]:
         causes.append(("canceled", _ANY))
     if canceled or not goods.sent:
         causes.append(("nothing out", _ANY))
-    if canceled or order.confirmed_at is not None or order.is_delivered():
+    if canceled or order.confirmed_at is not None or order.is_delivered() or goods.all_came():
         causes.append(("delivered", _ANY))
     return causes
 
@@ -167,7 +169,7 @@ def _causes(event: AnyEvent, order: Order, reason: Reason, came_back: CameBack |
         return _causes_of_request(body, order, came_back)
     if isinstance(body, ReturnStep | ReturnCompleted):
         return causes_of_return(body.return_)
-    if isinstance(body, ParcelStep | FulfillmentFailed):
+    if isinstance(body, ParcelStep | FulfillmentFailed | FulfillmentTrackingChanged | FulfillmentCorrected):
         return _by_name("parcel", body.fulfillment)
     if isinstance(body, TrackingUpdated):
         return [("tracking", tracking_key(body.carrier, body.trackingNumber))]
@@ -183,6 +185,7 @@ _STATED: dict[Reason, Cause] = {
     Reason.ORDER_UNKNOWN: ("order", _ANY),
     Reason.NOT_PAID: ("paid", _ANY),
     Reason.PARCEL_OUT: ("nothing out", _ANY),
+    Reason.AHEAD: ("time", _ANY),  # nothing that happens to the order
     Reason.PAYMENT_UNDER_WAY: ("under way", _ANY),
 }
 

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from domain import fulfillment, returns, transaction
 from domain.digital import held_by_returns
 from domain.fulfillment import Fulfillment
-from domain.holds import DISPUTED, PAYMENT_REVERSED, REFUNDED, holds
+from domain.holds import DISPUTED, PAYMENT_REVERSED, REFUNDED, RETURNED_TO_SENDER, holds
 from domain.order import Order, Status
 from domain.returns import Return
 from domain.state_machine import Step
@@ -22,7 +22,17 @@ from domain.transaction import Transaction
 _HOLDS = {
     DISPUTED: "the payer's bank asks about a payment; it ships once that is won, or somebody releases it",
     PAYMENT_REVERSED: "payment {payment} was taken back after it was made; it ships once the money is there again",
+    RETURNED_TO_SENDER: "a parcel goes back to you; release it to send its items again, or cancel them",
     REFUNDED: "all that was paid went back; cancel it, or release it if it is to ship all the same",
+}
+_F = fulfillment.Status
+# A step that a fulfillment may be asked to take; what is to be taken back is corrected instead.
+_ONWARD: dict[str, tuple[_F, ...]] = {
+    _F.PENDING: (_F.PACKED, _F.SHIPPED, _F.DELIVERED, _F.FAILED),
+    _F.PACKED: (_F.SHIPPED, _F.DELIVERED, _F.FAILED),
+    _F.SHIPPED: (_F.DELIVERED, _F.FAILED),
+    _F.DELIVERED: (),
+    _F.FAILED: (_F.DELIVERED,),
 }
 SHIPPING = (Status.PREPARING, Status.SHIPPED, Status.DELIVERED)  # steps that a fulfillment takes for its order
 
@@ -93,10 +103,9 @@ def fulfillment_statuses(order: Order, parcel: Fulfillment) -> list[str]:
     """
     if order.canceled_at is not None:
         return []
-    moves: tuple[str, ...] = ("FulfillmentPacked", "FulfillmentShipped", "FulfillmentDelivered", "FulfillmentFailed")
     if not parcel.has_left() and held_back(order):
-        moves = () if parcel.planned else ("FulfillmentFailed",)
-    return _reached(fulfillment.STEPS[parcel.status], moves, parcel)
+        return [] if parcel.planned or parcel.status == fulfillment.Status.FAILED else [str(fulfillment.Status.FAILED)]
+    return [str(status) for status in _ONWARD[parcel.status]]
 
 
 def return_statuses(back: Return) -> list[str]:
@@ -106,9 +115,9 @@ def return_statuses(back: Return) -> list[str]:
 
 
 def returnable(order: Order) -> dict[str, int]:
-    """item id → how many of it may be asked back: delivered, and held by no other return; empty ones left out."""
+    """item id → how many of it may be asked back: delivered at some time, and held by no other return; empty ones left out."""
     order.goods()  # keeps what is claimed
-    left = {item.id: item.delivered_quantity - item.claimed for item in order.items}
+    left = {item.id: item.ever_delivered() - item.claimed for item in order.items}
     return {item_id: quantity for item_id, quantity in left.items() if quantity > 0}
 
 

@@ -53,9 +53,14 @@ class Return:
     requested_at: datetime | None = None
     completed_at: datetime | None = None
     stated_amount: Decimal | None = None  # what was said, where that was more than may be given back
-    received_at: datetime | None = None  # when the warehouse had it, by the earliest word
+    carrier: str | None = None  # these follow from what was told of its parcel (domain/return_parcels.py)
+    tracking_number: str | None = None
+    tracking_status: str | None = None
+    received_at: datetime | None = None  # when the warehouse had it, by the earliest word or scan
     rejected_by: str | None = None  # by the earliest rejection that was told
-    facts: dict[str, Any] | None = None  # what is kept of events besides (domain/return_handlers.py)
+    facts: dict[str, Any] | None = (
+        None  # what is kept of events besides (domain/return_handlers.py, domain/return_parcels.py)
+    )
     created_at: datetime | None = None
     change_state: int = CLEAN
     shares: list[ReturnItem] = field(default_factory=list)

@@ -49,3 +49,8 @@ class Decision(Body):
 def payment_key(payment_id: str) -> str:
     """The correlation key of a payment."""
     return f"payment:{payment_id}"
+
+
+def tracking_key(carrier: str, number: str) -> str:
+    """The correlation key of a parcel; carriers' names differ in case and blanks only by accident."""
+    return f"tracking:{' '.join(carrier.casefold().split())}:{number.strip()}"

@@ -29,11 +29,13 @@ from events.body import Body as Body
 from events.body import Decision, PaymentBody, Shares
 from events.body import Share as Share
 from events.body import payment_key as payment_key
+from events.body import tracking_key as tracking_key
 from events.corrections import ItemsCanceled, OrderEdited, OrderHeld, OrderReleased
 from events.errors import OrdersError
 from events.field_types import (
     Amount,
     Currency,
+    FulfillmentStatus,
     Moment,
     Name,
     Quantity,
@@ -53,7 +55,7 @@ from events.refunds import (
     RefundRequested,
     RefundSettled,
 )
-from events.returns import ReturnReceived
+from events.returns import ReturnReceived, ReturnTrackingChanged
 from events.returns import ReturnStep as ReturnStep
 
 
@@ -191,6 +193,8 @@ class ParcelStep(Body):
 class FulfillmentCreated(ParcelStep):
     """Items that will ship together; without `items`, all of the order's."""
 
+    replaces: Annotated[Name | None, Field(description="the fulfillment that it is sent in place of")] = None
+
 
 class FulfillmentPacked(ParcelStep):
     """The parcel is packed."""
@@ -202,6 +206,25 @@ class FulfillmentShipped(ParcelStep):
 
 class FulfillmentDelivered(ParcelStep):
     """The parcel has arrived."""
+
+
+class FulfillmentTrackingChanged(Body):
+    """A parcel has another carrier and number, which needs no step and may come at any; its others move nothing any more."""
+
+    fulfillment: Name
+    carrier: Name
+    trackingNumber: Name
+
+    def correlation_keys(self) -> set[str]:
+        """The key of its parcel."""
+        return {tracking_key(self.carrier, self.trackingNumber)}
+
+
+class FulfillmentCorrected(Decision):
+    """A person says where a parcel stands: what was told of it until then counts no more."""
+
+    fulfillment: Name
+    status: FulfillmentStatus
 
 
 class FulfillmentFailed(Body):
@@ -233,7 +256,13 @@ class ReturnRequested(Body):
     return_: Annotated[Name, Field(alias="return")]
     reason: Reason
     items: Shares | None = None
+    carrier: Name | None = None
+    trackingNumber: Name | None = None
     personal: Name | None = None
+
+    def correlation_keys(self) -> set[str]:
+        """The key of the parcel that brings it back, once both its carrier and its number are said."""
+        return {tracking_key(self.carrier, self.trackingNumber)} if self.carrier and self.trackingNumber else set()
 
 
 class ReturnApproved(ReturnStep):
@@ -274,11 +303,14 @@ _BODIES: tuple[type[Body], ...] = (
     FulfillmentShipped,
     FulfillmentDelivered,
     FulfillmentFailed,
+    FulfillmentTrackingChanged,
+    FulfillmentCorrected,
     TrackingUpdated,
     ReturnRequested,
     ReturnApproved,
     ReturnRejected,
     ReturnProcessingStarted,
+    ReturnTrackingChanged,
     ReturnReceived,
     ReturnCompleted,
     OrderAccepted,
@@ -391,11 +423,6 @@ def decode(kind: str, version: int, subject: str | None, data: dict[str, Any]) -
 
 def _only(data: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: data[name] for name in names if name in data}
-
-
-def tracking_key(carrier: str, number: str) -> str:
-    """The correlation key of a parcel; carriers' names differ in case and blanks only by accident."""
-    return f"tracking:{' '.join(carrier.casefold().split())}:{number.strip()}"
 
 
 def route_of(envelope_id: str, kind: str, subject: str | None, data: dict[str, Any]) -> str:

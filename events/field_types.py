@@ -82,6 +82,7 @@ TrackingStatus = Literal[
     "delivery_delayed", "on_hold", "delivery_failed", "return_to_sender", "cancelled",
     "delivered", "unknown",
 ]  # fmt: skip
+FulfillmentStatus = Literal["pending", "packed", "shipped", "delivered", "failed"]
 RefundStatus = Literal["pending", "requires_action", "succeeded", "canceled", "failed"]
 GrantReason = Literal["goodwill", "shipping", "other"]
 Allocation = Literal["goodwill", "shipping", "other", "due"]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from events.body import Body
+from events.body import Body, tracking_key
 from events.field_types import Name
 
 
@@ -19,3 +19,14 @@ class ReturnStep(Body):
 
 class ReturnReceived(ReturnStep):
     """The warehouse has what was sent back; a customer does not withdraw the return any more."""
+
+
+class ReturnTrackingChanged(ReturnStep):
+    """Another carrier and number of a return, told after it was asked for: its earlier numbers move nothing any more."""
+
+    carrier: Name
+    trackingNumber: Name
+
+    def correlation_keys(self) -> set[str]:
+        """The key of its parcel."""
+        return {tracking_key(self.carrier, self.trackingNumber)}

@@ -38,7 +38,15 @@ _PERSONAL: dict[str, dict[str, Schema]] = {
     "OrderCreated": _OF_ORDER,
     "OrderEdited": _OF_ORDER,
     **dict.fromkeys(
-        ("ReturnRequested", "ReturnApproved", "ReturnRejected", "ReturnProcessingStarted", "ReturnReceived"), _NOTE
+        (
+            "ReturnRequested",
+            "ReturnApproved",
+            "ReturnRejected",
+            "ReturnProcessingStarted",
+            "ReturnReceived",
+            "ReturnTrackingChanged",
+        ),
+        _NOTE,
     ),
     **dict.fromkeys(("RefundRequested", "RefundSettled"), _NOTE),
 }

@@ -8,8 +8,10 @@ drain           what answers a doorbell: batches from the ringing shards
 batch           one transaction: decode, load, fold, write; again without what was at fault
 batch_values    what a batch's steps hand on: decoded, loaded, folded
 correlation     a batch's first step: entries as events, and whose the keys are that they name
+scan_copies     copies of scans for the further orders of one box
 order_loader    its second: keys claimed, orders locked and loaded, with what waits for them
 batch_fold      its third: the events folded into their orders, in memory alone
+times_ahead     events whose time lies ahead: taken, kept until it is near, or given up
 results         what a batch writes besides the orders
 refund_check    the projection of refunds against the fold
 refund_rows     the rows of refunds, as the outside sees them

@@ -37,6 +37,7 @@ from journal.entries import Entry, read
 from journal.order_loader import RowsHeld, load
 from journal.pauses import NOTHING, Resting
 from journal.results import ResultRow
+from journal.scan_copies import append_copies
 from storage.aggregates import save
 from storage.clock import clock
 from storage.raw_sql import Writes
@@ -61,11 +62,13 @@ class BatchReport:
     orders: dict[str, Order] = field(default_factory=dict)  # of one settling: by id, as they came to be
     results: Sequence[ResultRow] = ()  # of one settling
     follow_ups: Sequence[Entry] = ()  # of one settling, as journaled; to be published where they were deferred
+    copies: list[Entry] = field(default_factory=list)  # of scans, for further orders: to be published after the commit
     rest: frozenset[int] = frozenset()  # of one settling: numbers of entries that were left, as the batch was full
 
     def add_counts(self, other: BatchReport) -> None:
         """Count what another batch came to as well."""
         self.known += other.known
+        self.copies += other.copies
         for outcome, count in other.outcomes.items():
             self.outcomes[outcome] = self.outcomes.get(outcome, 0) + count
         for both, count in other.reasons.items():
@@ -253,6 +256,7 @@ def _write(conn: Connection, terms: Terms, loaded: Loaded, folded: Folded) -> Ba
     rows_of.still_parked(writes, _moved(folded, loaded.parked))
     rows_of.record(writes, rows, terms.context, shop.policy_id)
     writes.run(conn)
+    copies = append_copies(conn, loaded.copies, shop.shards) if loaded.copies else []
     change_capture.record(conn, folds, loaded.subscribed, now)
     for fold in folds:
         fold.order.goods_kept = fold.order.payments_kept = (
@@ -269,6 +273,7 @@ def _write(conn: Connection, terms: Terms, loaded: Loaded, folded: Folded) -> Ba
         orders={fold.order.id: fold.order for fold in folds},
         results=rows,
         follow_ups=follow_ups,
+        copies=copies,
         rest=folded.rest,
     )
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from domain.dirty_tracking import touch
 from domain.fold import EventResult, Fold, Poisoned
-from domain.outcome import Reason, parked
+from domain.outcome import DEAD, PARKED, Outcome, Reason, parked
 from domain.parked import Parked
 from domain.weight import weight
+from events.catalogue import AnyEvent
 from journal.batch_values import BatchMemory, Folded, Loaded, Terms, Unplaced, owner_of
 from journal.correlation import taken_by_another
 
@@ -59,7 +60,11 @@ def _fold_each(
         event, keys = loaded.events[seq], loaded.keys[seq]
         number = event.subject
         order_id = owner_of(keys, owners) if number is None else by_number[number]
+        ahead = loaded.ahead.get(seq) if loaded.ahead else None
         if order_id is None:
+            if ahead is not None and ahead.kind is DEAD:
+                unplaced.append(Unplaced(seq, ahead, None))
+                continue
             key = min(keys)
             reason = Reason.PAYMENT_UNKNOWN if key.startswith("payment:") else Reason.PARCEL_UNKNOWN
             unplaced.append(Unplaced(seq, parked(reason), key))
@@ -75,12 +80,23 @@ def _fold_each(
         if seq in history and not fold.order.effects_suppressed:
             fold.order.effects_suppressed = True
             touch(fold.order)
+        if ahead is not None:
+            _set_aside(fold, event, ahead)
+            continue
         taken = taken_by_another(keys, owners, order_id) if keys else None
         if taken is None:
             _unless_poison(memory, fold, spoilt, fold.take, event)
         else:
             fold.settled.append(EventResult(event, taken, fold.order, None, fold.order.status, fold.order.status, 0))
     return unplaced, rest
+
+
+def _set_aside(fold: Fold, event: AnyEvent, verdict: Outcome) -> None:
+    """Leave an event's order as it is: its time lies too far ahead."""
+    order = fold.order
+    fold.settled.append(EventResult(event, verdict, order, None, order.status, order.status, order.version))
+    if verdict.kind is PARKED:
+        fold.reasons[event.seq] = verdict.why()
 
 
 def _unless_poison(

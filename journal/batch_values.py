@@ -27,6 +27,20 @@ class Clash(Exception):
 Follows = Callable[[str], "tuple[str, str | None] | None"]
 
 
+class Owners(NamedTuple):
+    """The orders of correlation keys."""
+
+    first: Mapping[str, str | None]  # key → the order that has it; None: an event waits for one
+    members: Mapping[str, Sequence[str]]  # key of a parcel → further orders that name it
+
+
+class Copy(NamedTuple):
+    """A scan, and the id of a further order that it is told to."""
+
+    scan: Entry
+    order_id: str
+
+
 @dataclass(slots=True)
 class Shop:
     """The facts about the shop that a batch needs besides its entries."""
@@ -122,6 +136,8 @@ class Loaded:
     waiting: Mapping[str, Sequence[AnyEvent]]  # order id → its parked events, in journal order
     parked: Mapping[int, ParkedRow]  # by number: what is tried again
     subscribed: frozenset[str]  # collections whose changes somebody has subscribed to
+    copies: Sequence[Copy]  # of scans, for further orders of one box
+    ahead: Mapping[int, Outcome]  # number → parked or dead, of events whose time lies too far ahead
 
 
 @dataclass(frozen=True, slots=True)

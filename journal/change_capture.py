@@ -1,7 +1,8 @@
 """Changes recorded for those who subscribed to them: one delivery per changed document and subscription.
 
 They are recorded with the change itself, and are what a batch wrote: each order and part whose `updatedAt` moved, or
-whose joins name other parts than before; once, as it is at the end of the batch. An order appears with everything that hangs on it, each as `create`. An order
+whose joins name other parts than before; once, as it is at the end of the batch. A scan that changes neither the status nor the estimate
+of a parcel is saved, and not told (`QUIET`). An order appears with everything that hangs on it, each as `create`. An order
 that is still hidden, and history, which acts on nobody, are not told. What goes away (a plan that parcels took over)
 has no operation of its own: its order's `update` no longer names it.
 """
@@ -15,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from domain.dirty_tracking import CLEAN, DIRTY, FILLED, NEW
+from domain.dirty_tracking import CLEAN, DIRTY, FILLED, NEW, QUIET
 from domain.fold import Fold
 from domain.fulfillment import FulfillmentItem
 from domain.ids import format_id
@@ -132,7 +133,7 @@ def _changed(order: Order, subscribed: Collection[str]) -> Iterator[_Change]:
     if order.effects_suppressed or order.status == Status.NEW:
         return
     appears = order.change_state in (NEW, FILLED)
-    if "orders" in subscribed and (appears or order.change_state != CLEAN):
+    if "orders" in subscribed and (appears or order.change_state not in (CLEAN, QUIET)):
         yield _Change("orders", CREATE if appears else UPDATE, order, order)
     holds_others = _holds_others(order)
     for collection, attribute in _PARTS:

@@ -126,6 +126,7 @@ class Step:
     number: str  # of the order
     data: dict[str, Any]
     suffix: str = ""
+    at: datetime | None = None  # when it happened; None: now
 
 
 @dataclass(slots=True)
@@ -165,7 +166,8 @@ class Request:
         """
         pauses.refuse(self.conn, {step.number for step in steps}, {step.type for step in steps})
         envelopes = [
-            Envelope(self.id + step.suffix, self.source, step.type, self.now, step.number, step.data) for step in steps
+            Envelope(self.id + step.suffix, self.source, step.type, step.at or self.now, step.number, step.data)
+            for step in steps
         ]
         appended = append(self.conn, envelopes, self.shop.shards)
         if appended.duplicates:
@@ -175,6 +177,7 @@ class Request:
         report = settle(self.conn, appended.new, self.context, self.shop, deferral, locked=locked)
         if deferral.follow_ups:
             self.deferred += report.follow_ups
+        self.deferred += report.copies
         if set(report.outcomes) != {APPLIED}:
             _check(appended.new, {result.seq: result.outcome for result in report.results})
         return report.orders

@@ -3,6 +3,10 @@
 An event names its order's number, or only a payment or a parcel. Whoever names both claims the
 `correlations` row for its order, and whoever names only the key waits under the same row: so neither
 commit order loses a match. Claims are kept over the tries of a batch; a claimed key never changes.
+
+A parcel may hold the goods of several orders: who names its number late is one of its `members`. A scan that names no order
+is the first order's event, and a copy of it goes to each other member (journal/scan_copies.py). Scans hold the number's row
+`for share`, who names it `for update`: so neither misses the other.
 """
 
 from __future__ import annotations
@@ -15,8 +19,19 @@ from sqlalchemy import Connection
 from domain.fold import EventResult
 from domain.order import Order
 from domain.outcome import DEAD, Outcome, Reason, dead, ignored
-from events.catalogue import AnyEvent, Event, Malformed, UnknownType, UnknownVersion, decode, payment_key
-from journal.batch_values import BatchMemory, Decoded, Folded, Unplaced
+from domain.return_parcels import keys_of
+from events.catalogue import (
+    AnyEvent,
+    Event,
+    Malformed,
+    TrackingUpdated,
+    UnknownType,
+    UnknownVersion,
+    decode,
+    is_a,
+    payment_key,
+)
+from journal.batch_values import BatchMemory, Decoded, Folded, Owners, Unplaced
 from journal.entries import Entry
 from storage.pg_arrays import array, columns, unnest
 from storage.raw_sql import Statement
@@ -30,21 +45,39 @@ class Stale(Exception):
         self.seqs = seqs
 
 
+MEMBERS = 64  # orders that share one number besides the first; a number that more have is a placeholder
+_PARCEL = "tracking:"  # begins the keys of parcels
+
 # Orders by number, claimed keys, and entries that an operator edited since they went into a stream.
 _LOOK = Statement("""
-    select 'order' as kind, order_number as name, id from orders where order_number = any(cast(:numbers as text[]))
-    union all select 'key', key, order_id from correlations where key = any(cast(:keys as text[]))
-    union all select 'edited', cast(seq as text), null from corrections where seq = any(cast(:seqs as bigint[]))
+    with scanned as materialized (
+        select key, order_id, members from correlations where key = any(cast(:scanned as text[])) order by key for share
+    )
+    select 'order' as kind, order_number as name, id, null as members
+    from orders where order_number = any(cast(:numbers as text[]))
+    union all select 'key', key, order_id, cast(members as text[]) from scanned
+    union all select 'key', key, order_id, cast(members as text[])
+    from correlations where key = any(cast(:keys as text[])) and key <> all(cast(:scanned as text[]))
+    union all select 'edited', cast(seq as text), null, null from corrections where seq = any(cast(:seqs as bigint[]))
 """)
+_CLAIM_NAMES, _CLAIM_KINDS = ("key", "order_id", "members"), ("text", "uuid", "text[]")
 _CLAIM = Statement(
-    "insert into correlations (key, order_id) select v.key, v.order_id "
-    f"from {unnest(('key', 'order_id'), ('text', 'uuid'))} "
-    "order by v.key on conflict (key) do update set order_id = coalesce(correlations.order_id, excluded.order_id) "
-    "returning key, order_id"
+    "insert into correlations (key, order_id, members) "
+    "select v.key, v.order_id, cast(cast(v.members as text[]) as uuid[]) "
+    f"from {unnest(_CLAIM_NAMES, _CLAIM_KINDS)} "
+    "order by v.key on conflict (key) do update set order_id = coalesce(correlations.order_id, excluded.order_id), "
+    "members = (select array_agg(each.id) from (select distinct m.id "
+    "from unnest(correlations.members || excluded.members || excluded.order_id) m(id) "
+    f"where m.id <> coalesce(correlations.order_id, excluded.order_id) order by m.id limit {MEMBERS}) each) "
+    "returning key, order_id, cast(members as text[])"
 )
+# Of a number that others name, too, the next of them is the first.
 _UNCLAIM = Statement(
-    "update correlations set order_id = null "
-    "where key = any(cast(:keys as text[])) and order_id = any(cast(:ids as uuid[]))"
+    "update correlations c set order_id = left_over.ids[1], members = nullif(left_over.ids[2:], '{}') "
+    "from (select key, array(select m.id from unnest(array[order_id] || members) with ordinality m(id, place) "
+    "where m.id <> all(cast(:ids as uuid[])) order by m.place) as ids "
+    "from correlations where key = any(cast(:keys as text[])) order by key for update) left_over "
+    "where c.key = left_over.key and (c.order_id = any(cast(:ids as uuid[])) or c.members && cast(:ids as uuid[]))"
 )
 
 
@@ -84,49 +117,77 @@ def decode_entry(entry: Entry, refused: Mapping[int, Outcome]) -> AnyEvent | Out
 
 def look_up(
     conn: Connection, decoded: Decoded, numbers: Collection[str], corrected: Collection[int], fresh: bool
-) -> tuple[dict[str, str], dict[str, str | None]]:
-    """(order number → id, key → its order) of what exists, `numbers` alone of the orders'.
+) -> tuple[dict[str, str], Owners]:
+    """(order number → id, the keys that exist and whose they are) of what exists, `numbers` alone of the orders'.
 
     Raises Stale where an entry was edited since it was published, unless it is among the `corrected`; none is looked
     for among entries that are `fresh`.
     """
     keys = {key for keys in decoded.keys.values() for key in keys}
     if not decoded.entries or (fresh and not numbers and not keys):
-        return {}, {}
+        return {}, Owners({}, {})
+    scanned = {key for seq, keys in decoded.keys.items() if is_scan(decoded.events[seq]) for key in keys}
     parameters = {
+        "scanned": array(sorted(scanned), "text"),
         "numbers": array(sorted(numbers), "text"),
         "keys": array(sorted(keys), "text"),
         "seqs": array([entry.seq for entry in decoded.entries], "bigint"),
     }
     found: dict[str, dict[str, Any]] = {"order": {}, "key": {}, "edited": {}}
-    for kind, name, order_id in _LOOK.run(conn, parameters):
+    members: dict[str, list[str]] = {}
+    for kind, name, order_id, others in _LOOK.run(conn, parameters):
         found[kind][name] = order_id
+        if others:
+            members[name] = others
     if stale := [int(seq) for seq in found["edited"] if int(seq) not in corrected]:
         raise Stale(stale)
-    return found["order"], found["key"]
+    return found["order"], Owners(found["key"], members)
+
+
+def is_scan(event: AnyEvent) -> bool:
+    """True for a carrier's scan that names no order: it is one of all orders that name its number."""
+    return event.subject is None and is_a(event, TrackingUpdated)
 
 
 def claim(
-    conn: Connection,
-    decoded: Decoded,
-    owners: Mapping[str, str | None],
-    by_number: Mapping[str, str],
-    memory: BatchMemory,
-) -> Mapping[str, str | None]:
-    """Claim the batch's keys that nobody has for the orders that name them: `owners` (key → order) as they are now."""
-    wants: dict[str, str | None] = {}
+    conn: Connection, decoded: Decoded, owners: Owners, by_number: Mapping[str, str], memory: BatchMemory
+) -> tuple[Owners, dict[str, set[str]]]:
+    """Claim the batch's keys that nobody has for the orders that name them, and join those that share a parcel's number.
+
+    → (whose the keys are now, key → the orders that named a number late: earlier scans of it are theirs, too).
+    """
+    wants: dict[str, dict[str, None]] = {}
     for seq, keys in decoded.keys.items():
-        subject = decoded.events[seq].subject
+        event = decoded.events[seq]
+        mine = by_number[event.subject] if event.subject is not None and seq not in memory.unclaiming else None
         for key in keys:
-            if owners.get(key) is None:
-                mine = by_number[subject] if subject is not None and seq not in memory.unclaiming else None
-                wants[key] = wants.get(key) or mine
+            owner = owners.first.get(key)
+            if owner is None:
+                orders = wants.setdefault(key, {})
+                if mine is not None and (not orders or _joins(event, key)):
+                    orders[mine] = None
+            elif mine is not None and mine not in (owner, *owners.members.get(key, ())) and _joins(event, key):
+                wants.setdefault(key, {})[mine] = None
     if not wants:
-        return owners
-    rows = _CLAIM.run(conn, columns(("key", "order_id"), ("text", "uuid"), sorted(wants.items())))
-    answer: dict[str, Any] = {row[0]: row[1] for row in rows}
-    memory.claimed |= {key for key, order_id in answer.items() if order_id is not None}
-    return {**owners, **answer}
+        return owners, {}
+    rows = [(key, *_first_and_rest(list(orders), key)) for key, orders in sorted(wants.items())]
+    answer = _CLAIM.run(conn, columns(_CLAIM_NAMES, _CLAIM_KINDS, rows))
+    first = {**owners.first, **{key: order_id for key, order_id, _ in answer}}
+    members = {**owners.members, **{key: others for key, _, others in answer if others}}
+    memory.claimed |= {key for key, order_id, _ in answer if order_id is not None}
+    late = {key: {each for each in wants[key] if each in members.get(key, ())} for key, _, _ in answer}
+    return Owners(first, members), {key: orders for key, orders in late.items() if orders}
+
+
+def _joins(event: AnyEvent, key: str) -> bool:
+    """True where an event makes its order a member of a parcel's number; a scan alone does not."""
+    return key.startswith(_PARCEL) and not is_a(event, TrackingUpdated)
+
+
+def _first_and_rest(orders: list[str], key: str) -> tuple[str | None, list[str] | None]:
+    """(the order that has the key, further members); a payment has one order alone."""
+    rest = orders[1:] if key.startswith(_PARCEL) else []
+    return (orders[0] if orders else None), rest or None
 
 
 def taken_by_another(keys: Collection[str], owners: Mapping[str, str | None], order_id: str) -> Outcome | None:
@@ -157,3 +218,5 @@ def _keys_held(order: Order) -> Iterable[str]:
         yield payment_key(transaction.payment_id)
     for parcel in order.fulfillments:
         yield from parcel.parcels
+    for back in order.returns:
+        yield from keys_of(back)

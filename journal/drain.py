@@ -186,6 +186,9 @@ class Drain:
                 took_s = monotonic() - begun
                 self._pace(window, report, took_s)
                 batch_meters.count(self.engine, batch.entries, report, took_s)
+                if report.copies:
+                    self.streams.publish(report.copies)
+                    report.copies = []
                 if resting.types:  # a follow-up may be of such a type: whoever drains it sees
                     self.streams.publish(report.follow_ups)
                 taken.update(entry.shard for entry in batch.entries if entry.seq in stay)

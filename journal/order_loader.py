@@ -16,9 +16,22 @@ from domain.ids import fresh
 from domain.order import Order
 from domain.outcome import Outcome
 from events.catalogue import AnyEvent
-from journal.batch_values import BatchMemory, Clash, Decoded, Loaded, ParkedRow, Terms, Unplaced, owner_of
-from journal.correlation import claim, decode_entry, look_up
-from journal.entries import read, shard_of
+from journal.batch_values import (
+    BatchMemory,
+    Clash,
+    Copy,
+    Decoded,
+    Loaded,
+    Owners,
+    ParkedRow,
+    Terms,
+    Unplaced,
+    owner_of,
+)
+from journal.correlation import claim, decode_entry, is_scan, look_up
+from journal.entries import Entry, read, shard_of
+from journal.scan_copies import to_late_members, to_members
+from journal.times_ahead import is_ahead, verdicts
 from storage.aggregates import lock, lock_free
 from storage.pg_arrays import array
 from storage.raw_sql import Statement
@@ -28,7 +41,9 @@ class RowsHeld(Exception):
     """Somebody else holds rows of some orders; begin the batch anew without their entries."""
 
 
-_CLAIMED = Statement("select key, order_id from correlations where key = any(cast(:keys as text[]))")
+_CLAIMED = Statement(
+    "select key, order_id, cast(members as text[]) from correlations where key = any(cast(:keys as text[]))"
+)
 # In one: which entries have results, what is parked for the orders or the keys, and which collections' changes
 # somebody has subscribed to.
 _BESIDE = Statement(
@@ -57,6 +72,7 @@ class _Waiting(NamedTuple):
     by_order: Mapping[str, Sequence[AnyEvent]]  # in journal order; those that waited for a key come with its claim
     rows: Mapping[int, ParkedRow]  # by number
     unplaced: Sequence[Unplaced]  # those that are no events any more
+    copies: Sequence[Copy]  # of those that had waited under a key, for further orders of one box
 
 
 def load(conn: Connection, terms: Terms, memory: BatchMemory, decoded: Decoded) -> Loaded:
@@ -71,7 +87,8 @@ def load(conn: Connection, terms: Terms, memory: BatchMemory, decoded: Decoded) 
         raise Clash("a rival made an order whose new id this batch has claimed keys with")
     made = {n: new_ids.setdefault(n, fresh(terms.context.now)) for n in sorted(numbers) if n not in ids}
     by_number = {**ids, **made}
-    claimed = claim(conn, decoded, owners, by_number, memory)
+    owners, late = claim(conn, decoded, owners, by_number, memory)
+    claimed = owners.first
     known = {*ids.values(), *(o for o in claimed.values() if o is not None), *terms.retry.orders}
     known -= memory.held.union(made.values())
     orders = {order_id: locked[order_id] for order_id in known & locked.keys()}
@@ -81,7 +98,8 @@ def load(conn: Connection, terms: Terms, memory: BatchMemory, decoded: Decoded) 
         orders |= lock(conn, known - locked.keys())
     for number, new_id in made.items():
         orders[new_id] = Order(new_id, number, shard_of(number, terms.shop.shards), change_state=NEW)
-    return _with_what_waits(conn, terms, memory, decoded, orders, by_number, claimed)
+    earlier = to_late_members(conn, late, owners) if late else []
+    return _with_what_waits(conn, terms, memory, decoded, orders, by_number, owners, earlier)
 
 
 def _free(
@@ -113,7 +131,8 @@ def _with_what_waits(
     decoded: Decoded,
     orders: Mapping[str, Order],
     by_number: Mapping[str, str],
-    owners: Mapping[str, str | None],
+    owners: Owners,
+    earlier: Sequence[Copy],
 ) -> Loaded:
     """Once the orders are locked: leave out entries that have a result, and find what waits for these orders.
 
@@ -131,6 +150,8 @@ def _with_what_waits(
         events = {seq: event for seq, event in events.items() if seq not in seen}
         unplaced = [each for each in unplaced if each.seq not in seen]
     waiting = _waiting(conn, terms, orders, [row for row in rows if row.kind == "parked"])
+    found = [(entry, event) for entry in entries if (event := events.get(entry.seq)) is not None and is_scan(event)]
+    found = [each for each in found if owner_of(decoded.keys[each[0].seq], owners.first) is not None]
     return Loaded(
         events=events,
         keys=decoded.keys,
@@ -139,10 +160,12 @@ def _with_what_waits(
         known=len(seen),
         orders=orders,
         by_number=by_number,
-        owners=owners,
+        owners=owners.first,
         waiting=waiting.by_order,
         parked=waiting.rows,
         subscribed=frozenset(row.key for row in rows if row.kind == "subscribed"),
+        ahead=verdicts(conn, events, terms.context.now),
+        copies=[*earlier, *to_members(found, owners.members), *waiting.copies] if found or waiting.copies else earlier,
     )
 
 
@@ -151,9 +174,15 @@ def _waiting(conn: Connection, terms: Terms, orders: Collection[str], rows: Sequ
     if only is not None:
         rows = [row for row in rows if row.seq in only]
     if not rows:
-        return _Waiting({}, {}, ())
+        return _Waiting({}, {}, (), ())
     keys = {"keys": array(sorted({r.key for r in rows if r.key}), "text")}
-    owners: dict[str, str] = {row[0]: row[1] for row in _CLAIMED.run(conn, keys)}
+    owners: dict[str, str] = {}
+    members: dict[str, list[str]] = {}
+    for key, first, others in _CLAIMED.run(conn, keys):
+        owners[key] = first
+        if others:
+            members[key] = others
+    scans: list[tuple[Entry, AnyEvent]] = []
     found: dict[str, list[AnyEvent]] = defaultdict(list)
     parked: dict[int, ParkedRow] = {}
     unplaced: list[Unplaced] = []
@@ -162,10 +191,14 @@ def _waiting(conn: Connection, terms: Terms, orders: Collection[str], rows: Sequ
         order_id = row.order_id or owners[row.key]
         if order_id not in orders:
             continue
-        parked[row.seq] = ParkedRow(row.order_id, row.reason)
         event = decode_entry(entries[row.seq], terms.refused)
+        if not isinstance(event, Outcome) and is_ahead(event, terms.context.now):
+            continue
+        parked[row.seq] = ParkedRow(row.order_id, row.reason)
         if isinstance(event, Outcome):
             unplaced.append(Unplaced(row.seq, event, None))
         else:
             found[order_id].append(event)
-    return _Waiting(found, parked, unplaced)
+            if row.order_id is None and is_scan(event):
+                scans.append((entries[row.seq], event))
+    return _Waiting(found, parked, unplaced, to_members(scans, members))

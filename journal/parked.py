@@ -19,6 +19,7 @@ from domain.outcome import Reason
 from domain.policy import Context, Policy
 from journal import pauses
 from journal.batch import Clash, Deferral, Retry, Shop, clock, is_of_the_moment, settle
+from journal.times_ahead import TAKEN
 from storage.pg_arrays import array
 from storage.tables.given_up import DIED_AGAIN
 
@@ -35,6 +36,9 @@ _ORDERS = text("""
         union all
         select c.order_id, p.key from parked p join correlations c on c.key = p.key
         where p.order_id is null and c.order_id is not null
+        union all
+        select p.order_id, null from parked p join journal j using (seq)
+        where p.reason = 'ahead' and p.order_id is not null and j.time <= :taken
     ) waiting group by order_id order by order_id limit :most
 """)
 _FREE = text("select id from orders where id = any(cast(:ids as uuid[])) order by id for update skip locked")
@@ -71,7 +75,7 @@ def sweep(engine: Engine, policy: Policy, shop: Shop) -> tuple[int, int]:
     Locks:  the orders it examines; what is locked is skipped.
     """
     with engine.connect() as conn:
-        turn = {"turn": randrange(TURNS), "turns": TURNS, "most": A_RUN}
+        turn = {"turn": randrange(TURNS), "turns": TURNS, "most": A_RUN, "taken": clock() + TAKEN}
         waiting = conn.execute(_ORDERS, turn).all()
     applied = 0
     for first in range(0, len(waiting), AT_ONCE):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,11 +13,14 @@ from sqlalchemy import Connection
 from domain.dirty_tracking import CLEAN
 from domain.fold import EventResult, Fold
 from domain.ids import derived, fresh
-from domain.outcome import DEAD, PARKED, Outcome
+from domain.order import Order
+from domain.outcome import DEAD, PARKED, Outcome, Reason
 from domain.policy import Context
 from domain.purposes import open_purposes
 from domain.reactions import awaits
 from domain.refunds import RefundState
+from domain.return_parcels import keys_of
+from domain.returns import Status as ReturnStatus
 from domain.transaction import BY_HAND, Transaction
 from events.envelope import Envelope
 from journal.append import KINDS, NAMES
@@ -150,21 +153,36 @@ _TRACKERS = _insert(
 
 
 def trackers(writes: Writes, folds: Iterable[Fold], follows: Follows | None, now: datetime) -> None:
-    """Watch the parcels whose carriers somebody polls. History is not watched."""
+    """Watch the parcels whose carriers somebody polls, by the numbers that stand, and what brings returns back.
+
+    History is not watched.
+    """
     if follows is None:
         return
-    rows = []
+    rows: dict[tuple[str, str], tuple[Any, ...]] = {}  # two parcels of one order may share a number
     for fold in folds:
         if fold.order.effects_suppressed:
             continue
-        for parcel in fold.order.fulfillments:
-            if parcel.change_state == CLEAN or parcel.delivered_at or parcel.failed_at:
-                continue
-            for key in parcel.parcels:
-                _, carrier, number = key.split(":", 2)
-                if (route := follows(carrier)) is not None:
-                    rows.append((fresh(now), parcel.order_id, key, carrier, number, *route, now))
-    writes.add(_TRACKERS, rows)
+        for key in _under_way(fold.order):
+            _, carrier, number = key.split(":", 2)
+            if (fold.order.id, key) not in rows and (route := follows(carrier)) is not None:
+                rows[fold.order.id, key] = (fresh(now), fold.order.id, key, carrier, number, *route, now)
+    writes.add(_TRACKERS, list(rows.values()))
+
+
+def _under_way(order: Order) -> Iterator[str]:
+    """The tracking keys of the parcels that changed and have not arrived, those of returns too; each once."""
+    seen: set[str] = set()
+    for parcel in order.fulfillments:
+        if parcel.change_state != CLEAN and not parcel.delivered_at and not parcel.failed_at:
+            seen.update(filter(None, (parcel.number_key(),)))
+    for back in order.returns:
+        if back.change_state != CLEAN and back.received_at is None and back.status not in _ENDED:
+            seen.update(keys_of(back))
+    yield from sorted(seen)
+
+
+_ENDED = frozenset((ReturnStatus.REJECTED, ReturnStatus.COMPLETED))
 
 
 # -- results -----------------------------------------------------------------------------------------------
@@ -183,6 +201,7 @@ class ResultRow:
     step_to: str | None = None
     key: str | None = None  # what a parked event waits for, where no order is known
     was_parked: bool = False  # it has a row already
+    not_before: datetime | None = None  # a parked event is not given up before
 
 
 def results(
@@ -202,6 +221,7 @@ def results(
             s.step_from if number else None,
             s.step_to if number else None,
             was_parked=seq in parked,
+            not_before=s.event.time if s.outcome.reason is Reason.AHEAD else None,
         )
     for seq, outcome, key in unplaced:
         row = parked.get(seq)
@@ -261,10 +281,15 @@ def record(writes: Writes, rows: Sequence[ResultRow], context: Context, policy_i
     new = [r for r in rows if not r.was_parked]
     waiting = [r for r in new if r.outcome.kind is PARKED]
     until = now + context.policy.parked_for if context.policy.parked_for is not None else None
-    writes.add(_PARK, [(r.seq, r.order_id, r.key, r.outcome.reason, until) for r in waiting])
+    writes.add(_PARK, [(r.seq, r.order_id, r.key, r.outcome.reason, _until(r, until)) for r in waiting])
     died = [r for r in rows if r.outcome.kind is DEAD]
     writes.add(_BURY, [(fresh(now), r.seq, r.outcome.reason, r.outcome.detail) for r in died])
     writes.add(_RECORD, [_row(r, now, policy_id) for r in new])
+
+
+def _until(row: ResultRow, until: datetime | None) -> datetime | None:
+    """The time at which a parked event is given up; one that lies ahead has its own time first."""
+    return until if until is None or row.not_before is None else max(until, row.not_before)
 
 
 def still_parked(writes: Writes, moved: Sequence[tuple[int, str, str]]) -> None:

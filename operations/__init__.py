@@ -2,6 +2,7 @@
 
 audit             who did what, and who looked at personal data: found, exported
 corrections       corrections of an order: checked under its lock, then an event
+parcel_corrections  where a fulfillment stands, and who carries it
 reasons           reasons for which things are given up: what each means, and what to do
 reason_reference  the page docs/reference/reasons.md, made of them
 given_up          what was given up, as one list: events, refunds, payment look-ups, deliveries

@@ -41,6 +41,10 @@ _EVENTS = {
     Reason.PAYMENT_ID_TAKEN: ("correct the order's number or the payment, then replay", "paymentId"),
     Reason.UNKNOWN_ITEM: ("edit the item's name, then replay", "items"),
     Reason.TOO_MANY_ITEMS: ("edit the quantities, then replay", "items"),
+    Reason.TIME_AHEAD: (
+        "correct the sender's clock, and replay once its time is within three days, or discard it",
+        None,
+    ),
     Reason.PARKED_TOO_LONG: ("replay it once its cause has come, or discard it", None),
     Reason.BUG: ("report the detail, upgrade, run `orders preflight`, then replay", None),
     Reason.DATABASE_REFUSED: ("edit the value that the detail names, then replay", None),

@@ -13,6 +13,7 @@ repository    pages, documents by id, counts
 documents     documents out of rows and folded orders, for the API and for outgoing webhooks
 objects       small objects in documents: reasons of a refund, disputes of a payment
 json_encoder  documents as JSON
+parcels       parcels on their way: late, silent, stuck, and why
 timeline      what happened to an order, event by event
 order_lookup  the order that a person names
 refund_list   refunds as a person looks at them, the newest first

@@ -86,6 +86,9 @@ def _value(of: Collection, field: Field) -> str:
     value = f"it.{field.column}"
     if field.read is not None:
         return f"read_{field.column}({value})"
+    if field.kind is Kind.GROUP:
+        parts = ", ".join(f"{name!r}: it.{part.column}" for name, part in field.parts)
+        return f"{{{parts}}} if {value} is not None else None"
     if field.kind is Kind.ID:
         id = f"format_id({field.to or of.name!r}, {value})"
         return f"{id} if {value} is not None else None" if field.nullable(of.table) else id

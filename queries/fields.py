@@ -26,7 +26,7 @@ class Kind(Enum):
     ID = auto()  # a UUID of ours, shown with its collection's prefix
     KEY = auto()  # an id of the shop's own: a customer, a product
     NAMES = auto()  # a list of texts
-    GROUP = auto()  # several texts under one name: only whether it is there can be asked
+    GROUP = auto()  # several fields under one name: only whether it is there can be asked
     TRUTH = auto()  # true or false
     OBJECTS = auto()  # a list of small objects: only whether there are some can be asked
 
@@ -43,7 +43,7 @@ class Field:
     words: tuple[str, ...] = ()  # the only values that it can have
     read: Callable[[Any], list[dict[str, Any]]] | None = None  # makes objects of what the column holds
     under: str | None = None  # the name in the column's JSON that objects stand under
-    parts: tuple[tuple[str, Field], ...] = ()  # of an object: the name and the kind of each of its fields
+    parts: tuple[tuple[str, Field], ...] = ()  # of an object: each of its fields with its name
 
     def nullable(self, table: FromClause) -> bool:
         """True where a visible row may have none."""
@@ -163,6 +163,12 @@ def group(name: str, parts: str) -> dict[str, Field]:
     """Several personal texts under one name; a filter asks for them by their dotted names."""
     inner = {f"{name}.{part}": Field(Kind.TEXT, PERSONAL, inside=(name, part)) for part in parts.split()}
     return {name: Field(Kind.GROUP, PERSONAL, inside=(name,)), **inner}
+
+
+def record(name: str, **parts: Field) -> dict[str, Field]:
+    """One small object out of columns of the row, null where its first is; a filter asks for each by its dotted name."""
+    whole = Field(Kind.GROUP, next(iter(parts.values())).column, parts=tuple(parts.items()))
+    return {name: whole, **{f"{name}.{part}": field for part, field in parts.items()}}
 
 
 def objects(

@@ -67,7 +67,9 @@ def asked(column: ColumnElement[Any], kind: Kind, nullable: bool, operator: str,
     if operator == "exists":
         return _empty(column, kind, nullable, not truth(told, field))
     if kind is Kind.GROUP:
-        raise wrong(field, f"takes exists alone; ask for one of its fields, such as {field}.name or {field}.phone")
+        raise wrong(
+            field, f"takes exists alone; ask for one of its fields, as {field}.… of the collection's reference says"
+        )
     if kind is Kind.OBJECTS:
         raise wrong(field, "takes exists alone")
     if kind is Kind.NAMES:

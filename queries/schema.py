@@ -19,7 +19,7 @@ from domain.holds import STANDING
 from domain.movements import DISPUTES, RefundStatus
 from domain.order import Status
 from domain.purposes import RefundReason
-from events.field_types import PendingKind, Reason
+from events.field_types import PendingKind, Reason, TrackingStatus
 from queries.fields import (
     ID,
     OWN_ID,
@@ -36,6 +36,7 @@ from queries.fields import (
     one_of,
     part,
     personal,
+    record,
     text,
     time,
     to,
@@ -167,8 +168,18 @@ FULFILLMENTS = Collection(
         "status": one_of("status", fulfillment.Status),
         "carrier": text("carrier"),
         "trackingNumber": text("tracking_number"),
+        "trackingStatus": one_of("tracking_status", get_args(TrackingStatus)),
+        "trackingDetail": text("tracking_detail"),
+        "estimatedDelivery": time("estimated_delivery"),
+        **record(
+            "lastScan",
+            time=time("last_scan_at"),
+            description=text("last_scan_description"),
+            location=text("last_scan_location"),
+        ),
         "shippedAt": time("shipped_at"),
         "deliveredAt": time("delivered_at"),
+        "replaces": text("replaces"),
         **STAMPED,
     },
     owner=_OF_ORDER,
@@ -187,6 +198,9 @@ RETURNS = Collection(
         "reason": one_of("reason", get_args(Reason)),
         **personal("note"),
         "refundAmount": number("refund_amount"),
+        "carrier": text("carrier"),
+        "trackingNumber": text("tracking_number"),
+        "trackingStatus": text("tracking_status"),
         "receivedAt": time("received_at"),
         "rejectedBy": text("rejected_by"),
         **STAMPED,

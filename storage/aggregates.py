@@ -17,7 +17,7 @@ import orjson
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql
 
-from domain.dirty_tracking import DIRTY, EDITED, FILLED, NEW, NOT_STORED
+from domain.dirty_tracking import DIRTY, EDITED, FILLED, NEW, NOT_STORED, QUIET
 from domain.fulfillment import Fulfillment, FulfillmentItem
 from domain.order import Order, OrderItem
 from domain.returns import Return, ReturnItem
@@ -36,14 +36,14 @@ _PARTS: tuple[tuple[str, type[Any], Table, str], ...] = (
     ),
     (
         "fulfillments", Fulfillment, tables.fulfillments,
-        "status planned carrier carrier_step tracking_number tracking_step parcels items_step "
-        "shipped_at delivered_at failed_at",
+        "status planned carrier tracking_number parcels items_step shipped_at delivered_at failed_at facts "
+        "tracking_status tracking_detail estimated_delivery last_scan_at last_scan_description last_scan_location replaces",
     ),
     ("fulfillment_items", FulfillmentItem, tables.fulfillment_items, "quantity"),
     (
         "returns", Return, tables.returns_,
         "status for_staff refund_amount refund_stated personal_id requested_at completed_at stated_amount "
-        "received_at rejected_by facts",
+        "carrier tracking_number tracking_status received_at rejected_by facts",
     ),
     ("return_items", ReturnItem, tables.return_items, "quantity"),
 )  # fmt: skip
@@ -53,6 +53,7 @@ _ORDER_FILLS = (
     "shipping_amount tax_amount placed_at"
 )
 _FILLED = (FILLED, EDITED)
+_CHANGED = (DIRTY, QUIET)
 _COLUMNS = {"effects_suppressed": "held"}  # field → column, where they differ
 _NOT_STORED = NOT_STORED | {name for name, *_ in _PARTS}
 
@@ -215,7 +216,7 @@ def save(conn: Connection, orders: Iterable[Order], writes: Writes) -> None:
     writes.add(_FILL.write, [_FILL.read(o) for o in changed if o.change_state in _FILLED])
     personal_rows.merge(writes, [o for o in changed if o.change_state == NEW or o.change_state in _FILLED])
     if _ORDERS.update:
-        writes.add(_ORDERS.update.write, [_ORDERS.update.read(o) for o in changed if o.change_state == DIRTY])
+        writes.add(_ORDERS.update.write, [_ORDERS.update.read(o) for o in changed if o.change_state in _CHANGED])
     deleted = [part for o in changed for part in o.deleted]
     deletes = Writes()
     for name, model, *_ in _PARTS:
@@ -223,7 +224,7 @@ def save(conn: Connection, orders: Iterable[Order], writes: Writes) -> None:
         parts = [part for o in changed for part in getattr(o, name) if part.change_state]
         writes.add(rows.insert, [rows.read(part) for part in parts if part.change_state == NEW])
         if rows.update:
-            writes.add(rows.update.write, [rows.update.read(part) for part in parts if part.change_state == DIRTY])
+            writes.add(rows.update.write, [rows.update.read(part) for part in parts if part.change_state in _CHANGED])
         if deleted:
             deletes.add(rows.delete, [(part.id,) for part in deleted if type(part) is model])
     deletes.run(conn)

@@ -165,6 +165,16 @@ def lost(parcel: str = "box", **data: Any) -> Envelope:
     return told("FulfillmentFailed", fulfillment=parcel, **data)
 
 
+def corrected(status: str, parcel: str = "box", at: datetime = NOW, **data: Any) -> Envelope:
+    """Staff says where a parcel stands."""
+    return told("FulfillmentCorrected", fulfillment=parcel, status=status, at=at, **data)
+
+
+def renumbered(number: str, parcel: str = "box", carrier: str = "CJ Logistics", at: datetime = NOW) -> Envelope:
+    """Staff says who carries a parcel."""
+    return told("FulfillmentTrackingChanged", fulfillment=parcel, carrier=carrier, trackingNumber=number, at=at)
+
+
 def tracked(**data: Any) -> dict[str, Any]:
     """The carrier's fields of an event: `shipped(**tracked())`."""
     return {"carrier": CARRIER, "trackingNumber": NUMBER, **data}

@@ -115,6 +115,9 @@ def state_of(order: Order) -> dict[str, Any]:
                 "deliveredAt": f.delivered_at,
                 "carrier": f.carrier,
                 "trackingNumber": f.tracking_number,
+                "trackingStatus": f.tracking_status,
+                "lastScanAt": f.last_scan_at,
+                "lastScanDescription": f.last_scan_description,
             }
             for f in order.fulfillments
             if not f.planned
@@ -124,6 +127,9 @@ def state_of(order: Order) -> dict[str, Any]:
                 "status": str(r.status),
                 "items": shares(order.return_items, "return_id", r.id),
                 "refundAmount": r.refund_amount,
+                "carrier": r.carrier,
+                "trackingNumber": r.tracking_number,
+                "trackingStatus": r.tracking_status,
                 "receivedAt": r.received_at,
                 "rejectedBy": r.rejected_by,
             }

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from api.commands.request_models import BulkProduct, BulkProductOption, BulkProductVariant
+from api.commands.catalogue_models import BulkProduct, BulkProductOption, BulkProductVariant
 from api.commands.write_endpoint import UPDATED, Document, Work
 from api.errors import validation_error
 from journal.commands import Request

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from events import field_types as f
 from events.corrections import EDITABLE
 from events.field_types import Allocation, Amount, Currency, GrantReason, Moment, Name, Quantity, Reason, Text, Url
 from providers.movements import RefundAccount as Account
@@ -30,14 +31,15 @@ def _order_number(text: str) -> str:
 OrderNumber = Annotated[Name, AfterValidator(_order_number)]
 
 
-def _like(**example: Any) -> ConfigDict:
+def like(**example: Any) -> ConfigDict:
+    """The configuration of a body that takes no unknown field, with an example for the documentation."""
     return ConfigDict(extra="forbid", json_schema_extra={"examples": [example]})
 
 
 class CustomerSnapshot(BaseModel):
     """The customer as of the order's creation."""
 
-    model_config = _like(**SNAPSHOT)
+    model_config = like(**SNAPSHOT)
     name: Text | None = None
     email: Text | None = None
     phone: Text | None = None
@@ -46,7 +48,7 @@ class CustomerSnapshot(BaseModel):
 class ShippingAddress(BaseModel):
     """The address that the order goes to."""
 
-    model_config = _like(**ADDRESS)
+    model_config = like(**ADDRESS)
     recipientName: Text | None = None
     phone: Text | None = None
     postalCode: Text | None = None
@@ -58,7 +60,7 @@ class ShippingAddress(BaseModel):
 class OrderProduct(BaseModel):
     """A line of a new order, or of a cart. `product`, `variant` and `option` are ids of the shop's catalogue."""
 
-    model_config = _like(product="mug", variant="mug-blue", quantity=2, unitPrice=10000)
+    model_config = like(product="mug", variant="mug-blue", quantity=2, unitPrice=10000)
     product: Name
     variant: Name | None = None
     option: Name | None = None
@@ -70,7 +72,7 @@ class OrderProduct(BaseModel):
 class OrderedProduct(OrderProduct):
     """A line of a new order, with the tax on top of its price, where it has one."""
 
-    model_config = _like(product="mug", variant="mug-blue", quantity=2, unitPrice=10000)
+    model_config = like(product="mug", variant="mug-blue", quantity=2, unitPrice=10000)
     taxAmount: Annotated[Amount | None, Field(description="on top, for all of the line; else spread by price")] = None
     taxFree: bool | None = None
 
@@ -97,7 +99,7 @@ class Terms(BaseModel):
 class CreateOrder(Terms):
     """A new order. Σ quantity × unitPrice + shippingAmount + taxAmount − discountAmount must be `totalAmount`."""
 
-    model_config = _like(
+    model_config = like(
         orderNumber=NUMBER,
         customerSnapshot=SNAPSHOT,
         shippingAddress=ADDRESS,
@@ -116,7 +118,7 @@ class CreateOrder(Terms):
 class Checkout(Terms):
     """A cart becomes an order, once. `totalAmount`, where it is given, must be what the cart comes to."""
 
-    model_config = _like(
+    model_config = like(
         cartId="crt_019a3c1e8f7b7c1d9e2f3a4b5c6d7e8f",
         orderNumber=NUMBER,
         customerSnapshot=SNAPSHOT,
@@ -140,7 +142,7 @@ Digits = Annotated[Name, AfterValidator(_digits)]
 class RefundAccount(BaseModel):
     """The bank account that a refund goes to, where the way the money came takes none back; `bank` is the provider's code."""
 
-    model_config = _like(bank="SHINHAN", number="110-123-456789", holderName="John Doe")
+    model_config = like(bank="SHINHAN", number="110-123-456789", holderName="John Doe")
     bank: Annotated[Name, Field(description="PortOne's name of it, or Toss Payments' code: by who took the payment")]
     number: Digits = Field(repr=False)
     holderName: Name = Field(repr=False)
@@ -195,7 +197,7 @@ class UpdateOrder(BaseModel):
 class AcceptOrder(BaseModel):
     """The amount that is taken as enough; without it, what was captured."""
 
-    model_config = _like(reason="a cent short")
+    model_config = like(reason="a cent short")
     amount: Amount | None = None
     reason: Text | None = None
 
@@ -203,7 +205,7 @@ class AcceptOrder(BaseModel):
 class Line(BaseModel):
     """So many of one order item, by its `reference` or its id."""
 
-    model_config = _like(orderItem=ITEM, quantity=1)
+    model_config = like(orderItem=ITEM, quantity=1)
     orderItem: Name
     quantity: Quantity
 
@@ -214,7 +216,7 @@ Lines = Annotated[list[Line], Field(min_length=1, max_length=LINES)]
 class CancelItems(BaseModel):
     """Items that are taken out of an order: all of them or none. Without `refundAmount` it follows from the lines' prices."""
 
-    model_config = _like(items=[{"orderItem": ITEM, "quantity": 1}], reason="sold out")
+    model_config = like(items=[{"orderItem": ITEM, "quantity": 1}], reason="sold out")
     items: Lines
     refundAmount: Annotated[Amount | None, Field(description="no more than the price and tax of these items")] = None
     reason: Text | None = None
@@ -224,7 +226,7 @@ class CancelItems(BaseModel):
 class HoldOrder(BaseModel):
     """A hold: nothing more of the order ships until it is released, or by itself at `until`."""
 
-    model_config = _like(hold="fraud", reason="asks about the card", until="2026-12-01T09:00:00Z")
+    model_config = like(hold="fraud", reason="asks about the card", until="2026-12-01T09:00:00Z")
     hold: Annotated[Name, Field(description="its name; the same name again holds anew")] = "staff"
     reason: Text | None = None
     until: Annotated[Moment | None, Field(description="it is released by itself then")] = None
@@ -233,7 +235,7 @@ class HoldOrder(BaseModel):
 class ReleaseOrder(BaseModel):
     """The hold that is released: by its name, or the only one."""
 
-    model_config = _like(hold="fraud", reason="the card is the customer's own")
+    model_config = like(hold="fraud", reason="the card is the customer's own")
     hold: Annotated[
         Name | None, Field(description="one of its holds; also `refunded`, `disputed`, `payment_reversed`")
     ] = None
@@ -243,7 +245,7 @@ class ReleaseOrder(BaseModel):
 class UpdateTransaction(BaseModel):
     """The outcome of a payment. `paid` pays what is still owed on the order; of one that is paid, as `manual:PAYMENT`."""
 
-    model_config = _like(paymentId="pay_123456", status="paid", paymentMethod="card")
+    model_config = like(paymentId="pay_123456", status="paid", paymentMethod="card")
     paymentId: Name
     status: Literal["pending", "paid", "failed", "canceled"]
     paymentMethod: Name | None = None
@@ -260,7 +262,7 @@ class OfOrder(BaseModel):
 class CreateFulfillment(OfOrder):
     """Items that ship together; without `items`, all that is open."""
 
-    model_config = _like(
+    model_config = like(
         orderNumber=NUMBER,
         items=[{"orderItem": ITEM, "quantity": 1}],
         carrier="CJ Logistics",
@@ -270,13 +272,18 @@ class CreateFulfillment(OfOrder):
     carrier: Name | None = None
     trackingNumber: Name | None = None
     reference: Annotated[Name | None, Field(description="your own name for it, unique in the order")] = None
+    replaces: Annotated[
+        Name | None, Field(description="a fulfillment that has left, by id or `reference`: its items are sent again")
+    ] = None
 
 
 class UpdateFulfillment(BaseModel):
-    """The step that the fulfillment took."""
+    """The step that the fulfillment took, or who carries it, or both."""
 
-    model_config = _like(status="shipped", carrier="CJ Logistics", trackingNumber="123456789012")
-    status: Literal["pending", "packed", "shipped", "delivered", "failed"]
+    model_config = like(status="shipped", carrier="CJ Logistics", trackingNumber="123456789012")
+    status: Annotated[f.FulfillmentStatus | None, Field(description="without it, only who carries it is changed")] = (
+        None
+    )
     carrier: Name | None = None
     trackingNumber: Name | None = None
 
@@ -284,14 +291,14 @@ class UpdateFulfillment(BaseModel):
 class EraseCustomer(BaseModel):
     """The reason of an erasure."""
 
-    model_config = _like(reason="request 17")
+    model_config = like(reason="request 17")
     reason: Annotated[str, Field(min_length=1, max_length=500, description="why, for the audit")]
 
 
 class CreatePause(BaseModel):
     """The thing that is to rest, and why."""
 
-    model_config = _like(**PAUSE)
+    model_config = like(**PAUSE)
     kind: Literal["order", "event_type", "provider", "carrier", "effect", "subscription", "outward"]
     name: Annotated[
         Name | None,
@@ -307,19 +314,23 @@ class CreatePause(BaseModel):
 class CreateReturn(OfOrder):
     """Items that are to come back; without `items`, all that can."""
 
-    model_config = _like(orderNumber=NUMBER, reason="defective", items=[{"orderItem": ITEM, "quantity": 1}])
+    model_config = like(orderNumber=NUMBER, reason="defective", items=[{"orderItem": ITEM, "quantity": 1}])
     reason: Reason
     items: Lines | None = None
     note: Text | None = None
+    carrier: Annotated[Name | None, Field(description="who brings it back")] = None
+    trackingNumber: Name | None = None
     refundAccount: RefundAccount | None = None
 
 
 class UpdateReturn(BaseModel):
     """The step that the return takes, or that it was received; with `completed`, what came back and what is given back."""
 
-    model_config = _like(status="completed", items=[{"orderItem": ITEM, "quantity": 1}], restockingFee=500)
+    model_config = like(status="completed", items=[{"orderItem": ITEM, "quantity": 1}], restockingFee=500)
     status: Literal["requested", "approved", "rejected", "processing", "completed"] | None = None
     received: Annotated[Literal[True] | None, Field(description="the warehouse has it, as of now")] = None
+    carrier: Annotated[Name | None, Field(description="who brings it back; the other half stays as it is")] = None
+    trackingNumber: Name | None = None
     items: Annotated[Lines | None, Field(description="what really came back; else all that were asked for")] = None
     refundAmount: Annotated[
         Amount | None, Field(description="what is given back; else it follows from the lines' prices")
@@ -328,29 +339,29 @@ class UpdateReturn(BaseModel):
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        if self.status is None and self.received is None:
-            raise ValueError("says nothing; give `status` or `received`")
+        if all(each is None for each in (self.status, self.received, self.carrier, self.trackingNumber)):
+            raise ValueError("says nothing; give `status`, `received`, or `carrier` and `trackingNumber`")
         return self
 
 
 class WithdrawReturn(BaseModel):
     """The customer's word why the return is withdrawn, if there is one."""
 
-    model_config = _like(note="it fits after all")
+    model_config = like(note="it fits after all")
     note: Text | None = None
 
 
 class ReturnWithRefund(CreateReturn):
     """A return that is done at once, and its refund. Without `refundAmount` it follows from the lines' prices."""
 
-    model_config = _like(orderNumber=NUMBER, reason="damaged", refundAmount=10000)
+    model_config = like(orderNumber=NUMBER, reason="damaged", refundAmount=10000)
     refundAmount: Amount | None = None
 
 
 class CreateRefund(OfOrder):
     """Money that goes back without a return. Without `transaction`, of the payment that was captured last."""
 
-    model_config = _like(orderNumber=NUMBER, amount=500, reason="goodwill", note="a scratch on the box")
+    model_config = like(orderNumber=NUMBER, amount=500, reason="goodwill", note="a scratch on the box")
     amount: Amount
     reason: Annotated[GrantReason, Field(description="what it is for")]
     transaction: Annotated[Name | None, Field(description="its id, or the provider's `paymentId`")] = None
@@ -361,7 +372,7 @@ class CreateRefund(OfOrder):
 class SettleRefund(BaseModel):
     """The way in which a person paid a refund back past the provider."""
 
-    model_config = _like(method="bank transfer", note="asked for by phone")
+    model_config = like(method="bank transfer", note="asked for by phone")
     method: Name
     note: Text | None = None
 
@@ -369,21 +380,21 @@ class SettleRefund(BaseModel):
 class ResolveFinding(BaseModel):
     """The note on what a finding came to, for those who read it later."""
 
-    model_config = _like(note="test payment of ours, refunded in the dashboard")
+    model_config = like(note="test payment of ours, refunded in the dashboard")
     note: Annotated[Text, Field(min_length=1, max_length=2_000)]
 
 
 class AllocateRefund(BaseModel):
     """The purpose of a refund that was made at the provider; `due` counts it toward what is due, as before."""
 
-    model_config = _like(reason="goodwill")
+    model_config = like(reason="goodwill")
     reason: Allocation
 
 
 class CreateCart(BaseModel):
     """A new cart, empty."""
 
-    model_config = _like(customer="cus_1", currency="KRW")
+    model_config = like(customer="cus_1", currency="KRW")
     customer: Name | None = None
     currency: Annotated[Currency | None, Field(description="ISO 4217; the shop's, where none is given")] = None
 
@@ -391,55 +402,5 @@ class CreateCart(BaseModel):
 class UpdateCartItem(BaseModel):
     """The new quantity of a line."""
 
-    model_config = _like(quantity=3)
+    model_config = like(quantity=3)
     quantity: Quantity
-
-
-class CatalogueEntry(BaseModel):
-    """A thing that the shop sells, as far as an order item shows it. A field that is left out becomes empty."""
-
-    model_config = _like(title="Blue mug", sku="MUG-1", price=10000, image="https://shop.example/mug.png")
-    title: Name
-    sku: Name | None = None
-    price: Amount | None = None
-    image: Url | None = None
-
-
-class Product(CatalogueEntry):
-    """A product of the shop."""
-
-
-class ProductVariant(CatalogueEntry):
-    """A variant of a product."""
-
-    model_config = _like(product="mug", title="Blue", sku="MUG-1-B")
-    product: Name
-
-
-class ProductOption(CatalogueEntry):
-    """An option of a variant."""
-
-    model_config = _like(variant="mug-blue", title="Gift wrap", price=1000)
-    variant: Name
-
-
-class _WithId(BaseModel):
-    id: Name
-
-
-class BulkProduct(Product, _WithId):
-    """A product, with its id."""
-
-    model_config = _like(id="mug", title="Mug", price=10000)
-
-
-class BulkProductVariant(ProductVariant, _WithId):
-    """A variant, with its id."""
-
-    model_config = _like(id="mug-blue", product="mug", title="Blue")
-
-
-class BulkProductOption(ProductOption, _WithId):
-    """An option, with its id."""
-
-    model_config = _like(id="wrap", variant="mug-blue", title="Gift wrap", price=1000)

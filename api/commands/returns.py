@@ -60,6 +60,8 @@ def update(write: Write, return_id: str, sent: UpdateReturn) -> Work:
         order, back = part_of(request, "returns", return_id)
         allowed, name = return_statuses(back), name_of("returns", back)
         steps: list[Step] = []
+        if sent.carrier is not None or sent.trackingNumber is not None:
+            steps.append(_tracked(order, back, sent))
         if sent.received and (step := decisions.receive(order, back, "api", "  received")) is not None:
             steps.append(step)
         if status is None:
@@ -81,6 +83,18 @@ def update(write: Write, return_id: str, sent: UpdateReturn) -> Work:
         return 200, {"doc": doc, "message": UPDATED}
 
     return work
+
+
+def _tracked(order: Order, back: Return, sent: UpdateReturn) -> Step:
+    """The event that says who brings a return back; the half that is not sent stays. ApiError 400 where there is none yet."""
+    carrier, number = sent.carrier or back.carrier, sent.trackingNumber or back.tracking_number
+    if carrier is None or number is None:
+        missing = "carrier" if carrier is None else "trackingNumber"
+        raise validation_error(
+            [(missing, "Field required: a carrier and a number are one pair, and it is not known yet")]
+        )
+    told = {"return": name_of("returns", back), "by": "api", "carrier": carrier, "trackingNumber": number}
+    return Step("ReturnTrackingChanged", order.order_number, told, "  tracked")
 
 
 def withdraw(write: Write, return_id: str, sent: WithdrawReturn) -> Work:
@@ -200,6 +214,8 @@ def _requested(request: Request, order: Order, sent: CreateReturn, shares: Seque
         "reason": sent.reason,
         "items": listed(shares),
         "note": sent.note,
+        "carrier": sent.carrier,
+        "trackingNumber": sent.trackingNumber,
     }
     return Step("ReturnRequested", order.order_number, {k: v for k, v in data.items() if v is not None})
 

@@ -22,7 +22,9 @@ from api.commands import (
     refunds,
     returns,
 )
+from api.commands import catalogue_models as m
 from api.commands import request_models as s
+from api.commands.fulfillment_models import CorrectFulfillment
 from api.commands.json_body import ExactRoute
 from api.commands.response_schemas import (
     account_changed,
@@ -195,14 +197,33 @@ def update_transaction(sent: s.UpdateTransaction, write: BySecret) -> Response:
 
 @writes("POST", "/api/fulfillments", "Fulfillments", changed(FULFILLMENTS), 201, NOT_FOUND, CONFLICT)
 def create_fulfillment(sent: s.CreateFulfillment, write: BySecret) -> Response:
-    """Create a fulfillment of items that are open: in the order's plan, or in none."""
+    """Create a fulfillment of items that are open: in the order's plan, or in none.
+
+    With `replaces`, of items of a parcel that has left and is given up for lost, which nobody says has failed: they are sent
+    again. 409 where others replace them already (`data.replaceable`). Should the lost one turn up, the order is flagged
+    `over_fulfilled`.
+    """
     return write.do(fulfillments.create(write, sent))
 
 
 @writes("PATCH", "/api/fulfillments/{id}", "Fulfillments", changed(FULFILLMENTS), 200, NOT_FOUND, CONFLICT)
 def update_fulfillment(id: Id, sent: s.UpdateFulfillment, write: BySecret) -> Response:
-    """Move a fulfillment: packed, shipped, delivered or failed."""
+    """Move a fulfillment: packed, shipped, delivered or failed; or, without `status`, say who carries it.
+
+    Of `carrier` and `trackingNumber` the half that is left out stays as it is. That works at any status: what was told by
+    another number moves the fulfillment no more. What is to be taken back is corrected instead.
+    """
     return write.do(fulfillments.update(write, id, sent))
+
+
+@writes("POST", "/api/fulfillments/{id}/correct", "Fulfillments", changed(FULFILLMENTS), 200, NOT_FOUND, CONFLICT)
+def correct_fulfillment(id: Id, sent: CorrectFulfillment, write: BySecret) -> Response:
+    """Say where a fulfillment really stands, such as after *delivered* by mistake.
+
+    What was told of it until now counts no more; what is told of later times moves it on from there. The answer has the
+    status that it led to. 409 where the order was canceled.
+    """
+    return write.do(fulfillments.correct(write, id, sent))
 
 
 # -- returns -----------------------------------------------------------------------------------------------
@@ -216,7 +237,9 @@ def create_return(sent: s.CreateReturn, write: ByReader) -> Response:
 
 @writes("PATCH", "/api/returns/{id}", "Returns", changed(RETURNS), 200, NOT_FOUND, CONFLICT)
 def update_return(id: Id, sent: s.UpdateReturn, write: BySecret) -> Response:
-    """Move a return (approved, processing, completed or rejected), or note that it was received.
+    """Move a return (approved, processing, completed or rejected), note that it was received, or who brings it back.
+
+    Its parcel is followed by `carrier` and `trackingNumber`; once it is delivered, the return was received.
 
     With `completed`, `items` says what really came back (the rest may be asked back again), and `refundAmount` or
     `restockingFee` what is given back. 409 where that is more than these items may give back (`data.refundable`).
@@ -351,36 +374,36 @@ MANY = Body(max_length=s.LINES)
 
 
 @writes("PUT", f"/api/products/{own_name('id')}", "Catalogue", changed(PRODUCTS))
-def put_product(id: Key, sent: s.Product, write: BySecret) -> Response:
+def put_product(id: Key, sent: m.Product, write: BySecret) -> Response:
     """Tell what a product is."""
-    return write.do(catalogue.put("products", s.BulkProduct(id=id, **dict(sent))))
+    return write.do(catalogue.put("products", m.BulkProduct(id=id, **dict(sent))))
 
 
 @writes("PUT", "/api/products", "Catalogue", many_changed(PRODUCTS))
-def put_products(sent: Annotated[list[s.BulkProduct], MANY], write: BySecret) -> Response:
+def put_products(sent: Annotated[list[m.BulkProduct], MANY], write: BySecret) -> Response:
     """Tell what many products are: all of them or none."""
     return write.do(catalogue.put_many("products", sent))
 
 
 @writes("PUT", f"/api/product-variants/{own_name('id')}", "Catalogue", changed(VARIANTS))
-def put_product_variant(id: Key, sent: s.ProductVariant, write: BySecret) -> Response:
+def put_product_variant(id: Key, sent: m.ProductVariant, write: BySecret) -> Response:
     """Tell what a variant of a product is."""
-    return write.do(catalogue.put("product_variants", s.BulkProductVariant(id=id, **dict(sent))))
+    return write.do(catalogue.put("product_variants", m.BulkProductVariant(id=id, **dict(sent))))
 
 
 @writes("PUT", "/api/product-variants", "Catalogue", many_changed(VARIANTS))
-def put_product_variants(sent: Annotated[list[s.BulkProductVariant], MANY], write: BySecret) -> Response:
+def put_product_variants(sent: Annotated[list[m.BulkProductVariant], MANY], write: BySecret) -> Response:
     """Tell what many variants are: all of them or none."""
     return write.do(catalogue.put_many("product_variants", sent))
 
 
 @writes("PUT", f"/api/product-options/{own_name('id')}", "Catalogue", changed(OPTIONS))
-def put_product_option(id: Key, sent: s.ProductOption, write: BySecret) -> Response:
+def put_product_option(id: Key, sent: m.ProductOption, write: BySecret) -> Response:
     """Tell what an option of a variant is."""
-    return write.do(catalogue.put("product_options", s.BulkProductOption(id=id, **dict(sent))))
+    return write.do(catalogue.put("product_options", m.BulkProductOption(id=id, **dict(sent))))
 
 
 @writes("PUT", "/api/product-options", "Catalogue", many_changed(OPTIONS))
-def put_product_options(sent: Annotated[list[s.BulkProductOption], MANY], write: BySecret) -> Response:
+def put_product_options(sent: Annotated[list[m.BulkProductOption], MANY], write: BySecret) -> Response:
     """Tell what many options are: all of them or none."""
     return write.do(catalogue.put_many("product_options", sent))

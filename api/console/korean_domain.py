@@ -27,7 +27,7 @@ KOREAN_DOMAIN: dict[str, str] = {
     "return_processing": "반품 처리 중",
     "an open return is being worked on": "반품을 처리하는 중",
     "returned": "반품됨",
-    "final; every item came back": "최종. 모든 상품이 돌아옴",
+    "every item came back": "모든 상품이 돌아옴",
     "announced or under way, nothing captured; or reversed, until it is captured anew":
         "예정이거나 진행 중, 아직 결제되지 않음. 또는 회수되어 다시 결제를 기다림",
     "captured, and not all of it refunded": "결제되었고 전액 환불되지 않음",
@@ -37,8 +37,9 @@ KOREAN_DOMAIN: dict[str, str] = {
     "packed": "포장됨",
     "ready to leave": "출고 준비됨",
     "on its way": "배송 중",
-    "final": "최종",
-    "will not arrive, or its order was canceled; its items are open again": "도착하지 않거나 주문이 취소됨. 상품은 다시 미배송",
+    "arrived, as far as is known now": "지금까지 알려진 바로는 도착함",
+    "will not arrive, or goes back, or its order was canceled; its items are open again":
+        "도착하지 않거나, 되돌아오거나, 주문이 취소됨. 상품은 다시 미배송",
     "requested": "요청됨",
     "asked for; holds its items": "요청됨. 해당 상품을 잡아 둠",
     "approved": "승인됨",
@@ -92,7 +93,18 @@ KOREAN_DOMAIN: dict[str, str] = {
     "disputed": "분쟁",
     "the payer's bank asks about a payment: answer it at the provider": "결제자의 은행이 이의를 제기함: 결제사에서 답하세요",
     "over_fulfilled": "초과 배송",
-    "parcels hold more of an item than was ordered": "주문한 수량보다 많이 배송됨",
+    "parcels hold more of an item than was ordered, beyond what replaces a parcel that has not arrived":
+        "도착하지 않은 배송을 대신하는 것 외에, 주문한 수량보다 많이 배송됨",
+    "returned_to_sender": "발송인에게 반송",
+    "a parcel goes back to its sender: release the hold to send its items again, or cancel them":
+        "배송이 발송인에게 반송됨. 상품을 다시 보내려면 보류를 해제하고, 아니면 취소하세요",
+    "carriers give numbers out again: at that time this one was another parcel's; recorded, and nothing moves":
+        "송장 번호는 다시 쓰임. 그 시점에는 다른 배송의 번호였음. 기록만 하고 아무것도 바뀌지 않음",
+    "the parcel has another carrier or number; recorded, and nothing moves":
+        "배송의 택배사나 송장 번호가 다름. 기록만 하고 아무것도 바뀌지 않음",
+    "waits until its time is no more than a day ahead": "그 시각이 하루 이내로 다가오기를 기다림",
+    "its time was more than three days ahead when it was received: correct the sender's clock, edit it, then replay":
+        "받을 때 사흘보다 더 앞선 시각이었음. 보낸 쪽의 시계를 바로잡고, 수정한 뒤 다시 실행하세요",
     "amounts_differ": "금액 불일치",
     "its lines, shipping, tax and discount do not add up to its total": "상품, 배송비, 세금, 할인의 합이 합계와 다름",
     "cancel_too_late": "늦은 취소",
@@ -225,9 +237,15 @@ KOREAN_DOMAIN: dict[str, str] = {
         "배송 {fulfillment} 출고[, {carrier}][, 송장 {trackingNumber}][: {items}]",
     "Parcel {fulfillment} arrived[: {items}]": "배송 {fulfillment} 도착[: {items}]",
     "Parcel {fulfillment} will not arrive[: {reason}]": "배송 {fulfillment} 도착 불가[: {reason}]",
+    "Parcel {fulfillment} has another carrier and number: {carrier} {trackingNumber}":
+        "배송 {fulfillment} 택배사와 송장 변경: {carrier} {trackingNumber}",
+    "Parcel {fulfillment} was corrected: {status}[, by {by}][: {reason}]":
+        "배송 {fulfillment} 상태 정정: {status}[, {by}][: {reason}]",
     "{carrier} scanned {trackingNumber}: {status}[ in {location}][, {description}]":
         "{carrier} {trackingNumber} 스캔: {status}[, {location}][, {description}]",
     "Return {return} was asked for: {reason}[, {items}]": "반품 {return} 요청: {reason}[, {items}]",
+    "Return {return} is brought back by {carrier}, number {trackingNumber}":
+        "반품 {return} 운송: {carrier}, 송장 {trackingNumber}",
     "Return {return} was approved[ by {by}]": "반품 {return} 승인[ ({by})]",
     "Return {return} was rejected[ by {by}]": "반품 {return} 거절[ ({by})]",
     "Return {return} is being worked on[ by {by}]": "반품 {return} 처리 시작[ ({by})]",

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    Uuid,
     func,
     text,
 )
@@ -102,6 +103,9 @@ correlations = Table(
     METADATA,
     Column("key", Text, primary_key=True),
     uuid("order_id", comment="set once; null while an event that names only this key waits"),
+    Column(
+        "members", ARRAY(Uuid(as_uuid=False)), comment="further orders that name this parcel, in no order; null: none"
+    ),
 )
 
 parked = Table(

@@ -41,7 +41,7 @@ def test_every_reason_stands_under_one_outcome():
 
 def test_a_final_status_leads_out_of_the_diagram():
     drawn = diagrams.page()
-    assert "    returned --> [*]\n" in drawn
+    assert "    canceled --> [*]\n" in drawn
     assert "    paid --> [*]\n" not in drawn
 
 

@@ -21,3 +21,9 @@ def test_every_package_of_the_repository_is_named():
 @pytest.mark.parametrize("package", PACKAGES)
 def test_type_checkers_are_told_that_it_is_annotated(package: str):
     assert (ROOT / package / "py.typed").is_file()
+
+
+def test_the_image_is_built_of_every_package():
+    copied = [line.split()[1:] for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("COPY ")]
+    assert [[name, name] for name in PACKAGES] == [each for each in copied if each[0] in PACKAGES]
+    assert all((ROOT / name).exists() for each in copied for name in each[:-1])

@@ -48,7 +48,10 @@ DECISIONS = (
 )  # fmt: skip
 # An item cancel on a canceled order is recorded and moves nothing, and so is one that is told again. The timer's
 # confirmation counts nothing where a parcel arrived after it.
-WITHOUT_EFFECT = {("ItemsCanceled", "order_canceled"), ("ItemsCanceled", "repeated"), ("OrderConfirmed", "overtaken")}
+WITHOUT_EFFECT = {
+    ("ItemsCanceled", "order_canceled"), ("ItemsCanceled", "repeated"),
+    ("OrderConfirmed", "overtaken"), ("OrderConfirmed", "repeated"),
+}  # fmt: skip
 
 
 @MANY

@@ -75,7 +75,15 @@ TRAITS = {
     "something left to send": OFTEN,
     "shipped by a scan": OFTEN, "delivered by a scan": OFTEN, "failed by a scan": OFTEN,
     "a scan on the road": OFTEN, "contradictory scans after delivery": OFTEN,
-    "shipped at a later time than delivered": OFTEN,
+    "shipped at a later time than delivered": OFTEN, "half of a carrier and number": OFTEN,
+    "delivered by mistake, and taken back": OFTEN, "delivered by mistake, then really": OFTEN, "corrected twice": OFTEN,
+    "corrected to pending": OFTEN, "corrected to packed": OFTEN, "corrected to shipped": OFTEN,
+    "corrected to delivered": SELDOM, "corrected to failed": OFTEN, "failed after it was delivered": OFTEN,
+    "returned to its sender": SELDOM, "delivered, then returned to its sender": OFTEN,
+    "returned to its sender, then delivered there": OFTEN, "flagged returned_to_sender": OFTEN,
+    "a number replaced": SELDOM, "the carrier corrected": SELDOM, "two parcels of one number": SELDOM,
+    "a stranger's scan by a number that was told by mistake": OFTEN, "corrected before a stranger's scans": SELDOM,
+    "a number given out again": OFTEN,
     "a return requested": OFTEN, "a return processing": OFTEN, "a return rejected": OFTEN,
     "a return completed": OFTEN, "several returns completed": OFTEN,
     "rejected, then asked for again": OFTEN, "a return without items": OFTEN,
@@ -175,7 +183,10 @@ def test_times_are_utc_and_within_the_window_for_returns(many: list[Life]):
     for life in many:
         times = [event.time for event in life.events]
         assert all(time.tzinfo is UTC for time in times)
-        assert max(times) - min(times) < timedelta(days=29)
+        own = [
+            event.time for event in life.events if event.type != "TrackingUpdated"
+        ]  # a stranger's scans may be years off
+        assert max(own) - min(own) < timedelta(days=29)
 
 
 # ---------------------------------------------------------------- valid lives
@@ -303,7 +314,8 @@ def test_no_more_came_back_than_arrived_and_no_more_arrived_than_left(many: list
         ordered = {line.item: line.quantity for line in body(life.events[0]).items}
         assert life.expected["items"].keys() == ordered.keys()
         for item, counts in life.expected["items"].items():
-            assert 0 <= counts["returned"] <= counts["delivered"] <= counts["shipped"]
+            assert 0 <= counts["delivered"] <= counts["shipped"]
+            assert counts["returned"] <= counts["delivered"] or life.expected["flags"]["return_without_delivery"]
             assert counts["shipped"] <= ordered[item]
 
 
@@ -334,7 +346,8 @@ def test_returns_never_hold_more_than_arrived(many: list[Life]):
             if one["status"] != "rejected":
                 held.update(one["items"])
         for item, count in held.items():
-            assert count <= life.expected["items"][item]["delivered"]
+            arrived = life.expected["items"][item]["delivered"]
+            assert count <= arrived or life.expected["flags"]["return_without_delivery"]
 
 
 def test_refunds_of_returns_stay_within_what_was_paid_for_the_goods(many: list[Life]):

@@ -9,9 +9,11 @@
 | decisions | what people decide about money                                          |
 | refunds   | money that goes back, and money that a bank asks about                  |
 | parcels   | fulfillments that a warehouse reports, and their carriers' scans        |
+| replacements | parcels sent in place of lost ones                                   |
 | returns   | what comes back                                                         |
 | edits     | what the order says of its customer, told anew                          |
 | holds     | what keeps the order from shipping                                      |
+| confirmations | of a delivery, by the customer and by the timer                      |
 | cancels   | what is taken out of the order again                                    |
 | story     | who does what when; adds up how it must end                             |
 | traits    | what a life came to, by name                                            |

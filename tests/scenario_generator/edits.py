@@ -52,8 +52,8 @@ def addressed_after_shipping(story: Story) -> bool:
     told = _latest(story, "shippingAddress")
     if told is None or story.canceled:
         return False
-    left = [one for one in story.parcels if one.living and (one.shipped or one.delivered)]
-    late = any((one.shipped or one.delivered).earliest() < told.time for one in left)
+    left = [one.stand().shipped or one.stand().delivered for one in story.parcels if one.left]
+    late = any(at is not None and at < told.time for at in left)
     if late:
         story.trait("the address edited after a parcel left")
     return late

@@ -1,7 +1,8 @@
 """Holds of an order: what people hold and release, and what holds it by itself.
 
 A hold stands from its time until a release of its name at that time or later. What nobody makes stands from the time of
-its fact: a dispute that was not won, a reversal that left the order short, a refund of all that was captured.
+its fact: a dispute that was not won, a reversal that left the order short, a refund of all that was captured, a parcel that
+goes back to its sender.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from tests.scenario_generator.payments import Payment
     from tests.scenario_generator.story import Story, Thread
 
-NAMES = ("fraud", "fraud", "stock", "disputed", "refunded")
+NAMES = ("fraud", "fraud", "stock", "disputed", "refunded", "returned_to_sender")
 
 
 def holding(story: Story) -> Thread:
@@ -50,10 +51,12 @@ def standing(story: Story, at: datetime | None = None) -> list[str]:
 
 def flags(story: Story) -> dict[str, bool]:
     now = standing(story)
-    left = [(one.shipped or one.delivered).earliest() for one in story.parcels if one.shipped or one.delivered]
+    times = [one.stand().shipped or one.stand().delivered for one in story.parcels]
+    left = [at for at in times if at is not None]
     found = {
         "held": any(name in story.held for name in now),
         "refunded": "refunded" in now,
+        "returned_to_sender": "returned_to_sender" in now,
         "shipped_while_held": any(standing(story, at) for at in left),
     }
     for name, raised in found.items():
@@ -77,6 +80,9 @@ def _derived(story: Story, unsent: dict[str, int]) -> dict[str, list[datetime]]:
     if unsent and story.captured() and story.gone() >= story.captured():
         times = [*story.decisions.settled_at, *(at for one in story.payments for at in _went_back(one))]
         found["refunded"] = [max(times)]
+    back = [at for one in story.parcels if (at := one.stand().returned) is not None]
+    if back and unsent:
+        found["returned_to_sender"] = back
     return found
 
 

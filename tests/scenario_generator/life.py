@@ -11,7 +11,9 @@ from typing import Any
 from events.envelope import Envelope
 from tests.scenario_generator.choices import Choices
 
-START = datetime(2026, 11, 1, 9, tzinfo=UTC)
+START = datetime(
+    2025, 3, 1, 9, tzinfo=UTC
+)  # a stranger's scans come up to two years later, and are no news from the future
 # How long until the next thing happens. A life of 70 events stays within the 30 days for returns.
 PAUSES_S = (60.0, 0.0, 0.0, 0.25, 1.0, 1800.0, 7200.0, 36_000.0)
 

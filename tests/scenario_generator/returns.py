@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.scenario_generator.story import Story, Thread
 
 REASONS = ("change_of_mind", "defective", "wrong_delivery", "damaged", "other")
+CARRIER = "Returns Express"
 APPROVED, STARTED = "ReturnApproved", "ReturnProcessingStarted"
 
 
@@ -27,7 +28,9 @@ class Return:
     rejected: bool = False
     completed: bool = False
     withdrawn: bool = False
-    received: list[datetime] = field(default_factory=list)
+    received: list[datetime] = field(default_factory=list)  # as it was told, or scanned by the number that stands
+    number: str | None = None  # of the parcel that brings it back
+    scans: list[tuple[datetime, int, str, str]] = field(default_factory=list)  # (…, rank, …, status)
     refund: Decimal | None = None  # as the completion states it
     at: datetime | None = None  # the completion's time
 
@@ -49,6 +52,9 @@ class Return:
             "items": dict(self.items),
             "refundAmount": refund,
             "receivedAt": min(self.received, default=None),
+            "carrier": CARRIER if self.number else None,
+            "trackingNumber": self.number,
+            "trackingStatus": max(self.scans)[3] if self.scans else None,
             "rejectedBy": ("customer" if self.withdrawn else "staff") if self.rejected else None,
         }
 
@@ -71,14 +77,23 @@ def returning(story: Story, ending: str, everything: bool) -> Thread:
     if len(story.returns) == 1 and choices.chance(15):
         story.trait("asked back after weeks")
         story.pen.wait(days=choices.number(10, 20))
+    tracked = choices.chance(35)
+    if tracked:
+        one.number = f"RET-{story.pen.order}-{one.ref}"
+    if tracked and choices.chance(50):
+        data |= {"carrier": CARRIER, "trackingNumber": one.number}
     story.pen.tell("ReturnRequested", data, source="shop")
     yield None
+    if tracked and "carrier" not in data:
+        yield from _number_told_later(story, one)
     for step in _steps(story, ending):
         one.approved = True
         story.trait(f"{step} under {story.policy}")
         story.pen.tell(step, {"return": one.ref}, source="staff")
         yield None
     one.withdrawn = ending == "rejected" and choices.chance(40)
+    if tracked:
+        yield from _on_its_way_back(story, one)
     if not one.withdrawn and choices.chance(30):  # what was received is not withdrawn any more
         for _ in range(choices.pick((1, 1, 2))):
             told = story.pen.tell(
@@ -109,6 +124,33 @@ def returning(story: Story, ending: str, everything: bool) -> Thread:
             story.trait("more stated than a return may give back")
     story.trait(f"a return {one.status(story.policy)}")
     yield None
+
+
+def _number_told_later(story: Story, one: Return) -> Thread:
+    """The carrier and number of a return that was asked for without; a typo may come first."""
+    if story.choices.chance(30):
+        wrong = {"return": one.ref, "carrier": CARRIER, "trackingNumber": f"typo-{one.number}"}
+        story.pen.tell("ReturnTrackingChanged", wrong, source="shop", at=story.pen.now() - timedelta(seconds=1))
+        story.pen.wait_until(story.pen.now() + timedelta(seconds=1))
+        yield None
+    story.trait("a return's number told later")
+    right = {"return": one.ref, "carrier": CARRIER, "trackingNumber": one.number}
+    story.pen.tell("ReturnTrackingChanged", right, source="shop")
+    yield None
+
+
+def _on_its_way_back(story: Story, one: Return) -> Thread:
+    """Scans of a return's parcel; where it is to be withdrawn, it has not arrived."""
+    moves = ["in_transit", "out_for_delivery"]
+    for rank, status in enumerate(moves + ([] if one.withdrawn else ["delivered", "delivered"])):
+        if story.choices.chance(50):
+            data = {"carrier": CARRIER, "trackingNumber": one.number, "status": status}
+            told = story.pen.tell("TrackingUpdated", data, source="tracker", subject=False)
+            one.scans.append((told.time, min(rank, 2), told.id, status))
+            if status == "delivered":
+                one.received.append(told.time)
+                story.trait("a return received by a scan")
+            yield None
 
 
 def given_back_for(story: Story) -> dict[str, Decimal]:

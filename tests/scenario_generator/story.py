@@ -21,15 +21,18 @@ from events.envelope import Envelope
 from tests.scenario_generator.arrival import arrivals
 from tests.scenario_generator.cancels import ItemCancel, canceling_items
 from tests.scenario_generator.choices import Choices, DrawnChoices, RandomChoices
+from tests.scenario_generator.confirmations import confirming, is_confirmed
 from tests.scenario_generator.decisions import Decisions, accepting, giving
 from tests.scenario_generator.edits import addressed_after_shipping, customer, editing, standing
-from tests.scenario_generator.fulfillments import CARRIERS, Parcel, sending
+from tests.scenario_generator.fulfillments import CARRIERS, sending
 from tests.scenario_generator.goods import some_goods
 from tests.scenario_generator.holds import flags as flags_of_holds
 from tests.scenario_generator.holds import holding
 from tests.scenario_generator.life import Life, Pen
+from tests.scenario_generator.parcels import Box, Named, Parcel, normal
 from tests.scenario_generator.payments import paying, plan_refunds, some_payments
 from tests.scenario_generator.refunds import Thing
+from tests.scenario_generator.replacements import replacing, too_many
 from tests.scenario_generator.returns import Return, capped, given_back_for, returning
 from tests.scenario_generator.traits import name_traits
 
@@ -66,13 +69,15 @@ class Story:
         self.goods = some_goods(choices)
         self.payments = some_payments(choices, order, self.goods)
         self.parcels: list[Parcel] = []
+        self.boxes: dict[Named, Box] = {}  # by carrier, in one case, and number
         self.returns: list[Return] = []
         self.item_cancels: list[ItemCancel] = []
         self.held: dict[str, list[datetime]] = {}
         self.released: dict[str, list[datetime]] = {}
         self.edits: list[Envelope] = []
+        self.replaced = False  # a parcel that was given up for lost
         self.canceled = False
-        self.confirmed = False
+        self.confirmations: list[tuple[str, datetime]] = []  # by whom, and when
         self._traits: set[str] = set()
         self._threads: list[tuple[Thread, Callable[[], bool] | None]] = []
         self._to_lose = 0  # parcels that must fail before the order is canceled
@@ -104,10 +109,12 @@ class Story:
             self._threads.append((holding(self), None))
         if self.choices.chance(20):
             self._threads.append((editing(self), None))
+        if self.fate == "lives" and self.choices.chance(40):
+            self._threads.append((replacing(self), None))
         if self.fate == "lives":
             self._threads += [(self._send(), None), (self._ask_back(), None)]
             if self.choices.chance(60):
-                self._threads.append((self._confirm(), self.everything_delivered))
+                self._threads.append((confirming(self), self.everything_delivered))
         else:
             self._cancel()
         while ready := [one for one in self._threads if one[1] is None or one[1]()]:
@@ -126,9 +133,19 @@ class Story:
     def new_parcel(self, items: dict[str, int]) -> Parcel:
         place = len(self.parcels)
         number = f"TRK{self.pen.order}{place}" if self.choices.chance(60) else None
-        parcel = Parcel(f"box-{place}", dict(items), self.choices.pick(CARRIERS), number)
+        parcel = Parcel(f"box-{place}", dict(items), self.choices.pick(CARRIERS), number, self.boxes)
+        numbered = [one for one in self.parcels if one.tracked and one.living]
+        if numbered and self.fate == "lives" and self.choices.chance(10):
+            other = self.choices.pick(numbered)
+            self.trait("two parcels of one number")
+            parcel.carrier, parcel.number = max(other.pairs)[4]
+            parcel.shared = other.shared = True
         self.parcels.append(parcel)
         return parcel
+
+    def box(self, named: Named) -> Box:
+        """The number, as the order knows it."""
+        return self.boxes.setdefault(normal(named), Box())
 
     def new_return(self, items: dict[str, int]) -> Return:
         self.returns.append(Return(f"ret-{len(self.returns)}", dict(items)))
@@ -199,10 +216,17 @@ class Story:
 
     def shipped(self) -> dict[str, int]:
         """The number of each item that left in a parcel that did not fail."""
-        return self._held(one for one in self.parcels if one.living and one.step >= 2) | self._digital()
+        return self._shown(self._held(one for one in self.parcels if one.left)) | self._digital()
 
     def delivered(self) -> dict[str, int]:
-        return self._held(one for one in self.parcels if one.delivered) | self._digital()
+        return self._shown(self._held(one for one in self.parcels if one.delivered)) | self._digital()
+
+    def held_by_parcels(self) -> dict[str, int]:
+        return self._held(one for one in self.parcels if one.living)
+
+    def _shown(self, counts: dict[str, int]) -> dict[str, int]:
+        """No more of an item than was ordered, however often it was sent."""
+        return {item: min(count, self.goods.ordered[item]) for item, count in counts.items()}
 
     def _digital(self) -> dict[str, int]:
         """What needs no shipping is there as soon as the order is paid."""
@@ -214,21 +238,26 @@ class Story:
         return any(self.wanted().values()) and self.delivered() == self.wanted()
 
     def unsent(self, awaited: bool = False) -> dict[str, int]:
-        """The items that no living parcel holds, nor, with `awaited`, one that will be found."""
-        holding = (one for one in self.parcels if one.living or (awaited and one.awaited))
+        """The items that no living parcel holds, nor, with `awaited`, one of which more is to be told."""
+        holding = (one for one in self.parcels if one.living or (awaited and (one.busy or one.shared)))
         left = self._left(self.wanted(), self._held(holding))
         return {item: count for item, count in left.items() if item not in self.goods.digital}
 
     def cancelable(self) -> dict[str, int]:
-        """The items that are in no parcel, nor will be; of those that need no shipping, what no return holds."""
+        """The items that are in no parcel, nor will be, and nobody ever asked back; of digital ones, what no return holds."""
         held = self._held(one for one in self.returns if not one.rejected)
         free = self._left(self.wanted(), held)
-        return self.unsent(awaited=True) | {item: free[item] for item in self.goods.digital if item in free}
+        if self.replaced:
+            return {}
+        asked = {item for back in self.returns for item in back.items}
+        unsent = {item: count for item, count in self.unsent(awaited=True).items() if item not in asked}
+        return unsent | {item: free[item] for item in self.goods.digital if item in free}
 
     def returnable(self) -> dict[str, int]:
-        """The items that were delivered and no return holds."""
+        """The items that were delivered at some time, are not canceled, and no return holds."""
         held = self._held(one for one in self.returns if not one.rejected)
-        return self._left(self.delivered(), held)
+        came, wanted = self._held(one for one in self.parcels if one.ever_delivered) | self._digital(), self.wanted()
+        return self._left({item: min(came[item], wanted[item]) for item in came}, held)
 
     def _held(self, holders: Any) -> dict[str, int]:
         counts = dict.fromkeys(self.goods.ordered, 0)
@@ -284,7 +313,7 @@ class Story:
     def _ends_here(self) -> Thread:
         if self.canceled:  # item by item
             return
-        if any(one.shipped for one in self.parcels):
+        if any(one.stand().shipped for one in self.parcels):
             self.trait("canceled after a failed parcel")
         elif self.parcels:
             self.trait("canceled with a parcel prepared")
@@ -319,26 +348,6 @@ class Story:
     def _prepare(self, ending: str) -> Thread:
         yield from sending(self, self.choices.part(self.unsent()), ending)
 
-    def _confirm(self) -> Thread:
-        last = max((one.delivered.earliest() for one in self.parcels if one.delivered), default=self.pen.now())
-        if any(one.delivered for one in self.parcels) and self.choices.chance(25):
-            self.trait("the timer ran out before the last parcel arrived")
-            early = last - timedelta(seconds=self.choices.pick((0, 1, 86_400)))
-            self.pen.tell("OrderConfirmed", {"by": "timer"}, source="timers", at=early)
-            yield None
-        if self.choices.chance(25):
-            return
-        self.confirmed = True
-        if self.returns:
-            self.trait("confirmed after a return began")
-        if self.choices.chance(30):
-            self.trait("confirmed by the timer")
-            at = max(self.pen.now(), last + timedelta(seconds=1))
-            self.pen.tell("OrderConfirmed", {"by": "timer"}, source="timers", at=at)
-        else:
-            self.pen.tell("OrderConfirmed", {"by": "customer"}, source="shop")
-        yield None
-
     def _ask_back(self) -> Thread:
         choices = self.choices
         patient, everything = choices.chance(60), choices.chance(30)
@@ -366,6 +375,9 @@ class Story:
         flags["over_refunded"] = went_back and self.gone() > due
         flags["refund_failed"] = untried and self.gone() < due
         flags |= flags_of_holds(self)
+        back = self._held(one for one in self.returns if not one.rejected)
+        flags["return_without_delivery"] = any(back[item] > delivered[item] for item in back)
+        flags["over_fulfilled"] = too_many(self)
         flags["address_after_shipping"] = addressed_after_shipping(self)
         if not self.canceled:  # the design does not say whether a canceled order stays flagged
             flags["underpaid"] = bool(self.captured()) and not covered
@@ -407,7 +419,7 @@ class Story:
             return "return_processing" if "processing" in going_on else "return_requested"
         if returned == ordered:
             return "returned"
-        return "confirmed" if self.confirmed else "delivered"
+        return "confirmed" if is_confirmed(self) else "delivered"
 
     def _due_back(self) -> Decimal:
         """All that is there of a canceled order, else what is above what the payers keep."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tests.scenario_generator.confirmations import is_confirmed
+
 if TYPE_CHECKING:
     from tests.scenario_generator.story import Story
 
@@ -44,6 +46,6 @@ def name_traits(story: Story, expected: dict[str, Any]) -> None:
         story.trait("a split shipment")
     if sum(one.completed for one in story.returns) > 1:
         story.trait("several returns completed")
-    if expected["status"] == "returned" and story.confirmed:
+    if expected["status"] == "returned" and is_confirmed(story):
         story.trait("returned after it was confirmed")
     story.trait(f"in {story.goods.currency}")

@@ -259,16 +259,33 @@ class RefundAccount(Model):
     holder_phone_number: str | None = None
 
 
+class LastScan(Model):
+    """The latest that a carrier told of a parcel; `time` is when it happened."""
+
+    time: datetime | None = None
+    description: str | None = None
+    location: str | None = None
+
+
 class Fulfillment(Document):
-    """Items that ship together. `status`: pending, packed, shipped, delivered or failed."""
+    """Items that ship together. `status`: pending, packed, shipped, delivered or failed; it may go back.
+
+    `tracking_status` is the carrier's: pending, picked_up, in_transit, out_for_delivery, ready_for_pickup, delivery_delayed,
+    on_hold, delivery_failed, return_to_sender, cancelled, delivered or unknown; `tracking_detail` its own word for it.
+    """
 
     order: Related[Order]
     reference: str | None
     status: str
     carrier: str | None
     tracking_number: str | None
+    tracking_status: str | None
+    tracking_detail: str | None
+    estimated_delivery: datetime | None
+    last_scan: LastScan | None
     shipped_at: datetime | None
     delivered_at: datetime | None
+    replaces: str | None  # the name of the fulfillment that it is sent in place of
     items: Join[FulfillmentItem]
 
 
@@ -293,6 +310,9 @@ class Return(Document):
     reason: str
     note: str | None
     refund_amount: Decimal | None
+    carrier: str | None  # who brings it back
+    tracking_number: str | None
+    tracking_status: str | None
     received_at: datetime | None
     rejected_by: str | None  # "customer": it was withdrawn
     items: Join[ReturnItem]

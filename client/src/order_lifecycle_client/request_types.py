@@ -14,6 +14,7 @@ Joins = Mapping[str, Any] | Literal[False]  # {"products": {"limit": 5}, "return
 OrderStatus = Literal["preparing", "shipped", "delivered", "confirmed", "canceled"]
 TransactionStatus = Literal["paid", "failed", "canceled"]
 FulfillmentStatus = Literal["packed", "shipped", "delivered", "failed"]
+CorrectedStatus = Literal["pending", "packed", "shipped", "delivered", "failed"]
 ReturnStatus = Literal["approved", "rejected", "processing", "completed"]
 RefundReason = Literal["goodwill", "shipping", "other"]
 Allocation = Literal["goodwill", "shipping", "other", "due"]

@@ -1,5 +1,6 @@
 """Orders may be edited: a row of personal fields that was put together of several events' names the order that shows it.
-Lines of orders and carts may need no shipping. Returns show when they were received, and who rejected them.
+Lines of orders and carts may need no shipping. Returns show when they were received, and who rejected them; fulfillments, which one
+they replace.
 
 Before deployment: every line needs shipping at first, the rest is null; whoever does not know the columns never touches them.
 """
@@ -28,14 +29,19 @@ def upgrade() -> None:
     op.create_table_comment("personal", SINCE)
     for lines in ("order_items", "cart_items"):
         op.add_column(lines, sa.Column("requires_shipping", sa.Boolean, nullable=False, server_default="true"))
+    replaced = "the name of the fulfillment that it is sent in place of"
+    op.add_column("fulfillments", sa.Column("replaces", sa.Text, comment=replaced))
+    for column in ("carrier", "tracking_number", "tracking_status"):
+        op.add_column("returns", sa.Column(column, sa.Text))
     op.add_column("returns", sa.Column("received_at", sa.DateTime(timezone=True)))
     op.add_column("returns", sa.Column("rejected_by", sa.Text, comment="customer: it was withdrawn"))
     op.add_column("returns", sa.Column("facts", JSONB, comment="what the fold keeps of events besides"))
 
 
 def downgrade() -> None:
-    for column in ("facts", "rejected_by", "received_at"):
+    for column in ("facts", "rejected_by", "received_at", "tracking_status", "tracking_number", "carrier"):
         op.drop_column("returns", column)
+    op.drop_column("fulfillments", "replaces")
     for lines in ("cart_items", "order_items"):
         op.drop_column(lines, "requires_shipping")
     op.create_table_comment("personal", BEFORE)

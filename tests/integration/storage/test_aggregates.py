@@ -180,7 +180,11 @@ class Maker:
         parcel.status = self.random.choice(list(fulfillment.Status))
         parcel.planned = parcel.status == "pending" and self.random.random() < 0.5
         parcel.carrier, parcel.tracking_number = self.maybe(self.word()), self.maybe(self.word())
-        parcel.carrier_step, parcel.tracking_step, parcel.items_step = self.random.choices(range(5), k=3)
+        parcel.items_step = self.random.randrange(5)
+        parcel.facts = self.maybe({"one": [self.word(), 1, None], 'a "quoted" \\ name': {"inner": self.word()}})
+        parcel.tracking_status, parcel.tracking_detail = self.maybe(self.word()), self.maybe(self.word())
+        parcel.estimated_delivery, parcel.last_scan_at = self.maybe(self.time()), self.maybe(self.time())
+        parcel.last_scan_description, parcel.last_scan_location = self.maybe(self.word()), self.maybe(self.word())
         parcel.parcels = sorted(self.random.sample(WORDS, self.random.randrange(4)))
         parcel.shipped_at, parcel.failed_at = self.maybe(self.time()), self.maybe(self.time())
         parcel.delivered_at = self.time() if parcel.status == "delivered" else self.maybe(self.time())

@@ -90,8 +90,23 @@ def test_more_than_was_ordered_is_flagged_and_not_refused():
 # -- how far it is -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "arrival", any_order_of(boxed(), shipped(), lost(at=later(hours=1)), delivered(at=later(hours=2)))
+)
+def test_of_delivered_and_failed_the_later_stands(arrival: tuple[Envelope, ...]):
+    story = Story(*PAID, *arrival)
+    assert (story.parcel().status, story.status, story.plan) == ("delivered", "delivered", {})
+
+
+@pytest.mark.parametrize("arrival", any_order_of(boxed(), lost(at=later(hours=2)), delivered(at=later(hours=1))))
+def test_a_failure_after_the_delivery_takes_it_back(arrival: tuple[Envelope, ...]):
+    story = Story(*PAID, *arrival)
+    assert (story.parcel().status, story.status, story.plan) == ("failed", "preparing", {"mug": 2})
+    assert story.parcel().delivered_at is None
+
+
 @pytest.mark.parametrize("arrival", any_order_of(boxed(), shipped(), lost(), delivered()))
-def test_delivered_beats_failed(arrival: tuple[Envelope, ...]):
+def test_of_both_at_one_time_the_delivery_stands(arrival: tuple[Envelope, ...]):
     story = Story(*PAID, *arrival)
     assert (story.parcel().status, story.status, story.plan) == ("delivered", "delivered", {})
 
@@ -226,7 +241,7 @@ def test_other_scans_are_on_the_timeline_and_move_nothing(status: str):
     assert (story.outcome(seen), story.parcel().status) == ("applied", "pending")
 
 
-@pytest.mark.parametrize("status", ["in_transit", "return_to_sender", "delivered"])
+@pytest.mark.parametrize("status", ["in_transit", "delivered"])
 def test_contradictory_scans_after_delivery_are_ignored(status: str):
     story = Story(*PAID, shipped(**tracked()), scan("delivered"))
     after = scan(status, at=later(days=1))
@@ -246,6 +261,19 @@ def test_a_scan_waits_for_the_parcel_that_names_its_number_whatever_the_carriers
 def test_one_scan_moves_all_parcels_of_one_number():
     story = Story(*TWO, boxed("one", {"mug": 2}, **tracked()), boxed("two", {"cup": 1}, **tracked()), scan("delivered"))
     assert story.status == "delivered"
+
+
+def test_a_scan_tells_where_the_parcel_is_and_when_it_will_arrive():
+    due = later(days=3)
+    seen = scan(
+        "in_transit", at=later(hours=2), detail="arrived_at_hub", description="At the hub", location="Seoul",
+        estimatedDelivery=due.isoformat(),
+    )  # fmt: skip
+    for arrival in any_order_of(shipped(**tracked()), seen, scan("picked_up", at=later(hours=1))):
+        parcel = Story(*PAID, *arrival).parcel()
+        assert (parcel.tracking_status, parcel.tracking_detail) == ("in_transit", "arrived_at_hub")
+        assert (parcel.last_scan_at, parcel.last_scan_description) == (later(hours=2), "At the hub")
+        assert (parcel.last_scan_location, parcel.estimated_delivery) == ("Seoul", due)
 
 
 # -- parcels of canceled orders ----------------------------------------------------------------------

@@ -30,6 +30,7 @@ from tests.fold_helpers import fold_events
 from tests.scenario_generator import RandomChoices, a_life, arrivals
 
 LIVES = 1000
+RARE = 10  # times that a row is taken in 2,000 lives: too few to say what is usual
 POLICIES = ("auto", "staff")  # who starts a return
 Row = tuple[str, str, tuple[str, ...]]  # from, to, guards
 
@@ -65,7 +66,7 @@ def of_rows(found: dict[Row, Counter[str]]) -> list[Counter[str]]:
 
 
 def test_a_row_names_what_usually_causes_it(causes):
-    """In the order in which things happened; a row that only late arrivals take names one of its causes."""
+    """In the order in which things happened; a row that is taken rarely, or only by late arrivals, names one of its causes."""
     random = Random(11)
     lives = [(a_life(random, policy), policy) for _ in range(LIVES) for policy in POLICIES]
     for life, policy in lives:
@@ -84,7 +85,8 @@ def test_a_row_names_what_usually_causes_it(causes):
           scan("delivered", at=later(days=8)))  # fmt: skip
     wrong = []
     for (event, sources, to, *_), often, late in zip(LIFECYCLE, usual, of_rows(causes), strict=True):
-        right = often.most_common(1)[0][0] == event if often else event in late
+        rare = often.total() < RARE
+        right = event in often + late if rare else often.most_common(1)[0][0] == event
         if not right:
             wrong.append(f"{event} from {', '.join(sources)} to {to}: {often or late}")
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)

@@ -48,9 +48,12 @@ LEAST: dict[str, dict[str, Any]] = {
     "OrderCanceled": ORDER, "OrderConfirmed": ORDER, "OrderExpired": ORDER,
     "FulfillmentCreated": PARCEL, "FulfillmentPacked": PARCEL, "FulfillmentShipped": PARCEL,
     "FulfillmentDelivered": PARCEL, "FulfillmentFailed": PARCEL,
+    "FulfillmentTrackingChanged": {**PARCEL, "carrier": "CJ", "trackingNumber": "1"},
+    "FulfillmentCorrected": {**PARCEL, "status": "shipped"},
     "TrackingUpdated": {"carrier": "CJ", "trackingNumber": "1", "status": "in_transit"},
     "ReturnRequested": {**BACK, "reason": "other"},
-    "ReturnApproved": BACK, "ReturnRejected": BACK, "ReturnProcessingStarted": BACK, "ReturnReceived": BACK, "ReturnCompleted": BACK,
+    "ReturnApproved": BACK, "ReturnRejected": BACK, "ReturnProcessingStarted": BACK, "ReturnReceived": BACK,
+    "ReturnTrackingChanged": {**BACK, "carrier": "CJ", "trackingNumber": "1"}, "ReturnCompleted": BACK,
 }  # fmt: skip
 Bad = tuple[Any, ...]
 NAMES: Bad = (

@@ -24,6 +24,7 @@ from order_lifecycle_client.models import (
 )
 from order_lifecycle_client.request_types import (
     Amount,
+    CorrectedStatus,
     CustomerSnapshotInput,
     FulfillmentStatus,
     ItemInput,
@@ -287,10 +288,13 @@ class AsyncServerApi(AsyncCustomerApi, AsyncRefunds, AsyncCarts, AsyncCatalogue)
         carrier: str | None = None,
         tracking_number: str | None = None,
         reference: str | None = None,
+        replaces: str | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
     ) -> Fulfillment:
-        """Items that ship together; without `items`, all that is open. Name the order by id or number.
+        """Items that ship together; without `items`, all that is open, or all of the parcel that it `replaces`.
+
+        Name the order by id or number.
 
         Errors: NotFound; Conflict where the order may not ship, or more than is open was asked for.
         """
@@ -301,6 +305,7 @@ class AsyncServerApi(AsyncCustomerApi, AsyncRefunds, AsyncCarts, AsyncCatalogue)
             "carrier": carrier,
             "tracking_number": tracking_number,
             "reference": reference,
+            "replaces": replaces,
         }
         query = query_string(depth=depth)
         call = write("POST", "/api/fulfillments", doc(Fulfillment), body, query=query, idempotency_key=idempotency_key)
@@ -310,16 +315,37 @@ class AsyncServerApi(AsyncCustomerApi, AsyncRefunds, AsyncCarts, AsyncCatalogue)
         self,
         id: str,
         *,
-        status: FulfillmentStatus,
+        status: FulfillmentStatus | None = None,
         carrier: str | None = None,
         tracking_number: str | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
     ) -> Fulfillment:
-        """The step that a fulfillment took. Errors: NotFound; Conflict."""
+        """The step that a fulfillment took; without `status`, who carries it, whatever its status.
+
+        Of `carrier` and `tracking_number` the half that is left out stays as it is. Errors: NotFound; Conflict.
+        """
         body = {"status": status, "carrier": carrier, "tracking_number": tracking_number}
         path, query = f"/api/fulfillments/{segment(id)}", query_string(depth=depth)
         call = write("PATCH", path, doc(Fulfillment), body, query=query, idempotency_key=idempotency_key)
+        return await self._connection.send(call)
+
+    async def correct_fulfillment(
+        self,
+        id: str,
+        *,
+        status: CorrectedStatus,
+        reason: str | None = None,
+        depth: int = 0,
+        idempotency_key: str | None = None,
+    ) -> Fulfillment:
+        """The status that a fulfillment really has, such as "shipped" after "delivered" by mistake.
+
+        What was told of it until now counts no more. Errors: NotFound; Conflict where its order was canceled.
+        """
+        path, query = f"/api/fulfillments/{segment(id)}/correct", query_string(depth=depth)
+        body = {"status": status, "reason": reason}
+        call = write("POST", path, doc(Fulfillment), body, query=query, idempotency_key=idempotency_key)
         return await self._connection.send(call)
 
     # -- returns
@@ -330,6 +356,8 @@ class AsyncServerApi(AsyncCustomerApi, AsyncRefunds, AsyncCarts, AsyncCatalogue)
         *,
         status: ReturnStatus | None = None,
         received: bool | None = None,
+        carrier: str | None = None,
+        tracking_number: str | None = None,
         items: Sequence[ItemInput] | None = None,
         refund_amount: Amount | None = None,
         restocking_fee: Amount | None = None,
@@ -344,6 +372,8 @@ class AsyncServerApi(AsyncCustomerApi, AsyncRefunds, AsyncCarts, AsyncCatalogue)
         body = {
             "status": status,
             "received": received,
+            "carrier": carrier,
+            "tracking_number": tracking_number,
             "items": items,
             "refund_amount": refund_amount,
             "restocking_fee": restocking_fee,

@@ -25,6 +25,8 @@ class AsyncCustomerApi:
         reason: Reason,
         items: Sequence[ItemInput] | None = None,
         note: str | None = None,
+        carrier: str | None = None,
+        tracking_number: str | None = None,
         refund_account: RefundAccountInput | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
@@ -39,6 +41,8 @@ class AsyncCustomerApi:
             "reason": reason,
             "items": items,
             "note": note,
+            "carrier": carrier,
+            "tracking_number": tracking_number,
             "refund_account": refund_account,
         }
         query = query_string(depth=depth)

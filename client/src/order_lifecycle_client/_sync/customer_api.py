@@ -26,6 +26,8 @@ class CustomerApi:
         reason: Reason,
         items: Sequence[ItemInput] | None = None,
         note: str | None = None,
+        carrier: str | None = None,
+        tracking_number: str | None = None,
         refund_account: RefundAccountInput | None = None,
         depth: int = 0,
         idempotency_key: str | None = None,
@@ -40,6 +42,8 @@ class CustomerApi:
             "reason": reason,
             "items": items,
             "note": note,
+            "carrier": carrier,
+            "tracking_number": tracking_number,
             "refund_account": refund_account,
         }
         query = query_string(depth=depth)

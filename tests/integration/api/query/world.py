@@ -248,11 +248,23 @@ class Maker:
             "tracking_number": self.maybe(f"T{self.made}"),
             "shipped_at": self.maybe(self.moment()),
             "delivered_at": self.moment() if status == "delivered" else None,
+            "replaces": f"box {self.made - 1}" if self.made % 2 else None,
+            "tracking_status": self.maybe(dice.choice(("in_transit", "delivered"))),
+            "tracking_detail": self.maybe(dice.choice(("at_hub", ""))),
+            "estimated_delivery": self.maybe(self.moment()),
+            "last_scan_at": self.maybe(self.moment()),
+            "last_scan_description": self.maybe("Left the hub"),
+            "last_scan_location": self.maybe("Seoul"),
+        }
+        scan = {
+            part: row[f"last_scan_{name}"] for part, name in (("time", "at"), ("description",) * 2, ("location",) * 2)
         }
         doc = {
             "order": shown("orders", order), "reference": row["reference"], "status": status,
             "carrier": row["carrier"], "trackingNumber": row["tracking_number"], "shippedAt": row["shipped_at"],
-            "deliveredAt": row["delivered_at"],
+            "deliveredAt": row["delivered_at"], "replaces": row["replaces"], "trackingStatus": row["tracking_status"],
+            "trackingDetail": row["tracking_detail"], "estimatedDelivery": row["estimated_delivery"],
+            "lastScan": None if scan["time"] is None else scan,
         }  # fmt: skip
         self.put("fulfillments", row, doc, hidden=hidden)
         return id
@@ -267,6 +279,9 @@ class Maker:
             "reason": dice.choice(("defective", "other")),
             "status": dice.choice(("requested", "rejected")),
             "refund_amount": self.maybe(Decimal(dice.randrange(4))),
+            "carrier": ("FedEx", None)[self.made % 2],
+            "tracking_number": f"R{self.made}",
+            "tracking_status": None,
             "received_at": START if self.made % 2 else None,
             "rejected_by": ("customer", "staff", None)[self.made % 3],
             "personal_id": self.personal({"note": note} if note else {}),
@@ -274,6 +289,7 @@ class Maker:
         doc = {
             "order": shown("orders", order), "reference": row["reference"], "status": row["status"],
             "reason": row["reason"], "note": note, "refundAmount": row["refund_amount"],
+            "carrier": row["carrier"], "trackingNumber": row["tracking_number"], "trackingStatus": None,
             "receivedAt": row["received_at"], "rejectedBy": row["rejected_by"],
         }  # fmt: skip
         self.put("returns", row, doc, hidden=hidden)

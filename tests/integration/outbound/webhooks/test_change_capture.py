@@ -19,9 +19,12 @@ from tests.builders import (
     boxed,
     created,
     delivered,
+    later,
     paid,
+    scan,
     shipped,
     told,
+    tracked,
 )
 from tests.integration.outbound.webhooks.conftest import TellingShop
 
@@ -66,6 +69,41 @@ def test_a_batch_tells_the_end_of_each_once(shop):
         ("orders", "create", "preparing"),
         ("transactions", "create", "paid"),
     ]
+
+
+def test_of_a_parcel_a_changed_status_or_estimate_is_told_and_not_every_scan(shop):
+    """Ten scans: four change what is told. All of them are on the timeline, and the newest is what the query API shows."""
+    shop.tell(created(), paid(), shipped(**tracked()))
+    shop.subscribe(URL, EVERYTHING)
+    hub: dict[str, Any] = {"at": later(hours=5), "estimatedDelivery": later(days=2).isoformat()}
+    scans = [
+        (scan("picked_up", at=later(hours=1)), True),
+        (scan("in_transit", at=later(hours=2), location="Incheon"), True),
+        (scan("in_transit", at=later(hours=3), location="Daejeon"), False),
+        (scan("in_transit", at=later(hours=4), location="Busan", description="Arrived"), False),
+        (scan("unknown", **hub), True),  # an estimate alone
+        (scan("unknown", **hub | {"at": later(hours=6)}), False),  # told again
+        (scan("in_transit", at=later(hours=7), location="Busan", estimatedDelivery=hub["estimatedDelivery"]), False),
+        (scan("in_transit", at=later(hours=2, minutes=30)), False),  # late: something newer is known
+        (scan("out_for_delivery", at=later(hours=8)), True),
+        (scan("out_for_delivery", at=later(hours=9), location="Busan"), False),
+    ]
+    for event, is_told in scans:
+        shop.do("delete from deliveries")
+        shop.tell(event)
+        found = shop.rows("select collection, document->>'trackingStatus' from deliveries")
+        assert [row[0] for row in found] == (["orders", "fulfillments"] if is_told else []), event
+    ((document,),) = shop.rows(
+        "select jsonb_build_object('status', tracking_status, 'place', last_scan_location, 'estimate', estimated_delivery"
+        " = cast(:estimate as timestamptz)) from fulfillments where tracking_number is not null",
+        estimate=hub["estimatedDelivery"],
+    )
+    assert document == {"status": "out_for_delivery", "place": "Busan", "estimate": True}
+    shop.do("delete from deliveries")
+    shop.tell(scan("delivered", at=later(hours=10)))
+    assert {row[0] for row in shop.rows("select collection from deliveries")} >= {"orders", "fulfillments"}
+
+    assert shop.rows("select count(*) from journal where type = 'TrackingUpdated'")[0][0] == len(scans) + 1
 
 
 def test_everything_of_a_life_is_told_as_its_row_stands(shop):
