@@ -67,7 +67,7 @@ def api(found: dict[str, Any]) -> RenderableType:
 def console(found: dict[str, Any]) -> RenderableType:
     """Every page with its times, the cost of watching, and the targets."""
     watched = found["watched"]
-    pages = [(name, f"{of['p50']} ms", f"{of['p95']} ms") for name, of in found["pages"].items()]
+    pages = [(name, f"{of['p50']} ms", f"{of['p95']} ms", f"{of['cpu_ms']} ms") for name, of in found["pages"].items()]
     facts = [
         (name.replace("_", " "), f"{found[name]:,}")
         for name in ("orders", "events", "flagged", "given_up", "parked", "refunds")
@@ -79,7 +79,7 @@ def console(found: dict[str, Any]) -> RenderableType:
         ("  share of a core", f"{number(watched['percent_of_a_core'], 2)} %"),
     ]
     return Group(
-        table(("page", "p50", "p95"), pages), "", table(("the shop", ""), facts), "", table(TARGET_HEADS, target_rows(found)), "",
+        table(("page", "p50", "p95", "CPU"), pages), "", table(("the shop", ""), facts), "", table(TARGET_HEADS, target_rows(found)), "",
         _where(found),
     )  # fmt: skip
 

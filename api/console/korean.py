@@ -403,6 +403,10 @@ KOREAN: dict[str, str] = {
     "nothing at all goes outward: no refund, look-up, comparison, poll or delivery":
         "환불, 조회, 대사, 추적, 전송 등 아무것도 외부로 나가지 않음",
     "Of each kind the last {count} are looked at; narrow it to see all that fit.": "종류마다 최근 {count}개만 살펴봅니다. 조건을 고르면 모두 보입니다.",
+    # a parcel corrected
+    "Correct where a parcel stands": "배송 상태 정정",
+    "Says where it is in truth; what was told of it until then counts no more.": "실제 상태로 정정합니다. 그때까지 전해진 소식은 더 이상 반영되지 않습니다.",
+    "Where it stands": "실제 상태",
     # what an order waits for
     "It waits for:": "기다리는 것:",
     "It waits for nothing.": "기다리는 것이 없습니다.",

@@ -19,6 +19,7 @@ def test_pages_and_watching_are_measured(capsys):
     assert min(found[name] for name in ("events", "flagged", "given_up", "parked", "refunds")) > 0
     assert {"now", "one order", "given up", "refunds", "audit"} <= found["pages"].keys()
     assert all(0 < of["p50"] <= of["p95"] and of["calls"] == PLAN.calls for of in found["pages"].values())
+    assert sum(of["cpu_ms"] for of in found["pages"].values()) > 0
     watched = found["watched"]
     assert watched["cpu_s"] >= 0
     assert watched["statements"] > 0
