@@ -154,7 +154,7 @@ def erase(conn: Connection, customer: str, actor: str, reason: str) -> Erased:
 
 
 def preview(engine: Engine, customer: str, actor: str) -> Erased:
-    """What `erase` would do now: it does it, and rolls back. Errors: CustomerUnknown."""
+    """The counts of an erasure as it would be now: it is done, and rolled back. Errors: CustomerUnknown."""
     with engine.connect() as conn, conn.begin() as transaction:
         found = erase(conn, customer, actor, "a preview")
         transaction.rollback()

@@ -21,7 +21,7 @@ def customer(module_shop):
 
 
 def kept(shop, customer):
-    """How much is kept of who the customer is."""
+    """The number of rows that say who the customer is."""
     return shop.one("select count(*) from orders join personal p on p.id = personal_id where customer = :c", c=customer)
 
 
