@@ -4,7 +4,8 @@ run             `orders bench`: everything in alternating rounds
 report          its table, chart, JSON and Markdown
 scale           `orders bench scale`: growing databases, workers, shards, a backlog
 api             `orders bench api`: lives, webhooks and queries over HTTP
-summaries       the tables of the last two
+console         `orders bench console`: its pages, and what watching costs
+summaries       the tables of the last three
 
 workload        the events: whole lives of orders, and the state that each must end in
 contestants     all systems at work, each with its database and its worker

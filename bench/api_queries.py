@@ -34,10 +34,8 @@ _CUSTOMERS = text("""
 def run(servers: Servers, sizes: Sequence[int], calls: int, say: Say) -> dict[str, Any]:
     """So many calls to shops of each of `sizes` orders, in turns."""
     with ExitStack() as stack:
-        seed = servers.database("query-seed")
-        upgrade(seed, product.SHARDS)
-        _seed(servers, seed)
-        shops = {size: _grown(servers, seed, size, say) for size in sizes}
+        seed = seeded(servers)
+        shops = {size: grown(servers, seed, size, say) for size in sizes}
         lines: dict[int, Line] = {}
         for size, shop in shops.items():
             port, _ = stack.enter_context(api_process.api(servers, shop, f"query{size}"))
@@ -63,7 +61,10 @@ def _ask(line: Line, size: int, calls: int, drawn: Random, name: str) -> None:
             raise BenchError(f"{customer} has {EACH} orders, of which ten were to be found; got {status}: {found}")
 
 
-def _seed(servers: Servers, url: str) -> None:
+def seeded(servers: Servers) -> str:
+    """The URL of a database in which SEED lives were played and drained, to be copied by `grown`."""
+    url = servers.database("query-seed")
+    upgrade(url, product.SHARDS)
     play, redis_url = workload.play(SEED, "q", duplicates=0), servers.redis_database()
     product.pour(redis_url, product.filled(url, play), product.SHARDS)
     hand = Hand(0, servers.folder)
@@ -71,9 +72,11 @@ def _seed(servers: Servers, url: str) -> None:
         product.work([hand], product.drain_commands([hand], url, redis_url, 256))
     finally:
         hand.close()
+    return url
 
 
-def _grown(servers: Servers, seed: str, size: int, say: Say) -> api_process.Shop:
+def grown(servers: Servers, seed: str, size: int, say: Say) -> api_process.Shop:
+    """A shop of `size` orders, a multiple of SEED: those of the database `seed`, copied; each customer has EACH of them."""
     url = servers.database(f"query{size}", seed)
     engine = engines.connect(url)
     with engine.connect() as conn:

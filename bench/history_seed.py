@@ -33,6 +33,14 @@ _CHANGED = {
     "return_items": {"id": _ID, "order_id": _ID, "return_id": _ID, "order_item_id": _ID},
     "correlations": {"key": _NAME, "order_id": _ID},
     "timers": {"order_id": _ID},
+    "effects": {
+        "id": _ID,
+        "order_id": _ID,
+        "transaction_id": _ID,
+        "payment_id": _NAME,
+        "refund_id": _ID,
+        "return_id": _ID,
+    },
 }
 
 

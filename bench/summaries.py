@@ -1,4 +1,4 @@
-"""Summaries of `orders bench scale` and `orders bench api` for a terminal; `--json` has all of it."""
+"""Summaries of `orders bench scale`, `orders bench api` and `orders bench console` for a terminal; `--json` has all of it."""
 
 from __future__ import annotations
 
@@ -60,6 +60,26 @@ def api(found: dict[str, Any]) -> RenderableType:
         table(("calls", "p50", "p99", "calls made"), calls), "",
         table(("webhooks", "CPU of the server", "a second"), webhooks), "",
         table(TARGET_HEADS, target_rows(found)), "",
+        _where(found),
+    )  # fmt: skip
+
+
+def console(found: dict[str, Any]) -> RenderableType:
+    """Every page with its times, the cost of watching, and the targets."""
+    watched = found["watched"]
+    pages = [(name, f"{of['p50']} ms", f"{of['p95']} ms", f"{of['cpu_ms']} ms") for name, of in found["pages"].items()]
+    facts = [
+        (name.replace("_", " "), f"{found[name]:,}")
+        for name in ("orders", "events", "flagged", "given_up", "parked", "refunds")
+    ]
+    facts += [
+        ("the first look of a process", f"{found['first_look_ms']} ms"),
+        ("watching: CPU of PostgreSQL", f"{number(watched['cpu_s'], 3)} s of {watched['seconds']:.0f} s"),
+        ("  time in its statements", f"{number(watched['statements_s'], 3)} s"),
+        ("  share of a core", f"{number(watched['percent_of_a_core'], 2)} %"),
+    ]
+    return Group(
+        table(("page", "p50", "p95", "CPU"), pages), "", table(("the shop", ""), facts), "", table(TARGET_HEADS, target_rows(found)), "",
         _where(found),
     )  # fmt: skip
 

@@ -28,23 +28,27 @@ class What(StrEnum):
     DRAIN = "drain"
     SCALE = "scale"
     API = "api"
+    CONSOLE = "console"
 
 
 # option → who takes it; every other option is everybody's
 _TAKEN_BY = {
-    "orders": (What.DRAIN, What.API),
+    "rounds": (What.DRAIN, What.SCALE, What.API),
+    "orders": (What.DRAIN, What.API, What.CONSOLE),
     "samples": (What.DRAIN,),
     "batch": (What.DRAIN,),
     "markdown": (What.DRAIN,),
     "profile": (What.DRAIN,),
 }
-_SPELLED = {What.DRAIN: "`orders bench`", What.SCALE: "`orders bench scale`", What.API: "`orders bench api`"}
+_SPELLED = {each: f"`orders bench {each}`" for each in What} | {What.DRAIN: "`orders bench`"}
 
 
 def bench(
     what: Annotated[
         What,
-        typer.Argument(help="drain: events per second. scale: growing databases, a backlog. api: what the doors cost."),
+        typer.Argument(
+            help="drain: events per second. scale: growing databases, a backlog. api: what the doors cost. console: its pages."
+        ),
     ] = What.DRAIN,
     quick: Annotated[bool, typer.Option("--quick", help="Under a minute, on fewer events: a first look.")] = False,
     rounds: Annotated[
@@ -55,8 +59,8 @@ def bench(
         typer.Option(
             "--orders",
             min=20,
-            max=100_000,
-            help="Lives per round; 4000, with --quick 1000. Rivals: a 20th. api: lives in all; 4000, with --quick 600.",
+            max=1_000_000,
+            help="Lives per round; 4000, with --quick 1000. Rivals: a 20th. api: lives in all; 4000, with --quick 600. console: orders of the shop; 50000, with --quick 10000.",
         ),
     ] = None,
     samples: Annotated[
@@ -75,14 +79,16 @@ def bench(
 ) -> None:
     """Measure events per second, latency and costs, beside Celery with a task per event and PostgreSQL's ceiling.
 
-    `orders bench scale` instead lets the database, the workers, the shards and the backlog grow: up to ten million events, 20 GB of disk and a quarter of an hour; with --quick a hundredth of it. `orders bench api` measures whole lives over HTTP, webhooks beside a usual endpoint, and a query in a shop of a million orders (with --quick 200,000).
+    `orders bench scale` instead lets the database, the workers, the shards and the backlog grow: up to ten million events, 20 GB of disk and a quarter of an hour; with --quick a hundredth of it. `orders bench api` measures whole lives over HTTP, webhooks beside a usual endpoint, and a query in a shop of a million orders (with --quick 200,000). `orders bench console` measures every page of the console in a shop of --orders, and what watching it costs the database.
 
     Runs on its own embedded servers in a temporary folder, or in fresh databases on DATABASE_URL and REDIS_URL.
     Every system plays the same lives of orders, and ends in the same states, or the bench fails.
 
     Examples: orders bench --quick   ·   orders bench --json > bench.json   ·   orders bench --profile drain.txt
     """
-    _refuse_idle(what, orders=orders, samples=samples, batch=batch, markdown=markdown or None, profile=profile)
+    _refuse_idle(
+        what, rounds=rounds, orders=orders, samples=samples, batch=batch, markdown=markdown or None, profile=profile
+    )
     from bench import report, summaries
     from bench import run as running
     from bench.servers import opened
@@ -97,6 +103,8 @@ def bench(
         measure, printed = _scale(quick, rounds), summaries.scale
     elif what is What.API:
         measure, printed = _api(quick, rounds, orders), summaries.api
+    elif what is What.CONSOLE:
+        measure, printed = _console(quick, orders), summaries.console
     else:
         measure, printed = _drain(quick, rounds, orders, samples, batch, profile), report.printed
     say("starting servers")
@@ -151,3 +159,11 @@ def _api(quick: bool, rounds: int | None, orders: int | None) -> Measure:
     usual = api.QUICK if quick else api.Plan()
     plan = replace(usual, rounds=rounds or usual.rounds, lives=orders or usual.lives)
     return lambda servers, machine, say: api.run(servers, plan, machine, say)
+
+
+def _console(quick: bool, orders: int | None) -> Measure:
+    from bench import console
+
+    usual = console.QUICK if quick else console.Plan()
+    plan = replace(usual, orders=orders or usual.orders)
+    return lambda servers, machine, say: console.run(servers, plan, machine, say)

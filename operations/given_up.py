@@ -11,7 +11,7 @@ cause. A thing's `ref` is what every act here takes: an event's journal number, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -43,6 +43,7 @@ from storage.pg_arrays import array
 SHOWN = 100  # the length of a list, unless told otherwise
 MOST = 100_000  # things of one act
 SAMPLES = 3  # of a group
+LAST = 2_000  # things of a table that a page looks at, however many there are
 
 
 class GivenUpError(OrdersError):
@@ -199,7 +200,7 @@ _EVENTS = f"""
            coalesce(c.data, j.data) ->> 'paymentId' as payment_id, j.source as provider, d.reason,
            {_field_of("d.reason", "d.detail")} as field, d.detail, d.deaths as attempts, j.time as happened_at,
            d.created_at, d.updated_at as died_at, c.seq is not null as edited
-    from dead_letters d join journal j on j.seq = d.seq left join corrections c on c.seq = d.seq
+    from __letters__ d join journal j on j.seq = d.seq left join corrections c on c.seq = d.seq
     left join correlations k on j.subject is null and k.key = 'payment:' || (coalesce(c.data, j.data) ->> 'paymentId')
     left join orders o on o.id = k.order_id
     where d.state = 'open'
@@ -207,14 +208,14 @@ _EVENTS = f"""
 _REFUNDS = f"""
     select '{REFUND}', e.id, null, null, null, 'Refund', o.order_number, e.payment_id, t.provider, d.reason,
            null, d.detail, greatest(e.attempts, d.deaths), e.created_at, d.created_at, d.updated_at, false
-    from dead_letters d join effects e on e.id = d.effect_id join orders o on o.id = e.order_id
+    from __letters__ d join effects e on e.id = d.effect_id join orders o on o.id = e.order_id
     join transactions t on t.id = e.transaction_id where d.state = 'open'
 """
 _LOOKUPS = f"""
     select '{LOOKUP}', i.id, i.seq, j.source, j.event_id, j.type, coalesce(j.subject, o.order_number),
            j.data ->> 'paymentId', i.provider, coalesce(i.reason, '{LOOKUP_GIVEN_UP}'), null, i.last_error, i.attempts,
            j.time, i.created_at, i.updated_at, false
-    from inbox i join journal j using (seq)
+    from __lookups__ i join journal j using (seq)
     left join correlations k on j.subject is null and k.key = 'payment:' || (j.data ->> 'paymentId')
     left join orders o on o.id = k.order_id
     where i.state = 'dead'
@@ -225,7 +226,7 @@ _DELIVERIES = f"""
            case when d.last_status = {GONE} then '{WEBHOOK_GONE}' when d.last_status is null then '{WEBHOOK_UNREACHABLE}'
                 else '{WEBHOOK_REFUSED}' end,
            null, d.last_error, d.attempts, d.at, d.at, d.updated_at, false
-    from deliveries d join orders o on o.id = d.order_id join subscriptions s on s.id = d.subscription_id
+    from __deliveries__ d join orders o on o.id = d.order_id join subscriptions s on s.id = d.subscription_id
     where d.state = 'dead' and d.discarded_at is null
 """
 _WORDS = "concat_ws(' ', g.source, g.event_id, g.type, g.order_number, g.payment_id, g.provider, g.reason, g.detail)"
@@ -245,24 +246,58 @@ _FITS = f"""
       and (cast(:until as timestamptz) is null or g.died_at < :until)
       and (cast(:pattern as text) is null or {_WORDS} ilike :pattern or {_BODY})
 """
+_ALL = {"letters": "dead_letters", "lookups": "inbox", "deliveries": "deliveries"}
+# The last ones of each table, along an index of its: what a page may look at however much was given up.
+_LAST = {
+    "letters": "(select * from dead_letters where state = 'open' order by id desc limit :within)",
+    "lookups": "(select * from inbox where state = 'dead' order by updated_at desc limit :within)",
+    "deliveries": "(select * from deliveries where state = 'dead' and discarded_at is null order by updated_at desc limit :within)",
+}
+# What reached an order is found by its results; of what did not, the last ones.
+_OF_THEIRS = _ALL | {
+    "letters": f"""(
+        select d.* from results r join dead_letters d using (seq)
+        where r.order_id in (select id from orders where order_number = any(cast(:orders as text[])))
+        union select d.* from effects e join dead_letters d on d.effect_id = e.id
+        where e.order_id in (select id from orders where order_number = any(cast(:orders as text[])))
+        union select d.* from {_LAST["letters"]} d)"""
+}
+
+
+def _fits(sources: Mapping[str, str] = _ALL) -> str:
+    """SQL: what was given up and meets the conditions, out of these tables."""
+    told = _FITS
+    for name, source in sources.items():
+        told = told.replace(f"__{name}__", source)
+    return told
+
+
 _NAMES = ", ".join(f"g.{each.name}" for each in fields(Thing))
-_LIST = text(f"select {_NAMES} {_FITS} order by g.died_at desc, g.id limit :most offset :skip")
-_COUNT = text(f"select count(*) {_FITS}")
-_GROUPS = text(f"""
+_LIST_OF = f"select {_NAMES} %s order by g.died_at desc, g.id limit :most offset :skip"
+_LIST, _LAST_LIST = text(_LIST_OF % _fits()), text(_LIST_OF % _fits(_LAST))
+_COUNT = text(f"select count(*) {_fits()}")
+_GROUPS_OF = f"""
     select g.kind, g.reason, g.type, g.field, g.provider, count(*) as count, min(g.died_at) as first_at,
            max(g.died_at) as last_at, (array_agg(cast(g.id as text) order by g.died_at desc))[1\\:{SAMPLES}] as ids,
            (array_agg(g.seq order by g.died_at desc))[1\\:{SAMPLES}] as seqs
-    {_FITS} group by 1, 2, 3, 4, 5 order by count(*) desc, 1, 2, 3, 4, 5
-""")
+    %s group by 1, 2, 3, 4, 5 order by count(*) desc, 1, 2, 3, 4, 5
+"""
+_GROUPS, _LAST_GROUPS = text(_GROUPS_OF % _fits()), text(_GROUPS_OF % _fits(_LAST))
 _OF_ORDERS = text(
-    f"select {_NAMES} {_FITS} and g.order_number = any(cast(:orders as text[])) order by g.happened_at, g.seq limit :most"
+    f"select {_NAMES} {_fits(_OF_THEIRS)} and g.order_number = any(cast(:orders as text[])) order by g.happened_at, g.seq limit :most"
 )
-_BY_ID = text(f"select {_NAMES} {_FITS} and g.id = any(cast(:ids as uuid[]))")
+_BY_ID = text(f"select {_NAMES} {_fits()} and g.id = any(cast(:ids as uuid[]))")
 
 
-def given_up(conn: Connection, wanted: Wanted = ANY, *, limit: int = SHOWN, skip: int = 0) -> list[Thing]:
-    """The things that meet the conditions, the last to die first."""
-    rows = conn.execute(_LIST, {**_values(wanted), "most": limit, "skip": skip}).mappings()
+def given_up(
+    conn: Connection, wanted: Wanted = ANY, *, limit: int = SHOWN, skip: int = 0, within: int | None = None
+) -> list[Thing]:
+    """The things that meet the conditions, the last to die first; of the last `within` of each table alone where that is said."""
+    values = {**_values(wanted), "most": limit, "skip": skip}
+    if within is None:
+        rows = conn.execute(_LIST, values).mappings()
+    else:
+        rows = conn.execute(_LAST_LIST, values | {"within": within}).mappings()
     return [Thing(**row) for row in rows]
 
 
@@ -271,10 +306,14 @@ def count(conn: Connection, wanted: Wanted = ANY) -> int:
     return int(conn.execute(_COUNT, _values(wanted)).scalar_one())
 
 
-def causes(conn: Connection, wanted: Wanted = ANY) -> list[Group]:
-    """The things that meet the conditions, grouped by reason, type, field at fault and provider; the largest first."""
+def causes(conn: Connection, wanted: Wanted = ANY, *, within: int | None = None) -> list[Group]:
+    """The things that meet the conditions, grouped by reason, type, field at fault and provider; the largest first.
+
+    Of the last `within` of each table alone where that is said.
+    """
     found = []
-    for row in conn.execute(_GROUPS, _values(wanted)).mappings():
+    statement, more = (_GROUPS, {}) if within is None else (_LAST_GROUPS, {"within": within})
+    for row in conn.execute(statement, _values(wanted) | more).mappings():
         told = dict(row)
         ids, seqs = told.pop("ids"), told.pop("seqs")
         refs = [_ref(row["kind"], each, seq) for each, seq in zip(ids, seqs, strict=True)]
@@ -304,10 +343,13 @@ def by_id(conn: Connection, ids: Sequence[str]) -> dict[str, Thing]:
 
 
 def of_orders(conn: Connection, numbers: Sequence[str], kind: str | None = None) -> list[Thing]:
-    """All that was given up of these orders, by the time it happened; of one kind alone where that is said."""
+    """All that was given up of these orders, by the time it happened; of one kind alone where that is said.
+
+    Of events that named an order and never reached it, those among the LAST given up.
+    """
     if not numbers:
         return []
-    values = {**_values(Wanted(kind=kind)), "orders": array(sorted(set(numbers)), "text"), "most": MOST}
+    values = {**_values(Wanted(kind=kind)), "orders": array(sorted(set(numbers)), "text"), "most": MOST, "within": LAST}
     return [Thing(**row) for row in conn.execute(_OF_ORDERS, values).mappings()]
 
 

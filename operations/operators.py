@@ -124,6 +124,11 @@ class Session:
         """True of a role that may change something."""
         return self.role in ACTING
 
+    @property
+    def administers(self) -> bool:
+        """True of a role that may do what cannot be undone to a person's data."""
+        return self.role == "admin"
+
 
 # -- by the command line -----------------------------------------------------------------------------------------
 

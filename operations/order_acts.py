@@ -15,12 +15,14 @@ from sqlalchemy import Connection, Engine, text
 
 from domain.balance import Balance, balance
 from domain.holds import holds
+from domain.ids import format_id
 from domain.order import Order
 from domain.policy import Policy
 from events.envelope import OWN_SOURCE
 from journal.batch import Shop
 from journal.commands import CommandError, Request, perform
 from journal.entries import Entry
+from operations import parcel_corrections
 from operations.corrections import name_of_item
 from storage.aggregates import peek
 
@@ -143,9 +145,9 @@ def picture(order: Order) -> dict[tuple[str, str], Any]:
     for payment in order.transactions:
         found["payment", payment.payment_id] = str(payment.status)
     for parcel in order.fulfillments:
-        found["parcel", parcel.reference or parcel.id] = str(parcel.status)
+        found["parcel", parcel_corrections.name_of(parcel)] = str(parcel.status)
     for back in order.returns:
-        found["return", back.reference or back.id] = str(back.status)
+        found["return", back.reference or format_id("returns", back.id)] = str(back.status)
     return found
 
 

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, Engine, TextClause, text
 
 from domain.ids import format_id
 from events.errors import OrdersError
@@ -151,6 +151,14 @@ def erase(conn: Connection, customer: str, actor: str, reason: str) -> Erased:
     )
     audit.record(conn, actor, "privacy erase", subject(customer), reason, after=asdict(done))
     return done
+
+
+def preview(engine: Engine, customer: str, actor: str) -> Erased:
+    """The counts of an erasure as it would be now: it is done, and rolled back. Errors: CustomerUnknown."""
+    with engine.connect() as conn, conn.begin() as transaction:
+        found = erase(conn, customer, actor, "a preview")
+        transaction.rollback()
+    return found
 
 
 def forget_old(conn: Connection, now: datetime, personal: timedelta | None, acts: timedelta | None) -> int:

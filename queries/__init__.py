@@ -16,6 +16,7 @@ json_encoder  documents as JSON
 parcels       parcels on their way: late, silent, stuck, and why
 timeline      what happened to an order, event by event
 order_lookup  the order that a person names
+refund_list   refunds as a person looks at them, the newest first
 tracker_list  trackers as a person looks at them: those that fail, or come next
 order_search  orders as a person looks for them: by any name of theirs, or page by page
 errors        what a query is refused with

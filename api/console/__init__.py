@@ -10,6 +10,7 @@ orders         orders found, listed and shown, as they are and as they were know
 order_page     one order as its page shows it
 order_acts     the table of what may be done to an order, each with a preview
 pauses         what rests, and the audit
+privacy        a customer erased, by an admin
 given_up       what was given up: by cause, edited, discarded, replayed in steps
 lists          pages that are one table: refunds, parked, deliveries, trackers, findings, workers
 

@@ -22,7 +22,7 @@ from api.resources import doors_of
 from events.errors import OrdersError
 from operations import edits, given_up, given_up_changes, given_up_detail, replays
 from operations import forecast as forecasts
-from operations.given_up import KINDS, MOST, Thing, Wanted
+from operations.given_up import KINDS, LAST, MOST, Thing, Wanted
 
 router = APIRouter(prefix=f"{PATH}/given-up", route_class=ConsoleRoute, include_in_schema=False)
 SHOWN = 50  # things of a page
@@ -54,10 +54,12 @@ def list_given_up(request: Request, who: Viewer) -> Response:
     """The list, narrowed by conditions, under its causes."""
     wanted, number = _wanted(request.query_params), _page(request)
     with snapshot(request) as conn:
-        causes = given_up.causes(conn, wanted)
-        found = given_up.given_up(conn, wanted, limit=SHOWN, skip=(number - 1) * SHOWN)
+        within = LAST if wanted.is_empty() else None  # conditions look at all: an act on "all that fit" does
+        causes = given_up.causes(conn, wanted, within=within)
+        found = given_up.given_up(conn, wanted, limit=SHOWN, skip=(number - 1) * SHOWN, within=within)
+    count = sum(each.count for each in causes)
     return page(
-        request, "given_up.html", causes=causes, found=found, count=sum(each.count for each in causes), kinds=KINDS,
+        request, "given_up.html", causes=causes, found=found, count=count, kinds=KINDS, within=within and count >= within and within,
         wanted=wanted.as_document(), number=number, shown=SHOWN, acts=ACTS, narrower=_narrower,
     )  # fmt: skip
 

@@ -1,8 +1,25 @@
-"""The Korean of what the domain says: statuses and what they mean, outcomes, reasons, flags, events as sentences."""
+"""The Korean of what the domain says: what an order waits for, statuses and what they mean, outcomes, reasons, flags, events as sentences."""
 
 from __future__ import annotations
 
 KOREAN_DOMAIN: dict[str, str] = {
+    # what an order waits for
+    "It waits for:": "기다리는 것:",
+    "It waits for nothing.": "기다리는 것이 없습니다.",
+    "since": "시작:",
+    "a person: something of it was given up": "담당자의 처리 (포기된 것이 있음)",
+    "its hold to be released": "보류 해제",
+    "the rest of its money": "부족한 결제액",
+    "a payment that is under way": "진행 중인 결제",
+    "another payment, as every one failed": "모든 결제가 실패하여 새로운 결제",
+    "its payment": "결제",
+    "what makes an event applicable that came too early": "너무 일찍 온 이벤트에 앞서야 할 일",
+    "items to ship": "상품 출고",
+    "parcels to arrive": "배송 완료",
+    "a person to approve or reject its return": "담당자의 반품 승인 또는 거절",
+    "the goods of its return to come back": "반품 상품의 도착",
+    "its refund": "환불",
+    "the customer to confirm it": "고객의 구매 확정",
     # statuses
     "new": "신규",
     "named by an event, not created yet: hidden from everyone": "이벤트에만 나오고 아직 생성되지 않음: 표시되지 않음",

@@ -26,17 +26,15 @@ from outbound.reconciliation import findings
 from outbound.reconciliation.findings import NOTE
 from outbound.webhooks import deliveries, subscriptions
 from outbound.webhooks.deliveries import STATES as DELIVERY_STATES
-from queries import tracker_list
-from queries.filters import where_of
+from queries import refund_list, tracker_list
 from queries.parser import Query
-from queries.repository import find, find_by_id
+from queries.repository import find_by_id
 from storage.clock import clock
 from storage.tables.reconciliation import FINDING_STATES as STATES
 from storage.tables.refunds import WAITS_FOR
 
 router = APIRouter(prefix=PATH, route_class=ConsoleRoute, include_in_schema=False)
 SHOWN = 50
-MOST_PAGE = 200
 _STYLES = {
     "failed": "bad", "dead": "bad", "open": "warm", "disabled": "bad", "due": "", "succeeded": "good", "done": "good",
     "healed": "good", "resolved": "good", "active": "good",
@@ -124,19 +122,14 @@ def list_trackers(request: Request, who: Viewer) -> Response:
 def list_refunds(request: Request, who: Viewer) -> Response:
     """Refunds, the newest first: what went back, what is to, what failed."""
     status, waits = _chosen(request, "status", list(map(str, RefundStatus))), _chosen(request, "waiting", WAITS_FOR)
-    number = _page(request)
-    conditions: dict[str, Any] = {"status": {"equals": status}} if status else {}
-    if waits:
-        conditions["waitsFor"] = {"equals": waits}
-    query = Query(where=where_of(conditions or None), limit=SHOWN, page=number, depth=1, counted=False, joined=False)
     with snapshot(request) as conn:
-        docs = find(conn, "refunds", query, most=None)["docs"]
+        found = refund_list.listed(conn, status, waits, uuid_of(request.query_params.get("after", "")))
     rows = [
-        [link(money_of(each["amount"], each["currency"]), f"{PATH}/refunds/{each['id']}"),
-         badge(each["status"], _STYLES.get(each["status"], "")), told(each["waitsFor"] or "–"),
-         link(each["order"]["orderNumber"], f"{PATH}/orders/{each['order']['id']}"), text(each["transaction"]["paymentId"]),
-         told(each["origin"]), text(each["failure"]), moment(each["createdAt"])]
-        for each in docs
+        [link(money_of(each.amount, each.currency), f"{PATH}/refunds/{format_id('refunds', each.id)}"),
+         badge(each.status, _STYLES.get(each.status, "")), told(each.waits_for or "–"),
+         _order(each.order_number, each.order_id), text(each.payment_id), told(each.origin), text(each.failure),
+         moment(each.created_at)]
+        for each in found.rows
     ]  # fmt: skip
     columns = [Column(word("amount")), Column(word("status")), Column(word("waits for")), Column(word("order")),
                Column(word("payment")), Column(word("made by")), Column(word("failure")), Column(word("made (UTC)"))]  # fmt: skip
@@ -144,8 +137,10 @@ def list_refunds(request: Request, who: Viewer) -> Response:
         Choice("status", word("Status"), list(map(str, RefundStatus))),
         Choice("waiting", word("Waits for"), WAITS_FOR),
     ]
-    about = word("Money that goes back, went back, or was to.")
-    further = {"status": status or "", "waiting": waits or "", "page": str(number + 1)} if len(docs) == SHOWN else None
+    about = word("Money that goes back, went back, or was to. A filter looks at 2,000 refunds at a time.")
+    further = None
+    if found.further:
+        further = {"status": status or "", "waiting": waits or "", "after": found.further}
     return _listed(request, Table(word("Refunds"), about, columns, rows, word("No refund fits."), choices, further))
 
 
@@ -278,8 +273,3 @@ def _signs(request: Request) -> list[Any]:
 
     doors = doors_of(request)
     return list(signs(doors.streams.client, Place(doors.settings, embedded=False), lambda: True))
-
-
-def _page(request: Request) -> int:
-    told = request.query_params.get("page", "1")
-    return min(max(int(told), 1), MOST_PAGE) if told.isascii() and told.isdigit() and len(told) < 6 else 1

@@ -21,9 +21,9 @@ from domain.ids import format_id
 from domain.order import BEFORE_PAYMENT, Order, OrderItem
 from domain.permitted_transitions import order_statuses
 from events.errors import OrdersError
-from events.field_types import Allocation, Amount, GrantReason, Moment, Name, Text, said
+from events.field_types import Allocation, Amount, FulfillmentStatus, GrantReason, Moment, Name, Text, said
 from journal.commands import Request, Step
-from operations import corrections, refund_decisions
+from operations import corrections, parcel_corrections, refund_decisions
 
 _AMOUNT: TypeAdapter[Decimal] = TypeAdapter(Amount)
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
@@ -48,7 +48,7 @@ class Field:
 
     name: str
     label: str
-    kind: str = "text"  # text, amount, moment, choice, items
+    kind: str = "text"  # text, amount, moment, choice, items, parcel
     required: bool = False
     choices: tuple[str, ...] = ()
     hint: str = ""
@@ -94,6 +94,16 @@ def _cancel(request: Request, order: Order, form: Form, by: str) -> None:
     corrections.apply(request, order, step, by)
 
 
+def _correct(request: Request, order: Order, form: Form, by: str) -> None:
+    name = form.get("parcel")
+    parcel = next((each for each in order.fulfillments if parcel_corrections.name_of(each) == name), None)
+    if parcel is None:
+        raise FieldRefused("parcel", f"the order has no parcel {name[:100]!r}")
+    status = _choice("status", form, get_args(FulfillmentStatus))
+    step = parcel_corrections.correct(request, order, parcel, status, by=by, reason=_reason(form))
+    corrections.apply(request, order, step, by)
+
+
 def _refund(request: Request, order: Order, form: Form, by: str) -> None:
     amount = _parsed(_AMOUNT, "amount", form.get("amount"))
     reason = _choice("purpose", form, get_args(GrantReason))
@@ -122,6 +132,12 @@ ACTS: tuple[Act, ...] = (
     Act(
         "cancel", word("Cancel the order"), word("All of it; what was captured goes back."), (REASON,),
         _cancel, lambda order: "canceled" in order_statuses(order),
+    ),
+    Act(
+        "correct", word("Correct where a parcel stands"), word("Says where it is in truth; what was told of it until then counts no more."),
+        (Field("parcel", word("Parcel"), "parcel", required=True),
+         Field("status", word("Where it stands"), "choice", required=True, choices=get_args(FulfillmentStatus)), REASON),
+        _correct, lambda order: order.canceled_at is None and bool(order.fulfillments),
     ),
     Act(
         "refund", word("Give money back"), word("Without a return; at most what was captured and is not due back already."),

@@ -15,13 +15,15 @@ from sqlalchemy import Connection, Engine, text
 
 from api.console.drawings import Drawing, lifecycle
 from api.console.sentences import sentence
-from api.console.words import Teller
+from api.console.words import Teller, word
 from domain.balance import balance
 from domain.flags import Flag
 from domain.holds import holds
 from domain.order import AFTER_DELIVERY, Order, Status
 from domain.permitted_transitions import held_back
 from journal.verify import as_known_at
+from operations.why import Why
+from operations.why import why as waiting
 from queries import timeline
 from queries.documents import Document, of_order
 from queries.filters import where_of
@@ -33,6 +35,22 @@ MOMENTS = 500  # that the slider has: the last ones
 EVENTS = 50  # of the timeline on a page
 PARTS = 50  # lines, payments, parcels, returns that are shown of each kind
 MASK = "•••"
+# What an order may wait for, by the codes of `operations.why`.
+WAITS = {
+    "person": word("a person: something of it was given up"),
+    "release": word("its hold to be released"),
+    "rest_of_money": word("the rest of its money"),
+    "payment_under_way": word("a payment that is under way"),
+    "another_payment": word("another payment, as every one failed"),
+    "payment": word("its payment"),
+    "parked_event": word("what makes an event applicable that came too early"),
+    "shipment": word("items to ship"),
+    "arrival": word("parcels to arrive"),
+    "return_approval": word("a person to approve or reject its return"),
+    "returned_goods": word("the goods of its return to come back"),
+    "refund": word("its refund"),
+    "confirmation": word("the customer to confirm it"),
+}
 _JOINS = ("products", "transactions", "fulfillments", "returns")
 _TIMERS = text("""
     select t.kind, t.due, t.held from timers t join orders o on o.id = t.order_id where o.id = cast(:id as uuid)
@@ -80,7 +98,8 @@ class View:
     timers: Sequence[Any]
     events: list[Event]  # the newest first
     earlier: int  # events before them
-    why: Event | None  # that brought its status
+    brought: Event | None  # that brought its status
+    waits: Why | None  # what it waits for now; None of the past, and of what waits for nothing
 
 
 def view(conn: Connection, engine: Engine, tell: Teller, order_id: str, at: datetime | None, skip: int) -> View | None:
@@ -99,6 +118,7 @@ def view(conn: Connection, engine: Engine, tell: Teller, order_id: str, at: date
         doc["products"]["docs"][:PARTS], max(len(doc[name]["docs"]) - PARTS for name in _JOINS),
         _refunds(conn, doc["id"]) if at is None else (), _timers(conn, order_id) if at is None else (), events, earlier,
         next((each for each in events if _brought(each, doc["status"])), None),
+        next(iter(waiting(conn, [order_id])), None) if at is None else None,
     )  # fmt: skip
 
 

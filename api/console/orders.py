@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from api.console.order_acts import ACTS, BY_NAME, Act
-from api.console.order_page import masked, personal, view
+from api.console.order_page import WAITS, masked, personal, view
 from api.console.render import ConsoleRoute, go, language_of, page
 from api.console.session import PATH, Acting, NotAllowed, Sent, Viewer
 from api.console.words import teller
@@ -178,7 +178,7 @@ def _shown(request: Request, name: str) -> dict[str, Any]:
     if found is None:
         raise OrderAbsent(name)
     return {
-        "view": found, "moments": moments, "chosen": chosen, "skip": skip, "masked": masked(found.doc),
+        "view": found, "moments": moments, "chosen": chosen, "skip": skip, "masked": masked(found.doc), "waits_for": WAITS,
         "done": BY_NAME[asked["done"]].title if asked.get("done") in BY_NAME else None,
     }  # fmt: skip
 

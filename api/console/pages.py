@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from api.console import given_up, lists, login, now, orders, pauses
+from api.console import given_up, lists, login, now, orders, pauses, privacy
 
-ROUTERS = (now.router, orders.router, given_up.router, lists.router, pauses.router, login.router)
+ROUTERS = (now.router, orders.router, given_up.router, lists.router, pauses.router, privacy.router, login.router)

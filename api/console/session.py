@@ -125,6 +125,14 @@ async def sent_by_operator(request: Request, who: Viewer, form: Sent) -> Session
     return who
 
 
+async def sent_by_admin(request: Request, who: Viewer, form: Sent) -> Session:
+    """The session of a form that an admin alone may send. Errors: NotAllowed without its token, or for others."""
+    check_token(request, form)
+    if not who.administers:
+        raise NotAllowed(f"{who.name} is no admin, and this is for admins alone")
+    return who
+
+
 async def sent_by_anyone(request: Request, who: Viewer, form: Sent) -> Session:
     """The session of a form about the operator alone, such as a logout. Errors: NotAllowed without its token."""
     check_token(request, form)
@@ -132,6 +140,7 @@ async def sent_by_anyone(request: Request, who: Viewer, form: Sent) -> Session:
 
 
 Acting = Annotated[Session, Depends(sent_by_operator)]
+Administering = Annotated[Session, Depends(sent_by_admin)]
 Own = Annotated[Session, Depends(sent_by_anyone)]
 
 

@@ -54,4 +54,5 @@ PAGES = (
     ("/workers", word("Workers")),
     ("/pauses", word("Pauses")),
     ("/audit", word("Audit")),
+    ("/privacy", word("Privacy")),
 )

@@ -13,13 +13,14 @@ from cli.options import Problem
 @pytest.mark.parametrize(
     ("what", "told", "name", "takers"),
     [
-        (What.SCALE, {"orders": 100}, "--orders", "`orders bench` and `orders bench api`"),
+        (What.SCALE, {"orders": 100}, "--orders", "`orders bench` and `orders bench api` and `orders bench console`"),
         (What.SCALE, {"samples": 100}, "--samples", "`orders bench`"),
         (What.SCALE, {"batch": 256}, "--batch", "`orders bench`"),
         (What.SCALE, {"markdown": True}, "--markdown", "`orders bench`"),
         (What.API, {"samples": 100}, "--samples", "`orders bench`"),
         (What.API, {"batch": 256}, "--batch", "`orders bench`"),
         (What.API, {"markdown": True}, "--markdown", "`orders bench`"),
+        (What.CONSOLE, {"rounds": 3}, "--rounds", "`orders bench` and `orders bench scale` and `orders bench api`"),
         (What.API, {"profile": Path("drain.txt")}, "--profile", "`orders bench`"),
     ],
 )

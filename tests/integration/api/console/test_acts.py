@@ -52,6 +52,21 @@ def test_a_hold_and_its_release_stand_in_the_timeline_with_their_author(console,
     assert module_shop.order(order)["flags"] == []
 
 
+def test_a_parcel_that_was_delivered_by_a_slip_is_corrected(console, module_shop):
+    order = module_shop.delivered()
+    [parcel] = order["fulfillments"]["docs"]
+    name = parcel["reference"] or parcel["id"]
+    text, _ = previewed(console, order, "correct", parcel=name, status="shipped", reason="clicked by mistake")
+    assert f"parcel <bdi>{name}</bdi>" in text
+    assert module_shop.order(order)["fulfillments"]["docs"][0]["status"] == "delivered"
+    done(console, order, "correct", parcel=name, status="shipped", reason="clicked by mistake")
+    after = module_shop.order(order)
+    assert (after["status"], after["fulfillments"]["docs"][0]["status"]) == ("shipped", "shipped")
+    assert "was corrected: shipped, by console:ada: clicked by mistake" in console.page(path_of(order))
+    for wrong in ({"parcel": "none-such", "status": "shipped"}, {"parcel": name, "status": "lost"}):
+        assert console.post(f"{path_of(order)}/acts/correct", wrong).status_code == 400
+
+
 def test_items_are_canceled_and_their_share_goes_back(console, module_shop):
     order = module_shop.paid()
     [item] = order["products"]["docs"]

@@ -105,15 +105,13 @@ def test_lists_show_it_and_obey_nothing(console, orders, path):
 
 
 @pytest.mark.parametrize(
-    "asked", [SCRIPT, ATTRIBUTE, TEMPLATE, DIRECTION, "\x00", "%", "'; drop table orders; --", "x" * 5000]
-)
-@pytest.mark.parametrize(
     "path", ["/orders?q=", "/orders?status=", "/orders?after=", "/refunds?status=", "/audit?actor=", "/login?next="]
 )
-def test_what_is_asked_is_no_code_either(console, path, asked):
-    answer = console.client.get(f"/console{path.partition('?')[0]}", params={path.partition("?")[2][:-1]: asked})
-    if answer.status_code == 303:  # a customer is called so, and has one order
-        assert re.fullmatch(r"/console/orders/ord_[0-9a-f]{32}", answer.headers["location"])
-    else:
-        assert answer.status_code in (200, 400, 404)
-        harmless(answer.text)
+def test_what_is_asked_is_no_code_either(console, path):
+    for asked in (SCRIPT, ATTRIBUTE, TEMPLATE, DIRECTION, "\x00", "%", "'; drop table orders; --", "x" * 5000):
+        answer = console.client.get(f"/console{path.partition('?')[0]}", params={path.partition("?")[2][:-1]: asked})
+        if answer.status_code == 303:  # a customer is called so, and has one order
+            assert re.fullmatch(r"/console/orders/ord_[0-9a-f]{32}", answer.headers["location"])
+        else:
+            assert answer.status_code in (200, 400, 404), asked
+            harmless(answer.text)

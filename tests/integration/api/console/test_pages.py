@@ -8,40 +8,36 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from api.console.words import PAGES
+from tests.builders import told
 
 ADDRESSES = [path for path, _ in PAGES] + [
     "/now", "/account", "/orders?status=canceled", "/orders?flag=held", "/orders?since=2020-01-01", "/orders?q=nobody",
-    "/orders?after=rubbish", "/flagged?flag=underpaid", "/refunds?status=failed&waiting=person", "/refunds?page=7",
+    "/orders?after=rubbish", "/flagged?flag=underpaid", "/refunds?status=failed&waiting=person", "/refunds?after=rubbish",
     "/deliveries?state=dead", "/trackers?which=failing", "/trackers?after=x~y", "/findings?state=healed",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("language", ["en", "ko"])
 @pytest.mark.parametrize("path", ADDRESSES)
-def test_every_page_answers(console, path, language):
-    answer = console.get(path, **{"Accept-Language": language})
-    assert answer.status_code == 200, answer.text
-    policy = answer.headers["content-security-policy"]
-    assert "unsafe" not in policy
-    assert "default-src 'none'" in policy
-    assert answer.headers["cache-control"] == "no-store"
-    assert answer.headers["content-language"] == language
+def test_every_page_answers_in_both_languages_with_nothing_from_elsewhere(console, path):
+    for language in ("en", "ko") if path != "/workers" else ("ko",):  # that one waits for workers, and there are none
+        answer = console.get(path, **{"Accept-Language": language})
+        assert answer.status_code == 200, answer.text
+        policy = answer.headers["content-security-policy"]
+        assert "unsafe" not in policy
+        assert "default-src 'none'" in policy
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["content-language"] == language
+    assert re.findall(r"<script(?![^>]*\bsrc=)", answer.text) == []
+    assert re.findall(r"<style|\sstyle=|\son\w+=", answer.text) == []
+    assert re.findall(r"(?:src|href)=\"https?:", answer.text) == [], "nothing is loaded from elsewhere"
 
 
-@pytest.mark.parametrize("path", ADDRESSES)
-def test_no_page_has_a_script_or_a_style_in_it(console, path):
-    text = console.page(path)
-    assert re.findall(r"<script(?![^>]*\bsrc=)", text) == []
-    assert re.findall(r"<style|\sstyle=|\son\w+=", text) == []
-    assert re.findall(r"(?:src|href)=\"https?:", text) == [], "nothing is loaded from elsewhere"
-
-
-@pytest.mark.parametrize("path", ADDRESSES)
-def test_nobody_sees_a_page_without_a_login(module_shop, path):
+def test_nobody_sees_a_page_without_a_login(module_shop):
     module_shop.client.cookies.clear()
-    answer = module_shop.client.get(f"/console{path}", follow_redirects=False)
-    assert answer.status_code == 303
-    assert answer.headers["location"].startswith("/console/login?next=")
+    for path in ADDRESSES:
+        answer = module_shop.client.get(f"/console{path}", follow_redirects=False)
+        assert answer.status_code == 303, path
+        assert answer.headers["location"].startswith("/console/login?next="), path
 
 
 def test_files_are_kept_for_ever_and_others_are_not_found(console):
@@ -122,6 +118,54 @@ def test_pages_of_a_list_have_every_order_once(console, module_shop, monkeypatch
                 break
         assert [row.status for row in canceled] == ["canceled"]
         assert pages > 1, "a page looks at two orders"
+
+
+def test_pages_of_refunds_have_every_refund_once(console, module_shop, monkeypatch):
+    from queries import refund_list
+
+    for _ in range(3):
+        order = module_shop.paid()
+        module_shop.ok("PATCH", f"/api/orders/{order['id']}", {"status": "canceled"})
+    with module_shop.doors.reader.connect() as conn:
+        whole = [row.id for row in refund_list.listed(conn).rows]
+        assert len(whole) == module_shop.one("select count(*) from refund_documents") >= 4
+        assert whole == sorted(whole, reverse=True)
+        monkeypatch.setattr(refund_list, "SCANNED", 2)
+        for asked in ({}, {"status": "pending"}):
+            found, before = [], None
+            while True:
+                page = refund_list.listed(conn, before=before, most=2, **asked)
+                found += [row.id for row in page.rows]
+                if (before := page.further) is None:
+                    break
+            assert found == whole
+        assert refund_list.listed(conn, status="failed").rows == []
+    assert whole[1].replace("-", "") in console.page(f"/refunds?after={whole[0]}")
+
+
+def test_the_page_of_what_was_given_up_looks_at_the_last_ones_and_says_so(console, module_shop, monkeypatch):
+    from api.console import given_up
+
+    module_shop.tell(told("PaymentSucceeded", subject="X2", paymentId="pay-x2", amount="no money"))
+    assert "Of each kind the last" not in console.page("/given-up")
+    monkeypatch.setattr(given_up, "LAST", 1)
+    text = console.page("/given-up")
+    assert "Of each kind the last 1 are looked at" in text
+    assert ("X2" in text, "X1" in text) == (True, False)
+    narrowed = console.page("/given-up?type=PaymentSucceeded")
+    assert "Of each kind the last" not in narrowed
+    assert "X1" in narrowed
+
+
+def test_the_page_says_what_an_order_waits_for(console, module_shop):
+    assert "It waits for:</b> items to ship" in console.page(f"/orders/{module_shop.paid()['id']}")
+    assert "It waits for:</b> its payment" in console.page(f"/orders/{module_shop.create()['id']}")
+    order = module_shop.delivered()
+    assert "It waits for:</b> the customer to confirm it" in console.page(f"/orders/{order['id']}")
+    assert "It waits for:" not in console.page(f"/orders/{order['id']}?event=1"), "the past waits for nothing"
+    number = module_shop.paid()["orderNumber"]
+    module_shop.tell(told("PaymentSucceeded", subject=number, paymentId="pay-y", amount="5", currency="USD"))
+    assert "It waits for:</b> a person: something of it was given up" in console.page(f"/orders/{number}")
 
 
 def test_an_orders_page_tells_its_life_and_what_was_known_earlier(console, module_shop):

@@ -1,0 +1,59 @@
+"""The erasure of a customer in the console: an admin sees what would be erased, types the customer's id, and says why."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from api.console.render import ConsoleRoute, page
+from api.console.session import PATH, Administering, Form, Sent, Viewer
+from api.resources import doors_of
+from events.errors import OrdersError
+from operations import privacy
+
+router = APIRouter(prefix=PATH, route_class=ConsoleRoute, include_in_schema=False)
+REASON = 500  # characters
+
+
+class ErasureUnconfirmed(OrdersError, ValueError):
+    """An erasure in the console has no reason, or what was typed is not the id of the customer that was previewed."""
+
+    code = "console_erasure"
+    remedy = "Go back, type the customer's id just as the page shows it, and say why."
+    status = 400
+
+
+@router.get("/privacy")
+def show_privacy(request: Request, who: Viewer) -> Response:
+    """The form that asks which customer."""
+    return page(request, "privacy.html", customer="", preview=None, erased=None)
+
+
+@router.post("/privacy")
+def erase_customer(request: Request, who: Administering, form: Sent) -> Response:
+    """The preview of an erasure; with the customer's id typed and a reason the erasure itself."""
+    customer, engine = form.get("customer"), doors_of(request).engine
+    if not form.get("confirm"):
+        return page(
+            request,
+            "privacy.html",
+            customer=customer,
+            preview=privacy.preview(engine, customer, who.actor),
+            erased=None,
+        )
+    reason = _confirmed(form, customer)
+    with engine.begin() as conn:
+        erased = privacy.erase(conn, customer, who.actor, reason)
+    return page(request, "privacy.html", customer=customer, preview=None, erased=erased)
+
+
+def _confirmed(form: Form, customer: str) -> str:
+    """The reason of an erasure that was confirmed. Errors: ErasureUnconfirmed."""
+    if form.get("typed") != customer:
+        raise ErasureUnconfirmed(
+            f"{form.get('typed')[:100]!r} was typed, and the customer is {customer!r}; nothing was erased"
+        )
+    reason = form.get("reason")
+    if not reason or len(reason) > REASON:
+        raise ErasureUnconfirmed(f"the reason must say something, in at most {REASON} characters; nothing was erased")
+    return reason
