@@ -72,7 +72,7 @@ def test_every_field_of_an_answer_is_asked_for(name):
 
 @pytest.mark.parametrize("name", OBJECTS)
 def test_an_object_in_a_list_has_its_own_fields(name):
-    """Where a document has several such lists, their objects are of one class."""
+    """Several such lists of one document hold objects of one class."""
     lists = [field for field in COLLECTIONS[name].fields.values() if field.kind is Kind.OBJECTS]
     assert lists
     for listed in lists:
