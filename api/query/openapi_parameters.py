@@ -106,6 +106,7 @@ _OVERDUE: Schema = {
     "type": "object",
     "description": "Late by the legal clock (ORDERS_REFUND_WITHIN), whatever the refund waits for.",
     "properties": {"equals": {"type": "boolean"}},
+    "required": ["equals"],
     "additionalProperties": False,
 }
 _BEYOND: tuple[str, Schema] = (
