@@ -10,7 +10,7 @@ transaction            a payment record and its lifecycle
 movements              refunds and disputes of a payment, as its provider tells them
 fulfillment            items that ship together and their lifecycle
 parcel_facts           what was told of a parcel, and what it comes to
-parcel_standing        notes it, and lets the parcel and its order follow
+parcel_status        notes it, and lets the parcel and its order follow
 returns                items that come back and their lifecycle
 dirty_tracking         the change state of each of these: what storage has to write
 legal_clock            the date by which the law wants a refund back

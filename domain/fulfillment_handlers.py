@@ -29,7 +29,7 @@ from domain.parcel_facts import (
     note_said,
     place,
 )
-from domain.parcel_standing import facts_of, name_carrier, stand, take_scan
+from domain.parcel_status import facts_of, name_carrier, stand, take_scan
 from domain.policy import Context
 from domain.return_parcels import coming_back, take_return_scan
 from domain.return_window import waits_for_staff

@@ -21,7 +21,7 @@ from domain.fulfillment_handlers import drop_plan
 from domain.ids import derived
 from domain.order import Order, OrderItem, Status
 from domain.outcome import DONE, Outcome, Reason, dead, ignored, parked
-from domain.parcel_standing import stand
+from domain.parcel_status import stand
 from domain.payment_handlers import add_transaction
 from domain.policy import Context
 from events.catalogue import Event, OrderCanceled, OrderConfirmed, OrderCreated, OrderExpired

@@ -7,7 +7,7 @@ postgres   PostgreSQL answers, is durable, has our schema
 sessions   its connections, who holds rows, the oldest database transaction
 broker     Redis or Valkey answers, has memory, takes writes
 events     undecided, parked and dead events
-tracking   parcels that are followed, and who is polled for them
+trackers   parcels that are followed, and who is polled for them
 outside    refunds, payment look-ups, subscribers, keys
 
 The looks at the beat and the workers are theirs (`workers/signs_of_life.py`); `workers/examination.py` has them all.

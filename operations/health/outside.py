@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, text
 
 from domain.ids import format_id
-from operations.health import tracking
+from operations.health import trackers
 from operations.health.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, some
 from operations.overdue_refunds import count_overdue
 from outbound.refund_routes import READY, configured_routes, waiting
@@ -265,7 +265,7 @@ def webhooks(conn: Connection, place: Place) -> Iterator[Check]:
 
 LOOKS: tuple[Look, ...] = (
     (("refunds",), refunds),
-    (("tracking",), tracking.tracking),
+    (("tracking",), trackers.tracking),
     (("webhooks in",), lookups),
     (("webhooks",), webhooks),
     (("reconciliation",), reconciliation),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from operations.health.check import OK, PROBLEM, WARNING, Place
-from operations.health.tracking import tracking
+from operations.health.trackers import tracking
 from providers.registry import registry
 from settings.environment import read
 from settings.fields import Values
