@@ -46,7 +46,7 @@ def test_the_same_report_twice_changes_nothing(by_van, orders):
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        ((*VAN, "lost"), 2, "STATUS lost is none; give one of pending, picked_up"),
+        ((*VAN, "lost"), 2, "STATUS 'lost' is none; give one of pending, picked_up"),
         ((*VAN, "delivered", "--at", "soon"), 2, "--at soon is no time"),
         ((*VAN, "delivered", "--place", "x" * 20_000), 2, "location"),
         ((*VAN, "in_transit", "--expected", "tomorrow"), 2, "--expected"),
