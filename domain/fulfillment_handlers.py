@@ -121,7 +121,6 @@ def parcel_step(order: Order, event: Event[ParcelStep], context: Context, reject
         parcel.replaces = max(parcel.replaces or "", event.data.replaces)  # of two names the same one in either order
     if (kind := _KIND.get(event.type)) is not None:
         note_said(facts_of(parcel), kind, micros(event.time))
-    parcel.show_scan()
     touch(parcel)
     told |= stand(order, parcel)
     if order.canceled_at is not None:
@@ -157,7 +156,6 @@ def tracking_changed(
         return parcel
     parcel.planned = False
     told = name_carrier(order, parcel, event, data.carrier, data.trackingNumber, RANK[event.type])
-    parcel.show_scan()
     touch(parcel)
     told |= stand(order, parcel)
     if order.canceled_at is not None:
@@ -189,7 +187,9 @@ def tracking_updated(
     data = event.data
     key = tracking_key(data.carrier, data.trackingNumber)
     # By id: which of their outcomes is the event's must not depend on how a loaded order lists them.
-    tracked = sorted(order.tracked(key), key=lambda f: f.id)
+    tracked = order.tracked(key)
+    if len(tracked) > 1:
+        tracked = sorted(tracked, key=lambda f: f.id)
     backs = coming_back(order, key) if order.returns else ()
     if not tracked and not backs:
         return _PARCEL_UNKNOWN

@@ -237,6 +237,8 @@ def weighed(facts: Facts, number: Number | None) -> Weighed:
     there, so its return beats its delivery, before or after.
     """
     said = facts.get(SAID, {})
+    if CORRECTED not in facts and FAILED not in said and (number is None or RETURNED not in number):
+        return _undisputed(said, number)
     since, base = (facts[CORRECTED][0], facts[CORRECTED][4]) if CORRECTED in facts else (_NEVER, None)
     moved = list(said.get(MOVED, ()))
     scanned: list[int] = []
@@ -265,6 +267,21 @@ def weighed(facts: Facts, number: Number | None) -> Weighed:
     if left:
         return Weighed("shipped", shipped, None, None, None)
     return Weighed("packed" if counts[PACKED] else "pending", shipped, None, None, None)
+
+
+def _undisputed(said: dict[str, list[int]], number: Number | None) -> Weighed:
+    """The weight of facts none of which denies another, as those of most parcels: what is furthest along stands."""
+    shipped, delivered = said.get(MOVED, ())[:1], said.get(DELIVERED, ())[:1]
+    if number is not None and (MOVED in number or DELIVERED in number):
+        start, end = life(number)
+        shipped = [*shipped, *(time for time in number.get(MOVED, ()) if start <= time <= end)]
+        delivered = [*delivered, *(time for time in number.get(DELIVERED, ()) if start <= time <= end)]
+    left = min(shipped, default=None)
+    if delivered:
+        return Weighed("delivered", left, min(delivered), None, None)
+    if left is not None:
+        return Weighed("shipped", left, None, None, None)
+    return Weighed("packed" if said.get(PACKED) else "pending", None, None, None, None)
 
 
 def last_scan(number: Number) -> list[Any] | None:

@@ -17,7 +17,6 @@ from domain.parcel_facts import (
     Scanned,
     has_been_delivered,
     is_within,
-    micros,
     note_carrier,
     note_first,
     note_scan,
@@ -49,7 +48,8 @@ def stand(order: Order, parcel: Fulfillment) -> bool:
     moved = parcel.stands != parcel.status
     goods = order.goods_kept
     if goods is None:
-        if not moved and delivered == parcel.delivered_at and found.returned == parcel.returned:
+        same = delivered == parcel.delivered_at and failed == parcel.failed_at and found.returned == parcel.returned
+        if not moved and same:
             return False  # most scans: nothing moves, and nobody has to count
         goods = order.goods()
     known, parcel.delivered_at, parcel.failed_at = parcel.delivered_at, delivered, failed
@@ -78,6 +78,7 @@ def name_carrier(
         parcel.tracking_number = number
     if carrier is not None and number is not None:
         _enter(order, parcel, tracking_key(carrier, number), at[0])
+        parcel.show_scan()
     return shows_carrier or shows_number
 
 
@@ -105,8 +106,9 @@ def take_scan(parcel: Fulfillment, event: AnyEvent, key: str, rank: int, scan: S
     """Note a scan of one of a parcel's numbers. → whether it is of this parcel's life, and not of another with its number."""
     numbers = facts_of(parcel).setdefault(NUMBERS, {})
     number: Number = numbers.setdefault(key, {})
-    number.setdefault(FIRST, micros(event.time))
-    if note_scan(number, place(event, rank), scan):
+    at = place(event, rank)
+    number.setdefault(FIRST, at[0])
+    if note_scan(number, at, scan):
         parcel.show_scan()
         touch_quietly(parcel)
-    return is_within(number, micros(event.time))
+    return is_within(number, at[0])

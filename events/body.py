@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -51,6 +52,7 @@ def payment_key(payment_id: str) -> str:
     return f"payment:{payment_id}"
 
 
+@lru_cache(4096)  # asked several times per event of a parcel
 def tracking_key(carrier: str, number: str) -> str:
     """The correlation key of a parcel; carriers' names differ in case and blanks only by accident."""
     return f"tracking:{' '.join(carrier.casefold().split())}:{number.strip()}"

@@ -182,6 +182,7 @@ def _under_way(order: Order) -> Iterator[str]:
     yield from sorted(seen)
 
 
+_AHEAD = Reason.AHEAD  # a look-up in an enumeration costs 0.2 µs, and there is one per event
 _ENDED = frozenset((ReturnStatus.REJECTED, ReturnStatus.COMPLETED))
 
 
@@ -221,7 +222,7 @@ def results(
             s.step_from if number else None,
             s.step_to if number else None,
             was_parked=seq in parked,
-            not_before=s.event.time if s.outcome.reason is Reason.AHEAD else None,
+            not_before=s.event.time if s.outcome.reason is _AHEAD else None,
         )
     for seq, outcome, key in unplaced:
         row = parked.get(seq)

@@ -27,12 +27,13 @@ _RECEIVED = Statement(
 
 def is_ahead(event: AnyEvent, now: datetime) -> bool:
     """True where an event's time is not to be taken yet."""
-    return event.time > now and event.time - now > TAKEN
+    return event.time > now + TAKEN
 
 
 def verdicts(conn: Connection, events: Mapping[int, AnyEvent], now: datetime) -> dict[int, Outcome]:
     """number → parked or dead, of the events that lie too far ahead. Asks the journal only where there are such."""
-    ahead = [seq for seq, event in events.items() if is_ahead(event, now)]
+    limit = now + TAKEN
+    ahead = [seq for seq, event in events.items() if event.time > limit]
     if not ahead:
         return {}
     received = dict(_RECEIVED.run(conn, {"seqs": array(ahead, "bigint")}))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from domain.parcel_facts import DELIVERED, FAILED, FIRST, MOVED, PACKED, SAID, weighed
 from events.envelope import Envelope
 from tests.builders import (
     Story,
@@ -172,3 +175,16 @@ def test_packed_twice_delivered_before_shipped_and_both_at_one_time():
     for arrival in any_order_of(shipped(at=later(hours=2)), delivered(at=later(hours=1))):
         parcel = Story(*PAID, *arrival).parcel()
         assert (parcel.status, parcel.shipped_at, parcel.delivered_at) == ("delivered", later(hours=2), later(hours=1))
+
+
+_TIMES = st.lists(st.integers(0, 300 * 86_400_000_000), min_size=1, max_size=4, unique=True).map(sorted)
+
+
+@given(
+    said=st.dictionaries(st.sampled_from((PACKED, MOVED, DELIVERED)), _TIMES),
+    number=st.none() | st.dictionaries(st.sampled_from((MOVED, DELIVERED)), _TIMES),
+    first=st.integers(0, 300 * 86_400_000_000),
+)
+def test_what_nothing_denies_weighs_the_same_by_the_short_way_and_by_the_long_one(said, number, first):
+    told = None if number is None else {**number, FIRST: first}
+    assert weighed({SAID: said}, told) == weighed({SAID: {**said, FAILED: []}}, told)
