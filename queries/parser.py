@@ -12,7 +12,7 @@ from typing import Any
 
 from queries.errors import wrong
 from queries.filters import ANYTHING, Where, where_of
-from queries.querystring import tree
+from queries.querystring import MOST_TEXT, tree
 
 LIMIT = 10  # documents per page, and per join, unless the query says
 MOST_LIMIT = 1_000
@@ -112,6 +112,8 @@ def _sort(told: Any, at: str) -> tuple[str, ...]:
     parts = told if isinstance(told, list) else [told]
     if not all(isinstance(part, str) for part in parts):
         raise wrong(at, f"takes fields, comma-separated, a leading - for descending: {at}=-createdAt,orderNumber")
+    if any(len(part) > MOST_TEXT for part in parts):
+        raise wrong(at, f"takes at most {MOST_TEXT} characters")
     names = tuple(name for part in parts for each in part.split(",") if (name := each.strip()))
     if len(names) > MOST_SORTS:
         raise wrong(at, f"takes at most {MOST_SORTS} fields")

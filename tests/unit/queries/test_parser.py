@@ -131,6 +131,7 @@ def test_joins_false_is_none_of_them():
         ("joins[products][where]=x", "joins.products.where"),
         ("sort[a][b]=c", "sort"),
         ("sort=" + ",".join("abcdefghijk"), "sort"),
+        ("sort=" + "a" * 4097, "sort"),
         ("where=paid", "where"),
         ("where=[1]", "where"),
         ('where={"a":{"equals":NaN}}', "where"),
