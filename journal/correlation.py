@@ -57,7 +57,7 @@ _LOOK = Statement("""
     from orders where order_number = any(cast(:numbers as text[]))
     union all select 'key', key, order_id, cast(members as text[]) from scanned
     union all select 'key', key, order_id, cast(members as text[])
-    from correlations where key = any(cast(:keys as text[])) and key <> all(cast(:scanned as text[]))
+    from correlations where key = any(cast(:keys as text[]))
     union all select 'edited', cast(seq as text), null, null from corrections where seq = any(cast(:seqs as bigint[]))
 """)
 _CLAIM_NAMES, _CLAIM_KINDS = ("key", "order_id", "members"), ("text", "uuid", "text[]")
@@ -87,6 +87,7 @@ def decode_entries(entries: Sequence[Entry], refused: Mapping[int, Outcome]) -> 
     keys: dict[int, set[str]] = {}
     numbers: set[str] = set()
     unplaced: list[Unplaced] = []
+    scans: list[int] = []
     for entry in entries:
         event = decode_entry(entry, refused)
         if isinstance(event, Outcome):
@@ -96,7 +97,9 @@ def decode_entries(entries: Sequence[Entry], refused: Mapping[int, Outcome]) -> 
         keys[entry.seq] = event.data.correlation_keys()
         if event.subject is not None:
             numbers.add(event.subject)
-    return Decoded(entries, events, keys, numbers, unplaced)
+        elif is_scan(event):
+            scans.append(entry.seq)
+    return Decoded(entries, events, keys, numbers, unplaced, scans)
 
 
 def decode_entry(entry: Entry, refused: Mapping[int, Outcome]) -> AnyEvent | Outcome:
@@ -126,11 +129,11 @@ def look_up(
     keys = {key for keys in decoded.keys.values() for key in keys}
     if not decoded.entries or (fresh and not numbers and not keys):
         return {}, Owners({}, {})
-    scanned = {key for seq, keys in decoded.keys.items() if is_scan(decoded.events[seq]) for key in keys}
+    scanned = {key for seq in decoded.scans for key in decoded.keys[seq]}
     parameters = {
         "scanned": array(sorted(scanned), "text"),
         "numbers": array(sorted(numbers), "text"),
-        "keys": array(sorted(keys), "text"),
+        "keys": array(sorted(keys - scanned), "text"),
         "seqs": array([entry.seq for entry in decoded.entries], "bigint"),
     }
     found: dict[str, dict[str, Any]] = {"order": {}, "key": {}, "edited": {}}
