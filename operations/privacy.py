@@ -19,6 +19,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, TextClause, text
 
 from domain.ids import format_id
+from domain.order import ENDED
 from events.errors import OrdersError
 from operations import audit
 from outbound.refund_accounts import shown
@@ -69,11 +70,19 @@ _CARTS = text("""
     select c.id, c.created_at, count(i.id) as lines from carts c left join cart_items i on i.cart_id = c.id
     where c.customer = :customer group by c.id order by c.id
 """)
+# What orders that have not ended name, themselves or by a part, stays however old it is.
 _OLD_PERSONAL = text("""
-    with old as (
+    with lives as materialized (select id, personal_id from orders where status <> all(cast(:ended as text[]))),
+    kept as (
+        select personal_id from lives
+        union all select r.personal_id from returns r join lives l on l.id = r.order_id
+        union all select r.personal_id from refunds r join lives l on l.id = r.order_id
+        union all select e.personal_id from effects e join lives l on l.id = e.order_id
+    ),
+    old as (
         select p.id from personal p where p.id < cast(:oldest as uuid)
-          and not exists (select from orders o where o.personal_id = p.id and o.confirmed_at is null and o.canceled_at is null)
-        order by p.id limit :most for update skip locked
+          and not exists (select from kept where kept.personal_id = p.id)
+        order by p.id limit :most for update of p skip locked
     ) delete from personal p using old where p.id = old.id
 """)
 _OLD_AUDIT = text("""
@@ -168,7 +177,7 @@ def forget_old(conn: Connection, now: datetime, personal: timedelta | None, acts
         oldest = UUID(
             int=int((now - personal).timestamp() * 1000) << 80
         )  # an id begins with the time that it was made at
-        gone += conn.execute(_OLD_PERSONAL, {"oldest": str(oldest), "most": PORTION}).rowcount
+        gone += conn.execute(_OLD_PERSONAL, {"oldest": str(oldest), "most": PORTION, "ended": list(ENDED)}).rowcount
     if acts is not None:
         gone += conn.execute(_OLD_AUDIT, {"before": now - acts, "most": PORTION}).rowcount
     return gone

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 from domain.fulfillment import Fulfillment
 from domain.holds import holds
 from domain.ids import format_id
-from domain.order import BEFORE_PAYMENT, Order, Status
+from domain.order import BEFORE_PAYMENT, ENDED, Order, Status
 from domain.outcome import REASONS
 from domain.refunds import RefundState
 from domain.returns import Status as ReturnStatus
@@ -26,7 +26,6 @@ from operations.reasons import EVENT
 from storage.aggregates import peek
 from storage.pg_arrays import array
 
-ENDED = frozenset((Status.CONFIRMED, Status.CANCELED, Status.RETURNED))
 CHUNK = 500  # orders in memory
 NAMED = 3  # parcels, things or returns that a sentence names
 
