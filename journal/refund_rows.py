@@ -81,7 +81,7 @@ def reasons_of(purposes: Iterable[Purpose]) -> str:
 
 
 class Told(NamedTuple):
-    """What a refund's row has of the fold alone, whoever made the refund; times as facts keep them."""
+    """The part of a refund's row that the fold alone says, whoever made the refund; times as facts keep them."""
 
     amount: Decimal
     status: str
@@ -91,7 +91,7 @@ class Told(NamedTuple):
 
 
 def told_of(order: Order, payment: Transaction, name: str) -> Told:
-    """What was told of the refund of that name at its provider."""
+    """The part that was told of the refund of that name at its provider."""
     refund = (payment.facts or {})[REFUNDS][name]
     ended_at = None if refund["status"] in UNDER_WAY else refund["at"][0]
     return Told(amount_of(refund), refund["status"], method_of(order, name), refund.get("requested"), ended_at)
