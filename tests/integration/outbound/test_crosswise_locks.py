@@ -78,9 +78,9 @@ def meet(canceled, monkeypatch):
 
 
 def execute(rig):
-    """The chore of refunds, in a connection of its own."""
+    """The chore of refunds, in connections of its own; one refund."""
     later = datetime.now(UTC) + timedelta(seconds=1)
-    return refunds.run_due(rig.own_engine(10), rig.streams, SHARDS, Refunder("made", Made(), unnamed=True), later)
+    return refunds.run_due(rig.own_engine(10), rig.streams, SHARDS, Refunder("made", Made(), unnamed=True), later, 1)
 
 
 def reported(status="succeeded", **more):
