@@ -32,7 +32,7 @@ from storage.clock import clock
 ROOT = Path(__file__).parents[1]
 READY_S = 60
 SHARDS = 64
-WIRE_FORMATS = ("stripe", "portone", "toss")  # of payments
+WIRE_FORMATS = ("stripe", "portone", "toss", "standard")  # of payments
 _ids = itertools.count(1)
 
 

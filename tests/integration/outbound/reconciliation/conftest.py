@@ -22,7 +22,7 @@ from settings.fields import Values
 from tests.simulators import AShop, a_shop, an_event, running
 
 WHEN = 3600.0  # seconds ago that both sides happened
-PROVIDERS = ("stripe", "portone", "toss")
+PROVIDERS = ("stripe", "portone", "toss", "standard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,10 @@ def provider(name: str, folder: Path, *options: object) -> Iterator[There]:
 def listing(name: str, url: str) -> PaymentListing:
     """The client that goes through this provider."""
     upper = name.upper()
-    texts = {f"ORDERS_{upper}_API_KEY": KEYS[name], f"ORDERS_{upper}_API_URL": url}
+    if name == "standard":
+        texts = {"ORDERS_PAYMENTS_URL": url, "ORDERS_REFUND_SECRETS": KEYS[name]}
+    else:
+        texts = {f"ORDERS_{upper}_API_KEY": KEYS[name], f"ORDERS_{upper}_API_URL": url}
     values = Values.read(registry().settings(), texts)
     return registry().listings(values)[name]
 
