@@ -12,7 +12,7 @@ from tests.builders import ORDER, asked_back, canceled, created, delivered, line
 from tests.docs.test_commands import COMMANDS
 
 WHY = ("--why", "a test")
-VAN = {"carrier": "Our Van", "trackingNumber": "4711"}
+VAN: dict[str, Any] = {"carrier": "Our Van", "trackingNumber": "4711"}
 # Commands that change nothing of the shop, run it, bring events of others, or look at it.
 NO_ACTS = {
     "demo", "up", "ingest", "account", "show", "list", "why", "dwell", "preflight", "verify", "balance", "refunds list",
@@ -240,3 +240,37 @@ def test_an_act_and_its_row_of_the_audit_commit_together_or_not_at_all(shop, ord
     assert shop.do("select count(*) from audit")[0][0] > known, done.err
     if name not in LOOKS:
         assert stored(shop) != before, done.err
+
+
+# Commands that take a person's own words for why, and by which option; others' --reason is a condition, or of a closed set.
+WORDED = {
+    **{name: "--why" for name in ACTS if "--why" in ACTS[name].arguments},
+    **dict.fromkeys(("edit", "cancel-items", "accept", "hold", "release", "correct-fulfillment", "privacy export", "privacy erase", "pause", "resume"), "--reason"),
+}  # fmt: skip
+MANNERED = "a\x1b[31m  line\nand another\u202e "
+KEPT = "a [31m line and another"
+
+
+def test_every_option_that_asks_why_is_looked_at_here():
+    asking = {
+        name for name, command in COMMANDS.items() for each in command.params if {"--why", "--reason"} & set(each.opts)
+    }
+    closed = {"refund", "refunds allocate"}
+    assert asking - NO_ACTS - closed == {name.removesuffix(" a delivery").removesuffix(" --rebuild") for name in WORDED}
+
+
+@pytest.mark.parametrize("name", WORDED)
+def test_a_reason_is_one_line_of_at_most_500_characters_wherever_it_is_said(shop, orders, monkeypatch, name):
+    act, option = ACTS[name], WORDED[name]
+    act.stage(shop, orders)
+    found = {each: str(shop.do(sql)[0][0]).replace("-", "") for each, sql in (act.named or {}).items()}
+    arguments = [
+        each.format(**found) for each in act.arguments.replace(" --why x", "").replace(" --reason x", "").split()
+    ]
+    before = stored(shop)
+    long = orders(*arguments, option, "x" * 501)
+    assert (long.code, "act_reason_absent" in long.err) == (2, True), long.err
+    assert stored(shop) == before
+    done = orders(*arguments, option, MANNERED)
+    reasons = [row[0] for row in shop.do("select reason from audit where reason is not null order by id desc")]
+    assert KEPT in reasons, (done.err, reasons)
