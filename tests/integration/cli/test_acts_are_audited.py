@@ -210,7 +210,7 @@ def test_every_command_that_changes_something_is_looked_at_here():
 
 
 def stored(shop: Any) -> dict[str, list[str]]:
-    """Table → its rows."""
+    """The rows of every table that an act may be about."""
     tables = [row[0] for row in shop.do("select tablename from pg_tables where schemaname = 'public' order by 1")]
     return {
         each: sorted(row[0] for row in shop.do(f'select cast(t as text) from "{each}" t'))

@@ -1,4 +1,4 @@
-"""What was given up of one order: all of it, wherever it is asked for, however much of others was given up since."""
+"""All that was given up of one order, wherever it is asked for, and however much of others was given up since."""
 
 from __future__ import annotations
 
