@@ -19,7 +19,7 @@ from providers.registry import registry
 from providers.simulators.books import Books, Dispute, Payment, Refund
 from providers.simulators.start import DIALECTS, KEYS, SECRETS
 from settings.fields import Values
-from tests.simulators import AShop, a_shop, an_event, running
+from tests.simulators import AShop, a_shop, an_event, asked_at, running
 
 WHEN = 3600.0  # seconds ago that both sides happened
 PROVIDERS = ("stripe", "portone", "toss", "standard")
@@ -74,12 +74,7 @@ def provider(name: str, folder: Path, *options: object) -> Iterator[There]:
 
 def listing(name: str, url: str) -> PaymentListing:
     """The client that goes through this provider."""
-    upper = name.upper()
-    if name == "standard":
-        texts = {"ORDERS_PAYMENTS_URL": url, "ORDERS_REFUND_SECRETS": KEYS[name]}
-    else:
-        texts = {f"ORDERS_{upper}_API_KEY": KEYS[name], f"ORDERS_{upper}_API_URL": url}
-    values = Values.read(registry().settings(), texts)
+    values = Values.read(registry().settings(), asked_at(name, url))
     return registry().listings(values)[name]
 
 
