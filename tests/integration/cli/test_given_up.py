@@ -193,7 +193,7 @@ def test_discarded_they_are_listed_no_more(poisoned, orders):
 
 
 CANNOT_BE = (
-    (("discard",), 1, "say why"),
+    (("discard",), 2, "say why"),
     (("discard", *WHY), 1, "say which"),
     (("replay", *WHY), 1, "say which"),
     (("replay", "--dry-run"), 1, "say which"),
