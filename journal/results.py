@@ -177,9 +177,9 @@ def _to_watch(order: Order) -> Iterator[str]:
         if parcel.to_watch and parcel.is_open() and (key := parcel.number_key()) is not None:
             yield key
     for back in order.returns:
-        if back.to_watch and back.received_at is None and back.status not in _ENDED:
-            if (key := number_key(back)) is not None:
-                yield key
+        coming = back.to_watch and back.received_at is None and back.status not in _ENDED
+        if coming and (key := number_key(back)) is not None:
+            yield key
 
 
 _AHEAD = Reason.AHEAD  # a look-up in an enumeration costs 0.2 µs, and there is one per event

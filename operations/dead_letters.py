@@ -26,7 +26,7 @@ from domain.ids import format_id, uuid_of
 from domain.outcome import REASONS
 from events.errors import OrdersError
 from journal.entries import Entry, read
-from operations import edits
+from operations import acts, edits
 from outbound.refunds import release
 from storage import audit
 from storage.pg_arrays import array, columns, unnest
@@ -313,7 +313,7 @@ def replay(conn: Connection, refs: Sequence[str], actor: str) -> Done:
 
 def discard(conn: Connection, refs: Sequence[str], actor: str, why: str) -> Done:
     """Give dead letters up for good: their events count as ignored (discarded). Errors: as `find`."""
-    return _discard(conn, find(conn, refs), actor, why)
+    return _discard(conn, find(conn, refs), actor, acts.reason_if_said(why) or "")
 
 
 def discard_letters(conn: Connection, ids: Sequence[str], actor: str, why: str) -> Done:

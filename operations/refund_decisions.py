@@ -25,7 +25,7 @@ from domain.transaction import BY_HAND, Transaction
 from events.errors import OrdersError
 from events.money import MoneyError, check
 from journal.commands import Request, Step
-from operations import audit
+from operations import acts, audit
 from outbound import refunds
 from outbound.refund_attempt import IN_DOUBT
 from outbound.refund_routes import close_reported
@@ -166,7 +166,7 @@ def accept(request: Request, order: Order, amount: Decimal | None, reason: str |
             f"and {enough} cannot be accepted as enough; it must be above 0, and no more than what was captured",
             captured=captured,
         )
-    data = {"amount": plain(enough), "by": by, "reason": reason}
+    data = {"amount": plain(enough), "by": by, "reason": acts.reason_if_said(reason)}
     told = {name: value for name, value in data.items() if value is not None}
     standing, step = audit.standing(order), Step("OrderAccepted", order.order_number, told)
     after = request.append(step)[order.id]

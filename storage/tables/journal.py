@@ -75,6 +75,7 @@ results = Table(
     Column("implied", Text),
     one_of("outcome", ("applied", "ignored", "parked", "dead")),
     Index("results_order_id_decided_at_idx", "order_id", "decided_at"),
+    Index("results_unreached_idx", "seq", postgresql_where=text("outcome = 'dead' and order_id is null")),
     comment="What became of each event: one row an event, the net under everything.",
 )
 
@@ -268,6 +269,7 @@ corrections = Table(
     Column("data", JSONB, nullable=False),
     Column("by", Text, nullable=False),
     at("at", nullable=False, server_default=func.now()),
+    Index("corrections_subject_idx", "subject", postgresql_where=text("subject is not null")),
     comment="What an operator made of a dead event's subject and body; the journal keeps the original.",
 )
 

@@ -14,7 +14,10 @@ revision = "0025_one_tracker"
 down_revision = "0018_parcel_facts"
 
 INDEX = "trackers_key_idx"
-ORDER, KEY = "of a release before; null since: correlations say whose it is", "the correlation key of the carrier and number"
+ORDER, KEY = (
+    "of a release before; null since: correlations say whose it is",
+    "the correlation key of the carrier and number",
+)
 
 
 def upgrade() -> None:

@@ -38,7 +38,9 @@ def parcels(shop):
     """`parcels(count)` makes so many trackers due, and there are no others."""
 
     def make(count, begun=MONTH_S_BEGIN):
-        shop.do("delete from trackers; delete from polled_carriers; delete from correlations where key like 'tracking:%'")
+        shop.do(
+            "delete from trackers; delete from polled_carriers; delete from correlations where key like 'tracking:%'"
+        )
         shop.do(
             "insert into trackers (id, key, carrier, tracking_number, next_at, created_at) "
             "select gen_random_uuid(), 'tracking:our van:' || n, 'our van', cast(n as text), :at, :at "
@@ -46,7 +48,9 @@ def parcels(shop):
             count=count,
             at=begun,
         )
-        shop.do("insert into correlations (key, order_id) select t.key, o.id from trackers t, orders o where o.order_number = '1'")
+        shop.do(
+            "insert into correlations (key, order_id) select t.key, o.id from trackers t, orders o where o.order_number = '1'"
+        )
 
     return make
 
@@ -184,7 +188,10 @@ def test_a_poll_that_tells_nothing_new_writes_nothing_but_the_next_time(shop, pa
 def test_the_drain_writes_a_tracker_when_its_number_is_named_or_open_again_and_with_no_scan(shop, parcels):
     parcels(0)
     named = {"fulfillment": "drained", "carrier": VAN, "trackingNumber": "D1"}
-    shop.tell(*a_paid_order("drained", 500), an_event("FulfillmentPacked", "drained", items=[{"item": "a", "quantity": 1}], **named))
+    shop.tell(
+        *a_paid_order("drained", 500),
+        an_event("FulfillmentPacked", "drained", items=[{"item": "a", "quantity": 1}], **named),
+    )
     row = "select to_jsonb(t) || jsonb_build_object('written', t.xmin::text, 'locked', t.xmax::text) from trackers t"
     before = shop.rows(row)
     shop.tell(an_event("FulfillmentShipped", "drained", **named))

@@ -62,7 +62,9 @@ def test_a_box_that_three_orders_share_is_asked_for_once(the_world, number):
 def test_a_scan_that_a_poll_and_a_webhook_tell_in_other_words_is_one_event(world, number):
     world.ship(world.order(), number)
     world.scan(number, "in_transit")
-    events = "select source, subject from journal where type = 'TrackingUpdated' and data ->> 'trackingNumber' = :number"
+    events = (
+        "select source, subject from journal where type = 'TrackingUpdated' and data ->> 'trackingNumber' = :number"
+    )
     assert world.shop.do(events, number=number) == [(f"carrier:{VAN}", None)]
 
 
