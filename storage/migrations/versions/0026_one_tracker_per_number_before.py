@@ -10,8 +10,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0025_one_tracker"
-down_revision = "0018_parcel_facts"
+revision = "0026_one_tracker"
+down_revision = "0025_given_up_by_order"
 
 INDEX = "trackers_key_idx"
 ORDER, KEY = (
