@@ -89,7 +89,8 @@ def stands(shop):
 
 def test_two_workers_keep_one_rate_together_and_ask_for_no_parcel_twice(shop, parcels, module_database_url):
     parcels(60)
-    limits, van = Limits(Rate(40, SECOND)), Van()
+    rate, van = Rate(40, SECOND), Van()
+    limits = Limits(rate)
     begun = time.monotonic()
     engines_of_two = [engines.connect(module_database_url, pinned=True) for _ in range(2)]
     with ThreadPoolExecutor(2) as workers:
@@ -98,8 +99,8 @@ def test_two_workers_keep_one_rate_together_and_ask_for_no_parcel_twice(shop, pa
     for engine in engines_of_two:
         engine.dispose()
     assert set(van.asked.values()) == {1}
-    rate, free = interval(limits.rate).total_seconds(), burst(limits.rate)
-    early = [n for n, at in enumerate(sorted(van.times), 1) if at - begun < (n - free) * rate]
+    apart_s, at_once = interval(rate).total_seconds(), burst(rate)
+    early = [n for n, at in enumerate(sorted(van.times), 1) if at - begun < (n - at_once) * apart_s]
     assert not early, "of so many questions the last went out before the rate let it"
 
 
