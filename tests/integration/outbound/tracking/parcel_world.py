@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +16,6 @@ from outbound.tracking.polls import PollRules
 from providers.carriers.simulated import SimulatedCarrier
 from storage.clock import clock
 from tests.integration.api.commands.conftest import Shop
-from tests.simulators import as_of
 from tests.webhooks import EASYPOST, as_easypost
 
 VAN, OTHER = "our van", "other van"
@@ -40,7 +37,7 @@ class World:
     # -- the shop
 
     def order(self, *lines: dict[str, Any], **more: Any) -> Any:
-        """A paid order."""
+        """An order that is paid, with its plan."""
         return self.shop.paid(*lines, **more)
 
     def ship(self, order: Any, number: str, carrier: str = VAN, at: datetime | None = None) -> None:
@@ -74,7 +71,7 @@ class World:
     # -- carriers
 
     def scan(self, number: str, status: str, at: datetime | None = None, carrier: str = VAN) -> datetime:
-        """Something happens to a parcel, and gets here by the way of this world. → its time"""
+        """Let something happen to a parcel, which gets here by the way of this world. → its time"""
         time = (at or clock() + timedelta(seconds=1)).replace(microsecond=0)
         self.told[carrier, number].append((status, time))
         for way in self.way.split(", then "):
@@ -101,7 +98,7 @@ class World:
         self.shop.work()
 
     def poll(self, carrier: str = VAN) -> int:
-        """Every parcel of a carrier that is still watched is due, and asked for. → how many those are"""
+        """Ask a carrier for every parcel that is still watched. → how many those are"""
         self.shop.do("update trackers set next_at = now() - interval '1 second' where not finished")
         doors = self.shop.doors
         client = SimulatedCarrier("http://van.test", name=carrier, transport=self._answers(carrier))
@@ -124,12 +121,6 @@ class World:
             return httpx.Response(200, json={"number": number, "scans": scans})
 
         return httpx.MockTransport(answer)
-
-    @contextmanager
-    def later(self, period: timedelta) -> Iterator[None]:
-        """What is told has happened by then: events are judged as if it were so much later."""
-        with as_of(clock() + period):
-            yield
 
 
 def a_world(database_url: str, redis_url: str) -> World:
