@@ -94,8 +94,9 @@ class Envelope:
 
         The id of a carrier's scan says what happened, so its words are whoever's told it first.
         """
-        facts: list[Any] = [self.type, self.version, self.subject]
-        facts += [self.data.get("status")] if self.source.startswith(CARRIER_SOURCE) else [self.time, self.data]
+        facts: list[Any] = [self.type, self.version, self.time, self.subject, self.data]
+        if self.source.startswith(CARRIER_SOURCE):
+            facts = [self.type, self.version, self.subject, self.data.get("status")]
         return hashlib.blake2b(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
     def as_document(self) -> dict[str, Any]:
