@@ -190,8 +190,8 @@ trackers = Table(
     "trackers",
     METADATA,
     uuid("id", primary_key=True),
-    uuid("order_id", ForeignKey("orders.id"), nullable=False),
-    Column("key", Text, nullable=False),
+    uuid("order_id", ForeignKey("orders.id"), comment="of a release before; null since: correlations say whose it is"),
+    Column("key", Text, nullable=False, comment="the correlation key of the carrier and number"),
     Column("carrier", Text, nullable=False, comment="normalized as in the correlation key"),
     Column("tracking_number", Text, nullable=False),
     Column("status", Text, comment="the last scan's, unified"),
@@ -210,8 +210,9 @@ trackers = Table(
     Column("provider", Text, comment="who is polled; null: the carrier, by its own name"),
     Column("carrier_id", Text, comment="the carrier's id there; null where the provider is the carrier"),
     at("heard_at", comment="when something new was told last; null: never, since it is watched"),
+    Index("trackers_key_idx", "key", unique=True, postgresql_where=text("order_id is null")),
+    # Of a release before; whoever watches, or claims, goes by the ones before and after.
     UniqueConstraint("order_id", "key"),
-    # Of a release before; whoever claims goes by the next one.
     Index("trackers_next_at_idx", "next_at", postgresql_where=text("not finished")),
     Index("trackers_due_idx", text("coalesce(provider, carrier)"), "next_at", postgresql_where=text("not finished")),
     Index("trackers_retired_idx", "updated_at", postgresql_where=text("finished and last_error is not null")),

@@ -395,7 +395,7 @@ def test_what_is_refused_is_dead_until_a_person_releases_it(shop, refusing):
     (audit,) = shop.rows("select actor, action, target, before, after, order_number from audit")
     assert audit == (
         "kim",
-        "release",
+        "refunds release",
         format_id("effects", row.id),
         {"state": "dead"},
         {"state": "due"},
