@@ -8,11 +8,10 @@ from decimal import Decimal
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.bootstrap import open_shop
 from cli.inspect import named
-from cli.options import Data, Json, Problem, err, out, print_json
+from cli.options import Data, Json, Problem, out, print_json
 from cli.render import given_back, given_back_words, put, table
 from cli.terminal import safe
 from domain.balance import balance as added_up
@@ -59,10 +58,7 @@ def balance(
                 else:
                     print_balance(sums, found.currency, f"order {safe(number)}")
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=err, transient=True) as bar:
-            task = bar.add_task("weighing orders", total=None)
-            found_all = balances(conn, lambda done, of: bar.update(task, completed=done, total=of))
+        found_all = balances(conn)
     if json:
         print_json({"balances": [{"currency": currency, **each} for currency, each in found_all.items()]})
         return

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ACCEPTED, GRANTS, ALLOCATED, SETTLED = "accepted", "grants", "allocated", "settled"
 CANCELED = "canceled"
-_AS_DUE = "due"  # the reason of a refund that counts toward what is due, as one does that nobody allocated
+AS_DUE = "due"  # the reason of a refund that counts toward what is due, as one does that nobody allocated
 _NOTHING = Decimal(0)
 
 
@@ -78,7 +78,7 @@ def allocated_sum(order: Order) -> Decimal:
     if not allocated:
         return _NOTHING
     made = ((name, refund) for name, refund in _refunds(order) if name in allocated and goes_back(refund))
-    return sum((amount_of(refund) for name, refund in made if allocated[name][4] != _AS_DUE), _NOTHING)
+    return sum((amount_of(refund) for name, refund in made if allocated[name][4] != AS_DUE), _NOTHING)
 
 
 def settled(order: Order) -> Decimal:
@@ -125,7 +125,7 @@ def method_of(order: Order, name: str) -> str | None:
 def allocation_of(order: Order, name: str) -> str | None:
     """The purpose that a person gave this refund; None where nobody did, or it counts toward what is due."""
     allocated = order.facts.get(ALLOCATED, {}) if order.facts is not None else {}
-    return str(allocated[name][4]) if name in allocated and allocated[name][4] != _AS_DUE else None
+    return str(allocated[name][4]) if name in allocated and allocated[name][4] != AS_DUE else None
 
 
 def _refunds(order: Order) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -37,7 +37,7 @@ class RefundStatus(Worded):
 
 UNDER_WAY = frozenset((RefundStatus.PENDING, RefundStatus.REQUIRES_ACTION))
 REFUND_RANK = {status: rank for rank, status in enumerate(RefundStatus)}
-_CAME_TO_NOTHING = frozenset((RefundStatus.CANCELED, RefundStatus.FAILED))
+CAME_TO_NOTHING = frozenset((RefundStatus.CANCELED, RefundStatus.FAILED))
 INQUIRY, OPEN, LOST, WON = "inquiry", "open", "lost", "won"
 _DISPUTE_RANK = {INQUIRY: -1, LOST: 1, WON: 2}  # whatever else is told leaves it open
 _WEIGHT = {LOST: 1, INQUIRY: 2, WON: 3}  # of one that is open: 0
@@ -70,7 +70,7 @@ def note_refund(
     if requested is not None and moment(requested) < refund.get("requested", "~"):
         refund["requested"] = moment(requested)
         moved = True
-    if status in _CAME_TO_NOTHING and place[0] < refund.get("failed", "~"):
+    if status in CAME_TO_NOTHING and place[0] < refund.get("failed", "~"):
         refund["failed"] = place[0]
         moved = True
     if refund["at"] < place:
@@ -140,7 +140,7 @@ def amount_of(thing: Facts) -> Decimal:
 
 def goes_back(refund: Facts) -> bool:
     """False once it came to nothing: that money is owed again."""
-    return refund["status"] not in _CAME_TO_NOTHING
+    return refund["status"] not in CAME_TO_NOTHING
 
 
 def _is_in(refund: Facts, time: str) -> bool:

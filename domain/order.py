@@ -83,6 +83,7 @@ LIFECYCLE = (
 MACHINE = build(Status, LIFECYCLE)
 
 BEFORE_PAYMENT = frozenset((S.PENDING, S.FAILED))
+ENDED = frozenset((S.CONFIRMED, S.CANCELED, S.RETURNED))  # nobody waits for anything but money of it
 AFTER_DELIVERY = frozenset((S.DELIVERED, S.CONFIRMED, S.RETURN_REQUESTED, S.RETURN_PROCESSING, S.RETURNED))
 
 

@@ -249,8 +249,9 @@ def _write(conn: Connection, terms: Terms, loaded: Loaded, folded: Folded) -> Ba
     follow_ups = rows_of.follow_ups(conn, writes, folds, shop.shards)
     save(conn, [fold.order for fold in folds], writes)
     rows_of.timers(writes, folds)
-    rows_of.effects(writes, folds, terms.context)
+    # PostgreSQL runs the writes from the last to the first. Who works on refunds has what is due first, then its refunds.
     refund_rows.refunds(writes, folds, now)
+    rows_of.effects(writes, folds, terms.context)
     rows_of.trackers(writes, folds, shop.follows, now)
     rows = rows_of.results(folded.settled, folded.unplaced, loaded.parked)
     rows_of.still_parked(writes, _moved(folded, loaded.parked))

@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, text
 
-from domain.dues import method_of
-from domain.movements import REFUNDS, UNDER_WAY, amount_of, moment
+from domain.movements import REFUNDS, moment
 from domain.order import Order
-from domain.transaction import Transaction
+from journal.refund_rows import told_of
 from storage.pg_arrays import array
 
 _STORED = text("""
@@ -53,7 +52,7 @@ def refund_differences(folded: Order, stored: Mapping[tuple[str, str], Row[Any]]
             if row is None:
                 yield RefundDifference(path, None, "told of")
                 continue
-            told = _told(folded, payment, name)
+            told = told_of(folded, payment, name)._asdict()
             if row.origin == "ours":
                 told = (
                     {field: told[field] for field in ("amount", "status", "settled_method")} if row.is_settled else {}
@@ -70,17 +69,6 @@ def strays(folded: Order, stored: Mapping[tuple[str, str], Row[Any]]) -> list[st
     """The ids of rows of which no provider told: what is not folded is none of theirs."""
     told = {(payment.id, name) for payment in folded.transactions for name in (payment.facts or {}).get(REFUNDS, ())}
     return sorted(row.id for key, row in stored.items() if key not in told and row.origin == "provider")
-
-
-def _told(order: Order, payment: Transaction, name: str) -> dict[str, Any]:
-    refund = (payment.facts or {})[REFUNDS][name]
-    return {
-        "amount": amount_of(refund),
-        "status": refund["status"],
-        "settled_method": method_of(order, name),
-        "requested_at": refund.get("requested"),
-        "ended_at": None if refund["status"] in UNDER_WAY else refund["at"][0],
-    }
 
 
 def _plain(field: str, value: Any) -> Any:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -79,15 +80,34 @@ def reasons_of(purposes: Iterable[Purpose]) -> str:
     return orjson.dumps(listed).decode()
 
 
-def _row(order: Order, payment: Transaction, name: str, now: datetime) -> tuple[Any, ...]:
+class Told(NamedTuple):
+    """The part of a refund's row that the fold alone says, whoever made the refund; times as facts keep them."""
+
+    amount: Decimal
+    status: str
+    settled_method: str | None
+    requested_at: str | None
+    ended_at: str | None
+
+
+def told_of(order: Order, payment: Transaction, name: str) -> Told:
+    """The part that was told of the refund of that name at its provider."""
     refund = (payment.facts or {})[REFUNDS][name]
-    amount, purpose = amount_of(refund), allocation_of(order, name)
-    method = method_of(order, name)
+    ended_at = None if refund["status"] in UNDER_WAY else refund["at"][0]
+    return Told(amount_of(refund), refund["status"], method_of(order, name), refund.get("requested"), ended_at)
+
+
+def _row(order: Order, payment: Transaction, name: str, now: datetime) -> tuple[Any, ...]:
+    refund, told, purpose = (
+        (payment.facts or {})[REFUNDS][name],
+        told_of(order, payment, name),
+        allocation_of(order, name),
+    )
     failed = not goes_back(refund)
-    reasons = reasons_of([] if purpose is None else [Purpose(RefundReason(purpose), amount)])
+    reasons = reasons_of([] if purpose is None else [Purpose(RefundReason(purpose), told.amount)])
     return (
-        derived(now, "refund", payment.id, name), order.id, payment.id, name, amount, payment.currency, reasons,
-        "provider", refund["status"], "new" if failed and method is None else None,
-        refund["why"][-1] if failed and "why" in refund else None, method, refund.get("requested"),
-        None if refund["status"] in UNDER_WAY else refund["at"][0],
+        derived(now, "refund", payment.id, name), order.id, payment.id, name, told.amount, payment.currency, reasons,
+        "provider", told.status, "new" if failed and told.settled_method is None else None,
+        refund["why"][-1] if failed and "why" in refund else None, told.settled_method, told.requested_at,
+        told.ended_at,
     )  # fmt: skip

@@ -15,9 +15,8 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from domain.legal_clock import LegalClock
-from domain.order import Status
+from domain.order import ENDED, Status
 from operations.overdue_refunds import count_overdue
-from operations.why import ENDED
 from storage.pg_arrays import columns, unnest
 
 _NAMES, _TYPES = ("status", "target"), ("text", "double precision")

@@ -24,6 +24,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
+from operations import waiting_rows
+
 PACE_S = 2.0  # between two looks
 PROVIDERS_S = 15.0
 KEPT = 450  # looks that a chart shows: a quarter of an hour of them
@@ -32,49 +34,49 @@ WAITING_SHOWN = 20_000  # events that wait are counted up to here
 SHARE, LONGEST_S = 100, 60.0  # of what a look took, until the next; at most
 
 # Undecided events are few or the newest; counting goes no further than says enough.
-_MOMENT = text("""
+_MOMENT = text(f"""
     with horizon as (select safe_seq from relay_horizon),
     upto as (select least(safe_seq, cast(:counted as bigint) + :portion) as seq, safe_seq from horizon),
-    waits as (select accepted_at from undecided limit :most)
+    waits as ({waiting_rows.undecided(WAITING_SHOWN)})
     select clock_timestamp() as at, upto.seq, upto.seq = upto.safe_seq as whole,
         (select count(*) from journal where seq > :counted and seq <= upto.seq) as below,
         case when upto.seq = upto.safe_seq
             then (select count(*) from (select from journal where seq > upto.seq limit :portion) newest) else 0 end as above,
-        (select count(*) from waits) as waiting,
-        (select coalesce(extract(epoch from clock_timestamp() - min(accepted_at)), 0) from waits) as oldest_s,
-        (select count(*) from parked) as parked,
-        (select count(*) from dead_letters where state = 'open' and seq is not null) as dead,
-        (select count(*) from dead_letters where state = 'open' and seq is null) as dead_refunds,
-        (select count(*) from orders where flags <> '{}') as flagged,
+        (select n from waits) as waiting,
+        (select age_s from waits) as oldest_s,
+        (select count(*) from {waiting_rows.PARKED}) as parked,
+        ({waiting_rows.of_letters("event")}) as dead,
+        ({waiting_rows.of_letters("refund")}) as dead_refunds,
+        (select count(*) from orders where flags <> '{{}}') as flagged,
         (select count(*) from findings where state = 'open') as findings,
         (select count(*) from refunds where attention = 'open') as failed_refunds,
         (select extract(epoch from clock_timestamp() - max(at)) from heartbeats where name = 'timers') as beat_s
     from upto
 """)
 # Waiting rows alone: each of these tables has an index of them.
-_PROVIDERS = text("""
+_PROVIDERS = text(f"""
     select name, kind, sum(waiting) as waiting, sum(failing) as failing, sum(dead) as dead, max(error) as error from (
         select provider as name, 'lookups' as kind, count(*) filter (where state = 'due') as waiting,
                count(*) filter (where state = 'due' and attempts > 0) as failing,
                count(*) filter (where state = 'dead') as dead,
                (array_agg(last_error order by updated_at desc) filter (where last_error is not null))[1] as error
-        from inbox where state in ('due', 'dead') group by 1
+        from {waiting_rows.LOOKUPS} group by 1
         union all
         select coalesce(t.provider, ''), 'refunds', count(*) filter (where e.state <> 'dead'),
                count(*) filter (where e.state <> 'dead' and e.last_error is not null),
                count(*) filter (where e.state = 'dead'),
                (array_agg(e.last_error order by e.updated_at desc) filter (where e.last_error is not null))[1]
-        from effects e join transactions t on t.id = e.transaction_id
+        from (select * from {waiting_rows.REFUNDS}) e join transactions t on t.id = e.transaction_id
         where e.state in ('due', 'in_flight', 'unknown', 'dead') group by 1
         union all
         select coalesce(provider, carrier), 'tracking', count(*), count(*) filter (where failures > 0), 0,
                (array_agg(last_error order by updated_at desc) filter (where failures > 0))[1]
-        from trackers where not finished group by 1
+        from {waiting_rows.PARCELS} group by 1
         union all
         select s.url, 'webhooks', count(d.id) filter (where d.state = 'due'),
                case when s.failing_since is null then 0 else count(d.id) filter (where d.state = 'due') end,
                count(d.id) filter (where d.state = 'dead'), s.notice
-        from subscriptions s left join deliveries d on d.subscription_id = s.id and d.state <> 'done' group by s.id
+        from subscriptions s left join (select * from {waiting_rows.DELIVERIES}) d on d.subscription_id = s.id group by s.id
     ) each_kind group by name, kind order by kind, name
 """)
 
@@ -141,7 +143,7 @@ class Looks:
 
     def _look(self) -> None:
         with self.engine.connect() as conn:
-            row = conn.execute(_MOMENT, {"counted": self._counted, "portion": PORTION, "most": WAITING_SHOWN}).one()
+            row = conn.execute(_MOMENT, {"counted": self._counted, "portion": PORTION}).one()
             if monotonic() - self._providers_at >= PROVIDERS_S:
                 self._providers, self._providers_at = tuple(_fares(conn)), monotonic()
         self._below += row.below

@@ -2,6 +2,7 @@
 
 One look gathers all of them, each statement within LOOK_S, and is shared by whoever asks within FRESH_S: so a scrape costs
 the servers little, however many ask. Where a server does not answer, its own figure says so, and its others are left out.
+A figure that takes too long is left out alone, and counted as such: a slow figure is not a server that is away.
 """
 
 from __future__ import annotations
@@ -16,16 +17,19 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from journal.streams import Streams
+from operations import waiting_rows
 from settings.environment import Settings
 from storage import engine as engines
 from storage import migrate
 
 FRESH_S = 5.0
-LOOK_S = 2
+LOOK_S = 2.0
+ALL_S = 6.0  # from then on no further statement is begun: Prometheus gives a scrape ten seconds
 MOST = 100_000  # undecided events that are counted; more is said as so many
+SLOW = ("57014", "55P03")  # SQLSTATE of a statement_timeout and a lock_timeout
 BEAT_KEY, BEAT_S = "orders:beat", 60  # as workers.scheduler sets it
 
 
@@ -39,33 +43,29 @@ class Figure:
     sql: str | None = None  # None: it comes from elsewhere, as its name says
 
 
-FROM_POSTGRESQL = (
+FROM_POSTGRESQL: Sequence[Figure] = (
     Figure("orders_undecided_events", f"Accepted events without a result, {MOST} at most.", (),
-           f"select count(*) from (select from undecided limit {MOST}) open"),
+           f"select n from ({waiting_rows.undecided(MOST)}) open"),
     Figure("orders_undecided_oldest_seconds", "Age of the oldest accepted event without a result.", (),
-           "select coalesce(extract(epoch from clock_timestamp() - min(accepted_at)), 0) "
-           f"from (select accepted_at from undecided limit {MOST}) open"),
+           f"select age_s from ({waiting_rows.undecided(MOST)}) open"),
     Figure("orders_parked_events", "Events that wait, by what for.", ("reason",),
-           "select reason, count(*) from parked group by reason"),
+           f"select reason, count(*) from {waiting_rows.PARKED} group by reason"),
     Figure("orders_parked_oldest_seconds", "Age of the event that waits longest for something that did not come.", (),
-           "select coalesce(extract(epoch from clock_timestamp() - min(r.decided_at)), 0) "
-           "from parked p join results r using (seq) where p.reason <> 'paused'"),
-    Figure("orders_dead_letters", "Open dead letters, by reason.", ("reason",),
-           "select reason, count(*) from dead_letters where state = 'open' group by reason"),
-    Figure("orders_refunds", "Refunds that are made, or are to be, by state.", ("state",),
-           "select state, count(*) from effects group by state"),
-    Figure("orders_deliveries", "Deliveries to subscribers that are not taken, by state.", ("state",),
-           "select state, count(*) from deliveries where state <> 'done' group by state"),
+           f"select coalesce(extract(epoch from clock_timestamp() - min(r.decided_at)), 0) from {waiting_rows.EARLY}"),
+    Figure("orders_dead_letters", "Open dead letters, by reason.", ("reason",), waiting_rows.DEAD_BY_REASON),
+    Figure("orders_refunds", "Refunds that have not gone back yet, by state.", ("state",),
+           f"select state, count(*) from {waiting_rows.REFUNDS} group by state"),
+    Figure("orders_deliveries", "Deliveries to subscribers that are not taken, nor discarded, by state.", ("state",),
+           f"select state, count(*) from {waiting_rows.DELIVERIES} group by state"),
     Figure("orders_failing_subscription_seconds", "How long the subscriber has taken nothing that fails longest.", (),
            "select coalesce(extract(epoch from clock_timestamp() - min(failing_since)), 0) from subscriptions "
            "where state = 'active' or notice is not null"),
     Figure("orders_lookups", "Payment look-ups that wait or were given up, by state.", ("state",),
-           "select state, count(*) from inbox where state in ('due', 'dead') group by state"),
+           f"select state, count(*) from {waiting_rows.LOOKUPS} group by state"),
     Figure("orders_parcels", "Parcels that are followed, by how that goes.", ("state",),
-           "select case when failures > 0 then 'failing' else 'followed' end, count(*) from trackers "
-           "where not finished group by 1"),
+           f"select case when failures > 0 then 'failing' else 'followed' end, count(*) from {waiting_rows.PARCELS} group by 1"),
     Figure("orders_pauses", "Pauses that stand, or are being worked off, by kind.", ("kind",),
-           "select kind, count(*) from pauses where closed_at is null group by kind"),
+           f"select kind, count(*) from {waiting_rows.PAUSES} group by kind"),
     Figure("orders_timers_age_seconds", "Time since the timers' chore last ran: the beat and a worker are needed for it.", (),
            "select extract(epoch from clock_timestamp() - at) from heartbeats where name = 'timers'"),
     Figure("orders_host_skew_seconds", "How far the host's clock is off that is furthest off PostgreSQL's.", (),
@@ -77,13 +77,14 @@ FROM_POSTGRESQL = (
 )  # fmt: skip
 MIGRATIONS = Figure("orders_migrations_pending", "Migrations that this version has and the database lacks.")
 POSTGRESQL_UP = Figure("orders_postgresql_up", "1 where PostgreSQL answers with our schema, else 0.")
+LEFT_OUT = Figure("orders_figures_left_out", "Figures that PostgreSQL did not answer in time at the last look.")
 REDIS_UP = Figure("orders_redis_up", "1 where Redis answers, else 0.")
 EVICTS = Figure("orders_redis_evicts", "1 where Redis may throw away streams, by its maxmemory-policy, else 0.")
 STREAMED = Figure("orders_stream_entries", "Entries in the streams of all shards.")
 BEHIND = Figure("orders_behind_shards", "Shards that have more in the journal than in their stream.")
 BEAT_AGE = Figure("orders_beat_age_seconds", f"Time since the beat's last sign; {BEAT_S} where there is none.")
 FIGURES: tuple[Figure, ...] = (
-    *FROM_POSTGRESQL, MIGRATIONS, POSTGRESQL_UP, REDIS_UP, EVICTS, STREAMED, BEHIND, BEAT_AGE,
+    *FROM_POSTGRESQL, MIGRATIONS, POSTGRESQL_UP, LEFT_OUT, REDIS_UP, EVICTS, STREAMED, BEHIND, BEAT_AGE,
 )  # fmt: skip
 
 Rows = Sequence[tuple[tuple[str, ...], float]]
@@ -121,16 +122,22 @@ class Figures:
         self._client.close()
 
     def _of_postgresql(self) -> list[tuple[Figure, Rows]]:
+        """Its figures; one that takes too long is left out, and is no sign that PostgreSQL is away."""
         found: list[tuple[Figure, Rows]] = []
+        left_out, begun = 0, monotonic()
         try:
             with self._engine.connect() as conn:
-                pending = len(migrate.missing(conn))
-                found.append((MIGRATIONS, [((), float(pending))]))
+                found.append((MIGRATIONS, [((), float(len(migrate.missing(conn))))]))
+                conn.rollback()
                 for figure in FROM_POSTGRESQL:
-                    found.append((figure, _rows(conn, figure)))
+                    rows = _rows(conn, figure) if monotonic() < begun + ALL_S else None
+                    if rows is None:
+                        left_out += 1
+                    else:
+                        found.append((figure, rows))
         except (SQLAlchemyError, migrate.StorageError):
             return [*found, (POSTGRESQL_UP, [((), 0.0)])]
-        return [*found, (POSTGRESQL_UP, [((), 1.0)])]
+        return [*found, (POSTGRESQL_UP, [((), 1.0)]), (LEFT_OUT, [((), float(left_out))])]
 
     def _of_redis(self) -> list[tuple[Figure, Rows]]:
         try:
@@ -173,6 +180,15 @@ def collector(settings: Settings) -> Callable[[], Iterable[Any]]:
     return collect
 
 
-def _rows(conn: Connection, figure: Figure) -> Rows:
-    found = conn.execute(text(figure.sql or "")).all()
-    return [(tuple(str(each) for each in row[:-1]), float(row[-1] or 0)) for row in found]
+def _rows(conn: Connection, figure: Figure) -> Rows | None:
+    """The rows of a figure; None where PostgreSQL did not come to them in time."""
+    try:
+        with conn.begin():
+            found = conn.execute(text(figure.sql or "")).all()
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) not in SLOW:
+            raise
+        return None
+    return [
+        (tuple(str(each) for each in row[: len(figure.labels)]), float(row[len(figure.labels)] or 0)) for row in found
+    ]

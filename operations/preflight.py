@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, Engine, text
 
-from domain.order import Order
+from domain.order import ENDED, Order
 from domain.order import Status as OrderStatus
 from domain.policy import Policy
 from events.catalogue import UnknownType, decode
@@ -20,7 +20,6 @@ from journal.entries import read
 from journal.policy_store import all_policies
 from journal.verify import compare, fold_order, history_of
 from journal.waits import waits_of
-from operations.why import ENDED
 from storage.aggregates import peek
 
 CHUNK = 200  # orders in memory

@@ -19,8 +19,10 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, TextClause, text
 
 from domain.ids import format_id
+from domain.order import ENDED
 from events.errors import OrdersError
 from operations import audit
+from operations.acts import checked_reason, reason_if_said
 from outbound.refund_accounts import shown
 from queries import timeline
 from storage.pg_arrays import array
@@ -69,11 +71,19 @@ _CARTS = text("""
     select c.id, c.created_at, count(i.id) as lines from carts c left join cart_items i on i.cart_id = c.id
     where c.customer = :customer group by c.id order by c.id
 """)
+# What orders that have not ended name, themselves or by a part, stays however old it is.
 _OLD_PERSONAL = text("""
-    with old as (
+    with lives as materialized (select id, personal_id from orders where status <> all(cast(:ended as text[]))),
+    kept as (
+        select personal_id from lives
+        union all select r.personal_id from returns r join lives l on l.id = r.order_id
+        union all select r.personal_id from refunds r join lives l on l.id = r.order_id
+        union all select e.personal_id from effects e join lives l on l.id = e.order_id
+    ),
+    old as (
         select p.id from personal p where p.id < cast(:oldest as uuid)
-          and not exists (select from orders o where o.personal_id = p.id and o.confirmed_at is null and o.canceled_at is null)
-        order by p.id limit :most for update skip locked
+          and not exists (select from kept where kept.personal_id = p.id)
+        order by p.id limit :most for update of p skip locked
     ) delete from personal p using old where p.id = old.id
 """)
 _OLD_AUDIT = text("""
@@ -107,10 +117,11 @@ class Erased:
 
 
 def export(conn: Connection, customer: str, actor: str, reason: str | None = None) -> dict[str, Any]:
-    """All that is kept of a customer, as one document; noted in the audit as a look. Errors: CustomerUnknown."""
+    """All that is kept of a customer, as one document; noted in the audit as a look. Errors: CustomerUnknown, ReasonAbsent."""
     from queries.parser import JoinQuery, Query  # imported late: it takes a third of a second
     from queries.repository import find_order
 
+    why = reason_if_said(reason) or "export of all that is kept"
     ids, numbers = _of(conn, customer, _OF)
     names = _named(conn, customer, ids, numbers)
     carts = [{"id": format_id("carts", row.id), "createdAt": row.created_at, "lines": row.lines}
@@ -127,15 +138,16 @@ def export(conn: Connection, customer: str, actor: str, reason: str | None = Non
         document["audit"] = [each.as_document() for each in audit.each(conn, order=number)]
         orders.append(document)
     personal = [{"id": format_id("personal", row.id), **row.fields} for row in conn.execute(_FIELDS, _names(names))]
-    audit.looked(conn, actor, subject(customer), reason or "export of all that is kept")
+    audit.looked(conn, actor, subject(customer), why)
     return {"customer": customer, "orders": orders, "carts": carts, "personal": personal}
 
 
 def erase(conn: Connection, customer: str, actor: str, reason: str) -> Erased:
     """Erase a customer's names, addresses, notes and bank accounts, wherever they are kept. May be repeated.
 
-    Locks:  their orders, so that no event adds to them meanwhile. Errors: CustomerUnknown.
+    Locks:  their orders, so that no event adds to them meanwhile. Errors: CustomerUnknown, ReasonAbsent.
     """
+    why = checked_reason(reason)
     ids, numbers = _of(conn, customer, _LOCKED)
     names = _named(conn, customer, ids, numbers)
     if not ids and not names:
@@ -149,7 +161,7 @@ def erase(conn: Connection, customer: str, actor: str, reason: str) -> Erased:
         accounts=conn.execute(_ACCOUNTS, own).rowcount,
         kept_accounts=conn.execute(_KEPT_ACCOUNTS, own).scalar_one(),
     )
-    audit.record(conn, actor, "privacy erase", subject(customer), reason, after=asdict(done))
+    audit.record(conn, actor, "privacy erase", subject(customer), why, after=asdict(done))
     return done
 
 
@@ -168,7 +180,7 @@ def forget_old(conn: Connection, now: datetime, personal: timedelta | None, acts
         oldest = UUID(
             int=int((now - personal).timestamp() * 1000) << 80
         )  # an id begins with the time that it was made at
-        gone += conn.execute(_OLD_PERSONAL, {"oldest": str(oldest), "most": PORTION}).rowcount
+        gone += conn.execute(_OLD_PERSONAL, {"oldest": str(oldest), "most": PORTION, "ended": list(ENDED)}).rowcount
     if acts is not None:
         gone += conn.execute(_OLD_AUDIT, {"before": now - acts, "most": PORTION}).rowcount
     return gone

@@ -17,16 +17,16 @@ from sqlalchemy import Connection, text
 from domain.fulfillment import Fulfillment
 from domain.holds import holds
 from domain.ids import format_id
-from domain.order import BEFORE_PAYMENT, Order, Status
+from domain.order import BEFORE_PAYMENT, ENDED, Order, Status
 from domain.outcome import REASONS
 from domain.refunds import RefundState
 from domain.returns import Status as ReturnStatus
 from operations.given_up import Thing, of_orders
+from operations.overdue_refunds import OWED
 from operations.reasons import EVENT
 from storage.aggregates import peek
 from storage.pg_arrays import array
 
-ENDED = frozenset((Status.CONFIRMED, Status.CANCELED, Status.RETURNED))
 CHUNK = 500  # orders in memory
 NAMED = 3  # parcels, things or returns that a sentence names
 
@@ -82,11 +82,11 @@ _SINCE = text("""
     order by r.order_id, r.apply_number desc
 """)
 _TIMERS = text("select order_id, kind, due from timers where order_id = any(cast(:ids as uuid[])) and not held")
-_REFUNDS = text("""
+_REFUNDS = text(f"""
     select e.order_id, e.id, e.state, t.refund_target - t.refunded_amount as owed, e.currency,
            coalesce(e.due_since, e.created_at) as due_since
     from effects e join transactions t on t.id = e.transaction_id
-    where e.order_id = any(cast(:ids as uuid[])) and t.refund_target > t.refunded_amount order by e.id
+    where e.order_id = any(cast(:ids as uuid[])) and {OWED} order by e.id
 """)
 _PARKED = text("""
     select p.order_id, j.type, p.reason, p.until from parked p join journal j using (seq)

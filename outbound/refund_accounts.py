@@ -10,7 +10,7 @@ nothing is left that it encrypted, which is ERASED_AFTER the last refund.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,10 +23,12 @@ from events.errors import OrdersError
 from providers.movements import RefundAccount
 from providers.refund_rules import RefundRules
 from storage import audit
+from storage.pg_arrays import array
 
 ERASED_AFTER = timedelta(days=14)  # after a refund succeeded: until then it may still fail, and be asked about
 UNUSED_FOR = timedelta(days=180)  # then one that no refund needed is erased, too
 SHOWN = 4  # last digits of a number that are shown
+_UNDER_WAY = frozenset(("in_flight", "unknown"))  # states of a refund whose request must stay what it was
 
 _PUT = text("""
     insert into refund_accounts (order_id, sealed, masked) values (:order_id, :sealed, cast(:masked as jsonb))
@@ -38,7 +40,11 @@ _GO_ON = text("""
     update effects set state = 'due', attempts = 0, next_at = now(), last_error = null, updated_at = now()
     where order_id = :order_id and state = 'account_needed'
 """)
-_IN_USE = text("select exists (select from effects where order_id = :order_id and state in ('in_flight', 'unknown'))")
+# Locked, since whoever claims a refund locks it before the account is read: so neither misses the other.
+_STATES = text("select state from effects where order_id = :order_id order by id for update")
+_TOLD = text("""
+    select order_id, sealed, updated_at as told_at from refund_accounts where order_id = any(cast(:ids as uuid[]))
+""")
 _MASKED = text("select masked from refund_accounts where order_id = :order_id")
 _NOT_NEEDED = text("update refund_accounts set erase_at = :at where order_id = :order_id")
 _ERASE = text("""
@@ -118,7 +124,7 @@ def put(
     Errors: AccountsOff; AccountInUse while a refund of the order is under way, whose request must stay what it was.
     """
     sealed, shown = vault.seal(account), masked(account)
-    if conn.execute(_IN_USE, {"order_id": order_id}).scalar_one():
+    if not _UNDER_WAY.isdisjoint(conn.execute(_STATES, {"order_id": order_id}).scalars()):
         raise AccountInUse(number)
     before = conn.execute(_MASKED, {"order_id": order_id}).scalar_one_or_none()
     conn.execute(_PUT, {"order_id": order_id, "sealed": sealed, "masked": orjson.dumps(shown).decode()})
@@ -133,26 +139,38 @@ def shown(conn: Connection, order_id: str) -> dict[str, str] | None:
     return found
 
 
-def for_refund(row: Row[Any], rules: RefundRules, vault: Vault, now: datetime) -> RefundAccount | None:
+def told(conn: Connection, order_ids: Collection[str]) -> dict[str, Row[Any]]:
+    """The accounts of these orders as they are kept, each with when it was told.
+
+    Read them once the orders' refunds are locked: who tells one locks those first.
+    """
+    if not order_ids:
+        return {}
+    return {row.order_id: row for row in conn.execute(_TOLD, {"ids": array(sorted(order_ids), "uuid")})}
+
+
+def for_refund(
+    row: Row[Any], account: Row[Any] | None, rules: RefundRules, vault: Vault, now: datetime
+) -> RefundAccount | None:
     """The account that a refund goes to; None where it goes back the way the money came.
 
     An attempt that is repeated has the account that it had, whatever was told since. `row` has the attempt's
-    `idempotency_key` and `attempted_at`, the payment's `payment_method`, `paid_at` and `told` (its refunds, of `domain.movements`), `sealed` and
-    `told_at` of the account, and `account_asked_at`. Errors: AccountNeeded.
+    `idempotency_key` and `attempted_at`, the payment's `payment_method`, `paid_at` and `told` (its refunds, of `domain.movements`), and
+    `account_asked_at`; `account` is that of its order, as `told` has it. Errors: AccountNeeded.
     """
     again = row.idempotency_key is not None
     when = row.attempted_at if again and row.attempted_at is not None else now
     if row.account_asked_at is None and not rules.needs_account(row.payment_method, row.paid_at, when):
         return None
-    if row.sealed is not None and again:
-        return vault.open(row.sealed)
-    if row.sealed is None:
+    if account is None:
         raise AccountNeeded(f"a refund of {row.payment_method or 'this payment'} needs the customer's bank account")
-    if row.account_asked_at is not None and row.told_at <= row.account_asked_at:
+    if again:
+        return vault.open(account.sealed)
+    if row.account_asked_at is not None and account.told_at <= row.account_asked_at:
         raise AccountNeeded("the provider refused the customer's bank account: ask for another")
-    if _failed_since(row.told or {}, row.told_at):
+    if _failed_since(row.told or {}, account.told_at):
         raise AccountNeeded("a refund to the customer's bank account failed: ask for another")
-    return vault.open(row.sealed)
+    return vault.open(account.sealed)
 
 
 def keep_no_longer(conn: Connection, order_id: str, now: datetime) -> None:

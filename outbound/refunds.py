@@ -43,7 +43,7 @@ from journal.append import append
 from journal.entries import Entry
 from journal.pauses import Watch, rests
 from journal.streams import Streams
-from outbound import backoff
+from outbound import backoff, refund_accounts
 from outbound.leases import Claimed, Round
 from outbound.provider_events import refund_event
 from outbound.refund_accounts import AccountNeeded, Vault, erase, for_refund, keep_no_longer
@@ -125,10 +125,11 @@ def lease_s(refunder: Refunder) -> float:
     return refunder.client.rules.answer_s + QUESTION_S
 
 
-def release(conn: Connection, effect_id: str, actor: str) -> bool:
+def release(conn: Connection, effect_id: str, actor: str, act: str | None = "refunds release") -> bool:
     """Let a refund go that waits for staff, is dead, or failed after it had gone out; false where it is none of these.
 
-    What failed is asked for again, as a new attempt, after the provider was asked what went back.
+    What failed is asked for again, as a new attempt, after the provider was asked what went back. The audit has it as `act`:
+    the command that was used; None where the caller notes it.
     """
     found = conn.execute(_WAITS_FOR_A_PERSON, {"id": parse_id("effects", effect_id)}).one_or_none()
     if found is None:
@@ -136,16 +137,11 @@ def release(conn: Connection, effect_id: str, actor: str) -> bool:
     conn.execute(_RELEASE, {"id": found.id, "next": fresh(clock())})
     conn.execute(_REPLAYED, {"id": found.id})
     attended(conn, [found.id])
-    audit.record(
-        conn,
-        actor,
-        "release",
-        format_id("effects", found.id),
-        before={"state": found.state},
-        after={"state": DUE},
-        order=found.order_number,
-        detail={"payment": found.payment_id},
-    )
+    if act is not None:
+        subject, was, now = format_id("effects", found.id), {"state": found.state}, {"state": DUE}
+        audit.record(
+            conn, actor, act, subject, None, was, now, order=found.order_number, detail={"payment": found.payment_id}
+        )
     return True
 
 
@@ -162,13 +158,12 @@ _DUE = text(f"""
     select e.id, e.transaction_id, o.order_number, e.payment_id, e.currency, e.target, e.made, e.asked,
            e.idempotency_key, e.attempts, e.attempted_at, t.amount as captured, e.order_id, e.account_asked_at,
            e.asked_tax, exists (select from order_items i where i.order_id = e.order_id and i.tax_free) as told_apart,
-           t.payment_method, t.paid_at, t.facts -> 'refunds' as told, a.sealed, a.updated_at as told_at,
+           t.payment_method, t.paid_at, t.facts -> 'refunds' as told,
            greatest(e.made, t.refunded_amount) as gone,
            (select sum(x.refund_target - greatest(x.refunded_amount, f.made, f.made + f.asked))
             from transactions x left join effects f on f.transaction_id = x.id
             where x.order_id = e.order_id) as order_left
     from effects e join transactions t on t.id = e.transaction_id join orders o on o.id = e.order_id
-    left join refund_accounts a on a.order_id = e.order_id
     where e.state in ('due', 'in_flight', 'unknown') and e.next_at <= :now
       and (lower(t.provider) = :provider or (t.provider is null and :unnamed)) and not starts_with(t.payment_id, :by_hand)
       and not {rests("refunds", order="o.order_number", provider="lower(coalesce(t.provider, :provider))")}
@@ -197,7 +192,9 @@ def _claim(conn: Connection, refunder: Refunder, vault: Vault, now: datetime, mo
     lease = now + timedelta(seconds=lease_s(refunder))
     claims, closed = [], 0
     values = {"now": now, "most": most, "provider": refunder.name, "unnamed": refunder.unnamed, "by_hand": BY_HAND}
-    for row in conn.execute(_DUE, values).all():
+    due = conn.execute(_DUE, values).all()
+    accounts = refund_accounts.told(conn, {row.order_id for row in due})
+    for row in due:
         made, asked, key, attempted_at = row.made, row.asked, row.idempotency_key, row.attempted_at
         if key is None:
             made, key, attempted_at = row.gone, fresh(now), now
@@ -208,7 +205,7 @@ def _claim(conn: Connection, refunder: Refunder, vault: Vault, now: datetime, mo
                 closed += 1
                 continue
         try:
-            account = for_refund(row, refunder.client.rules, vault, now)
+            account = for_refund(row, accounts.get(row.order_id), refunder.client.rules, vault, now)
         except AccountNeeded as error:
             if row.idempotency_key is None:
                 conn.execute(_ASK_FOR_ACCOUNT, {"id": row.id, "made": made, "error": str(error)})

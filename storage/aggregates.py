@@ -147,8 +147,10 @@ _NAMED_BY = {
     "return": ("uuid", "id in (select order_id from returns where id = any(cast(:names as uuid[])))"),
 }
 _PEEK = Statement(f"{_SELECT} {_NAMED_BY['id'][1]} order by id")
-_LOCK = {by: (kind, Statement(f"{_SELECT} {which} order by id for update")) for by, (kind, which) in _NAMED_BY.items()}
-_LOCK_FREE = Statement(f"{_SELECT} {_NAMED_BY['id'][1]} order by id for update skip locked")
+_LOCK = {
+    by: (kind, Statement(f"{_SELECT} {which} order by id for no key update")) for by, (kind, which) in _NAMED_BY.items()
+}
+_LOCK_FREE = Statement(f"{_SELECT} {_NAMED_BY['id'][1]} order by id for no key update skip locked")
 _LOAD = Statement(f"select {', '.join(_part_sql(name, table) for name, _, table, _ in _PARTS)}")
 _REVIVALS = {
     name: [(i, _REVIVE[k]) for i, k in enumerate(rows.kinds) if k in _REVIVE] for name, rows in _TABLES.items()

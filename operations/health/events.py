@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, text
 
-from operations import pauses
+from operations import pauses, waiting_rows
 from operations.health.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, some
 from storage.clock import clock
 
@@ -16,25 +16,21 @@ LONG = 0.5  # of ORDERS_PARKED_FOR: a parked event that waits so long waits for 
 LONG_S = 86_400  # … where nothing is ever given up
 COUNTED = 100_000  # undecided events, at most
 
-# No more are counted than say enough.
-_OPEN = text("""
-    select count(*), coalesce(extract(epoch from clock_timestamp() - min(accepted_at)), 0)
-    from (select accepted_at from undecided limit :most) open
-""")
-_PARKED = text("""
+_OPEN = text(waiting_rows.undecided(COUNTED + 1))  # no more are counted than say enough
+_PARKED = text(f"""
     select count(*) as n, count(*) filter (where p.until < clock_timestamp() - make_interval(secs => :late)) as late,
            min(p.until) as until,
            count(*) filter (where r.decided_at < clock_timestamp() - make_interval(secs => :long)) as long,
            extract(epoch from clock_timestamp() - min(r.decided_at)) as age
-    from parked p join results r using (seq) where p.reason <> 'paused'
+    from {waiting_rows.EARLY}
 """)
-_DEAD = text("select reason, count(*) from dead_letters where state = 'open' group by reason order by 2 desc, 1")
+_DEAD = text(waiting_rows.DEAD_BY_REASON)
 
 
 def undecided(conn: Connection, place: Place) -> Iterator[Check]:
     """The check of accepted events without a result: how many, and since when."""
-    row = conn.execute(_OPEN, {"most": COUNTED + 1}).one()
-    count, age = int(row[0]), float(row[1])
+    row = conn.execute(_OPEN).one()
+    count, age = int(row.n), float(row.age_s)
     many = f"over {COUNTED:,}" if count > COUNTED else f"{count:,}"
     says = f"{many} undecided, the oldest {ago(age)} old"
     if not count:
@@ -83,7 +79,10 @@ def dead_letters(conn: Connection, place: Place) -> Iterator[Check]:
         return
     says = f"{sum(row[1] for row in rows):,} open: {', '.join(f'{row[1]:,} {row[0]}' for row in rows[:5])}"
     yield Check(
-        "dead letters", PROBLEM, says, "`orders dlq list` says why; then `orders dlq edit`, `replay` or `discard` each"
+        "dead letters",
+        PROBLEM,
+        says,
+        "`orders given-up causes` says why; then `orders given-up edit`, `replay` or `discard`, each or all that match",
     )
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, text
 
 from domain.ids import format_id
+from operations import waiting_rows
 from operations.health import trackers
 from operations.health.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, some
 from operations.overdue_refunds import count_overdue
@@ -36,25 +37,25 @@ _REFUNDS = text(f"""
            (array_agg(e.last_error order by e.updated_at desc) filter (where e.last_error is not null))[1] as error
     from effects e join transactions t on t.id = e.transaction_id where e.state in ('due', 'in_flight', 'unknown')
 """)
-_STATES = text("select state, count(*) from effects group by state")
+_STATES = text(f"select state, count(*) from {waiting_rows.REFUNDS} group by state")
 # Of the index of what waits for a person: what died without having gone out is counted among the effects.
 _FAILED_LATER = text("""
     select count(*) from refunds r join effects e on e.transaction_id = r.transaction_id
     where r.attention is not null and e.state not in ('dead', 'held')
 """)
-_INBOX = text("""
+_INBOX = text(f"""
     select provider, count(*) as due, count(*) filter (where attempts >= :failures) as failing,
            extract(epoch from clock_timestamp() - min(created_at) filter (where attempts >= :failures)) as since,
            max(last_error) filter (where attempts >= :failures) as error
-    from inbox where state = 'due' group by provider order by provider
+    from {waiting_rows.LOOKUPS} and state = 'due' group by provider order by provider
 """)
-_INBOX_DEAD = text("select count(*) from inbox where state = 'dead'")
-_SUBSCRIPTIONS = text("""
+_INBOX_DEAD = text(f"select count(*) from {waiting_rows.LOOKUPS} and state = 'dead'")
+_SUBSCRIPTIONS = text(f"""
     select s.id, s.url, s.state, s.notice, s.failing_since, coalesce(d.due, 0) as due, coalesce(d.dead, 0) as dead
     from subscriptions s left join (
         select subscription_id, count(*) filter (where state = 'due') as due,
                count(*) filter (where state = 'dead') as dead
-        from deliveries where state <> 'done' group by subscription_id
+        from {waiting_rows.DELIVERIES} group by subscription_id
     ) d on d.subscription_id = s.id order by s.id
 """)
 _LAST_ERROR = text("""
@@ -165,7 +166,7 @@ def lookups(conn: Connection, place: Place) -> Iterator[Check]:
     dead = conn.execute(_INBOX_DEAD).scalar_one()
     missing = registry().missing("looks_up", place.settings.providers)
     if dead:
-        remedy = "`orders dlq list`; mend the cause, then replay each, or discard what was made up"
+        remedy = "`orders given-up list --kind lookup`; mend the cause, then `orders given-up replay`, or discard what was made up"
         yield Check("webhooks in", PROBLEM, f"{dead:,} dead", remedy)
     well = not dead
     for row in waiting:

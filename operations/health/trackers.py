@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from operations import waiting_rows
 from operations.health.check import OK, PROBLEM, WARNING, Check, Place, some
 from outbound.tracking import carriers
 from outbound.tracking.allowance import next_month
@@ -23,13 +24,13 @@ RECENT = timedelta(days=30)  # a parcel that was retired
 LONG = 3  # times that a breaker was opened in a row, which is after some minutes: a problem; before, a warning
 ERROR = 160  # characters of an error that are shown
 
-_TRACKERS = text("""
+_TRACKERS = text(f"""
     select coalesce(provider, carrier) as carrier, count(*) filter (where not finished) as watched,
            count(*) filter (where not finished and failures >= :failures) as failing,
            count(*) filter (where finished) as retired,
            (array_agg(last_error order by updated_at desc) filter (where last_error is not null))[1] as error
     from (
-        select * from trackers where not finished
+        select * from {waiting_rows.PARCELS}
         union all
         select * from trackers where finished and last_error is not null and updated_at >= :recent
     ) t group by 1 order by 1

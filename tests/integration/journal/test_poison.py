@@ -325,7 +325,7 @@ def test_a_real_deadlock_kills_nobody(rig):
 
 
 @pytest.mark.parametrize("poisoned", [False, True], ids=["in one piece", "in parts"])
-@pytest.mark.parametrize("where", ["for update", "insert into results ", "commit"])
+@pytest.mark.parametrize("where", ["for no key update", "insert into results ", "commit"])
 def test_a_connection_that_is_dropped_in_the_middle_of_a_batch_kills_nobody(rig, refusing, where, poisoned):
     """While it locks orders, writes, or is about to commit; also while it looks for poison."""
     events = some_orders()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from domain.order import ENDED, Status
 from domain.policy import Policy
 from journal.append import append
 from journal.batch import Shop
@@ -19,7 +21,7 @@ from journal.verify import verify
 from operations import dead_letters, privacy
 from storage import engine as engines
 from storage.clock import clock
-from tests.builders import asked_back, created, delivered, paid, shipped, told
+from tests.builders import asked_back, came_back, canceled, created, delivered, paid, shipped, told
 from tests.conftest import SHARDS
 
 SNAPSHOT = {"name": "Haneul Kim", "email": "haneul@shop.example"}
@@ -146,3 +148,41 @@ def test_by_age_what_is_over_is_forgotten_and_what_is_open_stays(place):
         assert privacy.forget_old(conn, later, timedelta(days=730), None) > 0
     kept = place.do("select fields -> 'customerSnapshot' ->> 'name' from personal where fields ? 'customerSnapshot'")
     assert {row[0] for row in kept} == {"Haneul Kim", "Lee"}, "of orders that are open"
+
+
+# Each stage by the number of the order that stands in it: those that have ended are forgotten by age, the others kept.
+STAGES: dict[str, tuple[Status, list[Any]]] = {
+    "s-pending": (Status.PENDING, []),
+    "s-canceled": (Status.CANCELED, [canceled()]),
+    "s-shipped": (Status.SHIPPED, [paid(), shipped()]),
+    "s-delivered": (Status.DELIVERED, [paid(), shipped(), delivered()]),
+    "s-confirmed": (Status.CONFIRMED, [paid(), shipped(), delivered(), told("OrderConfirmed", by="staff")]),
+    "s-asked": (
+        Status.RETURN_PROCESSING,
+        [paid(), shipped(), delivered(), told("OrderConfirmed", by="staff"), asked_back(note="torn by Haneul")],
+    ),
+    "s-returned": (
+        Status.RETURNED, [paid(), shipped(), delivered(), asked_back(note="torn by Haneul"), came_back()],
+    ),
+}  # fmt: skip
+
+
+def test_by_age_an_order_keeps_its_personal_fields_until_it_has_ended_and_no_longer(place):
+    place.do("delete from personal")
+    for number, (_, later) in STAGES.items():
+        events = [created(payments=(f"pay-{number}",), notes="ring twice"), *later]
+        for at, each in enumerate(events):
+            data = {**each.data, **({"paymentId": f"pay-{number}"} if "paymentId" in each.data else {})}
+            place.tell(replace(each, id=f"{number}-{at}", subject=number, data=data))
+    with place.engine.begin() as conn:
+        privacy.forget_old(conn, clock() + timedelta(days=800), timedelta(days=730), None)
+    stands = dict(
+        tuple(row) for row in place.do("select order_number, status from orders where order_number like 's-%'")
+    )
+    assert stands == {number: str(status) for number, (status, _) in STAGES.items()}
+    kept = place.do("select o.order_number from orders o join personal p on p.id = o.personal_id order by 1")
+    assert {row[0] for row in kept} == {number for number, (status, _) in STAGES.items() if status not in ENDED}
+    notes = place.do(
+        "select o.order_number from returns r join orders o on o.id = r.order_id join personal p on p.id = r.personal_id"
+    )
+    assert [row[0] for row in notes] == ["s-asked"], "the note of a return that is still open"

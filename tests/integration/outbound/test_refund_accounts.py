@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,12 +21,14 @@ from outbound.refund_accounts import (
     Vault,
     erase_due,
     put,
+    told,
 )
 from outbound.refund_attempt import Refunder
 from providers.base import RefundAccountRefused
 from providers.movements import RefundAccount
 from providers.payments.portone_api import PortOne
 from providers.payments.toss_api import Toss
+from tests.pg_waits import wait_until_blocked
 from tests.refund_services import Service
 from tests.simulators import SHARDS, a_shop, an_event, running
 
@@ -230,3 +234,29 @@ def test_a_refund_that_is_due_no_more_waits_for_no_account(shop, bank, payment):
     run(shop, bank)
     shop.tell(an_event("PaymentReversed", "1", paymentId=payment))
     assert effect(shop).state == "done"
+
+
+@pytest.mark.parametrize("bank", ["portone"], indirect=True)
+def test_an_account_that_is_told_while_its_refund_is_claimed_is_not_overlooked(shop, bank, payment, monkeypatch):
+    """The claim has read that there is none, and does not say so yet: else the refund would wait for ever."""
+    order_id, (_, service, _, account) = owed(shop, bank, payment), bank
+    there, go_on = threading.Event(), threading.Event()
+
+    def read(conn, ids):
+        found = told(conn, ids)
+        there.set()
+        assert go_on.wait(20)
+        return found
+
+    monkeypatch.setattr(refund_accounts, "told", read)
+    with ThreadPoolExecutor(2) as pool:
+        claimed = pool.submit(run, shop, bank)
+        assert there.wait(20)
+        kept = pool.submit(tell, shop, order_id, account)
+        with shop.engine.connect() as conn:
+            wait_until_blocked(conn)
+        go_on.set()
+        claimed.result(20)
+        kept.result(20)
+    run(shop, bank, HOUR)
+    assert [(each.amount, each.status) for each in service.books(payment)] == [(12_000, "succeeded")]

@@ -1,0 +1,101 @@
+"""Figures of what waits: what has its end is in none of them, and one slow figure is not a database that is down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from operations import gauges
+from operations.figures import Looks
+from operations.health import events, outside
+from operations.health.check import OK, Place
+from settings.environment import read
+from storage.clock import clock
+from tests.conftest import SHARDS
+from tests.simulators import AShop, a_paid_order, a_shop
+
+
+@pytest.fixture
+def shop(database_url, redis_url) -> Iterator[AShop]:
+    with a_shop(database_url, redis_url) as shop:
+        yield shop
+
+
+def looked(database_url: str, redis_url: str) -> dict[str, dict[tuple[str, ...], float]]:
+    """Every figure by its name: labels → value."""
+    figures = gauges.Figures(database_url, redis_url, SHARDS)
+    try:
+        return {figure.name: dict(rows) for figure, rows in figures.look()}
+    finally:
+        figures.close()
+
+
+ENDED = (
+    """insert into effects (id, order_id, transaction_id, payment_id, currency, target, state)
+       select gen_random_uuid(), t.order_id, t.id, t.payment_id, 'KRW', 5, 'done' from transactions t
+       on conflict (transaction_id) do update set state = 'done'""",
+    """insert into inbox (id, seq, provider, state) select gen_random_uuid(), j.seq, 'toss', s.state from
+       (select seq, row_number() over (order by seq) as n from journal) j
+       join (values (1, 'done'), (2, 'expired')) s (n, state) using (n)""",
+    """insert into subscriptions (id, url, secrets, collections, operations)
+       values (gen_random_uuid(), 'https://s.example', '{}', '{orders}', '{create}')""",
+    *(
+        f"""insert into deliveries (id, subscription_id, order_id, collection, operation, document, at, state, discarded_at)
+            select gen_random_uuid(), s.id, o.id, 'orders', 'create', '{{}}', now(), '{state}', {discarded}
+            from subscriptions s, orders o"""
+        for state, discarded in (("done", "null"), ("dead", "now()"))
+    ),
+    """insert into trackers (id, key, carrier, tracking_number, finished)
+       values (gen_random_uuid(), 'cj:T1', 'cj', 'T1', true)""",
+    """insert into dead_letters (id, seq, reason, state) select gen_random_uuid(), min(seq), 'poison', 'discarded' from journal""",
+    """insert into pauses (id, kind, name, reason, "by", closed_at)
+       values (gen_random_uuid(), 'order', '7', 'x', 'kim', now())""",
+)
+WAITING = {
+    "orders_undecided_events", "orders_parked_events", "orders_dead_letters", "orders_refunds", "orders_deliveries",
+    "orders_lookups", "orders_parcels", "orders_pauses",
+}  # fmt: skip
+
+
+def test_what_has_its_end_is_counted_by_none_of_those_who_say_what_waits(shop, database_url, redis_url):
+    shop.tell(*a_paid_order("7", 5))
+    for each in ENDED:
+        shop.do(each)
+    found = looked(database_url, redis_url)
+    assert {name: rows for name in WAITING if any((rows := found[name]).values())} == {}
+    figures = Looks(shop.engine).now()
+    assert (figures.waiting, figures.parked, figures.dead, figures.dead_refunds) == (0, 0, 0, 0)
+    assert [fare for fare in figures.providers if fare.waiting or fare.failing or fare.dead] == []
+    place = Place(read({"DATABASE_URL": database_url, "REDIS_URL": redis_url}, Path("/nonexistent")), embedded=False)
+    with shop.engine.connect() as conn:
+        checks = [check for _, look in (*events.LOOKS, *outside.LOOKS) for check in look(conn, place)]
+    assert [(check.name, check.says) for check in checks if check.level != OK] == []
+
+
+@pytest.mark.parametrize("slow", [figure.name for figure in gauges.FROM_POSTGRESQL])
+def test_one_slow_figure_is_left_out_and_said_and_postgresql_is_up(shop, database_url, redis_url, monkeypatch, slow):
+    monkeypatch.setattr(gauges, "LOOK_S", 0.2)
+    sleeping = [
+        replace(each, sql="select '1', pg_sleep(60) is null") if each.name == slow else each
+        for each in gauges.FROM_POSTGRESQL
+    ]
+    monkeypatch.setattr(gauges, "FROM_POSTGRESQL", sleeping)
+    found = looked(database_url, redis_url)
+    assert found["orders_postgresql_up"] == {(): 1.0}
+    assert {each.name for each in gauges.FROM_POSTGRESQL} - set(found) == {slow}
+    assert found["orders_figures_left_out"] == {(): 1.0}
+
+
+def test_a_server_whose_every_figure_is_slow_is_left_after_a_while(shop, database_url, redis_url, monkeypatch):
+    monkeypatch.setattr(gauges, "LOOK_S", 0.2)
+    monkeypatch.setattr(gauges, "ALL_S", 0.5)
+    sleeping = [replace(each, sql="select pg_sleep(60) is null") for each in gauges.FROM_POSTGRESQL]
+    monkeypatch.setattr(gauges, "FROM_POSTGRESQL", sleeping)
+    begun = clock()
+    found = looked(database_url, redis_url)
+    assert found["orders_postgresql_up"] == {(): 1.0}
+    assert found["orders_figures_left_out"] == {(): float(len(sleeping))}
+    assert (clock() - begun).total_seconds() < 60
