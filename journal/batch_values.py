@@ -119,7 +119,7 @@ class Decoded:
     keys: Mapping[int, set[str]]  # number → the correlation keys that the event names
     numbers: set[str]  # of orders that are named
     unplaced: Sequence[Unplaced]  # those that are no events
-    scans: Sequence[int]  # numbers of carriers' scans that name no order: each is one of all orders that name its parcel
+    scans: Sequence[int]  # numbers of scans that name no order: each is one of all orders that name its parcel
 
 
 @dataclass(frozen=True, slots=True)
