@@ -11,6 +11,7 @@ main              the process that serves it, by uvicorn
 resources         the open engine, streams and settings that requests are handed
 privacy           the export of all that is kept of a customer
 pauses            the list of what is paused
+audit             the audit: who did what, and who looked at personal data
 publisher         thread that puts committed events into the streams
 
 auth              the caller of a request, and what they may do

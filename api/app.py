@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse
 from starlette.types import Lifespan
 
-from api import errors, health, metrics, openapi, pauses, privacy, tokens, waits, webhooks_in
+from api import audit, errors, health, metrics, openapi, pauses, privacy, tokens, waits, webhooks_in
 from api.auth import TOKEN_HEADER
 from api.body_middleware import WholeBody
 from api.bulkheads import Bulkheads
@@ -61,7 +61,7 @@ TAGS = [  # in the order in which the documentation shows them
         "description": "What waits for a person: found, edited, discarded, replayed. With a secret key.",
     },
     {"name": "Keys", "description": "A key's check, and tokens for customers."},
-    {"name": "Operations", "description": "What people on call do: pauses, figures, privacy."},
+    {"name": "Operations", "description": "What people on call do: pauses, figures, privacy; and the audit of it."},
     {"name": "Webhooks in", "description": "Payment providers and carriers; signed, without a key."},
     {"name": "Health", "description": "For load balancers and supervisors; without a key."},
 ]
@@ -72,6 +72,7 @@ ROUTERS = (
     writes,
     tokens.router,
     pauses.router,
+    audit.router,
     privacy.router,
     metrics.router,
     given_up,

@@ -12,6 +12,7 @@ import typer
 from cli.bootstrap import open_shop
 from cli.options import Data, Json, Problem, actor, err, out, print_json
 from cli.terminal import safe
+from operations import acts
 from operations import privacy as kept
 
 privacy = typer.Typer(help="What is kept of a customer: one file of it all, and its erasure.", no_args_is_help=True)
@@ -66,12 +67,11 @@ def erase(
 
     Orders, amounts and the shop's id of the customer stay; `orders verify` stays clean. May be repeated.
     """
-    if not reason.strip():
-        raise Problem("--reason: say why, for the audit: the request's number, say", 2)
+    reason = acts.checked_reason(reason)
     if not yes:
         typer.confirm(f"erase all names, addresses and notes of customer {safe(customer)}?", abort=True, err=True)
     with open_shop(data) as (opened, _), opened.engine.begin() as conn:
-        done = kept.erase(conn, customer, actor(), reason.strip())
+        done = kept.erase(conn, customer, actor(), reason)
     if json:
         print_json({"customer": customer, **asdict(done)})
         return

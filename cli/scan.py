@@ -65,10 +65,9 @@ def scan(
         with opened.engine.begin() as conn:
             order = _order_of(conn, carrier, number)
             appended = append(conn, [told], opened.shop.shards)
-            acts.record(
-                conn, actor(), "scan", f"orders/{order}", words, order=order,
-                detail={"data": dict(told.data), "time": told.time.isoformat()},
-            )  # fmt: skip
+            if appended.new:
+                detail = {"data": dict(told.data), "time": told.time.isoformat()}
+                acts.record(conn, actor(), "scan", f"orders/{order}", words, order=order, detail=detail)
         opened.streams.publish(appended.new)
         polled_by = trackers.polled_by(opened.shop.follows, carrier)
     if json:

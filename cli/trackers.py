@@ -59,10 +59,10 @@ def list_(
     if json:
         print_json({"trackers": [asdict(each) for each in found]})
         return
-    rows = table("order", "carrier", "number", "polled by", "status", "news (UTC)", "next poll (UTC)", "last error")
+    rows = table("orders", "carrier", "number", "polled by", "status", "news (UTC)", "next poll (UTC)", "last error")
     for each in found:
         rows.add_row(
-            safe(each.order_number),
+            safe(", ".join(each.orders) or "–"),
             safe(each.carrier),
             safe(each.tracking_number),
             safe(each.polled_by),

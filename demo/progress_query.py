@@ -35,7 +35,8 @@ _FIGURES = text(f"""
            (select count(*) from duplicates where seq in (select seq from mine)),
            (select json_build_array(count(*) filter (where not finished), count(*) filter (where status = 'delivered'),
                                     count(*) filter (where failures > 0))
-            from trackers where order_id in (select id from chosen)),
+            from trackers where key in (
+                select unnest(f.parcels) from fulfillments f where f.order_id in (select id from chosen))),
            (select json_build_array(count(*) filter (where state in {_OPEN}), count(*) filter (where state = 'done'),
                                     count(*) filter (where state = 'dead'), coalesce(sum(made), 0))
             from refunds)

@@ -15,7 +15,7 @@ CLEAN, DIRTY, FILLED, NEW, DELETED, EDITED, QUIET = range(7)
 # Fields that are no columns: change states, and what is counted from other parts (domain/goods.py, domain/payments.py).
 NOT_STORED = frozenset(
     ("change_state", "deleted", "created_at", "goods_kept", "payments_kept", "taken", "sent", "arrived", "claimed", "came_back",
-     "brought", "counted", "shares", "worth", "highest", "ever", "stands", "was_delivered", "returned")
+     "brought", "counted", "shares", "worth", "highest", "ever", "stands", "was_delivered", "returned", "to_watch")
 )  # fmt: skip
 
 

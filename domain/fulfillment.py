@@ -52,6 +52,7 @@ LIFECYCLE = (
 )
 MACHINE = build(Status, LIFECYCLE)
 _LEFT = frozenset((S.SHIPPED, S.DELIVERED))
+_OPEN = frozenset((S.PENDING, S.PACKED, S.SHIPPED))
 _NOT_LEFT = frozenset((S.PENDING, S.PACKED))
 
 # How far along a step is: what a later step says about items counts more, and of two at one time about the carrier, too.
@@ -97,6 +98,7 @@ class Fulfillment:
     stands: str = S.PENDING  # the status that its facts come to, which the machine is about to take
     was_delivered: bool = False  # at any time, whatever is known of it since; kept by the order's goods
     returned: int | None = None  # since when it is known that it goes back to its sender; likewise
+    to_watch: bool = False  # its number is another now, or it is open again: whoever follows parcels is to look for it
 
     def number_key(self) -> str | None:
         """The key of the number that stands; None where nobody named a carrier and a number together."""
@@ -174,6 +176,10 @@ class Fulfillment:
     def lives(self) -> bool:
         """Not failed: it holds its items."""
         return self.status != S.FAILED
+
+    def is_open(self) -> bool:
+        """A way before it: neither arrived nor failed, nor called off."""
+        return self.status in _OPEN
 
     def is_out(self) -> bool:
         """On its way: neither arrived nor failed."""

@@ -55,7 +55,9 @@ def stand(order: Order, parcel: Fulfillment) -> bool:
     known, parcel.delivered_at, parcel.failed_at = parcel.delivered_at, delivered, failed
     parcel.returned, parcel.was_delivered = found.returned, was_delivered
     if moved:
+        was_open = parcel.is_open()
         advance(fulfillment.STEPS, parcel)
+        parcel.to_watch |= parcel.is_open() and not was_open
     goods.count_parcel(parcel)
     if known is not None and known != delivered:
         goods.arrived_otherwise(parcel, known)
@@ -68,7 +70,7 @@ def name_carrier(
     """Note who carries a parcel, as an event of that rank says. → whether that is what is shown now."""
     if carrier is None and number is None:
         return False
-    at = place(event, rank)
+    at, before = place(event, rank), parcel.number_key()
     shows_carrier, shows_number = note_carrier(facts_of(parcel), at, carrier, number)
     if shows_carrier and carrier is not None:
         parcel.carrier = carrier
@@ -79,6 +81,7 @@ def name_carrier(
     if carrier is not None and number is not None:
         _enter(order, parcel, tracking_key(carrier, number), at[0])
         parcel.show_scan()
+        parcel.to_watch |= parcel.number_key() != before
     return shows_carrier or shows_number
 
 

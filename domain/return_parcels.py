@@ -45,7 +45,7 @@ def name_return_carrier(
     """Note who carries a return, as an event of that rank says. → whether that is what is shown now."""
     if carrier is None and number is None:
         return False
-    facts, at = _facts_of(back), place(event, rank)
+    facts, at, before = _facts_of(back), place(event, rank), number_key(back)
     shows_carrier, shows_number = note_carrier(facts, at, carrier, number)
     if shows_carrier:
         back.carrier = carrier
@@ -56,6 +56,7 @@ def name_return_carrier(
         note_first(facts.setdefault(NUMBERS, {}).setdefault(key, {}), at[0])
         if (news := order.goods().news) is not None:
             news.add(("tracking", key))
+        back.to_watch |= number_key(back) != before
     _follow(back)
     return shows_carrier or shows_number
 
@@ -79,6 +80,13 @@ def keys_of(back: Return) -> list[str]:
     return sorted(back.facts.get(NUMBERS, ())) if back.facts is not None else []
 
 
+def number_key(back: Return) -> str | None:
+    """The key of the number that stands; None where nobody named a carrier and a number together."""
+    if back.facts is None or PAIR not in back.facts or back.carrier is None or back.tracking_number is None:
+        return None
+    return tracking_key(back.carrier, back.tracking_number)
+
+
 def take_return_scan(back: Return, event: AnyEvent, key: str, scan: Scanned) -> Outcome:
     """Note a scan of one of a return's numbers: delivered is received."""
     number: Number = _facts_of(back)[NUMBERS][key]
@@ -92,9 +100,8 @@ def take_return_scan(back: Return, event: AnyEvent, key: str, scan: Scanned) -> 
 def _follow(back: Return) -> None:
     """Let what is shown of a return's parcel follow from its facts."""
     facts = _facts_of(back)
-    number: Number | None = None
-    if PAIR in facts and back.carrier is not None and back.tracking_number is not None:
-        number = facts[NUMBERS].get(tracking_key(back.carrier, back.tracking_number))
+    key = number_key(back)
+    number: Number | None = facts[NUMBERS].get(key) if key is not None else None
     scan = last_scan(number) if number is not None else None
     back.tracking_status = None if scan is None else scan[4]
     times = [facts[RECEIVED]] if RECEIVED in facts else []

@@ -65,6 +65,7 @@ class Return:
     change_state: int = CLEAN
     shares: list[ReturnItem] = field(default_factory=list)
     counted: int = 0  # as what the order's goods have counted its shares
+    to_watch: bool = False  # its parcel's number is another now: whoever follows parcels is to look for it
     worth: Decimal = Decimal(0)  # how much of what is due back the order's goods have counted for it
 
     def withdrawn(self) -> bool:

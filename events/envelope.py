@@ -20,6 +20,7 @@ from events.errors import OrdersError
 
 MAX_BODY_BYTES = 1_048_576
 OWN_SOURCE = "order-lifecycle"  # of follow-up events; ours with a suffix are other events that we make
+CARRIER_SOURCE = "carrier:"  # begins the source of scans, whoever told them
 MAX_DEPTH = 100  # of objects and arrays within each other: answers wrap a body, and orjson writes 254 levels
 MAX_YEAR = 9000  # so that a period can be added to any time
 MAX_NAME = 255  # characters of id, source, type and subject
@@ -89,8 +90,13 @@ class Envelope:
         return body
 
     def digest(self) -> bytes:
-        """Sixteen bytes that tell a repeated delivery from another body under the same id."""
-        facts = [self.type, self.version, self.time, self.subject, self.data]
+        """Sixteen bytes that tell a repeated delivery from another body under the same id.
+
+        The id of a carrier's scan says what happened, so its words are whoever's told it first.
+        """
+        facts: list[Any] = [self.type, self.version, self.time, self.subject, self.data]
+        if self.source.startswith(CARRIER_SOURCE):
+            facts = [self.type, self.version, self.subject, self.data.get("status")]
         return hashlib.blake2b(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
     def as_document(self) -> dict[str, Any]:

@@ -75,27 +75,28 @@ def refold_orders(engine: Engine, numbers: Iterable[str]) -> Iterator[list[Diffe
     with engine.connect() as conn:
         policies = all_policies(conn)
     for number in sorted(numbers):
-        yield refold(engine, number, policies)
+        with engine.begin() as conn:
+            found = refold(conn, number, policies)
+        yield found
 
 
-def refold(engine: Engine, order_number: str, policies: dict[int, Policy] | None = None) -> list[Difference]:
-    """Write an order over as the journal tells it; what was stored otherwise, [] where nothing was.
+def refold(conn: Connection, order_number: str, policies: dict[int, Policy] | None = None) -> list[Difference]:
+    """Write an order over as the journal tells it, in the caller's transaction; what was stored otherwise, [] where nothing was.
 
     Locks:  the order's row, so that workers wait for it; all of its events are read meanwhile.
     Errors: what our own code raises on an event of it: nothing is written then.
     """
-    with engine.begin() as conn:
-        for stored in lock(conn, [order_number], by="number").values():
-            events = history_of(conn, stored.id)
-            folded = fold_order(stored, events, policies or all_policies(conn), waits_of(conn, [stored.id]))
-            folded.version = stored.version
-            found = compare(stored, folded)
-            refunds = stored_refunds(conn, [stored.id]).get(stored.id, {})
-            found += [Difference(stored.order_number, *each) for each in refund_differences(folded, refunds)]
-            if found:
-                conn.execute(_FORGET_REFUNDS, {"ids": array(strays(folded, refunds), "uuid")})
-                _overwrite(conn, stored, folded)
-            return found
+    for stored in lock(conn, [order_number], by="number").values():
+        events = history_of(conn, stored.id)
+        folded = fold_order(stored, events, policies or all_policies(conn), waits_of(conn, [stored.id]))
+        folded.version = stored.version
+        found = compare(stored, folded)
+        refunds = stored_refunds(conn, [stored.id]).get(stored.id, {})
+        found += [Difference(stored.order_number, *each) for each in refund_differences(folded, refunds)]
+        if found:
+            conn.execute(_FORGET_REFUNDS, {"ids": array(strays(folded, refunds), "uuid")})
+            _overwrite(conn, stored, folded)
+        return found
     return []
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from domain.dirty_tracking import CLEAN
 from domain.fold import EventResult, Fold
 from domain.ids import derived, fresh
 from domain.order import Order
@@ -19,7 +18,7 @@ from domain.policy import Context
 from domain.purposes import open_purposes
 from domain.reactions import awaits
 from domain.refunds import RefundState
-from domain.return_parcels import keys_of
+from domain.return_parcels import number_key
 from domain.returns import Status as ReturnStatus
 from domain.transaction import BY_HAND, Transaction
 from events.envelope import Envelope
@@ -146,40 +145,41 @@ def _state_of_refund(fold: Fold, payment: Transaction, context: Context) -> Refu
 
 _TRACKERS = _insert(
     "trackers",
-    ("id", "order_id", "key", "carrier", "tracking_number", "provider", "carrier_id", "next_at"),
-    ("uuid", "uuid", "text", "text", "text", "text", "text", "timestamptz"),
-    "on conflict (order_id, key) do nothing",
+    ("id", "key", "carrier", "tracking_number", "provider", "carrier_id", "next_at"),
+    ("uuid", "text", "text", "text", "text", "text", "timestamptz"),
+    "order by v.key on conflict (key) where order_id is null do update set provider = excluded.provider, "
+    "carrier_id = excluded.carrier_id, finished = false, status = null, failures = 0, last_error = null, heard_at = null, "
+    "next_at = excluded.next_at, created_at = excluded.next_at, updated_at = now() where trackers.finished",
 )
 
 
 def trackers(writes: Writes, folds: Iterable[Fold], follows: Follows | None, now: datetime) -> None:
-    """Watch the parcels whose carriers somebody polls, by the numbers that stand, and what brings returns back.
+    """Watch the parcels whose carriers somebody polls, where their numbers are new or they are open again; of returns, too.
 
-    History is not watched.
+    One tracker per number, whoever shares it; one that had ended begins anew. History is not watched.
     """
     if follows is None:
         return
-    rows: dict[tuple[str, str], tuple[Any, ...]] = {}  # two parcels of one order may share a number
+    rows: dict[str, tuple[Any, ...]] = {}
     for fold in folds:
         if fold.order.effects_suppressed:
             continue
-        for key in _under_way(fold.order):
+        for key in _to_watch(fold.order):
             _, carrier, number = key.split(":", 2)
-            if (fold.order.id, key) not in rows and (route := follows(carrier)) is not None:
-                rows[fold.order.id, key] = (fresh(now), fold.order.id, key, carrier, number, *route, now)
+            if key not in rows and (route := follows(carrier)) is not None:
+                rows[key] = (fresh(now), key, carrier, number, *route, now)
     writes.add(_TRACKERS, list(rows.values()))
 
 
-def _under_way(order: Order) -> Iterator[str]:
-    """The tracking keys of the parcels that changed and have not arrived, those of returns too; each once."""
-    seen: set[str] = set()
+def _to_watch(order: Order) -> Iterator[str]:
+    """The tracking keys of the order's parcels that are to be watched from now on, or anew."""
     for parcel in order.fulfillments:
-        if parcel.change_state != CLEAN and not parcel.delivered_at and not parcel.failed_at:
-            seen.update(filter(None, (parcel.number_key(),)))
+        if parcel.to_watch and parcel.is_open() and (key := parcel.number_key()) is not None:
+            yield key
     for back in order.returns:
-        if back.change_state != CLEAN and back.received_at is None and back.status not in _ENDED:
-            seen.update(keys_of(back))
-    yield from sorted(seen)
+        coming = back.to_watch and back.received_at is None and back.status not in _ENDED
+        if coming and (key := number_key(back)) is not None:
+            yield key
 
 
 _AHEAD = Reason.AHEAD  # a look-up in an enumeration costs 0.2 µs, and there is one per event

@@ -17,7 +17,7 @@ rebuild           one order recomputed from the journal, after a mended bug
 preflight         what a release would strand or change, before it is deployed
 why               what each open order waits for, since when, and what would move it
 dwell             how long orders stay in each status, against targets
-acts              the reason that each act on what was given up must have
+acts              the reasons of people's acts, by one rule
 dead_letters      dead letters of events and refunds by name: show, edit, replay, discard
 returns           returns: withdrawn by the customer, received at the warehouse
 refund_decisions  refunds as people decide about them: asked for, settled, allocated, tried again, released

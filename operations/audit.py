@@ -34,7 +34,9 @@ _CHOSEN = """
       and (cast(:until as timestamptz) is null or at < :until)
 """
 _COLUMNS = "id, at, actor, action as act, target as subject, order_number, reason, before, after, detail"
-_NEWEST = text(f"select {_COLUMNS} {_CHOSEN} order by id desc limit :most")
+_NEWEST = text(
+    f"select {_COLUMNS} {_CHOSEN} and (cast(:before as bigint) is null or id < :before) order by id desc limit :most"
+)
 _EACH = text(f"select {_COLUMNS} {_CHOSEN} order by id")
 
 
@@ -69,9 +71,12 @@ class Entry:
         }
 
 
-def newest(conn: Connection, limit: int = SHOWN, **chosen: Any) -> list[Entry]:
-    """The newest acts first; `chosen` by order (its number), actor, act, target, since, until."""
-    rows = conn.execute(_NEWEST, {**_values(chosen), "most": limit}).mappings()
+def newest(conn: Connection, limit: int = SHOWN, *, before: int | None = None, **chosen: Any) -> list[Entry]:
+    """The newest acts first, of those before the act of an id where one is given.
+
+    `chosen` by order (its number), actor, act, target, since, until.
+    """
+    rows = conn.execute(_NEWEST, {**_values(chosen), "before": before, "most": limit}).mappings()
     return [Entry(**row) for row in rows]
 
 

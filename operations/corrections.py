@@ -21,7 +21,7 @@ from domain.movements import plain
 from domain.order import Order, OrderItem
 from events.money import check
 from journal.commands import CommandError, Request, Step
-from operations import audit
+from operations import acts, audit
 
 Lines = Sequence[tuple[OrderItem, int]]
 _PERSONAL = text("select fields from personal where id = cast(:id as uuid)")
@@ -162,7 +162,8 @@ def apply(request: Request, order: Order, step: Step, actor: str) -> Order:
     return after
 
 
-def _step(kind: str, number: str, **data: Any) -> Step:
+def _step(kind: str, number: str, *, reason: str | None, **data: Any) -> Step:
+    data["reason"] = acts.reason_if_said(reason)
     return Step(kind, number, {name: value for name, value in data.items() if value is not None})
 
 

@@ -253,14 +253,15 @@ _LAST = {
     "lookups": "(select * from inbox where state = 'dead' order by updated_at desc limit :within)",
     "deliveries": "(select * from deliveries where state = 'dead' and discarded_at is null order by updated_at desc limit :within)",
 }
-# What reached an order is found by its results; of what did not, the last ones.
+# An order's letters, all along indexes: what reached it, what was moved to it by an edit, its refunds, and what reached no
+# order at all, of which some may name this one.
 _OF_THEIRS = _ALL | {
-    "letters": f"""(
-        select d.* from results r join dead_letters d using (seq)
-        where r.order_id in (select id from orders where order_number = any(cast(:orders as text[])))
-        union select d.* from effects e join dead_letters d on d.effect_id = e.id
-        where e.order_id in (select id from orders where order_number = any(cast(:orders as text[])))
-        union select d.* from {_LAST["letters"]} d)"""
+    "letters": """(
+        with theirs as materialized (select id from orders where order_number = any(cast(:orders as text[])))
+        select d.* from results r join dead_letters d using (seq) where r.order_id in (select id from theirs)
+        union select d.* from corrections c join dead_letters d using (seq) where c.subject = any(cast(:orders as text[]))
+        union select d.* from effects e join dead_letters d on d.effect_id = e.id where e.order_id in (select id from theirs)
+        union select d.* from results r join dead_letters d using (seq) where r.outcome = 'dead' and r.order_id is null)"""
 }
 
 
@@ -343,13 +344,10 @@ def by_id(conn: Connection, ids: Sequence[str]) -> dict[str, Thing]:
 
 
 def of_orders(conn: Connection, numbers: Sequence[str], kind: str | None = None) -> list[Thing]:
-    """All that was given up of these orders, by the time it happened; of one kind alone where that is said.
-
-    Of events that named an order and never reached it, those among the LAST given up.
-    """
+    """All that was given up of these orders, by the time it happened; of one kind alone where that is said."""
     if not numbers:
         return []
-    values = {**_values(Wanted(kind=kind)), "orders": array(sorted(set(numbers)), "text"), "most": MOST, "within": LAST}
+    values = {**_values(Wanted(kind=kind)), "orders": array(sorted(set(numbers)), "text"), "most": MOST}
     return [Thing(**row) for row in conn.execute(_OF_ORDERS, values).mappings()]
 
 

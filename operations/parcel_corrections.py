@@ -13,13 +13,14 @@ from domain.ids import format_id
 from domain.order import Order
 from domain.parcel_facts import PAIR, latest_fact, time_of
 from journal.commands import Request, Step
+from operations import acts
 from operations.corrections import CorrectionRefused
 
 AFTER = timedelta(milliseconds=1)
 
 
 def correct(request: Request, order: Order, parcel: Fulfillment, status: str, *, by: str, reason: str | None) -> Step:
-    """The event that says where a fulfillment of a locked order stands. Errors: CorrectionRefused where it is canceled."""
+    """The event that says where a fulfillment of a locked order stands. Errors: CorrectionRefused where it is canceled; ReasonAbsent."""
     name = name_of(parcel)
     if order.canceled_at is not None:
         raise CorrectionRefused(
@@ -27,7 +28,7 @@ def correct(request: Request, order: Order, parcel: Fulfillment, status: str, *,
             "warehouse report is recorded and flagged all the same"
         )
     facts = parcel.facts or {}
-    told = {"fulfillment": name, "status": status, "by": by, "reason": reason}
+    told = {"fulfillment": name, "status": status, "by": by, "reason": acts.reason_if_said(reason)}
     data = {each: value for each, value in told.items() if value is not None}
     return Step("FulfillmentCorrected", order.order_number, data, at=_later(request, latest_fact(facts)))
 

@@ -19,12 +19,12 @@ from domain.ids import format_id, fresh, parse_id
 from events.catalogue import CATALOGUE
 from events.errors import OrdersError
 from journal.pauses import EFFECTS
+from operations import acts
 from settings.fields import plain_name
 from storage import audit
 from storage.clock import clock
 from storage.tables.operators import PAUSE_KINDS as KINDS
 
-REASON = 500  # characters of a reason
 NAME = 255
 
 # What rests under each, and what goes on, for help texts and answers.
@@ -136,12 +136,10 @@ _SUBSCRIPTION = text("select exists (select from subscriptions where id = cast(:
 def pause(conn: Connection, kind: str, name: str | None, reason: str, by: str, until: datetime | None = None) -> Pause:
     """Pause what `kind` and `name` say, from this transaction's commit on. One that stands has its reason and end replaced.
 
-    Errors: PauseRefused, WrongKind.
+    Errors: PauseRefused, WrongKind, ReasonAbsent.
     """
     kept = _named(conn, kind, name)
-    why = " ".join(reason.split())
-    if not why or len(why) > REASON:
-        raise PauseRefused(f"reason: say why in 1 to {REASON} characters, for those who find it paused")
+    why = acts.checked_reason(reason)
     if until is not None and until <= clock():
         raise PauseRefused(f"until: {until.isoformat()} is not ahead; give a later time, or none")
     before = conn.execute(_ONE, {"kind": kind, "name": kept}).one_or_none()
@@ -154,13 +152,14 @@ def pause(conn: Connection, kind: str, name: str | None, reason: str, by: str, u
 def resume(conn: Connection, kind: str, name: str | None, by: str, reason: str | None = None) -> Pause:
     """Resume what was paused: what goes outward at once, events within a second, in their order.
 
-    Errors: PauseAbsent, PauseRefused, WrongKind.
+    Errors: PauseAbsent, PauseRefused, WrongKind, ReasonAbsent.
     """
+    why = acts.reason_if_said(reason)
     kept = _named(conn, kind, name, known=False)
     row = conn.execute(_ONE, {"kind": kind, "name": kept}).one_or_none()
     if row is None:
         raise PauseAbsent(f"{kind} {name or ''}".rstrip() + " is not paused; `orders pauses` lists what is")
-    return _resumed(conn, _made(row), by, reason)
+    return _resumed(conn, _made(row), by, why)
 
 
 def resume_by_id(conn: Connection, name: str, by: str) -> Pause:

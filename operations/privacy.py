@@ -22,6 +22,7 @@ from domain.ids import format_id
 from domain.order import ENDED
 from events.errors import OrdersError
 from operations import audit
+from operations.acts import checked_reason, reason_if_said
 from outbound.refund_accounts import shown
 from queries import timeline
 from storage.pg_arrays import array
@@ -116,10 +117,11 @@ class Erased:
 
 
 def export(conn: Connection, customer: str, actor: str, reason: str | None = None) -> dict[str, Any]:
-    """All that is kept of a customer, as one document; noted in the audit as a look. Errors: CustomerUnknown."""
+    """All that is kept of a customer, as one document; noted in the audit as a look. Errors: CustomerUnknown, ReasonAbsent."""
     from queries.parser import JoinQuery, Query  # imported late: it takes a third of a second
     from queries.repository import find_order
 
+    why = reason_if_said(reason) or "export of all that is kept"
     ids, numbers = _of(conn, customer, _OF)
     names = _named(conn, customer, ids, numbers)
     carts = [{"id": format_id("carts", row.id), "createdAt": row.created_at, "lines": row.lines}
@@ -136,15 +138,16 @@ def export(conn: Connection, customer: str, actor: str, reason: str | None = Non
         document["audit"] = [each.as_document() for each in audit.each(conn, order=number)]
         orders.append(document)
     personal = [{"id": format_id("personal", row.id), **row.fields} for row in conn.execute(_FIELDS, _names(names))]
-    audit.looked(conn, actor, subject(customer), reason or "export of all that is kept")
+    audit.looked(conn, actor, subject(customer), why)
     return {"customer": customer, "orders": orders, "carts": carts, "personal": personal}
 
 
 def erase(conn: Connection, customer: str, actor: str, reason: str) -> Erased:
     """Erase a customer's names, addresses, notes and bank accounts, wherever they are kept. May be repeated.
 
-    Locks:  their orders, so that no event adds to them meanwhile. Errors: CustomerUnknown.
+    Locks:  their orders, so that no event adds to them meanwhile. Errors: CustomerUnknown, ReasonAbsent.
     """
+    why = checked_reason(reason)
     ids, numbers = _of(conn, customer, _LOCKED)
     names = _named(conn, customer, ids, numbers)
     if not ids and not names:
@@ -158,7 +161,7 @@ def erase(conn: Connection, customer: str, actor: str, reason: str) -> Erased:
         accounts=conn.execute(_ACCOUNTS, own).rowcount,
         kept_accounts=conn.execute(_KEPT_ACCOUNTS, own).scalar_one(),
     )
-    audit.record(conn, actor, "privacy erase", subject(customer), reason, after=asdict(done))
+    audit.record(conn, actor, "privacy erase", subject(customer), why, after=asdict(done))
     return done
 
 

@@ -1,7 +1,7 @@
 """One order recomputed from the journal, after a bug was mended that had made it otherwise; no effect is repeated.
 
 What differs is found first, by the same fold that `orders verify` uses; then the order is written over under its lock
-(`journal.refold`). Nothing is sent: no refund, timer or message follows from it.
+(`journal.refold`), and the audit has its row in the same transaction. Nothing is sent: no refund, timer or message follows from it.
 """
 
 from __future__ import annotations
@@ -27,20 +27,11 @@ def rebuild(engine: Engine, order_number: str, *, by: str, reason: str) -> list[
     Errors: ReasonAbsent; what our own code raises on an event of it: then the order is untouched.
     """
     why = acts.checked_reason(reason)
-    found = refold(engine, order_number)
-    if found:
-        was = {each.path: str(each.stored) for each in found[:TOLD]}
-        now = {each.path: str(each.folded) for each in found[:TOLD]}
-        with engine.begin() as conn:
-            audit.record(
-                conn,
-                by,
-                "order rebuild",
-                f"orders/{order_number}",
-                why,
-                was,
-                now,
-                order=order_number,
-                detail={"differences": len(found)},
-            )
+    with engine.begin() as conn:
+        found = refold(conn, order_number)
+        if found:
+            was = {each.path: str(each.stored) for each in found[:TOLD]}
+            now = {each.path: str(each.folded) for each in found[:TOLD]}
+            subject, detail = f"orders/{order_number}", {"differences": len(found)}
+            audit.record(conn, by, "order rebuild", subject, why, was, now, order=order_number, detail=detail)
     return found

@@ -38,7 +38,7 @@ _LISTED = """
     from fulfillments f join orders o on o.id = f.order_id
     left join lateral (
         select t.last_error, t.finished from trackers t
-        where t.order_id = f.order_id and t.tracking_number = f.tracking_number order by t.finished, t.id desc limit 1
+        where t.key = any(f.parcels) and t.tracking_number = f.tracking_number order by t.finished, t.id desc limit 1
     ) t on true
     where f.status in ('packed', 'shipped') and o.placed_at is not null
 """

@@ -17,10 +17,10 @@ _LIST = text("""
             coalesce(cast(:after_id as uuid), '00000000-0000-0000-0000-000000000000'))
         order by next_at, id limit :scanned
     )
-    select t.id, o.order_number, t.order_id, t.carrier, t.provider, t.tracking_number, t.status, t.failures, t.last_error,
+    select t.id, o.order_number, c.order_id, coalesce(cardinality(c.members), 0) as others, t.carrier, t.provider, t.tracking_number, t.status, t.failures, t.last_error,
            t.next_at
     from (select * from looked where not cast(:failing as boolean) or failures > 0 order by next_at, id limit :most) t
-    join orders o on o.id = t.order_id order by t.next_at, t.id
+    left join correlations c on c.key = t.key left join orders o on o.id = c.order_id order by t.next_at, t.id
 """)
 
 
@@ -29,8 +29,9 @@ class TrackerRow:
     """A tracker that is not finished; times are UTC."""
 
     id: str
-    order_number: str
-    order_id: str
+    order_number: str | None  # of the order that named it first; None: of an order that is gone
+    order_id: str | None
+    others: int  # orders that share it
     carrier: str
     provider: str | None  # who is asked; None: the carrier by its own name
     tracking_number: str

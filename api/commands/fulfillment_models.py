@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from events.field_types import FulfillmentStatus, Text
+from api.commands.request_models import Why
+from events.field_types import FulfillmentStatus
 
 
 class CorrectFulfillment(BaseModel):
@@ -14,4 +15,4 @@ class CorrectFulfillment(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"status": "shipped", "reason": "clicked by mistake"}]}
     )
     status: FulfillmentStatus
-    reason: Text | None = None
+    reason: Why | None = None

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from events import field_types as f
 from events.corrections import EDITABLE
 from events.field_types import Allocation, Amount, Currency, GrantReason, Moment, Name, Quantity, Reason, Text, Url
+from operations.acts import MOST_REASON
 from providers.movements import RefundAccount as Account
 
 MIN_DIGITS, MAX_DIGITS = 4, 20  # of an account's number
@@ -30,6 +31,8 @@ def _order_number(text: str) -> str:
 
 
 OrderNumber = Annotated[Name, AfterValidator(_order_number)]
+# A person's own words for an act; `operations.acts` makes one line of them.
+Why = Annotated[Text, Field(min_length=1, max_length=MOST_REASON, description="why, for those who look later")]
 
 
 def like(**example: Any) -> ConfigDict:
@@ -214,7 +217,7 @@ class AcceptOrder(BaseModel):
 
     model_config = like(reason="a cent short")
     amount: Amount | None = None
-    reason: Text | None = None
+    reason: Why | None = None
 
 
 class Line(BaseModel):
@@ -234,7 +237,7 @@ class CancelItems(BaseModel):
     model_config = like(items=[{"orderItem": ITEM, "quantity": 1}], reason="sold out")
     items: Lines
     refundAmount: Annotated[Amount | None, Field(description="no more than the price and tax of these items")] = None
-    reason: Text | None = None
+    reason: Why | None = None
     refundAccount: RefundAccount | None = None
 
 
@@ -243,7 +246,7 @@ class HoldOrder(BaseModel):
 
     model_config = like(hold="fraud", reason="asks about the card", until="2026-12-01T09:00:00Z")
     hold: Annotated[Name, Field(description="its name; the same name again holds anew")] = "staff"
-    reason: Text | None = None
+    reason: Why | None = None
     until: Annotated[Moment | None, Field(description="it is released by itself then")] = None
 
 
@@ -254,7 +257,7 @@ class ReleaseOrder(BaseModel):
     hold: Annotated[
         Name | None, Field(description="one of its holds; also `refunded`, `disputed`, `payment_reversed`")
     ] = None
-    reason: Text | None = None
+    reason: Why | None = None
 
 
 class UpdateTransaction(BaseModel):
@@ -307,7 +310,7 @@ class EraseCustomer(BaseModel):
     """The reason of an erasure."""
 
     model_config = like(reason="request 17")
-    reason: Annotated[str, Field(min_length=1, max_length=500, description="why, for the audit")]
+    reason: Why
 
 
 class CreatePause(BaseModel):
@@ -322,7 +325,7 @@ class CreatePause(BaseModel):
             "deliveries, a subscription's id; none for outward"
         ),
     ] = None
-    reason: Annotated[str, Field(min_length=1, max_length=500, description="why, for those who find it paused")]
+    reason: Why
     until: Annotated[Moment | None, Field(description="it resumes by itself then")] = None
 
 

@@ -88,6 +88,23 @@ PAUSE: Schema = {
         "waitingEvents": {"type": "integer", "description": "events that wait for it in the journal"},
     },
 }
+AUDIT_ENTRY: Schema = {
+    "type": "object",
+    "description": "One act, or one look at personal data; of personal fields only the names.",
+    "required": ["id", "at", "actor", "act", "subject", "orderNumber", "reason", "before", "after", "detail"],
+    "properties": {
+        "id": {"type": "integer"},
+        "at": {"type": "string", "format": "date-time"},
+        "actor": {"type": "string", "examples": ["cli:kim", "api/key_019a3c1e8f7b7c1d9e2f3a4b5c6d7e8f", "console:lee"]},
+        "act": {"type": "string", "examples": ["OrderHeld", "given-up discard"]},
+        "subject": {"type": "string", "description": "what it was done to", "examples": ["orders/261101000001"]},
+        "orderNumber": {"type": ["string", "null"], "description": "of the order that it was about"},
+        "reason": {"type": ["string", "null"]},
+        "before": {"type": ["object", "null"], "description": "what the act changed, as it was"},
+        "after": {"type": ["object", "null"], "description": "and as it was then"},
+        "detail": {"type": "object"},
+    },
+}
 _REFUNDED: Schema = {
     "return": whole(RETURNS),
     "transaction": {"anyOf": [whole(TRANSACTIONS), {"type": "null"}]},
@@ -164,6 +181,7 @@ def components() -> dict[str, Schema]:
         "RefundCreated": _answer(created, _REFUND_CREATED),
         "CustomerErased": _answer("What was erased.", {"doc": _ERASED}),
         "Pause": PAUSE,
+        "AuditEntry": AUDIT_ENTRY,
         "PauseChanged": _answer("The pause as it stands.", {"doc": {"$ref": f"{ROOT}Pause"}}),
         "BulkError": _BULK_ERROR,
     }

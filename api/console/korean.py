@@ -230,6 +230,7 @@ KOREAN: dict[str, str] = {
     "They came too early, and apply by themselves once what each waits for has come. The first 100 are shown.":
         "너무 일찍 온 이벤트입니다. 기다리는 것이 오면 자동으로 적용됩니다. 처음 100개를 표시합니다.",
     "No event waits.": "대기 중인 이벤트가 없습니다.",
+    "further orders": "다른 주문",
     "who is asked": "조회 대상",
     "number": "번호",
     "failures": "실패 횟수",

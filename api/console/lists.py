@@ -99,12 +99,12 @@ def list_trackers(request: Request, who: Viewer) -> Response:
     with snapshot(request) as conn:
         found = tracker_list.listed(conn, failing=failing, after=after, most=SHOWN)
     rows = [
-        [_order(each.order_number, each.order_id), text(each.provider or each.carrier), text(each.tracking_number),
+        [_order(each.order_number, each.order_id), text(each.others), text(each.provider or each.carrier), text(each.tracking_number),
          told(each.status or "unknown"), text(each.failures), text(each.last_error), moment(each.next_at)]
         for each in found
     ]  # fmt: skip
-    columns = [Column(word("order")), Column(word("who is asked")), Column(word("number")), Column(word("status")),
-               Column(word("failures"), number=True), Column(word("last error")), Column(word("next (UTC)"))]  # fmt: skip
+    columns = [Column(word("order")), Column(word("further orders"), number=True), Column(word("who is asked")),
+               Column(word("number")), Column(word("status")), Column(word("failures"), number=True), Column(word("last error")), Column(word("next (UTC)"))]  # fmt: skip
     further = None
     if len(found) == SHOWN:
         further = {"which": "failing" if failing else "", "after": f"{found[-1].next_at.isoformat()}~{found[-1].id}"}

@@ -23,7 +23,7 @@ from domain.permitted_transitions import order_statuses
 from events.errors import OrdersError
 from events.field_types import Allocation, Amount, FulfillmentStatus, GrantReason, Moment, Name, Text, said
 from journal.commands import Request, Step
-from operations import corrections, parcel_corrections, refund_decisions
+from operations import acts, corrections, parcel_corrections, refund_decisions
 
 _AMOUNT: TypeAdapter[Decimal] = TypeAdapter(Amount)
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
@@ -89,7 +89,7 @@ def _cancel_items(request: Request, order: Order, form: Form, by: str) -> None:
 
 
 def _cancel(request: Request, order: Order, form: Form, by: str) -> None:
-    reason = _reason(form)
+    reason = acts.reason_if_said(form.get("reason"))
     step = Step("OrderCanceled", order.order_number, {"by": by, **({"reason": reason} if reason else {})})
     corrections.apply(request, order, step, by)
 

@@ -51,7 +51,7 @@ def resume(request: Request, who: Acting, form: Sent) -> Response:
 @router.get("/audit")
 def list_audit(request: Request, who: Viewer) -> Response:
     """The acts of operators and their looks at personal data, the newest first."""
-    asked = {
+    asked: dict[str, Any] = {
         name: request.query_params.get(name, "").strip().replace("\x00", "")[:LONGEST] for name in ("actor", "order")
     }
     with snapshot(request) as conn:

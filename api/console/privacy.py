@@ -9,17 +9,16 @@ from api.console.render import ConsoleRoute, page
 from api.console.session import PATH, Administering, Form, Sent, Viewer
 from api.resources import doors_of
 from events.errors import OrdersError
-from operations import privacy
+from operations import acts, privacy
 
 router = APIRouter(prefix=PATH, route_class=ConsoleRoute, include_in_schema=False)
-REASON = 500  # characters
 
 
 class ErasureUnconfirmed(OrdersError, ValueError):
-    """An erasure in the console has no reason, or what was typed is not the id of the customer that was previewed."""
+    """The customer's id that was typed for an erasure in the console is not that of the customer that was previewed."""
 
     code = "console_erasure"
-    remedy = "Go back, type the customer's id just as the page shows it, and say why."
+    remedy = "Go back, and type the customer's id just as the page shows it."
     status = 400
 
 
@@ -48,12 +47,9 @@ def erase_customer(request: Request, who: Administering, form: Sent) -> Response
 
 
 def _confirmed(form: Form, customer: str) -> str:
-    """The reason of an erasure that was confirmed. Errors: ErasureUnconfirmed."""
+    """The reason of an erasure that was confirmed. Errors: ErasureUnconfirmed, ReasonAbsent."""
     if form.get("typed") != customer:
         raise ErasureUnconfirmed(
             f"{form.get('typed')[:100]!r} was typed, and the customer is {customer!r}; nothing was erased"
         )
-    reason = form.get("reason")
-    if not reason or len(reason) > REASON:
-        raise ErasureUnconfirmed(f"the reason must say something, in at most {REASON} characters; nothing was erased")
-    return reason
+    return acts.checked_reason(form.get("reason"))

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.auth import Caller
-from events.field_types import Moment, Name, Text
-from operations.acts import MOST_REASON
+from api.commands.request_models import Why
+from events.field_types import Moment, Name
 from operations.edits import MOST_STEPS
 from operations.given_up import Wanted
 from operations.replays import HALT_ABOVE
@@ -66,7 +66,7 @@ class Act(BaseModel):
     """An act with its reason, which the audit keeps, and who does it: `by`, else the API key."""
 
     model_config = _like(reason="mended by the sender", by="kim")
-    reason: Annotated[Text, Field(min_length=1, max_length=MOST_REASON)]
+    reason: Why
     by: Name | None = None
 
     def actor(self, caller: Caller) -> str:

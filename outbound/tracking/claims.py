@@ -43,9 +43,10 @@ class Claim:
     again_s: float | None = None
 
 
+# A parcel rests while any of the orders does whose goods it holds.
 _RESTS = rests(
     "tracking",
-    order="(select o.order_number from orders o where o.id = t.order_id)",
+    order="any(array(select o.order_number from correlations c join orders o on o.id = any(array_append(c.members, c.order_id)) where c.key = t.key))",
     provider="coalesce(t.provider, t.carrier)",
     carrier="t.carrier",
 )

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, text
 from events.envelope import Envelope
 from journal.append import append
 from journal.entries import Entry
+from journal.times_ahead import KEPT
 from outbound.leases import Rests
 from outbound.tracking import carriers
 from outbound.tracking.claims import Poll
@@ -48,13 +49,17 @@ class Terms:
     lease: datetime
 
 
-# Of orders that share a parcel, the one that its correlation names has the scans under their plain ids.
 _OURS = text("""
-    select t.id, t.order_id, t.scans, t.last_error, t.created_at, coalesce(t.heard_at, t.created_at) as since, o.order_number,
-           c.order_id as owner
-    from trackers t join orders o on o.id = t.order_id left join correlations c on c.key = t.key
-    where t.id = any(cast(:ids as uuid[])) and t.next_at = :lease and not t.finished
-    order by t.id for update of t
+    select id, key, scans, last_error, created_at, coalesce(heard_at, created_at) as since from trackers
+    where id = any(cast(:ids as uuid[])) and next_at = :lease and not finished order by key, id for update
+""")
+# The latest word of a person that a parcel of the number has not arrived after all, where it is on its way by that.
+_TAKEN_BACK = text("""
+    select c.key, max(timestamptz 'epoch' + cast(f.facts -> 'corrected' ->> 0 as bigint) * interval '1 microsecond') as at
+    from correlations c join fulfillments f on f.order_id = any(array_append(c.members, c.order_id))
+    where c.key = any(cast(:keys as text[])) and c.key = any(f.parcels) and f.facts ? 'corrected'
+      and f.status in ('pending', 'packed', 'shipped')
+    group by 1
 """)
 _NAMES = ("id", "status", "scans", "failures", "last_error", "finished", "next_at", "heard_at")
 _KINDS = ("uuid", "text", "text[]", "integer", "text", "boolean", "timestamptz", "timestamptz")
@@ -80,7 +85,7 @@ def refuse(poll: Poll, why: str) -> bool:
 def settle(conn: Connection, polls: Sequence[Poll], terms: Terms) -> list[Entry]:
     """Write what these polls told, if their lease is still ours; the new entries of the journal.
 
-    Locks: the carrier's row, then the trackers by id. Errors: DataError where the database refuses a text.
+    Locks: the carrier's row, then the trackers by key. Errors: DataError where the database refuses a text.
     """
     before = carriers.lock(conn, terms.name)
     carrier = before.answered([poll.problem for poll in polls], terms.now)
@@ -89,7 +94,10 @@ def settle(conn: Connection, polls: Sequence[Poll], terms: Terms) -> list[Entry]
     changed: list[tuple[object, ...]] = []
     again: list[tuple[object, ...]] = []
     envelopes: list[Envelope] = []
-    for row in conn.execute(_OURS, {"ids": array(sorted(by_id), "uuid"), "lease": terms.lease}).all():
+    ours = conn.execute(_OURS, {"ids": array(sorted(by_id), "uuid"), "lease": terms.lease}).all()
+    ended = [row.key for row in ours if any(watch_ends(scan.status) for scan in by_id[row.id].scans)]
+    taken_back = {row.key: row.at for row in conn.execute(_TAKEN_BACK, {"keys": array(ended, "text")})} if ended else {}
+    for row in ours:
         poll = by_id[row.id]
         CALLS.add(1, "tracking", terms.name, "answered" if poll.problem is None else type(poll.problem).__name__)
         if isinstance(poll.problem, Rests):
@@ -100,7 +108,7 @@ def settle(conn: Connection, polls: Sequence[Poll], terms: Terms) -> list[Entry]
             away = carrier.breaker.state != "closed" and not isinstance(poll.problem, ParcelUnknown | ParcelRefused)
             changed.append(_failed(poll, row, poll.problem, away, terms))
         else:
-            new = _told(poll, row, terms, changed, again)
+            new = _told(poll, row, terms, taken_back.get(row.key), changed, again)
             envelopes += new
     if changed:
         conn.execute(_CHANGE, columns(_NAMES, _KINDS, changed))
@@ -110,13 +118,22 @@ def settle(conn: Connection, polls: Sequence[Poll], terms: Terms) -> list[Entry]
 
 
 def _told(
-    poll: Poll, row: Any, terms: Terms, changed: list[tuple[object, ...]], again: list[tuple[object, ...]]
+    poll: Poll,
+    row: Any,
+    terms: Terms,
+    taken_back: datetime | None,
+    changed: list[tuple[object, ...]],
+    again: list[tuple[object, ...]],
 ) -> list[Envelope]:
-    """The events of an answer; its row goes to `changed`, or to `again` where it told nothing new."""
+    """The events of an answer; its row goes to `changed`, or to `again` where it told nothing new.
+
+    What a person took back, up to that time, ends no watch; nor does what lies so far ahead that its event is dead.
+    """
     known = set(row.scans)
     scans = in_order({scan.id: scan for scan in poll.scans}.values())
     new = [scan for scan in scans if scan.id not in known]
-    own = [scan for scan in scans if scan.time is None or scan.time > row.created_at - STRANGERS]
+    begins, ends = max(row.created_at - STRANGERS, taken_back or row.created_at - STRANGERS), terms.now + KEPT
+    own = [scan for scan in scans if scan.time is None or begins < scan.time <= ends]
     end = next((scan.status for scan in reversed(own) if watch_ends(scan.status)), None)
     told = [scan.status for scan in own if scan.estimated is None]  # an estimate alone is no scan
     status = end or (told[-1] if told else poll.status)
@@ -132,9 +149,7 @@ def _told(
     taken = [*row.scans, *(scan.id for scan in new)]
     over = end is not None or retired
     changed.append((row.id, status, taken, 0, why, over, next_at, terms.now if new else None))
-    apart = "" if row.owner in (None, row.order_id) else f":{row.order_id}"
-    about = {"seen": terms.now, "own": apart, "subject": row.order_number}
-    events = [scan_event(poll.carrier, poll.number, scan, **about) for scan in new]
+    events = [scan_event(poll.carrier, poll.number, scan, seen=terms.now) for scan in new]
     return list({event.id: event for event in events}.values())  # two in one moment with one status are one fact
 
 

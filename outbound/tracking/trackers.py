@@ -33,9 +33,10 @@ def polled_by(follows: Follows | None, carrier: str) -> str | None:
 
 _CHANGED = ("provider", "carrier_id", "tracking_number")
 _HURRY = text(
-    f"update trackers t set next_at = :now, updated_at = now() from {unnest(_CHANGED, ('text',) * len(_CHANGED))} "
-    "where t.tracking_number = v.tracking_number and t.provider = v.provider and t.carrier_id = v.carrier_id "
-    "and not t.finished and t.next_at > :now"
+    f"with told as materialized (select t.id from trackers t join {unnest(_CHANGED, ('text',) * len(_CHANGED))} "
+    "on t.tracking_number = v.tracking_number and t.provider = v.provider and t.carrier_id = v.carrier_id "
+    "where not t.finished and t.next_at > :now order by t.key, t.id for update of t) "
+    "update trackers t set next_at = :now, updated_at = now() from told where t.id = told.id"
 )
 _COUNTS = text("""
     select count(*) filter (where not finished) as watched,
@@ -59,6 +60,13 @@ def counts(conn: Connection) -> dict[str, int]:
     return dict(conn.execute(_COUNTS).mappings().one())
 
 
+# Of a tracker `t`: the numbers of the orders whose goods its parcel holds, in SQL.
+ORDERS = """array(
+    select o.order_number from correlations c join orders o on o.id = any(array_append(c.members, c.order_id))
+    where c.key = t.key order by o.id <> c.order_id, o.order_number
+)"""
+
+
 # -- for operators ---------------------------------------------------------------------------------------------
 
 
@@ -67,7 +75,7 @@ class Tracker:
     """One watch on a number, as operators see it."""
 
     id: str
-    order_number: str
+    orders: Sequence[str]  # their numbers, the first that named it first
     carrier: str
     tracking_number: str
     polled_by: str
@@ -86,21 +94,24 @@ _WHERE: dict[Kind, str] = {
     "silent": "not t.finished and coalesce(t.heard_at, t.created_at) < :before",
     "retired": "t.finished and t.last_error is not null",
 }
-_LIST = """
-    select t.id, o.order_number, t.carrier, t.tracking_number, coalesce(t.provider, t.carrier) as polled_by, t.status,
+_LIST = f"""
+    select t.id, {ORDERS} as orders, t.carrier, t.tracking_number, coalesce(t.provider, t.carrier) as polled_by, t.status,
            t.failures, t.last_error, t.finished as retired, t.heard_at, t.next_at
-    from trackers t join orders o on o.id = t.order_id
-    where {where} and (cast(:carrier as text) is null or coalesce(t.provider, t.carrier) = :carrier or t.carrier = :carrier)
+    from trackers t
+    where {{where}} and (cast(:carrier as text) is null or coalesce(t.provider, t.carrier) = :carrier or t.carrier = :carrier)
     order by t.updated_at desc, t.id limit :limit
 """
-_RESUME = text("""
+_RESUME = text(f"""
+    with chosen as materialized (
+        select id from trackers t where t.finished and t.last_error is not null
+          and (t.tracking_number = any(cast(:numbers as text[]))
+               or (cast(:carrier as text) is not null and coalesce(t.provider, t.carrier) = :carrier))
+        order by t.key, t.id for update
+    )
     update trackers t set finished = false, failures = 0, last_error = null, heard_at = :now, next_at = :now,
         updated_at = now()
-    from orders o
-    where o.id = t.order_id and t.finished and t.last_error is not null
-      and (t.tracking_number = any(cast(:numbers as text[]))
-           or (cast(:carrier as text) is not null and coalesce(t.provider, t.carrier) = :carrier))
-    returning t.tracking_number as number, o.order_number
+    from chosen where t.id = chosen.id
+    returning t.tracking_number as number, {ORDERS} as orders
 """)
 
 
@@ -113,5 +124,10 @@ def listed(conn: Connection, kind: Kind, before: datetime, carrier: str | None, 
 def resume(conn: Connection, numbers: Sequence[str], carrier: str | None, now: datetime, actor: str) -> list[str]:
     """Ask again for retired parcels, of these numbers or of all of a carrier; the numbers of those that were."""
     found = conn.execute(_RESUME, {"numbers": array(sorted(numbers), "text"), "carrier": carrier, "now": now}).all()
-    record_all(conn, [Act(actor, "trackers resume", f"trackers/{row.number}", order=row.order_number) for row in found])
+    acts = [
+        Act(actor, "trackers resume", f"trackers/{row.number}", order=order)
+        for row in found
+        for order in row.orders or (None,)
+    ]
+    record_all(conn, acts)
     return sorted(row.number for row in found)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, time, timedelta
 import orjson
 
 from events.catalogue import TrackingUpdated, tracking_key
-from events.envelope import Envelope
+from events.envelope import CARRIER_SOURCE, Envelope
 from providers.base import Scan
 from settings.fields import plain_name
 
@@ -62,13 +62,11 @@ def in_order(scans: Iterable[Scan]) -> list[Scan]:
     return [scan for _, scan in sorted(placed, key=lambda each: each[0])]
 
 
-def scan_event(
-    carrier: str, number: str, scan: Scan, *, seen: datetime, own: str = "", subject: str | None = None
-) -> Envelope:
+def scan_event(carrier: str, number: str, scan: Scan, *, seen: datetime) -> Envelope:
     """A scan as an event, with the same source and id whoever tells it, and however often.
 
-    A scan without a time has that of its first event, `seen`, and the id that its carrier gave it; so has one with an estimate. `own` sets apart the
-    events of several orders in one parcel, which begin with a colon.
+    It names no order: whose it is, of one or several, follows from carrier and number. A scan without a time has that of its first
+    event, `seen`, and the id that its carrier gave it; so has one with an estimate.
     """
     fact = (
         scan.id
@@ -85,10 +83,10 @@ def scan_event(
         "estimatedDelivery": scan.estimated.isoformat() if scan.estimated else None,
     }
     return Envelope(
-        id=f"{number.strip()[:NUMBER]}:{fact}{own}",
-        source=f"carrier:{plain_name(carrier)}",
+        id=f"{number.strip()[:NUMBER]}:{fact}",
+        source=f"{CARRIER_SOURCE}{plain_name(carrier)}",
         type=TrackingUpdated.__name__,
         time=scan.time or seen,
-        subject=subject,
+        subject=None,
         data={name: value for name, value in data.items() if value is not None},
     )

@@ -75,6 +75,7 @@ results = Table(
     Column("implied", Text),
     one_of("outcome", ("applied", "ignored", "parked", "dead")),
     Index("results_order_id_decided_at_idx", "order_id", "decided_at"),
+    Index("results_unreached_idx", "seq", postgresql_where=text("outcome = 'dead' and order_id is null")),
     comment="What became of each event: one row an event, the net under everything.",
 )
 
@@ -189,8 +190,8 @@ trackers = Table(
     "trackers",
     METADATA,
     uuid("id", primary_key=True),
-    uuid("order_id", ForeignKey("orders.id"), nullable=False),
-    Column("key", Text, nullable=False),
+    uuid("order_id", ForeignKey("orders.id"), comment="of a release before; null since: correlations say whose it is"),
+    Column("key", Text, nullable=False, comment="the correlation key of the carrier and number"),
     Column("carrier", Text, nullable=False, comment="normalized as in the correlation key"),
     Column("tracking_number", Text, nullable=False),
     Column("status", Text, comment="the last scan's, unified"),
@@ -209,8 +210,9 @@ trackers = Table(
     Column("provider", Text, comment="who is polled; null: the carrier, by its own name"),
     Column("carrier_id", Text, comment="the carrier's id there; null where the provider is the carrier"),
     at("heard_at", comment="when something new was told last; null: never, since it is watched"),
+    Index("trackers_key_idx", "key", unique=True, postgresql_where=text("order_id is null")),
+    # Of a release before; whoever watches, or claims, goes by the ones before and after.
     UniqueConstraint("order_id", "key"),
-    # Of a release before; whoever claims goes by the next one.
     Index("trackers_next_at_idx", "next_at", postgresql_where=text("not finished")),
     Index("trackers_due_idx", text("coalesce(provider, carrier)"), "next_at", postgresql_where=text("not finished")),
     Index("trackers_retired_idx", "updated_at", postgresql_where=text("finished and last_error is not null")),
@@ -267,6 +269,7 @@ corrections = Table(
     Column("data", JSONB, nullable=False),
     Column("by", Text, nullable=False),
     at("at", nullable=False, server_default=func.now()),
+    Index("corrections_subject_idx", "subject", postgresql_where=text("subject is not null")),
     comment="What an operator made of a dead event's subject and body; the journal keeps the original.",
 )
 

@@ -25,10 +25,9 @@ PARCELS, WRITES = 600, 18
 HOLD_S = 12.0
 LAG_TIMES, LAG_FLOOR_S = 2.0, 3.0
 READY_S, EVERY_S = 1.0, 0.1  # readiness answers within; how often it is asked
-_ORDERS = "select id from orders where order_number like 'F%%' order by id desc limit 200"
 _PARCELS = text("""
-    insert into trackers (id, order_id, key, carrier, tracking_number, next_at)
-    values (cast(:id as uuid), cast(:order as uuid), :key, 'silent', :number, now())
+    insert into trackers (id, key, carrier, tracking_number, next_at)
+    values (cast(:id as uuid), :key, 'silent', :number, now())
 """)
 _OLDEST_REFUND = """
     select coalesce(extract(epoch from clock_timestamp() - min(next_at)), 0) from effects where state = 'due'
@@ -41,13 +40,10 @@ def silent_carrier(deployment: Deployment, random: Random) -> Iterator[Aim]:
     with subscribed(deployment) as told:
         told.settled()
         quiet = told.series.longest_lag(monotonic() - 5, monotonic())
-        with psycopg.connect(deployment.gauge.url, autocommit=True) as conn:
-            orders = [row[0] for row in conn.execute(_ORDERS)]
         tag, now = f"S{int(monotonic() * 1000)}", datetime.now(UTC)
         rows = [
             {
                 "id": fresh(now + timedelta(milliseconds=n)),
-                "order": str(orders[n % len(orders)]),
                 "key": f"tracking:silent:{tag}{n}",
                 "number": f"{tag}{n}",
             }

@@ -22,12 +22,9 @@ CLAIM = 64  # parcels of one claim
 DUE = 2_000  # of all ten carriers together
 ROUNDS = 60
 APART = 0.2  # that times may differ, either way
-_ORDER = text(
-    "insert into orders (id, order_number, shard, status, version) values (gen_random_uuid(), '1', 0, 'new', 0)"
-)
 _FILL = text("""
-    insert into trackers (id, order_id, key, carrier, tracking_number, next_at, finished)
-    select gen_random_uuid(), :order, 'tracking:' || n, 'van ' || n % 10, cast(n as text),
+    insert into trackers (id, key, carrier, tracking_number, next_at, finished)
+    select gen_random_uuid(), 'tracking:' || n, 'van ' || n % 10, cast(n as text),
            cast(:now as timestamptz) + make_interval(secs => case when n <= :due then -n else n end), n % 3 = 0 and n > :due
     from generate_series(1, :count) n
 """)
@@ -48,8 +45,6 @@ class Cost(NamedTuple):
 def claims(small: int, large: int, say: Say) -> Finding:
     """The same claims among so many parcels, and among so many more; of each as many are due."""
     with tempfile.TemporaryDirectory(prefix="orders-claims-") as data, a_shop(Path(data)) as shop:
-        with shop.engine.begin() as conn:
-            conn.execute(_ORDER)
         costs: dict[int, list[Cost]] = {small: [], large: []}
         for count in (small, large, small, large):  # in turns: whatever slows this machine slows both
             say(f"{count:,} parcels")
@@ -71,8 +66,7 @@ def fill(engine: Engine, count: int) -> None:
     """Have `count` parcels, a third of them over, of which DUE are due."""
     with engine.begin() as conn:
         conn.execute(text("truncate trackers"))
-        order = conn.execute(text("select id from orders limit 1")).scalar_one()
-        conn.execute(_FILL, {"order": order, "now": NOW, "due": DUE, "count": count})
+        conn.execute(_FILL, {"now": NOW, "due": DUE, "count": count})
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(text("vacuum (analyze) trackers"))
         conn.execute(text("checkpoint"))

@@ -76,7 +76,7 @@ def by_another_service(facts, number, says):
 
 
 def as_events(scans: list[Scan], number: str) -> list[Envelope]:
-    return [scan_event("cj  logistics", number, scan, seen=NOON, subject="1001") for scan in scans]
+    return [scan_event("cj  logistics", number, scan, seen=NOON) for scan in scans]
 
 
 TELLERS = st.sampled_from([by_webhook, by_poll, by_another_service])

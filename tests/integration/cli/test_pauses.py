@@ -35,7 +35,7 @@ def test_a_resumed_pause_says_what_is_worked_off_and_ends(orders, shop):
 
 
 def test_what_cannot_be_paused_or_resumed_is_a_sentence(orders, shop):
-    assert "say why in 1 to 500" in orders("pause", "outward").err
+    assert "say why, in 1 to 500" in orders("pause", "outward").err
     assert "orders cannot be paused; these can: order" in orders("pause", "orders", "7", "--reason", "r").err
     assert "provider toss is not paused; `orders pauses` lists" in orders("resume", "provider", "toss").err
     assert orders("pauses", "--json").json == {"pauses": []}

@@ -41,6 +41,7 @@ def test_the_same_report_twice_changes_nothing(by_van, orders):
         "time": "2026-11-01T12:00:00Z", "new": True, "polledBy": None,
     }  # fmt: skip
     assert second.json == first.json | {"new": False}
+    assert by_van.do("select count(*) from audit where action = 'scan'") == [(1,)]
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,11 @@ def parcels(shop, monkeypatch):
         monkeypatch.setenv(name, value)
     shop.tell(replace(created(), subject="1"), told("FulfillmentShipped", subject="1", fulfillment="box"))
     shop.do(
-        "insert into trackers (id, order_id, key, carrier, tracking_number, status) "
-        "select gen_random_uuid(), id, 'tracking:our van:' || n, 'our van', n, 'in_transit' "
-        "from orders, unnest(array['well', 'fails', 'over']) n"
+        "insert into trackers (id, key, carrier, tracking_number, status) "
+        "select gen_random_uuid(), 'tracking:our van:' || n, 'our van', n, 'in_transit' "
+        "from unnest(array['well', 'fails', 'over']) n"
     )
+    shop.do("insert into correlations (key, order_id) select t.key, o.id from trackers t, orders o")
     shop.do("update trackers set failures = 4, last_error = 'van: HTTP 500' where tracking_number = 'fails'")
     shop.do(
         "update trackers set finished = true, last_error = 'nothing new for 30 days' where tracking_number = 'over'"

@@ -38,7 +38,7 @@ def test_it_is_erased_once_the_id_is_typed_with_a_reason(console, module_shop, c
     for typed, reason in (("c-other", "request 17"), ("", "request 17"), (customer, ""), (customer, "x" * 501)):
         answer = console.post("/privacy", {**form, "typed": typed, "reason": reason})
         assert answer.status_code == 400
-        assert "nothing was erased" in answer.text
+        assert "nothing was" in answer.text.lower()
     assert kept(module_shop, customer) == 1
     done = console.post("/privacy", {**form, "typed": customer, "reason": "request 17"})
     assert "Erased:" in done.text

@@ -29,9 +29,8 @@ def watched(door):
     route = routes("CJ대한통운")
     assert route is not None
     door.shop.do(
-        "insert into trackers (id, order_id, key, carrier, tracking_number, provider, carrier_id, next_at) "
-        "select gen_random_uuid(), id, 'tracking:cj대한통운:P1', 'cj대한통운', 'P1', :provider, :carrier, "
-        "now() + interval '1 hour' from orders",
+        "insert into trackers (id, key, carrier, tracking_number, provider, carrier_id, next_at) "
+        "select gen_random_uuid(), 'tracking:cj대한통운:P1', 'cj대한통운', 'P1', :provider, :carrier, now() + interval '1 hour'",
         provider=route.provider,
         carrier=route.carrier_id,
     )
