@@ -1,4 +1,4 @@
-"""What is done for many at once is done for each alone where one of them is at fault: nobody waits for the others' sake."""
+"""Work for many at once, that is done for each alone where one of them is at fault: nobody waits for its sake."""
 
 from __future__ import annotations
 
