@@ -23,7 +23,7 @@ from journal.commands import Step, perform
 from journal.drain import Drain
 from journal.pauses import Paused
 from journal.policy_store import policy_id
-from journal.refold import refold
+from journal.refold import refold_orders
 from journal.relay import relay
 from journal.streams import Streams, connect
 from journal.verify import verify
@@ -294,7 +294,7 @@ def by_the_end_of_another_pause(place, monkeypatch):
 
 def by_refold(place, monkeypatch):
     place.tell(paid(**MONEY))
-    refold(place.engine, "8")
+    list(refold_orders(place.engine, ["8"]))
 
 
 ROUTES = [
