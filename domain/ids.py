@@ -10,6 +10,7 @@ import re
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
+from uuid import UUID
 
 from events.errors import OrdersError
 
@@ -65,6 +66,15 @@ def derived(now: datetime, *names: str) -> str:
 def fresh(now: datetime) -> str:
     """A new random id, for rows that no event made."""
     return _compose(now, os.urandom(10).hex())
+
+
+def first_of(moment: datetime) -> str:
+    """The id that no id made at `moment` or later comes before: ids begin with the time that they were made at.
+
+    >>> first_of(datetime.fromisoformat("1970-01-01T00:00:00.001+00:00"))
+    '00000000-0001-0000-0000-000000000000'
+    """
+    return str(UUID(int=max(int(moment.timestamp() * 1000), 0) << 80))
 
 
 def format_id(collection: str, uuid: str) -> str:
