@@ -5,6 +5,8 @@ A country of several zones has the first of them in tz's `zone.tab`, as the pack
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
 from importlib.resources import files
@@ -14,13 +16,19 @@ from domain.legal_clock import BusinessDays, LegalClock, calendar_of
 
 
 @cache
+def zones() -> Mapping[str, tuple[str, ...]]:
+    """The time zones of each country, by its ISO 3166 code, in the order of `zone.tab`; read once."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for line in (files("tzdata") / "zoneinfo" / "zone.tab").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            country, _, zone = line.split("\t")[:3]
+            found[country].append(zone)
+    return {country: tuple(each) for country, each in found.items()}
+
+
 def zone_of(country: str) -> ZoneInfo:
     """The first time zone of a country by its ISO 3166 code; KeyError where tz knows none."""
-    table = (files("tzdata") / "zoneinfo" / "zone.tab").read_text(encoding="utf-8")
-    for line in table.splitlines():
-        if line.startswith(f"{country}\t"):
-            return ZoneInfo(line.split("\t")[2])
-    raise KeyError(country)
+    return ZoneInfo(zones()[country][0])
 
 
 def check_country(country: str) -> str | None:
