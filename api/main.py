@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.bounded_protocol import BoundedProtocol
 from api.resources import open_doors
+from events.catalogue import PERSONAL_NAMES
 from operations import gauges
 from settings.environment import read
 from telemetry import exposure, log
@@ -22,7 +23,7 @@ def serve(host: str, port: int, processes: int) -> None:
     Each process opens its connections after it was made, and one that dies is made again.
     """
     settings = read()
-    log.configure(settings.log_form, settings.log_level)
+    log.configure(settings.log_form, settings.log_level, PERSONAL_NAMES)
     exposure.start(settings.data, "api")
     if settings.metrics is not None:
         exposure.serve(settings.metrics, "api", gauges.collector(settings))
@@ -49,6 +50,6 @@ def serve(host: str, port: int, processes: int) -> None:
 def application() -> FastAPI:
     """The application of one process, its doors open; for `serve`, or any other ASGI server with a factory."""
     settings = read()
-    log.configure(settings.log_form, settings.log_level)
+    log.configure(settings.log_form, settings.log_level, PERSONAL_NAMES)
     exposure.join()
     return create_app(open_doors(settings))

@@ -37,7 +37,7 @@ from cli.options import MOST_LISTED, Data, Json, Problem, actor, err, out, print
 from cli.render import put, table, time_of
 from cli.terminal import safe
 from domain.ids import format_id, uuid_of
-from operations import dead_letters, parked_events
+from operations import acts, dead_letters, parked_events
 from operations.dead_letters import LetterUnknown, NameAmbiguous
 from outbound import payment_lookups, refunds
 from workers.resources import Parts
@@ -229,7 +229,7 @@ def replay(refs: Refs, data: Data = None, json: Json = False) -> None:
             staff = _staff(conn, refs)
             done = dead_letters.replay(conn, [ref for ref in refs if uuid_of(ref) not in staff], actor())
             for effect_id in staff:
-                if refunds.release(conn, effect_id, actor()):
+                if refunds.release(conn, effect_id, actor(), "dlq replay"):
                     released.append(format_id("effects", effect_id))
         opened.streams.publish(done.entries)
         _say_if_nobody_works(opened)
@@ -245,7 +245,7 @@ def discard(
 ) -> None:
     """Give dead letters up for good: their events end as ignored, with the reason `discarded`; webhooks are let be."""
     with _letters(data) as (opened, _), opened.engine.begin() as conn:
-        why = why or f"discarded by {actor()}"
+        why = acts.reason_if_said(why) or f"discarded by {actor()}"
         let_be = payment_lookups.discard(conn, _numbers(refs), actor(), why)
         _refuse_ambiguous(conn, let_be)
         refs = _without(refs, let_be)

@@ -34,7 +34,7 @@ def doctor(data: Data = None, json: Json = False) -> None:
     go out. A warning may become one. It starts nothing: what does not run is a problem.
 
     Exit codes: 0 no problem (there may be warnings), 1 at least one problem, 2 wrong use. With --json: healthy, servers,
-    settings, and checks with id, name, level (ok, warning, problem), says, remedy, and the alert rule that tells of the same.
+    settings, and checks with id, name, level (ok, warning, problem), says, remedy, the alert rule that tells of the same, and its page in docs.
     """
     stop_at_sigterm()
     settings: Settings | None = None

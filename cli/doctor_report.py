@@ -17,10 +17,10 @@ _WHOSE = {"found": "which `orders up` runs", "stopped": "which nobody runs"}
 
 def print_document(settings: Settings | None, whose: str | None, checks: Sequence[Check]) -> None:
     """One JSON document: `healthy`, `servers` (yours, found, stopped, or null where no setting could be read), `settings`
-    (name, value, source, meaning) and `checks` (id, name, level, says, remedy, alert; of one id there may be several)."""
+    (name, value, source, meaning) and `checks` (id, name, level, says, remedy, alert, docs; of one id there may be several)."""
     healthy = all(check.level != PROBLEM for check in checks)
     document = {"healthy": healthy, "servers": whose, "settings": _settings(settings)}
-    found = [{"id": check.id, **asdict(check), "alert": check.alert} for check in checks]
+    found = [{"id": check.id, **asdict(check), "alert": check.alert, "docs": check.page} for check in checks]
     print_json({**document, "checks": found})
 
 
@@ -36,7 +36,8 @@ def print_tables(settings: Settings | None, whose: str | None, checks: Sequence[
     rows = table("check", "", "says", "what to do", title="checks")
     for check in checks:
         color = _COLORS[check.level]
-        rows.add_row(check.name, f"[{color}]{check.level}[/]", safe(check.says), safe(check.remedy or ""))
+        docs = "" if check.level == OK else f" [dim](docs: {check.page})[/]"
+        rows.add_row(check.name, f"[{color}]{check.level}[/]", safe(check.says), safe(check.remedy or "") + docs)
     put(rows)
     problems, warnings = (sum(check.level == level for check in checks) for level in (PROBLEM, WARNING))
     verdict = f"[red]{some(problems, 'problem')}[/]" if problems else "[green]no problem[/]"

@@ -15,6 +15,7 @@ from cli.options import Data, Json, Problem, err, out, print_json, program, stop
 from cli.processes import Processes, start_workers
 from cli.rules import HINT, bring_orders_up_to_date, refuse_old_orders
 from cli.terminal import safe
+from events.catalogue import PERSONAL_NAMES
 from journal.refold import is_behind
 from operations import gauges
 from settings.environment import Settings, read
@@ -82,7 +83,7 @@ def _asked(queues: str) -> dict[str, list[str]]:
 def _log_to(settings: Settings, loglevel: str | None) -> str:
     """Log as the settings say, or from this level on; → the level."""
     level = loglevel or settings.log_level
-    log.configure(settings.log_form, level)
+    log.configure(settings.log_form, level, PERSONAL_NAMES)
     return level.upper()
 
 

@@ -127,7 +127,7 @@ def _clients(settings: Settings, wanted: str | None) -> dict[str, PaymentListing
             raise Problem(f"{wanted} can be gone through once {missing[wanted]} is set")
         if wanted in names:
             raise Problem(f"{wanted} tells no list of what happened there, so it cannot be compared")
-        raise Problem(f"--provider {wanted} is none; there are {', '.join(sorted(names))}", 2)
+        raise Problem(f"--provider {wanted} is none; there are {', '.join(sorted(names | clients.keys()))}", 2)
     for name in sorted(in_use & names - clients.keys()):
         why = f"set {missing[name]}" if name in missing else "it tells no list of what happened there"
         err.print(f"{safe(name)} is not compared: {why}", soft_wrap=True)

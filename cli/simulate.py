@@ -134,6 +134,13 @@ def _told(provider: str, url: str, shares: dict[str, float], key: str, secret: s
     """What a script, or a person, needs to use it."""
     upper = provider.upper()
     settings = {f"ORDERS_{upper}_API_URL": url, f"ORDERS_{upper}_API_KEY": key, f"ORDERS_{upper}_SECRETS": secret}
+    if provider == "standard":  # which is a contract, and no provider's API
+        settings = {
+            "ORDERS_REFUND_URL": url,
+            "ORDERS_PAYMENTS_URL": url,
+            "ORDERS_REFUND_SECRETS": key,
+            "ORDERS_STANDARD_SECRETS": secret,
+        }
     example = EXAMPLES[provider]
     body = orjson.dumps({"amount": example.amount, "currency": example.currency, "orderNumber": "1001"}).decode()
     pays = f"curl -X PUT {url}/_simulator/payments/{example.payment} -d '{body}'"

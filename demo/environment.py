@@ -42,7 +42,7 @@ FATES = {
     "contradicted": 0.05,
 }  # and of those that are told late, in silence, two ways at once
 ERRORS = "0.05"  # share of the outside's answers that go wrong
-CARRIER, PROVIDER = "carrier", "provider"  # names of processes
+CARRIER, PROVIDER = "carrier", "standard"  # names of processes
 # Providers in their real wire formats, and what goes wrong at them; each open refund has its end after PACE_S.
 WIRE_FORMATS = ("stripe", "portone", "toss")
 MISHAPS = {"timeout": 0.05, "slow": 0.03, "open": 0.05, "stored_error": 0.03, "rate_limit": 0.03, "unavailable": 0.05, "twice": 0.1}  # fmt: skip
@@ -104,8 +104,8 @@ def open_stage(stack: ExitStack, display: Display, orders: int, seed: int, worke
     pace = ("--pace", str(PARCEL_PACE_S), "--missing", MISSING)
     fates = [part for kind, share in FATES.items() for part in ("--mishap", f"{kind}={share}")]
     processes.start(CARRIER, "providers.simulators.carrier", *common, str(ports[CARRIER]), *pace, *fates)
-    state = str(folder.resolve() / "demo-refunds.sqlite")
-    processes.start(PROVIDER, "providers.simulators.provider", *common, str(ports[PROVIDER]), "--state", state)
+    state = str(folder.resolve() / "demo-standard.sqlite")
+    _start_provider(processes, PROVIDER, ports[PROVIDER], seed, "--state", state)
     signed_with = {name: _webhook_secret() for name in (*WIRE_FORMATS, "standard")}
     settings = _shop(urls) | _payments(urls, signed_with)
     for name in WIRE_FORMATS:

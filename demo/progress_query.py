@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from demo.scenarios import PAYMENT_PREFIX
+from demo.scenarios import NUMBER_PREFIX, PAYMENT_PREFIX
 from events.envelope import OWN_SOURCE
 from journal.totals import OUTCOMES
 from storage.pg_arrays import array
@@ -22,7 +22,7 @@ _FIGURES = text(f"""
                coalesce(r.outcome, 'waiting') as outcome
         from journal j left join results r using (seq)
         where j.seq > :since and (starts_with(j.subject, :tag) or starts_with(j.event_id, :tag)
-              or starts_with(j.data ->> 'paymentId', :payment))
+              or starts_with(j.data ->> 'paymentId', :payment) or starts_with(j.data ->> 'trackingNumber', :number))
     ), refunds as (
         select state, target, made from effects where order_id in (select id from chosen)
     )
@@ -111,6 +111,7 @@ def take(conn: Connection, run: Run) -> Figures:
         "since": run.since,
         "tag": run.tag + "-",
         "payment": f"{PAYMENT_PREFIX}{run.tag}-",  # what was looked up names its payment alone
+        "number": f"{NUMBER_PREFIX}{run.tag}-",  # and a scan that was asked for its parcel's number
     }
     statuses, refunded, rows, again, parcels, refunds = conn.execute(_FIGURES, values).one()
     outcomes: dict[str, int] = {"duplicate": again}

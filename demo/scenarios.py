@@ -25,6 +25,7 @@ from events.envelope import Envelope
 CARRIER = "simulated"
 CURRENCY = "KRW"
 PAYMENT_PREFIX = "demo-"  # of every payment id here: how money of a demo is told from a shop's
+NUMBER_PREFIX = "SIM-"  # of every tracking number here
 DUPLICATES = 0.10  # share of events that are delivered again
 OTHER_BODY = 0.03  # share of those that come with another body
 # Whom orders are paid through, with its weight. At PortOne and Toss somebody pays, and the provider says where to look.
@@ -293,7 +294,7 @@ class _Writer:
             parcel: dict[str, Any] = {"fulfillment": f"{self.number}/F{n}"}
             if lines is not None:
                 parcel["items"] = [{"item": line.item, "quantity": line.quantity} for line in lines]
-            sent = {**parcel, "carrier": CARRIER, "trackingNumber": f"SIM-{self.number}-{n}"}
+            sent = {**parcel, "carrier": CARRIER, "trackingNumber": f"{NUMBER_PREFIX}{self.number}-{n}"}
             leaves = self.chance.uniform(1.1, 2.2)
             made, packed, shipped = f"made-{n}", f"packed-{n}", f"shipped-{n}"
             if steps == "shipped":

@@ -51,6 +51,8 @@ LIFECYCLE = (
     ("FulfillmentCorrected", (S.DELIVERED,), S.SHIPPED, "is_on_its_way"),
 )
 MACHINE = build(Status, LIFECYCLE)
+# As text: guards are asked several times per event, and to look a member up takes longer than to compare it.
+_PENDING, _PACKED, _SHIPPED, _DELIVERED, _FAILED = map(str, Status)
 _LEFT = frozenset((S.SHIPPED, S.DELIVERED))
 _OPEN = frozenset((S.PENDING, S.PACKED, S.SHIPPED))
 _NOT_LEFT = frozenset((S.PENDING, S.PACKED))
@@ -118,7 +120,7 @@ class Fulfillment:
         """Take from its facts what is not stored besides; done once when it was loaded."""
         if self.facts:
             self.was_delivered = has_been_delivered(self.facts)
-            self.returned = weighed(self.facts, self.number()).returned if self.status == S.FAILED else None
+            self.returned = weighed(self.facts, self.number()).returned if self.status == _FAILED else None
         else:
             self.was_delivered = self.delivered_at is not None
 
@@ -127,7 +129,7 @@ class Fulfillment:
         facts = self.facts or {}
         found = weighed(facts, self.number())
         called_off = canceled and found.status in _NOT_LEFT
-        self.stands = S.FAILED if called_off else found.status
+        self.stands = _FAILED if called_off else found.status
         return found
 
     def show_scan(self) -> None:
@@ -151,31 +153,31 @@ class Fulfillment:
 
     def is_packed(self) -> bool:
         """Guard: it was told that it is ready to leave, and no more."""
-        return self.stands == S.PACKED
+        return self.stands == _PACKED
 
     def is_on_its_way(self) -> bool:
         """Guard: it was told that it left, and of neither its arrival nor its failure."""
-        return self.stands == S.SHIPPED
+        return self.stands == _SHIPPED
 
     def has_arrived(self) -> bool:
         """Guard: its delivery stands: nothing later was told that denies it."""
-        return self.stands == S.DELIVERED
+        return self.stands == _DELIVERED
 
     def has_failed(self) -> bool:
         """Guard: its failure, or its way back to the sender, stands."""
-        return self.stands == S.FAILED and self.failed_at is not None
+        return self.stands == _FAILED and self.failed_at is not None
 
     def was_called_off(self) -> bool:
         """Guard: its order was canceled before it left."""
-        return self.stands == S.FAILED and self.failed_at is None
+        return self.stands == _FAILED and self.failed_at is None
 
     def has_not_begun(self) -> bool:
         """Guard: nothing that was told of it counts, or nothing was."""
-        return self.stands == S.PENDING
+        return self.stands == _PENDING
 
     def lives(self) -> bool:
         """Not failed: it holds its items."""
-        return self.status != S.FAILED
+        return self.status != _FAILED
 
     def is_open(self) -> bool:
         """A way before it: neither arrived nor failed, nor called off."""
@@ -183,7 +185,7 @@ class Fulfillment:
 
     def is_out(self) -> bool:
         """On its way: neither arrived nor failed."""
-        return self.status == S.SHIPPED
+        return self.status == _SHIPPED
 
     def has_left(self) -> bool:
         """On its way, or arrived."""

@@ -58,6 +58,9 @@ _SHIPPED_AFTER_CANCEL = ignored(Reason.SHIPPED_AFTER_CANCEL)
 _FULFILLMENT_UNKNOWN = parked(Reason.FULFILLMENT_UNKNOWN)
 _NOT_PAID = parked(Reason.NOT_PAID)
 _PARCEL_UNKNOWN = parked(Reason.PARCEL_UNKNOWN)
+_IMPLIES_SHIPPED = Outcome(APPLIED, implied="FulfillmentShipped")
+_PENDING = str(Status.PENDING)
+_NOT_LEFT = frozenset((Status.PENDING, Status.PACKED))
 _DERIVED_SINCE = 3  # the rules since which it follows from deliveries whether a return waits for staff
 # What a step says of its parcel; that it was created says only that it is there.
 _KIND = {"FulfillmentPacked": PACKED, "FulfillmentShipped": MOVED, "FulfillmentDelivered": DELIVERED}
@@ -88,15 +91,15 @@ def parcel_step(order: Order, event: Event[ParcelStep], context: Context, reject
     data = event.data
     if order.canceled_at is None and not order.was_covered():
         return _NOT_PAID
-    parcel = order.goods().parcel(data.fulfillment)
+    if event.source == OWN_SOURCE and event.type == "FulfillmentCreated":
+        return _planned(order, event, context)
     shares = match_items(order, data.items)
     if isinstance(shares, Outcome):
         return shares
     if data.items is None and has_digital(order):
         shares = [(item, quantity) for item, quantity in shares if item.requires_shipping]
-    if event.source == OWN_SOURCE and event.type == "FulfillmentCreated":
-        return _planned(order, event, context)
-    rank = RANK[event.type]
+    goods, rank = order.goods(), RANK[event.type]
+    parcel = goods.parcel(data.fulfillment)
     if parcel is None:
         if data.items is None and event.type in ("FulfillmentPacked", "FulfillmentDelivered"):
             return _FULFILLMENT_UNKNOWN
@@ -108,7 +111,7 @@ def parcel_step(order: Order, event: Event[ParcelStep], context: Context, reject
             change_state=NEW,
         )
         order.fulfillments.append(parcel)
-        order.goods().add_parcel(parcel)
+        goods.add_parcel(parcel)
         parcel.items_step = 0 if data.items is None else rank
         _list_items(order, parcel, shares, event, context)
     before, parcel.planned = parcel.status, False  # somebody drives it by its name: what it holds now is its own
@@ -125,9 +128,9 @@ def parcel_step(order: Order, event: Event[ParcelStep], context: Context, reject
     told |= stand(order, parcel)
     if order.canceled_at is not None:
         return _on_canceled(parcel)
-    if kind == DELIVERED and parcel.status == Status.DELIVERED and before in (Status.PENDING, Status.PACKED):
-        return Outcome(APPLIED, implied="FulfillmentShipped")
-    return DONE if told or (kind is None and before == Status.PENDING) else _OVERTAKEN
+    if kind == DELIVERED and before in _NOT_LEFT and parcel.has_arrived():
+        return _IMPLIES_SHIPPED
+    return DONE if told or (kind is None and before == _PENDING) else _OVERTAKEN
 
 
 def fulfillment_failed(
@@ -290,9 +293,11 @@ def _planned(order: Order, event: Event[ParcelStep], context: Context) -> Outcom
         change_state=NEW,
     )
     order.fulfillments.append(plan)
-    order.goods().add_parcel(plan)
-    order.goods().count_parcel(plan)
-    _list_items(order, plan, shares, event, context)
+    goods = order.goods()
+    goods.add_parcel(plan)
+    goods.count_parcel(plan)
+    for item, quantity in shares:
+        _hold(order, plan, item.id, quantity, event, context)
     return DONE
 
 
@@ -305,11 +310,12 @@ def _list_items(
 ) -> bool:
     """Make the parcel hold exactly `shares`; whether that changed anything."""
     changed = False
-    wanted = {item.id: quantity for item, quantity in shares}
-    for item_id in [each for each in parcel.shares if each not in wanted]:
-        changed |= _hold(order, parcel, item_id, 0, event, context)
-    for item_id, quantity in wanted.items():
-        changed |= _hold(order, parcel, item_id, quantity, event, context)
+    if parcel.shares:
+        wanted = {item.id for item, _ in shares}
+        for item_id in [each for each in parcel.shares if each not in wanted]:
+            changed |= _hold(order, parcel, item_id, 0, event, context)
+    for item, quantity in shares:
+        changed |= _hold(order, parcel, item.id, quantity, event, context)
     return changed
 
 

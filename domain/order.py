@@ -219,7 +219,7 @@ class Order:
         A reversal may be reported before or after what it reverses, and after a parcel has left: only what no
         reversal takes away brings every order of arrival to one status. That the money is gone, the flag says.
         """
-        payments = self.payments()
+        payments = self.payments_kept or self.payments()
         price = self.total_amount if self.facts is None else required(self)
         if payments.captured >= price:
             return True
@@ -243,12 +243,15 @@ class Order:
 
     def is_shipped(self) -> bool:
         """Guard: every item to ship has left."""
-        if self.goods_kept is None and len(self.items) <= FEW:
-            for item in self.items:
-                if item.shipped_quantity < item.quantity and item.shipped_quantity < item.wanted():
-                    return False
-            return bool(self.items)
-        return self.goods().to_ship == 0 and bool(self.items)
+        goods = self.goods_kept
+        if goods is None:
+            if len(self.items) <= FEW:
+                for item in self.items:
+                    if item.shipped_quantity < item.quantity and item.shipped_quantity < item.wanted():
+                        return False
+                return bool(self.items)
+            goods = self.goods()
+        return goods.to_ship == 0 and bool(self.items)
 
     def has_items_to_ship(self) -> bool:
         """Guard: an item has yet to leave."""
@@ -256,12 +259,15 @@ class Order:
 
     def is_delivered(self) -> bool:
         """Guard: every item has arrived."""
-        if self.goods_kept is None and len(self.items) <= FEW:
-            for item in self.items:  # as stored: nothing has moved since
-                if item.delivered_quantity < item.quantity and item.delivered_quantity < item.wanted():
-                    return False
-            return bool(self.items)
-        return self.goods().to_arrive == 0 and bool(self.items)
+        goods = self.goods_kept
+        if goods is None:
+            if len(self.items) <= FEW:
+                for item in self.items:  # as stored: nothing has moved since
+                    if item.delivered_quantity < item.quantity and item.delivered_quantity < item.wanted():
+                        return False
+                return bool(self.items)
+            goods = self.goods()
+        return goods.to_arrive == 0 and bool(self.items)
 
     def awaits_items(self) -> bool:
         """Guard: an item has yet to arrive."""
@@ -301,12 +307,15 @@ class Order:
 
     def plan(self) -> Fulfillment | None:
         """The fulfillment that the order started by itself, as long as there is something left in it."""
-        if self.goods_kept is None and len(self.fulfillments) <= FEW:
-            for parcel in self.fulfillments:
-                if parcel.planned:
-                    return parcel
-            return None
-        return self.goods().plan
+        goods = self.goods_kept
+        if goods is None:
+            if len(self.fulfillments) <= FEW:
+                for parcel in self.fulfillments:
+                    if parcel.planned:
+                        return parcel
+                return None
+            goods = self.goods()
+        return goods.plan
 
     def open_shares(self) -> list[tuple[OrderItem, int]]:
         """The items that no living fulfillment has, the plan aside: (item, quantity), empty ones left out."""

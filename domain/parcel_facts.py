@@ -21,6 +21,7 @@ All parcels of an order that have a number have the same facts of it: who names 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -68,7 +69,7 @@ def micros(time: datetime) -> int:
 
 def time_of(kept: int) -> datetime:
     """The time that facts keep so."""
-    return _EPOCH + timedelta(microseconds=kept)
+    return _EPOCH + timedelta(0, 0, kept)
 
 
 def place(event: AnyEvent, rank: int) -> list[Any]:
@@ -83,8 +84,13 @@ def note_said(facts: Facts, kind: str, time: int) -> bool:
     """Note a step that was told by the parcel's name. → whether it is news."""
     said = facts.get(SAID)
     if said is None:
-        said = facts[SAID] = {}
-    return keep_time(said.setdefault(kind, []), time)
+        facts[SAID] = {kind: [time]}
+        return True
+    times = said.get(kind)
+    if times is None:
+        said[kind] = [time]
+        return True
+    return keep_time(times, time)
 
 
 def note_correction(facts: Facts, at: list[Any], status: str) -> bool:
@@ -229,6 +235,10 @@ class Weighed(NamedTuple):
     returned: int | None  # since when it is known that it goes back to the sender, where that stands
 
 
+_PENDING = Weighed("pending", None, None, None, None)
+_PACKED = Weighed("packed", None, None, None, None)
+
+
 def weighed(facts: Facts, number: Number | None) -> Weighed:
     """The weight of all that was told by the parcel's name, and by the number that stands, if it has one.
 
@@ -271,17 +281,23 @@ def weighed(facts: Facts, number: Number | None) -> Weighed:
 
 def _undisputed(said: dict[str, list[int]], number: Number | None) -> Weighed:
     """The weight of facts none of which denies another, as those of most parcels: what is furthest along stands."""
-    shipped, delivered = said.get(MOVED, ())[:1], said.get(DELIVERED, ())[:1]
+    moved, came = said.get(MOVED), said.get(DELIVERED)
+    left, delivered = moved[0] if moved else None, came[0] if came else None
     if number is not None and (MOVED in number or DELIVERED in number):
         start, end = life(number)
-        shipped = [*shipped, *(time for time in number.get(MOVED, ()) if start <= time <= end)]
-        delivered = [*delivered, *(time for time in number.get(DELIVERED, ()) if start <= time <= end)]
-    left = min(shipped, default=None)
-    if delivered:
-        return Weighed("delivered", left, min(delivered), None, None)
+        left = _earlier(left, number.get(MOVED, ()), start, end)
+        delivered = _earlier(delivered, number.get(DELIVERED, ()), start, end)
+    if delivered is not None:
+        return Weighed("delivered", left, delivered, None, None)
     if left is not None:
         return Weighed("shipped", left, None, None, None)
-    return Weighed("packed" if said.get(PACKED) else "pending", None, None, None, None)
+    return _PACKED if said.get(PACKED) else _PENDING
+
+
+def _earlier(known: int | None, times: Sequence[int], start: int, end: int) -> int | None:
+    """The earlier of a time that is known and the first of `times`, in order, that is within a life."""
+    first = next((time for time in times if start <= time <= end), None)
+    return first if known is None or (first is not None and first < known) else known
 
 
 def last_scan(number: Number) -> list[Any] | None:

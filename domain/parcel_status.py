@@ -23,7 +23,7 @@ from domain.parcel_facts import (
     place,
     time_of,
 )
-from domain.state_machine import advance
+from domain.state_machine import step
 from events.body import tracking_key
 from events.catalogue import AnyEvent
 
@@ -38,13 +38,12 @@ def facts_of(parcel: Fulfillment) -> Facts:
 def stand(order: Order, parcel: Fulfillment) -> bool:
     """Let a parcel stand where its facts put it, and its order's goods follow. → whether its status moved."""
     found = parcel.weigh(order.canceled_at is not None)
-    shipped, delivered, failed = (
-        None if time is None else time_of(time) for time in (found.shipped, found.delivered, found.failed)
-    )
+    delivered = None if found.delivered is None else time_of(found.delivered)
+    failed = None if found.failed is None else time_of(found.failed)
     was_delivered = parcel.was_delivered or delivered is not None
     if not was_delivered and parcel.facts is not None:
         was_delivered = has_been_delivered(parcel.facts)
-    parcel.shipped_at = shipped
+    parcel.shipped_at = None if found.shipped is None else time_of(found.shipped)
     moved = parcel.stands != parcel.status
     goods = order.goods_kept
     if goods is None:
@@ -56,7 +55,7 @@ def stand(order: Order, parcel: Fulfillment) -> bool:
     parcel.returned, parcel.was_delivered = found.returned, was_delivered
     if moved:
         was_open = parcel.is_open()
-        advance(fulfillment.STEPS, parcel)
+        step(fulfillment.STEPS, parcel)
         parcel.to_watch |= parcel.is_open() and not was_open
     goods.count_parcel(parcel)
     if known is not None and known != delivered:

@@ -60,17 +60,20 @@ def fire(table: dict[str, list[Step]], model: Any, trigger: str) -> bool:
 
 def advance(table: dict[str, list[Step]], model: Any) -> None:
     """Take steps until no guard lets the model further: its status then follows from its parts."""
-    moved = True
-    while moved:
-        moved = False
-        for _, dest, guards in table[model.status]:
-            for guard in guards:
-                if not guard(model):
-                    break
-            else:
-                model.status = dest
-                moved = True
+    while step(table, model):
+        pass
+
+
+def step(table: dict[str, list[Step]], model: Any) -> bool:
+    """Take the first step whose guards hold. → whether there was one."""
+    for _, dest, guards in table[model.status]:
+        for guard in guards:
+            if not guard(model):
                 break
+        else:
+            model.status = dest
+            return True
+    return False
 
 
 def _hold(guards: tuple[Guard, ...], model: Any) -> bool:

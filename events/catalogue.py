@@ -343,6 +343,8 @@ WITHOUT_SUBJECT = {
 }  # fmt: skip
 # Fields that tell who a customer is. They live in a side table, never in the journal's bodies.
 PERSONAL_FIELDS = ("customerSnapshot", "shippingAddress", "notes", "note")
+# Those, and what tells the same in requests: values of these names stand neither in the audit nor in the log.
+PERSONAL_NAMES = frozenset((*PERSONAL_FIELDS, "refundAccount", "email", "phone"))
 # Types of which the fold must know which personal fields they hold: the journal writes their names into `personalFields`.
 NAMES_PERSONAL = frozenset(("OrderEdited",))
 

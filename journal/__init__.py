@@ -16,6 +16,7 @@ results         what a batch writes besides the orders
 refund_check    the projection of refunds against the fold
 refund_rows     the rows of refunds, as the outside sees them
 change_capture  what a batch changed, as deliveries to who subscribed
+apart           work for many at once, done for each alone where one is at fault
 lock_waits      events whose orders' rows somebody else holds
 commands        one request of the API: applied at once, or refused; idempotency keys
 relay           finds what the streams lack, and rings; knows what is decided

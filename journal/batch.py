@@ -59,9 +59,9 @@ class BatchReport:
     known: int = 0  # entries that had a result already
     left: set[int] = field(default_factory=set)  # numbers of entries that were gone around: they have no result
     held: set[str] = field(default_factory=set)  # ids of the orders that somebody else held
-    orders: dict[str, Order] = field(default_factory=dict)  # of one settling: by id, as they came to be
-    results: Sequence[ResultRow] = ()  # of one settling
-    follow_ups: Sequence[Entry] = ()  # of one settling, as journaled; to be published where they were deferred
+    orders: dict[str, Order] = field(default_factory=dict)  # by id, as they came to be
+    results: Sequence[ResultRow] = ()
+    follow_ups: Sequence[Entry] = ()  # as journaled; to be published where they were deferred
     copies: list[Entry] = field(default_factory=list)  # of scans, for further orders: to be published after the commit
     rest: frozenset[int] = frozenset()  # of one settling: numbers of entries that were left, as the batch was full
 
@@ -73,6 +73,15 @@ class BatchReport:
             self.outcomes[outcome] = self.outcomes.get(outcome, 0) + count
         for both, count in other.reasons.items():
             self.reasons[both] = self.reasons.get(both, 0) + count
+
+    def add(self, part: BatchReport) -> None:
+        """Take in all of what a later part of the same batch came to."""
+        self.add_counts(part)
+        self.left |= part.left
+        self.held |= part.held
+        self.orders = {**self.orders, **part.orders}
+        self.results = [*self.results, *part.results]
+        self.follow_ups = [*self.follow_ups, *part.follow_ups]
 
 
 def settle(
@@ -105,6 +114,7 @@ def settle(
             break
         except RowsHeld:
             memory.claimed.clear()
+            memory.late.clear()
             memory.new_ids.clear()
         except IntegrityError as error:
             if _constraint(error) in _CLASHES:
@@ -150,7 +160,7 @@ def settle_carefully(
     `around`, an entry that waits alone for a lock for longer than AROUND_MS is left out.
     """
     total = BatchReport()
-    deferral = Deferral(held_rows=around, follow_ups=bool(resting.types), resting=resting)
+    deferral = Deferral(held_rows=around, resting=resting)
     if around:
         conn.execute(_HURRY)
     todo: list[list[Entry]] = [list(entries)]
@@ -168,10 +178,7 @@ def settle_carefully(
                 todo[:0] = [part[:middle], part[middle:]]
                 continue
             report = BatchReport(left={part[0].seq}) if waited else _alone(conn, part[0], context, shop, deferral)
-        total.left |= report.left
-        total.held |= report.held
-        total.follow_ups = [*total.follow_ups, *report.follow_ups]
-        total.add_counts(report)
+        total.add(report)
     return total
 
 
@@ -197,9 +204,8 @@ def _alone(conn: Connection, entry: Entry, context: Context, shop: Shop, deferra
         progress = False
         for seq, order_id, key in conn.execute(_WAITING_WITH, {"seq": entry.seq}).all():
             report = attempt([], seq, Retry((order_id,), (key,) if key else (), only=(seq,)))
-            for outcome, count in report.outcomes.items():
-                total.outcomes[outcome] = total.outcomes.get(outcome, 0) + count
-                progress = True
+            progress |= bool(report.results)
+            total.add(report)
     return total
 
 

@@ -30,7 +30,7 @@ def fold_batch(terms: Terms, memory: BatchMemory, loaded: Loaded) -> Folded:
             terms.context,
             Parked(early, terms.deferral.resting.types) if early else None,
             memory.poison,
-            deferring=terms.deferral.follow_ups,
+            deferring=terms.deferral.leaves_follow_ups,
         )
     spoilt: set[str] = set()
     unplaced, rest = _fold_each(terms, memory, loaded, folds, spoilt)

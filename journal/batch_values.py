@@ -68,6 +68,11 @@ class Deferral:
     follow_ups: bool = False  # they are journaled, and folded by whoever drains their shard
     resting: Resting = NOTHING  # events that an operator paused: what waits of them is not tried
 
+    @property
+    def leaves_follow_ups(self) -> bool:
+        """True where follow-ups are left to whoever drains their shard; so they are where types rest: one may be of such a type."""
+        return self.follow_ups or bool(self.resting.types)
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -91,6 +96,7 @@ class BatchMemory:
     new_ids: dict[str, str] = field(default_factory=dict)  # order number → the id that claims were made with
     locked: Mapping[str, Order] = field(default_factory=dict)  # by id, loaded before; only the first try may have them
     claimed: set[str] = field(default_factory=set)  # keys: what waits for them comes with them
+    late: dict[str, set[str]] = field(default_factory=dict)  # key of a parcel → orders that it was made to name late
     left: set[int] = field(default_factory=set)  # numbers of entries whose orders' rows somebody else holds
     held: set[str] = field(default_factory=set)  # ids of those orders
 
@@ -119,6 +125,7 @@ class Decoded:
     keys: Mapping[int, set[str]]  # number → the correlation keys that the event names
     numbers: set[str]  # of orders that are named
     unplaced: Sequence[Unplaced]  # those that are no events
+    scans: Sequence[int]  # numbers of scans that name no order: each is one of all orders that name its parcel
 
 
 @dataclass(frozen=True, slots=True)

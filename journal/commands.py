@@ -160,11 +160,12 @@ class Request:
         """Journal the events of `steps` and settle them: the orders by id as they are after them. Orders that were
         locked before are used up by it.
 
-        What follows by itself is left to the workers, or is done here as well (`to_the_end`). An early step of several
+        What follows by itself is left to the workers, or is done here as well (`to_the_end`), unless some type of
+        event rests: what follows may be of it. An early step of several
         may find that our own policy took it already; the last of each order must apply.
         Errors: Refused, Known; Paused where the order or such an event is; Clash, or what PostgreSQL makes of a rival.
         """
-        pauses.refuse(self.conn, {step.number for step in steps}, {step.type for step in steps})
+        resting = pauses.refuse(self.conn, {step.number for step in steps}, {step.type for step in steps})
         envelopes = [
             Envelope(self.id + step.suffix, self.source, step.type, step.at or self.now, step.number, step.data)
             for step in steps
@@ -173,9 +174,9 @@ class Request:
         if appended.duplicates:
             raise Known
         locked, self._locked = self._locked, {}
-        deferral = Deferral(follow_ups=not to_the_end)
+        deferral = Deferral(follow_ups=not to_the_end, resting=resting)
         report = settle(self.conn, appended.new, self.context, self.shop, deferral, locked=locked)
-        if deferral.follow_ups:
+        if deferral.leaves_follow_ups:
             self.deferred += report.follow_ups
         self.deferred += report.copies
         if set(report.outcomes) != {APPLIED}:

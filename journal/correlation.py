@@ -5,8 +5,9 @@ An event names its order's number, or only a payment or a parcel. Whoever names 
 commit order loses a match. Claims are kept over the tries of a batch; a claimed key never changes.
 
 A parcel may hold the goods of several orders: who names its number late is one of its `members`. A scan that names no order
-is the first order's event, and a copy of it goes to each other member (journal/scan_copies.py). Scans hold the number's row
-`for share`, who names it `for update`: so neither misses the other.
+is the first order's event, and a copy of it goes to each other member (journal/scan_copies.py). Scans and whoever may name
+it late hold the number's row: so neither misses the other. They lock the numbers that exist at their first look, all in one
+order and one mode, before they claim anything: so no two batches wait crosswise.
 """
 
 from __future__ import annotations
@@ -50,14 +51,15 @@ _PARCEL = "tracking:"  # begins the keys of parcels
 
 # Orders by number, claimed keys, and entries that an operator edited since they went into a stream.
 _LOOK = Statement("""
-    with scanned as materialized (
-        select key, order_id, members from correlations where key = any(cast(:scanned as text[])) order by key for share
+    with shared as materialized (
+        select key, order_id, members from correlations where key = any(cast(:shared as text[]))
+        order by key for no key update
     )
     select 'order' as kind, order_number as name, id, null as members
     from orders where order_number = any(cast(:numbers as text[]))
-    union all select 'key', key, order_id, cast(members as text[]) from scanned
+    union all select 'key', key, order_id, cast(members as text[]) from shared
     union all select 'key', key, order_id, cast(members as text[])
-    from correlations where key = any(cast(:keys as text[])) and key <> all(cast(:scanned as text[]))
+    from correlations where key = any(cast(:keys as text[]))
     union all select 'edited', cast(seq as text), null, null from corrections where seq = any(cast(:seqs as bigint[]))
 """)
 _CLAIM_NAMES, _CLAIM_KINDS = ("key", "order_id", "members"), ("text", "uuid", "text[]")
@@ -87,6 +89,7 @@ def decode_entries(entries: Sequence[Entry], refused: Mapping[int, Outcome]) -> 
     keys: dict[int, set[str]] = {}
     numbers: set[str] = set()
     unplaced: list[Unplaced] = []
+    scans: list[int] = []
     for entry in entries:
         event = decode_entry(entry, refused)
         if isinstance(event, Outcome):
@@ -96,7 +99,9 @@ def decode_entries(entries: Sequence[Entry], refused: Mapping[int, Outcome]) -> 
         keys[entry.seq] = event.data.correlation_keys()
         if event.subject is not None:
             numbers.add(event.subject)
-    return Decoded(entries, events, keys, numbers, unplaced)
+        elif is_scan(event):
+            scans.append(entry.seq)
+    return Decoded(entries, events, keys, numbers, unplaced, scans)
 
 
 def decode_entry(entry: Entry, refused: Mapping[int, Outcome]) -> AnyEvent | Outcome:
@@ -126,11 +131,16 @@ def look_up(
     keys = {key for keys in decoded.keys.values() for key in keys}
     if not decoded.entries or (fresh and not numbers and not keys):
         return {}, Owners({}, {})
-    scanned = {key for seq, keys in decoded.keys.items() if is_scan(decoded.events[seq]) for key in keys}
+    shared = {
+        key
+        for seq, named in decoded.keys.items()
+        for key in named
+        if key.startswith(_PARCEL) and _scans_or_joins(decoded.events[seq], key)
+    }
     parameters = {
-        "scanned": array(sorted(scanned), "text"),
+        "shared": array(sorted(shared), "text"),
         "numbers": array(sorted(numbers), "text"),
-        "keys": array(sorted(keys), "text"),
+        "keys": array(sorted(keys - shared), "text"),
         "seqs": array([entry.seq for entry in decoded.entries], "bigint"),
     }
     found: dict[str, dict[str, Any]] = {"order": {}, "key": {}, "edited": {}}
@@ -169,19 +179,32 @@ def claim(
             elif mine is not None and mine not in (owner, *owners.members.get(key, ())) and _joins(event, key):
                 wants.setdefault(key, {})[mine] = None
     if not wants:
-        return owners, {}
+        return owners, _late(memory, owners.members)
     rows = [(key, *_first_and_rest(list(orders), key)) for key, orders in sorted(wants.items())]
     answer = _CLAIM.run(conn, columns(_CLAIM_NAMES, _CLAIM_KINDS, rows))
     first = {**owners.first, **{key: order_id for key, order_id, _ in answer}}
     members = {**owners.members, **{key: others for key, _, others in answer if others}}
     memory.claimed |= {key for key, order_id, _ in answer if order_id is not None}
-    late = {key: {each for each in wants[key] if each in members.get(key, ())} for key, _, _ in answer}
-    return Owners(first, members), {key: orders for key, orders in late.items() if orders}
+    for key, _, others in answer:
+        if others:
+            memory.late.setdefault(key, set()).update(wants[key].keys() & set(others))
+    return Owners(first, members), _late(memory, members)
+
+
+def _late(memory: BatchMemory, members: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
+    """The orders that this batch, in whichever of its tries, has made members of a number, and that still are."""
+    late = {key: orders.intersection(members.get(key, ())) for key, orders in memory.late.items()}
+    return {key: orders for key, orders in late.items() if orders}
 
 
 def _joins(event: AnyEvent, key: str) -> bool:
     """True where an event makes its order a member of a parcel's number; a scan alone does not."""
     return key.startswith(_PARCEL) and not is_a(event, TrackingUpdated)
+
+
+def _scans_or_joins(event: AnyEvent, key: str) -> bool:
+    """True where an event is a scan of that number, or may make its order a member of it."""
+    return is_scan(event) if event.subject is None else _joins(event, key)
 
 
 def _first_and_rest(orders: list[str], key: str) -> tuple[str | None, list[str] | None]:

@@ -167,7 +167,7 @@ class Drain:
                     if careful:
                         report = settle_carefully(conn, ripe, context, self.shop, around=around, resting=resting)
                     else:
-                        deferral = Deferral(around, WORK, bool(resting.types), resting)
+                        deferral = Deferral(around, WORK, resting=resting)
                         report = settle(conn, ripe, context, self.shop, deferral)
                     self.waits.note(conn, ripe, report.left, report.held)
                     stay = self.waits.first(batch.entries)

@@ -150,8 +150,7 @@ def _with_what_waits(
         events = {seq: event for seq, event in events.items() if seq not in seen}
         unplaced = [each for each in unplaced if each.seq not in seen]
     waiting = _waiting(conn, terms, orders, [row for row in rows if row.kind == "parked"])
-    found = [(entry, event) for entry in entries if (event := events.get(entry.seq)) is not None and is_scan(event)]
-    found = [each for each in found if owner_of(decoded.keys[each[0].seq], owners.first) is not None]
+    found = _scans(decoded, events, owners) if decoded.scans else []
     return Loaded(
         events=events,
         keys=decoded.keys,
@@ -167,6 +166,12 @@ def _with_what_waits(
         ahead=verdicts(conn, events, terms.context.now),
         copies=[*earlier, *to_members(found, owners.members), *waiting.copies] if found or waiting.copies else earlier,
     )
+
+
+def _scans(decoded: Decoded, events: Mapping[int, AnyEvent], owners: Owners) -> list[tuple[Entry, AnyEvent]]:
+    """The scans without a result yet whose parcels some order names."""
+    numbers = {seq for seq in decoded.scans if seq in events and owner_of(decoded.keys[seq], owners.first) is not None}
+    return [(entry, events[entry.seq]) for entry in decoded.entries if entry.seq in numbers]
 
 
 def _waiting(conn: Connection, terms: Terms, orders: Collection[str], rows: Sequence[_Beside]) -> _Waiting:

@@ -18,7 +18,8 @@ from sqlalchemy import Engine, Row, text
 from domain.outcome import Reason
 from domain.policy import Context, Policy
 from journal import pauses
-from journal.batch import Clash, Deferral, Retry, Shop, clock, is_of_the_moment, settle
+from journal.apart import together_or_apart
+from journal.batch import Clash, Deferral, Retry, Shop, clock, settle
 from journal.times_ahead import TAKEN
 from storage.pg_arrays import array
 from storage.tables.given_up import DIED_AGAIN
@@ -80,12 +81,9 @@ def sweep(engine: Engine, policy: Policy, shop: Shop) -> tuple[int, int]:
     applied = 0
     for first in range(0, len(waiting), AT_ONCE):
         rows = waiting[first : first + AT_ONCE]
-        try:
-            applied += _examine(engine, policy, shop, rows)
-        except Exception as error:
-            if is_of_the_moment(error):
-                raise
-            applied += _one_by_one(engine, policy, shop, rows)  # one of these orders is at fault
+        applied += together_or_apart(
+            lambda rows: _examine(engine, policy, shop, rows), rows, lambda row, error: _leave(engine, row, error)
+        )
     settled, skipped = _settle_overdue(engine, policy, shop)
     return applied, settled + _give_up(engine, skipped)
 
@@ -101,7 +99,7 @@ def _examine(engine: Engine, policy: Policy, shop: Shop, rows: Sequence[Row[tupl
                     return 0
                 keys = {key for row in rows if row.order_id in free for key in row.keys}
                 resting, going = pauses.going(conn, free)
-                deferral = Deferral(follow_ups=bool(resting.types), resting=resting)
+                deferral = Deferral(resting=resting)
                 report = settle(conn, [], Context(clock(), policy), shop, deferral, Retry(going, keys))
                 conn.execute(_EXAMINED, {"ids": array(sorted(free), "uuid")})
                 return sum(report.outcomes.values())
@@ -109,18 +107,11 @@ def _examine(engine: Engine, policy: Policy, shop: Shop, rows: Sequence[Row[tupl
             continue
 
 
-def _one_by_one(engine: Engine, policy: Policy, shop: Shop, rows: Sequence[Row[tuple[str, list[str]]]]) -> int:
-    applied = 0
-    for row in rows:
-        try:
-            applied += _examine(engine, policy, shop, [row])
-        except Exception as error:
-            if is_of_the_moment(error):
-                raise
-            log.error("order %s: what waits for it is refused: %s", row.order_id, error)
-            with engine.begin() as conn:  # until it changes, or has its turn
-                conn.execute(_EXAMINED, {"ids": array([row.order_id], "uuid")})
-    return applied
+def _leave(engine: Engine, row: Row[tuple[str, list[str]]], error: Exception) -> None:
+    """Leave what waits for an order until that changes, or has its turn."""
+    log.error("order %s: what waits for it is refused: %s", row.order_id, error)
+    with engine.begin() as conn:
+        conn.execute(_EXAMINED, {"ids": array([row.order_id], "uuid")})
 
 
 def _settle_overdue(engine: Engine, policy: Policy, shop: Shop) -> tuple[int, set[int]]:
@@ -136,18 +127,13 @@ def _settle_overdue(engine: Engine, policy: Policy, shop: Shop) -> tuple[int, se
         if not rows:
             return settled, skipped
         after = rows[-1].seq
-        try:
-            settled += _settle_these(engine, policy, shop, rows, skipped)
-        except Exception as error:
-            if is_of_the_moment(error):
-                raise
-            for row in rows:  # one of these orders is at fault
-                try:
-                    settled += _settle_these(engine, policy, shop, [row], skipped)
-                except Exception as fault:
-                    if is_of_the_moment(fault):
-                        raise
-                    log.error("order %s: its cancel is given up instead of settled: %s", row.order_id, fault)
+        settled += together_or_apart(
+            lambda rows: _settle_these(engine, policy, shop, rows, skipped),
+            rows,
+            lambda row, error: log.error(
+                "order %s: its cancel is given up instead of settled: %s", row.order_id, error
+            ),
+        )
 
 
 def _settle_these(engine: Engine, policy: Policy, shop: Shop, rows: Sequence[Row[Any]], skipped: set[int]) -> int:
@@ -159,7 +145,7 @@ def _settle_these(engine: Engine, policy: Policy, shop: Shop, rows: Sequence[Row
         if not only:
             return 0
         resting, going = pauses.going(conn, free)
-        deferral = Deferral(follow_ups=bool(resting.types), resting=resting)
+        deferral = Deferral(resting=resting)
         report = settle(conn, [], Context(clock(), policy, overdue=True), shop, deferral, Retry(going, only=only))
         return sum(report.outcomes.values())
 

@@ -11,12 +11,14 @@ any line: a batch is a transaction, and what is left is worked off by the next r
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from time import monotonic
 
 from sqlalchemy import Connection, Engine, text
 
 from domain.outcome import Reason
 from domain.policy import Context, Policy
+from journal.apart import together_or_apart
 from journal.batch import Clash, Deferral, Retry, Shop, clock, is_of_the_moment, settle, settle_carefully
 from journal.entries import Entry, read
 from journal.pauses import LOCK, Resting, resting_of
@@ -78,17 +80,16 @@ def run_due(engine: Engine, policy: Policy, shop: Shop, slice_s: float = SLICE_S
                 if not over:
                     return worked
                 done = _work(conn, standing, policy, shop)
+            worked += done
+            if not done:
+                _try_early(engine, over, standing, policy, shop)
+                with engine.begin() as conn:
+                    _close(conn, over["ids"])
+                return worked
         except Clash:
             tries += 1
             if tries == TRIES:
                 return worked
-            continue
-        worked += done
-        if not done:
-            _try_early(engine, over, standing, policy, shop)
-            with engine.begin() as conn:
-                _close(conn)
-            return worked
     return worked
 
 
@@ -127,7 +128,7 @@ def _work(conn: Connection, standing: Resting, policy: Policy, shop: Shop) -> in
         return 0
     taken = set(conn.execute(_UNDECIDE, {"seqs": array([entry.seq for entry in entries], "bigint")}).scalars())
     entries, context = [entry for entry in entries if entry.seq in taken], Context(clock(), policy)
-    deferral = Deferral(follow_ups=bool(standing.types), resting=standing)
+    deferral = Deferral(resting=standing)
     try:
         with conn.begin_nested():
             settle(conn, entries, context, shop, deferral)
@@ -142,19 +143,33 @@ def _try_early(engine: Engine, over: dict[str, list[str]], standing: Resting, po
     """Try what came too early before its type was paused: what it waited for may have come about meanwhile."""
     types, after = over.get("event_type", ()), _FIRST
     while types:
-        with engine.begin() as conn:
+        with engine.connect() as conn:
             ids = list(conn.execute(_EARLY, {"types": array(list(types), "text"), "after": after}).scalars())
-            if not ids:
-                return
-            after = ids[-1]
-            deferral = Deferral(held_rows=True, follow_ups=bool(standing.types), resting=standing)
-            settle(conn, [], Context(clock(), policy), shop, deferral, Retry(ids))
+        if not ids:
+            return
+        after = ids[-1]
+        together_or_apart(
+            lambda ids: _try_these(engine, ids, standing, policy, shop),
+            ids,
+            lambda order_id, error: log.error("order %s: what waits for it is refused: %s", order_id, error),
+        )
 
 
-def _close(conn: Connection) -> None:
-    """End what is over, unless something was set aside meanwhile: then the next round works that off first."""
+def _try_these(engine: Engine, ids: Sequence[str], standing: Resting, policy: Policy, shop: Shop) -> int:
+    """How many events of these orders applied; those that somebody else has locked the sweep looks at."""
+    with engine.begin() as conn:
+        deferral = Deferral(held_rows=True, resting=standing)
+        report = settle(conn, [], Context(clock(), policy), shop, deferral, Retry(ids))
+        return sum(report.outcomes.values())
+
+
+def _close(conn: Connection, worked_off: Sequence[str]) -> None:
+    """End these pauses, unless something was set aside meanwhile: then the next round works that off first.
+
+    One that is over only since then keeps in force until a round has tried what came too early before it.
+    """
     conn.execute(_ALONE)
-    over, standing = _pauses(conn)
-    if over and not _next(conn, standing):
-        conn.execute(_CLOSE, {"ids": array(over["ids"], "uuid")})
-        log.info("%d pauses have ended, and what waited is worked off", len(over["ids"]))
+    _, standing = _pauses(conn)
+    if not _next(conn, standing):
+        conn.execute(_CLOSE, {"ids": array(sorted(worked_off), "uuid")})
+        log.info("%d pauses have ended, and what waited is worked off", len(worked_off))

@@ -14,7 +14,8 @@ later. It resumes with the row.
 
 Events: a drain's first statement says whether any pause of events stands. Only then does it read them, under a shared lock, and
 sets events that rest aside: their result is *parked*, under nobody (`Reason.PAUSED`), so that nothing but the end of the pause
-tries them. A pause that was resumed, or whose time is up, stays in force for drains until all that it set aside was
+tries them. Timers, replays, requests and the sweep ask the same, and settle with what rests (`Deferral.resting`): no route
+leads around a pause. One that was resumed, or whose time is up, stays in force for drains until all that it set aside was
 worked off, in the journal's order (`journal.pause_end`); the last look and its end are one transaction, under the same
 lock alone. So no event is left aside, and none overtakes what waits before it in its order.
 """
@@ -74,11 +75,12 @@ _SET_ASIDE = Statement(f"""
     insert into parked (seq, reason) select seq, '{Reason.PAUSED}' from aside returning seq
 """)
 _STANDING = text(f"select kind, name from pauses p where {_STANDS}")
+# Any pause of events, before all others one that a request is about.
 _REFUSING = text("""
-    select kind, name, reason, "by", at, until from pauses p
-    where p.closed_at is null and (kind = 'order' and name = any(cast(:numbers as text[]))
-        or kind = 'event_type' and name = any(cast(:types as text[])))
-    order by at limit 1
+    select kind, name, reason, "by", at, until, kind = 'order' and name = any(cast(:numbers as text[]))
+        or kind = 'event_type' and name = any(cast(:types as text[])) as refuses
+    from pauses p where p.closed_at is null and kind in ('order', 'event_type')
+    order by refuses desc, at limit 1
 """)
 
 
@@ -212,16 +214,19 @@ def resting_of(conn: Connection, entries: Iterable[Entry], resting: Resting) -> 
     return found
 
 
-def refuse(conn: Connection, numbers: Collection[str], types: Collection[str]) -> None:
-    """Raise Paused where an order, or a type of event, rests that a request is about."""
+def refuse(conn: Connection, numbers: Collection[str], types: Collection[str]) -> Resting:
+    """Raise Paused where an order, or a type of event, rests that a request is about; → the events that rest beside."""
     row = conn.execute(
         _REFUSING, {"numbers": array(sorted(numbers), "text"), "types": array(sorted(types), "text")}
     ).one_or_none()
-    if row is not None:
+    if row is None:
+        return NOTHING
+    if row.refuses:
         raise Paused(
             f"{_WORDS[row.kind].format(name=row.name)} is paused by {row.by} since {_time(row.at)}{f' until {_time(row.until)}' if row.until else ''}: "
             f"{row.reason}; `orders resume {row.kind} {row.name}` resumes it. Nothing was changed"
         )
+    return in_force(conn)
 
 
 def refuse_outward(conn: Connection, effect: str, provider: str) -> None:

@@ -128,6 +128,7 @@ def run_due(engine: Engine, policy: Policy, shop: Shop, now: datetime | None = N
 
 
 def _fire(conn: Connection, policy: Policy, shop: Shop, now: datetime, askable: Askable) -> int | None:
+    resting = pauses.in_force(conn)
     with conn.begin_nested() as probe:
         due = conn.execute(_DUE, {"now": now, "most": AT_ONCE, **askable.parameters()}).all()
         probe.rollback()  # lets go of the rows: they are locked in their turn, behind correlations, as everywhere
@@ -136,11 +137,12 @@ def _fire(conn: Connection, policy: Policy, shop: Shop, now: datetime, askable: 
     ids = sorted({row.order_id for row in due})
     context = Context(now, policy)
     while entries := _undecided(conn, due, ids, shop.shards):  # one may name a payment that another one tells of
-        settle_carefully(conn, entries, context, shop)
+        ripe = pauses.set_aside(conn, entries, resting, shop.policy_id)  # a scan may be of a box that another order has
+        settle_carefully(conn, ripe, context, shop, resting=resting)
     states = {row[0]: row for row in conn.execute(_STATE, {"ids": array(ids, "uuid")})}
     envelopes = [envelope for row in due for envelope in _envelopes(row, now, states[row.order_id])]
     appended = append(conn, envelopes, shop.shards)
-    settle_carefully(conn, appended.new, context, shop)
+    settle_carefully(conn, appended.new, context, shop, resting=resting)
     kinds = array([row.kind for row in due], "text")
     conn.execute(_DONE, {"ids": array([row.order_id for row in due], "uuid"), "kinds": kinds, "now": now})
     return len(appended.new)

@@ -24,6 +24,7 @@ refund_decisions  refunds as people decide about them: asked for, settled, alloc
 balances          the money of all orders, added up by currency
 overdue_refunds   refunds that are late by the legal clock, whatever keeps them
 waiting_rows      rows that wait or were given up, as SQL: one meaning for all who count them
+beat              signs by which the beat and the workers are known to live
 gauges            figures for Prometheus that stand in PostgreSQL and Redis
 privacy           all that is kept of a customer, and its erasure; what is forgotten by age
 pauses            what rests until somebody resumes it: made, ended, listed

@@ -26,7 +26,7 @@ from domain.ids import format_id, uuid_of
 from domain.outcome import REASONS
 from events.errors import OrdersError
 from journal.entries import Entry, read
-from operations import acts, edits
+from operations import edits
 from outbound.refunds import release
 from storage import audit
 from storage.pg_arrays import array, columns, unnest
@@ -279,9 +279,14 @@ def edit(conn: Connection, ref: str, data: Mapping[str, Any] | None, subject: st
 
 
 def edit_events(
-    conn: Connection, letters: Sequence[Letter], patch: edits.Patch, actor: str, reason: str | None
+    conn: Connection,
+    letters: Sequence[Letter],
+    patch: edits.Patch,
+    actor: str,
+    reason: str | None,
+    command: str = "dlq",
 ) -> list[edits.Edit]:
-    """Lay one patch over these open events, as a new version of each: all of them, or none.
+    """Lay one patch over these open events, as a new version of each: all of them, or none. The audit names the `command`.
 
     Errors: EditRefused names the first that would die again, and says how many would; PatchRefused.
     """
@@ -292,15 +297,16 @@ def edit_events(
         raise EditRefused(refused[0].name, f"{refused[0].fault}{more}")
     edits.keep(conn, made, actor, reason)
     by_seq = {letter.seq: letter for letter in letters}
-    audit.record_all(conn, [_edited(each, by_seq[each.seq], actor, reason) for each in made if not each.is_needless])
+    noted = [_edited(each, by_seq[each.seq], actor, reason, command) for each in made if not each.is_needless]
+    audit.record_all(conn, noted)
     return made
 
 
-def _edited(made: edits.Edit, letter: Letter, actor: str, reason: str | None) -> audit.Act:
+def _edited(made: edits.Edit, letter: Letter, actor: str, reason: str | None, command: str) -> audit.Act:
     changed = edits.changes(made)
     was, now = ({name: pair[side] for name, pair in changed.items()} for side in (0, 1))
     detail = {"name": letter.name, "version": made.version, "personal": sorted(made.personal)}
-    return audit.Act(actor, "dlq edit", _target(letter), reason, was, now, letter.subject, detail)
+    return audit.Act(actor, f"{command} edit", _target(letter), reason, was, now, letter.subject, detail)
 
 
 def replay(conn: Connection, refs: Sequence[str], actor: str) -> Done:
@@ -313,12 +319,12 @@ def replay(conn: Connection, refs: Sequence[str], actor: str) -> Done:
 
 def discard(conn: Connection, refs: Sequence[str], actor: str, why: str) -> Done:
     """Give dead letters up for good: their events count as ignored (discarded). Errors: as `find`."""
-    return _discard(conn, find(conn, refs), actor, acts.reason_if_said(why) or "")
+    return _discard(conn, find(conn, refs), actor, why)
 
 
-def discard_letters(conn: Connection, ids: Sequence[str], actor: str, why: str) -> Done:
-    """The same for letters by id, or by their refunds' (effects') ids."""
-    return _discard(conn, _by_ids(conn, ids), actor, why)
+def discard_letters(conn: Connection, ids: Sequence[str], actor: str, why: str, command: str) -> Done:
+    """The same for letters by id, or by their refunds' (effects') ids; the audit names the `command`."""
+    return _discard(conn, _by_ids(conn, ids), actor, why, command)
 
 
 def lock(conn: Connection, ids: Sequence[str]) -> list[Letter]:
@@ -326,13 +332,13 @@ def lock(conn: Connection, ids: Sequence[str]) -> list[Letter]:
     return _locked(conn, _by_ids(conn, ids))
 
 
-def _discard(conn: Connection, letters: Sequence[Letter], actor: str, why: str) -> Done:
+def _discard(conn: Connection, letters: Sequence[Letter], actor: str, why: str, command: str = "dlq") -> Done:
     done, seqs = _begin(conn, letters)
     if seqs:
         settled = set(conn.execute(_DISCARD, {"seqs": array(seqs, "bigint"), "why": why}).scalars())
         _leave_out(done, settled)
     _close(conn, done.changed, "discarded")
-    _note(conn, actor, "discard", done.changed, "discarded", why)
+    _note(conn, actor, f"{command} discard", done.changed, "discarded", why)
     return done
 
 
@@ -345,10 +351,12 @@ def _replay(conn: Connection, letters: Sequence[Letter], actor: str) -> Done:
         conn.execute(_LOWER_MARKS, wanted)
     for letter in done.changed:
         if letter.effect_id is not None:
-            release(conn, letter.effect_id, actor)  # closes its letter and leaves the row of `audit` by itself
+            release(
+                conn, letter.effect_id, actor, "dlq replay"
+            )  # closes its letter and leaves the row of `audit` by itself
     events = [letter for letter in done.changed if letter.seq is not None]
     _close(conn, events, "replayed")
-    _note(conn, actor, "replay", events, "replayed")
+    _note(conn, actor, "dlq replay", events, "replayed")
     done.entries = read(conn, [each.seq for each in events if each.seq is not None])
     return done
 
@@ -404,14 +412,12 @@ def _target(letter: Letter) -> str:
     return f"dead-letters/{letter.id}" if letter.effect_id is None else letter.name  # as `release` names it
 
 
-def _note(
-    conn: Connection, actor: str, action: str, done: Sequence[Letter], after: str, why: str | None = None
-) -> None:
+def _note(conn: Connection, actor: str, act: str, done: Sequence[Letter], after: str, why: str | None = None) -> None:
     """A row of `audit` for each letter that was closed."""
     acts = [
         audit.Act(
             actor,
-            f"dlq {action}",
+            act,
             _target(each),
             why,
             {"state": "open"},

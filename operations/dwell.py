@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from domain.ids import first_of
 from domain.legal_clock import LegalClock
 from domain.order import ENDED, Status
 from operations.overdue_refunds import count_overdue
@@ -82,10 +82,9 @@ class Overdue:
 def dwell(conn: Connection, targets: Mapping[str, timedelta], since: datetime, now: datetime) -> list[Dwell]:
     """The dwell times of orders placed since, by status in the order of a life; one statement over their results."""
     rows: list[tuple[str, float | None]] = [(status, each.total_seconds()) for status, each in targets.items()]
-    oldest = str(UUID(int=max(int(since.timestamp() * 1000), 0) << 80))  # an id begins with the time of its order
     values = {
         **columns(_NAMES, _TYPES, rows or [("", None)]),
-        "oldest": oldest,
+        "oldest": first_of(since),
         "now": now,
         "ended": [str(each) for each in ENDED],
     }

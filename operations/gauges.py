@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from journal.streams import Streams
 from operations import waiting_rows
+from operations.beat import BEAT_KEY, BEAT_S
 from settings.environment import Settings
 from storage import engine as engines
 from storage import migrate
@@ -30,7 +31,6 @@ LOOK_S = 2.0
 ALL_S = 6.0  # from then on no further statement is begun: Prometheus gives a scrape ten seconds
 MOST = 100_000  # undecided events that are counted; more is said as so many
 SLOW = ("57014", "55P03")  # SQLSTATE of a statement_timeout and a lock_timeout
-BEAT_KEY, BEAT_S = "orders:beat", 60  # as workers.scheduler sets it
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,9 +118,7 @@ class Thing:
     @property
     def ref(self) -> str:
         """The name that acts take."""
-        if self.kind == EVENT:
-            return str(self.seq)
-        return format_id({REFUND: "effects", LOOKUP: "lookups", DELIVERY: "deliveries"}[self.kind], self.id)
+        return _ref(self.kind, self.id, self.seq)
 
     @property
     def cause(self) -> Cause:

@@ -46,7 +46,7 @@ def edit(conn: Connection, things: Sequence[Thing], patch: edits.Patch, *, by: s
     for letter in letters:
         if letter.state != "open":
             raise dead_letters.LetterClosed(letter)
-    return dead_letters.edit_events(conn, letters, steps, by, why)
+    return dead_letters.edit_events(conn, letters, steps, by, why, "given-up")
 
 
 def discard(conn: Connection, things: Sequence[Thing], *, by: str, reason: str) -> list[Thing]:
@@ -59,11 +59,11 @@ def discard(conn: Connection, things: Sequence[Thing], *, by: str, reason: str) 
     letters = [each for each in things if each.kind in (EVENT, REFUND)]
     done: set[str] = set()
     if letters:
-        discarded = dead_letters.discard_letters(conn, [each.id for each in letters], by, why)
+        discarded = dead_letters.discard_letters(conn, [each.id for each in letters], by, why, "given-up")
         done |= {letter.effect_id or letter.id for letter in discarded.changed}
     lookups = {each.seq: each.id for each in things if each.kind == LOOKUP and each.seq is not None}
     if lookups:
-        done |= {lookups[seq] for seq in payment_lookups.discard(conn, sorted(lookups), by, why)}
+        done |= {lookups[seq] for seq in payment_lookups.discard(conn, sorted(lookups), by, why, "given-up discard")}
     sent = {each.id: each for each in things if each.kind == DELIVERY}
     if sent:
         let_be = deliveries.discard(conn, list(sent))

@@ -10,10 +10,13 @@ from sqlalchemy import Connection, text
 
 from domain.legal_clock import LegalClock
 
-# What is owed is the payment's to say: a refund that is done may have failed since. History is paid back by nobody.
-_OWED = """
+# What is owed is the payment's to say: a refund that is done may have failed since. But where all that was made has gone
+# back, and it is done all the same, the rest lies below the provider's step: it stays on the payment, and nobody owes it.
+OWED = "(t.refund_target > t.refunded_amount and (e.state <> 'done' or t.refunded_amount < e.made))"
+# History is paid back by nobody.
+_OWED = f"""
     from transactions t join effects e on e.transaction_id = t.id join orders o on o.id = t.order_id
-    where t.refund_target > t.refunded_amount and e.state <> 'held'
+    where {OWED} and e.state <> 'held'
       and coalesce(e.due_since, e.created_at) < :before
 """
 _COUNT = text(f"select count(*) as n, min(coalesce(e.due_since, e.created_at)) as oldest {_OWED}")

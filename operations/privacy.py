@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Connection, Engine, TextClause, text
 
-from domain.ids import format_id
+from domain.ids import first_of, format_id
 from domain.order import ENDED
 from events.errors import OrdersError
 from operations import audit
@@ -177,10 +176,9 @@ def forget_old(conn: Connection, now: datetime, personal: timedelta | None, acts
     """Forget by age: personal rows of orders that are over, and the audit's rows; how many, a PORTION of each at most."""
     gone = 0
     if personal is not None:
-        oldest = UUID(
-            int=int((now - personal).timestamp() * 1000) << 80
-        )  # an id begins with the time that it was made at
-        gone += conn.execute(_OLD_PERSONAL, {"oldest": str(oldest), "most": PORTION, "ended": list(ENDED)}).rowcount
+        gone += conn.execute(
+            _OLD_PERSONAL, {"oldest": first_of(now - personal), "most": PORTION, "ended": list(ENDED)}
+        ).rowcount
     if acts is not None:
         gone += conn.execute(_OLD_AUDIT, {"before": now - acts, "most": PORTION}).rowcount
     return gone

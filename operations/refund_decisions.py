@@ -292,7 +292,7 @@ def retry(request: Request, name: str, *, by: str) -> str:
     if row.waits_for != "person" or row.state == "staff":
         hint = f"; `orders refunds release {shown}` lets it go" if row.state == "staff" else ""
         raise RefundConflict(f"{shown} is {row.status} and waits for no retry{hint}", status=row.status)
-    return _let_go(request, row, by)
+    return _let_go(request, row, by, "refunds retry")
 
 
 def release(request: Request, name: str, *, by: str) -> str:
@@ -320,7 +320,7 @@ def release(request: Request, name: str, *, by: str) -> str:
             f"{shown}: a person noted payment {row.payment_id}, and no provider took it; pay it back by hand, then "
             f"`orders refunds settle {shown} --method HOW`"
         )
-    return _let_go(request, row, by)
+    return _let_go(request, row, by, "refunds release")
 
 
 def _was_followed(row: Row[Any], order: Order) -> bool:
@@ -348,8 +348,8 @@ def _actor(request: Request, by: str) -> str:
     return request.source if by == "api" else by
 
 
-def _let_go(request: Request, row: Row[Any], by: str) -> str:
-    if row.effect is None or not refunds.release(request.conn, row.effect, _actor(request, by)):
+def _let_go(request: Request, row: Row[Any], by: str, act: str) -> str:
+    if row.effect is None or not refunds.release(request.conn, row.effect, _actor(request, by), act):
         raise RefundConflict(f"{format_id('refunds', row.id)} is tried already", status=row.status)
     following = request.conn.execute(_NEXT_ID, {"id": row.effect}).scalar_one_or_none()
     return str(following or row.id)

@@ -289,11 +289,11 @@ def _release(conn: Connection, by: str, things: Sequence[Thing]) -> set[str]:
     found = {
         each.id
         for each in sorted(things, key=lambda each: each.id)
-        if each.kind == REFUND and refunds.release(conn, each.id, by)
+        if each.kind == REFUND and refunds.release(conn, each.id, by, act=None)
     }
     asked = {each.seq: each.id for each in things if each.kind == LOOKUP and each.seq is not None}
     if asked:
-        found |= {asked[seq] for seq in payment_lookups.ask_again(conn, sorted(asked), by)}
+        found |= {asked[seq] for seq in payment_lookups.ask_again(conn, sorted(asked), by, act=None)}
     sent = sorted(each.id for each in things if each.kind == DELIVERY)
     if sent:
         found |= set(deliveries.replay(conn, sent, clock()))

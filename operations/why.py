@@ -22,6 +22,7 @@ from domain.outcome import REASONS
 from domain.refunds import RefundState
 from domain.returns import Status as ReturnStatus
 from operations.given_up import Thing, of_orders
+from operations.overdue_refunds import OWED
 from operations.reasons import EVENT
 from storage.aggregates import peek
 from storage.pg_arrays import array
@@ -81,11 +82,11 @@ _SINCE = text("""
     order by r.order_id, r.apply_number desc
 """)
 _TIMERS = text("select order_id, kind, due from timers where order_id = any(cast(:ids as uuid[])) and not held")
-_REFUNDS = text("""
+_REFUNDS = text(f"""
     select e.order_id, e.id, e.state, t.refund_target - t.refunded_amount as owed, e.currency,
            coalesce(e.due_since, e.created_at) as due_since
     from effects e join transactions t on t.id = e.transaction_id
-    where e.order_id = any(cast(:ids as uuid[])) and t.refund_target > t.refunded_amount order by e.id
+    where e.order_id = any(cast(:ids as uuid[])) and {OWED} order by e.id
 """)
 _PARKED = text("""
     select p.order_id, j.type, p.reason, p.until from parked p join journal j using (seq)

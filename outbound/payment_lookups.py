@@ -409,23 +409,30 @@ def given_up(
     return [GivenUp(**row) for row in found.mappings()]
 
 
-def ask_again(conn: Connection, seqs: Sequence[int], actor: str) -> list[int]:
-    """Make given-up webhooks due again, by journal number, with all patience anew; those that were given up."""
-    return _change(conn, _AGAIN, seqs, actor, "dlq replay", None)
+def ask_again(conn: Connection, seqs: Sequence[int], actor: str, act: str | None = "dlq replay") -> list[int]:
+    """Make given-up webhooks due again, by journal number, with all patience anew; those that were given up.
+
+    The audit has it as `act`: the command that was used; None where the caller notes it.
+    """
+    return _change(conn, _AGAIN, seqs, actor, act, None)
 
 
-def discard(conn: Connection, seqs: Sequence[int], actor: str, why: str) -> list[int]:
-    """Let given-up webhooks be, for good, by journal number; those that were given up."""
-    return _change(conn, _DISCARD, seqs, actor, "dlq discard", why)
+def discard(conn: Connection, seqs: Sequence[int], actor: str, why: str, act: str = "dlq discard") -> list[int]:
+    """Let given-up webhooks be, for good, by journal number; those that were given up. The audit has it as `act`."""
+    return _change(conn, _DISCARD, seqs, actor, act, why)
 
 
 def _change(
-    conn: Connection, statement: TextClause, seqs: Sequence[int], actor: str, action: str, why: str | None
+    conn: Connection, statement: TextClause, seqs: Sequence[int], actor: str, act: str | None, why: str | None
 ) -> list[int]:
     rows = conn.execute(statement, {"seqs": array(seqs, "bigint")}).all()
-    acts = [
-        audit.Act(actor, action, f"inbox/{row.seq}", why, {"state": DEAD}, {"state": row.state}, row.subject)
-        for row in rows
-    ]
+    acts = (
+        []
+        if act is None
+        else [
+            audit.Act(actor, act, f"inbox/{row.seq}", why, {"state": DEAD}, {"state": row.state}, row.subject)
+            for row in rows
+        ]
+    )
     audit.record_all(conn, acts)
     return [row.seq for row in rows]

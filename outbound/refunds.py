@@ -125,10 +125,11 @@ def lease_s(refunder: Refunder) -> float:
     return refunder.client.rules.answer_s + QUESTION_S
 
 
-def release(conn: Connection, effect_id: str, actor: str) -> bool:
+def release(conn: Connection, effect_id: str, actor: str, act: str | None = "refunds release") -> bool:
     """Let a refund go that waits for staff, is dead, or failed after it had gone out; false where it is none of these.
 
-    What failed is asked for again, as a new attempt, after the provider was asked what went back.
+    What failed is asked for again, as a new attempt, after the provider was asked what went back. The audit has it as `act`:
+    the command that was used; None where the caller notes it.
     """
     found = conn.execute(_WAITS_FOR_A_PERSON, {"id": parse_id("effects", effect_id)}).one_or_none()
     if found is None:
@@ -136,16 +137,11 @@ def release(conn: Connection, effect_id: str, actor: str) -> bool:
     conn.execute(_RELEASE, {"id": found.id, "next": fresh(clock())})
     conn.execute(_REPLAYED, {"id": found.id})
     attended(conn, [found.id])
-    audit.record(
-        conn,
-        actor,
-        "release",
-        format_id("effects", found.id),
-        before={"state": found.state},
-        after={"state": DUE},
-        order=found.order_number,
-        detail={"payment": found.payment_id},
-    )
+    if act is not None:
+        subject, was, now = format_id("effects", found.id), {"state": found.state}, {"state": DUE}
+        audit.record(
+            conn, actor, act, subject, None, was, now, order=found.order_number, detail={"payment": found.payment_id}
+        )
     return True
 
 

@@ -453,10 +453,10 @@ class Provider:
     title: str
     settings: tuple[Setting[Any], ...]
     receives: Ability[WebhookReceiver] | None = None
-    looks_up: Ability[PaymentLookup] | None = None
+    looks_up: Offer[PaymentLookup] | None = None
     refunds: Offer[RefundClient] | None = None
     refund_rules: RefundRules | None = None  # for the documentation's table
-    lists: Ability[PaymentListing] | None = None
+    lists: Offer[PaymentListing] | None = None
     tracks: Offer[TrackingClient] | Ability[Aggregator] | None = None
     aggregates: bool = False
     limits: Limits | None = None  # of polls, as its documentation has them; settings may say others

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, text
 
-from events.catalogue import PERSONAL_FIELDS
+from events.catalogue import PERSONAL_NAMES
 from storage.pg_arrays import columns, unnest
 
 ERASED = "(personal)"  # stands for the value of a personal field
@@ -81,7 +81,7 @@ def _without_personal(told: Any) -> Any:
     """The same with every personal field's value left out, however deep it stands."""
     if isinstance(told, Mapping):
         return {
-            str(name): ERASED if name in PERSONAL_FIELDS and value is not None else _without_personal(value)
+            str(name): ERASED if name in PERSONAL_NAMES and value is not None else _without_personal(value)
             for name, value in told.items()
         }
     if isinstance(told, list | tuple):

@@ -28,6 +28,9 @@ PINNED = (
     "-c plan_cache_mode=force_generic_plan"
 )
 
+# Statements of theirs are few and long: each is prepared when it comes the second time, not the fifth.
+_PREPARED_AT = 1
+
 # A peer that is silent for so long is asked, so often, and given up; and so is one that acknowledges nothing that was
 # sent. Together a dead connection is left after 5 + 3 × 3 = 14 seconds, by the client and by the server.
 _IDLE_S, _INTERVAL_S, _PROBES, _UNANSWERED_MS = 5, 3, 3, 14_000
@@ -77,7 +80,12 @@ def connect(
         pool_size=pool,
         hide_parameters=True,  # errors are logged, and what is bound may be a customer's name
         max_overflow=pool,
-        connect_args={**_CLIENT, "options": options, "application_name": application},
+        connect_args={
+            **_CLIENT,
+            "options": options,
+            "application_name": application,
+            **({"prepare_threshold": _PREPARED_AT} if pinned else {}),
+        },
     )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "checkout", _refuse_the_dead)

@@ -26,6 +26,10 @@ def array(values: Sequence[Any], kind: str) -> str:
         return "{" + orjson.dumps(values).decode()[1:-1] + "}"
     if kind == "numeric":
         return "{" + ",".join(["NULL" if v is None else str(v) for v in values]) + "}"
+    if values.count(None) == len(values):
+        return "{" + ",".join(["NULL"] * len(values)) + "}"
+    if kind == "bytea":
+        return "{" + ",".join(["NULL" if v is None else f'"\\\\x{v.hex()}"' for v in values]) + "}"
     if kind == "text":
         try:
             json = orjson.dumps(values)
@@ -39,9 +43,7 @@ def array(values: Sequence[Any], kind: str) -> str:
 def _quoted(value: Any) -> str:
     if value is None:
         return "NULL"
-    if isinstance(value, bytes):
-        value = "\\x" + value.hex()
-    elif isinstance(value, list):
+    if isinstance(value, list):
         value = array(value, "text")
     elif isinstance(value, dict):
         value = orjson.dumps(value).decode()

@@ -23,11 +23,9 @@ from telemetry.harmless import in_a_line, visible_json
 Form = Literal["auto", "json", "text"]
 LEVELS = ("debug", "info", "warning", "error")
 HIDDEN = "(hidden)"
-# Never written, whoever logs them: personal fields of events, and what lets somebody in.
-SECRET = frozenset((
-    "customerSnapshot", "shippingAddress", "notes", "note", "refundAccount", "email", "phone", "password", "authorization",
-    "secret", "token",
-))  # fmt: skip
+SECRET = frozenset(
+    ("password", "authorization", "secret", "token")
+)  # what lets somebody in: never written, whoever logs it
 # Lines of libraries that say nothing more than the account does: one for each doorbell.
 CHATTY = ("celery.worker.strategy", "celery.app.trace", "celery.beat")
 QUIET = ("uvicorn.error", "uvicorn.access", "httpx", "httpcore")  # a start and an end are told by the supervisor
@@ -58,8 +56,8 @@ class Lossy:
             self.lost += 1
 
 
-def configure(form: Form = "auto", level: str = "info", hidden: Collection[str] = SECRET) -> None:
-    """Log in this form from now on, what is at least of this level; `hidden`: names whose values are never written."""
+def configure(form: Form, level: str, hidden: Collection[str]) -> None:
+    """Log in this form from now on, what is at least of this level; values of `hidden` names and of SECRET are never written."""
     stderr = Lossy()
     as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
     stamped: list[Any] = [
@@ -67,7 +65,7 @@ def configure(form: Form = "auto", level: str = "info", hidden: Collection[str] 
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        _masked(frozenset(hidden)),
+        _masked(SECRET | frozenset(hidden)),
     ]
     render: Any = _as_text if as_text else structlog.processors.JSONRenderer(serializer=_line)
     structlog.configure(

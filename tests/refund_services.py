@@ -34,13 +34,11 @@ class Booked(NamedTuple):
 
 def simulator(provider: str) -> str:
     """The simulator that speaks a provider's wire format; others speak the contract of one's own."""
-    return provider if provider in WIRE_FORMATS else "provider"
+    return provider if provider in WIRE_FORMATS else "standard"
 
 
-def options(provider: str, *, bad: bool) -> list[object]:
-    """Arguments of its simulator, on calm and on bad days."""
-    if provider not in WIRE_FORMATS:
-        return ["--seed", 7, "--errors", 0.5 if bad else 0.0]
+def options(*, bad: bool) -> list[object]:
+    """Arguments of a simulator, on calm and on bad days."""
     chosen = BAD_DAYS if bad else {}
     mishaps = [part for kind, share in chosen.items() for part in ("--mishap", f"{kind}={share}")]
     return ["--seed", 7, "--patience", PATIENCE_S, *mishaps]
@@ -56,9 +54,8 @@ class Service:
 
     def capture(self, payment: str, amount: str, currency: str = "USD", **more: Any) -> None:
         """Somebody has paid at the service."""
-        own = self.provider in WIRE_FORMATS
-        path = f"{'/_simulator' if own else '/v1'}/payments/{quote(payment, safe='')}"
-        body = {"amount": amount, "currency": currency, **(more if own else {})}
+        path = f"/_simulator/payments/{quote(payment, safe='')}"
+        body = {"amount": amount, "currency": currency, **more}
         answer = httpx.put(f"{self.url}{path}", json=body, trust_env=False)
         assert answer.status_code == 200, answer.text
 
@@ -76,16 +73,12 @@ class Service:
 
     def books(self, *payments: str) -> list[Booked]:
         """The refunds in its books, of these payments or of all."""
-        if self.provider in WIRE_FORMATS:
-            told = httpx.get(f"{self.url}/_simulator/books", trust_env=False).json()["payments"]
-            found = [
-                Booked(payment, Decimal(each["amount"]), each["status"], each["key"])
-                for payment, kept in told.items()
-                for each in kept["refunds"]
-            ]
-        else:
-            told = httpx.get(f"{self.url}/v1/refunds", trust_env=False).json()["refunds"]
-            found = [Booked(each["payment_id"], Decimal(each["amount"]), "succeeded", each["key"]) for each in told]
+        told = httpx.get(f"{self.url}/_simulator/books", trust_env=False).json()["payments"]
+        found = [
+            Booked(payment, Decimal(each["amount"]), each["status"], each["key"])
+            for payment, kept in told.items()
+            for each in kept["refunds"]
+        ]
         return [each for each in found if not payments or each.payment_id in payments]
 
 

@@ -26,13 +26,14 @@ from journal.drain import Drain
 from journal.policy_store import policy_id
 from journal.streams import Streams, connect
 from journal.timers import run_due
+from providers.simulators.start import KEYS
 from storage import engine as engines
 from storage.clock import clock
 
 ROOT = Path(__file__).parents[1]
 READY_S = 60
 SHARDS = 64
-WIRE_FORMATS = ("stripe", "portone", "toss")  # of payments
+WIRE_FORMATS = ("stripe", "portone", "toss", "standard")  # of payments
 _ids = itertools.count(1)
 
 
@@ -59,6 +60,13 @@ def _url(process: subprocess.Popen[bytes]) -> str:
     found = re.fullmatch(r"listening on (http://127\.0\.0\.1:\d+)\n", line)
     assert found, f"the simulator said {line!r}"
     return found.group(1)
+
+
+def asked_at(name: str, url: str) -> dict[str, str]:
+    """The settings with which a simulated payment provider is asked at its URL."""
+    if name == "standard":
+        return {"ORDERS_REFUND_URL": url, "ORDERS_PAYMENTS_URL": url, "ORDERS_REFUND_SECRETS": KEYS[name]}
+    return {f"ORDERS_{name.upper()}_API_URL": url, f"ORDERS_{name.upper()}_API_KEY": KEYS[name]}
 
 
 def an_event(kind: str, subject: str | None = None, **data: Any) -> Envelope:

@@ -15,13 +15,13 @@ from celery.beat import ScheduleEntry, Scheduler
 from celery.schedules import schedule as Pace  # noqa: N812
 
 from journal.streams import connect
+from operations.beat import BEAT_KEY, BEAT_S
 from settings.environment import Settings, read
 from storage.clock import clock
 from workers.app import call
 from workers.chores import chores, send
 from workers.liveness import Heartbeat
 
-BEAT_KEY, BEAT_S = "orders:beat", 60  # set anew at every beat, for so long: what is left of it tells how old it is
 ANSWER_S = 2  # a beat does not wait for Redis: what is not sent now is sent with the next
 REST_S = 1.0  # after Redis did not answer
 log = logging.getLogger(__name__)

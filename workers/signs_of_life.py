@@ -18,14 +18,13 @@ import redis
 from sqlalchemy import Connection, text
 
 from journal.streams import DRAIN
+from operations.beat import ALIVE_S, BEAT_KEY, BEAT_S
 from operations.health.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, first_line, some
 from operations.health.postgres import SKEW_S
 from storage.clock import skews
 from workers.app import message
 from workers.chores import CHORES, LOOKUPS, REFUNDS, TRACKING, WEBHOOKS
-from workers.scheduler import BEAT_KEY, BEAT_S
 
-ALIVE_S = 20  # the timers' chore beats every five seconds
 STILL_S = 5  # the beat, every second
 TAKEN_S = 1.5  # in which a worker takes a message that stands before all others
 POLL_S = 0.02

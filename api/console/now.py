@@ -14,11 +14,11 @@ from starlette.responses import Response
 from api.console.drawings import chart
 from api.console.render import ConsoleRoute, page, static
 from api.console.session import PATH, Viewer
+from operations.beat import ALIVE_S
 from operations.figures import WAITING_SHOWN, Figures, Looks
 
 router = APIRouter(prefix=PATH, route_class=ConsoleRoute, include_in_schema=False)
 FOR_EVER = "public, max-age=31536000, immutable"
-ALIVE_S = 20.0  # the beat and a worker show themselves every five seconds
 
 
 @router.get("")

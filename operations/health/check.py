@@ -29,6 +29,9 @@ ALERTS = {
     "dead-letters": "OrdersDeadLetters",
     "pauses": "OrdersPaused",
 }
+# Checks that share a page of docs/symptoms; each other has one of its own id.
+_PAGES = {"api": "http-api", "api-keys": "http-api", "customer-tokens": "http-api", "beat-and-workers": "redis"}
+PAGES = "docs/symptoms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,16 @@ class Check:
         ('worker-drain', 'hosts-clocks')
         """
         return re.sub(r"[^a-z0-9]+", "-", self.name.lower().replace("'", "")).strip("-")
+
+    @property
+    def page(self) -> str:
+        """The page on this symptom: what it means, its causes, and how to see that it is cured.
+
+        >>> Check("worker: drain", OK, "alive").page
+        'docs/symptoms/worker.md'
+        """
+        name = "worker" if self.id.startswith("worker-") else _PAGES.get(self.id, self.id)
+        return f"{PAGES}/{name}.md"
 
     @property
     def alert(self) -> str | None:

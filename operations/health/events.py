@@ -79,7 +79,10 @@ def dead_letters(conn: Connection, place: Place) -> Iterator[Check]:
         return
     says = f"{sum(row[1] for row in rows):,} open: {', '.join(f'{row[1]:,} {row[0]}' for row in rows[:5])}"
     yield Check(
-        "dead letters", PROBLEM, says, "`orders dlq list` says why; then `orders dlq edit`, `replay` or `discard` each"
+        "dead letters",
+        PROBLEM,
+        says,
+        "`orders given-up causes` says why; then `orders given-up edit`, `replay` or `discard`, each or all that match",
     )
 
 

@@ -166,7 +166,7 @@ def lookups(conn: Connection, place: Place) -> Iterator[Check]:
     dead = conn.execute(_INBOX_DEAD).scalar_one()
     missing = registry().missing("looks_up", place.settings.providers)
     if dead:
-        remedy = "`orders dlq list`; mend the cause, then replay each, or discard what was made up"
+        remedy = "`orders given-up list --kind lookup`; mend the cause, then `orders given-up replay`, or discard what was made up"
         yield Check("webhooks in", PROBLEM, f"{dead:,} dead", remedy)
     well = not dead
     for row in waiting:

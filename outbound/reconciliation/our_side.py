@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
+from domain.ids import first_of
 from domain.movements import LOST, UNDER_WAY, WON
 from outbound.reconciliation.comparison import KnownOrder, Ours
 from storage.pg_arrays import array, columns, unnest
@@ -93,7 +93,7 @@ def of_time(
 
     → the page, and where the next begins, None behind the last; `after`: that of the page before.
     """
-    first = str(UUID(int=int((since - BEFORE).timestamp() * 1000) << 80))
+    first = first_of(since - BEFORE)
     asked = {
         **{"after": after or first, "provider": provider, "since": since, "until": until},
         **{"under_way": array(sorted(UNDER_WAY), "text"), "decided": array((LOST, WON), "text")},

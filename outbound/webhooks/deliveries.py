@@ -19,11 +19,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from domain.ids import format_id
+from domain.ids import first_of, format_id
 from journal.pauses import rests
 from storage.pg_arrays import array, columns, unnest
 
@@ -255,5 +254,4 @@ def purge(conn: Connection, now: datetime) -> int:
     What waits, or was given up, stays.
     """
     before = now - KEPT
-    oldest = UUID(int=int(before.timestamp() * 1000) << 80)
-    return conn.execute(_PURGE, {"oldest": str(oldest), "before": before, "most": PORTION}).rowcount
+    return conn.execute(_PURGE, {"oldest": first_of(before), "before": before, "most": PORTION}).rowcount

@@ -1,24 +1,36 @@
 """A shop's own provider, by the documented HTTP contract (docs/reference/standard-provider.md).
 
 It tells of payments by signed webhooks (`standard_webhooks`), and gives money back where ORDERS_REFUND_URL says so, which
-also names services that give back what other providers took: `stripe=URL,mine=URL`. Requests carry an Idempotency-Key
+also names services that give back what other providers took: `stripe=URL,mine=URL`. ORDERS_PAYMENTS_URL names those that
+tell how payments stand, and what happened in a time. Requests carry an Idempotency-Key where they give back
 and, where ORDERS_REFUND_SECRETS are set, the signature of Standard Webhooks, so that the service knows who asks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Literal
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import quote, urlencode
 
 import orjson
 from pydantic import BaseModel, Field
 
-from events.field_types import Amount, Name
-from providers.base import Ability, AbilityByName, Provider, RefundUnknown, with_secrets
+from events.field_types import Amount, Currency, Name
+from providers.base import (
+    Ability,
+    AbilityByName,
+    NoAnswer,
+    NotTold,
+    Page,
+    Payment,
+    Provider,
+    RefundUnknown,
+    with_secrets,
+)
 from providers.http_client import HttpClient, Time
-from providers.movements import RefundMovement, RefundRequest
+from providers.movements import Dispute, RefundMovement, RefundRequest
 from providers.payments import standard_webhooks
 from providers.payments.standard_webhooks import SECRETS, SOURCE
 from providers.refund_rules import RefundRules
@@ -42,6 +54,7 @@ RULES = RefundRules(
     in_doubt=frozenset(("in_progress",)),
     final={
         "exceeds_captured": "compare what went back of the payment here and at the service",
+        "refused": "ask the service why; or give the money back otherwise, and settle it",
         "idempotency_key_reused": "look at the service whether the refund was made",
     },
 )
@@ -57,6 +70,12 @@ REFUND_URL = Setting(
     "who gives back the money that which provider took, NAME=URL comma-separated (docs/reference/standard-provider.md)",
     _urls, url=True, example="standard=http://127.0.0.1:9000",
     about=("A refund goes to the provider that took the payment. A URL alone stands for standard=URL.",),
+)  # fmt: skip
+PAYMENTS_URL = Setting(
+    "ORDERS_PAYMENTS_URL", "",
+    "who tells of the payments that which provider took, NAME=URL comma-separated (docs/reference/standard-provider.md)",
+    _urls, url=True, example="standard=http://127.0.0.1:9000",
+    about=("Then they are compared, and asked before an order expires. A URL alone stands for standard=URL.",),
 )  # fmt: skip
 REFUND_SECRETS = Setting(
     "ORDERS_REFUND_SECRETS", "", "secrets (whsec_…) that our requests to those services are signed with", base64_secrets,
@@ -75,9 +94,34 @@ class _Refund(BaseModel):
     message: Annotated[str, Field(max_length=2000)] | None = None
 
 
-class _Payment(BaseModel):
+class _Refunds(BaseModel):
     payment_id: str
     refunds: list[_Refund]
+
+
+class _Dispute(BaseModel):
+    dispute_id: Name
+    amount: Amount | None = None
+    status: Literal["inquiry", "open", "won", "lost"]
+    time: Time
+    reason: Annotated[str, Field(max_length=255)] | None = None
+
+
+class _Payment(_Refunds):
+    payment_id: Name
+    status: Literal["pending", "paid", "failed", "canceled"]
+    amount: Amount
+    currency: Currency
+    time: Time
+    order_number: Name | None = None
+    code: Annotated[str, Field(max_length=255)] | None = None
+    message: Annotated[str, Field(max_length=2000)] | None = None
+    disputes: list[_Dispute] | None = None
+
+
+class _Listed(BaseModel):
+    payments: list[_Payment]
+    after: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
 
 
 class StandardRefunds:
@@ -113,12 +157,13 @@ class StandardRefunds:
 
     def refunds(self, payment_id: str) -> Sequence[RefundMovement]:
         """All refunds of a payment. Raises RefundUnknown only."""
-        path = f"/v1/payments/{quote(payment_id, safe='')}"
-        found = self._http.known(path, _Payment, self._signed(path.encode(), f"ask:{payment_id}"))
-        refunds = found.refunds if found else []
-        if found and any(about != payment_id for about in (found.payment_id, *(each.payment_id for each in refunds))):
+        path = _path(payment_id)
+        found = self._http.known(path, _Refunds, self._signed(path.encode(), f"ask:{payment_id}"))
+        if found is None:
+            return []
+        if _is_about_another(found, payment_id):
             raise RefundUnknown(f"{self.name}: an answer about another payment than {payment_id}")
-        return [_movement(each) for each in refunds]
+        return [_movement(each) for each in found.refunds]
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -131,17 +176,59 @@ class StandardRefunds:
         return standard_webhooks.sign(content, quote(own_id, safe=KEY_AS_IT_IS), self._secrets)
 
 
+class StandardPayments(StandardRefunds):
+    """The same service, asked for its payments, too: a `PaymentLookup` and a `PaymentListing`."""
+
+    def ask(self, kind: str, time: datetime, data: Mapping[str, Any]) -> Payment:
+        """The state of a payment. Raises NoAnswer or NotTold only."""
+        return _payment(self._one(str(data.get("paymentId", ""))))
+
+    def page(self, since: datetime, until: datetime, after: str | None) -> Page:
+        """A page of the payments that changed in this time, with all of their refunds and disputes. Raises NoAnswer only."""
+        asked = {"since": since.isoformat(), "until": until.isoformat()} | ({"after": after} if after else {})
+        path = f"/v1/payments?{urlencode(asked)}"
+        try:
+            listed = self._http.get(path, _Listed, headers=self._signed(path.encode(), "list"))
+        except NotTold as error:
+            raise NoAnswer(str(error)) from error
+        if wrong := next(
+            (each.payment_id for each in listed.payments if _is_about_another(each, each.payment_id)), None
+        ):
+            raise NoAnswer(f"{self.name}: refunds of another payment stand under {wrong}")
+        return _page(listed.payments, listed.after)
+
+    def about(self, payment_id: str) -> Page | None:
+        """All that it knows of one payment; None where it knows none. Raises NoAnswer only."""
+        try:
+            return _page([self._one(payment_id)])
+        except NotTold:
+            return None
+
+    def _one(self, payment_id: str) -> _Payment:
+        path = _path(payment_id)
+        found = self._http.get(path, _Payment, headers=self._signed(path.encode(), f"ask:{payment_id}"))
+        if _is_about_another(found, payment_id):
+            raise NoAnswer(f"{self.name}: an answer about another payment than {payment_id}")
+        return found
+
+
 def _connect(name: str, url: str, values: Values) -> RefundClient:
     return StandardRefunds(url, name=name, secrets=values[REFUND_SECRETS])
+
+
+def _connect_payments(name: str, url: str, values: Values) -> StandardPayments:
+    return StandardPayments(url, name=name, secrets=values[REFUND_SECRETS])
 
 
 PROVIDER = Provider(
     name=SOURCE,
     kind="payments",
     title="Your own",
-    settings=(SECRETS, REFUND_URL, REFUND_SECRETS),
+    settings=(SECRETS, REFUND_URL, PAYMENTS_URL, REFUND_SECRETS),
     receives=Ability(with_secrets(standard_webhooks.receive, SECRETS), needs=(SECRETS,)),
+    looks_up=AbilityByName(_connect_payments, PAYMENTS_URL),
     refunds=AbilityByName(_connect, REFUND_URL),
+    lists=AbilityByName(_connect_payments, PAYMENTS_URL),
     refund_rules=RULES,
     note="for a provider or a service of your own, by a contract: signed, each webhook one of our payment events",
 )
@@ -153,6 +240,39 @@ def _parts(request: RefundRequest) -> tuple[tuple[str, object], ...]:
 
 def _is_unknown(told: Mapping[str, object]) -> bool:
     return told.get("error") == "payment_unknown"
+
+
+def _path(payment_id: str) -> str:
+    return f"/v1/payments/{quote(payment_id, safe='')}"
+
+
+def _is_about_another(found: _Refunds, payment_id: str) -> bool:
+    return any(about != payment_id for about in (found.payment_id, *(each.payment_id for each in found.refunds)))
+
+
+def _page(payments: Sequence[_Payment], after: str | None = None) -> Page:
+    movements = [_movement(each) for payment in payments for each in payment.refunds]
+    disputes = [
+        Dispute(each.dispute_id, payment.payment_id, each.amount, each.status, each.time.astimezone(UTC), each.reason)
+        for payment in payments
+        for each in payment.disputes or ()
+    ]
+    untold = [payment for payment in payments if payment.disputes is None]
+    remark = "it tells of no disputes: look at them on its own pages" if untold else None
+    return Page(
+        [_payment(each) for each in payments], movements, disputes if disputes or not untold else None, after, remark
+    )
+
+
+def _payment(told: _Payment) -> Payment:
+    at = told.time.astimezone(UTC)
+    about = Payment(told.payment_id, told.order_number, told.currency, code=told.code, message=told.message)
+    if told.status == "paid":
+        movements = tuple(_movement(each) for each in told.refunds)
+        return replace(about, captured_at=at, captured=told.amount, movements=movements)
+    if told.status == "pending":
+        return replace(about, pending="processing", pending_at=at, expected=told.amount)
+    return replace(about, ended="PaymentFailed" if told.status == "failed" else "PaymentCanceled", ended_at=at)
 
 
 def _movement(made: _Refund) -> RefundMovement:

@@ -70,6 +70,7 @@ class Dialect(Protocol):
     name: str
     late: str  # status of a refund that will fail: as if it were made, or still open
     replayed: Mapping[str, str]  # headers of an answer that is given again
+    stores_errors: bool  # a 500 is given again under its key
 
     def refund_id(self, number: int) -> str:
         """The id of the refund of this number."""
@@ -153,7 +154,7 @@ class Desk:
                 answer = self.dialect.error("stored_error", wanted.payment_id)
             else:
                 answer = self.made(wanted, key)
-            if key:
+            if key and (answer.status < 500 or self.dialect.stores_errors):
                 self.books.keep(key, Answer(answer.status, answer.document, digest))
         return answer
 

@@ -27,6 +27,7 @@ EXAMPLES = {
     "stripe": Example(12111, "pi_1", "12.50", "USD"),
     "portone": Example(12112, "payment-1", "12000", "KRW"),
     "toss": Example(12113, "tgen_1", "12000", "KRW"),
+    "standard": Example(12117, "pay-1", "12.50", "USD"),
 }
 PARCEL_EXAMPLES = {
     "carrier": ParcelExample(12116, "Simulated", "", "parcel-1"),

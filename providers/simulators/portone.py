@@ -71,6 +71,7 @@ class PortOne:
     name = "portone"
     late = "pending"
     replayed: Mapping[str, str] = {}
+    stores_errors = True
 
     def __init__(self, key: str, secret: str) -> None:
         self._key, self._secret = f"PortOne {key}", secret

@@ -8,20 +8,29 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from providers.payments import portone, stripe, toss
+from providers.payments import portone, standard, standard_webhooks, stripe, toss
 from providers.simulators.books import Books
 from providers.simulators.desk import MISHAPS, Desk, Dialect, application
 from providers.simulators.portone import PortOne
 from providers.simulators.process import Mishaps, arguments, mishap, serve
+from providers.simulators.standard import Standard
 from providers.simulators.stripe import Stripe
 from providers.simulators.toss import Toss
+from settings.fields import Setting
 
-DIALECTS: dict[str, Callable[[str, str], Dialect]] = {"stripe": Stripe, "portone": PortOne, "toss": Toss}
-_EXAMPLES = {
+DIALECTS: dict[str, Callable[[str, str], Dialect]] = {
+    "stripe": Stripe,
+    "portone": PortOne,
+    "toss": Toss,
+    "standard": Standard,
+}
+_EXAMPLES: dict[str, tuple[Setting[Any], Setting[Any]]] = {
     "stripe": (stripe.API_KEY, stripe.SECRETS),
     "portone": (portone.API_KEY, portone.SECRETS),
     "toss": (toss.API_KEY, toss.SECRETS),
+    "standard": (standard.REFUND_SECRETS, standard_webhooks.SECRETS),
 }
 KEYS = {name: str(settings[0].example) for name, settings in _EXAMPLES.items()}
 SECRETS = {name: str(settings[1].example) for name, settings in _EXAMPLES.items()}

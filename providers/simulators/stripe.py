@@ -57,6 +57,7 @@ class Stripe:
     name = "stripe"
     late = "succeeded"
     replayed: Mapping[str, str] = {"Idempotent-Replayed": "true"}
+    stores_errors = True
 
     def __init__(self, key: str, secret: str) -> None:
         self._key, self._secret = key, secret

@@ -60,6 +60,7 @@ class Toss:
     name = "toss"
     late = "pending"
     replayed: Mapping[str, str] = {}
+    stores_errors = True
 
     def __init__(self, key: str, secret: str) -> None:
         self._key = f"Basic {b64encode(f'{key}:'.encode()).decode()}"

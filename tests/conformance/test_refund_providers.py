@@ -44,7 +44,7 @@ def connected(connect, subject, url, *, bad=False):
 
 @pytest.fixture(scope="module", params=[False, True], ids=["calm", "bad days"])
 def service(request, running, subject, connect, quick):
-    with running(simulator(subject.name), *options(subject.name, bad=request.param)) as (_, url):
+    with running(simulator(subject.name), *options(bad=request.param)) as (_, url):
         quick(request.param)
         yield connected(connect, subject, url, bad=request.param)
 
@@ -69,7 +69,7 @@ def test_of_20_attempts_in_a_row_on_one_payment_the_books_show_each_amount_once(
     """On one payment, through failures, stored errors and timeouts; each amount is another, so that a double is seen."""
     quick(True)
     amounts = [Decimal(n) / 4 for n in range(1, 21)]
-    with running(simulator(subject.name), *options(subject.name, bad=True)) as (_, url):
+    with running(simulator(subject.name), *options(bad=True)) as (_, url):
         service = connected(connect, subject, url, bad=True)
         service.capture("row", "100.00")
         gone = Decimal(0)
@@ -121,8 +121,7 @@ def test_ids_may_hold_any_sign(service):
 
 def test_a_payment_that_is_never_refunded_is_dead_with_the_providers_words(running, subject, connect, quick):
     quick(False)
-    refused = ["--mishap", "refused=1"] if subject.name in WIRE_FORMATS else []
-    with running(simulator(subject.name), *refused) as (_, url):
+    with running(simulator(subject.name), "--mishap", "refused=1") as (_, url):
         service = connected(connect, subject, url)
         service.capture("REFUSE-1", "10.00")
         answer = settle(service.client, a_claim("REFUSE-1", dollars(5)))
@@ -137,7 +136,7 @@ def test_a_payment_that_is_never_refunded_is_dead_with_the_providers_words(runni
 def test_a_careless_caller_does_refund_twice_on_bad_days(running, subject, connect, quick):
     """The suite can see a double: a new id after each failure makes some."""
     quick(True)
-    with running(simulator(subject.name), *options(subject.name, bad=True)) as (_, url):
+    with running(simulator(subject.name), *options(bad=True)) as (_, url):
         service = connected(connect, subject, url, bad=True)
         for place, payment in enumerate(PAYMENTS):
             service.capture(payment, "1000.00")

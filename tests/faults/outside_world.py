@@ -20,9 +20,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from providers.simulators import provider
-from providers.simulators.ledger import Ledger
-from providers.simulators.process import Mishaps, fault, silence
+from providers.simulators import desk, start
+from providers.simulators.process import fault, silence
 
 TOSS_S = 0.5
 HOOK_S = 0.1
@@ -55,7 +54,6 @@ def application() -> Starlette:
     async def tell(request: Request) -> Response:
         return JSONResponse(counts)
 
-    desk = provider.Desk(Ledger(), Mishaps(7, 0.0))
     return Starlette(
         routes=[
             Route("/good/v1/parcels/{number:path}", good),
@@ -63,7 +61,7 @@ def application() -> Starlette:
             Route("/toss/v1/payments/{key:path}", toss),
             Route("/hook", hook, methods=["POST"]),
             Route("/counts", tell),
-            Mount("/refunds", provider.application(desk)),
+            Mount("/refunds", desk.application(start.desk("standard"))),
         ]
     )
 

@@ -24,8 +24,8 @@ from cli.processes import Processes, start_workers
 from embedded.host import free_port
 from providers.simulators.start import KEYS, SECRETS
 from tests.chaos.harness import Shop, a_shop
-from tests.simulators import WIRE_FORMATS
 
+PROVIDERS = ("stripe", "portone", "toss")
 READY_S = 30.0
 PAYERS = 4  # payments at once
 PATIENCE_S, PACE_S = 0.3, 1.0  # that a mishap keeps a client waiting; until an open refund has its end
@@ -115,7 +115,7 @@ def a_floor(data: Path, seed: int, mishaps: Mapping[str, float]) -> Iterator[Flo
     with a_shop(data) as shop:
         restarts: list[str] = []
         with Processes(data / "logs", lambda name, code: restarts.append(f"{name} ({code})")) as processes:
-            ports = {name: free_port(None) for name in WIRE_FORMATS}
+            ports = {name: free_port(None) for name in PROVIDERS}
             urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
             api_port = choose_port(None)
             for name, port in ports.items():

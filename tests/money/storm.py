@@ -25,7 +25,7 @@ from events.envelope import Envelope
 from providers.simulators.process import Mishaps
 from tests.chaos.harness import account, verify_faults
 from tests.faults.ledger import untrue
-from tests.money.shop_floor import Floor, Paid, a_floor
+from tests.money.shop_floor import PROVIDERS, Floor, Paid, a_floor
 
 SHARES = {"refused": 0.05, "late_failure": 0.05, "open": 0.03, "timeout": 0.10, "twice": 0.05}
 # Whom each payment is made at, and in what: with cents, without, in tens of thousandths, and in hundreds of nothing.
@@ -35,7 +35,7 @@ PAYERS = (
     ("stripe", "UGX", "1"), ("portone", "KRW", "1"), ("toss", "KRW", "1"),
 )  # fmt: skip
 SPARE = 4  # parts besides, of each round of blows, for those that find nothing in flight
-WORKERS, PROVIDERS = ("worker", "outside"), ("stripe", "portone", "toss")
+WORKERS = ("worker", "outside")
 CHUNK = 250  # events of one call
 IN_FLIGHT_S = 5.0  # that a kill waits for a refund in flight; then it falls after the next part
 LOOK_S = 0.25

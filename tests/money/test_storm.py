@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.money.storm import PROVIDERS, WORKERS, storm
+from tests.money.shop_floor import PROVIDERS
+from tests.money.storm import WORKERS, storm
 
 REFUNDS, SEED = 60, 20261129
 SHARES = {"refused": 0.10, "late_failure": 0.10, "open": 0.10, "timeout": 0.15, "twice": 0.2}

@@ -20,9 +20,8 @@ from journal import timers
 from outbound import payment_lookups, refund_routes, refunds
 from outbound.refund_accounts import Vault
 from providers.registry import registry
-from providers.simulators.start import KEYS
 from tests.integration.api.commands.conftest import ADDRESS, SNAPSHOT, Shop
-from tests.simulators import as_of
+from tests.simulators import as_of, asked_at
 from tests.webhooks import STANDARD, STRIPE, as_standard, as_stripe, packed, portone_event, stripe_event, toss_event
 
 SECRETS = {"ORDERS_STRIPE_SECRETS": STRIPE, "ORDERS_PORTONE_SECRETS": STANDARD, "ORDERS_STANDARD_SECRETS": STANDARD}
@@ -48,8 +47,7 @@ class Till(Shop):
     """The shop; `urls` are its providers', by name."""
 
     def __init__(self, database_url: str, redis_url: str, urls: Mapping[str, str]) -> None:
-        asked = {f"ORDERS_{name.upper()}_API_URL": url for name, url in urls.items()}
-        asked |= {f"ORDERS_{name.upper()}_API_KEY": KEYS[name] for name in urls}
+        asked = {name: value for each, url in urls.items() for name, value in asked_at(each, url).items()}
         super().__init__(database_url, redis_url, **SECRETS, **asked, ORDERS_ACCOUNT_KEYS=ACCOUNT_KEY)
         self.urls, self.vault = urls, Vault((ACCOUNT_KEY,))
         self.lookups = registry().lookups(self.doors.settings.providers)

@@ -342,7 +342,7 @@ def _whole(shop: AShop, name: str, each: int, found: Result) -> None:
             "select action, count(*) from audit where actor = 'proof' and reason = :why group by 1", why=WHY
         )
     }
-    found.must("edits in the audit", acts.get("dlq edit"), 3 * each)
+    found.must("edits in the audit", acts.get("given-up edit"), 3 * each)
     found.must("replays in the audit", acts.get("given-up replay"), total + found.again)
 
 

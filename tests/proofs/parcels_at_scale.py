@@ -199,7 +199,7 @@ def _sell(floor: Floor) -> None:
     with httpx.Client(timeout=30, trust_env=False) as client:
         for n in range(refunds):
             number, body = f"R{n:06d}", {"amount": "500", "currency": "KRW"}
-            assert client.put(f"{floor.outside_url}/refunds/v1/payments/pay-{number}", json=body).is_success
+            assert client.put(f"{floor.outside_url}/refunds/_simulator/payments/pay-{number}", json=body).is_success
             paid = {"paymentId": f"pay-{number}", "amount": "500", "currency": "KRW", "provider": "standard"}
             priced = {**item, "unitPrice": "500"}
             placed: dict[str, Any] = {

@@ -94,6 +94,11 @@ class Payment:
         return max(self.unsettled).status
 
     @property
+    def given_up(self) -> bool:
+        """It ended without money; one that was captured has not failed, even where all of it went back."""
+        return not self.captured and self.status in ("failed", "canceled")
+
+    @property
     def under_way(self) -> Unsettled | None:
         """The latest that was told, if that is no end and no success came."""
         if self.captures or self.reversed_at is not None or not self.unsettled:
@@ -122,24 +127,15 @@ def some_payments(choices: Choices, order: str, goods: Goods) -> list[Payment]:
 
 
 def plan_refunds(story: Story, payment: Payment) -> None:
-    """Decide what goes back of it, in up to three reports of the sum so far.
-
-    All of it only where that cannot matter to the order's status: the design does not say what
-    an order is whose only money was too little and has gone back.
-    """
+    """Decide what goes back of it, in up to three reports of the sum so far."""
     choices, coin = story.choices, story.goods.coin
     coins = int(payment.amount / coin)
-    most = coins if _may_all_go_back(story) else coins - 1
-    if most < 1 or not choices.chance(25):
+    if coins < 1 or not choices.chance(25):
         return
-    sums = sorted(choices.number(1, most) for _ in range(choices.number(1, 3)))
-    if most == coins and choices.chance(40):
+    sums = sorted(choices.number(1, coins) for _ in range(choices.number(1, 3)))
+    if choices.chance(40):
         sums[-1] = coins
     payment.refunds = [coin * one for one in sums]
-
-
-def _may_all_go_back(story: Story) -> bool:
-    return story.pays or story.fate == "canceled"
 
 
 def paying(story: Story, payment: Payment) -> Thread:
@@ -164,8 +160,7 @@ def paying(story: Story, payment: Payment) -> Thread:
     early, late = choices.chance(15), choices.chance(5)
     if early:
         yield from _is_reversed(story, payment)
-    most = payment.captured if _may_all_go_back(story) else payment.captured - story.goods.coin
-    sums = [one for one in payment.refunds if one <= most]
+    sums = [one for one in payment.refunds if one <= payment.captured]
     if choices.chance(50):
         parts = [later - earlier for earlier, later in zip([Decimal(0), *sums], sums, strict=False) if later > earlier]
         yield from by_id(story, payment, parts)
@@ -274,9 +269,8 @@ def _is_reversed(story: Story, payment: Payment) -> Thread:
         if choices.chance(20):
             yield from _fails(story, payment)
         if choices.chance(60):
-            least = 1 if _may_all_go_back(story) else int(payment.refunded / coin) + 1
             whole = choices.chance(70)
-            amount = payment.amount if whole else coin * choices.number(least, int(payment.amount / coin))
+            amount = payment.amount if whole else coin * choices.number(1, int(payment.amount / coin))
             for _ in range(choices.pick((1, 1, 2))):
                 _captures(story, payment, amount)
                 yield None

@@ -406,7 +406,7 @@ class Story:
         if self.canceled:
             return "canceled"
         if not self.covered():
-            over = [one.status in ("failed", "canceled") for one in self.payments]
+            over = [one.given_up for one in self.payments]
             return "failed" if over and all(over) else "pending"
         if not ordered:
             return "paid"

@@ -8,7 +8,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from workers.scheduler import BEAT_KEY, BEAT_S
+from operations.beat import BEAT_KEY, BEAT_S
 from workers.signs_of_life import QUEUES
 
 

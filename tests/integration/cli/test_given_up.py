@@ -148,7 +148,7 @@ def test_a_dry_run_tells_what_a_replay_then_does(poisoned, orders):
     shown = orders("given-up", "replays", done.json["id"])
     assert "of 3: 3 applied" in shown.out
     kept = [tuple(row) for row in poisoned.do("select action, count(*) from audit group by 1 order by 1")]
-    assert kept == [("dlq edit", 3), ("given-up replay", 3), ("replay begin", 1), ("replay done", 1)]
+    assert kept == [("given-up edit", 3), ("given-up replay", 3), ("replay begin", 1), ("replay done", 1)]
 
 
 def test_a_replay_stops_by_itself_where_the_cause_comes_back_and_goes_on_when_told_to(poisoned, orders):
@@ -165,7 +165,7 @@ def test_a_replay_stops_by_itself_where_the_cause_comes_back_and_goes_on_when_to
     assert (last["state"], last["outcomes"]) == ("done", {"same_cause": 2, "applied": 1})
     assert len(listed(orders)) == 2
     history = orders("given-up", "show", listed(orders)[0]["ref"], "--json").json["history"]
-    assert sorted(each["what"] for each in history) == ["died", "died", "dlq edit", "given-up replay"]
+    assert sorted(each["what"] for each in history) == ["died", "died", "given-up edit", "given-up replay"]
 
 
 def test_a_refund_is_released_and_waits_for_the_workers(refused, orders):
@@ -193,7 +193,7 @@ def test_discarded_they_are_listed_no_more(poisoned, orders):
 
 
 CANNOT_BE = (
-    (("discard",), 1, "say why"),
+    (("discard",), 2, "say why"),
     (("discard", *WHY), 1, "say which"),
     (("replay", *WHY), 1, "say which"),
     (("replay", "--dry-run"), 1, "say which"),

@@ -10,6 +10,7 @@ import pytest
 
 from domain.legal_clock import BusinessDays
 from operations.overdue_refunds import count_overdue, overdue
+from operations.why import why
 from settings.countries import legal_clock
 from tests.builders import canceled, created, later, paid, refunded, told
 from tests.integration.cli.conftest import Shop
@@ -54,6 +55,19 @@ def test_what_went_back_is_not_overdue_and_what_failed_since_is_again(shop):
     shop.tell(replace(made, version=2))
     shop.do("update effects set state = 'done', made = target")
     assert late(shop) == []
+    shop.tell(told("RefundFailed", paymentId="pay-1", **back, subject="1", at=later(days=3)))
+    assert late(shop) == [("1", "done")]
+
+
+def test_what_is_below_the_providers_step_is_owed_by_nobody_until_the_rest_fails(shop):
+    """Stripe moves no half ten of fils: what the executor closed so stays on the payment."""
+    owes(shop)
+    back: dict[str, Any] = {"refund": "re-1", "amount": "9995"}
+    shop.tell(replace(told("PaymentRefunded", paymentId="pay-1", **back, status="succeeded", subject="1"), version=2))
+    shop.do("update effects set state = 'done', made = 9995")
+    assert late(shop) == []
+    with shop.opened.engine.connect() as conn:
+        assert why(conn, [shop.do("select id from orders")[0][0]]) == []
     shop.tell(told("RefundFailed", paymentId="pay-1", **back, subject="1", at=later(days=3)))
     assert late(shop) == [("1", "done")]
 

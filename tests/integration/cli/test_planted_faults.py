@@ -12,11 +12,11 @@ import pytest
 import redis
 from sqlalchemy import text
 
+from operations.beat import BEAT_KEY
 from operations.gauges import Figures
 from operations.health import sessions
 from storage.engine import connect
 from tests.conftest import SHARDS
-from workers.scheduler import BEAT_KEY
 
 RULES = Path(__file__).parents[3] / "ops" / "prometheus" / "alerts.yml"
 

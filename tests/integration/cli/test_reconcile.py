@@ -102,7 +102,7 @@ WRONG = {
     "a time that is none": (("reconcile", "--since", "yesterday"), 2, "--since yesterday is no time"),
     "an end before the beginning": (("reconcile", "--since", "1h", "--until", "2h"), 2, "is not before --until"),
     "a provider that is none": (("reconcile", "--provider", "paypal"), 2, "there are portone, standard, stripe, toss"),
-    "a provider that lists nothing": (("reconcile", "--provider", "standard"), 1, "standard tells no list"),
+    "one's own without its URL": (("reconcile", "--provider", "standard"), 1, "once ORDERS_PAYMENTS_URL is set"),
     "a provider without its key": (("reconcile", "--provider", "toss"), 1, "once ORDERS_TOSS_API_KEY is set"),
     "a state that is none": (
         ("findings", "list", "--state", "odd"),
@@ -126,7 +126,7 @@ def test_without_anybody_to_be_gone_through_it_names_the_settings(shop, orders, 
     monkeypatch.setenv("ORDERS_REFUND_URL", "http://127.0.0.1:1")
     answer = orders("reconcile")
     assert answer.code == 1
-    assert "standard is not compared: it tells no list of what happened there" in answer.err
+    assert "standard is not compared: set ORDERS_PAYMENTS_URL" in answer.err
     assert "ORDERS_STRIPE_API_KEY" in answer.err
 
 

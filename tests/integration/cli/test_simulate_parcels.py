@@ -208,7 +208,7 @@ def test_tracker_deliverys_answer_is_one_of_its_schema():
         ("easypost", ("--pace", "0"), "write 1 for seven seconds"),
         ("easypost", ("--state", "books"), "keeps no books; leave it out"),
         ("tracker-delivery", ("--webhook", "http://127.0.0.1:1"), "callback is registered by the shop"),
-        ("tracker", (), "there are stripe, portone, toss, carrier, easypost, tracker-delivery"),
+        ("tracker", (), "there are stripe, portone, toss, standard, carrier, easypost, tracker-delivery"),
         ("carrier", ("--webhook", "http://127.0.0.1:1"), "sends none, it is asked"),
         ("stripe", ("--rate", "5"), "stripe has no parcels; leave them out"),
     ],

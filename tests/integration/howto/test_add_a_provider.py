@@ -30,10 +30,10 @@ from starlette.types import Receive, Scope, Send
 from outbound import payment_lookups, refunds
 from outbound.refund_routes import configured_routes
 from providers import documentation
+from providers.base import Ability
 from providers.registry import registry
-from providers.simulators import provider as simulated
-from providers.simulators.ledger import Ledger
-from providers.simulators.process import Mishaps, fault
+from providers.simulators import desk, start
+from providers.simulators.process import fault
 from settings.environment import SettingsError, read
 from settings.example import env_example
 from tests.api_server import served
@@ -58,7 +58,7 @@ class Api:
 
     async def _others(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._refunds is None:  # its SQLite belongs to the server's thread
-            self._refunds = simulated.application(simulated.Desk(Ledger(), Mishaps(7, 0.0)))
+            self._refunds = desk.application(start.desk("standard"))
         await self._refunds(scope, receive, send)
 
     async def _sale(self, request: Request) -> JSONResponse:
@@ -157,8 +157,8 @@ def test_a_refund_goes_to_the_provider_that_took_the_payment(door, api):
     ask(door)
     door.shop.tell(an_event("OrderCanceled", "N1"))
     refund(door)
-    (made,) = httpx.get(f"{api[1]}/v1/refunds", trust_env=False).json()["refunds"]
-    assert (made["payment_id"], made["amount"], made["currency"]) == (ID, "500", "KRW")
+    there = httpx.get(f"{api[1]}/_simulator/books", trust_env=False).json()["payments"][ID]
+    assert (there["currency"], [made["amount"] for made in there["refunds"]]) == ("KRW", ["500"])
     (transaction,) = door.shop.rows("select status, refunded_amount from transactions")
     assert tuple(transaction) == ("canceled", 500)
     assert door.journaled("refunds:acorn")
@@ -296,7 +296,7 @@ def test_one_whose_client_cannot_be_made_is_left_out_and_told(installed, caplog)
     def fail(values):
         raise KeyError("a bug")
 
-    assert acorn.looks_up is not None
+    assert isinstance(acorn.looks_up, Ability)
     unlucky = replace(acorn, looks_up=replace(acorn.looks_up, make=fail))
     found = replace(found, providers=(*(each for each in found.providers if each is not acorn), unlucky))
     values = read({"ORDERS_ACORN_API_KEY": "x", "ORDERS_TOSS_API_KEY": "y"}, NOWHERE).providers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from time import perf_counter
 
@@ -12,8 +13,10 @@ from domain import handler_table as domain
 from events.catalogue import Malformed, decode
 from events.envelope import OWN_SOURCE
 from journal import correlation
+from journal.batch import settle_carefully
+from journal.pauses import NOTHING, Resting
 from operations import dead_letters
-from tests.builders import created, delivered, disputed, failed, paid, shipped, told
+from tests.builders import created, delivered, disputed, failed, later, paid, scan, shipped, told, tracked
 
 
 def a_life(number):
@@ -389,3 +392,62 @@ def test_a_rival_that_never_ends_is_left_to_the_next_doorbell(rig, monkeypatch):
     assert rig.streams.look().lengths[shard] == 1
     rig.do("drop trigger first_times on results")
     assert drain.answer(shard).outcomes == {"applied": 1}
+
+
+# -- what goes along with it -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["unharmed", "dead", "bug", "database_refused"])
+def test_who_names_a_shared_box_late_has_its_earlier_scans_whatever_dies_beside(
+    rig, numbers, one_batch, broken, refusing, way
+):
+    """A batch that begins anew, or goes in parts, has claimed the number before: it must not forget that it is late."""
+    first, late, other = numbers(3)
+    rig.tell(created(subject=first), paid(subject=first), shipped(subject=first, **tracked()))
+    rig.tell(created(subject=other, payments=("c",)), scan("delivered", at=later(hours=1)))
+    if way == "bug":
+        broken("PaymentDisputed")
+    beside = {
+        "unharmed": failed(subject=other, payment="c"),
+        "dead": paid(payment="c", subject=other, currency="USD"),
+        "bug": disputed(subject=other, payment="c"),
+        "database_refused": paid(1, "more", subject=other, paymentMethod="refused"),
+    }[way]
+    naming = shipped(subject=late, **tracked())
+    one_batch(created(subject=late, payments=("b",)), paid(payment="b", subject=late), naming, beside)
+    rig.work()
+    assert rig.outcomes(naming)[0] == "applied"
+    assert rig.outcome(beside).startswith("applied" if way == "unharmed" else "dead")
+    assert rig.one("select count(*) from journal where type = 'TrackingUpdated' and subject = :late", late=late) == 1
+    assert [rig.status(name) for name in (first, late)] == ["delivered", "delivered"]
+    assert_nothing_half_done(rig)
+
+
+@pytest.mark.parametrize("resting", [NOTHING, Resting(frozenset({"OrderHeld"}))], ids=["nothing rests", "a type rests"])
+def test_a_batch_in_parts_reports_all_that_it_wrote(rig, refusing, resting):
+    """One of its entries wakes what the database refuses: that one is settled alone, and what it wakes one by one."""
+    woken = [
+        paid(1, "more", subject="A", paymentMethod="refused"),
+        paid(payment="a", subject="A"),
+        disputed(payment="a", subject="A"),
+    ]
+    rig.tell(*woken)
+    entries = rig.entries(
+        created(subject="A", payments=("a",)),
+        created(subject="B", payments=("b",)),
+        paid(1, "b", subject="B", paymentMethod="refused"),
+        paid(payment="b", subject="B"),
+    )
+    with rig.engine.begin() as conn:
+        report = settle_carefully(conn, entries, rig.context(), rig.shop, resting=resting)
+    assert rig.outcomes(*woken) == ["dead: database_refused", "applied", "applied"]
+    rows = rig.do("select seq, outcome, coalesce(reason, '') from results")
+    assert sorted((row.seq, str(row.outcome.kind), str(row.outcome.reason or "")) for row in report.results) == sorted(
+        map(tuple, rows)
+    )
+    assert report.reasons == Counter((outcome, reason) for _, outcome, reason in rows)
+    assert report.outcomes == Counter(outcome for _, outcome, _ in rows)
+    assert {order.order_number for order in report.orders.values()} == {"A", "B"}
+    own = rig.do("select event_id from journal where source = :own order by 1", own=OWN_SOURCE)
+    assert sorted(entry.event_id for entry in report.follow_ups) == [name for (name,) in own]
+    assert own

@@ -10,8 +10,9 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from random import Random
-from threading import Barrier
+from threading import Barrier, BrokenBarrierError
 from time import perf_counter, sleep
 
 import pytest
@@ -19,7 +20,7 @@ from sqlalchemy import event, text
 
 from journal.drain import LOCK_SPACE, PER_SHARD
 from journal.streams import Streams
-from tests.builders import created, failed, paid, scan, shipped, told, won
+from tests.builders import created, failed, paid, scan, shipped, told, tracked, won
 from tests.conftest import SHARDS
 
 STARTS_S = (0, 0, 0.001, 0.004, 0.03)
@@ -474,3 +475,48 @@ def test_a_holder_that_never_comes_back_does_not_keep_its_shard(rig, numbers):
         assert drain.answer(7).outcomes == {"applied": 1}
         gone.invalidate()
     assert rig.outcome(order) == "applied"
+
+
+NUMBERS = ("first", "second")
+
+
+def on(n):
+    """The carrier's fields of a number."""
+    return tracked() | {"trackingNumber": NUMBERS[n]}
+
+
+@pytest.mark.parametrize("by", ["a late name", "a payment"])
+def test_batches_that_scan_and_name_boxes_crosswise_never_deadlock(rig, by):
+    """A scan holds its number until the commit. Whoever then names another number, or a payment, must not wait crosswise.
+
+    `a late name`: each scans the number that the other names late. `a payment`: one scans, and then names a payment that
+    the other has named before it comes to the scanned number.
+    """
+    rig.tell(*(created(subject=f"N{n}", payments=(f"p{n}",)) for n in range(4)))
+    rig.tell(*(shipped(f"box {n}", subject=f"N{n}", **on(n)) for n in range(2)))
+    if by == "a late name":
+        batches = [[scan("in_transit", NUMBERS[n]), shipped("box", subject=f"N{n + 2}", **on(1 - n))] for n in range(2)]
+    else:
+        batches = [
+            [scan("in_transit", NUMBERS[0]), paid(payment="shared", subject="N0")],
+            [failed(payment="shared", subject="N2"), shipped("box", subject="N2", **on(0))],
+        ]
+    entries = [rig.entries(*batch) for batch in batches]
+    engines = [rig.own_engine() for _ in batches]
+    looked = Barrier(2, timeout=30)
+
+    def run(n):
+        met: list[bool] = []
+
+        def meet(conn, cursor, statement, *rest):
+            """Both have looked their keys up, or one waits for the other; then the second is ahead."""
+            if "scanned" in statement and not met:
+                met.append(True)
+                with suppress(BrokenBarrierError):
+                    looked.wait(1)
+                sleep(0 if n else 0.2)
+
+        event.listen(engines[n], "after_cursor_execute", meet)
+        return rig.settle(entries[n], engines[n])
+
+    assert rig.at_once(lambda: run(0), lambda: run(1)) == [0, 0], "nobody was given up, nor had to begin anew"

@@ -32,7 +32,7 @@ def shop(database_url, redis_url):
 @pytest.fixture(scope="module")
 def two_banks():
     """Two services that give money back, each with books of its own."""
-    with running("provider") as (_, one), running("provider") as (_, other):
+    with running("standard") as (_, one), running("standard") as (_, other):
         yield one, other
 
 
@@ -67,8 +67,8 @@ def run(shop, routes):
 
 
 def books(url):
-    found = httpx.get(f"{url}/v1/refunds", trust_env=False).json()["refunds"]
-    return {made["payment_id"]: Decimal(made["amount"]) for made in found}
+    found = httpx.get(f"{url}/_simulator/books", trust_env=False).json()["payments"]
+    return {name: Decimal(made["amount"]) for name, kept in found.items() for made in kept["refunds"]}
 
 
 def states(shop):
@@ -178,8 +178,8 @@ def test_one_in_doubt_whose_client_is_gone_is_asked_about_first_when_it_comes_ba
         refunds.release(conn, effect.id, "kim")
     assert states(shop) == {"doubt-1": "unknown"}
     run(shop, Routes({**clients, "kakaopay": clients["bank"]}, OTHERS))
-    made = httpx.get(f"{two_banks[1]}/v1/refunds", trust_env=False).json()["refunds"]
-    assert [m["key"] for m in made if m["payment_id"] == "pay-doubt-1"] == ["refund:doubt-1"]
+    made = httpx.get(f"{two_banks[1]}/_simulator/books", trust_env=False).json()["payments"]["pay-doubt-1"]["refunds"]
+    assert [m["key"] for m in made] == ["refund:doubt-1"]
 
 
 def test_the_setting_says_who_gives_back_what_which_provider_took(two_banks):

@@ -25,6 +25,7 @@ from providers.movements import RefundMovement, RefundRequest
 from providers.payments.standard import RULES, StandardRefunds
 from providers.refund_rules import RefundRules
 from storage import engine as engines
+from tests.refund_services import options
 from tests.simulators import ROOT, SHARDS, a_paid_order, a_shop, an_event, running
 
 HOUR = timedelta(hours=1)  # as `now` goes on: no wait and no lease is longer, but for the longest waits
@@ -40,7 +41,7 @@ def shop(database_url, redis_url):
 
 @pytest.fixture(scope="module")
 def calm():
-    with running("provider") as (_, url):
+    with running("standard") as (_, url):
         yield url
 
 
@@ -65,8 +66,10 @@ def run(shop, provider, later=timedelta(0), **more):
 
 
 def ledger(url, *payments):
-    found = httpx.get(f"{url}/v1/refunds", trust_env=False).json()["refunds"]
-    return [made for made in found if made["payment_id"] in payments]
+    found = httpx.get(f"{url}/_simulator/books", trust_env=False).json()["payments"]
+    return [
+        {**made, "payment_id": name} for name, kept in found.items() if name in payments for made in kept["refunds"]
+    ]
 
 
 def amounts(url, *payments):
@@ -230,7 +233,7 @@ def test_on_bad_days_exactly_the_target_goes_back(shop, database_url, executors)
     orders = {f"bad-{n}": 10_000 + n for n in range(24)}
     shop.tell(*(event for number, paid in orders.items() for event in a_canceled_order(number, paid)))
     assert states(shop) == {"due": 24}
-    with running("provider", "--seed", 7, "--errors", 0.3) as (_, url), ThreadPoolExecutor(executors) as rivals:
+    with running("standard", *options(bad=True)) as (_, url), ThreadPoolExecutor(executors) as rivals:
 
         def executor():
             engine = engines.connect(database_url, pinned=True)
@@ -366,7 +369,15 @@ def test_an_answer_after_the_lease_changes_nothing(shop, provider, calm, name):
 # -- given up ------------------------------------------------------------------------------------------------
 
 
-def test_what_is_refused_is_dead_until_a_person_releases_it(shop, provider):
+@pytest.fixture
+def refusing():
+    """A provider that refuses every refund."""
+    with running("standard", "--mishap", "refused=1") as (_, url), closing(StandardRefunds(url)) as client:
+        yield client
+
+
+def test_what_is_refused_is_dead_until_a_person_releases_it(shop, refusing):
+    provider = refusing
     shop.tell(*a_canceled_order(payment="REFUSE-1"))
     run(shop, provider)
     row = effect(shop)
@@ -384,7 +395,7 @@ def test_what_is_refused_is_dead_until_a_person_releases_it(shop, provider):
     (audit,) = shop.rows("select actor, action, target, before, after, order_number from audit")
     assert audit == (
         "kim",
-        "release",
+        "refunds release",
         format_id("effects", row.id),
         {"state": "dead"},
         {"state": "due"},

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import permutations
+from random import Random
+
 import pytest
 
 from events.envelope import Envelope
 from tests.builders import (
     Story,
+    a_refund,
     any_order_of,
     boxed,
     canceled,
@@ -119,6 +124,39 @@ def test_a_refund_that_was_made_comes_back_as_an_event_and_the_transaction_shows
 @pytest.mark.parametrize("arrival", any_order_of(created(), paid(), refunded(10_000)))
 def test_a_payment_refunded_in_full_is_canceled_in_any_order(arrival: tuple[Envelope, ...]):
     assert Story(*arrival).payment().status == "canceled"
+
+
+@pytest.mark.parametrize(
+    "back", [[refunded(4_000)], [a_refund("succeeded", 4_000)], [refunded(1_000), refunded(5_000)]]
+)
+def test_too_little_money_that_all_went_back_has_not_failed(back: list[Envelope]):
+    """Captured counts, refunded or not: what was captured did not fail, though its payment reads canceled."""
+    for arrival in permutations([created(), paid(4_000), *back]):
+        story = Story(*arrival)
+        assert (story.payment().status, story.status) == ("canceled", "pending")
+        assert story.tell(failed("other")).status == "pending"
+
+
+def test_refunds_that_look_like_more_than_the_payment_do_not_fail_its_order():
+    """A made-up life's refund failed and came back to life around a sum of that second, so that the sum counts beside it."""
+    half = later(seconds=0.25)
+    events = [
+        created(),
+        paid(4_000),
+        a_refund("succeeded", 2_000, refund="re_1"),
+        replace(refunded(2_000), time=half),
+        a_refund("failed", 2_000, refund="re_1"),
+        replace(a_refund("succeeded", 2_000, refund="re_1"), time=later(seconds=1)),
+        replace(
+            a_refund("succeeded", 1_500, refund="re_2", requestedAt=later(seconds=2).isoformat()), time=later(seconds=2)
+        ),
+    ]
+    random = Random(14928)
+    for _ in range(50):
+        random.shuffle(events)
+        story = Story(*events)
+        assert (story.payment().refunded_amount, story.payment().status) == (won(5_500), "canceled")
+        assert (story.status, "over_refunded" in story.flags) == ("pending", True)
 
 
 def test_a_capture_of_more_than_was_refunded_is_paid_again():

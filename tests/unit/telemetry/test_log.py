@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import structlog
 
+from events.catalogue import PERSONAL_NAMES
 from telemetry.log import configure
 
 
@@ -45,7 +46,7 @@ def logs() -> Iterator[None]:
 def test_lines_that_cannot_be_written_are_lost_and_counted(logs: None, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = FullDisk()
     monkeypatch.setattr(sys, "stderr", disk)
-    configure("json")
+    configure("json", "info", PERSONAL_NAMES)
     ours, library = structlog.get_logger("api"), logging.getLogger("a library")
     for number in range(3):
         ours.info("request", number=number)
@@ -93,7 +94,7 @@ def keep(logs: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Kept]:
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_a_record_is_one_line_and_obeyed_by_nobody_whatever_its_text(keep: Callable[[], Kept], form: str) -> None:
     kept = keep()
-    configure(form)  # type: ignore[arg-type]
+    configure(form, "info", PERSONAL_NAMES)  # type: ignore[arg-type]
     structlog.get_logger("ours").info(HOSTILE, order=HOSTILE, deep={"more": [HOSTILE]})
     logging.getLogger("a library").warning("it said %s", HOSTILE)
     assert len(kept.text.rstrip("\n").split("\n")) == 2
@@ -103,7 +104,7 @@ def test_a_record_is_one_line_and_obeyed_by_nobody_whatever_its_text(keep: Calla
 
 def test_no_value_of_a_personal_field_is_written_however_deep_it_stands(keep: Callable[[], Kept]) -> None:
     kept = keep()
-    configure("json")
+    configure("json", "info", PERSONAL_NAMES)
     structlog.get_logger("ours").info(
         "edited", data={"shippingAddress": {"name": "Lee"}, "notes": "ring", "kind": "x"}, email="l@x"
     )
@@ -117,7 +118,7 @@ def test_ids_that_are_bound_stand_in_the_lines_of_libraries_too_and_a_traceback_
     keep: Callable[[], Kept],
 ) -> None:
     kept = keep()
-    configure("json")
+    configure("json", "info", PERSONAL_NAMES)
     with structlog.contextvars.bound_contextvars(request_id="r1"):
         try:
             raise ValueError("a\nb")
@@ -131,7 +132,7 @@ def test_ids_that_are_bound_stand_in_the_lines_of_libraries_too_and_a_traceback_
 
 def test_a_level_keeps_what_is_below_it_out(keep: Callable[[], Kept]) -> None:
     kept = keep()
-    configure("text", "warning")
+    configure("text", "warning", PERSONAL_NAMES)
     structlog.get_logger("ours").info("quiet")
     logging.getLogger("a library").info("quiet")
     logging.getLogger("a library").warning("loud")

@@ -25,7 +25,7 @@ _hours = count(1)
 @pytest.fixture(scope="module")
 def bank():
     """A provider in a process of its own, which keeps books."""
-    with running("provider") as (_, url), closing(StandardRefunds(url)) as client:
+    with running("standard") as (_, url), closing(StandardRefunds(url)) as client:
         yield client
 
 

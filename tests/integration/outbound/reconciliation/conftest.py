@@ -19,10 +19,10 @@ from providers.registry import registry
 from providers.simulators.books import Books, Dispute, Payment, Refund
 from providers.simulators.start import DIALECTS, KEYS, SECRETS
 from settings.fields import Values
-from tests.simulators import AShop, a_shop, an_event, running
+from tests.simulators import AShop, a_shop, an_event, asked_at, running
 
 WHEN = 3600.0  # seconds ago that both sides happened
-PROVIDERS = ("stripe", "portone", "toss")
+PROVIDERS = ("stripe", "portone", "toss", "standard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,7 @@ def provider(name: str, folder: Path, *options: object) -> Iterator[There]:
 
 def listing(name: str, url: str) -> PaymentListing:
     """The client that goes through this provider."""
-    upper = name.upper()
-    texts = {f"ORDERS_{upper}_API_KEY": KEYS[name], f"ORDERS_{upper}_API_URL": url}
-    values = Values.read(registry().settings(), texts)
+    values = Values.read(registry().settings(), asked_at(name, url))
     return registry().listings(values)[name]
 
 

@@ -363,6 +363,7 @@ def test_every_provider_that_lists_is_a_chore_that_can_be_switched_off():
     from workers.chores import chores
 
     keys = {f"ORDERS_{name}_API_KEY": "key_of_a_shop" for name in ("STRIPE", "PORTONE", "TOSS")}
+    keys["ORDERS_PAYMENTS_URL"] = "http://127.0.0.1:9"
     nowhere = Path("/nowhere")
     names = {each.name for each in chores(read(keys, nowhere))}
     listing = {each.name for each in registry().providers if each.lists is not None}

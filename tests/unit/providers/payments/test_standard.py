@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from events.money import Money
-from providers.base import RefundNotMade, RefundRefused, RefundUnknown
-from providers.movements import RefundMovement, RefundRequest
+from providers.base import NoAnswer, NotTold, RefundNotMade, RefundRefused, RefundUnknown
+from providers.movements import Dispute, RefundMovement, RefundRequest
 from providers.payments import standard_webhooks
-from providers.payments.standard import StandardRefunds
+from providers.payments.standard import StandardPayments, StandardRefunds
 from tests.webhooks import STANDARD
 
 MADE = {
@@ -185,3 +185,83 @@ def test_nothing_refunded_is_no_movement(answer):
 def test_a_question_without_a_clear_answer_leaves_it_unknown(answer):
     with pytest.raises(RefundUnknown):
         a_provider(answer).refunds("pay_1")
+
+
+# -- payments ------------------------------------------------------------------------------------------------
+
+PAID = {
+    "payment_id": "pay_1", "order_number": "N1", "status": "paid", "amount": "20.00", "currency": "USD",
+    "time": "2026-11-01T21:00:00+09:00", "refunds": [MADE],
+}  # fmt: skip
+DISPUTED = {"dispute_id": "dp_1", "status": "lost", "amount": "5.00", "time": "2026-11-01T12:00:00Z"}
+
+
+def a_teller(answer, **more):
+    handler = answer if callable(answer) else lambda request: answer
+    return StandardPayments("http://provider", name="mine", transport=httpx.MockTransport(handler), **more)
+
+
+def asked(answer):
+    return a_teller(answer).ask("", NOON, {"paymentId": "pay_1"})
+
+
+def test_a_payment_is_told_as_it_stands():
+    paid = asked(httpx.Response(200, json=PAID))
+    assert (paid.captured, paid.captured_at, paid.currency, paid.order_number) == (Decimal("20.00"), NOON, "USD", "N1")
+    assert paid.movements == (RefundMovement("re_1", "pay_1", Decimal("12.50"), "succeeded", NOON, "id-1"),)
+    failed = asked(httpx.Response(200, json={**PAID, "status": "failed", "code": "declined", "refunds": []}))
+    assert (failed.ended, failed.ended_at, failed.code, failed.captured_at) == ("PaymentFailed", NOON, "declined", None)
+    waits = asked(httpx.Response(200, json={**PAID, "status": "pending", "refunds": []}))
+    assert (waits.pending, waits.expected, waits.captured_at) == ("processing", Decimal("20.00"), None)
+
+
+def test_a_list_is_asked_for_page_by_page_and_signed_with_its_query():
+    sent = []
+
+    def answer(request):
+        sent.append(request)
+        return httpx.Response(200, json={"payments": [{**PAID, "disputes": [DISPUTED]}], "after": "결제:1"})
+
+    client = a_teller(answer, secrets=(STANDARD,))
+    page = client.page(NOON, NOON, None)
+    assert page.disputes == [Dispute("dp_1", "pay_1", Decimal("5.00"), "lost", NOON)]
+    assert page.after == "결제:1"
+    client.page(NOON, NOON, page.after)
+    assert dict(sent[1].url.params) == {"since": NOON.isoformat(), "until": NOON.isoformat(), "after": "결제:1"}
+    for each in sent:
+        standard_webhooks.verify(each.url.raw_path, each.headers, (STANDARD,), datetime.now(UTC), "service")
+
+
+def test_no_word_of_disputes_is_remarked_upon():
+    page = a_teller(httpx.Response(200, json={"payments": [PAID]})).page(NOON, NOON, None)
+    assert page.disputes is None
+    assert "disputes" in (page.remark or "")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        raising(httpx.ReadTimeout("")),
+        a_fault(503, "not_made"),
+        httpx.Response(404, text="nginx"),
+        httpx.Response(200, json={**PAID, "payment_id": "pay_2"}),
+        httpx.Response(200, json={"payment_id": "pay_1", "refunds": []}),
+        httpx.Response(200, json={**PAID, "refunds": [{**MADE, "payment_id": "pay_2"}]}),
+    ],
+)
+def test_without_a_clear_answer_nothing_is_told_of_it(answer):
+    with pytest.raises(NoAnswer):
+        asked(answer)
+    with pytest.raises(NoAnswer):
+        a_teller(answer).about("pay_1")
+    with pytest.raises(NoAnswer):
+        a_teller(answer).page(NOON, NOON, None)
+
+
+def test_a_payment_that_it_does_not_know():
+    unknown = a_fault(404, "payment_unknown")
+    assert a_teller(unknown).about("pay_1") is None
+    with pytest.raises(NotTold):
+        asked(unknown)
+    with pytest.raises(NoAnswer):
+        a_teller(unknown).page(NOON, NOON, None)
