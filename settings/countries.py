@@ -5,25 +5,11 @@ A country of several zones has the first of them in tz's `zone.tab`, as the pack
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
 from datetime import timedelta
-from functools import cache
-from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from domain.legal_clock import BusinessDays, LegalClock, calendar_of
-
-
-@cache
-def zones() -> Mapping[str, tuple[str, ...]]:
-    """The time zones of each country, by its ISO 3166 code, in the order of `zone.tab`; read once."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for line in (files("tzdata") / "zoneinfo" / "zone.tab").read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            country, _, zone = line.split("\t")[:3]
-            found[country].append(zone)
-    return {country: tuple(each) for country, each in found.items()}
+from settings.time_zones import zones
 
 
 def zone_of(country: str) -> ZoneInfo:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from settings.countries import zones
+from settings.time_zones import zones
 
 # Of countries with zones that differ, and no states here: where nearly all of their people live.
 MAINLAND = {
