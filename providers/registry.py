@@ -16,7 +16,6 @@ from weakref import WeakKeyDictionary
 
 from providers.base import (
     ABILITIES,
-    AbilityByAccount,
     AbilityByName,
     Aggregator,
     Kind,
@@ -28,8 +27,8 @@ from providers.base import (
     RefundClient,
     TrackingClient,
     WebhookReceiver,
-    service_of,
 )
+from providers.by_carrier import AbilityByAccount, service_of
 from providers.carriers import easypost, karrio, manual, tracker_delivery
 from providers.carriers import simulated as simulated_carrier
 from providers.carriers.limits import Limits, limits_of

@@ -23,7 +23,8 @@ from outbound import backoff
 from outbound.leases import Claimed, Rests, Round, settle_apart
 from outbound.tracking.claims import Poll, claim
 from outbound.tracking.settlement import Terms, refuse, settle
-from providers.base import Aggregator, NoAnswer, TrackingClient, service_of
+from providers.base import Aggregator, NoAnswer, TrackingClient
+from providers.by_carrier import service_of
 from providers.carriers.limits import Limits, Rate
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on

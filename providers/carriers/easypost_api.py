@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from events.field_types import TrackingStatus
 from providers import http_client
-from providers.base import NoAnswer, OneCarrier, ParcelRefused, ParcelUnknown, RateLimited, Scan
+from providers.base import NoAnswer, ParcelRefused, ParcelUnknown, RateLimited, Scan
+from providers.by_carrier import OneCarrier
 from providers.carriers.scans import estimate, in_order, scan_id
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import json
 import re
 from typing import Any
 
-from providers.base import AbilityByAccount, Provider, TrackingClient
+from providers.base import Provider, TrackingClient
+from providers.by_carrier import AbilityByAccount
 from providers.carriers.karrio_api import SOURCE, KarrioCarrier
 from settings.fields import Setting, Values, http_url
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from providers.base import account_name
+from providers.by_carrier import account_name
 from providers.carriers.names import CarrierNames, bare, table
 from settings.fields import plain_name
 

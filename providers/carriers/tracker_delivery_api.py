@@ -22,7 +22,8 @@ from urllib.parse import quote
 from pydantic import BaseModel, Field, ValidationError
 
 from providers import http_client
-from providers.base import NoAnswer, OneCarrier, ParcelRefused, ParcelUnknown, RateLimited, Scan
+from providers.base import NoAnswer, ParcelRefused, ParcelUnknown, RateLimited, Scan
+from providers.by_carrier import OneCarrier
 from providers.carriers.tracker_delivery_events import MAX_SCANS, Parcel, scans_of
 from providers.http_client import MAX_ANSWER
 
