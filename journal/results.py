@@ -213,10 +213,8 @@ def results(
     for s in settled:
         event, outcome, number = s.event, s.outcome, s.apply_number
         seq = event.seq
-        if outcome.kind is PARKED:
-            waited = s.version
-        else:
-            waited = before.parked_number if (before := found.get(seq)) else None
+        before = found.get(seq)
+        waited = s.version if outcome.kind is PARKED else before.parked_number if before else None
         step_from, step_to = (s.step_from, s.step_to) if number else (None, None)
         not_before = event.time if outcome.reason is _AHEAD else None
         found[seq] = ResultRow(
