@@ -76,12 +76,24 @@ _SET_ASIDE = Statement(f"""
 """)
 _STANDING = text(f"select kind, name from pauses p where {_STANDS}")
 # Any pause of events, before all others one that a request is about.
-_REFUSING = text("""
+_REFUSING = Statement("""
     select kind, name, reason, "by", at, until, kind = 'order' and name = any(cast(:numbers as text[]))
         or kind = 'event_type' and name = any(cast(:types as text[])) as refuses
     from pauses p where p.closed_at is null and kind in ('order', 'event_type')
     order by refuses desc, at limit 1
 """)
+
+
+class _Refusing(NamedTuple):
+    """A row of `_REFUSING`."""
+
+    kind: str
+    name: str
+    reason: str
+    by: str
+    at: datetime
+    until: datetime | None
+    refuses: bool
 
 
 _OUTWARD = text(f"""
@@ -216,9 +228,8 @@ def resting_of(conn: Connection, entries: Iterable[Entry], resting: Resting) -> 
 
 def refuse(conn: Connection, numbers: Collection[str], types: Collection[str]) -> Resting:
     """Raise Paused where an order, or a type of event, rests that a request is about; → the events that rest beside."""
-    row = conn.execute(
-        _REFUSING, {"numbers": array(sorted(numbers), "text"), "types": array(sorted(types), "text")}
-    ).one_or_none()
+    named = {"numbers": array(sorted(numbers), "text"), "types": array(sorted(types), "text")}
+    row = next((_Refusing(*found) for found in _REFUSING.run(conn, named)), None)
     if row is None:
         return NOTHING
     if row.refuses:

@@ -33,7 +33,7 @@ two from becoming two refunds. After a known end the next attempt has a new id.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, runt
 from events.envelope import Envelope
 from events.errors import OrdersError
 from events.field_types import TrackingStatus
+from providers.by_carrier import AbilityByAccount
 from providers.movements import Dispute, RefundMovement, RefundRequest
 from settings.fields import Setting, Values
 
@@ -385,7 +386,7 @@ class AbilityByName(Generic[Port]):
         return self.make(name, values[self.by_name][name], values)
 
 
-Offer = Ability[Port] | AbilityByName[Port]
+Offer = Ability[Port] | AbilityByName[Port] | AbilityByAccount[Port]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -393,9 +394,8 @@ class Provider:
     """A payment provider or a carrier, in one object.
 
     `name` stands in URLs, on transactions and parcels: small letters, digits, - and _. `title` is as people write it.
-    `aggregates`: `tracks` makes an Aggregator, so that no parcel's carrier has its name. `follows`: the ids of the carriers
-    that it follows with these settings; None: all that it has an id for. ValueError where the object cannot be: a name of
-    other signs, an ability that is always on, a setting that is not listed or belongs to somebody else.
+    `aggregates`: it follows many carriers, so that no parcel's carrier has its name. ValueError where the object cannot be: a name
+    of other signs, an ability that is always on, a setting that is not listed or belongs to somebody else.
     """
 
     name: str
@@ -410,7 +410,6 @@ class Provider:
     tracks: Offer[TrackingClient] | Ability[Aggregator] | None = None
     aggregates: bool = False
     limits: Limits | None = None  # of polls, as its documentation has them; settings may say others
-    follows: Callable[[Values], Collection[str]] | None = None
     note: str = ""  # for the documentation's table
 
     def __post_init__(self) -> None:

@@ -28,6 +28,7 @@ from providers.base import (
     TrackingClient,
     WebhookReceiver,
 )
+from providers.by_carrier import AbilityByAccount, service_of
 from providers.carriers import easypost, karrio, manual, tracker_delivery
 from providers.carriers import simulated as simulated_carrier
 from providers.carriers.limits import Limits, limits_of
@@ -103,19 +104,24 @@ class Registry:
 
     def limits(self, name: str, values: Values) -> Limits:
         """The limits of one who is polled, by the name that `routes` gives."""
-        own = next((each.limits for each in self.providers if each.name == name), None)
+        own = next((each.limits for each in self.providers if each.name == service_of(name)), None)
         return limits_of(name, own, values)
 
     def routes(self, values: Values) -> Routes:
         """The table that says who is polled for a parcel, by the name that people gave its carrier."""
-        ready = set(self.ready("tracks", values))
-        aggregators: dict[str, Collection[str] | None] = {
-            each.name: None if each.follows is None else each.follows(values)
-            for each in self.providers
-            if each.aggregates and each.name in ready
-        }
+        own: set[str] = set()
+        aggregators: dict[str, Collection[str] | None] = {}
+        for each in self.providers:
+            if each.tracks is None:
+                continue
+            if isinstance(each.tracks, AbilityByAccount):
+                aggregators[each.name] = each.tracks.carriers(values)
+            elif not each.aggregates:
+                own.update(each.tracks.configured(each.name, values))
+            elif each.tracks.configured(each.name, values):
+                aggregators[each.name] = None
         added = values.get(NAMES)
-        return Routes(ready - aggregators.keys(), aggregators, added or {})
+        return Routes(own, aggregators, added or {})
 
     def ready(self, ability: str, values: Values) -> list[str]:
         """The names under which an ability (a field of Provider) is configured."""

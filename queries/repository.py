@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
 from domain.ids import format_id
 from queries import sql
@@ -27,6 +27,7 @@ from queries.parser import JoinQuery, Query
 from queries.parser import Select as Selected
 from queries.schema import COLLECTIONS, collection_of
 from queries.sql import FIRST, PLAIN, WHOLE, brought
+from storage.raw_sql import RawSelect
 
 MOST_ALL = 10_000  # documents that one answer without pages holds
 AT_ONCE = 500  # documents in memory where all are gone through
@@ -205,7 +206,7 @@ class _Documents:
         of = COLLECTIONS[each.collection]
         first = (asked.page - 1) * asked.limit
         told = {"owners": list(owners), "first": first, "last": first + asked.limit, "customer": self.customer}
-        rows = self.conn.execute(sql.joined(each, asked, self.customer, whole), told).all()
+        rows = self._run(sql.joined(each, asked, self.customer, whole), told)
         page = [row for row in rows if row.n > first]
         docs = (
             self.of(of, page, max(depth - 1, 0), inside=True) if whole else [format_id(of.name, row.id) for row in page]
@@ -215,6 +216,11 @@ class _Documents:
             held[row.owner].append(doc)
         totals = {row.owner: row.total for row in rows}
         return {owner: _page(held[owner], totals.get(owner, 0), first, asked) for owner in owners}
+
+    def _run(self, statement: RawSelect | Select[Any], told: dict[str, Any]) -> Sequence[Any]:
+        if isinstance(statement, RawSelect):
+            return statement.run(self.conn, told)
+        return self.conn.execute(statement, told).all()
 
     def _populate(self, of: Collection, rows: Sequence[Any], docs: Sequence[Document], depth: int) -> None:
         """Put the document in the place of each id that points at one which the caller sees."""
@@ -229,7 +235,7 @@ class _Documents:
 
     def _by_id(self, of: Collection, ids: Sequence[str], depth: int) -> dict[str, Document]:
         told = {"ids": list(ids), "customer": self.customer}
-        rows = self.conn.execute(sql.by_ids(of.name, self.customer is not None, depth), told).all()
+        rows = self._run(sql.by_ids(of.name, self.customer is not None, depth), told)
         return dict(zip([row.id for row in rows], self.of(of, rows, depth), strict=True))
 
 

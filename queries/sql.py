@@ -57,23 +57,26 @@ def one(name: str, column: str, brought: frozenset[str], own: bool) -> RawSelect
 
 
 @cache
-def by_ids(name: str, own: bool, depth: int) -> Select[Any]:
+def by_ids(name: str, own: bool, depth: int) -> RawSelect:
     """The rows of the `ids` that are bound, for documents of that depth."""
     of = COLLECTIONS[name]
     ids = bindparam("ids", type_=ARRAY(of.table.c.id.type))
-    return rows(name, brought(of, PLAIN, depth), own).where(of.table.c.id == any_(ids), visible(name, own))
+    return RawSelect(rows(name, brought(of, PLAIN, depth), own).where(of.table.c.id == any_(ids), visible(name, own)))
 
 
-def joined(each: Join, asked: JoinQuery, customer: str | None, whole: bool) -> Select[Any]:
-    """A page of each owner's join, `whole` rows or their ids: `owners`, and numbers from `first` to `last`, are bound."""
+def joined(each: Join, asked: JoinQuery, customer: str | None, whole: bool) -> RawSelect | Select[Any]:
+    """A page of each owner's join, `whole` rows or their ids: `owners`, and numbers from `first` to `last`, are bound.
+
+    What is asked for as a rule is compiled once per process.
+    """
     if asked.where == ANYTHING and not asked.sort:
         return _usual_join(each, bool(asked.limit), customer is not None, whole)
     return _numbered(each, asked, customer, whole)
 
 
 @cache
-def _usual_join(each: Join, limited: bool, own: bool, whole: bool) -> Select[Any]:
-    return _numbered(each, FIRST if limited else WHOLE, _OWN if own else None, whole)
+def _usual_join(each: Join, limited: bool, own: bool, whole: bool) -> RawSelect:
+    return RawSelect(_numbered(each, FIRST if limited else WHOLE, _OWN if own else None, whole))
 
 
 def _numbered(each: Join, asked: JoinQuery, customer: Who, whole: bool) -> Select[Any]:

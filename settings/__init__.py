@@ -2,6 +2,7 @@
 
 fields        a setting's declaration, and what its text may be; providers declare theirs with it
 environment   our own settings, and the reading of all: the environment, then `.env`
-countries     time zones and holidays by a country's code
+time_zones    time zones of countries, by the tz database
+countries     holidays and the clock of a country, by its code
 example       `.env.example`, written from what is declared
 """

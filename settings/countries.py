@@ -6,21 +6,15 @@ A country of several zones has the first of them in tz's `zone.tab`, as the pack
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import cache
-from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from domain.legal_clock import BusinessDays, LegalClock, calendar_of
+from settings.time_zones import zones
 
 
-@cache
 def zone_of(country: str) -> ZoneInfo:
     """The first time zone of a country by its ISO 3166 code; KeyError where tz knows none."""
-    table = (files("tzdata") / "zoneinfo" / "zone.tab").read_text(encoding="utf-8")
-    for line in table.splitlines():
-        if line.startswith(f"{country}\t"):
-            return ZoneInfo(line.split("\t")[2])
-    raise KeyError(country)
+    return ZoneInfo(zones()[country][0])
 
 
 def check_country(country: str) -> str | None:

@@ -47,7 +47,7 @@ class Claim:
 _RESTS = rests(
     "tracking",
     order="any(array(select o.order_number from correlations c join orders o on o.id = any(array_append(c.members, c.order_id)) where c.key = t.key))",
-    provider="coalesce(t.provider, t.carrier)",
+    provider="any(array[coalesce(t.provider, t.carrier), split_part(t.provider, ':', 1)])",  # SERVICE, of SERVICE:ID
     carrier="t.carrier",
 )
 _CLAIM = text(f"""

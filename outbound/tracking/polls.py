@@ -24,6 +24,7 @@ from outbound.leases import Claimed, Rests, Round, settle_apart
 from outbound.tracking.claims import Poll, claim
 from outbound.tracking.settlement import Terms, refuse, settle
 from providers.base import Aggregator, NoAnswer, TrackingClient
+from providers.by_carrier import service_of
 from providers.carriers.limits import Limits, Rate
 from telemetry import tracing
 
@@ -74,7 +75,9 @@ def run_due(
         streams.publish(entries)
 
     def ask(poll: Poll) -> None:
-        if watch.rests(provider=name, carrier=poll.carrier):  # since it was claimed
+        if watch.rests(provider=name, carrier=poll.carrier) or watch.rests(
+            provider=service_of(name)
+        ):  # since it was claimed
             poll.problem = Rests("paused before it was asked")
         else:
             with tracing.span("carrier poll", "client", provider=name, parcel_carrier=poll.carrier) as span:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from events.field_types import TrackingStatus
 from providers import http_client
 from providers.base import NoAnswer, ParcelRefused, ParcelUnknown, RateLimited, Scan
+from providers.by_carrier import OneCarrier
 from providers.carriers.scans import estimate, in_order, scan_id
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ class EasyPost:
         self._answer = threading.local()  # .status and .pause of this thread's last one
         self._ids: OrderedDict[tuple[str, str], str] = OrderedDict()  # (carrier, number) → tracker
 
-    def of_carrier(self, carrier_id: str) -> _Carrier:
+    def of_carrier(self, carrier_id: str) -> OneCarrier:
         """The client for one carrier, by EasyPost's word for it (`FedEx`, `DHLExpress`)."""
-        return _Carrier(self, carrier_id)
+        return OneCarrier(self.track, carrier_id)
 
     def track(self, carrier_id: str, number: str) -> list[Scan]:
         """All scans known of a parcel, oldest first; raises NoAnswer only."""
@@ -139,22 +140,9 @@ class EasyPost:
     def _note(self, *, http_status: int, response_body: str, **answer: Any) -> None:
         """Keep what the library does not hand on of an answer; called in the thread that asked."""
         headers: Mapping[str, str] = answer["headers"]
-        pause = str(headers.get("retry-after", ""))
-        self._answer.status = http_status
-        self._answer.pause = float(pause) if re.fullmatch("[0-9]{1,9}", pause) else None
+        self._answer.status, self._answer.pause = http_status, http_client.pause_of(str(headers.get("retry-after", "")))
         if len(response_body) > http_client.MAX_ANSWER:
             raise ValueError(f"an answer of {len(response_body)} characters")
-
-
-class _Carrier:
-    """A `TrackingClient` for one carrier that EasyPost follows."""
-
-    def __init__(self, service: EasyPost, carrier_id: str) -> None:
-        self._service, self._carrier_id = service, carrier_id
-
-    def track(self, number: str) -> list[Scan]:
-        """All scans known of a parcel, oldest first; raises NoAnswer only."""
-        return self._service.track(self._carrier_id, number)
 
 
 # -- reading, for polls and webhooks alike -------------------------------------------------------------------

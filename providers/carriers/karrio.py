@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
 from typing import Any
 
-from providers.base import Ability, Aggregator, Provider
-from providers.carriers.karrio_api import SOURCE, Karrio
+from providers.base import Provider, TrackingClient
+from providers.by_carrier import AbilityByAccount
+from providers.carriers.karrio_api import SOURCE, KarrioCarrier
 from settings.fields import Setting, Values, http_url
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
@@ -52,14 +52,8 @@ CONNECTIONS = Setting(
 )  # fmt: skip
 
 
-def _client(values: Values) -> Aggregator:
-    accounts = values[CONNECTIONS]
-    return Karrio(accounts)
-
-
-def _followed(values: Values) -> Collection[str]:
-    accounts = values[CONNECTIONS]
-    return accounts.keys()
+def _client(carrier: str, values: Values) -> TrackingClient:
+    return KarrioCarrier(carrier, values[CONNECTIONS][carrier])
 
 
 PROVIDER = Provider(
@@ -67,8 +61,7 @@ PROVIDER = Provider(
     kind="carrier",
     title="karrio",
     settings=(CONNECTIONS,),
-    tracks=Ability(_client, needs=(CONNECTIONS,)),
+    tracks=AbilityByAccount(_client, CONNECTIONS),
     aggregates=True,
-    follows=_followed,
     note="carriers by your own accounts there; needs the extra `karrio`",
 )

@@ -1,4 +1,4 @@
-"""karrio's connectors as one `Aggregator`: a shop's own accounts at FedEx, UPS, USPS, DHL, Canada Post, DPD and others.
+"""karrio's connectors, each a `TrackingClient`: a shop's own accounts at FedEx, UPS, USPS, DHL, Canada Post, DPD and others.
 
 karrio (karrio.io, LGPL-3.0; an optional extra) brings the dialect of each carrier: how to log in, what to ask, and what
 the words of its answer mean. `karrio_answers` reads times out of the same answer, `karrio_transport` opens the
@@ -47,28 +47,6 @@ class NotInstalled(ProviderError):
     remedy = "Install it beside the application: `pip install 'order-lifecycle-workers[karrio]'`, or its own package."
 
 
-class Karrio:
-    """An `Aggregator`. Opens no connection before the first question; may be shared by threads.
-
-    `connections`: by karrio's name of a carrier, the fields of its account as karrio's documentation has them.
-    Errors: NotInstalled.
-    """
-
-    def __init__(self, connections: Mapping[str, Connection]) -> None:
-        for name in connections:
-            if find_spec(SOURCE) is None or find_spec(f"karrio.mappers.{name}") is None:
-                package = f"karrio-{name.replace('_', '-')}"
-                raise NotInstalled(f"{SOURCE}: there is no connector {name} here; its package is {package}")
-        self._carriers = {name: _Carrier(name, account) for name, account in connections.items()}
-
-    def of_carrier(self, carrier_id: str) -> _Carrier:
-        """The client for one carrier, by karrio's name of it (`dhl_universal`). Raises NoAnswer where it has no connection."""
-        try:
-            return self._carriers[carrier_id]
-        except KeyError:
-            raise NoAnswer(f"{SOURCE}: no connection {carrier_id}; add it to ORDERS_KARRIO_CONNECTIONS") from None
-
-
 @dataclass(slots=True)
 class _Connector:
     """karrio's objects for one account: they keep its access token."""
@@ -78,10 +56,16 @@ class _Connector:
     country: str | None
 
 
-class _Carrier:
-    """A `TrackingClient` for one carrier, by one account."""
+class KarrioCarrier:
+    """A `TrackingClient` for one carrier, by one account. Opens no connection before the first question; may be shared by threads.
+
+    `name` is karrio's of the carrier, `account` has the fields that karrio's documentation names. Errors: NotInstalled.
+    """
 
     def __init__(self, name: str, account: Connection) -> None:
+        if find_spec(SOURCE) is None or find_spec(f"karrio.mappers.{name}") is None:
+            package = f"karrio-{name.replace('_', '-')}"
+            raise NotInstalled(f"{SOURCE}: there is no connector {name} here; its package is {package}")
         self._name, self._account = name, dict(account)
         self._lock = threading.Lock()
         self._made: _Connector | None = None

@@ -4,7 +4,7 @@ karrio, when it is imported, switches off the verification of certificates for e
 Python's `urllib` in this process, and waits for an answer without end. Here the former is put back, and karrio's one
 function that opens a connection is replaced by one that verifies, waits TIMEOUT_S and reads MAX_ANSWER bytes at most.
 An answer that says "later" (429, 5xx), and none at all, ends the question at once: when a parcel is asked for again is the
-tracker's affair (outbound/tracking.py), so nothing is retried here.
+tracker's affair (outbound/tracking), so nothing is retried here.
 """
 
 from __future__ import annotations

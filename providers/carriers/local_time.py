@@ -8,11 +8,10 @@ is at most 14 hours off.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from datetime import UTC, datetime
-from functools import cache
-from importlib.resources import files
 from zoneinfo import ZoneInfo
+
+from settings.time_zones import zones
 
 # Of countries with zones that differ, and no states here: where nearly all of their people live.
 MAINLAND = {
@@ -70,22 +69,6 @@ def utc_of(local: datetime, country: str | None, state: str | None = None) -> da
         return local.astimezone(UTC)
     code = (country or "").strip().upper()
     named = STATES.get((code, (state or "").strip().upper())) or MAINLAND.get(code)
-    zones = [named] if named else _zones().get(code, ())
-    told = {local.replace(tzinfo=_zone(zone)).astimezone(UTC) for zone in zones}
+    possible = (named,) if named else zones().get(code, ())
+    told = {local.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) for zone in possible}
     return told.pop() if len(told) == 1 else local.replace(tzinfo=UTC)
-
-
-@cache
-def _zones() -> dict[str, tuple[str, ...]]:
-    """Country → its zones, read once."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for line in (files("tzdata") / "zoneinfo" / "zone.tab").read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            country, _, zone = line.split("\t")[:3]
-            found[country].append(zone)
-    return {country: tuple(zones) for country, zones in found.items()}
-
-
-@cache
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)

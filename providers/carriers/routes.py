@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+from providers.by_carrier import account_name
 from providers.carriers.names import CarrierNames, bare, table
 from settings.fields import plain_name
 
@@ -19,7 +20,10 @@ KEPT = 4096  # names whose answers are kept; a shop's own are a handful
 
 
 class Route(NamedTuple):
-    """The one who is polled, and the carrier's id there; None: it is the carrier itself."""
+    """The one who is polled, and the carrier's id there; None: it is the carrier itself.
+
+    Where each carrier is asked by an account of its own, each is one who is polled: SERVICE:ID.
+    """
 
     provider: str
     carrier_id: str | None = None
@@ -37,7 +41,7 @@ class Routes:
     ) -> None:
         """`own`: carriers polled under their names; `added`: by the setting.
 
-        `aggregators`: services that follow many carriers, each with the ids of those that it follows here; None: of all.
+        `aggregators`: services that follow many carriers, by one account: None; by an account each: with the ids of those that have one.
         """
         self._own, self._aggregators = frozenset(own), dict(aggregators)
         self._added = {plain_name(name): carrier for name, carrier in added.items()}
@@ -68,7 +72,7 @@ class Routes:
         known = self._names.find(name)
         if known is None:
             named = ((who, each) for who, ids in self._aggregators.items() for each in ids or ())
-            return next((Route(who, each) for who, each in named if bare(each) == bare(name)), None)
+            return next((self._route(who, each) for who, each in named if bare(each) == bare(name)), None)
         own = next((plain for each in known.names() if (plain := plain_name(each)) in self._own), None)
         if own is not None:
             return Route(own)
@@ -77,5 +81,7 @@ class Routes:
 
     def _route(self, who: str, carrier_id: str) -> Route | None:
         """The route to a carrier at a service, None where the service is not configured, or not for this carrier."""
-        followed = self._aggregators.get(who, ())
-        return Route(who, carrier_id) if followed is None or carrier_id in followed else None
+        accounts = self._aggregators.get(who, ())
+        if accounts is None:
+            return Route(who, carrier_id)
+        return Route(account_name(who, carrier_id), carrier_id) if carrier_id in accounts else None

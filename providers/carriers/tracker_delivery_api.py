@@ -23,6 +23,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from providers import http_client
 from providers.base import NoAnswer, ParcelRefused, ParcelUnknown, RateLimited, Scan
+from providers.by_carrier import OneCarrier
 from providers.carriers.tracker_delivery_events import MAX_SCANS, Parcel, scans_of
 from providers.http_client import MAX_ANSWER
 
@@ -99,14 +100,15 @@ class TrackerDelivery:
         self._client = http_client.connection(api_url, transport=transport)
         self._auth = http_client.connection(auth_url, transport=transport)
         self._credentials = (client_id, client_secret)
-        self._callback = f"{callback}/{quote(secrets[0], safe='')}" if callback and secrets else None
+        self._secrets = (quote(secrets[0], safe=""), secrets[0]) if secrets else ()  # as it is sent, and as it is
+        self._callback = f"{callback}/{self._secrets[0]}" if callback and self._secrets else None
         self._lock = threading.Lock()
         self._token, self._token_until = "", 0.0
         self._registered: OrderedDict[tuple[str, str], float] = OrderedDict()
 
-    def of_carrier(self, carrier_id: str) -> _Carrier:
+    def of_carrier(self, carrier_id: str) -> OneCarrier:
         """The client for one carrier, by its id there (`kr.cjlogistics`)."""
-        return _Carrier(self, carrier_id)
+        return OneCarrier(self.track, carrier_id)
 
     def track(self, carrier_id: str, number: str) -> list[Scan]:
         """All scans known of a parcel, oldest first; raises NoAnswer only."""
@@ -130,7 +132,10 @@ class TrackerDelivery:
         try:
             self._ask(REGISTER, {"input": {**about, "expirationTime": until.isoformat(timespec="seconds")}}, number)
         except NoAnswer as error:
-            log.warning("%s: no callbacks for parcel %s until it is polled again: %s", SOURCE, number, error)
+            said = str(error)  # whoever refuses an address may repeat it
+            for secret in self._secrets:
+                said = said.replace(secret, "…")
+            log.warning("%s: no callbacks for parcel %s until it is polled again: %s", SOURCE, number, said)
             return
         with self._lock:
             self._registered[key] = now + RENEWED_S
@@ -207,17 +212,6 @@ class TrackerDelivery:
         if len(response.content) > MAX_ANSWER:
             raise NoAnswer(f"{SOURCE}: an answer of {len(response.content)} bytes")
         return response
-
-
-class _Carrier:
-    """A `TrackingClient` for one carrier that tracker.delivery follows."""
-
-    def __init__(self, service: TrackerDelivery, carrier_id: str) -> None:
-        self._service, self._carrier_id = service, carrier_id
-
-    def track(self, number: str) -> list[Scan]:
-        """All scans known of a parcel, oldest first; raises NoAnswer only."""
-        return self._service.track(self._carrier_id, number)
 
 
 class _TokenRefused(Exception):

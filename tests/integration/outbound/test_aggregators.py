@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from outbound.tracking import polls, trackers
+from outbound.tracking.breaker import FAILURES
 from providers.base import NoAnswer, Scan
+from providers.carriers.limits import Rate
 from providers.registry import registry
 from settings.environment import read
 from tests.integration.api.webhooks_in.conftest import NOWHERE
 from tests.simulators import SHARDS, a_paid_order, a_shop, an_event, running
+from workers.chores import chores
 
 PACE = timedelta(minutes=15)
 CJ = "kr.cjlogistics"
@@ -198,3 +201,57 @@ def test_a_client_of_a_carrier_that_fails_slows_only_its_parcel(database_url, re
 
         poll(shop, tracker_delivery=Refusing())
         assert shop.rows("select failures, last_error from trackers") == [(1, "no")]
+
+
+# -- carriers by accounts of one's own -------------------------------------------------------------------------
+
+ACCOUNTS = '{"fedex": {"track_api_key": "a"}, "ups": {"client_id": "a"}}'
+
+
+class Away:
+    """A carrier that answers nothing, and counts how often it was asked."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def track(self, number):
+        self.asked += 1
+        raise NoAnswer("503")
+
+
+class Calm:
+    """A carrier that knows every parcel, and has scanned none."""
+
+    def track(self, number):
+        return []
+
+
+def test_each_carrier_by_an_account_of_one_s_own_has_a_breaker_limits_and_rounds_of_its_own(database_url, redis_url):
+    told = settings(ORDERS_KARRIO_CONNECTIONS=ACCOUNTS, ORDERS_TRACKING_RATES="karrio:ups=2/s")
+    assert {"orders.tracking:karrio:fedex", "orders.tracking:karrio:ups"} <= {each.name for each in chores(told)}
+    assert registry().limits("karrio:ups", told.providers).rate == Rate(2, timedelta(seconds=1))
+    assert registry().limits("karrio:fedex", told.providers).rate is None
+    with a_shop(database_url, redis_url, registry().routes(told.providers)) as shop:
+        for place in range(FAILURES):
+            shop.tell(*shipped(f"N{place}", f"F{place}", "FedEx® Ground"), *shipped(f"M{place}", f"U{place}", "UPS"))
+        assert set(followed(shop)) == {("fedex® ground", "karrio:fedex", "fedex"), ("ups", "karrio:ups", "ups")}
+        away = Away()
+        for asked in (2 * FAILURES, FAILURES):  # then UPS alone
+            assert poll(shop, **{"karrio:fedex": away, "karrio:ups": Calm()}) == asked
+            shop.do("update trackers set next_at = now() - interval '1 second'")
+        assert away.asked == FAILURES
+        stands = dict(tuple(row) for row in shop.rows("select name, state from polled_carriers"))
+        assert stands == {"karrio:fedex": "open", "karrio:ups": "closed"}
+        assert shop.rows("select max(failures) from trackers where carrier = 'ups'") == [(0,)]
+
+
+def test_a_service_that_is_paused_is_asked_by_none_of_its_accounts(database_url, redis_url):
+    told = settings(ORDERS_KARRIO_CONNECTIONS=ACCOUNTS)
+    with a_shop(database_url, redis_url, registry().routes(told.providers)) as shop:
+        shop.tell(*shipped("N1", "F1", "fedex"))
+        shop.do(
+            "insert into pauses (id, kind, name, reason, \"by\") values (gen_random_uuid(), 'provider', 'karrio', 'x', 'kim')"
+        )
+        assert poll(shop, **{"karrio:fedex": Calm()}) == 0
+        shop.do("update pauses set name = 'karrio:ups'")
+        assert poll(shop, **{"karrio:fedex": Calm()}) == 1

@@ -18,7 +18,7 @@ from providers.base import NoAnswer, ParcelUnknown
 from providers.carriers import karrio_transport
 from providers.carriers.karrio import CONNECTIONS, PROVIDER
 from providers.carriers.karrio_answers import Strange, scans_of
-from providers.carriers.karrio_api import Karrio, NotInstalled
+from providers.carriers.karrio_api import KarrioCarrier, NotInstalled
 from providers.carriers.scans import scan_event
 from providers.registry import Registry
 from settings.fields import SettingsError, Values
@@ -165,7 +165,7 @@ def answers(content: bytes, status: int = 200, headers: dict[str, str] | None = 
 
 
 def asked_of(url: str, carrier: str, number: str):
-    return Karrio({carrier: ACCOUNTS[carrier] | {"server_url": url}}).of_carrier(carrier).track(number)
+    return KarrioCarrier(carrier, ACCOUNTS[carrier] | {"server_url": url}).track(number)
 
 
 def recorded(carrier: str, name: str) -> bytes:
@@ -283,13 +283,13 @@ def test_a_number_that_would_change_the_question_is_not_asked(number):
 def test_an_access_token_is_got_once_and_anew_when_it_is_refused():
     refused = b'{"error": "invalid_client", "error_description": "Client authentication failed."}'
     with answering(answers(refused)) as (url, asked):
-        client = Karrio({"usps": ACCOUNTS["usps"] | {"server_url": url}}).of_carrier("usps")
+        client = KarrioCarrier("usps", ACCOUNTS["usps"] | {"server_url": url})
         for _ in range(2):
             with pytest.raises(NoAnswer, match="check its fields"):
                 client.track("1234567890")
     assert sum("oauth" in each.path for each in asked) == 2
     with answering(answers(b'{"error": {"code": "x", "message": "y"}}')) as (url, asked):
-        client = Karrio({"usps": ACCOUNTS["usps"] | {"server_url": url}}).of_carrier("usps")
+        client = KarrioCarrier("usps", ACCOUNTS["usps"] | {"server_url": url})
         for _ in range(2):
             with pytest.raises(NoAnswer):
                 client.track("1234567890")
@@ -302,7 +302,7 @@ def test_an_access_token_is_got_once_and_anew_when_it_is_refused():
 )
 def test_a_connection_that_is_not_whole_says_what_it_lacks(account, why):
     with pytest.raises(NoAnswer, match=why):
-        Karrio({"usps": account}).of_carrier("usps").track("1234567890")
+        KarrioCarrier("usps", account).track("1234567890")
 
 
 class Said:
@@ -336,12 +336,7 @@ def test_a_carrier_that_only_karrio_reads_must_tell_of_the_parcel_that_was_asked
 
 def test_a_connector_that_is_not_installed_is_named_with_its_package():
     with pytest.raises(NotInstalled, match="no connector far_away here; its package is karrio-far-away"):
-        Karrio({"far_away": {"key": "a"}})
-
-
-def test_a_carrier_without_a_connection_is_told():
-    with pytest.raises(NoAnswer, match="no connection ups; add it to ORDERS_KARRIO_CONNECTIONS"):
-        Karrio({}).of_carrier("ups")
+        KarrioCarrier("far_away", {"key": "a"})
 
 
 # -- the setting and the routes ------------------------------------------------------------------------------
@@ -351,9 +346,9 @@ def test_only_carriers_with_a_connection_are_asked_by_it():
     told = '{"fedex": {"track_api_key": "a"}, "dhl_universal": {"consumer_key": "a"}, "night_owl": {"key": "a"}}'
     values = Values.read(PROVIDER.settings, {CONNECTIONS.name: told})
     routes = Registry((PROVIDER,)).routes(values)
-    assert routes("FedEx® Ground") == ("karrio", "fedex")
-    assert routes("DHL") == ("karrio", "dhl_universal")
-    assert routes("Night Owl") == ("karrio", "night_owl")
+    assert routes("FedEx® Ground") == ("karrio:fedex", "fedex")
+    assert routes("DHL") == ("karrio:dhl_universal", "dhl_universal")
+    assert routes("Night Owl") == ("karrio:night_owl", "night_owl")
     assert routes("UPS") is None
     assert Registry((PROVIDER,)).routes(Values.read(PROVIDER.settings, {}))("fedex") is None
 

@@ -85,8 +85,8 @@ def test_an_account_of_one_s_own_is_asked_before_services_that_follow_many_and_o
     here = Routes(
         (), {"karrio": ["ups", "dhl_universal"], "easypost": None}, {"ours": "karrio:ups", "far": "karrio:dpd"}
     )
-    assert here("UPS® Ground") == here("Ours") == Route("karrio", "ups")
-    assert here("DHL") == Route("karrio", "dhl_universal")
+    assert here("UPS® Ground") == here("Ours") == Route("karrio:ups", "ups")
+    assert here("DHL") == Route("karrio:dhl_universal", "dhl_universal")
     assert here("fedex ground") == Route("easypost", "FedEx")
     assert here("far") is None
 

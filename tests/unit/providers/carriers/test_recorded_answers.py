@@ -6,6 +6,7 @@ Those of single carriers (FedEx, UPS, …) are no answer of EasyPost's or tracke
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,7 +49,7 @@ PUSHED = [
 ]
 
 
-def check(scans: list[Scan], expected, number: str, estimated: str | None = None) -> None:
+def check(scans: Sequence[Scan], expected, number: str, estimated: str | None = None) -> None:
     """Each scan as the file has it, and its estimate where the parcel has not arrived."""
     estimates = [scan for scan in scans if scan.estimated is not None]
     assert [scan.estimated for scan in estimates] == ([at(estimated)] if estimated else [])

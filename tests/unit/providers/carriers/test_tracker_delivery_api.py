@@ -310,6 +310,14 @@ def test_a_registration_that_fails_costs_no_scan_and_is_tried_again(caplog):
     assert len(service.track()) == len(service.track()) == 1
     assert len(service.registered) == 2
     assert "no callbacks for parcel 640001" in caplog.text
+
+
+@pytest.mark.parametrize("repeated", ["a%2Fb%20secret", "a/b secret"])
+def test_the_secret_of_its_callback_is_told_by_no_refusal(caplog, repeated):
+    service = Registering(a_parcel(event()), **CALLBACK)
+    service.answers_to_registering = failed("BAD_REQUEST", f"callbackUrl {CALLBACK['callback']}/{repeated} is no URL")
+    service.track()
+    assert "tracker_delivery/… is no URL" in caplog.text
     assert "secret" not in caplog.text
 
 
