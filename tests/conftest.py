@@ -24,10 +24,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from embedded import Addresses
     from tests.databases import Databases
+
+# On a busy machine time says nothing of an example, nor of how it was drawn.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 SHARDS = 64  # of every migrated database here
 _numbers = itertools.count(1)

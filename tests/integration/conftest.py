@@ -49,6 +49,7 @@ class Rig:
         self.client = connect_redis(redis_url)
         self._open.callback(self.client.close)
         self.rung: list[int] = []
+        self.redone: list[Exception] = []  # the reason of each batch that `settle` did again
         self.streams = Streams(self.client, SHARDS, self.rung.append)
         with self.engine.begin() as conn:
             self.shop = Shop(policy_id(conn, self.policy), SHARDS)
@@ -125,6 +126,7 @@ class Rig:
             except Exception as error:
                 if not is_of_the_moment(error):
                     raise
+                self.redone.append(error)
             else:
                 return again
         raise AssertionError(f"{AGAIN} tries, and no end")

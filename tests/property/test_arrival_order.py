@@ -37,8 +37,7 @@ Look = Callable[[Life, list[Envelope]], list[str]]
 LIVES, STEP, ARRIVALS = 2000, 250, 3
 MANY = settings(
     max_examples=300,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[HealthCheck.data_too_large],
 )
 # Decisions have a precondition, and in the life's own order it is true. A step of a return is none
 # of these: the policy may have taken it already.

@@ -8,7 +8,7 @@ from decimal import Decimal
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from events.catalogue import CATALOGUE, Event
 from events.envelope import Envelope
@@ -454,7 +454,7 @@ def test_differences_are_told_field_by_field():
 
 # ---------------------------------------------------------------- Hypothesis
 
-BRIEF = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+BRIEF = settings(max_examples=50)
 
 
 @BRIEF

@@ -41,7 +41,7 @@ def outcome(environment: dict[str, str], dotenv: Path = NOWHERE) -> Settings | S
         return error
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(name=st.sampled_from(NAMES), value=VALUES)
 @example(name="ORDERS_GRACE", value="99999999999999d")
 @example(name="DATABASE_URL", value="postgresql://a:b@[/x")
@@ -57,7 +57,7 @@ def test_every_value_is_taken_or_refused_by_name(name: str, value: str):
         assert found.values[name].isprintable()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(name=st.sampled_from(SECRET), before=TEXTS, after=TEXTS)
 def test_a_secret_is_in_no_error_and_in_no_report(name: str, before: str, after: str):
     url = name in URLS
@@ -67,7 +67,7 @@ def test_a_secret_is_in_no_error_and_in_no_report(name: str, before: str, after:
     assert MARK not in told
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     name=st.sampled_from(URLS),
     scheme=st.sampled_from(["postgresql", "redis", "valkey", "https", "http", "ups=https", "ftp", ""]),
@@ -86,7 +86,7 @@ SECRET_LINES = st.tuples(st.sampled_from(["", *SECRET]), st.sampled_from(["", "=
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.one_of(st.binary(max_size=120), st.lists(SECRET_LINES, max_size=4).map(b"\n".join)))
 def test_any_file_is_read_or_refused_by_its_line_or_its_name_and_not_repeated(tmp_path: Path, content: bytes):
     file = tmp_path / ".env"

@@ -218,7 +218,7 @@ def test_every_answer_is_as_the_document_says(
             session=session,
         )
 
-    few = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    few = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
     [made] = get_all_tests(schema=api.include(operation_id=operation), test_func=asked, settings=few, given_kwargs=None)
     assert isinstance(made, Ok), made  # else the document says nothing sound of it
     made.ok()[1]()

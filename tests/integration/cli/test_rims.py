@@ -36,7 +36,6 @@ LONG = int(os.environ.get("ORDERS_FUZZ", "0"))
 EXAMPLES = {"doctor": 3, "demo": 4, "bench": 4}
 FEW = settings(
     max_examples=LONG or 8,
-    deadline=None,
     derandomize=not LONG,
     database=None,
     phases=[Phase.generate],

@@ -18,6 +18,7 @@ from time import perf_counter, sleep
 import pytest
 from sqlalchemy import event, text
 
+from journal.batch import Clash
 from journal.drain import LOCK_SPACE, PER_SHARD
 from journal.streams import Streams
 from tests.builders import created, failed, paid, scan, shipped, told, tracked, won
@@ -453,10 +454,9 @@ def test_batches_that_bring_the_same_new_orders_in_any_order_never_deadlock(rig)
         payments = rig.entries(*(paid(subject=name, payment=f"p{name}") for name in names))
         random.shuffle(orders)
         random.shuffle(payments)
-        begun = perf_counter()
         again = rig.at_once(lambda o=orders: rig.settle(o), lambda p=payments: rig.settle(p))
-        assert perf_counter() - begun < 0.9, "a deadlock is found after a second"
         assert sum(again) <= 2
+    assert [each for each in rig.redone if not isinstance(each, Clash)] == [], "a deadlock, or a wait without end"
     assert rig.one("select count(*) from orders where status = 'preparing'") == 6 * size
 
 

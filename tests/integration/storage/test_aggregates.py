@@ -267,7 +267,7 @@ def assert_stored(conn, orders: list[Order]) -> None:
 # -- what is saved is loaded -------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(random=st.randoms(use_true_random=True), count=st.integers(1, 6))
 def test_what_is_saved_is_loaded(engine, random, count):
     """New orders; then, twice, orders changed by a batch, and hidden ones created."""

@@ -52,7 +52,7 @@ VALUES = {
     "bigint": whole(64),
     "boolean": st.booleans(),
 }
-fuzz = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzz = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

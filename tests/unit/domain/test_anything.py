@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.refunds import targets
@@ -55,10 +55,8 @@ POOL = [
     *(step(name) for step in (approved, processing, rejected, came_back) for name in ("ret", "more")),
     came_back(refund=99_999), told("OrderCanceled", by="somebody"),
 ]  # fmt: skip
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@UNHURRIED
 @given(
     beginning=st.sampled_from(BEGINNINGS),
     events=st.lists(st.sampled_from(POOL), max_size=25),

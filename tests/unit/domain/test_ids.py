@@ -7,19 +7,16 @@ from itertools import permutations
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.ids import PREFIXES, WrongKind, derived, format_id, fresh, parse_id, uuid_of
 from tests.fold_helpers import NOW
 
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
 NAMES = st.lists(st.text(), min_size=1, max_size=3)
 TIMES = st.datetimes(timezones=st.just(UTC))
 
 
-@UNHURRIED
 @given(now=TIMES, names=NAMES)
 def test_a_derived_id_is_a_uuid_7_and_the_same_for_the_same_cause(now: datetime, names: list[str]):
     made = UUID(derived(now, *names))
@@ -27,7 +24,6 @@ def test_a_derived_id_is_a_uuid_7_and_the_same_for_the_same_cause(now: datetime,
     assert str(made) == derived(now, *names)
 
 
-@UNHURRIED
 @given(names=NAMES, others=NAMES)
 def test_other_causes_have_other_ids(names: list[str], others: list[str]):
     if "\x1f".join(names) != "\x1f".join(others):
@@ -76,7 +72,6 @@ def test_an_id_is_read_with_and_without_prefix_dashes_and_capitals():
         assert uuid_of(written) == uuid
 
 
-@UNHURRIED
 @given(st.text())
 def test_whatever_is_asked_for_bare_answers_a_uuid_or_none(text: str):
     found = uuid_of(text)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.refunds import captured, targets
@@ -24,8 +24,6 @@ from tests.builders import (
     refunded,
     won,
 )
-
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 EACH = {name: {"mug": 1} for name in ("a", "b", "c")}
 
@@ -239,7 +237,6 @@ def test_a_return_after_an_overpayment_goes_on_top_of_the_excess():
 # -- any order with any discount ---------------------------------------------------------------------
 
 
-@UNHURRIED
 @given(
     prices=st.lists(st.integers(0, 99_999), min_size=1, max_size=4),
     percent=st.integers(0, 100),

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any, get_args
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from events import catalogue
@@ -24,8 +24,6 @@ from events.catalogue import (
     tracking_key,
 )
 from events.field_types import TrackingStatus
-
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 LINE = {"product": "p", "quantity": 1, "unitPrice": "5"}
 SHARE = {"item": "mug", "quantity": 1}
@@ -210,7 +208,6 @@ def test_two_lines_of_one_name_are_refused():
     assert len(read("OrderCreated", items=[LINE, LINE]).items) == 2  # without names they are two
 
 
-@UNHURRIED
 @given(
     kind=st.sampled_from(sorted(CATALOGUE)),
     fields=st.dictionaries(

@@ -8,12 +8,10 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from events.envelope import MAX_BODY_BYTES, OWN_SOURCE, Envelope, EnvelopeError
-
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SEOUL = timezone(timedelta(hours=9))
 LONE = "\ud800"  # half of a surrogate pair
@@ -186,7 +184,6 @@ ANYTHING = st.recursive(
 FIELDS = ("specversion", "id", "source", "type", "time", "subject", "data", "dataschema")
 
 
-@UNHURRIED
 @given(ENVELOPES)
 def test_an_envelope_survives_its_travel(envelope: Envelope):
     sent = orjson.dumps(envelope.as_document())
@@ -194,7 +191,6 @@ def test_an_envelope_survives_its_travel(envelope: Envelope):
     assert Envelope.parse(orjson.loads(sent)).digest() == envelope.digest()
 
 
-@UNHURRIED
 @given(st.dictionaries(st.sampled_from(FIELDS), ANYTHING) | ANYTHING)
 def test_whatever_comes_is_kept_or_refused_by_a_field(thing: Any):
     partly = isinstance(thing, dict) and set(thing) <= set(FIELDS)
@@ -205,7 +201,6 @@ def test_whatever_comes_is_kept_or_refused_by_a_field(thing: Any):
         assert orjson.loads(envelope.body()) == envelope.data
 
 
-@UNHURRIED
 @given(st.text(st.characters()))
 def test_whatever_time_is_told_is_kept_in_utc_or_refused(text: str):
     envelope = parsed(document(time=text))

@@ -6,12 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from events.money import EXPONENTS, Money, MoneyError, check, exponent, round_down
-
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 CURRENCIES = st.sampled_from(["KRW", "JPY", "USD", "BRL", "KWD", "BHD"])
 
@@ -82,7 +80,6 @@ def test_minor_units_of_no_currency_or_not_whole_are_refused(units: Any, currenc
         Money.from_minor(units, currency)
 
 
-@UNHURRIED
 @given(units=st.integers(0, 10**18), currency=CURRENCIES)
 def test_minor_units_survive_the_way_there_and_back(units: int, currency: str):
     money = Money.from_minor(units, currency)
@@ -90,7 +87,6 @@ def test_minor_units_survive_the_way_there_and_back(units: int, currency: str):
     assert Money(Decimal(money.as_data()["amount"]), currency) == money
 
 
-@UNHURRIED
 @given(amount=st.decimals(0, 10**12, places=6), currency=CURRENCIES)
 def test_rounding_down_takes_less_than_a_coin_and_never_adds_any(amount: Decimal, currency: str):
     rounded = round_down(amount, currency)

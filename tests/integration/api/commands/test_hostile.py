@@ -44,13 +44,13 @@ FIELDS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.dictionaries(st.sampled_from(FIELDS), ANYTHING, min_size=1, max_size=3))
 def test_fields_of_any_kind_are_taken_or_refused(shop, changes):
     assert shop.call("POST", "/api/orders", {**shop.body(), **changes}).status_code in (201, 400, 409)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.text(min_size=1, max_size=60), amount=st.text(alphabet="0123456789eE+-. N", max_size=12))
 def test_names_and_amounts_of_any_kind_are_taken_or_refused(shop, name, amount):
     line = {"product": name, "variant": name, "quantity": 1, "unitPrice": amount}

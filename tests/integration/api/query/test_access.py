@@ -71,7 +71,7 @@ def test_the_number_of_anothers_order_is_as_one_that_is_not_there(conn, world):
             assert (found is not None) == world.sees("orders", order, customer)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_path_over_relationships_is_no_oracle(conn, world, data):
     """Whatever is asked of another's order, the answer is the same as if it were not there."""

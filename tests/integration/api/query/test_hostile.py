@@ -53,7 +53,7 @@ KEY = st.builds(lambda root, parts: root + "".join(f"[{part}]" for part in parts
 PAIR = st.builds(lambda key, value: f"{quote(key)}={quote(value)}", KEY, st.sampled_from(VALUES)) | st.text(
     st.sampled_from("[]=&%where0or,-.\x00é"), max_size=20
 )
-patiently = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+patiently = settings(max_examples=250, suppress_health_check=list(HealthCheck))
 
 
 def ask(conn, collection, query):

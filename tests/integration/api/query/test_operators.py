@@ -120,7 +120,7 @@ def ask(conn, collection, where, customer=None):
 
 
 @pytest.mark.parametrize("collection", PATHS)
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_where_finds_what_it_means(conn, world, collection, data):
     customer = data.draw(st.sampled_from((None, None, *CUSTOMERS)))

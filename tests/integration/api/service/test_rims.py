@@ -18,9 +18,7 @@ from tests.api_server import served
 from tests.hostile import VALUES
 from tests.integration.api.service.conftest import SECRET, Shell
 
-FEW = settings(
-    max_examples=120, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
+FEW = settings(max_examples=120, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 PATHS = (
     "/{}", "/api/{}", "/api/orders/{}", "/api/orders/by-number/{}", "/api/orders/{}/timeline", "/api/products/{}",
     "/api/carts/{}/items/{}", "/api/customers/{}/token", "/api/orders/count?{}", "/api/orders?where[{}][equals]={}",
