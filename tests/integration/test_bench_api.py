@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
 
-from bench import api, summaries
-from bench.servers import opened
+from bench import api, api_queries, api_webhooks, api_workload, summaries
+from tests.bench_servers import on_servers_of_the_run
 
-PLAN = api.Plan(lives=16, webhooks=60, rounds=1, sizes=(1_000, 2_000), calls=50)
+if TYPE_CHECKING:
+    from embedded import Addresses
+
+PLAN = api.Plan(lives=16, webhooks=60, rounds=1, sizes=(200, 400), calls=50)
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[str, Any]:
+def found(servers: Addresses) -> dict[str, Any]:
     """The answer of a tiny run."""
-    with opened() as servers:
-        return api.run(servers, PLAN, {}, lambda told: None)
+    with on_servers_of_the_run(servers) as (patch, at):
+        patch.setattr(api_queries, "SEED", min(PLAN.sizes))
+        for module in (api_queries, api_webhooks, api_workload):
+            patch.setattr(module, "WARM", 5)
+        return api.run(at, PLAN, {}, lambda told: None)
 
 
 @pytest.mark.slow
@@ -41,7 +47,7 @@ def test_the_rival_and_ours_took_the_same_webhooks(found):
 
 @pytest.mark.slow
 def test_the_query_and_the_targets_are_told(found):
-    assert {size: of["calls"] for size, of in found["query"]["orders"].items()} == {"1000": 50, "2000": 50}
+    assert {size: of["calls"] for size, of in found["query"]["orders"].items()} == {"200": 50, "400": 50}
     rate, share, growth = found["targets"]
     assert rate["found"] == found["lives"]["orders_per_second"]
     assert rate["met"] == (rate["found"] >= rate["limit"])

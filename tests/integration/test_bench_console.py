@@ -5,16 +5,18 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
-from bench import console, summaries
-from bench.servers import opened
+from bench import api_queries, console, summaries
+from tests.bench_servers import on_servers_of_the_run
 
-PLAN = console.Plan(orders=1_000, calls=4, watch_s=2.0)
+PLAN = console.Plan(orders=400, calls=2, watch_s=0.1)
 
 
 @pytest.mark.slow
-def test_pages_and_watching_are_measured(capsys):
-    with opened() as servers:
-        found = console.run(servers, PLAN, {"cpu": "A Processor", "cores": 2}, lambda told: None)
+def test_pages_and_watching_are_measured(servers, capsys):
+    with on_servers_of_the_run(servers) as (patch, at):
+        patch.setattr(api_queries, "SEED", 200)
+        patch.setattr(console, "WARM", 1)
+        found = console.run(at, PLAN, {"cpu": "A Processor", "cores": 2}, lambda told: None)
     assert found["orders"] == PLAN.orders
     assert min(found[name] for name in ("events", "flagged", "given_up", "parked", "refunds")) > 0
     assert {"now", "one order", "given up", "refunds", "audit"} <= found["pages"].keys()
