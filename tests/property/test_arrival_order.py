@@ -34,7 +34,7 @@ from tests.scenario_generator import (
 POLICIES = ("auto", "staff")
 BY_EITHER_POLICY = st.sampled_from(POLICIES)
 Look = Callable[[Life, list[Envelope]], list[str]]
-LIVES, STEP, ARRIVALS = 2000, 250, 3
+LIVES, STEP, ARRIVALS = 500, 250, 3  # 20,000 lives in 12 orders each are a proof, `make proofs`
 MANY = settings(
     max_examples=300,
     suppress_health_check=[HealthCheck.data_too_large],
@@ -82,7 +82,7 @@ def test_every_arrival_order_ends_alike_where_the_oracle_is_silent(made: tuple[L
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("base", range(0, LIVES, STEP))
-def test_two_thousand_lives_end_as_they_must_in_any_arrival_order(base: int):
+def test_five_hundred_lives_end_as_they_must_in_any_arrival_order(base: int):
     for seed in range(base, base + STEP):
         life = a_life(Random(seed), POLICIES[seed % 2])
         made = f"life = a_life(Random({seed}), {life.policy!r})"
