@@ -11,7 +11,7 @@ cause. A thing's `ref` is what every act here takes: an event's journal number, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -38,6 +38,7 @@ from operations.reasons import (
     cause_of,
 )
 from outbound.webhooks.deliveries import GONE
+from storage.like import escaped
 from storage.pg_arrays import array
 
 SHOWN = 100  # the length of a list, unless told otherwise
@@ -325,7 +326,7 @@ def find(conn: Connection, refs: Sequence[str]) -> list[Thing]:
 
     Errors: ThingUnknown; `dead_letters.NameAmbiguous` where several events have the id.
     """
-    ids = [_id_of(conn, ref) for ref in refs]
+    ids = _ids_of(conn, refs)
     found = by_id(conn, ids)
     for ref, each in zip(refs, ids, strict=True):
         if each not in found:
@@ -369,28 +370,21 @@ def _ref(kind: str, id: str, seq: int | None) -> str:
     return str(seq) if collection is None else format_id(collection, id)
 
 
-def _id_of(conn: Connection, ref: str) -> str:
-    prefix = ref.partition("_")[0]
-    if prefix in ("eff", "lku", "msg") and (own := uuid_of(ref)) is not None:
-        return own
+def _ids_of(conn: Connection, refs: Sequence[str]) -> list[str]:
+    """The uuids that the refs name, in their order; one statement finds the events among them."""
+    own = {ref: uuid_of(ref) for ref in refs if ref.partition("_")[0] in ("eff", "lku", "msg")}
     try:
-        [letter] = dead_letters.find(conn, [ref])
-    except dead_letters.LetterUnknown:
-        raise ThingUnknown(ref) from None
-    return letter.effect_id or letter.id
+        letters = dead_letters.named(conn, [ref for ref in refs if own.get(ref) is None])
+    except dead_letters.LetterUnknown as unknown:
+        raise ThingUnknown(unknown.ref) from None
+    return [own.get(ref) or letters[ref].effect_id or letters[ref].id for ref in refs]
 
 
 def _values(wanted: Wanted) -> dict[str, Any]:
     told: dict[str, Any] = {each.name: getattr(wanted, each.name) for each in fields(wanted)}
     sought = told.pop("text")
-    told["pattern"] = None if sought is None else f"%{''.join(_escaped(sought))}%"
+    told["pattern"] = None if sought is None else f"%{escaped(sought)}%"
     return told
-
-
-def _escaped(sought: str) -> Iterator[str]:
-    """A text as `ilike` finds it: what it has a meaning for is escaped."""
-    for character in sought:
-        yield f"\\{character}" if character in "\\%_" else character
 
 
 __all__ = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -15,6 +14,7 @@ from api.console.render import ConsoleRoute, go, money_of, page
 from api.console.session import PATH, Acting, NotAllowed, Sent, Viewer
 from api.console.tables import Choice, Column, Table, badge, link, moment, text
 from api.console.tables import word as told
+from api.console.times import moment_if_told
 from api.console.words import word
 from api.resources import doors_of
 from domain.ids import format_id, uuid_of
@@ -92,10 +92,8 @@ def list_trackers(request: Request, who: Viewer) -> Response:
     asked = request.query_params
     failing = asked.get("which") == "failing"
     at, _, id = asked.get("after", "").partition("~")
-    try:
-        after = (datetime.fromisoformat(at), id) if uuid_of(id) else None
-    except ValueError:
-        after = None
+    place = moment_if_told(at)
+    after = None if place is None or uuid_of(id) is None else (place, id)
     with snapshot(request) as conn:
         found = tracker_list.listed(conn, failing=failing, after=after, most=SHOWN)
     rows = [
