@@ -277,10 +277,12 @@ _LIST_OF = f"select {_NAMES} %s order by g.died_at desc, g.id limit :most offset
 _LIST, _LAST_LIST = text(_LIST_OF % _fits()), text(_LIST_OF % _fits(_LAST))
 _COUNT = text(f"select count(*) {_fits()}")
 _GROUPS_OF = f"""
+    with g as materialized (select g.kind, g.id, g.seq, g.reason, g.type, g.field, g.provider, g.died_at %s)
     select g.kind, g.reason, g.type, g.field, g.provider, count(*) as count, min(g.died_at) as first_at,
            max(g.died_at) as last_at, (array_agg(cast(g.id as text) order by g.died_at desc))[1\\:{SAMPLES}] as ids,
-           (array_agg(g.seq order by g.died_at desc))[1\\:{SAMPLES}] as seqs
-    %s group by 1, 2, 3, 4, 5 order by count(*) desc, 1, 2, 3, 4, 5
+           (array_agg(g.seq order by g.died_at desc))[1\\:{SAMPLES}] as seqs,
+           array(select cast(id as text) from g order by died_at desc, id limit :most offset :skip) as shown
+    from g group by 1, 2, 3, 4, 5 order by count(*) desc, 1, 2, 3, 4, 5
 """
 _GROUPS, _LAST_GROUPS = text(_GROUPS_OF % _fits()), text(_GROUPS_OF % _fits(_LAST))
 _OF_ORDERS = text(
@@ -311,14 +313,30 @@ def causes(conn: Connection, wanted: Wanted = ANY, *, within: int | None = None)
 
     Of the last `within` of each table alone where that is said.
     """
-    found = []
+    return _grouped(conn, wanted, 0, 0, within)[0]
+
+
+def page(
+    conn: Connection, wanted: Wanted = ANY, *, limit: int = SHOWN, skip: int = 0, within: int | None = None
+) -> tuple[list[Group], list[Thing]]:
+    """What `causes` and `given_up` tell, out of one search."""
+    groups, ids = _grouped(conn, wanted, limit, skip, within)
+    found = by_id(conn, ids)
+    return groups, [found[each] for each in ids]
+
+
+def _grouped(
+    conn: Connection, wanted: Wanted, limit: int, skip: int, within: int | None
+) -> tuple[list[Group], list[str]]:
+    """The groups, and the ids of a page of the things."""
+    found, shown = [], []
     statement, more = (_GROUPS, {}) if within is None else (_LAST_GROUPS, {"within": within})
-    for row in conn.execute(statement, _values(wanted) | more).mappings():
+    for row in conn.execute(statement, {**_values(wanted), **more, "most": limit, "skip": skip}).mappings():
         told = dict(row)
-        ids, seqs = told.pop("ids"), told.pop("seqs")
+        ids, seqs, shown = told.pop("ids"), told.pop("seqs"), told.pop("shown")
         refs = [_ref(row["kind"], each, seq) for each, seq in zip(ids, seqs, strict=True)]
         found.append(Group(**told, refs=refs))
-    return found
+    return found, shown
 
 
 def find(conn: Connection, refs: Sequence[str]) -> list[Thing]:
@@ -389,6 +407,5 @@ def _values(wanted: Wanted) -> dict[str, Any]:
 
 __all__ = [
     "ANY", "KINDS", "MOST", "SHOWN", "FilterEmpty", "GivenUpError", "Group", "Thing", "ThingUnknown", "TooMany", "Wanted",
-    "by_id", "causes", "chosen", "count", "find", "given_up",
-    "of_orders",
+    "by_id", "causes", "chosen", "count", "find", "given_up", "of_orders", "page",
 ]  # fmt: skip

@@ -59,8 +59,7 @@ def list_given_up(request: Request, who: Viewer) -> Response:
     wanted, number = _wanted(request.query_params), _page(request)
     with snapshot(request) as conn:
         within = LAST if wanted.is_empty() else None  # conditions look at all: an act on "all that fit" does
-        causes = given_up.causes(conn, wanted, within=within)
-        found = given_up.given_up(conn, wanted, limit=SHOWN, skip=(number - 1) * SHOWN, within=within)
+        causes, found = given_up.page(conn, wanted, limit=SHOWN, skip=(number - 1) * SHOWN, within=within)
     count = sum(each.count for each in causes)
     return page(
         request, "given_up.html", causes=causes, found=found, count=count, kinds=KINDS, within=within and count >= within and within,

@@ -19,7 +19,7 @@ from api.console.words import Teller, word
 from domain.balance import balance
 from domain.flags import Flag
 from domain.holds import holds
-from domain.order import AFTER_DELIVERY, Order, Status
+from domain.order import Order, Status
 from domain.permitted_transitions import held_back
 from journal.verify import known_at
 from operations.why import Why
@@ -185,6 +185,6 @@ def _timers(conn: Connection, order_id: str) -> Sequence[Any]:
     values = {
         "id": order_id,
         "unpaid": [str(Status.PENDING), str(Status.FAILED)],
-        "delivered": [str(status) for status in AFTER_DELIVERY - {Status.RETURNED}],
+        "delivered": [str(Status.DELIVERED)],  # beside a return a confirmation is noted, and moves nothing
     }
     return conn.execute(_TIMERS, values).all()
