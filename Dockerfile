@@ -29,7 +29,7 @@ RUN pip install --no-cache-dir --no-index --find-links /wheels setuptools \
 FROM python:3.13-slim
 ENV PYTHONUNBUFFERED=1
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
-    pip install --no-cache-dir --no-index --find-links /wheels order-lifecycle-workers
+    pip install --no-cache-dir --no-index --find-links /wheels 'order-lifecycle-workers[tracing]'
 RUN useradd --create-home --uid 10001 orders
 USER orders
 WORKDIR /home/orders

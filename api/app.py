@@ -35,6 +35,7 @@ from api.responses import Json
 from api.webhooks_in.receiver import router as webhooks
 from operations import gauges
 from operations.figures import Looks
+from telemetry import tracing
 
 DESCRIPTION = """
 Orders and what hangs on them: created, paid, shipped, returned; asked for and followed.
@@ -114,6 +115,7 @@ def create_app(doors: Doors) -> FastAPI:
             await anyio.to_thread.run_sync(publisher.stop)
             app.state.probe.close()
             doors.close()
+            tracing.stop()
 
     app = without_doors(lifespan)
     app.state.doors = doors

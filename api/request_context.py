@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import ApiError
+from telemetry import tracing
 from telemetry.meters import REQUESTS
 
 GONE = 499  # in the log: the caller hung up before there was an answer (nginx's number)
@@ -46,7 +47,16 @@ class Frame:
         """Serve one request; other kinds of connection pass through."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
+        elif tracing.tracer is None or scope["path"].startswith("/health"):
+            await self._serve(scope, receive, send, tracing.Span())
+        else:
+            with (
+                tracing.request(Headers(scope=scope).get("traceparent")) as span,
+                structlog.contextvars.bound_contextvars(trace_id=tracing.trace_id(tracing.here())),
+            ):
+                await self._serve(scope, receive, send, span)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, span: tracing.Span) -> None:
         started = perf_counter()
         request_id = _request_id(Headers(scope=scope))
         method = scope["method"]
@@ -78,7 +88,9 @@ class Frame:
             await error.answer()(inner, receive, answer)
         finally:
             caller, took_s = state.get("caller"), perf_counter() - started
-            REQUESTS.observe(took_s, _route(inner), method if method in _METHODS else "other", str(status or GONE))
+            known = method if method in _METHODS else "other"
+            REQUESTS.observe(took_s, _route(inner), known, str(status or GONE))
+            span.answered(known, _route(inner), status or GONE)
             _log.info(
                 "request",
                 method=method,

@@ -84,7 +84,8 @@ _NONE: list[str] = []
 
 def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]:
     """The order's flags after an event; those of what it did not move stay as they are."""
-    money, items = moved_money, moved_items and order.goods_kept is not None
+    money, goods = moved_money, order.goods_kept if moved_items else None
+    items = goods is not None
     flags: set[str] = set()
     for flag in order.flags:
         if flag in _STICKY or (flag in _OF_MONEY and not money) or (flag in _OF_ITEMS and not items):
@@ -103,14 +104,13 @@ def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]
             flags.add(F.OVER_REFUNDED)
         if payments.untried and payments.refunded + settled(order) < due(order) and unanswered(order):
             flags.add(F.REFUND_FAILED)
-    if items and ((order.returns and order.goods().capped) or (order.facts is not None and is_capped(order))):
-        flags.add(F.REFUND_CAPPED)
-    if items and order.returns and order.goods().adrift:
-        flags.add(F.RETURN_WITHOUT_DELIVERY)
-    if items and order.returns and any(back.received_at and back.withdrawn() for back in order.returns):
-        flags.add(F.WITHDRAWN_RETURN_RECEIVED)
-    if items and order.fulfillments:
-        goods = order.goods()
+    if goods is not None:
+        if (order.returns and goods.capped) or (order.facts is not None and is_capped(order)):
+            flags.add(F.REFUND_CAPPED)
+        if order.returns and goods.adrift:
+            flags.add(F.RETURN_WITHOUT_DELIVERY)
+        if order.returns and any(back.received_at and back.withdrawn() for back in order.returns):
+            flags.add(F.WITHDRAWN_RETURN_RECEIVED)
         if goods.sent and order.canceled_at is not None:
             flags.add(F.SHIPPED_AFTER_CANCEL)
         if goods.over and holds_too_many(order):
@@ -120,10 +120,8 @@ def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]
     if order.flags or order.facts is not None:
         flags |= _of_holds(order)
     elif money or items:  # only money that is amiss, and parcels that go back, make an order hold itself
-        kept, goods_kept = order.payments_kept, order.goods_kept
-        if (kept.amiss if kept is not None else _is_money_amiss(order)) or (
-            goods_kept is not None and goods_kept.going_back
-        ):
+        kept, counted = order.payments_kept, order.goods_kept
+        if (kept.amiss if kept is not None else _is_money_amiss(order)) or (counted is not None and counted.going_back):
             flags |= _of_holds(order)
     return sorted(flags) if flags else _NONE
 

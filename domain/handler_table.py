@@ -35,7 +35,7 @@ from events.catalogue import AnyEvent, B, Event
 
 # The last are the names of returns whose rejections wait for their requests.
 Handler = Callable[[Order, Event[B], Context, Container[str]], Outcome]
-_NEW = Status.NEW
+_NEW = str(Status.NEW)
 _PRICED = frozenset(("ReturnCompleted", "ItemsCanceled"))  # what changes the row of domain/goods_row.py
 _HOLD_REFUNDS = (Flag.DISPUTED, Flag.INQUIRY)  # whose coming and going lets refunds be weighed anew
 

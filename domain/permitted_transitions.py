@@ -123,5 +123,5 @@ def returnable(order: Order) -> dict[str, int]:
 
 def _reached(steps: Collection[Step], triggers: Collection[str], part: object) -> list[str]:
     """Where `triggers` lead out of a part's status, in their order."""
-    ends = {trigger: end for trigger, end, guards in steps if all(guard(part) for guard in guards)}
+    ends = {trigger: end for trigger, end, guard in steps if guard is None or guard(part)}
     return list(dict.fromkeys(ends[trigger] for trigger in triggers if trigger in ends))

@@ -19,6 +19,7 @@ from domain.transaction import Transaction
 from events.catalogue import AnyEvent
 from events.envelope import OWN_SOURCE
 
+_NEW = str(Status.NEW)
 UNPAID, CONFIRM, HOLD = "unpaid", "confirm", "hold"  # the kinds of timer
 
 
@@ -57,7 +58,7 @@ def react(order: Order, before: str, event: AnyEvent, context: Context) -> React
         step = "ReturnApproved" if back.status == ReturnStatus.REQUESTED else "ReturnProcessingStarted"
         follow_ups.append((step, {"return": name, "by": "policy"}))
     policy = context.policy
-    if before == Status.NEW and status in BEFORE_PAYMENT and policy.unpaid_after is not None:
+    if before == _NEW and status in BEFORE_PAYMENT and policy.unpaid_after is not None:
         timers.append(_timer(order, UNPAID, event.time + policy.unpaid_after, context))
     payments = order.payments_kept
     if payments is not None and payments.rescheduled:
@@ -66,7 +67,7 @@ def react(order: Order, before: str, event: AnyEvent, context: Context) -> React
             due, until = order.placed_at + policy.unpaid_after, payments.under_way_until()
             timers.append(_timer(order, UNPAID, due if until is None else max(due, until), context))
     goods = order.goods_kept
-    arriving = before not in AFTER_DELIVERY and status in AFTER_DELIVERY
+    arriving = status in AFTER_DELIVERY and before not in AFTER_DELIVERY
     if goods is not None and goods.unconfirmed:
         goods.unconfirmed, arriving = False, status in AFTER_DELIVERY
     if arriving and policy.confirm_after is not None and not order.confirmed_at:

@@ -14,7 +14,16 @@ from typing import Any
 from transitions import Machine
 
 Guard = Callable[[Any], bool]
-Step = tuple[str, str, tuple[Guard, ...]]  # trigger, destination, guards
+Step = tuple[str, str, Guard | None]  # trigger, destination, guard
+
+
+class _All(tuple[Guard, ...]):
+    """Several guards as one: it holds where each of them does."""
+
+    __slots__ = ()
+
+    def __call__(self, model: Any) -> bool:
+        return all(guard(model) for guard in self)
 
 
 def build(states: type[StrEnum], rows: Iterable[tuple[Any, ...]]) -> Machine:
@@ -44,15 +53,17 @@ def steps(machine: Machine, model: type) -> dict[str, list[Step]]:
     for trigger, event in machine.events.items():
         for source, transitions in event.transitions.items():
             for transition in transitions:
-                guards = tuple(getattr(model, str(c.func)) for c in transition.conditions)
-                found[source].append((trigger, str(transition.dest), guards))
+                guards = _All(getattr(model, str(c.func)) for c in transition.conditions)
+                found[source].append(
+                    (trigger, str(transition.dest), guards if len(guards) > 1 else next(iter(guards), None))
+                )
     return found
 
 
 def fire(table: dict[str, list[Step]], model: Any, trigger: str) -> bool:
-    """Take the first step of `trigger` that leads out of the model's status and whose guards hold."""
-    for name, dest, guards in table[model.status]:
-        if name == trigger and _hold(guards, model):
+    """Take the first step of `trigger` that leads out of the model's status and whose guard holds."""
+    for name, dest, guard in table[model.status]:
+        if name == trigger and (guard is None or guard(model)):
             model.status = dest
             return True
     return False
@@ -65,19 +76,9 @@ def advance(table: dict[str, list[Step]], model: Any) -> None:
 
 
 def step(table: dict[str, list[Step]], model: Any) -> bool:
-    """Take the first step whose guards hold. → whether there was one."""
-    for _, dest, guards in table[model.status]:
-        for guard in guards:
-            if not guard(model):
-                break
-        else:
+    """Take the first step whose guard holds. → whether there was one."""
+    for _, dest, guard in table[model.status]:
+        if guard is None or guard(model):
             model.status = dest
             return True
     return False
-
-
-def _hold(guards: tuple[Guard, ...], model: Any) -> bool:
-    for guard in guards:  # noqa: SIM110 - a loop costs half of all() over a generator
-        if not guard(model):
-            return False
-    return True

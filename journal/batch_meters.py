@@ -1,4 +1,4 @@
-"""The figures and the log lines of a drain's batch, once it is committed.
+"""The figures, the log lines and the trace of a drain's batch, once it is committed.
 
 How long events waited is asked of one batch per second and process, in one statement: PostgreSQL has both times, and to ask for
 every batch would cost a tenth of a small one. A line is written for each event that died, with its names and its reason, and
@@ -14,11 +14,13 @@ import structlog
 from sqlalchemy import Engine
 
 from domain.outcome import DEAD
+from journal import traces
 from journal.batch import BatchReport
 from journal.entries import Entry
 from storage.clock import epoch
 from storage.pg_arrays import array
 from storage.raw_sql import Statement
+from telemetry import tracing
 from telemetry.meters import APPLY, BATCH, BATCH_EVENTS, RESULTS
 
 SAMPLED_S, SAMPLED = 1.0, 64  # how often, and how many events of the batch, spread over it
@@ -33,6 +35,8 @@ def count(engine: Engine, entries: Sequence[Entry], report: BatchReport, took_s:
     """Count a batch that was committed; nothing of it fails the drain's own work."""
     if report.outcomes.get(DEAD):
         _tell_deaths(entries, report)
+    if tracing.tracer is not None:
+        traces.tell(entries, report, took_s)
     if not BATCH.counts:
         return
     BATCH.observe(took_s)

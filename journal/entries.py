@@ -37,6 +37,7 @@ class Entry:
     effects_suppressed: bool
     data: dict[str, Any]
     size: int = 0  # bytes of the body
+    trace: str | None = None  # the span that accepted it, where traces are on; it travels through streams alone
 
 
 def shard_of(route: str, shards: int) -> int:
@@ -48,9 +49,10 @@ def encode(entry: Entry) -> bytes:
     """The part of an entry that travels through a stream: number and size, and all the rest unless it is large."""
     if entry.size <= INLINE_BYTES:
         e = entry
-        event = orjson.dumps(
-            [e.seq, e.size, e.source, e.event_id, e.type, e.version, e.time, e.subject, e.effects_suppressed, e.data]
-        )
+        told = [e.seq, e.size, e.source, e.event_id, e.type, e.version, e.time, e.subject, e.effects_suppressed, e.data]
+        if e.trace is not None:
+            told.append(e.trace)
+        event = orjson.dumps(told)
         if len(event) <= INLINE_BYTES + NAMES_BYTES:
             return event
     return orjson.dumps([entry.seq, entry.size])
@@ -61,9 +63,10 @@ def decode(event: bytes, shard: int) -> tuple[int, int, Entry | None]:
     seq, size, *rest = orjson.loads(event)
     if not rest:
         return seq, size, None
-    source, event_id, kind, version, time, subject, held, data = rest
+    source, event_id, kind, version, time, subject, held, data, *trace = rest
     when = datetime.fromisoformat(time)
-    return seq, size, Entry(seq, source, event_id, kind, version, when, subject, shard, held, data, size)
+    entry = Entry(seq, source, event_id, kind, version, when, subject, shard, held, data, size, *trace)
+    return seq, size, entry
 
 
 _ROWS = """

@@ -211,18 +211,14 @@ def results(
     """One result an event: one that was parked and then settled in this batch counts as settled."""
     found: dict[int, ResultRow] = {}
     for s in settled:
-        seq, number = s.event.seq, s.apply_number
+        event, outcome, number = s.event, s.outcome, s.apply_number
+        seq = event.seq
         before = found.get(seq)
+        waited = s.version if outcome.kind is PARKED else before.parked_number if before else None
+        step_from, step_to = (s.step_from, s.step_to) if number else (None, None)
+        not_before = event.time if outcome.reason is _AHEAD else None
         found[seq] = ResultRow(
-            seq,
-            s.order.id,
-            s.outcome,
-            number,
-            s.version if s.outcome.kind is PARKED else before.parked_number if before else None,
-            s.step_from if number else None,
-            s.step_to if number else None,
-            was_parked=seq in parked,
-            not_before=s.event.time if s.outcome.reason is _AHEAD else None,
+            seq, s.order.id, outcome, number, waited, step_from, step_to, None, seq in parked, not_before
         )
     for seq, outcome, key in unplaced:
         row = parked.get(seq)

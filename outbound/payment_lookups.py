@@ -41,6 +41,7 @@ from outbound.payment_reconciler import OrderUnknown, Reconciler
 from providers.base import NoAnswer, NotTold, Payment, PaymentLookup
 from storage import audit
 from storage.pg_arrays import array, columns, unnest
+from telemetry import tracing
 from telemetry.meters import CALLS
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
@@ -226,7 +227,16 @@ def run_due(
         if watch.rests(provider=row.provider, order=row.number):  # since it was claimed
             row.problem = Rests("paused before it was asked")
             return row
-        return _ask(providers[row.provider], row)
+        about: tracing.Attributes = {
+            "provider": row.provider,
+            "seq": row.seq,
+            "event_type": row.kind,
+            "attempt": row.attempts,
+        }
+        with tracing.later("payment look-up", str(row.seq), **about) as span:
+            asked = _ask(providers[row.provider], row)
+            span.note(outcome="answered" if asked.problem is None else type(asked.problem).__name__)
+            return asked
 
     asked = Round(claim, ask, settle, AT_ONCE, ROUND, SLICE_S, ANSWER_S)
     return asked.run(limit)

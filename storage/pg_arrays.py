@@ -44,6 +44,8 @@ def _quoted(value: Any) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, list):
+        if not value:
+            return '"{}"'
         value = array(value, "text")
     elif isinstance(value, dict):
         value = orjson.dumps(value).decode()

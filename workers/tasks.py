@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from time import monotonic
 from typing import Any
@@ -16,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from journal import commands, parked, pause_end, relay, timers
 from journal.batch import Clash, is_of_the_moment
 from journal.streams import DRAIN
+from journal.traces import Causes
 from operations import operators, privacy, replay_steps
 from outbound import expiry_questions, payment_lookups, refund_accounts, refund_routes, refunds
 from outbound.reconciliation import run as reconciliation
@@ -28,6 +30,7 @@ from settings.environment import Settings
 from storage import clock as clocks
 from storage.clock import clock
 from storage.engine import WORKER
+from telemetry import tracing
 from telemetry.meters import ROUNDS
 from workers import resources as opening
 from workers.app import app, ring
@@ -51,6 +54,8 @@ def open_parts(settings: Settings, *, pool: int = 5) -> opening.Parts:
     with _opening:
         if not _open:
             _open.append(opening.open_parts(settings, ring, pool=pool, bounds=WORKER, process="worker"))
+            if tracing.tracer is not None:
+                tracing.causes = Causes(_open[0].streams.client)
             gc.freeze()  # imports are no garbage; and the drain makes little that needs a collector
             gc.set_threshold(50_000)
         return _open[0]
@@ -70,6 +75,7 @@ def close_parts() -> None:
         _standing_by.pop().stop()
     while _open:
         _open.pop().close()
+    tracing.stop()
 
 
 def _here() -> opening.Parts:
@@ -107,9 +113,17 @@ def give_sign() -> None:
 
 def perform(here: opening.Parts, chore: Chore) -> None:
     """One round of a chore; raises what a server that is away makes it raise."""
+    with _told(chore.name):
+        _work[chore.task](here, chore.whom or "")
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """A round of the chore `name`, in figures and traces."""
     begun = monotonic()
-    _work[chore.task](here, chore.whom or "")
-    ROUNDS.observe(monotonic() - begun, chore.name)
+    with tracing.chore(name):
+        yield
+    ROUNDS.observe(monotonic() - begun, name)
 
 
 def chore(name: str) -> Callable[[Work], Any]:
@@ -123,11 +137,11 @@ def chore(name: str) -> Callable[[Work], Any]:
         @wraps(work)
         def run(whom: str = "") -> None:
             here = _here()
-            with alone(here.streams.client, f"{name}:{whom}" if whom else name) as ours:
+            own_name = f"{name}:{whom}" if whom else name
+            with alone(here.streams.client, own_name) as ours:
                 if ours:
-                    begun = monotonic()
-                    work(here, whom)
-                    ROUNDS.observe(monotonic() - begun, f"{name}:{whom}" if whom else name)
+                    with _told(own_name):
+                        work(here, whom)
 
         return run
 

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from threading import Condition, Thread
@@ -31,6 +32,7 @@ from outbound.payment_reconciler import known
 from outbound.tracking import trackers
 from providers.base import ReceivedWebhook
 from storage.clock import clock
+from telemetry import tracing
 
 GROUP = 512  # webhooks of one transaction at most
 GROUP_BYTES = 8 << 20  # and of their bodies, so that a group of large ones stays small
@@ -58,6 +60,7 @@ class _Waiting:
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Verdict]
     end: Verdict | Exception | None = None
+    trace: str | None = None  # of its request, where traces are on
 
 
 class Journaler:
@@ -80,7 +83,7 @@ class Journaler:
         PostgreSQL is away or too much waits already, 400 where it refuses a value.
         """
         loop = asyncio.get_running_loop()
-        one = _Waiting(notice, provider, max(size, LEAST_BYTES), loop, loop.create_future())
+        one = _Waiting(notice, provider, max(size, LEAST_BYTES), loop, loop.create_future(), trace=tracing.here())
         with self._changed:
             if self._stopping or self._bytes + one.size > WAITING_BYTES:
                 raise unavailable("Too many webhooks wait here, or this process is leaving; send it again in a moment")
@@ -130,9 +133,10 @@ class Journaler:
         """One transaction; where a value is refused, one a half. Sets each one's end; the new entries."""
         for again in range(TRIES):
             try:
-                with self._engine.begin() as conn:
+                with _traced(group), self._engine.begin() as conn:
                     verdicts, entries = self._append(conn, group)
                 self.commits += 1
+                _lead_back(group, entries)
                 for one, verdict in zip(group, verdicts, strict=True):
                     one.end = verdict
                 return entries
@@ -191,6 +195,20 @@ class Journaler:
         if changed:
             trackers.hurry(conn, changed, clock())
         return verdicts, appended.new
+
+
+def _traced(group: Sequence[_Waiting]) -> AbstractContextManager[tracing.Span]:
+    """A span of a group's commit: in the trace of its first webhook, linked to all of them."""
+    traces = [one.trace for one in group if tracing.is_kept(one.trace) and one.trace is not None][: tracing.LINKS]
+    return tracing.span("webhooks commit", parent=traces[0] if traces else None, links=traces, events=len(group))
+
+
+def _lead_back(group: Sequence[_Waiting], entries: Sequence[Entry]) -> None:
+    """Have each entry lead to its own webhook's request, and not to the group's commit."""
+    if tracing.tracer is not None and len(group) > 1:
+        traces = {_key(envelope): one.trace for one in group for envelope in (one.notice.envelope, *one.notice.history)}
+        for entry in entries:
+            entry.trace = traces.get((entry.source, entry.event_id), entry.trace)
 
 
 def _strangers(conn: Connection, group: Sequence[_Waiting]) -> set[int]:

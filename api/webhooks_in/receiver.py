@@ -16,9 +16,10 @@ from api.responses import Json
 from api.webhooks_in import Inbound
 from api.webhooks_in.group_commit import Verdict
 from events.envelope import EnvelopeError
-from providers.base import PATH_SECRET, BadSignature, Kind
+from providers.base import PATH_SECRET, BadSignature, Kind, WebhookReceiver
 from providers.webhook_verification import NO_JSON
 from storage.clock import clock
+from telemetry import tracing
 
 router = APIRouter(prefix="/webhooks", tags=["Webhooks in"])
 
@@ -61,6 +62,13 @@ async def _take(request: Request, name: str, kind: Kind, secret: str = "") -> Re
     receive = inbound.receivers[kind].get(name)
     if receive is None:
         raise ApiError(404, f"No webhooks are taken here under this name; {inbound.hint(kind, name)}", name="NotFound")
+    with tracing.span("webhook receipt", provider=name) as span:
+        return await _receive(request, inbound, receive, name, secret, span)
+
+
+async def _receive(
+    request: Request, inbound: Inbound, receive: WebhookReceiver, name: str, secret: str, span: tracing.Span
+) -> Response:
     body = await request.body()
     try:
         notice = receive(body, {**request.headers, PATH_SECRET: secret}, clock())
@@ -71,7 +79,9 @@ async def _take(request: Request, name: str, kind: Kind, secret: str = "") -> Re
         raise (ApiError(400, "Invalid JSON") if fault[1].startswith(NO_JSON) else validation_error([fault])) from None
     if notice.unsigned:
         inbound.arrivals.take(request.client.host if request.client else "")
+    span.note(event_id=notice.envelope.id, event_type=notice.envelope.type)
     verdict = await inbound.journaler.accept(notice, name, len(body))
+    span.note(outcome=verdict)
     if verdict is Verdict.NEW:
         return Json({"id": notice.envelope.id, "status": "accepted"}, 202)
     reason = {"reason": "body_differs"} if verdict is Verdict.BODY_DIFFERS else {}

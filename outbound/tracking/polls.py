@@ -26,6 +26,7 @@ from outbound.tracking.settlement import Terms, refuse, settle
 from providers.base import Aggregator, NoAnswer, TrackingClient
 from providers.by_carrier import service_of
 from providers.carriers.limits import Limits, Rate
+from telemetry import tracing
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
 ANSWER_S = 45  # of one question: carriers answer within ten seconds or never
@@ -79,7 +80,9 @@ def run_due(
         ):  # since it was claimed
             poll.problem = Rests("paused before it was asked")
         else:
-            _ask(carrier, name, poll)
+            with tracing.span("carrier poll", "client", provider=name, parcel_carrier=poll.carrier) as span:
+                _ask(carrier, name, poll)
+                span.note(outcome="answered" if poll.problem is None else type(poll.problem).__name__)
 
     threads = at_once(rules.limits.rate)
     return Round(claim_some, ask, settle_some, threads, threads, SLICE_S, ANSWER_S).run(limit)

@@ -53,6 +53,7 @@ class Claim:
     lease: datetime
     url: str
     secrets: Sequence[str]  # the newest first; each of them signs
+    order_id: str | None = None
 
     @property
     def webhook_id(self) -> str:
@@ -110,7 +111,8 @@ _CLAIM = text(f"""
     returning d.id, d.subscription_id, d.collection, d.operation, cast(d.document || coalesce((
             select jsonb_object_agg(f.key, f.value) from personal p cross join jsonb_each(p.fields) f
             where p.id = d.personal_id and jsonb_exists(d.document, f.key)
-        ), '{{}}') as text) as document, d.at, d.attempts, d.next_at as lease, s.url, s.secrets
+        ), '{{}}') as text) as document, d.at, d.attempts, d.next_at as lease, s.url, s.secrets,
+        cast(d.order_id as text) as order_id
 """)
 
 

@@ -29,6 +29,7 @@ from outbound.webhooks.deliveries import LEASE, Claim, Result
 from outbound.webhooks.subscriptions import Waiting
 from queries.json_encoder import format_time
 from storage import leases
+from telemetry import tracing
 from telemetry.meters import CALLS
 
 AT_ONCE = 64  # attempts side by side
@@ -162,6 +163,15 @@ class _Dispatcher:
         return rooms
 
     def _attempt(self, claim: Claim) -> Result:
+        about: tracing.Attributes = {
+            "webhook_id": claim.webhook_id,
+            "collection": claim.collection,
+            "attempt": claim.attempts,
+        }
+        with tracing.later("webhook delivery", claim.order_id or "", **about) as span:
+            return self._deliver(claim, span)
+
+    def _deliver(self, claim: Claim, span: tracing.Span) -> Result:
         body = orjson.dumps(
             {
                 "collection": claim.collection,
@@ -176,7 +186,9 @@ class _Dispatcher:
         except Exception as bug:  # one delivery that our own code fails on must not hold up the others
             log.exception("webhook %s: our own code failed", claim.webhook_id)
             status, error = None, f"our own code failed: {type(bug).__name__}"
-        CALLS.add(1, "deliveries", "subscriber", "taken" if error is None else str(status or "no answer"))
+        outcome = "taken" if error is None else str(status or "no answer")
+        CALLS.add(1, "deliveries", "subscriber", outcome)
+        span.note(outcome=outcome, status=status or 0)
         return Result(claim, status, error, self._clock(), random.random())
 
 

@@ -25,6 +25,7 @@ import httpx
 from standardwebhooks.webhooks import Webhook
 
 from outbound.webhooks.ssrf_guard import PORTS, Address, Forbidden, Resolve, parse, vet
+from telemetry import tracing
 
 TOTAL_S = 10.0  # from looking up the host to the last byte that is read
 CONNECT_S = 3.0  # an address; then the host's next is tried
@@ -84,6 +85,8 @@ class Sender:
                 (b"Connection", b"close"),
                 *signed(secrets, webhook_id, body, self._clock()),
             ]
+            if (trace := tracing.here()) is not None:
+                headers.append((b"traceparent", trace.encode()))
             return self._exchange(target, addresses, headers, body, until)
         except Forbidden as error:
             return Reply(None, str(error))

@@ -27,8 +27,10 @@ def streams(redis_url, rung) -> Streams:
     return Streams(connect(redis_url), 8, rung.append)
 
 
-def test_an_entry_comes_out_as_it_went_in():
+@pytest.mark.parametrize("trace", [None, f"00-{'ab' * 16}-{'cd' * 8}-01"])
+def test_an_entry_comes_out_as_it_went_in(trace):
     entry = an_entry(7, by="customer")
+    entry.trace = trace
     assert decode(encode(entry), 3) == (7, entry.size, entry)
 
 

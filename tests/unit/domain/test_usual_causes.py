@@ -47,9 +47,10 @@ def causes(monkeypatch: pytest.MonkeyPatch) -> dict[Row, Counter[str]]:
         return applied(order, event, *rest)
 
     def advance(table: dict[str, list[Any]], order: Order) -> None:
-        while rows := [row for row in table[order.status] if all(guard(order) for guard in row[2])]:
-            _, to, guards = rows[0]
-            found[order.status, to, tuple(guard.__name__ for guard in guards)][event_type] += 1
+        while rows := [row for row in table[order.status] if row[2](order)]:
+            _, to, guard = rows[0]
+            guards = guard if isinstance(guard, tuple) else (guard,)
+            found[order.status, to, tuple(each.__name__ for each in guards)][event_type] += 1
             order.status = to
 
     monkeypatch.setattr(fold, "apply", apply)
