@@ -205,8 +205,13 @@ def test_an_order_that_is_being_returned_does_not_confirm_itself(console, module
 def test_many_who_watch_the_workers_ask_them_once(console, monkeypatch):
     from workers import signs_of_life
 
-    asked = []
-    monkeypatch.setattr(signs_of_life, "signs", lambda *_: asked.append(1) or [])
+    asked: list[int] = []
+
+    def signs(*_):
+        asked.append(1)
+        return []
+
+    monkeypatch.setattr(signs_of_life, "signs", signs)
     console.client.app.state.signs = Signs()
     for _ in range(3):
         console.page("/workers")
