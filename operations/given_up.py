@@ -319,7 +319,7 @@ def causes(conn: Connection, wanted: Wanted = ANY, *, within: int | None = None)
 def page(
     conn: Connection, wanted: Wanted = ANY, *, limit: int = SHOWN, skip: int = 0, within: int | None = None
 ) -> tuple[list[Group], list[Thing]]:
-    """What `causes` and `given_up` tell, out of one search."""
+    """The answers of `causes` and of `given_up`, out of one search."""
     groups, ids = _grouped(conn, wanted, limit, skip, within)
     found = by_id(conn, ids)
     return groups, [found[each] for each in ids]
