@@ -21,6 +21,7 @@ from api.body_middleware import WholeBody
 from api.bulkheads import Bulkheads
 from api.commands.route_table import router as writes
 from api.console import pages as console_pages
+from api.console.lists import Signs
 from api.given_up import router as given_up
 from api.health import Probe
 from api.key_cache import KnownKeys
@@ -123,6 +124,7 @@ def create_app(doors: Doors) -> FastAPI:
     app.state.keys = KnownKeys(doors.engine)
     app.state.budgets = Budgets()
     app.state.looks = Looks(doors.reader)
+    app.state.signs = Signs()
     app.state.limits = Limits(doors.streams.client, doors.settings.rate_limit)
     errors.install(app, _methods())
     app.add_middleware(Bulkheads)

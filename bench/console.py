@@ -38,8 +38,10 @@ WARM = 5  # calls of each page before it is timed
 _TROUBLE = (
     "update orders set flags = '{held}' where id in (select id from orders order by order_number limit :orders / 200)",
     """insert into dead_letters (id, seq, reason, detail)
-       select gen_random_uuid(), seq, (array['bad_data', 'currency_mismatch', 'unknown_order', 'bad_amount', 'not_permitted'])[1 + seq % 5],
+       select gen_random_uuid(), seq, (array['bad_data', 'currency_mismatch', 'unknown_order', 'bad_amount', 'not_permitted'])[1 + seq / 500 % 5],
               'data.currency: of the bench' from journal where seq % 500 = 7""",
+    """update results r set outcome = 'dead', reason = d.reason, order_id = case when d.reason = 'unknown_order' then null else order_id end
+       from dead_letters d where d.seq = r.seq""",
     """insert into parked (seq, order_id, reason, until) select seq, order_id, 'unknown_order', now() + interval '72 hours'
        from results where seq % 1000 = 11""",
 )
@@ -128,7 +130,7 @@ def _troubled(engine: Engine, say: Say) -> dict[str, int]:
         orders, events = conn.execute(
             text("select (select count(*) from orders), (select count(*) from journal)")
         ).one()
-        flagged, given_up, parked = [conn.execute(text(each), {"orders": orders} if ":orders" in each else {}).rowcount
+        flagged, given_up, _, parked = [conn.execute(text(each), {"orders": orders} if ":orders" in each else {}).rowcount
                                      for each in _TROUBLE]  # fmt: skip
         refunds = int(conn.execute(text("select count(*) from refund_documents")).scalar_one())
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:

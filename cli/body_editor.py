@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from cli.options import Problem
-from operations.edits import checked_patch
+from operations.edits import PatchRefused, checked_patch, step_at, value_of
 
 
 def read_body(where: str) -> dict[str, Any]:
@@ -49,11 +49,11 @@ def set_field(body: dict[str, Any], told: str) -> None:
     last = steps[-1]
     try:
         if isinstance(place, list):
-            place[int(last)] = _value(value)
+            place[int(last)] = value_of(value)
         elif not isinstance(place, dict):
             raise Problem(f"--set {told}: what stands before {last} has no fields", 2)
         elif value:
-            place[last] = _value(value)
+            place[last] = value_of(value)
         else:
             place.pop(last, None)
     except (IndexError, ValueError):
@@ -78,22 +78,12 @@ def step_of(told: str) -> dict[str, Any]:
     {'op': 'add', 'path': '/data/currency', 'value': 'KRW'}
     """
     path, equals, value = told.partition("=")
-    steps = path.strip().split(".")
-    if not equals or not all(steps) or steps[0] not in ("data", "subject") or (steps[0] == "data") != (len(steps) > 1):
-        raise Problem(f"--set {told} is no PATH=VALUE; write data.amount=12000, or subject=ORDER", 2)
-    pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
-    if not value:
-        return {"op": "remove", "path": pointer}
-    # A list's element is replaced: to add there would move those behind it.
-    op = "replace" if steps[-1].isdecimal() else "add"
-    return {"op": op, "path": pointer, "value": value if pointer == "/subject" else _value(value)}
-
-
-def _value(told: str) -> Any:
     try:
-        return orjson.loads(told)
-    except orjson.JSONDecodeError:
-        return told
+        if equals:
+            return step_at(path.strip(), value)
+    except PatchRefused:
+        pass
+    raise Problem(f"--set {told} is no PATH=VALUE; write data.amount=12000, or subject=ORDER", 2)
 
 
 def edited(before: dict[str, Any]) -> dict[str, Any] | None:

@@ -63,9 +63,10 @@ def decode(event: bytes, shard: int) -> tuple[int, int, Entry | None]:
     seq, size, *rest = orjson.loads(event)
     if not rest:
         return seq, size, None
-    source, event_id, kind, version, time, subject, held, data, *trace = rest
+    trace = rest.pop() if len(rest) > 8 else None
+    source, event_id, kind, version, time, subject, held, data = rest
     when = datetime.fromisoformat(time)
-    entry = Entry(seq, source, event_id, kind, version, when, subject, shard, held, data, size, *trace)
+    entry = Entry(seq, source, event_id, kind, version, when, subject, shard, held, data, size, trace)
     return seq, size, entry
 
 

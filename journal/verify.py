@@ -148,13 +148,16 @@ def as_known_at(engine: Engine, order_number: str, at: datetime) -> Order | None
         conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with conn.begin():
             ids = _chunk(conn, _FIRST, order_number)
-            policies = all_policies(conn)
-            for stored in peek(conn, ids).values():
-                # A prefix, whatever the workers' clocks: what came after something unknown was not known either.
-                known = takewhile(lambda each: each.decided_at <= at, history_of(conn, stored.id))
-                order = fold_order(stored, known, policies, waits_of(conn, ids))
-                return None if order.status == OrderStatus.NEW else order
-    return None
+            stored = next(iter(peek(conn, ids).values()), None)
+            return None if stored is None else known_at(conn, stored, at)
+
+
+def known_at(conn: Connection, stored: Order, at: datetime) -> Order | None:
+    """The same for an order as it is stored, within the snapshot of `conn`."""
+    # A prefix, whatever the workers' clocks: what came after something unknown was not known either.
+    known = takewhile(lambda each: each.decided_at <= at, history_of(conn, stored.id))
+    order = fold_order(stored, known, all_policies(conn), waits_of(conn, [stored.id]))
+    return None if order.status == OrderStatus.NEW else order
 
 
 def fold_order(

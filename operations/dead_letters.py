@@ -205,12 +205,17 @@ def find(conn: Connection, refs: Sequence[str]) -> list[Letter]:
 
     Errors: LetterUnknown, NameAmbiguous.
     """
+    return list({letter.id: letter for letter in named(conn, refs).values()}.values())
+
+
+def named(conn: Connection, refs: Sequence[str]) -> dict[str, Letter]:
+    """The letter that each of these names means, by the name. Errors: as `find`."""
     wanted = list(dict.fromkeys(refs))
     if not wanted:
-        return []
-    named = conn.execute(_BY_NAME, columns(("ref", "uuid"), ("text", "uuid"), [(ref, uuid_of(ref)) for ref in wanted]))
+        return {}
+    rows = conn.execute(_BY_NAME, columns(("ref", "uuid"), ("text", "uuid"), [(ref, uuid_of(ref)) for ref in wanted]))
     matches: dict[str, list[str]] = {}
-    for row in named:
+    for row in rows:
         matches.setdefault(row.ref, []).append(row.id)
     letters = _letters(conn, {id for ids in matches.values() for id in ids})
     for ref in wanted:
@@ -218,7 +223,7 @@ def find(conn: Connection, refs: Sequence[str]) -> list[Letter]:
             raise LetterUnknown(ref)
         if len(matches[ref]) > 1:
             raise NameAmbiguous(ref, sorted((letters[id] for id in matches[ref]), key=lambda one: one.seq or 0))
-    return list({id: letters[id] for ref in wanted for id in matches[ref]}.values())
+    return {ref: letters[matches[ref][0]] for ref in wanted}
 
 
 def show(conn: Connection, ref: str) -> Shown:

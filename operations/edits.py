@@ -117,6 +117,33 @@ def checked_patch(patch: Any) -> list[dict[str, Any]]:
     return [dict(step) for step in patch]
 
 
+def step_at(place: str, value: str) -> dict[str, Any]:
+    """A step that sets a place such as `data.items.0.quantity`, or `subject`; an empty value takes it out.
+
+    Errors: PatchRefused where it is no place in an event.
+
+    >>> step_at("data.currency", "KRW")
+    {'op': 'add', 'path': '/data/currency', 'value': 'KRW'}
+    """
+    steps = place.split(".")
+    if not all(steps) or steps[0] not in ("data", "subject") or (steps[0] == "data") != (len(steps) > 1):
+        raise PatchRefused(f"{place[:200]!r} is no place in an event; write data.amount, or subject")
+    pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+    if not value:
+        return {"op": "remove", "path": pointer}
+    # A list's element is replaced: to add there would move those behind it.
+    op = "replace" if steps[-1].isdecimal() else "add"
+    return {"op": op, "path": pointer, "value": value if pointer == "/subject" else value_of(value)}
+
+
+def value_of(told: str) -> Any:
+    """A value as a person writes it: JSON, or else a text."""
+    try:
+        return orjson.loads(told)
+    except orjson.JSONDecodeError:
+        return told
+
+
 def preview(conn: Connection, seqs: Sequence[int], patch: Patch) -> list[Edit]:
     """The edits that the patch makes of these events, in their order; nothing is changed. Errors: PatchRefused for no patch at all."""
     steps = checked_patch(patch)

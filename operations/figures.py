@@ -9,7 +9,7 @@ many watch, so
   A process that begins counts PORTION numbers per look, and says so until it is through (`counted`);
 - what is settled is the rest: every event of the journal is settled (applied or ignored), parked, dead or waiting. The four
   are of one statement, so they add up to `events` at every look;
-- providers are asked for every PROVIDERS_S.
+- providers are asked for every PROVIDERS_S, more rarely where very much is due and a look takes long.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from operations import waiting_rows
 
 PACE_S = 2.0  # between two looks
 PROVIDERS_S = 15.0
+PROVIDERS_SHARE, PROVIDERS_LONGEST_S = 300, 300.0  # of what such a look took, until the next; at most
 KEPT = 450  # looks that a chart shows: a quarter of an hour of them
 PORTION = 2_000_000  # numbers of the journal that one look counts
 WAITING_SHOWN = 20_000  # events that wait are counted up to here
@@ -126,7 +127,7 @@ class Looks:
     _below: int = 0  # so many are up to there
     _next_at: float = float("-inf")
     _providers: tuple[Fare, ...] = ()
-    _providers_at: float = float("-inf")
+    _providers_next_at: float = float("-inf")
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def now(self) -> Figures:
@@ -144,8 +145,10 @@ class Looks:
     def _look(self) -> None:
         with self.engine.connect() as conn:
             row = conn.execute(_MOMENT, {"counted": self._counted, "portion": PORTION}).one()
-            if monotonic() - self._providers_at >= PROVIDERS_S:
-                self._providers, self._providers_at = tuple(_fares(conn)), monotonic()
+            if (begun := monotonic()) >= self._providers_next_at:
+                self._providers, ended = tuple(_fares(conn)), monotonic()
+                pause = min(PROVIDERS_SHARE * (ended - begun), PROVIDERS_LONGEST_S)
+                self._providers_next_at = ended + max(PROVIDERS_S, pause)
         self._below += row.below
         self._counted = max(self._counted, row.seq)
         events = self._below + row.above

@@ -11,7 +11,7 @@ cause. A thing's `ref` is what every act here takes: an event's journal number, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -38,6 +38,7 @@ from operations.reasons import (
     cause_of,
 )
 from outbound.webhooks.deliveries import GONE
+from storage.like import escaped
 from storage.pg_arrays import array
 
 SHOWN = 100  # the length of a list, unless told otherwise
@@ -276,10 +277,12 @@ _LIST_OF = f"select {_NAMES} %s order by g.died_at desc, g.id limit :most offset
 _LIST, _LAST_LIST = text(_LIST_OF % _fits()), text(_LIST_OF % _fits(_LAST))
 _COUNT = text(f"select count(*) {_fits()}")
 _GROUPS_OF = f"""
+    with g as materialized (select g.kind, g.id, g.seq, g.reason, g.type, g.field, g.provider, g.died_at %s)
     select g.kind, g.reason, g.type, g.field, g.provider, count(*) as count, min(g.died_at) as first_at,
            max(g.died_at) as last_at, (array_agg(cast(g.id as text) order by g.died_at desc))[1\\:{SAMPLES}] as ids,
-           (array_agg(g.seq order by g.died_at desc))[1\\:{SAMPLES}] as seqs
-    %s group by 1, 2, 3, 4, 5 order by count(*) desc, 1, 2, 3, 4, 5
+           (array_agg(g.seq order by g.died_at desc))[1\\:{SAMPLES}] as seqs,
+           array(select cast(id as text) from g order by died_at desc, id limit :most offset :skip) as shown
+    from g group by 1, 2, 3, 4, 5 order by count(*) desc, 1, 2, 3, 4, 5
 """
 _GROUPS, _LAST_GROUPS = text(_GROUPS_OF % _fits()), text(_GROUPS_OF % _fits(_LAST))
 _OF_ORDERS = text(
@@ -310,14 +313,30 @@ def causes(conn: Connection, wanted: Wanted = ANY, *, within: int | None = None)
 
     Of the last `within` of each table alone where that is said.
     """
-    found = []
+    return _grouped(conn, wanted, 0, 0, within)[0]
+
+
+def page(
+    conn: Connection, wanted: Wanted = ANY, *, limit: int = SHOWN, skip: int = 0, within: int | None = None
+) -> tuple[list[Group], list[Thing]]:
+    """The answers of `causes` and of `given_up`, out of one search."""
+    groups, ids = _grouped(conn, wanted, limit, skip, within)
+    found = by_id(conn, ids)
+    return groups, [found[each] for each in ids]
+
+
+def _grouped(
+    conn: Connection, wanted: Wanted, limit: int, skip: int, within: int | None
+) -> tuple[list[Group], list[str]]:
+    """The groups, and the ids of a page of the things."""
+    found, shown = [], []
     statement, more = (_GROUPS, {}) if within is None else (_LAST_GROUPS, {"within": within})
-    for row in conn.execute(statement, _values(wanted) | more).mappings():
+    for row in conn.execute(statement, {**_values(wanted), **more, "most": limit, "skip": skip}).mappings():
         told = dict(row)
-        ids, seqs = told.pop("ids"), told.pop("seqs")
+        ids, seqs, shown = told.pop("ids"), told.pop("seqs"), told.pop("shown")
         refs = [_ref(row["kind"], each, seq) for each, seq in zip(ids, seqs, strict=True)]
         found.append(Group(**told, refs=refs))
-    return found
+    return found, shown
 
 
 def find(conn: Connection, refs: Sequence[str]) -> list[Thing]:
@@ -325,7 +344,7 @@ def find(conn: Connection, refs: Sequence[str]) -> list[Thing]:
 
     Errors: ThingUnknown; `dead_letters.NameAmbiguous` where several events have the id.
     """
-    ids = [_id_of(conn, ref) for ref in refs]
+    ids = _ids_of(conn, refs)
     found = by_id(conn, ids)
     for ref, each in zip(refs, ids, strict=True):
         if each not in found:
@@ -369,32 +388,24 @@ def _ref(kind: str, id: str, seq: int | None) -> str:
     return str(seq) if collection is None else format_id(collection, id)
 
 
-def _id_of(conn: Connection, ref: str) -> str:
-    prefix = ref.partition("_")[0]
-    if prefix in ("eff", "lku", "msg") and (own := uuid_of(ref)) is not None:
-        return own
+def _ids_of(conn: Connection, refs: Sequence[str]) -> list[str]:
+    """The uuids that the refs name, in their order; one statement finds the events among them."""
+    own = {ref: uuid_of(ref) for ref in refs if ref.partition("_")[0] in ("eff", "lku", "msg")}
     try:
-        [letter] = dead_letters.find(conn, [ref])
-    except dead_letters.LetterUnknown:
-        raise ThingUnknown(ref) from None
-    return letter.effect_id or letter.id
+        letters = dead_letters.named(conn, [ref for ref in refs if own.get(ref) is None])
+    except dead_letters.LetterUnknown as unknown:
+        raise ThingUnknown(unknown.ref) from None
+    return [own.get(ref) or letters[ref].effect_id or letters[ref].id for ref in refs]
 
 
 def _values(wanted: Wanted) -> dict[str, Any]:
     told: dict[str, Any] = {each.name: getattr(wanted, each.name) for each in fields(wanted)}
     sought = told.pop("text")
-    told["pattern"] = None if sought is None else f"%{''.join(_escaped(sought))}%"
+    told["pattern"] = None if sought is None else f"%{escaped(sought)}%"
     return told
-
-
-def _escaped(sought: str) -> Iterator[str]:
-    """A text as `ilike` finds it: what it has a meaning for is escaped."""
-    for character in sought:
-        yield f"\\{character}" if character in "\\%_" else character
 
 
 __all__ = [
     "ANY", "KINDS", "MOST", "SHOWN", "FilterEmpty", "GivenUpError", "Group", "Thing", "ThingUnknown", "TooMany", "Wanted",
-    "by_id", "causes", "chosen", "count", "find", "given_up",
-    "of_orders",
+    "by_id", "causes", "chosen", "count", "find", "given_up", "of_orders", "page",
 ]  # fmt: skip

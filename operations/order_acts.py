@@ -20,7 +20,7 @@ from domain.order import Order
 from domain.policy import Policy
 from events.envelope import OWN_SOURCE
 from journal.batch import Shop
-from journal.commands import CommandError, Request, perform
+from journal.commands import CommandError, Known, Request, perform
 from journal.entries import Entry
 from operations import parcel_corrections
 from operations.corrections import name_of_item
@@ -29,6 +29,7 @@ from storage.aggregates import peek
 SOURCE = f"{OWN_SOURCE}/console"
 Run = Callable[[Request, Order], object]
 
+_BEFORE = text("select exists (select from journal where source = :source and event_id = :id)")
 _REFUNDS = text("""
     select t.payment_id, t.provider, e.currency, e.target, e.made, e.state from effects e
     join transactions t on t.id = e.transaction_id where e.order_id = cast(:id as uuid) order by t.payment_id
@@ -114,6 +115,8 @@ def do(engine: Engine, policy: Policy, shop: Shop, order_id: str, act_id: str, r
 
 def _done(request: Request, order_id: str, run: Run, version: int | None) -> Outcome:
     for order in request.lock([order_id]).values():
+        if version is not None and request.conn.execute(_BEFORE, {"source": SOURCE, "id": request.id}).scalar():
+            raise Known  # before the version is looked at, which the act itself has changed
         number, before, stood = order.order_number, order.version, picture(order)
         if version is not None and version != before:
             raise OrderChanged(number)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Engine, TextClause, text
 
 from domain.ids import first_of, format_id
@@ -24,6 +25,7 @@ from operations import audit
 from operations.acts import checked_reason, reason_if_said
 from outbound.refund_accounts import shown
 from queries import timeline
+from storage.like import escaped
 from storage.pg_arrays import array
 
 _JOINS = ("products", "transactions", "fulfillments", "returns")
@@ -151,7 +153,9 @@ def erase(conn: Connection, customer: str, actor: str, reason: str) -> Erased:
     names = _named(conn, customer, ids, numbers)
     if not ids and not names:
         raise CustomerUnknown(customer)
-    patterns = [f'%"{_pattern(each)}"%' for each in (*numbers, *(format_id("orders", each) for each in ids))]
+    patterns = [
+        f"%{escaped(orjson.dumps(each).decode())}%" for each in (*numbers, *(format_id("orders", each) for each in ids))
+    ]
     own = {"ids": array(ids, "uuid")}
     done = Erased(
         orders=len(ids),
@@ -201,8 +205,3 @@ def _named(conn: Connection, customer: str, ids: Sequence[str], numbers: Sequenc
 
 def _names(names: Sequence[str]) -> dict[str, str]:
     return {"names": array(list(names), "text")}
-
-
-def _pattern(value: str) -> str:
-    """A value inside JSON inside LIKE."""
-    return value.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_").replace('"', '\\\\"')

@@ -85,6 +85,7 @@ class LookupAttempt:
     told: Payment | None = None
     problem: Exception | None = None
     end: str = DUE  # the state that it came to
+    trace: str | None = None  # of the question, where traces are on
 
     @property
     def asks_before_expiry(self) -> bool:
@@ -215,9 +216,10 @@ def run_due(
         begun, lease = times
         answered = [job.result() for _, job in ended]  # the late ones keep their lease
         at = clock()
-        entries = settle_apart(
-            engine, answered, lambda conn, rows: _settle(conn, shards, rows, patience, at, lease), _refuse
-        )
+        with tracing.together("look-ups settled", [row.trace for row in answered]):
+            entries = settle_apart(
+                engine, answered, lambda conn, rows: _settle(conn, shards, rows, patience, at, lease), _refuse
+            )
         streams.publish(entries)
         _settle_others(engine, answered, begun)
         if late:
@@ -227,16 +229,11 @@ def run_due(
         if watch.rests(provider=row.provider, order=row.number):  # since it was claimed
             row.problem = Rests("paused before it was asked")
             return row
-        about: tracing.Attributes = {
-            "provider": row.provider,
-            "seq": row.seq,
-            "event_type": row.kind,
-            "attempt": row.attempts,
-        }
-        with tracing.later("payment look-up", str(row.seq), **about) as span:
-            asked = _ask(providers[row.provider], row)
-            span.note(outcome="answered" if asked.problem is None else type(asked.problem).__name__)
-            return asked
+        with tracing.later("payment look-up", str(row.seq), provider=row.provider, attempt=row.attempts) as span:
+            row.trace = tracing.here()
+            _ask(providers[row.provider], row)
+            span.met(row.problem)
+        return row
 
     asked = Round(claim, ask, settle, AT_ONCE, ROUND, SLICE_S, ANSWER_S)
     return asked.run(limit)

@@ -274,7 +274,7 @@ def _attempt(
     """One attempt, and what became of it in one transaction; the events to publish."""
     answer = attempt(refunder, claim, clock(), lambda: watch.rests(provider=refunder.name, order=claim.order_number))
     CALLS.add(1, "refunds", refunder.name, answer.state)
-    span.note(outcome=answer.state)
+    span.ended(answer.state, failed=answer.error is not None and not answer.is_open)
     try:
         with engine.begin() as conn:
             return _settle(conn, shards, refunder.name, claim, answer, clock(), raised)

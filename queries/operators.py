@@ -46,6 +46,7 @@ from sqlalchemy.types import TypeEngine
 from queries.coercion import NOTHING, several, single, truth
 from queries.errors import wrong
 from queries.fields import Kind
+from storage.like import escaped
 
 MOST_WORDS = 20  # of one like
 MILLISECOND = timedelta(milliseconds=1)
@@ -200,11 +201,7 @@ def _words_of(told: Any, operator: str, field: str) -> list[str]:
 
 
 def _holds(column: ColumnElement[Any], words: Sequence[str]) -> ColumnElement[bool]:
-    return and_(*(column.ilike(literal(f"%{_escaped(word)}%", Text())) for word in words), column.is_not(None))
-
-
-def _escaped(word: str) -> str:
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return and_(*(column.ilike(literal(f"%{escaped(word)}%", Text())) for word in words), column.is_not(None))
 
 
 def _alike(column: ColumnElement[Any], operator: str, words: Sequence[str]) -> Asked:

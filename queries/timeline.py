@@ -18,13 +18,17 @@ SCAN = ("carrier", "trackingNumber", "status", "detail", "description", "locatio
 WAITING = "waiting"  # accepted, and not decided yet
 
 # The events of an order: those with a result that names it (in the order of an index); and beside them those that
-# name it themselves and died before they reached it, and those that name it and are undecided.
+# name it themselves and were given up before they reached it (a small index has those of all orders), or were moved to it by
+# an edit, and those that name it and are undecided.
 _BESIDE = """
     with own as (select id, order_number, shard from orders where id = cast(:id as uuid)),
     beside as (
-        select d.seq from dead_letters d join journal j on j.seq = d.seq left join corrections c on c.seq = d.seq
+        select r.seq from results r join journal j using (seq) left join corrections c using (seq)
             join own on own.order_number = case when c.seq is null then j.subject else c.subject end
-            where not exists (select from results r where r.seq = d.seq and r.order_id is not null)
+            where r.order_id is null and (r.outcome = 'dead' or r.reason = 'discarded')
+        union
+        select c.seq from corrections c join own on c.subject = own.order_number
+            where not exists (select from results r where r.seq = c.seq and r.order_id is not null)
         union
         select u.seq from own join undecided u on u.shard = own.shard and u.subject = own.order_number
     )

@@ -9,6 +9,7 @@ personal_rows  personal fields of edited orders, put together in one row
 aggregates  many orders with their parts: locked, loaded and saved, one statement per table
 raw_sql     statements handed straight to the driver; many writes in one
 pg_arrays   PostgreSQL's array literals, as bound parameters
+like        texts inside LIKE, escaped
 keys        the HTTP API's keys, by their digest
 audit       who did what, and who looked at personal data
 leases      leases on a name: who alone does a duty, until when

@@ -53,7 +53,6 @@ class Attributes(TypedDict, total=False):
     parcel_carrier: str
     provider: str
     seq: int
-    status: int
     webhook_id: str
 
 
@@ -81,6 +80,17 @@ class Span:
         """Add what became known."""
         if self._span is not None:
             self._span.set_attributes(_harmless(attributes))
+
+    def ended(self, outcome: str, *, failed: bool) -> None:
+        """Say what a call outward came to; one that failed is shown as such."""
+        if self._span is not None:
+            self.note(outcome=outcome)
+            if failed:
+                self._span.set_status(_api().StatusCode.ERROR)
+
+    def met(self, problem: Exception | None) -> None:
+        """Say that a question outward was answered, or what it met."""
+        self.ended("answered" if problem is None else type(problem).__name__, failed=problem is not None)
 
     def answered(self, method: str, route: str, status: int) -> None:
         """Name the span of a request, and what it was answered with."""
@@ -187,6 +197,12 @@ def later(name: str, about: str, **attributes: Unpack[Attributes]) -> Any:
     kept = causes.find(about) if tracer is not None and causes is not None else None
     parent, *links = kept.split() if kept else (None,)
     return span(name, "client", parent=parent, links=links, **attributes)
+
+
+def together(name: str, traces: Sequence[Trace | None]) -> Any:
+    """A span of what is done for several at once: in the trace of the first that is sampled, linked to all of them."""
+    known = [each for each in traces if each is not None and is_kept(each)][:LINKS]
+    return span(name, parent=known[0] if known else None, links=known, events=len(traces))
 
 
 @contextmanager

@@ -6,7 +6,8 @@ what a replay would do now (`operations.forecast`), what is discarded. What is d
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,12 +18,14 @@ from starlette.responses import Response
 from api.console.orders import snapshot
 from api.console.render import ConsoleRoute, go, page
 from api.console.session import PATH, Acting, Form, NotAllowed, Sent, Viewer
+from api.console.times import moment_if_told
 from api.console.words import word
 from api.resources import doors_of
 from events.errors import OrdersError
 from operations import edits, given_up, given_up_changes, given_up_detail, replays
 from operations import forecast as forecasts
 from operations.given_up import KINDS, LAST, MOST, Thing, Wanted
+from storage.clock import clock
 
 router = APIRouter(prefix=f"{PATH}/given-up", route_class=ConsoleRoute, include_in_schema=False)
 SHOWN = 50  # things of a page
@@ -31,6 +34,7 @@ DRY_RUN = 500  # things that a dry run takes; more are sampled, and the page say
 MOST_PAGE = 2_000
 CONDITIONS = tuple(each.name for each in fields(Wanted) if each.name not in ("since", "until"))
 LONGEST = 500  # characters of a condition
+UNTIL = "by until"  # the field of a preview: just after the last death that it shows
 ACTS = {
     "replay": (word("Replay"), word("Begin the replay")),
     "edit": (word("Edit"), word("Edit them")),
@@ -39,10 +43,10 @@ ACTS = {
 
 
 class EditUnclear(OrdersError, ValueError):
-    """An edit in the console names no place in the event, or its JSON Patch is no JSON."""
+    """The JSON Patch of an edit in the console is no JSON."""
 
     code = "console_edit"
-    remedy = "Write a place such as data.currency, or subject; or a JSON Patch (RFC 6902)."
+    remedy = "Write a JSON Patch (RFC 6902), or a place such as data.currency and its value."
     status = 400
 
 
@@ -55,8 +59,7 @@ def list_given_up(request: Request, who: Viewer) -> Response:
     wanted, number = _wanted(request.query_params), _page(request)
     with snapshot(request) as conn:
         within = LAST if wanted.is_empty() else None  # conditions look at all: an act on "all that fit" does
-        causes = given_up.causes(conn, wanted, within=within)
-        found = given_up.given_up(conn, wanted, limit=SHOWN, skip=(number - 1) * SHOWN, within=within)
+        causes, found = given_up.page(conn, wanted, limit=SHOWN, skip=(number - 1) * SHOWN, within=within)
     count = sum(each.count for each in causes)
     return page(
         request, "given_up.html", causes=causes, found=found, count=count, kinds=KINDS, within=within and count >= within and within,
@@ -98,11 +101,13 @@ def act_upon(request: Request, who: Acting, form: Sent, act: str) -> Response:
     """The preview of an act on what was chosen; with a confirmation the act itself."""
     if act not in ACTS:
         raise NotAllowed(f"{act!r} is nothing that can be done to what was given up")
-    with snapshot(request) as conn:
-        things = _chosen(conn, form)
     confirmed = bool(form.get("confirm"))
+    if act == "replay" and confirmed:
+        return _begin(request, who.actor, form)
+    with snapshot(request) as conn:
+        things = given_up.chosen(conn, *_chosen(form))
     if act == "replay":
-        return _begin(request, who.actor, form, things) if confirmed else _preview_replay(request, form, things)
+        return _preview_replay(request, form, things)
     if act == "discard":
         return _discard(request, who.actor, form, things) if confirmed else _previewed(request, act, form, things)
     if not form.get("path") and not form.get("patch"):
@@ -135,11 +140,12 @@ def _preview_replay(request: Request, form: Form, things: list[Thing]) -> Respon
     return _previewed(request, "replay", form, things, forecast=found, sampled=len(things) > DRY_RUN)
 
 
-def _begin(request: Request, actor: str, form: Form, things: list[Thing]) -> Response:
+def _begin(request: Request, actor: str, form: Form) -> Response:
     """Begin the replay; the workers advance it, in growing steps."""
+    refs, wanted = _chosen(form)
     with doors_of(request).engine.begin() as conn:
-        planned = replays.plan(conn, [each.ref for each in things])
-        chosen = _conditions(form).as_document() or {"refs": len(things)}
+        planned = replays.plan(conn, refs, wanted)
+        chosen = {"refs": len(refs)} if wanted is None else wanted.as_document()
         made = replays.begin(conn, planned, by=actor, reason=form.get("reason"), chosen=chosen)
         name = replays.replay(conn, made).name
     return go(f"{PATH}/given-up/replays/{name}")
@@ -154,6 +160,9 @@ def _discard(request: Request, actor: str, form: Form, things: list[Thing]) -> R
 def _previewed(request: Request, act: str, form: Form, things: list[Thing], **values: Any) -> Response:
     told = {"forecast": None, "sampled": False, "edits": None, "faults": 0, **values}
     again = form.but("form_token", "confirm", "reason", *(("path", "value", "patch") if told["edits"] is None else ()))
+    if form.get("which") == "all" and not form.get(UNTIL):  # what dies from now on is none of "all that fit"
+        last = max((each.died_at for each in things), default=clock())
+        again.append((UNTIL, (last + timedelta(microseconds=1)).isoformat()))
     return page(request, "given_up_act.html", act=act, title=ACTS[act][0], button=ACTS[act][1], things=things,
                 again=again, previewed=PREVIEWED, json_of=_json, dry_run=DRY_RUN, **told)  # fmt: skip
 
@@ -161,14 +170,16 @@ def _previewed(request: Request, act: str, form: Form, things: list[Thing], **va
 # -- what is chosen ----------------------------------------------------------------------------------------------
 
 
-def _chosen(conn: Any, form: Form) -> list[Thing]:
-    """The things that a form is about: all that fit its conditions, or the refs that were ticked.
+def _chosen(form: Form) -> tuple[list[str], Wanted | None]:
+    """The refs that were ticked, or the conditions of all that a form is about, as they were when that was previewed.
 
-    Errors: FilterEmpty where neither says which; ThingUnknown.
+    Errors: FilterEmpty where neither says which.
     """
-    if form.get("which") == "all":
-        return given_up.chosen(conn, (), _conditions(form))
-    return given_up.chosen(conn, form.all("ref")[:MOST])
+    if form.get("which") != "all":
+        return form.all("ref")[:MOST], None
+    wanted = _conditions(form)
+    wanted.refuse_empty()  # a time alone is no condition of a person's
+    return [], replace(wanted, until=moment_if_told(form.get(UNTIL)))
 
 
 def _conditions(form: Form) -> Wanted:
@@ -205,26 +216,7 @@ def _patch(form: Form) -> list[dict[str, Any]]:
             return edits.checked_patch(orjson.loads(told))
         except orjson.JSONDecodeError as error:
             raise EditUnclear(f"the JSON Patch is no JSON: {error}; nothing was changed") from None
-    steps = form.get("path").split(".")
-    if not all(steps) or steps[0] not in ("data", "subject") or (steps[0] == "data") != (len(steps) > 1):
-        raise EditUnclear(
-            f"{form.get('path')!r} is no place in an event; write data.amount, or subject. Nothing was changed"
-        )
-    pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
-    if not (value := form.get("value")):
-        return edits.checked_patch([{"op": "remove", "path": pointer}])
-    op = "replace" if steps[-1].isdecimal() else "add"  # to add into a list would move what lies behind
-    return edits.checked_patch(
-        [{"op": op, "path": pointer, "value": value if pointer == "/subject" else _value(value)}]
-    )
-
-
-def _value(told: str) -> Any:
-    """JSON, or else a text."""
-    try:
-        return orjson.loads(told)
-    except orjson.JSONDecodeError:
-        return told
+    return edits.checked_patch([edits.step_at(form.get("path"), form.get("value"))])
 
 
 def _json(value: Any) -> str:

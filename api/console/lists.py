@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import threading
+from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -15,6 +17,7 @@ from api.console.render import ConsoleRoute, go, money_of, page
 from api.console.session import PATH, Acting, NotAllowed, Sent, Viewer
 from api.console.tables import Choice, Column, Table, badge, link, moment, text
 from api.console.tables import word as told
+from api.console.times import moment_if_told
 from api.console.words import word
 from api.resources import doors_of
 from domain.ids import format_id, uuid_of
@@ -35,6 +38,7 @@ from storage.tables.refunds import WAITS_FOR
 
 router = APIRouter(prefix=PATH, route_class=ConsoleRoute, include_in_schema=False)
 SHOWN = 50
+SIGNS_S = 5.0  # that a look at the workers is shown
 _STYLES = {
     "failed": "bad", "dead": "bad", "open": "warm", "disabled": "bad", "due": "", "succeeded": "good", "done": "good",
     "healed": "good", "resolved": "good", "active": "good",
@@ -50,6 +54,22 @@ class NoteNeeded(OrdersError, ValueError):
 
     def __init__(self) -> None:
         super().__init__(f"the note must say something, in at most {NOTE:,} characters; nothing was changed")
+
+
+class Signs:
+    """The last look at the workers of one process: it puts a message into each queue, so many who watch share it."""
+
+    def __init__(self) -> None:
+        self._lock, self._until = threading.Lock(), float("-inf")
+        self._seen: list[Any] = []
+
+    def now(self, look: Callable[[], list[Any]]) -> list[Any]:
+        """The newest look, at most SIGNS_S old."""
+        with self._lock:
+            if monotonic() >= self._until:
+                self._seen = look()
+                self._until = monotonic() + SIGNS_S
+            return self._seen
 
 
 def _order(number: str | None, id: str | None) -> Any:
@@ -92,10 +112,8 @@ def list_trackers(request: Request, who: Viewer) -> Response:
     asked = request.query_params
     failing = asked.get("which") == "failing"
     at, _, id = asked.get("after", "").partition("~")
-    try:
-        after = (datetime.fromisoformat(at), id) if uuid_of(id) else None
-    except ValueError:
-        after = None
+    place = moment_if_told(at)
+    after = None if place is None or uuid_of(id) is None else (place, id)
     with snapshot(request) as conn:
         found = tracker_list.listed(conn, failing=failing, after=after, most=SHOWN)
     rows = [
@@ -272,4 +290,5 @@ def _signs(request: Request) -> list[Any]:
     from workers.signs_of_life import signs
 
     doors = doors_of(request)
-    return list(signs(doors.streams.client, Place(doors.settings, embedded=False), lambda: True))
+    looks: Signs = request.app.state.signs
+    return looks.now(lambda: list(signs(doors.streams.client, Place(doors.settings, embedded=False), lambda: True)))

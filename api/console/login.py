@@ -10,7 +10,6 @@ from api.console.render import ConsoleRoute, go, page
 from api.console.session import (
     COOKIE,
     PATH,
-    NotLoggedIn,
     Own,
     Sent,
     Viewer,
@@ -99,10 +98,8 @@ def set_password(request: Request, who: Own, form: Sent) -> Response:
 @router.post("/language")
 def choose_language(request: Request, form: Sent) -> Response:
     """The language that pages have from now on in this browser; nobody need be logged in."""
-    chosen = form.get("language")
-    if chosen not in words.LANGUAGES:
-        raise NotLoggedIn(PATH)
-    answer = go(inside(form.get("next")))
-    answer.set_cookie("orders_language", chosen, max_age=YEAR_S, path=PATH, httponly=True, samesite="strict",
-                      secure=request.url.scheme == "https")  # fmt: skip
+    chosen, answer = form.get("language"), go(inside(form.get("next")))
+    if chosen in words.LANGUAGES:  # another one leaves the page as it was
+        answer.set_cookie("orders_language", chosen, max_age=YEAR_S, path=PATH, httponly=True, samesite="strict",
+                          secure=request.url.scheme == "https")  # fmt: skip
     return answer

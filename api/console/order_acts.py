@@ -14,6 +14,7 @@ from typing import Any, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from api.console.session import Form
+from api.console.times import moment_if_told
 from api.console.words import word
 from domain.balance import balance
 from domain.holds import holds
@@ -211,8 +212,8 @@ def _reason(form: Form) -> str | None:
 
 def _optional(kind: TypeAdapter[Any], name: str, form: Form) -> Any:
     told = form.get(name)
-    if told and kind is _MOMENT and "+" not in told and not told.endswith("Z"):
-        told += "Z"  # as a browser's field has it: the page says that it is UTC
+    if told and kind is _MOMENT and (moment := moment_if_told(told)) is not None:
+        told = moment.isoformat()
     return _parsed(kind, name, told) if told else None
 
 

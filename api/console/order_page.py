@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 
 from api.console.drawings import Drawing, lifecycle
 from api.console.sentences import sentence
@@ -19,9 +19,9 @@ from api.console.words import Teller, word
 from domain.balance import balance
 from domain.flags import Flag
 from domain.holds import holds
-from domain.order import AFTER_DELIVERY, Order, Status
+from domain.order import Order, Status
 from domain.permitted_transitions import held_back
-from journal.verify import as_known_at
+from journal.verify import known_at
 from operations.why import Why
 from operations.why import why as waiting
 from queries import timeline
@@ -102,9 +102,9 @@ class View:
     waits: Why | None  # what it waits for now; None of the past, and of what waits for nothing
 
 
-def view(conn: Connection, engine: Engine, tell: Teller, order_id: str, at: datetime | None, skip: int) -> View | None:
+def view(conn: Connection, tell: Teller, order_id: str, at: datetime | None, skip: int) -> View | None:
     """The order of that id, now or as it was known `at` that moment; None where it is not there (yet)."""
-    read = _now(conn, order_id) if at is None else _then(conn, engine, order_id, at)
+    read = _now(conn, order_id) if at is None else _then(conn, order_id, at)
     if read is None:
         return None
     doc, order = read
@@ -146,9 +146,9 @@ def _now(conn: Connection, order_id: str) -> tuple[Document, Order] | None:
     return None if doc is None or order is None else (doc, order)
 
 
-def _then(conn: Connection, engine: Engine, order_id: str, at: datetime) -> tuple[Document, Order] | None:
+def _then(conn: Connection, order_id: str, at: datetime) -> tuple[Document, Order] | None:
     stored = next(iter(peek(conn, [order_id]).values()), None)
-    order = None if stored is None else as_known_at(engine, stored.order_number, at)
+    order = None if stored is None else known_at(conn, stored, at)
     return None if order is None else (of_order(conn, order), order)
 
 
@@ -185,6 +185,6 @@ def _timers(conn: Connection, order_id: str) -> Sequence[Any]:
     values = {
         "id": order_id,
         "unpaid": [str(Status.PENDING), str(Status.FAILED)],
-        "delivered": [str(status) for status in AFTER_DELIVERY - {Status.RETURNED}],
+        "delivered": [str(Status.DELIVERED)],  # beside a return a confirmation is noted, and moves nothing
     }
     return conn.execute(_TIMERS, values).all()

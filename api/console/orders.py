@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -15,19 +14,20 @@ from api.console.order_acts import ACTS, BY_NAME, Act
 from api.console.order_page import WAITS, masked, personal, view
 from api.console.render import ConsoleRoute, go, language_of, page
 from api.console.session import PATH, Acting, NotAllowed, Sent, Viewer
+from api.console.times import moment_if_told
 from api.console.words import teller
 from api.publisher import Publisher
 from api.resources import doors_of
 from domain.flags import Flag
 from domain.ids import format_id, fresh, uuid_of
 from domain.order import Order, Status
+from journal.commands import Known
 from journal.commands import Request as Command
 from operations import audit, order_acts
 from operations.order_acts import OrderAbsent, Outcome
 from queries import order_search, timeline
 from queries.order_search import Filter, Key
-from queries.parser import Query
-from queries.repository import find_by_id
+from queries.repository import visible_id
 from storage.clock import clock
 
 router = APIRouter(prefix=PATH, route_class=ConsoleRoute, include_in_schema=False)
@@ -79,27 +79,19 @@ def _filter(asked: Any) -> Filter:
     return Filter(
         status=status if status in STATUSES else None,
         flag=flag if flag in FLAGS else None,
-        since=_moment(asked.get("since")),
+        since=moment_if_told(asked.get("since")),
     )
 
 
 def _key(asked: Any) -> Key | None:
     """The place that a page begins at, as `_key_text` wrote it; what cannot be read is the beginning."""
     at, _, id = asked.get("after", "").partition("~")
-    moment, uuid = _moment(at), uuid_of(id)
+    moment, uuid = moment_if_told(at), uuid_of(id)
     return None if moment is None or uuid is None else Key(moment, uuid)
 
 
 def _key_text(key: Key) -> str:
     return f"{key.placed_at.isoformat()}~{key.id}"
-
-
-def _moment(told: str | None) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(told or "")
-        return moment if moment.tzinfo else moment.astimezone(clock().tzinfo)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _id_of(id: str) -> str:
@@ -134,14 +126,17 @@ def act_upon(request: Request, who: Acting, form: Sent, name: str, act: str) -> 
     wanted = BY_NAME.get(act)
     if wanted is None:
         raise NotAllowed(f"{act!r} is nothing that can be done here")
-    doors, order_id = doors_of(request), _known(request, name)
+    doors = doors_of(request)
+    with snapshot(request) as conn:
+        order_id = _known(conn, name)
     policy, shop = doors.settings.policy, doors.shop
     run = _runner(wanted, form, who.actor)
     if form.get("confirm"):
         version, intent = _number(form.get("version"), -1), uuid_of(form.get("intent")) or fresh(clock())
-        done = order_acts.do(doors.engine, policy, shop, order_id, intent, run, version)
-        publisher: Publisher = request.app.state.publisher
-        publisher.publish(done.entries)
+        with suppress(Known):  # the form was sent twice: what it asked for is done
+            done = order_acts.do(doors.engine, policy, shop, order_id, intent, run, version)
+            publisher: Publisher = request.app.state.publisher
+            publisher.publish(done.entries)
         return go(f"{PATH}/orders/{format_id('orders', order_id)}?done={act}")
     intent = fresh(clock())
     outcome = order_acts.preview(doors.engine, policy, shop, order_id, intent, run)
@@ -169,12 +164,12 @@ def _shown(request: Request, name: str) -> dict[str, Any]:
     asked = request.query_params
     tell = teller(language_of(request))
     with snapshot(request) as conn:
-        order_id = _known(request, name)
+        order_id = _known(conn, name)
         moments = timeline.moments(conn, order_id, 500)
         chosen = min(max(_number(asked.get("event"), len(moments)), 1), len(moments)) if moments else 0
         at = moments[chosen - 1] if 0 < chosen < len(moments) else None
         skip = min(_number(asked.get("skip"), 0), MOST_SKIP)
-        found = view(conn, doors_of(request).reader, tell, order_id, at, skip)
+        found = view(conn, tell, order_id, at, skip)
     if found is None:
         raise OrderAbsent(name)
     return {
@@ -189,14 +184,13 @@ def _fitting(values: dict[str, Any]) -> list[Act]:
     return [act for act in ACTS if act.fits(shown.order)] if shown.at is None else []
 
 
-def _known(request: Request, name: str) -> str:
+def _known(conn: Connection, name: str) -> str:
     """The id of the order that is named by its id or number, as stored. Errors: OrderAbsent."""
-    with doors_of(request).reader.connect() as conn:
-        if (found := uuid_of(name)) is not None and find_by_id(conn, "orders", found, Query(joined=False)) is not None:
-            return found
-        for row in order_search.named(conn, name):
-            if row.order_number == name:
-                return row.id
+    if (found := visible_id(conn, "orders", name)) is not None:
+        return found
+    for row in order_search.named(conn, name):
+        if row.order_number == name:
+            return row.id
     raise OrderAbsent(name)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -13,6 +13,7 @@ from api.console.orders import snapshot
 from api.console.render import ConsoleRoute, go, page
 from api.console.session import PATH, Acting, Form, Sent, Viewer
 from api.console.tables import Column, Table, moment, text
+from api.console.times import moment_of
 from api.console.words import word
 from api.resources import doors_of
 from operations import audit, pauses
@@ -82,6 +83,6 @@ def _until(form: Form) -> datetime | None:
     if not (told := form.get("until")):
         return None
     try:
-        return datetime.fromisoformat(told).replace(tzinfo=UTC)
+        return moment_of(told)
     except ValueError:
         raise PauseRefused(f"until: {told!r} is no time; write 2026-12-01T09:00 (UTC)") from None

@@ -8,7 +8,6 @@ template need not think of it, and cannot forget it. Scripts and styles are file
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -30,6 +29,7 @@ from api.console import words
 from api.console.session import PATH, TOKEN_FIELD, NotLoggedIn, form_token
 from events.errors import OrdersError
 from events.money import MoneyError, exponent
+from telemetry.harmless import visible
 
 LONGEST = 2_000  # characters of one value
 POLICY = (
@@ -37,10 +37,6 @@ POLICY = (
     "base-uri 'none'; frame-ancestors 'none'"
 )
 FILES = {"console.css": "text/css", "htmx.min.js": "text/javascript", "icon.svg": "image/svg+xml"}
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
-    "\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
-)
 
 
 class Whole(str):
@@ -62,11 +58,7 @@ def harmless(value: Any) -> Any:
     text = str(value)
     if len(text) > LONGEST:
         text = f"{text[:LONGEST]}… ({len(text):,} characters)"
-    return _UNSEEN.sub(lambda found: _spelled(ord(found[0])), text)
-
-
-def _spelled(code: int) -> str:
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return visible(text)
 
 
 def time_of(moment: datetime | None) -> Markup | str:

@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from threading import Condition, Thread
@@ -133,7 +132,7 @@ class Journaler:
         """One transaction; where a value is refused, one a half. Sets each one's end; the new entries."""
         for again in range(TRIES):
             try:
-                with _traced(group), self._engine.begin() as conn:
+                with tracing.together("webhooks commit", [one.trace for one in group]), self._engine.begin() as conn:
                     verdicts, entries = self._append(conn, group)
                 self.commits += 1
                 _lead_back(group, entries)
@@ -195,12 +194,6 @@ class Journaler:
         if changed:
             trackers.hurry(conn, changed, clock())
         return verdicts, appended.new
-
-
-def _traced(group: Sequence[_Waiting]) -> AbstractContextManager[tracing.Span]:
-    """A span of a group's commit: in the trace of its first webhook, linked to all of them."""
-    traces = [one.trace for one in group if tracing.is_kept(one.trace) and one.trace is not None][: tracing.LINKS]
-    return tracing.span("webhooks commit", parent=traces[0] if traces else None, links=traces, events=len(group))
 
 
 def _lead_back(group: Sequence[_Waiting], entries: Sequence[Entry]) -> None:

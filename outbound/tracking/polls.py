@@ -82,7 +82,7 @@ def run_due(
         else:
             with tracing.span("carrier poll", "client", provider=name, parcel_carrier=poll.carrier) as span:
                 _ask(carrier, name, poll)
-                span.note(outcome="answered" if poll.problem is None else type(poll.problem).__name__)
+                span.met(poll.problem)
 
     threads = at_once(rules.limits.rate)
     return Round(claim_some, ask, settle_some, threads, threads, SLICE_S, ANSWER_S).run(limit)

@@ -188,7 +188,7 @@ class _Dispatcher:
             status, error = None, f"our own code failed: {type(bug).__name__}"
         outcome = "taken" if error is None else str(status or "no answer")
         CALLS.add(1, "deliveries", "subscriber", outcome)
-        span.note(outcome=outcome, status=status or 0)
+        span.ended(outcome, failed=error is not None)
         return Result(claim, status, error, self._clock(), random.random())
 
 

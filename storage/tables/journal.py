@@ -75,7 +75,11 @@ results = Table(
     Column("implied", Text),
     one_of("outcome", ("applied", "ignored", "parked", "dead")),
     Index("results_order_id_decided_at_idx", "order_id", "decided_at"),
-    Index("results_unreached_idx", "seq", postgresql_where=text("outcome = 'dead' and order_id is null")),
+    Index(
+        "results_without_order_idx",
+        "seq",
+        postgresql_where=text("order_id is null and (outcome = 'dead' or reason = 'discarded')"),
+    ),
     comment="What became of each event: one row an event, the net under everything.",
 )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.builders import told
+
 
 def path_of(order):
     return f"/orders/{order['id']}"
@@ -84,7 +86,7 @@ def test_a_refund_is_previewed_with_its_figures_and_made_once(console, module_sh
     order = module_shop.paid()
     form = done(console, order, "refund", amount="3000", purpose="goodwill")
     again = console.post(f"{path_of(order)}/acts/refund", form)
-    assert again.status_code == 409
+    assert (again.status_code, again.headers.get("location")) == (303, f"/console{path_of(order)}?done=refund")
     module_shop.work()
     assert (
         module_shop.one("select target from effects where payment_id = :id", id=f"pay-{order['orderNumber']}") == 3000
@@ -135,3 +137,29 @@ def test_a_look_at_personal_data_is_recorded(console, module_shop):
         target=f"orders/{order['orderNumber']}",
     )
     assert found == "console:ada"
+
+
+def test_all_that_fit_is_what_the_preview_showed(console, module_shop):
+    """A letter that dies between the preview and the click is neither discarded nor replayed."""
+    for act in ("discard", "replay"):
+        module_shop.tell(told("PaymentSucceeded", subject=f"{act}-A", paymentId=f"pay-{act}-a", amount="no money"))
+        chosen = {"which": "all", "by type": "PaymentSucceeded", "by reason": "malformed"}
+        answer = console.post(f"/given-up/acts/{act}", chosen)
+        assert answer.status_code == 200, answer.text
+        assert f"{act}-A" in answer.text or act == "replay"
+        form = console.fields(answer.text, f"/console/given-up/acts/{act}") | {"reason": "of the test"}
+        module_shop.tell(told("PaymentSucceeded", subject=f"{act}-B", paymentId=f"pay-{act}-b", amount="no money"))
+        answer = console.post(f"/given-up/acts/{act}", form)
+        assert answer.status_code == 303, answer.text
+        if act == "discard":
+            states = "select string_agg(d.state, ',' order by j.seq) from dead_letters d join journal j using (seq) where j.subject like 'discard-_'"
+            assert module_shop.one(states) == "discarded,open"
+        else:
+            taken = "select string_agg(order_number, ',') from replay_items where order_number like 'replay-_'"
+            assert module_shop.one(taken) == "replay-A"
+
+
+def test_a_time_alone_is_no_condition(console):
+    answer = console.post("/given-up/acts/discard", {"which": "all", "by until": "2126-01-01T00:00:00+00:00"})
+    assert answer.status_code == 400
+    assert "say which" in answer.text.lower()

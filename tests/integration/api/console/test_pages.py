@@ -6,10 +6,14 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import text
 
+from api.console.lists import Signs
 from api.console.words import PAGES
+from domain.ids import uuid_of
 from tests.builders import told
 
+_BE = text("update orders set status = :status where id = :id")
 ADDRESSES = [path for path, _ in PAGES] + [
     "/now", "/account", "/orders?status=canceled", "/orders?flag=held", "/orders?since=2020-01-01", "/orders?q=nobody",
     "/orders?after=rubbish", "/flagged?flag=underpaid", "/refunds?status=failed&waiting=person", "/refunds?after=rubbish",
@@ -186,3 +190,42 @@ def test_an_order_that_is_not_there_is_said_so(console):
     answer = console.get("/orders/no-such-order")
     assert answer.status_code == 404
     assert "No order is called" in answer.text
+
+
+def test_an_order_that_is_being_returned_does_not_confirm_itself(console, module_shop):
+    order = module_shop.delivered()
+    assert "it confirms itself" in console.page(f"/orders/{order['id']}")
+    for status in ("return_processing", "delivered"):
+        with module_shop.doors.engine.begin() as conn:
+            conn.execute(_BE, {"id": uuid_of(order["id"]), "status": status})
+        said = "it confirms itself" in console.page(f"/orders/{order['id']}")
+        assert said == (status == "delivered")
+
+
+def test_many_who_watch_the_workers_ask_them_once(console, monkeypatch):
+    from workers import signs_of_life
+
+    asked: list[int] = []
+
+    def signs(*_):
+        asked.append(1)
+        return []
+
+    monkeypatch.setattr(signs_of_life, "signs", signs)
+    console.client.app.state.signs = Signs()
+    for _ in range(3):
+        console.page("/workers")
+    assert len(asked) == 1
+    console.client.app.state.signs = Signs()
+
+
+def test_what_was_discarded_before_it_reached_an_order_stays_in_its_timeline(console, module_shop):
+    number = module_shop.paid()["orderNumber"]
+    module_shop.tell(told("PaymentSucceeded", subject=number, paymentId="pay-z", amount="no money"))
+    asked = "select cast(d.seq as text) from dead_letters d join journal j using (seq) where j.subject = :number"
+    ref = module_shop.one(asked, number=number)
+    assert "given up" in console.page(f"/orders/{number}").lower()
+    before = console.page(f"/orders/{number}").count('<p class="hint"><bdi>PaymentSucceeded')
+    form = {"ref": ref, "confirm": "yes", "reason": "of the test"}
+    assert console.post("/given-up/acts/discard", form).status_code == 303
+    assert console.page(f"/orders/{number}").count('<p class="hint"><bdi>PaymentSucceeded') == before == 2

@@ -6,9 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from journal.traces import Causes
 from journal.verify import verify
 from providers.payments.toss_api import Toss
 from providers.simulators import toss as toss_api
+from telemetry import tracing
+from tests.collector import recording
 from tests.integration.api.webhooks_in.thin_webhooks import (
     AT,
     Provider,
@@ -44,6 +47,23 @@ def test_done_and_its_aborted_of_45_ms_later_leave_the_order_paid(door, toss, ar
     assert door.status("N1") in ("paid", "preparing")
     assert money(door, "k-1") == ("paid", "500", "0")
     assert facts(door) == ["PaymentSucceeded"]
+
+
+def test_a_thin_webhook_its_question_and_the_answers_event_are_one_trace(door, toss, monkeypatch):
+    toss.holds(toss_api.payment("k-t", "N1", "DONE", 500, AT))
+    door.shop.tell(order("k-t"))
+    with recording(monkeypatch) as end:
+        tracing.causes = Causes(door.shop.streams.client)
+        toss_tells(door, "DONE", key="k-t")
+        door.shop.work()
+        with tracing.chore("orders.inbox:toss"):
+            ask(door, toss)
+        spans = end()
+    [receipt] = [each for each in spans if each.name == "webhook receipt"]
+    names = [each.name for each in spans if each.context.trace_id == receipt.context.trace_id]
+    assert {"payment look-up", "look-ups settled"} <= set(names)
+    assert names.count("drain batch") == 2  # the webhook's, and the answer's
+    assert door.status("N1") in ("paid", "preparing")
 
 
 def test_even_an_api_that_answers_aborted_afterwards_leaves_it_paid(door, toss):
