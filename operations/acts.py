@@ -9,6 +9,7 @@ from __future__ import annotations
 from events.errors import OrdersError
 
 MOST_REASON = 500  # characters
+_SHOWN = 40  # characters of a reason that is refused
 
 
 class ReasonAbsent(OrdersError):
@@ -19,9 +20,10 @@ class ReasonAbsent(OrdersError):
     status = 400
     exit_code = 2
 
-    def __init__(self) -> None:
+    def __init__(self, said: str) -> None:
         super().__init__(
-            f"say why, in 1 to {MOST_REASON} characters; those who look later read it. Nothing was changed"
+            f"{said[:_SHOWN]!r} is no reason: say why, in 1 to {MOST_REASON} characters; those who look later read it. "
+            "Nothing was changed"
         )
 
 
@@ -35,7 +37,7 @@ def checked_reason(reason: str) -> str:
     """
     said = _in_a_line(reason)
     if not 0 < len(said) <= MOST_REASON:
-        raise ReasonAbsent
+        raise ReasonAbsent(said)
     return said
 
 

@@ -174,7 +174,7 @@ def close_reported(conn: Connection, effect_id: str | None = None) -> None:
         target = format_id("effects", row.id)
         why = "it went back, as its provider or a person told"
         audit.record(
-            conn, "orders", "dlq discard", target, why, order=row.order_number, detail={"payment": row.payment_id}
+            conn, "orders", "refund closed", target, why, order=row.order_number, detail={"payment": row.payment_id}
         )
         log.info("refund %s went back by hand, as its provider or a person told; its dead letter is closed", target)
     if closed:

@@ -241,7 +241,9 @@ def test_an_act_and_its_row_of_the_audit_commit_together_or_not_at_all(shop, ord
     if name not in LOOKS:
         assert stored(shop) != before, done.err
     if name.partition(" ")[0] in ("given-up", "dlq", "refunds"):
-        called = [row[0] for row in shop.do("select action from audit order by id offset :known", known=known)]
+        # What a person did; that orders closes what is done by it is an act of its own.
+        rows = shop.do("select action, actor from audit order by id offset :known", known=known)
+        called = [action for action, actor in rows if actor != "orders"]
         of_replays = {"replay begin", "replay stop", "replay resume", "replay done", "replay halted", "given-up replay"}
         command = name.removesuffix(" a delivery")
         said = {command} if command not in ("given-up replay", "given-up stop", "given-up resume") else of_replays
