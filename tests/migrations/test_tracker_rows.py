@@ -1,4 +1,4 @@
-"""What migrations make of trackers that are there: those of one number become one, karrio's are of the account that is asked."""
+"""Trackers that are there when they are migrated: those of one number become one, karrio's are of the account that is asked."""
 
 from __future__ import annotations
 
