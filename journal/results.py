@@ -143,10 +143,12 @@ def _state_of_refund(fold: Fold, payment: Transaction, context: Context) -> Refu
     return RefundState.STAFF if for_staff or payments.disputed or payments.inquired else RefundState.DUE
 
 
+TRACKER_NAMES = ("id", "key", "carrier", "tracking_number", "provider", "carrier_id", "next_at")
+TRACKER_KINDS = ("uuid", "text", "text", "text", "text", "text", "timestamptz")
 _TRACKERS = _insert(
     "trackers",
-    ("id", "key", "carrier", "tracking_number", "provider", "carrier_id", "next_at"),
-    ("uuid", "text", "text", "text", "text", "text", "timestamptz"),
+    TRACKER_NAMES,
+    TRACKER_KINDS,
     "order by v.key on conflict (key) where order_id is null do update set provider = excluded.provider, "
     "carrier_id = excluded.carrier_id, finished = false, status = null, failures = 0, last_error = null, heard_at = null, "
     "next_at = excluded.next_at, created_at = excluded.next_at, updated_at = now() where trackers.finished",
@@ -165,10 +167,16 @@ def trackers(writes: Writes, folds: Iterable[Fold], follows: Follows | None, now
         if fold.order.effects_suppressed:
             continue
         for key in _to_watch(fold.order):
-            _, carrier, number = key.split(":", 2)
-            if key not in rows and (route := follows(carrier)) is not None:
-                rows[key] = (fresh(now), key, carrier, number, *route, now)
+            if key not in rows and (row := tracker_row(key, follows, now)) is not None:
+                rows[key] = row
     writes.add(_TRACKERS, list(rows.values()))
+
+
+def tracker_row(key: str, follows: Follows, now: datetime) -> tuple[Any, ...] | None:
+    """The row, by TRACKER_NAMES, of a tracker of a tracking key, due now; None where nobody is polled for its carrier."""
+    _, carrier, number = key.split(":", 2)
+    route = follows(carrier)
+    return None if route is None else (fresh(now), key, carrier, number, *route, now)
 
 
 def _to_watch(order: Order) -> Iterator[str]:

@@ -81,6 +81,7 @@ def chores(settings: Settings) -> list[Chore]:
         Chore("orders.timers", CHORES, timedelta(seconds=5)),
         Chore("orders.replays", CHORES, second),  # one that its process left behind goes on here
         Chore("orders.pauses", CHORES, second),
+        Chore("orders.unwatched", CHORES, timedelta(seconds=10)),  # also where nobody is polled: else nobody knew of it
         Chore("orders.tidy", CHORES, timedelta(hours=1)),
         Chore("orders.webhooks", WEBHOOKS, second),  # a subscription may come at any time
     ]

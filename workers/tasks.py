@@ -22,6 +22,7 @@ from operations import operators, privacy, replay_steps
 from outbound import expiry_questions, payment_lookups, refund_accounts, refund_routes, refunds
 from outbound.reconciliation import run as reconciliation
 from outbound.refund_accounts import Vault
+from outbound.tracking import unwatched
 from outbound.tracking.polls import PollRules
 from outbound.tracking.polls import run_due as poll_due
 from outbound.webhooks import deliveries, dispatcher, refund_changes
@@ -39,6 +40,7 @@ from workers.standby import Standby
 from workers.webhook_sender import webhook_sender
 
 REPLAY_S = 2.0  # of one round, for all replays together: other chores wait behind it
+UNWATCHED_S = 1.0  # of one round; a look takes some milliseconds
 
 Work = Callable[[opening.Parts, str], object]
 
@@ -226,6 +228,15 @@ def poll_carriers(here: opening.Parts, whom: str) -> None:
         limits = registry().limits(whom, settings.providers)
         rules = PollRules(settings.tracking_pace, limits, settings.tracking_retire_after)
         poll_due(here.engine, here.streams, here.shop.shards, whom, carrier, rules, clock())
+
+
+@chore("orders.unwatched")
+def watch_unwatched(here: opening.Parts, whom: str) -> None:
+    """Watch parcels that were on their way before settings named somebody who is polled for them."""
+    routes = registry().routes(here.settings.providers)
+    until, more = monotonic() + UNWATCHED_S, True
+    while more and monotonic() < until:
+        more = unwatched.look(here.engine, routes, clock())
 
 
 @chore("orders.webhooks")

@@ -7,5 +7,6 @@ pace         waits between two polls of a parcel, by its state, its silence, and
 allowance    questions that a carrier's rate and monthly quota let through; arithmetic only
 breaker      a carrier that is away is left alone, and tried one parcel at a time; arithmetic only
 carriers     the row that all workers share of one carrier: its allowance, its breaker, its pause
+unwatched    open parcels that nobody watches yet, looked for whenever settings change who is polled
 trackers     our watches on tracking numbers: hurried, counted, listed, resumed
 """

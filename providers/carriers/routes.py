@@ -8,6 +8,7 @@ Nobody, where none of these knows the name: the parcel is followed by hand.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -51,6 +52,16 @@ class Routes:
     def __call__(self, carrier: str) -> Route | None:
         """Who is polled for parcels of this carrier; None where nobody is, and a person follows them."""
         return self._find(carrier)
+
+    def fingerprint(self) -> str:
+        """A text that is the same for as long as all answers are: of the settings, and of the table of names."""
+        services = {who: ids if ids is None else sorted(ids) for who, ids in self._aggregators.items()}
+        told = (sorted(self._own), services, sorted(self._added.items()), self._names.carriers)
+        return hashlib.sha256(repr(told).encode()).hexdigest()
+
+    def asks_nobody(self) -> bool:
+        """True where nobody is polled for any carrier."""
+        return not self._own and all(ids is not None and not ids for ids in self._aggregators.values())
 
     def in_vain(self) -> dict[str, str]:
         """Names that the setting adds, and nobody is polled for: name → what it means."""

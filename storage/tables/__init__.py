@@ -43,6 +43,7 @@ from storage.tables.journal import (
     results,
     timers,
     trackers,
+    watch_walk,
 )
 from storage.tables.logins import login_failures, operator_sessions, operators
 from storage.tables.operators import audit, pauses
@@ -116,4 +117,5 @@ __all__ = [
     "timers",
     "trackers",
     "transactions",
+    "watch_walk",
 ]

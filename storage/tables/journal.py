@@ -223,6 +223,21 @@ trackers = Table(
     Index("trackers_tracking_number_idx", "tracking_number", postgresql_where=text("not finished")),
 )
 
+watch_walk = Table(
+    "watch_walk",
+    METADATA,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column(
+        "routes",
+        Text,
+        nullable=False,
+        comment="the fingerprint of who is polled for which carrier, which orders are looked at for",
+    ),
+    uuid("walked", comment="the last order that was looked at; null: none yet"),
+    Column("finished", Boolean, nullable=False, server_default="false", comment="all orders were looked at"),
+    at("updated_at", nullable=False, server_default=func.now()),
+    comment="One row: how far open parcels were looked for that somebody is polled for by these routes, and nobody watches.",
+)
 polled_carriers = Table(
     "polled_carriers",
     METADATA,
