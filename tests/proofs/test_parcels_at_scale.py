@@ -10,7 +10,7 @@ import pytest
 from tests.proofs.parcels_at_scale import RATE, Size, at_scale
 
 SEED = 20261130
-SMALL = Size(parcels=200, pace_s=1.0, carriers_pace_s=0.3, quiet_s=0.0, away_s=2.0, kills=1, hurry=True)
+SMALL = Size(parcels=80, pace_s=0.5, carriers_pace_s=0.1, quiet_s=0.0, away_s=1.0, kills=1, hurry=True)
 
 
 @pytest.mark.slow

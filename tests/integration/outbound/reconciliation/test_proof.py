@@ -1,7 +1,7 @@
 """The whole promise at size: payments of which 1 % of the webhooks were dropped, and refunds made in the dashboard.
 
 A dry run lists exactly those and changes no row; the run, killed with SIGKILL in the middle, heals them when it goes on; a
-second finds nothing. RECONCILE_PAYMENTS sets the size (500; `make proofs`: 10,000), RECONCILE_FIGURES a file for the figures.
+second finds nothing. RECONCILE_PAYMENTS sets the size (300; `make proofs`: 10,000), RECONCILE_FIGURES a file for the figures.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from providers.simulators.stripe import Stripe
 from tests.integration.outbound.reconciliation.conftest import Here, There, contents, provider
 from tests.simulators import ROOT, AShop
 
-FEW = 500
+FEW = 300
 PAYMENTS = int(os.environ.get("RECONCILE_PAYMENTS") or FEW)
 DROPPED = max(1, PAYMENTS // 100)
 BY_HAND = 20
