@@ -156,7 +156,9 @@ def up(
         if opened.settings.token_secret is None:
             out.print("  tokens    none for customers: set ORDERS_TOKEN_SECRET")
         name = safe(program())
-        out.print(f"  try       {name} list   ·   {name} account   ·   {name} doctor", soft_wrap=True)
+        elsewhere = f" --data {safe(data)}" if data is not None else ""  # ORDERS_DATA each command reads itself
+        tries = "   ·   ".join(f"{name} {command}{elsewhere}" for command in ("list", "account", "doctor"))
+        out.print(f"  try       {tries}", soft_wrap=True)
         out.print("  stop      Ctrl-C")
         try:
             signal.pause()

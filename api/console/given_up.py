@@ -81,8 +81,12 @@ def show_replay(request: Request, who: Viewer, name: str) -> Response:
     with snapshot(request) as conn:
         found = replays.replay(conn, name)
         report = replays.report(conn, found.id)
-    template = "replay_state.html" if request.headers.get("hx-request") else "replay.html"
-    return page(request, template, replay=found, report=report, outcomes=replays.OUTCOMES)
+    asked_again = bool(request.headers.get("hx-request"))
+    template = "replay_state.html" if asked_again else "replay.html"
+    answer = page(request, template, replay=found, report=report, outcomes=replays.OUTCOMES)
+    if asked_again and found.state != "running":
+        answer.headers["HX-Refresh"] = "true"  # the whole page: it asks no more, and offers what may be done now
+    return answer
 
 
 @router.get("/{ref}")
