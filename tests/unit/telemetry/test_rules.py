@@ -67,3 +67,36 @@ def test_prometheus_accepts_the_rules():
     found = subprocess.run([PROMTOOL, "check", "rules", RULES], capture_output=True, text=True)
     assert found.returncode == 0, found.stdout + found.stderr
     assert f"{len(alerts())} rules found" in found.stdout + found.stderr
+
+
+GIVEN_UP = """
+rule_files: [{rules}]
+tests:
+  - interval: 1m
+    input_series: [{{series: '{series}', values: '1x30'}}]
+    alert_rule_test:
+      - {{eval_time: 20m, alertname: OrdersDeadLetters, exp_alerts: [{alerts}]}}
+"""
+FIRES = "{{exp_labels: {{severity: warning}}, exp_annotations: {{{annotations}}}}}"
+
+
+@pytest.mark.skipif(not PROMTOOL.exists(), reason="promtool is not here: apt install prometheus")
+@pytest.mark.parametrize(
+    ("series", "fires"),
+    [
+        ('orders_dead_letters{reason="bug"}', True),
+        ('orders_lookups{state="dead"}', True),
+        ('orders_deliveries{state="dead"}', True),
+        ('orders_lookups{state="due"}', False),
+        ('orders_deliveries{state="due"}', False),
+    ],
+)
+def test_whatever_was_given_up_is_told(series: str, fires: bool, tmp_path: Path):
+    rule = RULES.read_text().split("- alert: OrdersDeadLetters")[1].split("- alert:")[0]
+    annotations = ", ".join(
+        f"{key}: {json.dumps(value)}" for key, value in re.findall('(summary|cure|runbook): "?(.*?)"?\\n', rule)
+    )
+    told = GIVEN_UP.format(rules=RULES, series=series, alerts=FIRES.format(annotations=annotations) if fires else "")
+    (tmp_path / "test.yml").write_text(told)
+    found = subprocess.run([PROMTOOL, "test", "rules", tmp_path / "test.yml"], capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout + found.stderr
