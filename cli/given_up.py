@@ -319,7 +319,7 @@ def _replay(
             print_forecast(then)
         return
     if not refs:
-        ask(f"replay {len(planned):,} things? `--dry-run` says what would happen", yes)
+        ask(f"replay {len(planned):,} things (`--dry-run` says what would happen)?", yes)
     chosen: dict[str, Any] = {"refs": refs} if refs else wanted.as_document()
     with opened.engine.begin() as conn:
         replay_id = replays.begin(
