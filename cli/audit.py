@@ -23,7 +23,7 @@ VALUE = 60  # characters of a change that a table shows
 
 Order = Annotated[str | None, typer.Option("--order", metavar="ORDER", help="Only of this order: its number or id.")]
 Actor = Annotated[str | None, typer.Option("--actor", help="Only by this one: cli:kim, api/key_…, orders.")]
-ActName = Annotated[str | None, typer.Option("--act", help="Only this act, such as 'dlq replay' or OrderHeld.")]
+ActName = Annotated[str | None, typer.Option("--act", help="Only this act, such as 'given-up replay' or OrderHeld.")]
 Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="Not before: 2h, 3d, 2026-11-01T12:00Z.")]
 
 

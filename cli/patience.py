@@ -89,9 +89,9 @@ class Left:
             )
         if self.dead:
             cause = f"; the last: {self.error}" if self.error and not self.refunds else ""
-            found.append(f"{some(self.dead, 'refund')} given up{cause}: `orders dlq list --type Refund`")
+            found.append(f"{some(self.dead, 'refund')} given up{cause}: `orders given-up list --kind refund`")
         if self.staff:
-            found.append(f"{some(self.staff, 'refund')} for a person to release: `orders dlq list`")
+            found.append(f"{some(self.staff, 'refund')} for a person to release: `orders refunds list --waiting`")
         if self.accounts:
             more = f" and {len(self.accounts) - NAMED:,} more" if len(self.accounts) > NAMED else ""
             found.append(

@@ -309,7 +309,7 @@ def _why(entry: dict[str, Any]) -> str:
     if entry["corrected"]:
         parts.append("edited by an operator")
     if entry["outcome"] == "dead":
-        parts.append(f"orders dlq show {entry['seq']}")
+        parts.append(f"orders given-up show {entry['seq']}")
     return "; ".join(part for part in parts if part)
 
 

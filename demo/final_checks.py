@@ -215,7 +215,7 @@ def _tell_what_next(document: dict[str, Any], stage: Stage, *, stay: bool) -> No
     story = document["story"]
     tries = [
         (f"show {story['order']}" if story else "list", "an order, its money, its parcels, its whole timeline"),
-        ("dlq list", "the poison events, and the way back for each"),
+        ("given-up list", "the poison events, and the way back for each"),
         ("account", "what became of everything, by type and reason"),
         ("verify", "fold every order anew from the journal"),
     ]

@@ -24,8 +24,8 @@ class RefundState(Worded):
     UNKNOWN = "unknown", "the provider's answer was lost; it is asked what it did before it is asked again"
     DONE = "done", "went back"
     HELD = "held", "held back: the order came as history"
-    STAFF = "staff", "waits for a person: orders dlq replay {id}"
-    DEAD = "dead", "given up: orders dlq show {id}"
+    STAFF = "staff", "waits for a person: orders refunds list --waiting"
+    DEAD = "dead", "given up: orders given-up show {id}"
     ACCOUNT_NEEDED = "account_needed", "waits for the customer's bank account: PUT /api/orders/ORDER/refund-account"
 
 

@@ -353,7 +353,7 @@ class BodyError(OrdersError, ValueError):
     """A kept event that cannot be applied as it stands."""
 
     code = "event_unreadable"
-    remedy = "See `orders dlq list`: mend the event there, then replay it."
+    remedy = "See `orders given-up list`: mend the event there, then replay it."
 
 
 class UnknownType(BodyError):
@@ -367,14 +367,14 @@ class UnknownVersion(BodyError):
     """The event has a version that this catalogue does not know."""
 
     code = "event_version_unknown"
-    remedy = "Upgrade to the release that knows the version, then `orders dlq replay`."
+    remedy = "Upgrade to the release that knows the version, then `orders given-up replay`."
 
 
 class Malformed(BodyError):
     """The body does not fit its type; the message names each field at fault."""
 
     code = "event_malformed"
-    remedy = "Correct the fields with `orders dlq edit`, then `orders dlq replay`."
+    remedy = "Correct the fields with `orders given-up edit`, then `orders given-up replay`."
 
 
 B = TypeVar("B", bound=Body)

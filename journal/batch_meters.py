@@ -72,5 +72,5 @@ def _tell_deaths(entries: Sequence[Entry], report: BatchReport) -> None:
                 order=entry.subject,
                 shard=entry.shard,
                 reason=str(row.outcome.reason),
-                remedy=f"orders dlq show {entry.seq}",
+                remedy=f"orders given-up show {entry.seq}",
             )

@@ -148,7 +148,7 @@ def give_up(conn: Connection, routes: Routes, now: datetime) -> int:
         by_hand = row.payment_id.startswith(BY_HAND)
         error = "no provider took it: a person noted it" if by_hand else _why(row.provider, routes)
         left = f"{row.target - row.gone} {row.currency} of payment {row.payment_id}"
-        again = f"`orders dlq replay {format_id('effects', row.id)}`"
+        again = f"`orders given-up replay {format_id('effects', row.id)} --why …`"
         step = (
             "Give it back the way it came; then settle it (`orders refunds settle`), or tell it as an event PaymentRefunded of that "
             "payment: both close this."

@@ -353,7 +353,7 @@ def _remedy(provider: str, claim: Claim, error: str | None, next_step: str) -> s
     return (
         f"{provider}: {claim.asked} {claim.currency} of payment {claim.payment_id} did not go back to order "
         f"{claim.order_number}'s payer, attempt {claim.attempts}: {error}. {first} "
-        f"`orders dlq replay {format_id('effects', claim.id)}`; if you refund by hand, the provider's report closes it."
+        f"`orders given-up replay {format_id('effects', claim.id)} --why …`; if you refund by hand, the provider's report closes it."
     )
 
 

@@ -124,7 +124,7 @@ class RefundRefused(RefundError):
     """Final: the provider refuses; `reason` is its own code, for the dead letter."""
 
     code = "refund_refused"
-    remedy = "Mend at the provider what it names, then `orders dlq replay` the refund."
+    remedy = "Mend at the provider what it names, then `orders given-up replay` the refund."
 
     def __init__(self, reason: str, message: str, next_step: str = "") -> None:
         super().__init__(reason, message, next_step)

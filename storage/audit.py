@@ -30,7 +30,7 @@ _RECORD = text(
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One act, or one look: `act` in a few words ("hold", "dlq replay"), `subject` what it was done to."""
+    """One act, or one look: `act` in a few words ("hold", "given-up replay"), `subject` what it was done to."""
 
     actor: str  # cli:USER, api/key_…, console:NAME; orders: by itself
     act: str

@@ -89,7 +89,7 @@ def refunds(conn: Connection, place: Place) -> Iterator[Check]:
         yield late
     if found["dead"]:
         well = False
-        remedy = "`orders refunds list --waiting` says why; mend that, then `orders refunds retry` (or `orders dlq replay`) each, or settle it by hand"
+        remedy = "`orders refunds list --waiting` says why; mend that, then `orders refunds retry` (or `orders given-up replay`) each, or settle it by hand"
         yield Check("refunds", PROBLEM, f"{told}: {found['dead']:,} were given up", remedy)
     if failed := conn.execute(_FAILED_LATER).scalar_one():
         well = False

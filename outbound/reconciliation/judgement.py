@@ -205,7 +205,7 @@ def _judged(conn: Connection, provider: str, differences: Sequence[Difference]) 
         elif remedy.problem is not None:
             judged.append(Judged(each, "open", f"{remedy.problem}; look at the provider's own pages"))
         elif (vain := remedy.did_not_help) is not None:
-            judged.append(Judged(each, "open", f"{vain}; see `orders dlq list` and `orders parked list`"))
+            judged.append(Judged(each, "open", f"{vain}; see `orders given-up list` and `orders parked list`"))
         elif remedy.event is not None and not remedy.is_on_its_way:
             judged.append(Judged(each, "healed", f"{remedy.event.type}, told as {remedy.name}", remedy.event))
     return judged

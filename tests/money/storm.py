@@ -302,7 +302,7 @@ def _faults(
         yield f"{at}: refused, and is {here.state} {here.reason}"
     if end == "late_failure" and "refund_failed" not in here.flags:
         yield f"{at}: failed, and the order is flagged {here.flags}"
-    if here.state == "dead" and not ("orders dlq replay" in told and sold.payment in told and ": " in told):
+    if here.state == "dead" and not ("orders given-up replay" in told and sold.payment in told and ": " in told):
         yield f"{at}: dead without a next step: {told!r}"
     if here.state != "dead" and "refund_failed" not in here.flags:
         yield f"{at}: did not go back, is {here.state}, and nobody is told"

@@ -102,7 +102,7 @@ def test_a_refused_refund_that_was_made_by_hand(till: Till):
     till.attempt()
     ((reason, state, words),) = till.letters(sale)
     assert (reason, state) == ("refund_refused", "open")
-    for part in ("cannot be refunded", "pay the customer by another way", "orders dlq replay", sale.payment):
+    for part in ("cannot be refunded", "pay the customer by another way", "orders given-up replay", sale.payment):
         assert part in words
     assert till.balance(sale) == sums(captured="20", due="20", owed="20")
     by_hand(till, sale, 2000)

@@ -148,7 +148,7 @@ def test_a_refund_given_up_is_a_dead_letter(shop, orders):
     letter = only(orders)
     assert (letter["type"], letter["ref"]) == ("Refund", letter["effect_id"])
     assert "the provider said no" in orders("dlq", "show", letter["ref"]).out
-    assert f"orders dlq show {letter['ref']}" in orders("show", ORDER).out
+    assert f"orders given-up show {letter['ref']}" in orders("show", ORDER).out
     orders("dlq", "replay", letter["ref"])
     assert shop.do("select state from effects") == [("due",)]
 

@@ -460,7 +460,7 @@ def test_a_refund_that_was_given_up(sound):
     (effect,) = re.findall(
         "eff_[0-9A-Za-z-]+", sound.shop.do("select detail from dead_letters where effect_id is not null")[0][0]
     )
-    assert "`orders dlq replay`" in check.remedy
+    assert "`orders given-up replay`" in check.remedy
     assert sound.run("dlq", "replay", effect) == 0
     make(datetime.now(UTC))
 

@@ -138,7 +138,7 @@ def test_the_timeline_has_what_waits_what_died_and_what_came_twice(shop, orders)
     assert found["flags"] == ["underpaid"]
     text = orders("show", ORDER).out
     assert "less was captured than the total" in text
-    assert "orders dlq show" in text
+    assert "orders given-up show" in text
 
 
 def test_refunds_are_told_with_what_happens_next(shop, orders):

@@ -130,7 +130,7 @@ def test_what_nobody_here_gives_back_is_dead_with_its_remedy(shop, clients, two_
     assert states(shop) == {number: "dead"}
     (letter,) = shop.rows("select effect_id, reason, detail, state from dead_letters")
     assert (letter.reason, letter.state) == ("refund_no_client", "open")
-    for part in (says, "500 KRW", f"pay-{number}", f"orders dlq replay {format_id('effects', letter.effect_id)}"):
+    for part in (says, "500 KRW", f"pay-{number}", f"orders given-up replay {format_id('effects', letter.effect_id)}"):
         assert part in letter.detail
     assert not {f"pay-{number}"} & (books(two_banks[0]).keys() | books(two_banks[1]).keys())
 

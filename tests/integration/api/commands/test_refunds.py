@@ -244,7 +244,7 @@ def test_a_refund_that_fails_long_after_is_a_dead_letter_and_tried_again(shop, b
     assert letters(shop) == [("refund_failed", "open")]
     detail = shop.one("select detail from dead_letters")
     assert "expired_card" in detail
-    assert "orders dlq replay eff_" in detail
+    assert "orders given-up replay eff_" in detail
     assert "orders refunds settle" in detail
     assert "refund_failed" in shop.order(order)["flags"]
     other = ask(shop, order, 200)["doc"]  # what else is due goes out meanwhile
