@@ -35,7 +35,7 @@ from api.responses import Json
 from api.webhooks_in.receiver import router as webhooks
 from operations import gauges
 from operations.figures import Looks
-from telemetry import tracing
+from telemetry import traces
 
 DESCRIPTION = """
 Orders and what hangs on them: created, paid, shipped, returned; asked for and followed.
@@ -115,7 +115,7 @@ def create_app(doors: Doors) -> FastAPI:
             await anyio.to_thread.run_sync(publisher.stop)
             app.state.probe.close()
             doors.close()
-            tracing.stop()
+            traces.stop()
 
     app = without_doors(lifespan)
     app.state.doors = doors

@@ -11,7 +11,7 @@ from api.resources import open_doors
 from events.catalogue import PERSONAL_NAMES
 from operations import gauges
 from settings.environment import read
-from telemetry import exposure, log, tracing
+from telemetry import exposure, log, traces
 
 GRACE_S = 8  # a request in flight may take so long after SIGTERM; supervisors wait ten seconds and longer
 KEEP_ALIVE_S = 75  # longer than a proxy keeps its connections (nginx 60 s), so that the proxy closes first
@@ -52,5 +52,5 @@ def application() -> FastAPI:
     settings = read()
     log.configure(settings.log_form, settings.log_level, PERSONAL_NAMES)
     exposure.join()
-    tracing.start("api")
+    traces.start("api")
     return create_app(open_doors(settings))

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import ApiError
-from telemetry import tracing
+from telemetry import traces
 from telemetry.meters import REQUESTS
 
 GONE = 499  # in the log: the caller hung up before there was an answer (nginx's number)
@@ -47,16 +47,16 @@ class Frame:
         """Serve one request; other kinds of connection pass through."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif tracing.tracer is None or scope["path"].startswith("/health"):
-            await self._serve(scope, receive, send, tracing.Span())
+        elif traces.tracer is None or scope["path"].startswith("/health"):
+            await self._serve(scope, receive, send, traces.Span())
         else:
             with (
-                tracing.request(Headers(scope=scope).get("traceparent")) as span,
-                structlog.contextvars.bound_contextvars(trace_id=tracing.trace_id(tracing.here())),
+                traces.request(Headers(scope=scope).get("traceparent")) as span,
+                structlog.contextvars.bound_contextvars(trace_id=traces.trace_id(traces.here())),
             ):
                 await self._serve(scope, receive, send, span)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, span: tracing.Span) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, span: traces.Span) -> None:
         started = perf_counter()
         request_id = _request_id(Headers(scope=scope))
         method = scope["method"]

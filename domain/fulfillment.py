@@ -52,10 +52,10 @@ LIFECYCLE = (
 )
 MACHINE = build(Status, LIFECYCLE)
 # As text: guards are asked several times per event, and to look a member up takes longer than to compare it.
-_PENDING, _PACKED, _SHIPPED, _DELIVERED, _FAILED = map(str, Status)
+PENDING, _PACKED, _SHIPPED, _DELIVERED, _FAILED = map(str, Status)
 _LEFT = frozenset((S.SHIPPED, S.DELIVERED))
 _OPEN = frozenset((S.PENDING, S.PACKED, S.SHIPPED))
-_NOT_LEFT = frozenset((S.PENDING, S.PACKED))
+NOT_LEFT = frozenset((S.PENDING, S.PACKED))
 
 # How far along a step is: what a later step says about items counts more, and of two at one time about the carrier, too.
 RANK = {
@@ -128,7 +128,7 @@ class Fulfillment:
         """The weight of its facts. `stands` is what its status is to be: one that has not left ends with its canceled order."""
         facts = self.facts or {}
         found = weighed(facts, self.number())
-        called_off = canceled and found.status in _NOT_LEFT
+        called_off = canceled and found.status in NOT_LEFT
         self.stands = _FAILED if called_off else found.status
         return found
 
@@ -173,7 +173,7 @@ class Fulfillment:
 
     def has_not_begun(self) -> bool:
         """Guard: nothing that was told of it counts, or nothing was."""
-        return self.stands == _PENDING
+        return self.stands == PENDING
 
     def lives(self) -> bool:
         """Not failed: it holds its items."""

@@ -11,7 +11,7 @@ from collections.abc import Container, Sequence
 from domain.confirmations import is_by_both, weigh_confirmation
 from domain.digital import has_digital
 from domain.dirty_tracking import NEW, drop, touch
-from domain.fulfillment import RANK, STATUS_RANK, Fulfillment, FulfillmentItem, Status
+from domain.fulfillment import NOT_LEFT, PENDING, RANK, STATUS_RANK, Fulfillment, FulfillmentItem, Status
 from domain.ids import derived, uuid_of
 from domain.order import Order, OrderItem
 from domain.outcome import APPLIED, DONE, Outcome, Reason, dead, ignored, parked
@@ -59,8 +59,6 @@ _FULFILLMENT_UNKNOWN = parked(Reason.FULFILLMENT_UNKNOWN)
 _NOT_PAID = parked(Reason.NOT_PAID)
 _PARCEL_UNKNOWN = parked(Reason.PARCEL_UNKNOWN)
 _IMPLIES_SHIPPED = Outcome(APPLIED, implied="FulfillmentShipped")
-_PENDING = str(Status.PENDING)
-_NOT_LEFT = frozenset((Status.PENDING, Status.PACKED))
 _DERIVED_SINCE = 3  # the rules since which it follows from deliveries whether a return waits for staff
 # What a step says of its parcel; that it was created says only that it is there.
 _KIND = {"FulfillmentPacked": PACKED, "FulfillmentShipped": MOVED, "FulfillmentDelivered": DELIVERED}
@@ -128,9 +126,9 @@ def parcel_step(order: Order, event: Event[ParcelStep], context: Context, reject
     told |= stand(order, parcel)
     if order.canceled_at is not None:
         return _on_canceled(parcel)
-    if kind == DELIVERED and before in _NOT_LEFT and parcel.has_arrived():
+    if kind == DELIVERED and before in NOT_LEFT and parcel.has_arrived():
         return _IMPLIES_SHIPPED
-    return DONE if told or (kind is None and before == _PENDING) else _OVERTAKEN
+    return DONE if told or (kind is None and before == PENDING) else _OVERTAKEN
 
 
 def fulfillment_failed(

@@ -21,7 +21,7 @@ lock_waits      events whose orders' rows somebody else holds
 commands        one request of the API: applied at once, or refused; idempotency keys
 relay           finds what the streams lack, and rings; knows what is decided
 batch_meters    figures and log lines of a batch that was committed
-traces          its trace, and what later calls outward find of it
+trace_causes    its trace, and what later calls outward find of it
 pauses          what rests until somebody resumes it, and the conditions by which claims obey
 pause_end       its end: what was set aside is worked off in order
 parked          parked events: examined again as a net, given up when their time is over

@@ -19,7 +19,7 @@ from journal.entries import Entry, shard_of
 from storage.clock import clock
 from storage.pg_arrays import cast, columns, unnest
 from storage.raw_sql import Statement
-from telemetry import tracing
+from telemetry import traces
 from telemetry.meters import ACCEPTED
 
 # The journal's columns but its number, and their types.
@@ -65,12 +65,12 @@ def append(
     `effects_suppressed` is for history (`held` in the tables): its orders' timers do not run and no effect of theirs goes out.
     Errors: OperationalError when PostgreSQL is away: nothing was accepted, tell the sender so.
     """
-    if tracing.tracer is None or not envelopes:
+    if traces.tracer is None or not envelopes:
         return _append(conn, envelopes, shards, effects_suppressed)
-    with tracing.span("journal append", events=len(envelopes)) as span:
+    with traces.span("journal append", events=len(envelopes)) as span:
         appended = _append(conn, envelopes, shards, effects_suppressed)
         span.note(new=len(appended.new), duplicates=len(appended.duplicates))
-        trace = tracing.here()
+        trace = traces.here()
         for entry in appended.new:
             entry.trace = trace
         return appended

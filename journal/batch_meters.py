@@ -14,13 +14,13 @@ import structlog
 from sqlalchemy import Engine
 
 from domain.outcome import DEAD
-from journal import traces
+from journal import trace_causes
 from journal.batch import BatchReport
 from journal.entries import Entry
 from storage.clock import epoch
 from storage.pg_arrays import array
 from storage.raw_sql import Statement
-from telemetry import tracing
+from telemetry import traces
 from telemetry.meters import APPLY, BATCH, BATCH_EVENTS, RESULTS
 
 SAMPLED_S, SAMPLED = 1.0, 64  # how often, and how many events of the batch, spread over it
@@ -35,8 +35,8 @@ def count(engine: Engine, entries: Sequence[Entry], report: BatchReport, took_s:
     """Count a batch that was committed; nothing of it fails the drain's own work."""
     if report.outcomes.get(DEAD):
         _tell_deaths(entries, report)
-    if tracing.tracer is not None:
-        traces.tell(entries, report, took_s)
+    if traces.tracer is not None:
+        trace_causes.tell(entries, report, took_s)
     if not BATCH.counts:
         return
     BATCH.observe(took_s)

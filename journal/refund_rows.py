@@ -98,11 +98,8 @@ def told_of(order: Order, payment: Transaction, name: str) -> Told:
 
 
 def _row(order: Order, payment: Transaction, name: str, now: datetime) -> tuple[Any, ...]:
-    refund, told, purpose = (
-        (payment.facts or {})[REFUNDS][name],
-        told_of(order, payment, name),
-        allocation_of(order, name),
-    )
+    refund, told = (payment.facts or {})[REFUNDS][name], told_of(order, payment, name)
+    purpose = allocation_of(order, name)
     failed = not goes_back(refund)
     reasons = reasons_of([] if purpose is None else [Purpose(RefundReason(purpose), told.amount)])
     return (

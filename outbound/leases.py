@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, IntegrityError
 
 from providers.base import NoAnswer
-from telemetry import tracing
+from telemetry import traces
 
 SETTLE_S = 0.5  # while something hangs; where all have answered nobody waits
 
@@ -86,7 +86,7 @@ class Round(Generic[Item, Lease, Answer]):
                     taken += found
                     for item in claimed.items:
                         question = _Question(item, claimed.lease, monotonic() + self.answer_s)
-                        asked[pool.submit(tracing.carried(self.ask), item)] = question
+                        asked[pool.submit(traces.carried(self.ask), item)] = question
                 if not asked:
                     if not found and (again_s is None or monotonic() + again_s >= until):
                         return taken

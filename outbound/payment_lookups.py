@@ -41,7 +41,7 @@ from outbound.payment_reconciler import OrderUnknown, Reconciler
 from providers.base import NoAnswer, NotTold, Payment, PaymentLookup
 from storage import audit
 from storage.pg_arrays import array, columns, unnest
-from telemetry import tracing
+from telemetry import traces
 from telemetry.meters import CALLS
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
@@ -216,7 +216,7 @@ def run_due(
         begun, lease = times
         answered = [job.result() for _, job in ended]  # the late ones keep their lease
         at = clock()
-        with tracing.together("look-ups settled", [row.trace for row in answered]):
+        with traces.together("look-ups settled", [row.trace for row in answered]):
             entries = settle_apart(
                 engine, answered, lambda conn, rows: _settle(conn, shards, rows, patience, at, lease), _refuse
             )
@@ -229,8 +229,8 @@ def run_due(
         if watch.rests(provider=row.provider, order=row.number):  # since it was claimed
             row.problem = Rests("paused before it was asked")
             return row
-        with tracing.later("payment look-up", str(row.seq), provider=row.provider, attempt=row.attempts) as span:
-            row.trace = tracing.here()
+        with traces.later("payment look-up", str(row.seq), provider=row.provider, attempt=row.attempts) as span:
+            row.trace = traces.here()
             _ask(providers[row.provider], row)
             span.met(row.problem)
         return row

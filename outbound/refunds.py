@@ -66,7 +66,7 @@ from storage import audit
 from storage.aggregates import peek
 from storage.clock import clock
 from storage.tables import EFFECT_STATES
-from telemetry import tracing
+from telemetry import traces
 from telemetry.meters import CALLS
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
@@ -113,8 +113,8 @@ def run_due(
         streams.publish(entry for _, job in ended if not job.exception() for entry in job.result())
 
     def ask(claim: Claim) -> list[Entry]:
-        about: tracing.Attributes = {"provider": refunder.name, "order_id": claim.order_id, "attempt": claim.attempts}
-        with tracing.later("refund attempt", claim.order_id, **about) as span:
+        about: traces.Attributes = {"provider": refunder.name, "order_id": claim.order_id, "attempt": claim.attempts}
+        with traces.later("refund attempt", claim.order_id, **about) as span:
             return _attempt(engine, shards, refunder, claim, clock, raised, watch, span)
 
     taken = Round(claim, ask, settle, AT_ONCE, AT_ONCE, SLICE_S, lease_s(refunder)).run(limit)
@@ -269,7 +269,7 @@ def _attempt(
     clock: Callable[[], datetime],
     raised: str,
     watch: Watch,
-    span: tracing.Span,
+    span: traces.Span,
 ) -> list[Entry]:
     """One attempt, and what became of it in one transaction; the events to publish."""
     answer = attempt(refunder, claim, clock(), lambda: watch.rests(provider=refunder.name, order=claim.order_number))

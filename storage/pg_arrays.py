@@ -26,7 +26,7 @@ def array(values: Sequence[Any], kind: str) -> str:
         return "{" + orjson.dumps(values).decode()[1:-1] + "}"
     if kind == "numeric":
         return "{" + ",".join(["NULL" if v is None else str(v) for v in values]) + "}"
-    if values.count(None) == len(values):
+    if values.count(None) == len(values):  # many columns are all NULL; a Decimal is slow to be told from None
         return "{" + ",".join(["NULL"] * len(values)) + "}"
     if kind == "bytea":
         return "{" + ",".join(["NULL" if v is None else f'"\\\\x{v.hex()}"' for v in values]) + "}"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from telemetry import tracing
+from telemetry import traces
 
 SOON_S = 90.0  # processes start, and the beat comes round
 
@@ -93,17 +93,17 @@ def recording(patch: pytest.MonkeyPatch) -> Iterator[Callable[[], Any]]:
 
     exporter = InMemorySpanExporter()
     patch.setenv("OTEL_TRACES_EXPORTER", "memory")
-    patch.setattr(tracing, "_exporter", lambda: exporter)
-    tracing.start("test")
+    patch.setattr(traces, "_exporter", lambda: exporter)
+    traces.start("test")
 
     def end() -> Any:
-        tracing.stop()
+        traces.stop()
         return exporter.get_finished_spans()
 
     try:
         yield end
     finally:
-        tracing.stop()
+        traces.stop()
 
 
 def _spans(sent: Any) -> Iterator[Told]:

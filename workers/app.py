@@ -18,7 +18,7 @@ from kombu.serialization import dumps
 
 from journal.streams import DRAIN
 from settings.environment import read
-from telemetry import tracing
+from telemetry import traces
 from workers import broker
 from workers.chores import CHORES, LOOKUPS, REFUNDS, TRACKING, WEBHOOKS, Chore
 
@@ -86,7 +86,7 @@ def _open(**_: Any) -> None:
     """Each process of the pool opens its own connections, after the fork, and stands by for Redis."""
     import workers.tasks as tasks
 
-    tracing.start("drain")
+    traces.start("drain")
     tasks.stand_by(tasks.open_parts(read()), [DRAIN])
 
 

@@ -20,7 +20,7 @@ from celery.utils.nodenames import gethostname
 from journal.streams import DRAIN
 from outbound.refunds import AT_ONCE as REFUNDS_AT_ONCE
 from settings.environment import Settings
-from telemetry import exposure, tracing
+from telemetry import exposure, traces
 from workers import tasks
 from workers.app import app
 from workers.chores import CHORES, LOOKUPS, REFUNDS, TRACKING, WEBHOOKS, chores
@@ -66,7 +66,7 @@ def serve(settings: Settings, pool: str, names: Sequence[str], processes: int, l
     if settings.metrics is not None:
         exposure.serve(settings.metrics, role)
     if not drains:  # each thread holds one connection at a time, and each refund one for a moment
-        tracing.start(role)
+        traces.start(role)
         tasks.stand_by(tasks.open_parts(settings, pool=size + REFUNDS_AT_ONCE), queues)
     watchdog = Watchdog(redis_url, queues, size, Heartbeat(settings.data, role))
     watchdog.start()

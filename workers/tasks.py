@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from journal import commands, parked, pause_end, relay, timers
 from journal.batch import Clash, is_of_the_moment
 from journal.streams import DRAIN
-from journal.traces import Causes
+from journal.trace_causes import Causes
 from operations import operators, privacy, replay_steps
 from outbound import expiry_questions, payment_lookups, refund_accounts, refund_routes, refunds
 from outbound.reconciliation import run as reconciliation
@@ -31,7 +31,7 @@ from settings.environment import Settings
 from storage import clock as clocks
 from storage.clock import clock
 from storage.engine import WORKER
-from telemetry import tracing
+from telemetry import traces
 from telemetry.meters import ROUNDS
 from workers import resources as opening
 from workers.app import app, ring
@@ -56,8 +56,8 @@ def open_parts(settings: Settings, *, pool: int = 5) -> opening.Parts:
     with _opening:
         if not _open:
             _open.append(opening.open_parts(settings, ring, pool=pool, bounds=WORKER, process="worker"))
-            if tracing.tracer is not None:
-                tracing.causes = Causes(_open[0].streams.client)
+            if traces.tracer is not None:
+                traces.causes = Causes(_open[0].streams.client)
             gc.freeze()  # imports are no garbage; and the drain makes little that needs a collector
             gc.set_threshold(50_000)
         return _open[0]
@@ -77,7 +77,7 @@ def close_parts() -> None:
         _standing_by.pop().stop()
     while _open:
         _open.pop().close()
-    tracing.stop()
+    traces.stop()
 
 
 def _here() -> opening.Parts:
@@ -123,7 +123,7 @@ def perform(here: opening.Parts, chore: Chore) -> None:
 def _told(name: str) -> Iterator[None]:
     """A round of the chore `name`, in figures and traces."""
     begun = monotonic()
-    with tracing.chore(name):
+    with traces.chore(name):
         yield
     ROUNDS.observe(monotonic() - begun, name)
 

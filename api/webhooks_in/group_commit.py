@@ -31,7 +31,7 @@ from outbound.payment_reconciler import known
 from outbound.tracking import trackers
 from providers.base import ReceivedWebhook
 from storage.clock import clock
-from telemetry import tracing
+from telemetry import traces
 
 GROUP = 512  # webhooks of one transaction at most
 GROUP_BYTES = 8 << 20  # and of their bodies, so that a group of large ones stays small
@@ -82,7 +82,7 @@ class Journaler:
         PostgreSQL is away or too much waits already, 400 where it refuses a value.
         """
         loop = asyncio.get_running_loop()
-        one = _Waiting(notice, provider, max(size, LEAST_BYTES), loop, loop.create_future(), trace=tracing.here())
+        one = _Waiting(notice, provider, max(size, LEAST_BYTES), loop, loop.create_future(), trace=traces.here())
         with self._changed:
             if self._stopping or self._bytes + one.size > WAITING_BYTES:
                 raise unavailable("Too many webhooks wait here, or this process is leaving; send it again in a moment")
@@ -132,7 +132,7 @@ class Journaler:
         """One transaction; where a value is refused, one a half. Sets each one's end; the new entries."""
         for again in range(TRIES):
             try:
-                with tracing.together("webhooks commit", [one.trace for one in group]), self._engine.begin() as conn:
+                with traces.together("webhooks commit", [one.trace for one in group]), self._engine.begin() as conn:
                     verdicts, entries = self._append(conn, group)
                 self.commits += 1
                 _lead_back(group, entries)
@@ -198,10 +198,10 @@ class Journaler:
 
 def _lead_back(group: Sequence[_Waiting], entries: Sequence[Entry]) -> None:
     """Have each entry lead to its own webhook's request, and not to the group's commit."""
-    if tracing.tracer is not None and len(group) > 1:
-        traces = {_key(envelope): one.trace for one in group for envelope in (one.notice.envelope, *one.notice.history)}
+    if traces.tracer is not None and len(group) > 1:
+        known = {_key(envelope): one.trace for one in group for envelope in (one.notice.envelope, *one.notice.history)}
         for entry in entries:
-            entry.trace = traces.get((entry.source, entry.event_id), entry.trace)
+            entry.trace = known.get((entry.source, entry.event_id), entry.trace)
 
 
 def _strangers(conn: Connection, group: Sequence[_Waiting]) -> set[int]:

@@ -19,7 +19,7 @@ from events.envelope import EnvelopeError
 from providers.base import PATH_SECRET, BadSignature, Kind, WebhookReceiver
 from providers.webhook_verification import NO_JSON
 from storage.clock import clock
-from telemetry import tracing
+from telemetry import traces
 
 router = APIRouter(prefix="/webhooks", tags=["Webhooks in"])
 
@@ -62,12 +62,12 @@ async def _take(request: Request, name: str, kind: Kind, secret: str = "") -> Re
     receive = inbound.receivers[kind].get(name)
     if receive is None:
         raise ApiError(404, f"No webhooks are taken here under this name; {inbound.hint(kind, name)}", name="NotFound")
-    with tracing.span("webhook receipt", provider=name) as span:
+    with traces.span("webhook receipt", provider=name) as span:
         return await _receive(request, inbound, receive, name, secret, span)
 
 
 async def _receive(
-    request: Request, inbound: Inbound, receive: WebhookReceiver, name: str, secret: str, span: tracing.Span
+    request: Request, inbound: Inbound, receive: WebhookReceiver, name: str, secret: str, span: traces.Span
 ) -> Response:
     body = await request.body()
     try:

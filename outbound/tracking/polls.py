@@ -26,7 +26,7 @@ from outbound.tracking.settlement import Terms, refuse, settle
 from providers.base import Aggregator, NoAnswer, TrackingClient
 from providers.by_carrier import service_of
 from providers.carriers.limits import Limits, Rate
-from telemetry import tracing
+from telemetry import traces
 
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
 ANSWER_S = 45  # of one question: carriers answer within ten seconds or never
@@ -80,7 +80,7 @@ def run_due(
         ):  # since it was claimed
             poll.problem = Rests("paused before it was asked")
         else:
-            with tracing.span("carrier poll", "client", provider=name, parcel_carrier=poll.carrier) as span:
+            with traces.span("carrier poll", "client", provider=name, parcel_carrier=poll.carrier) as span:
                 _ask(carrier, name, poll)
                 span.met(poll.problem)
 

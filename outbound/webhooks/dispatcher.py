@@ -29,7 +29,7 @@ from outbound.webhooks.deliveries import LEASE, Claim, Result
 from outbound.webhooks.subscriptions import Waiting
 from queries.json_encoder import format_time
 from storage import leases
-from telemetry import tracing
+from telemetry import traces
 from telemetry.meters import CALLS
 
 AT_ONCE = 64  # attempts side by side
@@ -163,15 +163,15 @@ class _Dispatcher:
         return rooms
 
     def _attempt(self, claim: Claim) -> Result:
-        about: tracing.Attributes = {
+        about: traces.Attributes = {
             "webhook_id": claim.webhook_id,
             "collection": claim.collection,
             "attempt": claim.attempts,
         }
-        with tracing.later("webhook delivery", claim.order_id or "", **about) as span:
+        with traces.later("webhook delivery", claim.order_id or "", **about) as span:
             return self._deliver(claim, span)
 
-    def _deliver(self, claim: Claim, span: tracing.Span) -> Result:
+    def _deliver(self, claim: Claim, span: traces.Span) -> Result:
         body = orjson.dumps(
             {
                 "collection": claim.collection,

@@ -25,7 +25,7 @@ import httpx
 from standardwebhooks.webhooks import Webhook
 
 from outbound.webhooks.ssrf_guard import PORTS, Address, Forbidden, Resolve, parse, vet
-from telemetry import tracing
+from telemetry import traces
 
 TOTAL_S = 10.0  # from looking up the host to the last byte that is read
 CONNECT_S = 3.0  # an address; then the host's next is tried
@@ -85,7 +85,7 @@ class Sender:
                 (b"Connection", b"close"),
                 *signed(secrets, webhook_id, body, self._clock()),
             ]
-            if (trace := tracing.here()) is not None:
+            if (trace := traces.here()) is not None:
                 headers.append((b"traceparent", trace.encode()))
             return self._exchange(target, addresses, headers, body, until)
         except Forbidden as error:

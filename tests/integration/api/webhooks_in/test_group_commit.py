@@ -15,9 +15,9 @@ from api.webhooks_in.group_commit import WAITING_BYTES, Journaler, Verdict
 from events.envelope import Envelope
 from journal.relay import SETTLING_S, relay
 from journal.streams import Streams, connect
-from journal.traces import Causes
+from journal.trace_causes import Causes
 from providers.base import ReceivedWebhook
-from telemetry import tracing
+from telemetry import traces
 from tests.collector import recording
 from tests.simulators import SHARDS, a_paid_order
 from tests.webhooks import an_id, as_standard, as_stripe, portone_event, stripe_paid
@@ -217,7 +217,7 @@ def test_a_thin_burst_leaves_as_many_rows_as_webhooks(door):
 def test_webhooks_of_one_commit_and_one_batch_lead_each_to_its_own_trace(door, monkeypatch):
     number = 6
     with recording(monkeypatch) as end:
-        tracing.causes = Causes(door.shop.streams.client)
+        traces.causes = Causes(door.shop.streams.client)
         orders = [a_paid_order(f"N{each}", 500) for each in range(number)]
         door.shop.tell(*(created for created, _ in orders))
         assert set(door.statuses("payments/standard", *(as_standard(paid.as_document()) for _, paid in orders))) == {
@@ -226,7 +226,7 @@ def test_webhooks_of_one_commit_and_one_batch_lead_each_to_its_own_trace(door, m
         assert door.commits < number
         door.shop.work()
         ids = [row[0] for row in door.shop.rows("select cast(id as text) from orders")]
-        kept = {tracing.trace_id(tracing.causes.find(each)) for each in ids}
+        kept = {traces.trace_id(traces.causes.find(each)) for each in ids}
         spans = end()
     receipts = {each.context.trace_id for each in spans if each.name == "webhook receipt"}
     batches = [each for each in spans if each.name == "drain batch" and each.context.trace_id in receipts]

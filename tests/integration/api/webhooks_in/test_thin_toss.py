@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from journal.traces import Causes
+from journal.trace_causes import Causes
 from journal.verify import verify
 from providers.payments.toss_api import Toss
 from providers.simulators import toss as toss_api
-from telemetry import tracing
+from telemetry import traces
 from tests.collector import recording
 from tests.integration.api.webhooks_in.thin_webhooks import (
     AT,
@@ -53,10 +53,10 @@ def test_a_thin_webhook_its_question_and_the_answers_event_are_one_trace(door, t
     toss.holds(toss_api.payment("k-t", "N1", "DONE", 500, AT))
     door.shop.tell(order("k-t"))
     with recording(monkeypatch) as end:
-        tracing.causes = Causes(door.shop.streams.client)
+        traces.causes = Causes(door.shop.streams.client)
         toss_tells(door, "DONE", key="k-t")
         door.shop.work()
-        with tracing.chore("orders.inbox:toss"):
+        with traces.chore("orders.inbox:toss"):
             ask(door, toss)
         spans = end()
     [receipt] = [each for each in spans if each.name == "webhook receipt"]

@@ -1,4 +1,4 @@
-"""The trace of a drain's batch, and what later calls outward find of it. Only while traces are on (`telemetry.tracing`).
+"""The trace of a drain's batch, and what later calls outward find of it. Only while traces are on (`telemetry.traces`).
 
 An entry carries the span that accepted it through its stream, and into no table: what is read in the journal has none. A
 refund or a delivery comes about in PostgreSQL and is made by a chore, whose message is about no order. So the batch leaves its
@@ -18,7 +18,7 @@ import redis
 
 from journal.batch import BatchReport
 from journal.entries import Entry
-from telemetry import tracing
+from telemetry import traces
 
 CAUSES = "orders:causes"
 SLOTS = 1 << 16  # of about 200 bytes: 15 MB at most
@@ -30,25 +30,25 @@ log = logging.getLogger(__name__)
 
 def tell(entries: Sequence[Entry], report: BatchReport, took_s: float) -> None:
     """Make the span of a batch that was committed, where one of its events is traced; nothing of it fails the drain."""
-    traced = [entry for entry in entries if tracing.is_kept(entry.trace)][: tracing.LINKS]
+    traced = [entry for entry in entries if traces.is_kept(entry.trace)][: traces.LINKS]
     if not traced:
         return
-    origins: list[tuple[str, tracing.Attributes]] = [
+    origins: list[tuple[str, traces.Attributes]] = [
         (entry.trace or "", {"event_id": entry.event_id, "event_type": entry.type, "seq": entry.seq})
         for entry in traced
     ]
     outcomes = ", ".join(f"{outcome} {count}" for outcome, count in sorted(report.outcomes.items()))
-    own = tracing.batch("drain batch", took_s, origins, events=len(entries), outcome=outcomes)
-    if tracing.causes is not None:
+    own = traces.batch("drain batch", took_s, origins, events=len(entries), outcome=outcomes)
+    if traces.causes is not None:
         orders = {row.seq: row.order_id for row in report.results}
         kept = {}
         for entry in traced:
             # In the trace of its own event; of the first one's, the batch itself is a part.
-            cause = own if tracing.trace_id(entry.trace) == tracing.trace_id(own) else f"{entry.trace} {own}"
+            cause = own if traces.trace_id(entry.trace) == traces.trace_id(own) else f"{entry.trace} {own}"
             kept[str(entry.seq)] = cause
             if (order := orders.get(entry.seq)) is not None:
                 kept[str(order)] = cause
-        tracing.causes.keep(kept)
+        traces.causes.keep(kept)
 
 
 class Causes:
@@ -58,12 +58,12 @@ class Causes:
         self._client = client
         self._not_before = 0.0  # monotonic
 
-    def keep(self, traces: Mapping[str, str]) -> None:
+    def keep(self, found: Mapping[str, str]) -> None:
         """Note the cause of each, by its name, in one round trip."""
         if monotonic() < self._not_before:
             return
         with self._client.pipeline(transaction=False) as pipe:
-            pipe.hset(CAUSES, mapping={_slot(name): f"{name} {trace}" for name, trace in traces.items()})
+            pipe.hset(CAUSES, mapping={_slot(name): f"{name} {trace}" for name, trace in found.items()})
             pipe.expire(CAUSES, KEEP_S)
             try:
                 pipe.execute()

@@ -59,7 +59,7 @@ class Attributes(TypedDict, total=False):
 class Causes(Protocol):
     """A store of spans for what happens later on their account, by the name of what that will be about."""
 
-    def keep(self, traces: Mapping[str, str]) -> None:
+    def keep(self, found: Mapping[str, str]) -> None:
         """Note a text for each name; it may be lost."""
         ...
 
