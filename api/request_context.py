@@ -48,7 +48,7 @@ class Frame:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif traces.tracer is None or scope["path"].startswith("/health"):
-            await self._serve(scope, receive, send, traces.Span())
+            await self._serve(scope, receive, send, traces.NOTHING)
         else:
             with (
                 traces.request(Headers(scope=scope).get("traceparent")) as span,
@@ -88,13 +88,13 @@ class Frame:
             await error.answer()(inner, receive, answer)
         finally:
             caller, took_s = state.get("caller"), perf_counter() - started
-            known = method if method in _METHODS else "other"
-            REQUESTS.observe(took_s, _route(inner), known, str(status or GONE))
-            span.answered(known, _route(inner), status or GONE)
+            known, route = method if method in _METHODS else "other", _route(inner)
+            REQUESTS.observe(took_s, route, known, str(status or GONE))
+            span.answered(known, route, status or GONE)
             _log.info(
                 "request",
                 method=method,
-                route=_route(inner),
+                route=route,
                 status=status or GONE,
                 ms=round(took_s * 1000, 1),
                 key=caller.source.rpartition("/")[2] if caller else None,

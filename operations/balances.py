@@ -15,6 +15,7 @@ from domain.balance import Balance
 from domain.dues import ALLOCATED, AS_DUE, CANCELED, GRANTS, SETTLED
 from domain.movements import CAME_TO_NOTHING, INQUIRY, LOST, UNDER_WAY, WON
 from domain.returns import Status as ReturnStatus
+from storage.engine import plan_freely
 from storage.pg_arrays import array
 
 Sums = dict[str, dict[str, Decimal]]  # currency → orders, and each sum of `Balance`
@@ -103,16 +104,10 @@ select currency, count(*) as orders, sum(captured) as captured, sum(ever - captu
 from weighed group by currency order by currency
 """)
 
-# Sessions whose plans are pinned to keys (storage/engine.py) would go through the rows of each part once per order.
-_PLAN_FREELY = text(
-    "select set_config('enable_seqscan', 'on', true), set_config('enable_hashjoin', 'on', true), "
-    "set_config('enable_mergejoin', 'on', true)"
-)
-
 
 def balances(conn: Connection) -> Sums:
     """The sums over all orders by currency, as of the instant at which the statement begins."""
-    conn.execute(_PLAN_FREELY)
+    plan_freely(conn)
     values = {"on_its_way": array(sorted(UNDER_WAY), "text"), "nothing": array(sorted(CAME_TO_NOTHING), "text")}
     return {
         row.currency: {name: getattr(row, name) for name in ("orders", *_SUMS)}

@@ -274,7 +274,7 @@ def _fits(sources: Mapping[str, str] = _ALL) -> str:
 
 _NAMES = ", ".join(f"g.{each.name}" for each in fields(Thing))
 _LIST_OF = f"select {_NAMES} %s order by g.died_at desc, g.id limit :most offset :skip"
-_LIST, _LAST_LIST = text(_LIST_OF % _fits()), text(_LIST_OF % _fits(_LAST))
+_LIST = text(_LIST_OF % _fits())
 _COUNT = text(f"select count(*) {_fits()}")
 _GROUPS_OF = f"""
     with g as materialized (select g.kind, g.id, g.seq, g.reason, g.type, g.field, g.provider, g.died_at %s)
@@ -291,15 +291,9 @@ _OF_ORDERS = text(
 _BY_ID = text(f"select {_NAMES} {_fits()} and g.id = any(cast(:ids as uuid[]))")
 
 
-def given_up(
-    conn: Connection, wanted: Wanted = ANY, *, limit: int = SHOWN, skip: int = 0, within: int | None = None
-) -> list[Thing]:
-    """The things that meet the conditions, the last to die first; of the last `within` of each table alone where that is said."""
-    values = {**_values(wanted), "most": limit, "skip": skip}
-    if within is None:
-        rows = conn.execute(_LIST, values).mappings()
-    else:
-        rows = conn.execute(_LAST_LIST, values | {"within": within}).mappings()
+def given_up(conn: Connection, wanted: Wanted = ANY, *, limit: int = SHOWN, skip: int = 0) -> list[Thing]:
+    """The things that meet the conditions, the last to die first."""
+    rows = conn.execute(_LIST, {**_values(wanted), "most": limit, "skip": skip}).mappings()
     return [Thing(**row) for row in rows]
 
 
@@ -308,18 +302,15 @@ def count(conn: Connection, wanted: Wanted = ANY) -> int:
     return int(conn.execute(_COUNT, _values(wanted)).scalar_one())
 
 
-def causes(conn: Connection, wanted: Wanted = ANY, *, within: int | None = None) -> list[Group]:
-    """The things that meet the conditions, grouped by reason, type, field at fault and provider; the largest first.
-
-    Of the last `within` of each table alone where that is said.
-    """
-    return _grouped(conn, wanted, 0, 0, within)[0]
+def causes(conn: Connection, wanted: Wanted = ANY) -> list[Group]:
+    """The things that meet the conditions, grouped by reason, type, field at fault and provider; the largest first."""
+    return _grouped(conn, wanted, 0, 0, None)[0]
 
 
 def page(
     conn: Connection, wanted: Wanted = ANY, *, limit: int = SHOWN, skip: int = 0, within: int | None = None
 ) -> tuple[list[Group], list[Thing]]:
-    """The answers of `causes` and of `given_up`, out of one search."""
+    """The answers of `causes` and of `given_up`, out of one search; of the last `within` of each table alone where that is said."""
     groups, ids = _grouped(conn, wanted, limit, skip, within)
     found = by_id(conn, ids)
     return groups, [found[each] for each in ids]

@@ -25,6 +25,7 @@ from operations import audit
 from operations.acts import checked_reason, reason_if_said
 from outbound.refund_accounts import shown
 from queries import timeline
+from storage.engine import plan_freely
 from storage.like import escaped
 from storage.pg_arrays import array
 
@@ -88,7 +89,7 @@ _OLD_PERSONAL = text("""
     ) delete from personal p using old where p.id = old.id
 """)
 _OLD_AUDIT = text("""
-    with old as (select id from audit where at < :before order by id limit :most)
+    with old as (select id from audit where at < :before order by at limit :most)
     delete from audit a using old where a.id = old.id
 """)
 
@@ -180,6 +181,7 @@ def forget_old(conn: Connection, now: datetime, personal: timedelta | None, acts
     """Forget by age: personal rows of orders that are over, and the audit's rows; how many, a PORTION of each at most."""
     gone = 0
     if personal is not None:
+        plan_freely(conn)  # what is kept is a set: by keys it would be made anew for each old row
         gone += conn.execute(
             _OLD_PERSONAL, {"oldest": first_of(now - personal), "most": PORTION, "ended": list(ENDED)}
         ).rowcount

@@ -15,7 +15,7 @@ import orjson
 import psycopg
 from psycopg.types.json import set_json_loads
 from psycopg.types.string import TextLoader
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InvalidatePoolError
 
@@ -26,6 +26,11 @@ from storage import clock
 PINNED = (
     "-c timezone=UTC -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off "
     "-c plan_cache_mode=force_generic_plan"
+)
+
+_FREELY = text(
+    "select set_config('enable_seqscan', 'on', true), set_config('enable_hashjoin', 'on', true), "
+    "set_config('enable_mergejoin', 'on', true)"
 )
 
 # Statements of theirs are few and long: each is prepared when it comes the second time, not the fifth.
@@ -91,6 +96,11 @@ def connect(
     event.listen(engine, "checkout", _refuse_the_dead)
     clock.follow(engine, process)
     return engine
+
+
+def plan_freely(conn: Connection) -> None:
+    """Let the rest of a transaction be planned for many rows at once: by keys alone it would go through each table per row."""
+    conn.execute(_FREELY)
 
 
 def _prepare(connection: psycopg.Connection[Any], _record: object) -> None:

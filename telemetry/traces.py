@@ -17,7 +17,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar, copy_context
 from functools import partial
 from importlib.metadata import entry_points
@@ -107,7 +107,7 @@ tracer: Any = None  # OpenTelemetry's; None: traces are off
 causes: Causes | None = None  # of this process
 _provider: Any = None
 _round: ContextVar[list[bool] | None] = ContextVar("round", default=None)  # a chore's: whether it has come to anything
-_NOTHING = Span()
+NOTHING = Span()  # while traces are off
 _PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?", re.ASCII)
 log = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ def span(
 ) -> Iterator[Span]:
     """A span of the block; with a `parent` from elsewhere, the one that it stands in becomes a link."""
     if (maker := tracer) is None:
-        yield _NOTHING
+        yield NOTHING
         return
     api = _api()
     if (used := _round.get()) is not None:
@@ -187,19 +187,19 @@ def span(
         yield Span(made)
 
 
-def request(traceparent: str | None) -> Any:
+def request(traceparent: str | None) -> AbstractContextManager[Span]:
     """A span of a request, in the trace that its caller names in this header; it gets its name when it is answered."""
     return span("request", "server", parent=traceparent)
 
 
-def later(name: str, about: str, **attributes: Unpack[Attributes]) -> Any:
+def later(name: str, about: str, **attributes: Unpack[Attributes]) -> AbstractContextManager[Span]:
     """A span of a call outward on account of what was kept for `about`: an order's id, or a journal number."""
     kept = causes.find(about) if tracer is not None and causes is not None else None
     parent, *links = kept.split() if kept else (None,)
     return span(name, "client", parent=parent, links=links, **attributes)
 
 
-def together(name: str, traces: Sequence[Trace | None]) -> Any:
+def together(name: str, traces: Sequence[Trace | None]) -> AbstractContextManager[Span]:
     """A span of what is done for several at once: in the trace of the first that is sampled, linked to all of them."""
     known = [each for each in traces if each is not None and is_kept(each)][:LINKS]
     return span(name, parent=known[0] if known else None, links=known, events=len(traces))

@@ -40,6 +40,7 @@ from workers.standby import Standby
 from workers.webhook_sender import webhook_sender
 
 REPLAY_S = 2.0  # of one round, for all replays together: other chores wait behind it
+TIDY_S = 60.0  # of one round; what is left has the next hour's
 UNWATCHED_S = 1.0  # of one round; a look takes some milliseconds
 
 Work = Callable[[opening.Parts, str], object]
@@ -236,7 +237,7 @@ def watch_unwatched(here: opening.Parts, whom: str) -> None:
     routes = registry().routes(here.settings.providers)
     until, more = monotonic() + UNWATCHED_S, True
     while more and monotonic() < until:
-        more = unwatched.look(here.engine, routes, clock())
+        more = unwatched.look(here.engine, routes, clock(), here.settings.tracking_retire_after)
 
 
 @chore("orders.webhooks")
@@ -264,12 +265,12 @@ def forget(here: opening.Parts, whom: str) -> None:
         refund_accounts.erase_due(conn, clock())
         clocks.forget(conn)
         operators.tidy(conn, clock())
-    settings = here.settings
-    gone = True
-    while gone:
-        with here.engine.begin() as conn:
-            gone = bool(privacy.forget_old(conn, clock(), settings.keep_personal, settings.keep_audit))
+    settings, until = here.settings, monotonic() + TIDY_S
     full = True
-    while full:
+    while full and monotonic() < until:
         with here.engine.begin() as conn:
             full = deliveries.purge(conn, clock()) == deliveries.PORTION
+    gone = True
+    while gone and monotonic() < until:
+        with here.engine.begin() as conn:
+            gone = bool(privacy.forget_old(conn, clock(), settings.keep_personal, settings.keep_audit))

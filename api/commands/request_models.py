@@ -32,7 +32,9 @@ def _order_number(text: str) -> str:
 
 OrderNumber = Annotated[Name, AfterValidator(_order_number)]
 # A person's own words for an act; `operations.acts` makes one line of them.
-Why = Annotated[Text, Field(min_length=1, max_length=MOST_REASON, description="why, for those who look later")]
+_IN_WORDS = Field(max_length=MOST_REASON, description="why, for those who look later")
+Why = Annotated[Text, Field(min_length=1), _IN_WORDS]
+WhyIfSaid = Annotated[Text | None, _IN_WORDS]  # blanks say nothing
 
 
 def like(**example: Any) -> ConfigDict:
@@ -217,7 +219,7 @@ class AcceptOrder(BaseModel):
 
     model_config = like(reason="a cent short")
     amount: Amount | None = None
-    reason: Why | None = None
+    reason: WhyIfSaid = None
 
 
 class Line(BaseModel):
@@ -237,7 +239,7 @@ class CancelItems(BaseModel):
     model_config = like(items=[{"orderItem": ITEM, "quantity": 1}], reason="sold out")
     items: Lines
     refundAmount: Annotated[Amount | None, Field(description="no more than the price and tax of these items")] = None
-    reason: Why | None = None
+    reason: WhyIfSaid = None
     refundAccount: RefundAccount | None = None
 
 
@@ -246,7 +248,7 @@ class HoldOrder(BaseModel):
 
     model_config = like(hold="fraud", reason="asks about the card", until="2026-12-01T09:00:00Z")
     hold: Annotated[Name, Field(description="its name; the same name again holds anew")] = "staff"
-    reason: Why | None = None
+    reason: WhyIfSaid = None
     until: Annotated[Moment | None, Field(description="it is released by itself then")] = None
 
 
@@ -257,7 +259,7 @@ class ReleaseOrder(BaseModel):
     hold: Annotated[
         Name | None, Field(description="one of its holds; also `refunded`, `disputed`, `payment_reversed`")
     ] = None
-    reason: Why | None = None
+    reason: WhyIfSaid = None
 
 
 class UpdateTransaction(BaseModel):

@@ -22,14 +22,13 @@ from domain.ids import format_id
 from domain.order import BEFORE_PAYMENT, Order, OrderItem
 from domain.permitted_transitions import order_statuses
 from events.errors import OrdersError
-from events.field_types import Allocation, Amount, FulfillmentStatus, GrantReason, Moment, Name, Text, said
+from events.field_types import Allocation, Amount, FulfillmentStatus, GrantReason, Moment, Name, said
 from journal.commands import Request, Step
 from operations import acts, corrections, parcel_corrections, refund_decisions
 
 _AMOUNT: TypeAdapter[Decimal] = TypeAdapter(Amount)
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
-_TEXT: TypeAdapter[str] = TypeAdapter(Text)
 
 
 class FieldRefused(OrdersError, ValueError):
@@ -207,7 +206,7 @@ def _lines(order: Order, form: Form) -> list[tuple[OrderItem, int]]:
 
 
 def _reason(form: Form) -> str | None:
-    return _parsed(_TEXT, "reason", told) if (told := form.get("reason")) else None
+    return acts.reason_if_said(form.get("reason"))
 
 
 def _optional(kind: TypeAdapter[Any], name: str, form: Form) -> Any:

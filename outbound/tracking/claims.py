@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 
 from journal.pauses import rests
 from outbound.tracking import carriers
+from outbound.tracking.trackers import ORDERS
 from providers.base import NoAnswer, Scan
 from providers.carriers.limits import Limits
 
@@ -46,7 +47,7 @@ class Claim:
 # A parcel rests while any of the orders does whose goods it holds.
 _RESTS = rests(
     "tracking",
-    order="any(array(select o.order_number from correlations c join orders o on o.id = any(array_append(c.members, c.order_id)) where c.key = t.key))",
+    order=f"any({ORDERS})",
     provider="any(array[coalesce(t.provider, t.carrier), split_part(t.provider, ':', 1)])",  # SERVICE, of SERVICE:ID
     carrier="t.carrier",
 )

@@ -8,7 +8,7 @@ done for, and how far it has come (`watch_walk`); where nothing changed, a look 
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
@@ -19,6 +19,7 @@ from providers.carriers.routes import Routes
 from storage.pg_arrays import columns, unnest
 
 MOST = 1000  # orders per look
+_EVER = datetime(1, 1, 1, tzinfo=UTC)
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,8 @@ _KEEP = text(
     "update watch_walk set walked = coalesce(:walked, walked), finished = :finished, updated_at = now() where id = 1"
 )
 # Of each order its open parcels that have a pair of carrier and number (`Fulfillment.is_open`, and what the drain asks of
-# returns); none of history. One row at least of each, so that the last order is known.
+# returns); none of history, nor what has been silent for so long that it would be retired. One row at least of each order, so that the
+# last is known.
 _LOOK = text("""
     with page as materialized (
         select id, held from orders where id > coalesce(cast(:after as uuid), '00000000-0000-0000-0000-000000000000')
@@ -42,10 +44,11 @@ _LOOK = text("""
     select p.id, b.carrier, b.number, b.since from page p left join lateral (
         select f.carrier, f.tracking_number as number, coalesce(f.shipped_at, f.created_at) as since
         from fulfillments f where f.order_id = p.id and f.status in ('pending', 'packed', 'shipped') and f.facts ? 'pair'
+          and greatest(f.last_scan_at, coalesce(f.shipped_at, f.created_at)) > :oldest
         union all
         select r.carrier, r.tracking_number, coalesce(r.requested_at, r.created_at)
         from returns r where r.order_id = p.id and r.received_at is null and r.status not in ('rejected', 'completed')
-          and r.facts ? 'pair'
+          and r.facts ? 'pair' and coalesce(r.requested_at, r.created_at) > :oldest
     ) b on not p.held and b.carrier is not null and b.number is not null
     order by p.id
 """)
@@ -57,21 +60,24 @@ _WATCH = text(
 )
 
 
-def look(engine: Engine, routes: Routes, now: datetime) -> bool:
-    """Watch what nobody watches of the next orders; true where there are more.
+def look(engine: Engine, routes: Routes, now: datetime, retire_after: timedelta | None) -> bool:
+    """Watch what nobody watches of the next orders, unless it was silent for `retire_after`; true where there are more.
 
     Shape:  one row read where these routes were gone through; else one page in a transaction of three statements.
     Locks:  the walk's row, then the trackers by key, as the drain's. May be doubled, or killed at any line.
     Errors: OperationalError when PostgreSQL is away.
     """
     fingerprint = routes.fingerprint()
+    oldest = _EVER if retire_after is None else now - retire_after
     with engine.begin() as conn:
         if conn.execute(_DONE, {"routes": fingerprint}).scalar():
             return False
         walked, finished = conn.execute(_BEGIN, {"routes": fingerprint}).one()
         if finished:  # by another, while we waited for the row
             return False
-        found = [] if routes.asks_nobody() else conn.execute(_LOOK, {"after": walked, "most": MOST}).all()
+        found = (
+            [] if routes.asks_nobody() else conn.execute(_LOOK, {"after": walked, "most": MOST, "oldest": oldest}).all()
+        )
         more = len({row.id for row in found}) == MOST
         added = _watch(conn, found, routes, now)
         conn.execute(_KEEP, {"walked": found[-1].id if found else None, "finished": not more})

@@ -24,6 +24,7 @@ audit = Table(
     Column("order_number", Text, comment="the order that it was about, where it was about one"),
     Index("audit_order_number_idx", "order_number", "id", postgresql_where=text("order_number is not null")),
     Index("audit_target_idx", "target", "id"),
+    Index("audit_at_idx", "at"),
     comment="Who did what, and who looked at personal data: append-only, by a trigger.",
 )
 

@@ -38,7 +38,7 @@ def number():
 def look(world: World, routes: Routes = FOLLOWED) -> int:
     """The chore, until it is done. → looks that found orders yet to be looked at"""
     looks = 0
-    while unwatched.look(world.shop.doors.engine, routes, clock()):
+    while unwatched.look(world.shop.doors.engine, routes, clock(), None):
         looks += 1
     return looks
 
@@ -126,12 +126,20 @@ def test_orders_are_looked_at_page_by_page_and_once_per_change_of_routes(world, 
     assert [world.watched(number) for number in numbers] == [[True]] * 5
 
 
+def test_a_parcel_that_was_silent_for_so_long_that_it_would_be_retired_is_left(world):
+    old, new = f"U{next(_numbers)}", f"U{next(_numbers)}"
+    world.ship(world.order(), old, at=clock() - 31 * DAY)
+    world.ship(world.order(), new, at=clock() - 29 * DAY)
+    unwatched.look(world.shop.doors.engine, FOLLOWED, clock(), 30 * DAY)
+    assert (world.watched(old), world.watched(new)) == ([], [True])
+
+
 def test_routes_that_change_midway_are_gone_through_from_the_beginning(world, monkeypatch):
     monkeypatch.setattr(unwatched, "MOST", 1)
     first, second = f"U{next(_numbers)}", f"U{next(_numbers)}"
     world.ship(world.order(), first, carrier=OTHER)
     world.ship(world.order(), second)
-    assert unwatched.look(world.shop.doors.engine, FOLLOWED, clock())
+    assert unwatched.look(world.shop.doors.engine, FOLLOWED, clock(), None)
     look(world, Routes((VAN, OTHER), {}, {}))
     assert (world.watched(first), world.watched(second)) == ([True], [True])
 
