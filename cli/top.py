@@ -119,7 +119,6 @@ def _providers(figures: Figures) -> Table:
         style = "red" if each.dead else "yellow" if each.failing else ""
         why = visible((each.error or "")[:ERROR]) if each.failing or each.dead else ""
         name = visible(each.name) or "no provider named"
-        rows.add_row(
-            Text(name, style), each.kind, f"{each.waiting:,}", f"{each.failing:,}", f"{each.dead:,}", Text(why)
-        )
+        counts = [f"{n:,}{'+' if n and each.least else ''}" for n in (each.waiting, each.failing, each.dead)]
+        rows.add_row(Text(name, style), each.kind, *counts, Text(why))
     return rows

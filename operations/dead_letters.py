@@ -170,13 +170,22 @@ _LOCK_EFFECTS = text(
     "order by id for update"
 )
 _LOCK = text("select from dead_letters where id = any(cast(:ids as uuid[])) order by id for update")
+# Sources are few, and found one after another along the key of source and id: so no name costs a look at all letters.
+_NAMES, _KINDS = ("ref", "seq", "uuid"), ("text", "bigint", "uuid")
 _BY_NAME = text(f"""
-    with v as (select * from {unnest(("ref", "uuid"), ("text", "uuid"))}),
-    named as (select d.id, cast(d.seq as text) as seq, j.event_id, j.source || '/' || j.event_id as full_name
-              from dead_letters d join journal j on j.seq = d.seq)
-    select v.ref, n.id from v join named n on n.seq = v.ref
-    union select v.ref, n.id from v join named n on n.event_id = v.ref
-    union select v.ref, n.id from v join named n on n.full_name = v.ref
+    with recursive v as (select * from {unnest(_NAMES, _KINDS)}),
+    sources (source) as (
+        select min(source) from journal
+        union all select (select min(j.source) from journal j where j.source > s.source) from sources s where s.source is not null
+    ),
+    named as (
+        select v.ref, v.seq from v where v.seq is not null
+        union select v.ref, (select j.seq from journal j where j.source = s.source and j.event_id = v.ref) from v, sources s
+        union select v.ref, (select j.seq from journal j
+            where j.source = s.source and j.event_id = substr(v.ref, length(s.source) + 2))
+            from v join sources s on starts_with(v.ref, s.source || '/')
+    )
+    select n.ref, d.id from named n join dead_letters d using (seq)
     union select v.ref, d.id from v join dead_letters d on d.id = v.uuid
     union select v.ref, d.id from v join dead_letters d on d.effect_id = v.uuid
 """)
@@ -213,7 +222,7 @@ def named(conn: Connection, refs: Sequence[str]) -> dict[str, Letter]:
     wanted = list(dict.fromkeys(refs))
     if not wanted:
         return {}
-    rows = conn.execute(_BY_NAME, columns(("ref", "uuid"), ("text", "uuid"), [(ref, uuid_of(ref)) for ref in wanted]))
+    rows = conn.execute(_BY_NAME, columns(_NAMES, _KINDS, [(ref, _seq_of(ref), uuid_of(ref)) for ref in wanted]))
     matches: dict[str, list[str]] = {}
     for row in rows:
         matches.setdefault(row.ref, []).append(row.id)
@@ -399,6 +408,11 @@ def _locked(conn: Connection, letters: Sequence[Letter]) -> list[Letter]:
         conn.execute(_LOCK_EFFECTS, wanted)
     conn.execute(_LOCK, wanted)
     return list(_letters(conn, {letter.id for letter in letters}).values())
+
+
+def _seq_of(ref: str) -> int | None:
+    """The journal number that the name may be."""
+    return int(ref) if ref.isascii() and ref.isdigit() and ref[0] != "0" and len(ref) < 19 else None
 
 
 def _by_ids(conn: Connection, ids: Sequence[str]) -> list[Letter]:

@@ -4,12 +4,13 @@ One source for the console's page and `orders top`. Looking must cost next to no
 many watch, so
 
 - a process looks once per PACE_S at most, and all who ask meanwhile get the same figures; a look that took long (a backlog is
-  counted) is followed by the next only after SHARE times as long, so that looking takes less than 1 % of a core;
+  counted) is followed by the next only after SHARE times as long, so that both looks together take less than 1 % of a core;
 - events are counted once: the journal only grows, so what is below the horizon (all of it is visible) is never counted again.
   A process that begins counts PORTION numbers per look, and says so until it is through (`counted`);
 - what is settled is the rest: every event of the journal is settled (applied or ignored), parked, dead or waiting. The four
   are of one statement, so they add up to `events` at every look;
-- providers are asked for every PROVIDERS_S, more rarely where very much is due and a look takes long.
+- providers are looked at every PROVIDERS_S, and of what waits for them, or was given up, MOST of each kind are counted: a count
+  that came so far is said to be the least.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ from operations import waiting_rows
 PACE_S = 2.0  # between two looks
 PROVIDERS_S = 15.0
 PROVIDERS_SHARE, PROVIDERS_LONGEST_S = 300, 300.0  # of what such a look took, until the next; at most
+MOST = 5_000  # rows of a kind of work that such a look counts, those whose turn comes first
 KEPT = 450  # looks that a chart shows: a quarter of an hour of them
 PORTION = 2_000_000  # numbers of the journal that one look counts
 WAITING_SHOWN = 20_000  # events that wait are counted up to here
-SHARE, LONGEST_S = 100, 60.0  # of what a look took, until the next; at most
+SHARE, LONGEST_S = 200, 60.0  # of what a look took, until the next; at most
 
 # Undecided events are few or the newest; counting goes no further than says enough.
 _MOMENT = text(f"""
@@ -54,30 +56,38 @@ _MOMENT = text(f"""
         (select extract(epoch from clock_timestamp() - max(at)) from heartbeats where name = 'timers') as beat_s
     from upto
 """)
-# Waiting rows alone: each of these tables has an index of them.
+# Waiting rows alone, MOST of each kind: each of these tables has an index of them by when their turn comes.
+_FIRST = "order by next_at limit :most"
 _PROVIDERS = text(f"""
     select name, kind, sum(waiting) as waiting, sum(failing) as failing, sum(dead) as dead, max(error) as error from (
         select provider as name, 'lookups' as kind, count(*) filter (where state = 'due') as waiting,
                count(*) filter (where state = 'due' and attempts > 0) as failing,
                count(*) filter (where state = 'dead') as dead,
                (array_agg(last_error order by updated_at desc) filter (where last_error is not null))[1] as error
-        from {waiting_rows.LOOKUPS} group by 1
+        from ((select * from {waiting_rows.LOOKUPS} and state = 'due' {_FIRST}) union all
+              (select * from {waiting_rows.LOOKUPS} and state = 'dead' order by updated_at desc limit :most)) i group by 1
         union all
-        select coalesce(t.provider, ''), 'refunds', count(*) filter (where e.state <> 'dead'),
-               count(*) filter (where e.state <> 'dead' and e.last_error is not null),
-               count(*) filter (where e.state = 'dead'),
+        select coalesce(t.provider, ''), 'refunds', count(*) filter (where not e.dead),
+               count(*) filter (where not e.dead and e.last_error is not null), count(*) filter (where e.dead),
                (array_agg(e.last_error order by e.updated_at desc) filter (where e.last_error is not null))[1]
-        from (select * from {waiting_rows.REFUNDS}) e join transactions t on t.id = e.transaction_id
-        where e.state in ('due', 'in_flight', 'unknown', 'dead') group by 1
+        from ((select transaction_id, last_error, updated_at, false as dead from {waiting_rows.REFUNDS}
+               and state in ('due', 'in_flight', 'unknown') {_FIRST}) union all
+              (select e.transaction_id, e.last_error, e.updated_at, true
+               from (select effect_id from {waiting_rows.LETTERS} and effect_id is not null limit :most) d
+               join effects e on e.id = d.effect_id)) e
+        join transactions t on t.id = e.transaction_id group by 1
         union all
         select coalesce(provider, carrier), 'tracking', count(*), count(*) filter (where failures > 0), 0,
                (array_agg(last_error order by updated_at desc) filter (where failures > 0))[1]
-        from {waiting_rows.PARCELS} group by 1
+        from (select * from {waiting_rows.PARCELS} {_FIRST}) p group by 1
         union all
-        select s.url, 'webhooks', count(d.id) filter (where d.state = 'due'),
-               case when s.failing_since is null then 0 else count(d.id) filter (where d.state = 'due') end,
-               count(d.id) filter (where d.state = 'dead'), s.notice
-        from subscriptions s left join (select * from {waiting_rows.DELIVERIES}) d on d.subscription_id = s.id group by s.id
+        select s.url, 'webhooks', w.due, case when s.failing_since is null then 0 else w.due end, coalesce(d.dead, 0), s.notice
+        from subscriptions s cross join lateral (
+            select count(*) as due from (
+                select from {waiting_rows.DELIVERIES} and state = 'due' and subscription_id = s.id limit :most) each) w
+        left join (select subscription_id, count(*) as dead from (
+                select subscription_id from {waiting_rows.DELIVERIES} and state = 'dead' order by updated_at desc limit :most) each
+            group by 1) d on d.subscription_id = s.id
     ) each_kind group by name, kind order by kind, name
 """)
 
@@ -92,6 +102,7 @@ class Fare:
     failing: int  # of those, what failed the last time
     dead: int
     error: str | None  # the last one
+    least: bool = False  # True: of its kind there is more than is counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +125,7 @@ class Figures:
     accepted_rate: float | None = None  # events per second since the look before; None: there was none lately
     decided_rate: float | None = None
     providers: tuple[Fare, ...] = ()
+    providers_at: datetime | None = None  # as of when those are
 
 
 @dataclass(slots=True)
@@ -127,6 +139,7 @@ class Looks:
     _below: int = 0  # so many are up to there
     _next_at: float = float("-inf")
     _providers: tuple[Fare, ...] = ()
+    _providers_at: datetime | None = None
     _providers_next_at: float = float("-inf")
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -146,7 +159,7 @@ class Looks:
         with self.engine.connect() as conn:
             row = conn.execute(_MOMENT, {"counted": self._counted, "portion": PORTION}).one()
             if (begun := monotonic()) >= self._providers_next_at:
-                self._providers, ended = tuple(_fares(conn)), monotonic()
+                self._providers, self._providers_at, ended = tuple(_fares(conn)), row.at, monotonic()
                 pause = min(PROVIDERS_SHARE * (ended - begun), PROVIDERS_LONGEST_S)
                 self._providers_next_at = ended + max(PROVIDERS_S, pause)
         self._below += row.below
@@ -156,7 +169,7 @@ class Looks:
         figures = Figures(
             row.at, whole, events, events - row.parked - row.dead - row.waiting, row.parked, row.dead, row.waiting,
             float(row.oldest_s), row.dead_refunds, row.flagged, row.findings, row.failed_refunds,
-            None if row.beat_s is None else float(row.beat_s), providers=self._providers,
+            None if row.beat_s is None else float(row.beat_s), providers=self._providers, providers_at=self._providers_at,
         )  # fmt: skip
         self.history.append(_with_rates(figures, self.history))
 
@@ -175,7 +188,11 @@ def _with_rates(found: Figures, history: Sequence[Figures]) -> Figures:
 
 
 def _fares(conn: Connection) -> list[Fare]:
-    return [_fare(row) for row in conn.execute(_PROVIDERS)]
+    found = [_fare(row) for row in conn.execute(_PROVIDERS, {"most": MOST})]
+    counted: dict[str, int] = {}
+    for each in found:
+        counted[each.kind] = counted.get(each.kind, 0) + max(each.waiting, each.dead)
+    return [replace(each, least=counted[each.kind] >= MOST) for each in found]
 
 
 def _fare(row: Any) -> Fare:

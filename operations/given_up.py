@@ -45,6 +45,7 @@ SHOWN = 100  # the length of a list, unless told otherwise
 MOST = 100_000  # things of one act
 SAMPLES = 3  # of a group
 LAST = 2_000  # things of a table that a page looks at, however many there are
+SOUGHT = 5_000  # things of a table that a page seeks a text in: of each, all that was ever known of it is read
 
 
 class GivenUpError(OrdersError):
@@ -198,22 +199,22 @@ _EVENTS = f"""
            coalesce(case when c.seq is null then j.subject else c.subject end, o.order_number) as order_number,
            coalesce(c.data, j.data) ->> 'paymentId' as payment_id, j.source as provider, d.reason,
            {_field_of("d.reason", "d.detail")} as field, d.detail, d.deaths as attempts, j.time as happened_at,
-           d.created_at, d.updated_at as died_at, c.seq is not null as edited
+           d.created_at, d.updated_at as died_at, c.seq is not null as edited, coalesce(c.data, j.data) as body
     from __letters__ d join journal j on j.seq = d.seq left join corrections c on c.seq = d.seq
     left join correlations k on j.subject is null and k.key = 'payment:' || (coalesce(c.data, j.data) ->> 'paymentId')
     left join orders o on o.id = k.order_id
-    where d.state = 'open'
+    where d.state = 'open' and d.seq is not null
 """
 _REFUNDS = f"""
     select '{REFUND}', e.id, null, null, null, 'Refund', o.order_number, e.payment_id, t.provider, d.reason,
-           null, d.detail, greatest(e.attempts, d.deaths), e.created_at, d.created_at, d.updated_at, false
+           null, d.detail, greatest(e.attempts, d.deaths), e.created_at, d.created_at, d.updated_at, false, null
     from __letters__ d join effects e on e.id = d.effect_id join orders o on o.id = e.order_id
-    join transactions t on t.id = e.transaction_id where d.state = 'open'
+    join transactions t on t.id = e.transaction_id where d.state = 'open' and d.effect_id is not null
 """
 _LOOKUPS = f"""
     select '{LOOKUP}', i.id, i.seq, j.source, j.event_id, j.type, coalesce(j.subject, o.order_number),
            j.data ->> 'paymentId', i.provider, coalesce(i.reason, '{LOOKUP_GIVEN_UP}'), null, i.last_error, i.attempts,
-           j.time, i.created_at, i.updated_at, false
+           j.time, i.created_at, i.updated_at, false, coalesce((select x.data from corrections x where x.seq = i.seq), j.data)
     from __lookups__ i join journal j using (seq)
     left join correlations k on j.subject is null and k.key = 'payment:' || (j.data ->> 'paymentId')
     left join orders o on o.id = k.order_id
@@ -224,15 +225,11 @@ _DELIVERIES = f"""
            split_part(split_part(split_part(s.url, '://', 2), '/', 1), '@', -1),
            case when d.last_status = {GONE} then '{WEBHOOK_GONE}' when d.last_status is null then '{WEBHOOK_UNREACHABLE}'
                 else '{WEBHOOK_REFUSED}' end,
-           null, d.last_error, d.attempts, d.at, d.at, d.updated_at, false
+           null, d.last_error, d.attempts, d.at, d.at, d.updated_at, false, null
     from __deliveries__ d join orders o on o.id = d.order_id join subscriptions s on s.id = d.subscription_id
     where d.state = 'dead' and d.discarded_at is null
 """
 _WORDS = "concat_ws(' ', g.source, g.event_id, g.type, g.order_number, g.payment_id, g.provider, g.reason, g.detail)"
-_BODY = """
-    exists (select from journal b left join corrections x using (seq)
-            where b.seq = g.seq and cast(coalesce(x.data, b.data) as text) ilike :pattern)
-"""
 _FITS = f"""
     from ({_EVENTS} union all {_REFUNDS} union all {_LOOKUPS} union all {_DELIVERIES}) g
     where (cast(:kind as text) is null or g.kind = :kind)
@@ -243,24 +240,36 @@ _FITS = f"""
       and (cast(:field as text) is null or g.field = :field)
       and (cast(:since as timestamptz) is null or g.died_at >= :since)
       and (cast(:until as timestamptz) is null or g.died_at < :until)
-      and (cast(:pattern as text) is null or {_WORDS} ilike :pattern or {_BODY})
+      and (cast(:pattern as text) is null or {_WORDS} ilike :pattern or cast(g.body as text) ilike :pattern)
 """
 _ALL = {"letters": "dead_letters", "lookups": "inbox", "deliveries": "deliveries"}
 # The last ones of each table, along an index of its: what a page may look at however much was given up.
 _LAST = {
-    "letters": "(select * from dead_letters where state = 'open' order by id desc limit :within)",
+    "letters": """(select * from dead_letters where state = 'open' and (cast(:reason as text) is null or reason = :reason)
+        order by id desc limit :within)""",
     "lookups": "(select * from inbox where state = 'dead' order by updated_at desc limit :within)",
     "deliveries": "(select * from deliveries where state = 'dead' and discarded_at is null order by updated_at desc limit :within)",
 }
-# An order's letters, all along indexes: what reached it, what was moved to it by an edit, its refunds, and what reached no
-# order at all, of which some may name this one.
+# An order's letters, all along indexes: what reached it, what was moved to it by an edit, its refunds, and what names it, or a
+# payment of its alone: of a transaction, or of an event that bound it and made none. That may be more than what is its own: the
+# conditions on the list see to it.
 _OF_THEIRS = _ALL | {
     "letters": """(
-        with theirs as materialized (select id from orders where order_number = any(cast(:orders as text[])))
+        with theirs as materialized (select id from orders where order_number = any(cast(:orders as text[]))),
+        payments as materialized (
+            select payment_id from transactions where order_id in (select id from theirs)
+            union select named.payment_id from results r join journal j using (seq) cross join lateral (
+                select j.data ->> 'paymentId' as payment_id union all select jsonb_array_elements_text(
+                    case jsonb_typeof(j.data -> 'paymentIds') when 'array' then j.data -> 'paymentIds' else '[]' end)) named
+                where r.order_id in (select id from theirs) and r.outcome <> 'applied'
+        )
         select d.* from results r join dead_letters d using (seq) where r.order_id in (select id from theirs)
         union select d.* from corrections c join dead_letters d using (seq) where c.subject = any(cast(:orders as text[]))
+        union select d.* from corrections c join dead_letters d using (seq)
+            where c.subject is null and left(c.data ->> 'paymentId', 255) in (select left(payment_id, 255) from payments)
         union select d.* from effects e join dead_letters d on d.effect_id = e.id where e.order_id in (select id from theirs)
-        union select d.* from results r join dead_letters d using (seq) where r.outcome = 'dead' and r.order_id is null)"""
+        union select d.* from dead_letters d where d.names in (select left(number, 255) from unnest(cast(:orders as text[])) number)
+        union select d.* from dead_letters d where d.names in (select left('payment:' || payment_id, 255) from payments))"""
 }
 
 
@@ -279,9 +288,9 @@ _COUNT = text(f"select count(*) {_fits()}")
 _GROUPS_OF = f"""
     with g as materialized (select g.kind, g.id, g.seq, g.reason, g.type, g.field, g.provider, g.died_at %s)
     select g.kind, g.reason, g.type, g.field, g.provider, count(*) as count, min(g.died_at) as first_at,
-           max(g.died_at) as last_at, (array_agg(cast(g.id as text) order by g.died_at desc))[1\\:{SAMPLES}] as ids,
+           max(g.died_at) as last_at, cast((array_agg(g.id order by g.died_at desc))[1\\:{SAMPLES}] as text[]) as ids,
            (array_agg(g.seq order by g.died_at desc))[1\\:{SAMPLES}] as seqs,
-           array(select cast(id as text) from g order by died_at desc, id limit :most offset :skip) as shown
+           array(select cast(id as text) from (select id from g order by died_at desc, id limit :most offset :skip) page) as shown
     from g group by 1, 2, 3, 4, 5 order by count(*) desc, 1, 2, 3, 4, 5
 """
 _GROUPS, _LAST_GROUPS = text(_GROUPS_OF % _fits()), text(_GROUPS_OF % _fits(_LAST))

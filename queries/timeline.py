@@ -18,14 +18,15 @@ SCAN = ("carrier", "trackingNumber", "status", "detail", "description", "locatio
 WAITING = "waiting"  # accepted, and not decided yet
 
 # The events of an order: those with a result that names it (in the order of an index); and beside them those that
-# name it themselves and were given up before they reached it (a small index has those of all orders), or were moved to it by
-# an edit, and those that name it and are undecided.
+# name it themselves and were given up before they reached it (letters are found by what their event names), or were moved to it
+# by an edit, and those that name it and are undecided.
 _BESIDE = """
     with own as (select id, order_number, shard from orders where id = cast(:id as uuid)),
     beside as (
-        select r.seq from results r join journal j using (seq) left join corrections c using (seq)
-            join own on own.order_number = case when c.seq is null then j.subject else c.subject end
+        select r.seq from own join dead_letters d on d.names = left(own.order_number, 255)
+            join results r using (seq) join journal j using (seq) left join corrections c using (seq)
             where r.order_id is null and (r.outcome = 'dead' or r.reason = 'discarded')
+              and own.order_number = case when c.seq is null then j.subject else c.subject end
         union
         select c.seq from corrections c join own on c.subject = own.order_number
             where not exists (select from results r where r.seq = c.seq and r.order_id is not null)

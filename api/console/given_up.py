@@ -24,7 +24,7 @@ from api.resources import doors_of
 from events.errors import OrdersError
 from operations import edits, given_up, given_up_changes, given_up_detail, replays
 from operations import forecast as forecasts
-from operations.given_up import KINDS, LAST, MOST, Thing, Wanted
+from operations.given_up import KINDS, LAST, MOST, SOUGHT, Thing, Wanted
 from storage.clock import clock
 
 router = APIRouter(prefix=f"{PATH}/given-up", route_class=ConsoleRoute, include_in_schema=False)
@@ -57,13 +57,15 @@ class EditUnclear(OrdersError, ValueError):
 def list_given_up(request: Request, who: Viewer) -> Response:
     """The list, narrowed by conditions, under its causes."""
     wanted, number = _wanted(request.query_params), _page(request)
+    sought = None if wanted.text is None else SOUGHT
+    within = LAST if wanted.is_empty() else sought  # other conditions look at all: an act on "all that fit" does
     with snapshot(request) as conn:
-        within = LAST if wanted.is_empty() else None  # conditions look at all: an act on "all that fit" does
         causes, found = given_up.page(conn, wanted, limit=SHOWN, skip=(number - 1) * SHOWN, within=within)
     count = sum(each.count for each in causes)
     return page(
-        request, "given_up.html", causes=causes, found=found, count=count, kinds=KINDS, within=within and count >= within and within,
-        wanted=wanted.as_document(), number=number, shown=SHOWN, acts=ACTS, narrower=_narrower,
+        request, "given_up.html", causes=causes, found=found, count=count, kinds=KINDS, wanted=wanted.as_document(),
+        within=not sought and within and count >= within and within, sought=sought, number=number, shown=SHOWN, acts=ACTS,
+        narrower=_narrower,
     )  # fmt: skip
 
 

@@ -69,6 +69,8 @@ KOREAN: dict[str, str] = {
     "waiting for a worker": "작업자를 기다림",
     "accepted in all, our own follow-ups too": "전체 접수 (자체 후속 이벤트 포함)",
     "Providers, carriers, subscribers": "결제사, 택배사, 구독자",
+    "Of each kind of work those are counted whose turn comes first; ≥ says that there is more.":
+        "업무 종류마다 차례가 먼저 오는 것부터 셉니다. ≥는 더 있다는 뜻입니다.",
     "who": "대상",
     "work": "업무",
     "health": "상태",
@@ -403,6 +405,8 @@ KOREAN: dict[str, str] = {
     "it is sent nothing": "아무것도 보내지 않음",
     "nothing at all goes outward: no refund, look-up, comparison, poll or delivery":
         "환불, 조회, 대사, 추적, 전송 등 아무것도 외부로 나가지 않음",
+    "The text is sought in the last {count} of each kind; with a reason, in the last of that reason. An act on all that fit looks at all.":
+        "텍스트는 종류마다 최근 {count}개에서 찾습니다. 사유를 고르면 그 사유의 최근 것에서 찾습니다. 조건에 맞는 전체에 대한 처리는 모두를 살펴봅니다.",
     "Of each kind the last {count} are looked at; narrow it to see all that fit.": "종류마다 최근 {count}개만 살펴봅니다. 조건을 고르면 모두 보입니다.",
     # a parcel corrected
     "Correct where a parcel stands": "배송 상태 정정",

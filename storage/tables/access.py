@@ -106,5 +106,8 @@ deliveries = Table(
     one_of("state", ("due", "done", "dead")),
     Index("deliveries_waiting_idx", "subscription_id", "order_id", "number", postgresql_where=text("state = 'due'")),
     Index("deliveries_given_up_idx", "updated_at", postgresql_where=text("state = 'dead' and discarded_at is null")),
+    Index(
+        "deliveries_given_up_order_idx", "order_id", postgresql_where=text("state = 'dead' and discarded_at is null")
+    ),
     comment="Outgoing webhooks: one row a change and subscription, recorded with the change.",
 )

@@ -75,11 +75,6 @@ results = Table(
     Column("implied", Text),
     one_of("outcome", ("applied", "ignored", "parked", "dead")),
     Index("results_order_id_decided_at_idx", "order_id", "decided_at"),
-    Index(
-        "results_without_order_idx",
-        "seq",
-        postgresql_where=text("order_id is null and (outcome = 'dead' or reason = 'discarded')"),
-    ),
     comment="What became of each event: one row an event, the net under everything.",
 )
 
@@ -276,8 +271,15 @@ dead_letters = Table(
         server_default="[]",
         comment="every death, once there were several: [{at, reason, detail} …]",
     ),
+    Column(
+        "names",
+        Text,
+        comment="order number that its event names, else key of the payment; cut: for finding alone",
+    ),
     one_of("state", ("open", "replayed", "discarded")),
     CheckConstraint("(seq is null) <> (effect_id is null)", "one_subject"),
+    Index("dead_letters_names_idx", "names", postgresql_where=text("names is not null")),
+    Index("dead_letters_open_idx", "id", postgresql_where=text("state = 'open'")),
 )
 
 corrections = Table(
@@ -289,6 +291,7 @@ corrections = Table(
     Column("by", Text, nullable=False),
     at("at", nullable=False, server_default=func.now()),
     Index("corrections_subject_idx", "subject", postgresql_where=text("subject is not null")),
+    Index("corrections_payment_idx", text("left(data ->> 'paymentId', 255)"), postgresql_where=text("subject is null")),
     comment="What an operator made of a dead event's subject and body; the journal keeps the original.",
 )
 

@@ -407,6 +407,11 @@ def test_a_name_of_several_is_refused_with_all_of_them(died: Place):
     with pytest.raises(NameAmbiguous):
         died.show(str(seq))
     assert died.show("stripe/usd").letter.source == "stripe"
+    died.take(replace(USD, source="shop/of", id="usd/1"))
+    assert died.show("shop/of/usd/1").letter.source == "shop/of"
+    died.take(replace(USD, id="of/usd/1"))
+    with pytest.raises(NameAmbiguous, match=r"shop/of/usd/1.*shop/of/usd/1"):
+        died.show("shop/of/usd/1")
     assert died.audit() == []
 
 

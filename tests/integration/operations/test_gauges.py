@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from operations import gauges
+from operations import figures, gauges
 from operations.figures import Looks
 from operations.health import events, outside
 from operations.health.check import OK, Place
@@ -73,6 +73,43 @@ def test_what_has_its_end_is_counted_by_none_of_those_who_say_what_waits(shop, d
     with shop.engine.connect() as conn:
         checks = [check for _, look in (*events.LOOKS, *outside.LOOKS) for check in look(conn, place)]
     assert [(check.name, check.says) for check in checks if check.level != OK] == []
+
+
+DUE = """insert into effects (id, order_id, transaction_id, payment_id, currency, target, state, last_error)
+         select gen_random_uuid(), order_id, id, payment_id, 'KRW', 5, case payment_id when 'pay-9' then 'dead' else 'due' end, 'no answer'
+         from transactions on conflict (transaction_id) do update set state = excluded.state"""
+LETTER = """insert into dead_letters (id, effect_id, reason) select gen_random_uuid(), id, 'refund_given_up' from effects where state = 'dead'"""
+
+
+@pytest.mark.parametrize(("most", "counted"), [(9, 3), (3, 3), (2, 2)], ids=["all", "as many", "the first"])
+def test_of_very_much_that_waits_for_a_provider_the_least_is_counted_and_said(shop, monkeypatch, most, counted):
+    shop.tell(*(event for number in "6789" for event in a_paid_order(number, 5)))
+    shop.do(DUE)
+    shop.do(LETTER)
+    monkeypatch.setattr(figures, "MOST", most)
+    found = Looks(shop.engine).now()
+    (refunds,) = [fare for fare in found.providers if fare.kind == "refunds"]
+    assert (refunds.waiting, refunds.failing, refunds.dead, refunds.error) == (counted, counted, 1, "no answer")
+    assert refunds.least == (counted == most)
+    assert found.providers_at == found.at
+
+
+def test_a_look_that_took_long_is_followed_by_a_pause_unless_postgresql_is_away(
+    shop, database_url, redis_url, monkeypatch
+):
+    monkeypatch.setattr(gauges, "FRESH_S", 0.0)
+    monkeypatch.setattr(gauges, "SHARE", 1e9)
+    monkeypatch.setattr(gauges, "LONGEST_S", 1e9)
+    looks = gauges.Figures(database_url, redis_url, SHARDS)
+    try:
+        assert looks.look() is looks.look()
+    finally:
+        looks.close()
+    away = gauges.Figures("postgresql://127.0.0.1:1/none", redis_url, SHARDS)
+    try:
+        assert away.look() is not away.look()
+    finally:
+        away.close()
 
 
 @pytest.mark.parametrize("slow", [figure.name for figure in gauges.FROM_POSTGRESQL])

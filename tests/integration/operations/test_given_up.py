@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import text
 
 from operations import given_up, replays, why
 from operations.given_up import Wanted
+from queries import timeline
 from tests.simulators import AShop, a_paid_order, a_shop, an_event
 
 OTHERS = 5
@@ -48,3 +50,39 @@ def test_whoever_asks_for_an_order_is_told_of_all_of_it(shop):
         planned = replays.plan(conn, [first.ref])
     assert "and 3 more" in said.what
     assert len(planned) == 4, "those that came later of the order are taken along"
+
+
+def test_what_names_an_order_by_a_payment_alone_is_its_own(shop):
+    """Also a payment that no transaction of its has, and one that an edit names."""
+    again = a_paid_order("7", 5, payment="pay-again")[0]
+    shop.tell(again, an_event("PaymentFailed", "7", paymentId="pay-other"))
+    assert shop.rows("select payment_id from transactions where payment_id = 'pay-again'") == []
+    shop.tell(
+        an_event("PaymentSucceeded", None, paymentId="pay-again"),  # malformed
+        an_event("PaymentSucceeded", None, paymentId="pay-other"),  # malformed
+        an_event("PaymentSucceeded", None, paymentId="pay-wrong"),  # malformed
+        an_event("PaymentSucceeded", None, paymentId="pay-8"),  # malformed, and another order's
+    )
+    shop.do("""insert into corrections (seq, subject, data, by) select seq, null, '{"paymentId": "pay-7"}', 'kim'
+               from journal where data ->> 'paymentId' = 'pay-wrong'""")  # fmt: skip
+    with shop.engine.connect() as conn:
+        listed = given_up.given_up(conn, Wanted(order="7"))
+        assert len(listed) == 4 + 3
+        assert {each.id for each in given_up.of_orders(conn, ["7"])} == {each.id for each in listed}
+
+
+def test_an_orders_timeline_has_what_names_it_and_never_reached_it(shop):
+    with shop.engine.connect() as conn:
+        of = {number: id for id, number in conn.execute(text("select id, order_number from orders"))}
+        dead = {number: [each["type"] for each in timeline.timeline(conn, str(of[number])) if each["outcome"] == "dead"]
+                for number in ("7", "8")}  # fmt: skip
+    assert len(dead["7"]) == 2 + 0, "malformed, and by its payment in another currency"
+    assert len(dead["8"]) == 1, "it reached that order, whatever an edit says since"
+
+
+@pytest.mark.parametrize("name", ["x" * 100_000, "é" * 100_000, {"a": 1}, None], ids=["long", "wide", "object", "none"])
+def test_whatever_an_event_names_its_letter_is_buried(shop, name):
+    before = len(shop.rows("select from dead_letters"))
+    shop.tell(an_event("PaymentSucceeded", None, paymentId=name))
+    assert len(shop.rows("select from dead_letters")) == before + 1
+    assert shop.rows("select max(length(names)) <= 255 from dead_letters") == [(True,)]

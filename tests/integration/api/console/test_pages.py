@@ -161,6 +161,22 @@ def test_the_page_of_what_was_given_up_looks_at_the_last_ones_and_says_so(consol
     assert "X1" in narrowed
 
 
+def test_a_text_is_sought_in_the_last_ones_of_its_reason_and_the_page_says_so(console, module_shop, monkeypatch):
+    from api.console import given_up
+
+    module_shop.tell(told("PaymentSucceeded", subject="Y1", paymentId="pay-sought", amount="no money"))
+    number = module_shop.paid()["orderNumber"]
+    module_shop.tell(told("PaymentSucceeded", subject=number, paymentId="pay-sought", amount="5", currency="USD"))
+    whole = console.page("/given-up?text=PAY-sought")
+    assert "sought in the last 5,000 of each kind" in whole
+    assert ("Y1" in whole, number in whole) == (True, True)
+    monkeypatch.setattr(given_up, "SOUGHT", 1)
+    last = console.page("/given-up?text=pay-sought")
+    assert ("Y1" in last, number in last) == (False, True)
+    assert "Y1" in console.page("/given-up?text=pay-sought&reason=malformed")
+    assert "Nothing was given up here" in console.page("/given-up?text=pay-unheard-of")
+
+
 def test_the_page_says_what_an_order_waits_for(console, module_shop):
     assert "It waits for:</b> items to ship" in console.page(f"/orders/{module_shop.paid()['id']}")
     assert "It waits for:</b> its payment" in console.page(f"/orders/{module_shop.create()['id']}")
