@@ -45,7 +45,7 @@ SHOWN = 100  # the length of a list, unless told otherwise
 MOST = 100_000  # things of one act
 SAMPLES = 3  # of a group
 LAST = 2_000  # things of a table that a page looks at, however many there are
-SOUGHT = 5_000  # things of a table that a page seeks a text in: of each, all that was ever known of it is read
+SOUGHT = 3_000  # things of a table that a page seeks a text in: of each, all that was ever known of it is read
 
 
 class GivenUpError(OrdersError):

@@ -168,7 +168,7 @@ def test_a_text_is_sought_in_the_last_ones_of_its_reason_and_the_page_says_so(co
     number = module_shop.paid()["orderNumber"]
     module_shop.tell(told("PaymentSucceeded", subject=number, paymentId="pay-sought", amount="5", currency="USD"))
     whole = console.page("/given-up?text=PAY-sought")
-    assert "sought in the last 5,000 of each kind" in whole
+    assert "sought in the last 3,000 of each kind" in whole
     assert ("Y1" in whole, number in whole) == (True, True)
     monkeypatch.setattr(given_up, "SOUGHT", 1)
     last = console.page("/given-up?text=pay-sought")
