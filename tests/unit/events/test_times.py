@@ -34,7 +34,7 @@ def test_every_reader_takes_a_time_for_the_same_moment(written, means):
 
 @pytest.mark.parametrize("written", ["noon", "0001-01-01T00:00+09:00", "9999-12-31T23:59-09:00"])
 def test_every_reader_refuses_what_is_no_moment(written):
-    with pytest.raises(Problem, match="--since .* is no time; write 2h"):
+    with pytest.raises(Problem, match=r"--since .* is no time; write 2h"):
         moment_of(written, "--since")
     with pytest.raises(QueryError, match="takes a time such as"):
         single(written, Kind.TIME, "createdAt")
