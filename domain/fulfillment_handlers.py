@@ -118,10 +118,10 @@ def parcel_step(order: Order, event: Event[ParcelStep], context: Context, reject
         parcel.items_step = rank
         told = _list_items(order, parcel, shares, event, context)
     told |= name_carrier(order, parcel, event, data.carrier, data.trackingNumber, rank)
-    if is_a(event, FulfillmentCreated) and event.data.replaces is not None:
-        parcel.replaces = max(parcel.replaces or "", event.data.replaces)  # of two names the same one in either order
     if (kind := _KIND.get(event.type)) is not None:
         note_said(facts_of(parcel), kind, micros(event.time))
+    elif is_a(event, FulfillmentCreated) and event.data.replaces is not None:
+        parcel.replaces = max(parcel.replaces or "", event.data.replaces)  # of two names the same one in either order
     touch(parcel)
     told |= stand(order, parcel)
     if order.canceled_at is not None:
