@@ -45,17 +45,20 @@ class Reactions:
 def react(order: Order, before: str, event: AnyEvent, context: Context) -> Reactions | None:
     """The reactions to `event`, which brought the order from status `before` to where it is."""
     status, payments, goods = order.status, order.payments_kept, order.goods_kept
-    follow_ups: list[tuple[str, dict[str, Any]]] | None = None  # most events lead to nothing: a list is made for what there is
+    # Most events lead to nothing: a list is made only for what there is.
+    follow_ups: list[tuple[str, dict[str, Any]]] | None = None
     timers: list[Timer] | None = None
     refunds: list[Transaction] | None = None
-    to_ship = status in _SHIPPABLE and order.plan() is None and not order.is_shipped()
+    plan = order.plan() if goods is None else goods.plan
+    to_ship = plan is None and status in _SHIPPABLE and not order.is_shipped()
     if to_ship and (shares := order.open_shares()):
         name = format_id("fulfillments", derived(context.now, event.source, event.id, "plan"))
         items = [{"item": item.reference or format_id("order-items", item.id), "quantity": n} for item, n in shares]
         follow_ups = [("FulfillmentCreated", {"fulfillment": name, "items": items})]
     if order.returns and (answers := _answers(order)):
         follow_ups = [*(follow_ups or ()), *answers]
-    if status != before or (goods is not None and goods.unconfirmed) or (payments is not None and payments.rescheduled):
+    stepped = status != before and (before == _NEW or status in AFTER_DELIVERY)
+    if stepped or (goods is not None and goods.unconfirmed) or (payments is not None and payments.rescheduled):
         timers = _timers(order, before, event, context)
     if order.facts is not None and HOLDS in order.facts and event.type in _OF_HOLDS and (until := next_end(order)):
         # Of history, too: its release sends nothing to anybody.
