@@ -26,7 +26,6 @@ from cli.bootstrap import open_shop, workers_alive
 from cli.dead_letter_output import (
     as_document,
     print_letter,
-    ref_of,
     shown_document,
     staff_document,
     tell_done,
@@ -106,7 +105,7 @@ def list_(
         name = f"{safe(letter.type)}{' [dim](edited)[/]' if letter.corrected else ''}"
         why = f"[red]{letter.reason}[/] {safe(letter.detail or letter.text)}"
         order = safe(letter.subject or "–")
-        rows.add_row(f"[bold]{ref_of(letter)}[/]", name, order, why, time_of(letter.died_at), str(letter.deaths))
+        rows.add_row(f"[bold]{letter.ref}[/]", name, order, why, time_of(letter.died_at), str(letter.deaths))
     put(rows)
     rows = table("ref", "webhook", "payment", "why", "given up (UTC)", title="webhooks whose provider told nothing")
     for each in webhooks:
@@ -214,7 +213,7 @@ def edit(
         print_json(shown_document(after))
     else:
         print_letter(after)
-        out.print(f"\nnow `orders dlq replay {ref_of(after.letter)}`")
+        out.print(f"\nnow `orders dlq replay {after.letter.ref}`")
 
 
 @dlq.command()

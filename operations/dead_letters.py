@@ -121,6 +121,11 @@ class Letter:
         return f"{self.source}/{self.event_id}" if self.effect_id is None else format_id("effects", self.effect_id)
 
     @property
+    def ref(self) -> str:
+        """The name that lists show and the audit keeps: an event's journal number, a refund's id."""
+        return str(self.seq) if self.effect_id is None else format_id("effects", self.effect_id)
+
+    @property
     def text(self) -> str:
         """The reason in words, with what to do about it."""
         return REASONS.get(self.reason, self.detail or self.reason)
@@ -184,7 +189,10 @@ _BODIES = text(
     "select j.subject, j.data, c.subject as new_subject, c.data as new_data, c.by, c.at "
     "from journal j left join corrections c using (seq) where j.seq = :seq"
 )
-_HISTORY = text("select at, actor, action, reason, before, after, detail from audit where target = :target order by id")
+_HISTORY = text(
+    "select at, actor, action, reason, before, after, detail from audit "
+    "where target = any(cast(:targets as text[])) order by id"
+)
 
 
 def list_open(
@@ -229,7 +237,7 @@ def named(conn: Connection, refs: Sequence[str]) -> dict[str, Letter]:
 def show(conn: Connection, ref: str) -> Shown:
     """One letter with its event's body, its correction and what operators did. Errors: as `find`."""
     [letter] = find(conn, [ref])
-    history = [dict(row) for row in conn.execute(_HISTORY, {"target": _target(letter)}).mappings()]
+    history = [dict(row) for row in conn.execute(_HISTORY, {"targets": [letter.ref, _old_target(letter)]}).mappings()]
     if letter.seq is None:
         return Shown(letter, None, None, history)
     row = conn.execute(_BODIES, {"seq": letter.seq}).one()
@@ -237,6 +245,12 @@ def show(conn: Connection, ref: str) -> Shown:
     if letter.corrected:
         corrected = {"subject": row.new_subject, "data": row.new_data, "by": row.by, "at": row.at}
     return Shown(letter, {"subject": row.subject, "data": row.data}, corrected, history)
+
+
+def by_ids(conn: Connection, ids: Sequence[str]) -> list[Letter]:
+    """Letters by id, or by their refunds' (effects') ids, closed ones too; what is none is left out."""
+    wanted = {"ids": array(sorted(ids), "uuid")}
+    return [Letter(**row) for row in conn.execute(_BY_ID_OR_EFFECT, wanted).mappings()] if ids else []
 
 
 # -- changing ----------------------------------------------------------------------------------------------
@@ -311,7 +325,7 @@ def _edited(made: edits.Edit, letter: Letter, actor: str, reason: str | None, co
     changed = edits.changes(made)
     was, now = ({name: pair[side] for name, pair in changed.items()} for side in (0, 1))
     detail = {"name": letter.name, "version": made.version, "personal": sorted(made.personal)}
-    return audit.Act(actor, f"{command} edit", _target(letter), reason, was, now, letter.subject, detail)
+    return audit.Act(actor, f"{command} edit", letter.ref, reason, was, now, letter.subject, detail)
 
 
 def replay(conn: Connection, refs: Sequence[str], actor: str) -> Done:
@@ -329,12 +343,12 @@ def discard(conn: Connection, refs: Sequence[str], actor: str, why: str) -> Done
 
 def discard_letters(conn: Connection, ids: Sequence[str], actor: str, why: str, command: str) -> Done:
     """The same for letters by id, or by their refunds' (effects') ids; the audit names the `command`."""
-    return _discard(conn, _by_ids(conn, ids), actor, why, command)
+    return _discard(conn, by_ids(conn, ids), actor, why, command)
 
 
 def lock(conn: Connection, ids: Sequence[str]) -> list[Letter]:
     """Letters by id, locked, as they are now."""
-    return _locked(conn, _by_ids(conn, ids))
+    return _locked(conn, by_ids(conn, ids))
 
 
 def _discard(conn: Connection, letters: Sequence[Letter], actor: str, why: str, command: str = "dlq") -> Done:
@@ -401,11 +415,6 @@ def _locked(conn: Connection, letters: Sequence[Letter]) -> list[Letter]:
     return list(_letters(conn, {letter.id for letter in letters}).values())
 
 
-def _by_ids(conn: Connection, ids: Sequence[str]) -> list[Letter]:
-    wanted = {"ids": array(sorted(ids), "uuid")}
-    return [Letter(**row) for row in conn.execute(_BY_ID_OR_EFFECT, wanted).mappings()] if ids else []
-
-
 def _letters(conn: Connection, ids: set[str]) -> dict[str, Letter]:
     if not ids:
         return {}
@@ -413,8 +422,9 @@ def _letters(conn: Connection, ids: set[str]) -> dict[str, Letter]:
     return {row["id"]: Letter(**row) for row in rows}
 
 
-def _target(letter: Letter) -> str:
-    return f"dead-letters/{letter.id}" if letter.effect_id is None else letter.name  # as `release` names it
+def _old_target(letter: Letter) -> str:
+    """The letter as rows of the audit name it that were written before they had its `ref`."""
+    return f"dead-letters/{letter.id}"
 
 
 def _note(conn: Connection, actor: str, act: str, done: Sequence[Letter], after: str, why: str | None = None) -> None:
@@ -423,7 +433,7 @@ def _note(conn: Connection, actor: str, act: str, done: Sequence[Letter], after:
         audit.Act(
             actor,
             act,
-            _target(each),
+            each.ref,
             why,
             {"state": "open"},
             {"state": after},

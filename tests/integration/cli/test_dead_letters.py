@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from domain.ids import format_id
 from tests.builders import ORDER, canceled, created, paid, told
 
 
@@ -193,9 +194,10 @@ def test_webhooks_whose_provider_told_nothing_are_listed_and_asked_for_again_or_
     ]
     assert orders("dlq", "list", "--json").json["webhooks"] == []
     noted = [tuple(row) for row in shop.do("select action, target, reason, before, after from audit order by id")]
+    refs = {seq: format_id("lookups", id) for seq, id in shop.do("select cast(seq as text), id from inbox")}
     assert noted == [
-        ("dlq replay", f"inbox/{first}", None, {"state": "dead"}, {"state": "due"}),
-        ("dlq discard", f"inbox/{second}", "made up", {"state": "dead"}, {"state": "done"}),
+        ("dlq replay", refs[first], None, {"state": "dead"}, {"state": "due"}),
+        ("dlq discard", refs[second], "made up", {"state": "dead"}, {"state": "done"}),
     ]
     again = orders("dlq", "replay", first)
     assert (again.code, f"{first}: no dead letter has this name" in again.err) == (1, True)
