@@ -59,7 +59,7 @@ _NOW = text("select clock_timestamp() as at, coalesce((select max(seq) from jour
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """Where the command began: what goes wrong of the events behind that, and of refunds from that time on, is told as its own."""
+    """The command's beginning: events behind it that are given up, and refunds that fail from then on, are told as its own."""
 
     at: datetime
     last: int  # the journal's last number
@@ -67,7 +67,7 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What is not done at one moment. `died`, `dead`, `staff` and `accounts` are what came to that since the command began."""
+    """The work that is not done at one moment. `died`, `dead`, `staff` and `accounts` are what came to that since the command began."""
 
     undecided: int
     died: dict[str, int]  # events that were given up, by reason, the most frequent first
@@ -207,7 +207,7 @@ class Patience:
 
 
 def begun(conn: Connection) -> Beginning:
-    """Where the command begins: the database's time, and the end of its journal."""
+    """The beginning at this moment: the database's time, and the end of its journal."""
     return Beginning(*conn.execute(_NOW).one())
 
 

@@ -20,7 +20,7 @@ HANGS_S = 1.5  # one look waits no longer for an answer, unless it hangs (`postg
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """What is said of a look that has not ended in time."""
+    """The words for a look that has not ended in time."""
 
     says: str
     remedy: str
