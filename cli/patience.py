@@ -215,7 +215,7 @@ def left(conn: Connection, routes: Routes, since: Beginning) -> Left:
     """The work that is left at this moment."""
     count = undecided(conn)
     row = conn.execute(_REFUNDS, {"tries": TRIES, "since": since.at, **routes.parameters()}).one()
-    died = {each.reason: each.count for each in conn.execute(_DIED, {"last": since.last})}
+    died = {row[0]: int(row[1]) for row in conn.execute(_DIED, {"last": since.last})}
     deliveries = int(conn.execute(_DELIVERIES).scalar_one())
     error = " ".join(row.error.split())[:160] if row.error else None
     accounts = list(row.accounts or ())
