@@ -22,7 +22,7 @@ from api.bulkheads import Bulkheads
 from api.commands.route_table import router as writes
 from api.console import pages as console_pages
 from api.console.lists import Signs
-from api.given_up import router as given_up
+from api.given_up import ROUTERS as GIVEN_UP
 from api.health import Probe
 from api.key_cache import KnownKeys
 from api.publisher import Publisher
@@ -77,7 +77,7 @@ ROUTERS = (
     audit.router,
     privacy.router,
     metrics.router,
-    given_up,
+    *GIVEN_UP,
     waits.router,
     queries,
     health.router,

@@ -36,7 +36,7 @@ STEPS = {
     ("journal/order_loader.py", "_waiting"): "look up what waits",
     ("storage/aggregates.py", "lock"): "load orders",
     ("domain/reactions.py", "react"): "react",
-    ("domain/fold.py", "Fold._react"): "react",
+    ("domain/fold.py", "Fold._take_up"): "react",
     ("domain/handler_table.py", "apply"): "fold",
     ("domain/fold.py", "Fold.take"): "fold",
     ("domain/fold.py", "Fold.say_why_parked"): "fold",

@@ -18,19 +18,14 @@ from operations.dead_letters import Done, Letter
 from outbound.payment_lookups import GivenUp
 
 
-def ref_of(letter: Letter) -> str:
-    """The shortest name of a letter."""
-    return str(letter.seq) if letter.seq is not None else format_id("effects", letter.effect_id or letter.id)
-
-
 def as_document(letter: Letter) -> dict[str, Any]:
     """A dead letter, for scripts."""
     effect = format_id("effects", letter.effect_id) if letter.effect_id else None
-    return {"ref": ref_of(letter), **asdict(letter), "effect_id": effect, "text": letter.text}
+    return {"ref": letter.ref, **asdict(letter), "effect_id": effect, "text": letter.text}
 
 
 def webhook_document(found: GivenUp) -> dict[str, Any]:
-    """A webhook that was given up, for scripts."""
+    """A payment look-up that was given up, for scripts."""
     return {"ref": str(found.seq), **asdict(found)}
 
 
@@ -54,7 +49,7 @@ def print_letter(found: dead_letters.Shown) -> None:
     """A dead letter with its bodies and its history."""
     letter = found.letter
     state = "" if letter.state == "open" else f"  ({letter.state} {time_of(letter.died_at)} UTC)"
-    out.print(f"[bold]{safe(letter.type)} {safe(letter.name)}[/]  ref {ref_of(letter)}{state}")
+    out.print(f"[bold]{safe(letter.type)} {safe(letter.name)}[/]  ref {letter.ref}{state}")
     out.print(f"  order {safe(letter.subject or '–')}  ·  died {time_of(letter.died_at)} UTC, {letter.deaths} times")
     out.print(f"  [red]{letter.reason}[/]: {safe(letter.text)}", soft_wrap=True)
     if letter.detail and letter.detail != letter.text:
@@ -88,7 +83,7 @@ def tell_done(done: Done, what: str, json: bool, webhooks: Sequence[int] = (), r
     for name in released:
         out.print(f"{name} is released: it goes out next")
     for seq in webhooks:
-        out.print(f"webhook {seq} is {what}" + ("; its provider is asked again" if what == "replayed" else ""))
+        out.print(f"payment look-up {seq} is {what}" + ("; its provider is asked again" if what == "replayed" else ""))
     if done.changed or not (released or webhooks):
         out.print(
             f"{len(done.changed):,} {what}" + ("; `orders account` tells what becomes of them" if done.entries else "")

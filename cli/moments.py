@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from cli.options import Problem
+from events import times
 from storage.clock import clock
 
 _AGO = re.compile(r"([0-9]+)\s*(s|m|h|d)")
@@ -27,7 +28,6 @@ def moment_of(told: str, option: str) -> datetime:
     try:
         if ago := _AGO.fullmatch(told.strip()):
             return clock() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        moment = datetime.fromisoformat(told.strip())
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return times.moment_of(told)
     except (ValueError, OverflowError):
         raise Problem(f"{option} {told} is no time; write 2h, 3d, 2026-11-01T12:00Z or 2026-11-01 (UTC)", 2) from None

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Protocol, TypeVar
 
 CLEAN, DIRTY, FILLED, NEW, DELETED, EDITED, QUIET = range(7)
+_UNTOLD = frozenset((CLEAN, QUIET))
 
 # Fields that are no columns: change states, and what is counted from other parts (domain/goods.py, domain/payments.py).
 NOT_STORED = frozenset(
@@ -30,7 +31,7 @@ P = TypeVar("P", bound=Part)
 
 def touch(part: Part) -> None:
     """Note that a part changed."""
-    if part.change_state == CLEAN or part.change_state == QUIET:
+    if part.change_state in _UNTOLD:
         part.change_state = DIRTY
 
 

@@ -84,6 +84,8 @@ _NONE: list[str] = []
 
 def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]:
     """The order's flags after an event; those of what it did not move stay as they are."""
+    if not order.flags and order.facts is None and _is_plain(order, moved_money, moved_items):
+        return _NONE
     money, goods = moved_money, order.goods_kept if moved_items else None
     items = goods is not None
     flags: set[str] = set()
@@ -124,6 +126,27 @@ def flags_after(order: Order, moved_money: bool, moved_items: bool) -> list[str]
         if (kept.amiss if kept is not None else _is_money_amiss(order)) or (counted is not None and counted.going_back):
             flags |= _of_holds(order)
     return sorted(flags) if flags else _NONE
+
+
+def _is_plain(order: Order, moved_money: bool, moved_items: bool) -> bool:
+    """True where nothing is there that a flag could tell of, as of most orders after most of their events.
+
+    Asked of an order without flags and facts; where it is false, a flag need not follow.
+    """
+    if order.status in BEFORE_PAYMENT and order.captured():
+        return False
+    goods = order.goods_kept
+    if goods is not None:
+        if goods.going_back or (moved_items and (goods.over or order.returns or order.canceled_at is not None)):
+            return False
+    elif not moved_money:
+        return True
+    if not (moved_money or moved_items):
+        return True
+    payments = order.payments_kept
+    if payments is None:
+        return not _is_money_amiss(order)
+    return not (payments.amiss or payments.inquired or payments.untried)
 
 
 def _is_money_amiss(order: Order) -> bool:

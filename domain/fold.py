@@ -14,7 +14,7 @@ from domain.order import Order
 from domain.outcome import DEAD, PARKED, Outcome, Reason, dead, parked
 from domain.parked import LAST, Parked, came_about, causes_of_return
 from domain.policy import Context
-from domain.reactions import Timer, follow_up_id, react
+from domain.reactions import Reactions, Timer, follow_up_id, react
 from domain.transaction import Transaction
 from events.catalogue import AnyEvent, Event, ReturnCompleted, ReturnRejected, decode, is_a
 
@@ -111,7 +111,7 @@ class Fold:
 
     def say_why_parked(self) -> None:
         """Give each event that was parked here the reason of its last try."""
-        for each in self.settled:
+        for each in self.settled if self.reasons else ():  # nothing was parked here without a reason
             if each.outcome.kind is PARKED:
                 each.outcome = parked(self.reasons[each.event.seq])
 
@@ -129,15 +129,17 @@ class Fold:
             else:
                 parked = self.parked
                 outcome = apply(order, event, self.context) if parked is None else self._beside(parked, event)
-            is_parked = outcome.kind is PARKED
-            decided = not is_parked and outcome.kind is not DEAD
-            if is_parked:
+            kind, version = outcome.kind, order.version
+            if kind is PARKED:
                 self.reasons[event.seq] = outcome.why()
-            if not (again and is_parked):
-                number = order.version if decided else None
-                self.settled.append(EventResult(event, outcome, order, number, before, order.status, order.version))
-            if decided and self.reacting:
-                self._react(before, event)
+                if not again:
+                    self.settled.append(EventResult(event, outcome, order, None, before, order.status, version))
+            elif kind is DEAD:
+                self.settled.append(EventResult(event, outcome, order, None, before, order.status, version))
+            else:
+                self.settled.append(EventResult(event, outcome, order, version, before, order.status, version))
+                if self.reacting and (made := react(order, before, event, self.context)) is not None:
+                    self._take_up(made, event)
         except Poisoned:
             raise
         except Exception as error:
@@ -151,10 +153,8 @@ class Fold:
             context = replace(context, came_back=came_back)
         return apply(self.order, event, context, parked.rejected)
 
-    def _react(self, before: str, event: AnyEvent) -> None:
-        made = react(self.order, before, event, self.context)
-        if made is None:
-            return
+    def _take_up(self, made: Reactions, event: AnyEvent) -> None:
+        """Keep what an event led to; its follow-ups are applied at once, unless they are left to others."""
         self.timers += made.timers
         for transaction in made.refunds:
             self.refunds[transaction.id] = transaction

@@ -12,8 +12,10 @@ from datetime import datetime
 
 from domain.dirty_tracking import CLEAN
 from domain.parcel_facts import (
+    ESTIMATES,
     NUMBERS,
     PAIR,
+    SCANS,
     Facts,
     Number,
     Weighed,
@@ -110,10 +112,10 @@ class Fulfillment:
 
     def number(self) -> Number | None:
         """The facts of the number that stands, if one does."""
-        key = self.number_key()
-        if key is None or self.facts is None:
+        facts = self.facts
+        if facts is None or PAIR not in facts or (key := self.number_key()) is None:
             return None
-        found: Number | None = self.facts[NUMBERS].get(key)
+        found: Number | None = facts[NUMBERS].get(key)
         return found
 
     def recall(self) -> None:
@@ -135,6 +137,8 @@ class Fulfillment:
     def show_scan(self) -> None:
         """Let what is shown of its carrier follow from the number that stands."""
         number = self.number()
+        if number is not None and not (SCANS in number or ESTIMATES in number):
+            number = None  # it was only named yet
         scan = last_scan(number) if number is not None else None
         self.estimated_delivery = last_estimate(number) if number is not None else None
         if scan is None:

@@ -398,20 +398,28 @@ class Goods:
         self.changed = {}
         for item in moved:
             quantity, sent, here, back = item.quantity, item.sent, item.arrived, item.came_back
-            shown = (sent if sent < quantity else quantity, here if here < quantity else quantity, back)
-            before = (item.shipped_quantity, item.delivered_quantity, item.returned_quantity)
-            if shown == before:
+            if sent > quantity:
+                sent = quantity
+            if here > quantity:
+                here = quantity
+            was_sent, was_here, was_back = item.shipped_quantity, item.delivered_quantity, item.returned_quantity
+            if sent == was_sent and here == was_here and back == was_back:
                 continue
-            item.shipped_quantity, item.delivered_quantity, item.returned_quantity = shown
             wanted = quantity - item.canceled_quantity
-            if item.claimed:
-                self.adrift += (item.claimed > shown[1]) - (item.claimed > before[1])
-            self.to_ship += (shown[0] < wanted) - (before[0] < wanted)
-            self.to_arrive += (shown[1] < wanted) - (before[1] < wanted)
-            self.to_return += (back < wanted) - (before[2] < wanted)
+            if sent != was_sent:
+                item.shipped_quantity = sent
+                self.to_ship += (sent < wanted) - (was_sent < wanted)
+            if here != was_here:
+                item.delivered_quantity = here
+                self.to_arrive += (here < wanted) - (was_here < wanted)
+                if item.claimed:
+                    self.adrift += (item.claimed > here) - (item.claimed > was_here)
+                if self.news is not None:
+                    self.news.add(("line", item.id))
+            if back != was_back:
+                item.returned_quantity = back
+                self.to_return += (back < wanted) - (was_back < wanted)
             touch(item)
-            if self.news is not None and shown[1] != before[1]:
-                self.news.add(("line", item.id))
         return moved
 
 

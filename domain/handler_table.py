@@ -36,6 +36,7 @@ from events.catalogue import AnyEvent, B, Event
 # The last are the names of returns whose rejections wait for their requests.
 Handler = Callable[[Order, Event[B], Context, Container[str]], Outcome]
 _NEW = str(Status.NEW)
+_ORDER_UNKNOWN = parked(Reason.ORDER_UNKNOWN)
 _PRICED = frozenset(("ReturnCompleted", "ItemsCanceled"))  # what changes the row of domain/goods_row.py
 _HOLD_REFUNDS = (Flag.DISPUTED, Flag.INQUIRY)  # whose coming and going lets refunds be weighed anew
 
@@ -113,14 +114,13 @@ def apply(order: Order, event: AnyEvent, context: Context, rejected: Container[s
     An outcome of applied or ignored has changed the order (at least its `version`); parked and dead
     leave it as it was. An exception is a bug of ours: the order may be half changed, throw it away.
     """
-    entry = HANDLERS[event.type]
-    if order.status == _NEW and not entry.creates:
-        return parked(Reason.ORDER_UNKNOWN)
-    status = order.status
+    entry, status = HANDLERS[event.type], order.status
+    if status == _NEW and not entry.creates:
+        return _ORDER_UNKNOWN
     outcome = entry.handle(order, event, context, rejected)
     if outcome.kind is PARKED or outcome.kind is DEAD:
         return outcome
-    if order.payments_kept is not None:
+    if entry.money and order.payments_kept is not None:
         order.payments_kept.close()
     if entry.items:
         parcels.recount(order, event, context)
@@ -129,17 +129,20 @@ def apply(order: Order, event: AnyEvent, context: Context, rejected: Container[s
             settle_amounts(order)
         move_targets(order)
     moved_items = entry.items
-    if has_digital(order):
+    if order.facts is not None and has_digital(order):
         deliver(order)
         parcels.recount(order, event, context)
         moved_items = True
     advance(STEPS, order)
-    flags = flags_after(order, entry.money, moved_items)
-    quiet = entry.quiet and flags == order.flags and status == order.status
-    if flags != order.flags:
-        if entry.money and any((flag in flags) is not (flag in order.flags) for flag in _HOLD_REFUNDS):
+    before, flags = order.flags, flags_after(order, entry.money, moved_items)
+    if flags != before:
+        if entry.money and any((flag in flags) is not (flag in before) for flag in _HOLD_REFUNDS):
             weigh_anew(order)
         order.flags = flags
+        touch(order)
+    elif entry.quiet and status == order.status:
+        touch_quietly(order)
+    else:
+        touch(order)
     order.version += 1
-    (touch_quietly if quiet else touch)(order)
     return outcome

@@ -64,6 +64,7 @@ def order_created(order: Order, event: Event[OrderCreated], context: Context, re
     if data.taxAmount is not None:
         order.tax_amount = data.taxAmount
     for position, line in enumerate(data.items):
+        quantity, unit_price = line.quantity, line.unitPrice
         item = OrderItem(
             derived(context.now, event.source, event.id, f"item{position}"),
             order.id,
@@ -72,9 +73,9 @@ def order_created(order: Order, event: Event[OrderCreated], context: Context, re
             line.product,
             line.variant,
             line.option,
-            line.quantity,
-            line.unitPrice,
-            line.unitPrice * line.quantity,
+            quantity,
+            unit_price,
+            unit_price * quantity,
             tax_amount=line.taxAmount,
             tax_free=line.taxFree,
             requires_shipping=line.requiresShipping is not False,

@@ -69,7 +69,7 @@ def name_carrier(
     """Note who carries a parcel, as an event of that rank says. → whether that is what is shown now."""
     if carrier is None and number is None:
         return False
-    at, before = place(event, rank), parcel.number_key()
+    at, before = place(event, rank), None if parcel.facts is None else parcel.number_key()
     shows_carrier, shows_number = note_carrier(facts_of(parcel), at, carrier, number)
     if shows_carrier and carrier is not None:
         parcel.carrier = carrier
@@ -78,16 +78,18 @@ def name_carrier(
     if shows_number and number is not None:
         parcel.tracking_number = number
     if carrier is not None and number is not None:
-        _enter(order, parcel, tracking_key(carrier, number), at[0])
+        key = tracking_key(carrier, number)
+        _enter(order, parcel, key, at[0])
         parcel.show_scan()
-        parcel.to_watch |= parcel.number_key() != before
+        parcel.to_watch |= shows_carrier and key != before  # a pair is shown as a whole, or not at all
     return shows_carrier or shows_number
 
 
 def _enter(order: Order, parcel: Fulfillment, key: str, time: int) -> None:
     """Note that a number was named for a parcel. What is known of it by another parcel of the order is known of this one, too."""
     numbers: dict[str, Number] = facts_of(parcel).setdefault(NUMBERS, {})
-    sharing = [each for each in order.tracked(key) if each is not parcel]
+    alone = len(order.fulfillments) == 1
+    sharing = [] if alone else [each for each in order.tracked(key) if each is not parcel]
     known = numbers.get(key)
     if known is None:
         known = numbers[key] = deepcopy(facts_of(sharing[0])[NUMBERS][key]) if sharing else {}

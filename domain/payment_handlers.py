@@ -57,19 +57,18 @@ def payment_succeeded(
 ) -> Outcome:
     """Record a capture; it beats failed and canceled, and a later reversal takes it away."""
     data = event.data
-    currency = data.currency or context.policy.currency
+    amount, currency = data.amount, data.currency or context.policy.currency
     if currency != order.currency:
         return dead(
             Reason.CURRENCY_MISMATCH,
-            f"received {data.amount} {currency}, "
-            f"order {order.order_number} expects {order.total_amount} {order.currency}",
+            f"received {amount} {currency}, order {order.order_number} expects {order.total_amount} {order.currency}",
         )
     try:
-        check(data.amount, currency)
+        check(amount, currency)
     except MoneyError as error:
         return dead(Reason.MALFORMED, f"amount: {error}")
     paid = _transaction(order, event, context)
-    paid.capture(data.amount, event.time)
+    paid.capture(amount, event.time)
     paid.provider = _agreed(paid.provider, data.provider)
     paid.payment_method = _agreed(paid.payment_method, data.paymentMethod)
     paid.receipt_url = _agreed(paid.receipt_url, data.receiptUrl)

@@ -44,20 +44,46 @@ class Reactions:
 
 def react(order: Order, before: str, event: AnyEvent, context: Context) -> Reactions | None:
     """The reactions to `event`, which brought the order from status `before` to where it is."""
-    follow_ups: list[tuple[str, dict[str, Any]]] = []
-    timers: list[Timer] = []
-    refunds: list[Transaction] = []
-    status = order.status
-    to_ship = status in _SHIPPABLE and order.plan() is None and not order.is_shipped()
+    status, payments, goods = order.status, order.payments_kept, order.goods_kept
+    # Most events lead to nothing: a list is made only for what there is.
+    follow_ups: list[tuple[str, dict[str, Any]]] | None = None
+    timers: list[Timer] | None = None
+    refunds: list[Transaction] | None = None
+    plan = order.plan() if goods is None else goods.plan
+    to_ship = plan is None and status in _SHIPPABLE and not order.is_shipped()
     if to_ship and (shares := order.open_shares()):
         name = format_id("fulfillments", derived(context.now, event.source, event.id, "plan"))
         items = [{"item": item.reference or format_id("order-items", item.id), "quantity": n} for item, n in shares]
-        follow_ups.append(("FulfillmentCreated", {"fulfillment": name, "items": items}))
-    for back in order.goods().unanswered.values() if order.returns else ():
+        follow_ups = [("FulfillmentCreated", {"fulfillment": name, "items": items})]
+    if order.returns and (answers := _answers(order)):
+        follow_ups = [*(follow_ups or ()), *answers]
+    stepped = status != before and (before == _NEW or status in AFTER_DELIVERY)
+    if stepped or (goods is not None and goods.unconfirmed) or (payments is not None and payments.rescheduled):
+        timers = _timers(order, before, event, context)
+    if order.facts is not None and HOLDS in order.facts and event.type in _OF_HOLDS and (until := next_end(order)):
+        # Of history, too: its release sends nothing to anybody.
+        timers = [*(timers or ()), Timer(order.id, HOLD, until, False)]
+    if payments is not None and payments.moved:
+        refunds, payments.moved = payments.moved, []
+    if follow_ups or timers or refunds:
+        return Reactions(follow_ups or [], timers or [], refunds or [])
+    return None
+
+
+def _answers(order: Order) -> list[tuple[str, dict[str, Any]]]:
+    """The next steps of returns that nobody has to decide on."""
+    made: list[tuple[str, dict[str, Any]]] = []
+    for back in order.goods().unanswered.values():
         name = back.reference or format_id("returns", back.id)
         step = "ReturnApproved" if back.status == ReturnStatus.REQUESTED else "ReturnProcessingStarted"
-        follow_ups.append((step, {"return": name, "by": "policy"}))
-    policy = context.policy
+        made.append((step, {"return": name, "by": "policy"}))
+    return made
+
+
+def _timers(order: Order, before: str, event: AnyEvent, context: Context) -> list[Timer]:
+    """The timers that a step of the order starts, or what moves their ends."""
+    timers: list[Timer] = []
+    status, policy = order.status, context.policy
     if before == _NEW and status in BEFORE_PAYMENT and policy.unpaid_after is not None:
         timers.append(_timer(order, UNPAID, event.time + policy.unpaid_after, context))
     payments = order.payments_kept
@@ -73,11 +99,7 @@ def react(order: Order, before: str, event: AnyEvent, context: Context) -> React
     if arriving and policy.confirm_after is not None and not order.confirmed_at:
         arrived = order.last_delivery() or event.time
         timers.append(_timer(order, CONFIRM, arrived + policy.confirm_after, context))
-    if order.facts is not None and HOLDS in order.facts and event.type in _OF_HOLDS and (until := next_end(order)):
-        timers.append(Timer(order.id, HOLD, until, False))  # of history, too: its release sends nothing to anybody
-    if payments is not None and payments.moved:
-        refunds, payments.moved = payments.moved, []
-    return Reactions(follow_ups, timers, refunds) if follow_ups or timers or refunds else None
+    return timers
 
 
 def awaits(kind: str, status: str, confirmed: bool) -> bool:

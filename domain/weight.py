@@ -6,12 +6,11 @@ items is about all of them. So a batch is bounded by lines, not only by events.
 
 from __future__ import annotations
 
-from typing import TypeGuard
+from typing import Any
 
 from domain.order import Order
 from events.catalogue import (
     AnyEvent,
-    Body,
     FulfillmentCreated,
     FulfillmentDelivered,
     FulfillmentPacked,
@@ -25,22 +24,15 @@ _MOVED = 16  # lines that are moved in the time in which one is listed, and stor
 
 def weight(order: Order, event: AnyEvent) -> int:
     """The number of lines of its order that an event lists, or what is as much work; at least one."""
-    body = event.data
-    if _lists_lines(body):
+    body: Any = event.data  # of one of the types below; asked by its type, since it is asked of every event
+    kind = type(body)
+    if kind in _LISTING:
         listed = body.items
         return len(order.items if listed is None else listed) or 1
-    if _moves_lines(body):
+    if kind in _MOVING:
         listed = body.items
         return 1 + len(order.items) // _MOVED if listed is None else len(listed)
     return 1
-
-
-def _lists_lines(body: Body) -> TypeGuard[OrderCreated | FulfillmentCreated | FulfillmentShipped | ReturnRequested]:
-    return type(body) in _LISTING
-
-
-def _moves_lines(body: Body) -> TypeGuard[FulfillmentPacked | FulfillmentDelivered]:
-    return type(body) in _MOVING
 
 
 _LISTING = frozenset((OrderCreated, FulfillmentCreated, FulfillmentShipped, ReturnRequested))

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 from pathlib import Path
+from random import SystemRandom
 from typing import IO
 
 try:
@@ -37,12 +38,15 @@ def write_private(path: Path, text: str) -> None:
     new.replace(path)
 
 
+PORTS = range(20_000, 30_000)  # below those that the kernel gives to whoever names no port (Linux: 32768 on)
+
+
 def free_port(wish: int | None) -> int:
-    """The wished port if it is free, else one that is. It may be taken before we use it."""
+    """The wished port if it is free, else one that is: out of PORTS, so that only who asks for that port takes it before us."""
     if wish and free(wish):
         return wish
-    with socket.create_server(("127.0.0.1", 0)) as any_free:
-        return int(any_free.getsockname()[1])
+    drawn = SystemRandom().sample(PORTS, k=len(PORTS))  # not by a seed, which test processes have in common
+    return next(port for port in drawn if free(port))
 
 
 def free(port: int) -> bool:

@@ -1,6 +1,7 @@
 """Events that can happen: the shape of an event and the catalogue of all of them. Pure; imports no other room.
 
 money        amounts with their currency's exponent; never floats
+times        a time as people write it, in UTC
 envelope     an event as it travels: identity, times, subject, version, body
 field_types  types of fields: bounded texts, links, amounts
 body         the bases of all bodies, and the key of a payment

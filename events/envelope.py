@@ -90,14 +90,8 @@ class Envelope:
         return body
 
     def digest(self) -> bytes:
-        """Sixteen bytes that tell a repeated delivery from another body under the same id.
-
-        The id of a carrier's scan says what happened, so its words are whoever's told it first.
-        """
-        facts: list[Any] = [self.type, self.version, self.time, self.subject, self.data]
-        if self.source.startswith(CARRIER_SOURCE):
-            facts = [self.type, self.version, self.subject, self.data.get("status")]
-        return hashlib.blake2b(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+        """Sixteen bytes that tell a repeated delivery from another body under the same id."""
+        return digest_of(self.source, self.type, self.version, self.time, self.subject, self.data)
 
     def as_document(self) -> dict[str, Any]:
         """The CloudEvent's JSON object; `parse` reads it back."""
@@ -113,6 +107,17 @@ class Envelope:
         if self.subject is not None:
             document["subject"] = self.subject
         return document
+
+
+def digest_of(source: str, kind: str, version: int, time: datetime, subject: str | None, data: dict[str, Any]) -> bytes:
+    """The digest of an envelope of these parts.
+
+    The id of a carrier's scan says what happened, so its words are whoever's told it first.
+    """
+    facts: list[Any] = [kind, version, time, subject, data]
+    if source.startswith(CARRIER_SOURCE):
+        facts = [kind, version, subject, data.get("status")]
+    return hashlib.blake2b(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
 def _name(document: dict[str, Any], name: str) -> str:

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -259,9 +260,9 @@ def _write(conn: Connection, terms: Terms, loaded: Loaded, folded: Folded) -> Ba
     refund_rows.refunds(writes, folds, now)
     rows_of.effects(writes, folds, terms.context)
     rows_of.trackers(writes, folds, shop.follows, now)
-    rows = rows_of.results(folded.settled, folded.unplaced, loaded.parked)
+    results = rows_of.results(folded.settled, folded.unplaced, loaded.parked)
     rows_of.still_parked(writes, _moved(folded, loaded.parked))
-    rows_of.record(writes, rows, terms.context, shop.policy_id)
+    rows_of.record(writes, results, loaded.parked, terms.context, shop.policy_id)
     writes.run(conn)
     copies = append_copies(conn, loaded.copies, shop.shards) if loaded.copies else []
     change_capture.record(conn, folds, loaded.subscribed, now)
@@ -269,7 +270,7 @@ def _write(conn: Connection, terms: Terms, loaded: Loaded, folded: Folded) -> Ba
         fold.order.goods_kept = fold.order.payments_kept = (
             None  # they hold the order, and it them: no work for the collector
         )
-    reasons = Counter((row.outcome.kind, row.outcome.reason) for row in rows)
+    reasons = Counter(map(_ENDED_AS, results.rows))
     outcomes: dict[str, int] = {}
     for (kind, _), count in reasons.items():
         outcomes[str(kind)] = outcomes.get(str(kind), 0) + count
@@ -278,11 +279,14 @@ def _write(conn: Connection, terms: Terms, loaded: Loaded, folded: Folded) -> Ba
         reasons={(str(kind), str(reason or "")): count for (kind, reason), count in reasons.items()},
         known=loaded.known,
         orders={fold.order.id: fold.order for fold in folds},
-        results=rows,
+        results=results.rows,
         follow_ups=follow_ups,
         copies=copies,
         rest=folded.rest,
     )
+
+
+_ENDED_AS = attrgetter("kind", "reason")
 
 
 def _moved(folded: Folded, parked: Mapping[int, ParkedRow]) -> list[tuple[int, str, str]]:

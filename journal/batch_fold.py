@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from domain.dirty_tracking import touch
 from domain.fold import EventResult, Fold, Poisoned
 from domain.outcome import DEAD, PARKED, Outcome, Reason, parked
@@ -37,7 +35,7 @@ def fold_batch(terms: Terms, memory: BatchMemory, loaded: Loaded) -> Folded:
     settled: list[EventResult] = []
     for fold in folds.values():
         if fold.order.id in terms.retry.orders or loaded.waiting.get(fold.order.id):
-            _unless_poison(memory, fold, spoilt, fold.retry)
+            _retry(memory, fold, spoilt)
         fold.say_why_parked()
         settled += fold.settled
     if spoilt:
@@ -55,12 +53,12 @@ def _fold_each(
     unplaced: list[Unplaced] = []
     rest: set[int] = set()
     most, spent, full = terms.deferral.above_lines, 0, set()
-    history, owners, by_number = loaded.history, loaded.owners, loaded.by_number
-    for seq in sorted(loaded.events):
-        event, keys = loaded.events[seq], loaded.keys[seq]
-        number = event.subject
+    history, owners, by_number, too_early = loaded.history, loaded.owners, loaded.by_number, loaded.ahead
+    keys_of = loaded.keys
+    for seq, event in sorted(loaded.events.items()):
+        keys, number = keys_of[seq], event.subject
         order_id = owner_of(keys, owners) if number is None else by_number[number]
-        ahead = loaded.ahead.get(seq) if loaded.ahead else None
+        ahead = too_early.get(seq) if too_early else None
         if order_id is None:
             if ahead is not None and ahead.kind is DEAD:
                 unplaced.append(Unplaced(seq, ahead, None))
@@ -77,7 +75,7 @@ def _fold_each(
                 rest.add(seq)
                 continue
             spent += heavy
-        if seq in history and not fold.order.effects_suppressed:
+        if history and seq in history and not fold.order.effects_suppressed:
             fold.order.effects_suppressed = True
             touch(fold.order)
         if ahead is not None:
@@ -85,7 +83,12 @@ def _fold_each(
             continue
         taken = taken_by_another(keys, owners, order_id) if keys else None
         if taken is None:
-            _unless_poison(memory, fold, spoilt, fold.take, event)
+            if order_id not in spoilt:
+                try:
+                    fold.take(event)
+                except Poisoned as poison:
+                    memory.poison[poison.key] = poison.detail
+                    spoilt.add(order_id)
         else:
             fold.settled.append(EventResult(event, taken, fold.order, None, fold.order.status, fold.order.status, 0))
     return unplaced, rest
@@ -99,14 +102,11 @@ def _set_aside(fold: Fold, event: AnyEvent, verdict: Outcome) -> None:
         fold.reasons[event.seq] = verdict.why()
 
 
-def _unless_poison(
-    memory: BatchMemory, fold: Fold, spoilt: set[str], step: Callable[..., object], *events: object
-) -> None:
-    """Take a step of a fold, unless its order is spoilt; note the poison that spoils it."""
-    if fold.order.id in spoilt:
-        return
-    try:
-        step(*events)
-    except Poisoned as found:
-        memory.poison[found.key] = found.detail
-        spoilt.add(fold.order.id)
+def _retry(memory: BatchMemory, fold: Fold, spoilt: set[str]) -> None:
+    """Try what waits for an order, unless poison spoilt it; note the poison that does."""
+    if fold.order.id not in spoilt:
+        try:
+            fold.retry()
+        except Poisoned as found:
+            memory.poison[found.key] = found.detail
+            spoilt.add(fold.order.id)

@@ -95,19 +95,19 @@ def decode_entries(entries: Sequence[Entry], refused: Mapping[int, Outcome]) -> 
         if isinstance(event, Outcome):
             unplaced.append(Unplaced(entry.seq, event, None))
             continue
-        events[entry.seq] = event
-        keys[entry.seq] = event.data.correlation_keys()
+        seq = entry.seq
+        events[seq] = event
+        keys[seq] = event.data.correlation_keys()
         if event.subject is not None:
             numbers.add(event.subject)
         elif is_scan(event):
-            scans.append(entry.seq)
+            scans.append(seq)
     return Decoded(entries, events, keys, numbers, unplaced, scans)
 
 
 def decode_entry(entry: Entry, refused: Mapping[int, Outcome]) -> AnyEvent | Outcome:
     """The entry as an event, or its outcome where it is none, or was `refused` beforehand."""
-    outcome = refused.get(entry.seq)
-    if outcome is not None:
+    if refused and (outcome := refused.get(entry.seq)) is not None:
         return outcome
     try:
         body = decode(entry.type, entry.version, entry.subject, entry.data)
@@ -128,7 +128,7 @@ def look_up(
     Raises Stale where an entry was edited since it was published, unless it is among the `corrected`; none is looked
     for among entries that are `fresh`.
     """
-    keys = {key for keys in decoded.keys.values() for key in keys}
+    keys: set[str] = set().union(*decoded.keys.values())
     if not decoded.entries or (fresh and not numbers and not keys):
         return {}, Owners({}, {})
     shared = {
@@ -168,6 +168,8 @@ def claim(
     """
     wants: dict[str, dict[str, None]] = {}
     for seq, keys in decoded.keys.items():
+        if not keys:
+            continue
         event = decoded.events[seq]
         mine = by_number[event.subject] if event.subject is not None and seq not in memory.unclaiming else None
         for key in keys:

@@ -18,9 +18,9 @@ backlog and shrinks when idle; it is filled from several shards, since one seldo
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from time import monotonic
 
 import redis
@@ -74,7 +74,7 @@ class _Batch:
     large: list[int] = field(default_factory=list)  # numbers of those whose bodies are read last
     room: int = BATCH_BYTES
     # shard → entries of its stream, and their numbers
-    names: dict[int, list[tuple[bytes, int]]] = field(default_factory=lambda: defaultdict(list))
+    names: dict[int, list[tuple[bytes, int]]] = field(default_factory=dict)
     passed: dict[int, tuple[int, int]] = field(default_factory=dict)  # shard → read in the journal: above, up to
     paused: bool = False  # some events rest
 
@@ -191,7 +191,8 @@ class Drain:
                     report.copies = []
                 if resting.types:  # a follow-up may be of such a type: whoever drains it sees
                     self.streams.publish(report.follow_ups)
-                taken.update(entry.shard for entry in batch.entries if entry.seq in stay)
+                if stay:
+                    taken.update(entry.shard for entry in batch.entries if entry.seq in stay)
                 return report, self._finish(batch, stay | report.rest)
         return BatchReport(), self.streams.look()
 
@@ -208,7 +209,10 @@ class Drain:
 
     def _finish(self, batch: _Batch, left: Collection[int]) -> Look:
         """Tell the streams what is done; what was left stays where it is."""
-        done = {shard: [name for name, seq in names if seq not in left] for shard, names in batch.names.items()}
+        done = {
+            shard: [name for name, seq in names if seq not in left] if left else [name for name, _ in names]
+            for shard, names in batch.names.items()
+        }
         for shard, (after, last) in batch.passed.items():
             waits = [e.seq for e in batch.entries if e.shard == shard and after < e.seq <= last and e.seq in left]
             if waits:
@@ -229,17 +233,22 @@ class Drain:
             return batch
         share = _share([window[each] for each in held], self.batch)
         found = ahead or self.streams.read(held, share)
+        room, entries = batch.room, batch.entries
         for shard, waiting in found.items():
+            names = []
             for name, event in waiting:
-                if batch.room <= 0:
+                if room <= 0:
                     break
                 seq, size, entry = decode(event, shard)
-                batch.room -= size
-                batch.names[shard].append((name, seq))
+                room -= size
+                names.append((name, seq))
                 if entry is None:
                     batch.large.append(seq)
                 else:
-                    batch.entries.append(entry)
+                    entries.append(entry)
+            if names:
+                batch.names[shard] = names
+        batch.room = room
         for shard in held:
             if shard in behind and shard not in found:
                 self._read_behind(conn, batch, shard, behind[shard], share)
@@ -285,8 +294,7 @@ def _share(lengths: Sequence[int], room: int) -> int:
 
 def _once(entries: list[Entry]) -> list[Entry]:
     """An entry that stands in the stream twice is read once."""
-    return [entry for i, entry in enumerate(entries) if i == 0 or entries[i - 1].seq != entry.seq]
+    return list(dict(zip(map(_seq, entries), entries, strict=True)).values())
 
 
-def _seq(entry: Entry) -> int:
-    return entry.seq
+_seq = attrgetter("seq")

@@ -58,16 +58,20 @@ def encode(entry: Entry) -> bytes:
     return orjson.dumps([entry.seq, entry.size])
 
 
+_UNTRACED = 10  # what travels of an entry without a trace
+
+
 def decode(event: bytes, shard: int) -> tuple[int, int, Entry | None]:
     """(number, size, the entry, or None where it travelled by its number)."""
-    seq, size, *rest = orjson.loads(event)
-    if not rest:
-        return seq, size, None
-    trace = rest.pop() if len(rest) > 8 else None
-    source, event_id, kind, version, time, subject, held, data = rest
+    told = orjson.loads(event)
+    trace = None
+    if len(told) != _UNTRACED:
+        if len(told) == 2:
+            return told[0], told[1], None
+        trace = told.pop()
+    seq, size, source, event_id, kind, version, time, subject, held, data = told
     when = datetime.fromisoformat(time)
-    entry = Entry(seq, source, event_id, kind, version, when, subject, shard, held, data, size, trace)
-    return seq, size, entry
+    return seq, size, Entry(seq, source, event_id, kind, version, when, subject, shard, held, data, size, trace)
 
 
 _ROWS = """

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from functools import partial
+from operator import attrgetter, itemgetter
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection
@@ -13,7 +14,7 @@ from sqlalchemy import Connection
 from domain.fold import EventResult, Fold
 from domain.ids import derived, fresh
 from domain.order import Order
-from domain.outcome import DEAD, PARKED, Outcome, Reason
+from domain.outcome import DEAD, PARKED, Kind, Outcome, Reason
 from domain.policy import Context
 from domain.purposes import open_purposes
 from domain.reactions import awaits
@@ -21,7 +22,7 @@ from domain.refunds import RefundState
 from domain.return_parcels import number_key
 from domain.returns import Status as ReturnStatus
 from domain.transaction import BY_HAND, Transaction
-from events.envelope import Envelope
+from events.envelope import digest_of
 from journal.append import KINDS, NAMES
 from journal.batch_values import Follows, ParkedRow, Unplaced
 from journal.entries import Entry, shard_of
@@ -50,14 +51,13 @@ def follow_ups(conn: Connection, writes: Writes, folds: Sequence[Fold], shards: 
         return []
     rows, entries = [], []
     for (seq,), follow in zip(_SEQS.run(conn, {"n": len(made)}), made, strict=True):
-        e, suppressed = follow.event, follow.order.effects_suppressed
+        e, data, suppressed = follow.event, follow.data, follow.order.effects_suppressed
         e.seq = seq
-        digest = Envelope(e.id, e.source, e.type, e.time, e.subject, follow.data).digest()
-        shard = shard_of(e.subject or "", shards)
-        body = orjson.dumps(follow.data).decode()
-        rows.append((seq, e.source, e.id, e.type, 1, e.time, e.subject, shard, suppressed, body, digest))
-        size = len(body.encode())
-        entries.append(Entry(seq, e.source, e.id, e.type, 1, e.time, e.subject, shard, suppressed, follow.data, size))
+        source, name, kind, time, number = e.source, e.id, e.type, e.time, e.subject
+        digest, shard = digest_of(source, kind, 1, time, number, data), shard_of(number or "", shards)
+        body = orjson.dumps(data)
+        rows.append((seq, source, name, kind, 1, time, number, shard, suppressed, body.decode(), digest))
+        entries.append(Entry(seq, source, name, kind, 1, time, number, shard, suppressed, data, len(body)))
     writes.add(_JOURNAL, rows)
     return entries
 
@@ -190,48 +190,77 @@ def _to_watch(order: Order) -> Iterator[str]:
             yield key
 
 
-_AHEAD = Reason.AHEAD  # a look-up in an enumeration costs 0.2 µs, and there is one per event
 _ENDED = frozenset((ReturnStatus.REJECTED, ReturnStatus.COMPLETED))
 
 
 # -- results -----------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class ResultRow:
+class ResultRow(NamedTuple):
     """The result of one event in this batch, as a row."""
 
     seq: int
     order_id: str | None
     outcome: Outcome
-    apply_number: int | None = None
-    parked_number: int | None = None
-    step_from: str | None = None
-    step_to: str | None = None
-    key: str | None = None  # what a parked event waits for, where no order is known
-    was_parked: bool = False  # it has a row already
-    not_before: datetime | None = None  # a parked event is not given up before
+    kind: Kind  # these three are the outcome's
+    reason: Reason | None
+    detail: str | None
+    apply_number: int | None
+    step_from: str | None
+    step_to: str | None
+    implied: str | None  # the outcome's, too
 
 
-def results(
-    settled: Iterable[EventResult], unplaced: Iterable[Unplaced], parked: Mapping[int, ParkedRow]
-) -> list[ResultRow]:
+class Results(NamedTuple):
+    """The results of a batch, by number, and what is to be written of those that wait."""
+
+    rows: Sequence[ResultRow]
+    undecided: Sequence[ResultRow]  # those of them without an apply number: parked, dead, or of no order
+    parked_numbers: Mapping[int, int]  # of those that were parked in this batch, settled since or not
+    keys: Mapping[int, str | None]  # what a parked event waits for, where no order is known
+    not_before: Mapping[int, datetime]  # a parked event is not given up before
+
+
+# Nearly all events of a batch are decided: their rows are made without a step of the interpreter for each of them.
+_READ = attrgetter(
+    "event.seq", "order.id", "outcome", "outcome.kind", "outcome.reason", "outcome.detail", "apply_number",
+    "step_from", "step_to", "outcome.implied",
+)  # fmt: skip
+_made: Callable[[tuple[Any, ...]], ResultRow] = partial(tuple.__new__, ResultRow)
+
+
+def results(settled: Sequence[EventResult], unplaced: Iterable[Unplaced], parked: Mapping[int, ParkedRow]) -> Results:
     """One result an event: one that was parked and then settled in this batch counts as settled."""
-    found: dict[int, ResultRow] = {}
-    for s in settled:
-        event, outcome, number = s.event, s.outcome, s.apply_number
-        seq = event.seq
-        before = found.get(seq)
-        waited = s.version if outcome.kind is PARKED else before.parked_number if before else None
-        step_from, step_to = (s.step_from, s.step_to) if number else (None, None)
-        not_before = event.time if outcome.reason is _AHEAD else None
-        found[seq] = ResultRow(
-            seq, s.order.id, outcome, number, waited, step_from, step_to, None, seq in parked, not_before
-        )
+    decided = list(filter(_APPLY_NUMBER, settled))
+    found, parked_numbers, not_before = {}, {}, {}
+    for s in settled if len(decided) < len(settled) else ():
+        if s.apply_number is not None:
+            continue
+        seq, outcome = s.event.seq, s.outcome
+        found[seq] = _undecided(seq, s.order.id, outcome)
+        if outcome.kind is PARKED:
+            parked_numbers[seq] = s.version
+            if outcome.reason is Reason.AHEAD:
+                not_before[seq] = s.event.time
+    keys = {}
     for seq, outcome, key in unplaced:
-        row = parked.get(seq)
-        found[seq] = ResultRow(seq, row.order_id if row else None, outcome, key=key, was_parked=row is not None)
-    return [found[seq] for seq in sorted(found)]
+        stored = parked.get(seq)
+        found[seq] = _undecided(seq, stored.order_id if stored else None, outcome)
+        keys[seq] = key
+    rows = list(map(_made, map(_READ, decided)))
+    for row in rows if found else ():
+        found.pop(row.seq, None)
+    undecided = sorted(found.values(), key=_BY_NUMBER)
+    return Results(sorted([*rows, *undecided], key=_BY_NUMBER), undecided, parked_numbers, keys, not_before)
+
+
+def _undecided(seq: int, order_id: str | None, outcome: Outcome) -> ResultRow:
+    kind, reason, detail, implied = outcome.kind, outcome.reason, outcome.detail, outcome.implied
+    return ResultRow(seq, order_id, outcome, kind, reason, detail, None, None, None, implied)
+
+
+_BY_NUMBER = itemgetter(0)
+_APPLY_NUMBER = attrgetter("apply_number")
 
 
 _RESULT_NAMES = (
@@ -277,24 +306,29 @@ _BURY = _insert(
 )
 
 
-def record(writes: Writes, rows: Sequence[ResultRow], context: Context, policy_id: int) -> None:
-    """Add the results: the key on the event is the net under everything."""
-    now = context.now
-    settled_now = [r for r in rows if r.was_parked and r.outcome.kind is not PARKED]
-    writes.add(_UNPARK, [(r.seq,) for r in settled_now])
-    writes.add(_RERECORD, [_row(r, now, policy_id) for r in settled_now])
-    new = [r for r in rows if not r.was_parked]
-    waiting = [r for r in new if r.outcome.kind is PARKED]
+def record(writes: Writes, results: Results, parked: Mapping[int, ParkedRow], context: Context, policy_id: int) -> None:
+    """Add the results: the key on the event is the net under everything. Those of `parked` have a row already."""
+    now, rows = context.now, results.rows
+    if parked:
+        settled_now = [r for r in rows if r.seq in parked and r.kind is not PARKED]
+        writes.add(_UNPARK, [(r.seq,) for r in settled_now])
+        writes.add_columns(_RERECORD, _columns(settled_now, results, now, policy_id))
+        rows = [r for r in rows if r.seq not in parked]
+    waiting = [r for r in results.undecided if r.kind is PARKED and r.seq not in parked]
     until = now + context.policy.parked_for if context.policy.parked_for is not None else None
-    writes.add(_PARK, [(r.seq, r.order_id, r.key, r.outcome.reason, _until(r, until)) for r in waiting])
-    died = [r for r in rows if r.outcome.kind is DEAD]
-    writes.add(_BURY, [(fresh(now), r.seq, r.outcome.reason, r.outcome.detail) for r in died])
-    writes.add(_RECORD, [_row(r, now, policy_id) for r in new])
+    writes.add(
+        _PARK,
+        [(r.seq, r.order_id, results.keys.get(r.seq), r.reason, _until(results, r, until)) for r in waiting],
+    )
+    died = [r for r in results.undecided if r.kind is DEAD]
+    writes.add(_BURY, [(fresh(now), r.seq, r.reason, r.detail) for r in died])
+    writes.add_columns(_RECORD, _columns(rows, results, now, policy_id))
 
 
-def _until(row: ResultRow, until: datetime | None) -> datetime | None:
+def _until(results: Results, row: ResultRow, until: datetime | None) -> datetime | None:
     """The time at which a parked event is given up; one that lies ahead has its own time first."""
-    return until if until is None or row.not_before is None else max(until, row.not_before)
+    not_before = results.not_before.get(row.seq)
+    return until if until is None or not_before is None else max(until, not_before)
 
 
 def still_parked(writes: Writes, moved: Sequence[tuple[int, str, str]]) -> None:
@@ -303,8 +337,13 @@ def still_parked(writes: Writes, moved: Sequence[tuple[int, str, str]]) -> None:
     writes.add(_MOVE, moved)
 
 
-def _row(r: ResultRow, now: datetime, policy_id: int) -> tuple[Any, ...]:
+def _columns(rows: Sequence[ResultRow], results: Results, now: datetime, policy_id: int) -> Sequence[Sequence[Any]]:
+    """The columns of `_RESULT_NAMES`; none where there are no rows."""
+    if not rows:
+        return ()
+    seqs, orders, _, kinds, reasons, details, numbers, steps_from, steps_to, implied = zip(*rows, strict=True)
+    waited = list(map(results.parked_numbers.get, seqs))
+    times, policies = [now] * len(rows), [policy_id] * len(rows)
     return (
-        r.seq, r.order_id, r.outcome.kind, r.outcome.reason, r.outcome.detail, r.apply_number,
-        r.parked_number, policy_id, now, r.step_from, r.step_to, r.outcome.implied,
+        seqs, orders, kinds, reasons, details, numbers, waited, policies, times, steps_from, steps_to, implied,
     )  # fmt: skip

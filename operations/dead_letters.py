@@ -22,14 +22,15 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from domain.ids import format_id, uuid_of
+from domain.ids import format_id
 from domain.outcome import REASONS
 from events.errors import OrdersError
 from journal.entries import Entry, read
 from operations import edits
+from operations.dead_letter_names import ids_of
 from outbound.refunds import release
 from storage import audit
-from storage.pg_arrays import array, columns, unnest
+from storage.pg_arrays import array
 
 SHOWN = 100  # how many a list has, unless told otherwise
 
@@ -51,7 +52,7 @@ class LetterUnknown(DeadLetterError):
     def __init__(self, ref: str) -> None:
         super().__init__(
             f"{ref}: no dead letter has this name; give its number, its id, or the event's id (`orders dlq list` shows "
-            "them); a webhook's number works with `dlq replay` and `dlq discard` alone. Nothing was changed"
+            "them); a payment look-up's number works with `dlq replay` and `dlq discard` alone. Nothing was changed"
         )
         self.ref = ref
 
@@ -121,6 +122,11 @@ class Letter:
         return f"{self.source}/{self.event_id}" if self.effect_id is None else format_id("effects", self.effect_id)
 
     @property
+    def ref(self) -> str:
+        """The name that lists show and the audit keeps: an event's journal number, a refund's id."""
+        return str(self.seq) if self.effect_id is None else format_id("effects", self.effect_id)
+
+    @property
     def text(self) -> str:
         """The reason in words, with what to do about it."""
         return REASONS.get(self.reason, self.detail or self.reason)
@@ -170,30 +176,14 @@ _LOCK_EFFECTS = text(
     "order by id for update"
 )
 _LOCK = text("select from dead_letters where id = any(cast(:ids as uuid[])) order by id for update")
-# Sources are few, and found one after another along the key of source and id: so no name costs a look at all letters.
-_NAMES, _KINDS = ("ref", "seq", "uuid"), ("text", "bigint", "uuid")
-_BY_NAME = text(f"""
-    with recursive v as (select * from {unnest(_NAMES, _KINDS)}),
-    sources (source) as (
-        select min(source) from journal
-        union all select (select min(j.source) from journal j where j.source > s.source) from sources s where s.source is not null
-    ),
-    named as (
-        select v.ref, v.seq from v where v.seq is not null
-        union select v.ref, (select j.seq from journal j where j.source = s.source and j.event_id = v.ref) from v, sources s
-        union select v.ref, (select j.seq from journal j
-            where j.source = s.source and j.event_id = substr(v.ref, length(s.source) + 2))
-            from v join sources s on starts_with(v.ref, s.source || '/')
-    )
-    select n.ref, d.id from named n join dead_letters d using (seq)
-    union select v.ref, d.id from v join dead_letters d on d.id = v.uuid
-    union select v.ref, d.id from v join dead_letters d on d.effect_id = v.uuid
-""")
 _BODIES = text(
     "select j.subject, j.data, c.subject as new_subject, c.data as new_data, c.by, c.at "
     "from journal j left join corrections c using (seq) where j.seq = :seq"
 )
-_HISTORY = text("select at, actor, action, reason, before, after, detail from audit where target = :target order by id")
+_HISTORY = text(
+    "select at, actor, action, reason, before, after, detail from audit "
+    "where target = any(cast(:targets as text[])) order by id"
+)
 
 
 def list_open(
@@ -222,10 +212,7 @@ def named(conn: Connection, refs: Sequence[str]) -> dict[str, Letter]:
     wanted = list(dict.fromkeys(refs))
     if not wanted:
         return {}
-    rows = conn.execute(_BY_NAME, columns(_NAMES, _KINDS, [(ref, _seq_of(ref), uuid_of(ref)) for ref in wanted]))
-    matches: dict[str, list[str]] = {}
-    for row in rows:
-        matches.setdefault(row.ref, []).append(row.id)
+    matches = ids_of(conn, wanted)
     letters = _letters(conn, {id for ids in matches.values() for id in ids})
     for ref in wanted:
         if ref not in matches:
@@ -238,7 +225,7 @@ def named(conn: Connection, refs: Sequence[str]) -> dict[str, Letter]:
 def show(conn: Connection, ref: str) -> Shown:
     """One letter with its event's body, its correction and what operators did. Errors: as `find`."""
     [letter] = find(conn, [ref])
-    history = [dict(row) for row in conn.execute(_HISTORY, {"target": _target(letter)}).mappings()]
+    history = [dict(row) for row in conn.execute(_HISTORY, {"targets": [letter.ref, _old_target(letter)]}).mappings()]
     if letter.seq is None:
         return Shown(letter, None, None, history)
     row = conn.execute(_BODIES, {"seq": letter.seq}).one()
@@ -246,6 +233,12 @@ def show(conn: Connection, ref: str) -> Shown:
     if letter.corrected:
         corrected = {"subject": row.new_subject, "data": row.new_data, "by": row.by, "at": row.at}
     return Shown(letter, {"subject": row.subject, "data": row.data}, corrected, history)
+
+
+def by_ids(conn: Connection, ids: Sequence[str]) -> list[Letter]:
+    """Letters by id, or by their refunds' (effects') ids, closed ones too; what is none is left out."""
+    wanted = {"ids": array(sorted(ids), "uuid")}
+    return [Letter(**row) for row in conn.execute(_BY_ID_OR_EFFECT, wanted).mappings()] if ids else []
 
 
 # -- changing ----------------------------------------------------------------------------------------------
@@ -320,7 +313,7 @@ def _edited(made: edits.Edit, letter: Letter, actor: str, reason: str | None, co
     changed = edits.changes(made)
     was, now = ({name: pair[side] for name, pair in changed.items()} for side in (0, 1))
     detail = {"name": letter.name, "version": made.version, "personal": sorted(made.personal)}
-    return audit.Act(actor, f"{command} edit", _target(letter), reason, was, now, letter.subject, detail)
+    return audit.Act(actor, f"{command} edit", letter.ref, reason, was, now, letter.subject, detail)
 
 
 def replay(conn: Connection, refs: Sequence[str], actor: str) -> Done:
@@ -338,12 +331,12 @@ def discard(conn: Connection, refs: Sequence[str], actor: str, why: str) -> Done
 
 def discard_letters(conn: Connection, ids: Sequence[str], actor: str, why: str, command: str) -> Done:
     """The same for letters by id, or by their refunds' (effects') ids; the audit names the `command`."""
-    return _discard(conn, _by_ids(conn, ids), actor, why, command)
+    return _discard(conn, by_ids(conn, ids), actor, why, command)
 
 
 def lock(conn: Connection, ids: Sequence[str]) -> list[Letter]:
     """Letters by id, locked, as they are now."""
-    return _locked(conn, _by_ids(conn, ids))
+    return _locked(conn, by_ids(conn, ids))
 
 
 def _discard(conn: Connection, letters: Sequence[Letter], actor: str, why: str, command: str = "dlq") -> Done:
@@ -410,16 +403,6 @@ def _locked(conn: Connection, letters: Sequence[Letter]) -> list[Letter]:
     return list(_letters(conn, {letter.id for letter in letters}).values())
 
 
-def _seq_of(ref: str) -> int | None:
-    """The journal number that the name may be."""
-    return int(ref) if ref.isascii() and ref.isdigit() and ref[0] != "0" and len(ref) < 19 else None
-
-
-def _by_ids(conn: Connection, ids: Sequence[str]) -> list[Letter]:
-    wanted = {"ids": array(sorted(ids), "uuid")}
-    return [Letter(**row) for row in conn.execute(_BY_ID_OR_EFFECT, wanted).mappings()] if ids else []
-
-
 def _letters(conn: Connection, ids: set[str]) -> dict[str, Letter]:
     if not ids:
         return {}
@@ -427,8 +410,9 @@ def _letters(conn: Connection, ids: set[str]) -> dict[str, Letter]:
     return {row["id"]: Letter(**row) for row in rows}
 
 
-def _target(letter: Letter) -> str:
-    return f"dead-letters/{letter.id}" if letter.effect_id is None else letter.name  # as `release` names it
+def _old_target(letter: Letter) -> str:
+    """The letter as rows of the audit name it that were written before they had its `ref`."""
+    return f"dead-letters/{letter.id}"
 
 
 def _note(conn: Connection, actor: str, act: str, done: Sequence[Letter], after: str, why: str | None = None) -> None:
@@ -437,7 +421,7 @@ def _note(conn: Connection, actor: str, act: str, done: Sequence[Letter], after:
         audit.Act(
             actor,
             act,
-            _target(each),
+            each.ref,
             why,
             {"state": "open"},
             {"state": after},

@@ -63,10 +63,13 @@ class ThingUnknown(GivenUpError):
     remedy = "Give a ref as `orders given-up list` shows them; what was replayed or discarded is listed no more."
     status = 404
 
-    def __init__(self, ref: str) -> None:
-        super().__init__(
-            f"{ref}: nothing that was given up has this name; `orders given-up list` shows what there is. Nothing was changed"
-        )
+    def __init__(self, ref: str, closed: dead_letters.Letter | None = None) -> None:
+        if closed is None:
+            why = f"{ref}: nothing that was given up has this name; `orders given-up list` shows what there is"
+        else:
+            at = f"{closed.died_at:%Y-%m-%d %H:%M} UTC"
+            why = f"{ref} was {closed.state} on {at} and waits for nobody; `orders dlq show {ref}` shows it"
+        super().__init__(f"{why}. Nothing was changed")
         self.ref = ref
 
 
@@ -348,7 +351,7 @@ def find(conn: Connection, refs: Sequence[str]) -> list[Thing]:
     found = by_id(conn, ids)
     for ref, each in zip(refs, ids, strict=True):
         if each not in found:
-            raise ThingUnknown(ref)
+            raise ThingUnknown(ref, next(iter(dead_letters.by_ids(conn, [each])), None))
     return [found[each] for each in dict.fromkeys(ids)]
 
 

@@ -84,7 +84,8 @@ def _attempts(conn: Connection, thing: Thing) -> list[Attempt]:
         for each in letter.history:
             at = datetime.fromisoformat(each["at"])
             found.append((at, _death(at, each["reason"], each["detail"])))
-    targets = [f"dead-letters/{thing.id}", thing.ref, *([f"inbox/{thing.seq}"] if thing.kind == LOOKUP else [])]
+    older = f"inbox/{thing.seq}" if thing.kind == LOOKUP else f"dead-letters/{thing.id}"  # as older rows name it
+    targets = [thing.ref, older]
     for row in conn.execute(_ACTS, {"targets": targets}):
         found.append((row.at, Attempt(row.at, row.action, row.actor, row.reason)))
     return [each for _, each in sorted(found, key=lambda each: each[0])]

@@ -265,7 +265,7 @@ def _act(run: Row[Any], thing: Thing, outcome: str | None) -> audit.Act:
     return audit.Act(
         run.by,
         "given-up replay",
-        _target(thing),
+        thing.ref,
         run.reason,
         {"given up for": thing.reason},
         {"outcome": outcome or "tried again"},
@@ -334,8 +334,3 @@ def _keep_ends(conn: Connection, replay_id: str, ends: Sequence[_End]) -> None:
     if ends:
         rows = [(each.place, each.outcome, each.new_reason, each.detail) for each in ends]
         conn.execute(_END, {**columns(_END_NAMES, _END_TYPES, rows), "id": replay_id})
-
-
-def _target(thing: Thing) -> str:
-    """The thing as the audit names it: a dead letter as `dead_letters` does, all others by their refs."""
-    return f"dead-letters/{thing.id}" if thing.kind == EVENT else thing.ref

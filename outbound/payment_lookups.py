@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, TextClause, text
 
-from domain.ids import fresh
+from domain.ids import format_id, fresh
 from events.envelope import EnvelopeError
 from journal.append import append
 from journal.entries import Entry
@@ -386,8 +386,8 @@ _GIVEN_UP = text("""
 _CHANGE = """
     with changed as (
         update inbox set {change}, updated_at = now()
-        where state = 'dead' and seq = any(cast(:seqs as bigint[])) returning seq, state
-    ) select c.seq, c.state, j.subject from changed c join journal j using (seq) order by c.seq
+        where state = 'dead' and seq = any(cast(:seqs as bigint[])) returning id, seq, state
+    ) select c.id, c.seq, c.state, j.subject from changed c join journal j using (seq) order by c.seq
 """
 _AGAIN = text(_CHANGE.format(change="state = 'due', attempts = 0, next_at = now(), created_at = now()"))
 _DISCARD = text(_CHANGE.format(change="state = 'done'"))
@@ -437,7 +437,7 @@ def _change(
         []
         if act is None
         else [
-            audit.Act(actor, act, f"inbox/{row.seq}", why, {"state": DEAD}, {"state": row.state}, row.subject)
+            audit.Act(actor, act, format_id("lookups", row.id), why, {"state": DEAD}, {"state": row.state}, row.subject)
             for row in rows
         ]
     )

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any
 
 from domain.ids import uuid_of
+from events.times import moment_of
 from queries.errors import wrong
 from queries.fields import Kind
 
@@ -82,8 +83,7 @@ def _time(told: Any, field: str) -> datetime:
             return EPOCH + timedelta(milliseconds=float(told))
         if not isinstance(told, str):
             raise ValueError("neither a text nor a number")
-        moment = datetime.fromisoformat(told.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        return moment_of(told)
     except (ValueError, OverflowError):
         raise wrong(field, "takes a time such as 2026-11-01T12:00:00.000Z, or a date") from None
 

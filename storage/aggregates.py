@@ -224,8 +224,9 @@ def save(conn: Connection, orders: Iterable[Order], writes: Writes) -> None:
     for name, model, *_ in _PARTS:
         rows = _TABLES[name]
         parts = [part for o in changed for part in getattr(o, name) if part.change_state]
-        writes.add(rows.insert, [rows.read(part) for part in parts if part.change_state == NEW])
-        if rows.update:
+        new = [part for part in parts if part.change_state == NEW]
+        writes.add(rows.insert, list(map(rows.read, new)))
+        if rows.update and len(new) < len(parts):
             writes.add(rows.update.write, [rows.update.read(part) for part in parts if part.change_state in _CHANGED])
         if deleted:
             deletes.add(rows.delete, [(part.id,) for part in deleted if type(part) is model])

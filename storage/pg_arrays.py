@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+_TEXTS = frozenset(("text", "jsonb", "text[]"))
 _NEVER_ESCAPED = frozenset(("uuid", "smallint", "integer", "bigint", "boolean", "timestamptz"))
 
 
@@ -25,31 +26,33 @@ def array(values: Sequence[Any], kind: str) -> str:
     if kind in _NEVER_ESCAPED:
         return "{" + orjson.dumps(values).decode()[1:-1] + "}"
     if kind == "numeric":
-        return "{" + ",".join(["NULL" if v is None else str(v) for v in values]) + "}"
+        return "{" + ",".join(map(str, values)).replace("None", "NULL") + "}"
     if values.count(None) == len(values):  # many columns are all NULL; a Decimal is slow to be told from None
         return "{" + ",".join(["NULL"] * len(values)) + "}"
     if kind == "bytea":
         return "{" + ",".join(["NULL" if v is None else f'"\\\\x{v.hex()}"' for v in values]) + "}"
-    if kind == "text":
+    if kind in _TEXTS:
         try:
-            json = orjson.dumps(values)
+            json = orjson.dumps(values if kind == "text" else [_as_text(v) for v in values])
         except TypeError:  # half of a pair of surrogates: the driver says so
-            json = b"\\"
-        if b"\\" not in json:
+            json = b"\\n"
+        # A quote and a backslash are escaped alike; a control character is not.
+        if b"\\" not in json or b"\\" not in json.replace(b"\\\\", b"").replace(b'\\"', b""):
             return "{" + json.decode()[1:-1] + "}"
     return "{" + ",".join([_quoted(v) for v in values]) + "}"
+
+
+def _as_text(value: Any) -> Any:
+    """What is made of lists and dicts to travel in an array; all else as it is."""
+    if isinstance(value, dict):
+        return orjson.dumps(value).decode()
+    return array(value, "text") if isinstance(value, list) else value
 
 
 def _quoted(value: Any) -> str:
     if value is None:
         return "NULL"
-    if isinstance(value, list):
-        if not value:
-            return '"{}"'
-        value = array(value, "text")
-    elif isinstance(value, dict):
-        value = orjson.dumps(value).decode()
-    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + str(_as_text(value)).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def columns(names: Iterable[str], kinds: Iterable[str], rows: Sequence[Sequence[Any]]) -> dict[str, str]:

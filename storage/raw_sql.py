@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Select
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
 
-from storage.pg_arrays import columns
+from storage.pg_arrays import array, columns
 
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
 _DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
@@ -112,6 +112,12 @@ class Writes:
             return
         self._parts.append(write)
         self._parameters += columns(write.names, write.kinds, rows).values()
+
+    def add_columns(self, write: Write, values: Sequence[Sequence[Any]]) -> None:
+        """As `add`, of rows that come as columns, in the write's order; no columns are no rows."""
+        if values:
+            self._parts.append(write)
+            self._parameters += [array(each, kind) for each, kind in zip(values, write.kinds, strict=True)]
 
     def run(self, conn: Connection) -> None:
         """Send all that was added. Errors: IntegrityError and DataError name the constraint or value at fault."""

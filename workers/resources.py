@@ -12,9 +12,11 @@ from journal.batch import Shop
 from journal.drain import Drain
 from journal.policy_store import policy_id
 from journal.streams import Ring, Streams, connect
+from outbound.tracking.unwatched import Walk
 from providers.registry import registry
 from settings.environment import Settings, SettingsError
 from storage import engine as engines
+from storage.clock import clock
 from storage.migrate import shards_fixed
 
 
@@ -26,6 +28,7 @@ class Parts:
     engine: Engine
     streams: Streams
     shop: Shop
+    walk: Walk  # for open parcels that nobody watches
 
     def drain(self) -> Drain:
         """The drain that answers doorbells here."""
@@ -56,8 +59,10 @@ def open_parts(
     with engine.begin() as conn:
         shards = shards_fixed(conn)
         policy = policy_id(conn, settings.policy)
-    follows = registry().routes(settings.providers) if registry().ready("tracks", settings.providers) else None
-    return Parts(settings, engine, Streams(connect(settings.redis_url), shards, ring), Shop(policy, shards, follows))
+    routes = registry().routes(settings.providers)
+    shop = Shop(policy, shards, routes if registry().ready("tracks", settings.providers) else None)
+    streams = Streams(connect(settings.redis_url), shards, ring)
+    return Parts(settings, engine, streams, shop, Walk(routes, settings.tracking_retire_after, clock()))
 
 
 @contextmanager

@@ -22,7 +22,6 @@ from operations import operators, privacy, replay_steps
 from outbound import expiry_questions, payment_lookups, refund_accounts, refund_routes, refunds
 from outbound.reconciliation import run as reconciliation
 from outbound.refund_accounts import Vault
-from outbound.tracking import unwatched
 from outbound.tracking.polls import PollRules
 from outbound.tracking.polls import run_due as poll_due
 from outbound.webhooks import deliveries, dispatcher, refund_changes
@@ -234,10 +233,9 @@ def poll_carriers(here: opening.Parts, whom: str) -> None:
 @chore("orders.unwatched")
 def watch_unwatched(here: opening.Parts, whom: str) -> None:
     """Watch parcels that were on their way before settings named somebody who is polled for them."""
-    routes = registry().routes(here.settings.providers)
     until, more = monotonic() + UNWATCHED_S, True
     while more and monotonic() < until:
-        more = unwatched.look(here.engine, routes, clock(), here.settings.tracking_retire_after)
+        more = here.walk.look(here.engine, clock())
 
 
 @chore("orders.webhooks")

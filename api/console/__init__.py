@@ -16,7 +16,7 @@ lists          pages that are one table: refunds, parked, deliveries, trackers, 
 
 render         templates, harmless values, headers, refusals as pages
 tables         a table of a page, described
-times          times as people write them, in UTC
+times          times as the addresses of its pages have them, in UTC
 drawings       lifecycles and charts, as figures to be drawn
 sentences      events as sentences
 words          the words of the pages, by language

@@ -13,9 +13,9 @@ from api.console.orders import snapshot
 from api.console.render import ConsoleRoute, go, page
 from api.console.session import PATH, Acting, Form, Sent, Viewer
 from api.console.tables import Column, Table, moment, text
-from api.console.times import moment_of
 from api.console.words import word
 from api.resources import doors_of
+from events.times import moment_of
 from operations import audit, pauses
 from operations.pauses import PauseRefused
 from storage.tables.operators import PAUSE_KINDS

@@ -1,27 +1,14 @@
-"""Times as forms and addresses of the console have them: a browser's field has no offset, and its label says UTC."""
+"""Times as addresses of the console have them: a browser's field has no offset, and its label says UTC."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
-
-def moment_of(told: str) -> datetime:
-    """The moment that an ISO 8601 text means, in UTC; one without an offset is UTC, wherever this runs.
-
-    Errors: ValueError.
-
-    >>> moment_of("2026-12-01T09:00").isoformat(), moment_of("2026-12-01T09:00-05:00").isoformat()
-    ('2026-12-01T09:00:00+00:00', '2026-12-01T14:00:00+00:00')
-    """
-    moment = datetime.fromisoformat(told)
-    try:
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except OverflowError:
-        raise ValueError(f"{told!r} lies beyond the calendar") from None
+from events.times import moment_of
 
 
 def moment_if_told(told: str | None) -> datetime | None:
-    """The same for an address, where what cannot be read is nothing."""
+    """The moment of an address, in UTC; what cannot be read is nothing."""
     try:
         return moment_of(told or "")
     except ValueError:

@@ -7,10 +7,6 @@ replays    replays: begun, looked at, stopped, resumed; and one order rebuilt
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from api.given_up import endpoints, replays
 
-router = APIRouter()
-router.include_router(replays.router)  # its paths are more than `/{ref}`
-router.include_router(endpoints.router)
+ROUTERS = (replays.router, endpoints.router)  # in this order: the paths of replays are more than `/{ref}`

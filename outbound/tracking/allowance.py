@@ -4,13 +4,15 @@ The rate is kept by the generic cell rate algorithm, of which `spent_until` is t
 interval of the future, and so many intervals ahead as the burst has may be spent. A carrier counts questions in windows
 that it chooses; so that no window of the rate's period holds more than its count, wherever it begins, the steady rate is
 STEADY of the count and the burst BURST of it. The rest is for questions that leave later than they were let through, of
-which there is at most one burst.
+which there is at most one burst. Of two to four questions a period, STEADY leaves less than a burst: there it is one
+question fewer. Of one question a period, a late one and the next may fall into one window.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from math import ceil
 
 from providers.carriers.limits import Limits, Rate
 
@@ -58,12 +60,14 @@ class Allowance:
 
 
 def interval(rate: Rate) -> timedelta:
-    """The time that one question costs.
+    """The time that one question costs, in whole microseconds and never too short.
 
-    >>> print(interval(Rate(50, timedelta(seconds=1))))
-    0:00:00.025000
+    >>> second = timedelta(seconds=1)
+    >>> print(interval(Rate(50, second)), interval(Rate(4, second)))
+    0:00:00.025000 0:00:00.333334
     """
-    return rate.period / (rate.count * STEADY)
+    steady = min(rate.count * STEADY, max(rate.count + 1 - 2 * burst(rate), STEADY))
+    return timedelta.resolution * ceil(rate.period / timedelta.resolution / steady)
 
 
 def burst(rate: Rate) -> int:

@@ -61,7 +61,14 @@ class Routes:
 
     def asks_nobody(self) -> bool:
         """True where nobody is polled for any carrier."""
-        return not self._own and all(ids is not None and not ids for ids in self._aggregators.values())
+        return not self.asked()
+
+    def asked(self) -> frozenset[str]:
+        """The names of all who are polled, as routes have them."""
+        services = self._aggregators.items()
+        return self._own.union(
+            *([who] if ids is None else [account_name(who, each) for each in ids] for who, ids in services)
+        )
 
     def in_vain(self) -> dict[str, str]:
         """Names that the setting adds, and nobody is polled for: name → what it means."""

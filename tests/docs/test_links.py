@@ -93,6 +93,13 @@ def test_every_decision_stands_in_their_index():
     assert set(rows) == records, "docs/decisions/README.md: a row per record, with number, link, date and status"
 
 
+def test_the_numbers_of_decisions_run_on_and_their_index_says_which_was_given_to_none():
+    numbers = {int(path.name[:4]) for path in DECISIONS.glob("[0-9]*.md")}
+    skipped = set(range(1, max(numbers))) - numbers
+    told = re.findall(r"(\d+) was given to\s+no record", (DECISIONS / "README.md").read_text())
+    assert skipped == set(map(int, told))
+
+
 def test_every_file_that_the_docs_name_is_there():
     named = [
         (page.relative_to(ROOT).as_posix(), path)

@@ -33,6 +33,30 @@ def refused(shop):
     return shop
 
 
+def test_the_audit_names_a_thing_as_given_up_show_takes_it(poisoned, orders):
+    change = ("--reason", "currency_mismatch", "--set", "data.currency=KRW")
+    assert orders("given-up", "edit", *change, *WHY, "--yes").code == 0
+    edited = [act["subject"] for act in orders("audit", "list", "--json").json["audit"]]
+    assert len(edited) == 3
+    for ref in edited:
+        seen = orders("given-up", "show", ref)
+        assert (seen.code, "given-up edit" in seen.out) == (0, True), seen.err
+    assert orders("given-up", "discard", edited[0], *WHY).code == 0
+    gone = orders("given-up", "show", edited[0])
+    assert (gone.code, f"`orders dlq show {edited[0]}` shows it" in gone.err) == (1, True), gone.err
+    assert "given-up discard" in orders("dlq", "show", edited[0]).out
+
+
+def test_acts_that_the_audit_named_by_an_older_name_are_shown_still(poisoned, orders):
+    thing = listed(orders)[0]
+    older = f"dead-letters/{thing['id']}"
+    poisoned.do(
+        f"insert into audit (actor, action, target, reason) values ('cli:lee', 'dlq edit', '{older}', 'long ago')"
+    )
+    assert "long ago" in orders("given-up", "show", thing["ref"]).out
+    assert "dlq edit" in orders("dlq", "show", thing["ref"]).out
+
+
 def listed(orders, *conditions: str) -> list[dict]:
     found = orders("given-up", "list", "--json", *conditions)
     assert found.code == 0, found.err

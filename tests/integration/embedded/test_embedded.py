@@ -250,6 +250,14 @@ def test_a_port_taken_at_the_last_moment_is_exchanged(data, monkeypatch):
         assert not rivals
 
 
+def test_a_free_port_is_none_that_the_kernel_gives_out_by_itself():
+    given_out = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    if not given_out.exists():
+        pytest.skip("only Linux tells which ports it gives out")
+    least = int(given_out.read_text().split()[0])
+    assert all(port < least for port in (embedded.host.PORTS[-1], embedded.host.free_port(None)))
+
+
 def test_a_copied_folder_does_not_pass_for_the_original(data, tmp_path):
     with servers(data):
         (copy := tmp_path / "copy").mkdir()

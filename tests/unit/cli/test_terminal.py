@@ -70,7 +70,7 @@ def test_nobody_but_safe_escapes_markup_or_opens_a_console() -> None:
 
 # Expressions in what is printed that need no `safe`: their kind, or what they come from, is ours.
 OURS = re.compile(
-    r"safe\(|_text\(|_money\(|time_of\(|in_utc\(|outcome\(|_progress\(|_shares\(|shown\(|ref_of\(|some\(|_some\(|_state\(|"
+    r"safe\(|_text\(|_money\(|time_of\(|in_utc\(|outcome\(|_progress\(|_shares\(|shown\(|some\(|_some\(|_state\(|"
     r"len\(|str\(len"
 )
 ROWS = ("add_row", "print")

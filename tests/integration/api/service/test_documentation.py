@@ -86,6 +86,13 @@ def test_a_method_that_is_not_there_is_told_with_those_that_are(shell, path, all
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 
 
+def test_each_path_of_the_document_tells_its_methods(shell):
+    paths = shell.app.openapi()["paths"]
+    told = {path: shell.client.request("OPTIONS", re.sub("[{}]", "", path)).headers["allow"] for path in paths}
+    missing = {path: {each.upper() for each in of} - set(told[path].split(", ")) for path, of in paths.items()}
+    assert not {path: methods for path, methods in missing.items() if methods}
+
+
 def test_a_body_of_more_than_a_mebibyte_is_too_large(shell):
     headers = shell.headers() | {"Content-Type": "application/json"}
     for content in (b"x" * (2**20 + 1), (b"x" * 2**16 for _ in range(17))):

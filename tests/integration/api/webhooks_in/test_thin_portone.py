@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
+from domain.ids import format_id
 from journal.verify import verify
 from outbound import payment_lookups
 from providers.payments.portone_api import PortOne
@@ -236,8 +237,9 @@ def test_a_payment_that_the_api_never_knows_is_given_up_after_patience_and_can_b
         assert payment_lookups.ask_again(conn, [found.seq], "kim") == []
     ask(door, portone, later=timedelta(seconds=1))
     assert facts(door) == ["PaymentSucceeded"]
-    noted = door.shop.rows("select actor, action, target, detail from audit")
-    assert [tuple(row) for row in noted] == [("kim", "dlq replay", f"inbox/{found.seq}", {})]
+    [noted] = door.shop.rows("select actor, action, detail, target from audit")
+    [(lookup_id,)] = door.shop.rows("select id from inbox")
+    assert tuple(noted) == ("kim", "dlq replay", {}, format_id("lookups", lookup_id))
 
 
 def test_an_api_that_is_away_is_asked_again_and_given_up_after_patience(door):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from outbound.tracking import unwatched
+from outbound.tracking.unwatched import Walk
 from providers.carriers.routes import Routes
 from settings.environment import read
 from storage.clock import clock
@@ -36,11 +38,16 @@ def number():
 
 
 def look(world: World, routes: Routes = FOLLOWED) -> int:
-    """The chore, until it is done. → looks that found orders yet to be looked at"""
-    looks = 0
-    while unwatched.look(world.shop.doors.engine, routes, clock(), None):
+    """The chore of a process that has just begun, until it is done. → looks that found orders yet to be looked at"""
+    walk, looks = a_walk(routes), 0
+    while walk.look(world.shop.doors.engine, clock()):
         looks += 1
     return looks
+
+
+def a_walk(routes: Routes, age: timedelta = -DAY, retire_after: timedelta | None = None) -> Walk:
+    """That of a process of this age; one of a day in the future is younger than all that was noted."""
+    return Walk(routes, retire_after, clock() - age)
 
 
 def do_chore(world: World, **environment: str) -> None:
@@ -130,7 +137,7 @@ def test_a_parcel_that_was_silent_for_so_long_that_it_would_be_retired_is_left(w
     old, new = f"U{next(_numbers)}", f"U{next(_numbers)}"
     world.ship(world.order(), old, at=clock() - 31 * DAY)
     world.ship(world.order(), new, at=clock() - 29 * DAY)
-    unwatched.look(world.shop.doors.engine, FOLLOWED, clock(), 30 * DAY)
+    a_walk(FOLLOWED, retire_after=30 * DAY).look(world.shop.doors.engine, clock())
     assert (world.watched(old), world.watched(new)) == ([], [True])
 
 
@@ -139,9 +146,42 @@ def test_routes_that_change_midway_are_gone_through_from_the_beginning(world, mo
     first, second = f"U{next(_numbers)}", f"U{next(_numbers)}"
     world.ship(world.order(), first, carrier=OTHER)
     world.ship(world.order(), second)
-    assert unwatched.look(world.shop.doors.engine, FOLLOWED, clock(), None)
+    assert a_walk(FOLLOWED).look(world.shop.doors.engine, clock())
     look(world, Routes((VAN, OTHER), {}, {}))
     assert (world.watched(first), world.watched(second)) == ([True], [True])
+
+
+def test_a_watched_parcel_goes_to_whoever_is_polled_once_the_service_that_was_is_not_any_more(world, number):
+    by_service = {VAN: "easypost:OurVan"}
+    order = world.order()
+    world.ship(order, number)
+    look(world, Routes((), {"easypost": None}, by_service))
+    world.shop.do("update trackers set next_at = now() + interval '1 hour', failures = 7, last_error = 'no key'")
+    where = "select provider, carrier_id, failures, last_error, next_at <= now() as due from trackers"
+    look(world, Routes((OTHER,), {"easypost": None}, by_service))
+    assert tuple(*world.shop.do(where)) == ("easypost", "OurVan", 7, "no key", False), "it is asked there still"
+    look(world)
+    assert tuple(*world.shop.do(where)) == (VAN, None, 0, None, True)
+    world.scan(number, "delivered")
+    look(world, Routes((), {"easypost": None}, by_service))
+    assert tuple(*world.shop.do(where))[:2] == (VAN, None), "what ended stays where it was"
+    assert (world.stands(order), world.watched(number)) == (("delivered", "delivered"), [False])
+
+
+def test_of_processes_with_different_settings_those_count_that_began_last(world, monkeypatch):
+    """They do not begin over one another in turn; and those of before a deployment change nothing of what it brought."""
+    monkeypatch.setattr(unwatched, "MOST", 1)
+    engine, numbers = world.shop.doors.engine, [f"U{next(_numbers)}" for _ in range(3)]
+    for number in numbers:
+        world.ship(world.order(), number)
+    older, younger = a_walk(FOLLOWED, age=DAY), a_walk(Routes((VAN, OTHER), {}, {}))
+    assert older.look(engine, clock())
+    while younger.look(engine, clock()):
+        assert not older.look(engine, clock())
+    assert not older.look(engine, clock())
+    assert world.shop.one("select finished and routes = :ours from watch_walk", ours=younger.routes.fingerprint())
+    assert [world.watched(number) for number in numbers] == [[True]] * 3
+    assert look(world) == 3, "the settings of before are back: who has them now began last"
 
 
 def test_a_fingerprint_is_of_what_is_configured_and_of_nothing_else():

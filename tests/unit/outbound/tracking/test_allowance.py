@@ -39,6 +39,14 @@ def test_no_window_holds_more_than_the_rate_also_where_one_burst_leaves_late(rat
         assert within + burst(rate) <= max(rate.count, 2)
 
 
+@pytest.mark.parametrize("count", range(1, 41))
+def test_no_window_of_a_small_rate_holds_more_where_all_that_may_be_asked_is(count):
+    rate = Rate(count, SECOND)
+    sent = [each for each in let_through(Limits(rate), [(SECOND / 400, count)] * 1000) if each[1]]
+    for begin, _ in sent:
+        assert sum(taken for at, taken in sent if begin <= at < begin + SECOND) + burst(rate) <= max(count, 2)
+
+
 def test_a_rate_is_made_use_of():
     rate = Rate(50, SECOND)
     sent = let_through(Limits(rate), [(timedelta(milliseconds=25), 64)] * 400)
