@@ -21,8 +21,8 @@ help: ## Print these targets
 demo: $(READY) ## The whole thing on embedded servers: orders, duplicates, disorder, a killed worker
 	@$(BIN)/orders demo $(ARGS)
 
-# In two parts: most of it on all cores, a file on one of them with servers of its own; then, one by one, what measures or
-# kills. Exit code 5 says that ARGS chose nothing of a part.
+# In two parts: most of it on all cores, a file on one of them with servers of its own; then, one by one, what
+# measures. Exit code 5 says that ARGS chose nothing of a part.
 test: $(READY) ## All tests, on all cores (ARGS='-m "not slow"' for the quick ones)
 	@$(BIN)/pytest --part busy -n logical --dist loadfile --no-loadscope-reorder --durations 10 $(ARGS); busy=$$?; \
 	$(BIN)/pytest --part quiet --durations 10 $(ARGS); quiet=$$?; \

@@ -29,7 +29,7 @@ given_up            `orders given-up`, `replay`: what was given up, as one list,
 given_up_output     that list, forecasts and replays in a terminal and as JSON
 replay_progress     a replay followed to its end
 rebuild             `orders replay --rebuild`: one order computed anew from the journal
-dead_letters        `orders dlq`, `parked list`: dead letters one by one
+dead_letters        `orders dlq`, `parked list`: dead letters and look-ups one by one
 dead_letter_output  dead letters in a terminal and as JSON
 body_editor         an event's body, changed by hand
 overdue             `orders overdue`: refunds that the law wanted back by now

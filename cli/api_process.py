@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
 from contextlib import closing
 from time import monotonic, sleep
 from typing import Annotated
@@ -16,6 +15,7 @@ from cli.options import Problem, err
 from cli.processes import Child, Processes
 from cli.rules import refuse_old_orders
 from cli.terminal import safe
+from embedded.host import free_port
 from settings.environment import read
 from storage import migrate
 
@@ -58,12 +58,12 @@ def api(
 
 
 def choose_port(told: int | None) -> int:
-    """The port that was asked for, or 8000, or the next free one; Problem where that cannot be."""
-    candidates: Iterable[int] = (told,) if told is not None else (PORT, *_OTHERS)
-    for port in candidates:
-        if _is_free(LOCAL, port):
-            return port
-    raise Problem(f"port {told or PORT} is taken; choose another with --port")
+    """The port that was asked for, or 8000, or the next free one; Problem where one was asked for that is taken."""
+    if told is None:
+        return next((port for port in (PORT, *_OTHERS) if _is_free(LOCAL, port)), None) or free_port(None)
+    if not _is_free(LOCAL, told):
+        raise Problem(f"port {told} is taken; choose another with --port")
+    return told
 
 
 def start_api(processes: Processes, port: int, **environment: str) -> str:
@@ -83,6 +83,10 @@ def start_api(processes: Processes, port: int, **environment: str) -> str:
             except httpx.TransportError:
                 pass
             if first is not None and first.poll() is not None:
+                if not _is_free(LOCAL, port):
+                    raise Problem(
+                        f"somebody else listens at port {port} since a moment ago: start this again, or end that"
+                    )
                 told = processes.log("api").read_text(errors="replace").splitlines()[-1:]
                 raise Problem(f"the API ended at once: {safe(told[0]) if told else 'without a word'}")
             sleep(0.05)

@@ -25,7 +25,7 @@ def as_document(letter: Letter) -> dict[str, Any]:
 
 
 def webhook_document(found: GivenUp) -> dict[str, Any]:
-    """A webhook that was given up, for scripts."""
+    """A payment look-up that was given up, for scripts."""
     return {"ref": str(found.seq), **asdict(found)}
 
 
@@ -83,7 +83,7 @@ def tell_done(done: Done, what: str, json: bool, webhooks: Sequence[int] = (), r
     for name in released:
         out.print(f"{name} is released: it goes out next")
     for seq in webhooks:
-        out.print(f"webhook {seq} is {what}" + ("; its provider is asked again" if what == "replayed" else ""))
+        out.print(f"payment look-up {seq} is {what}" + ("; its provider is asked again" if what == "replayed" else ""))
     if done.changed or not (released or webhooks):
         out.print(
             f"{len(done.changed):,} {what}" + ("; `orders account` tells what becomes of them" if done.entries else "")

@@ -1,6 +1,7 @@
 """`orders dlq …`, `orders parked list`: dead letters and what waits, and the way back for each.
 
-`orders given-up` has all that was given up, and replays it in steps; these are the older commands, for one thing at a time.
+`orders given-up` has all that was given up, and replays it in steps. `orders dlq` came before it, and scripts may go on with it: the same
+things but deliveries, one by one, and those that are closed.
 
 Whatever is changed here leaves a row of `audit` with the actor `cli:USER`. Replayed events are published
 after the commit; should Redis be away, the relay finds them.
@@ -41,19 +42,20 @@ from operations.dead_letters import LetterUnknown, NameAmbiguous
 from outbound import payment_lookups, refunds
 from workers.resources import Parts
 
-dlq = typer.Typer(help="Dead letters: why each was given up, and the way back.", no_args_is_help=True)
+dlq = typer.Typer(
+    help="Part of what was given up: dead letters (events, refunds) and payment look-ups, one by one; `orders given-up` is the whole list.",
+    no_args_is_help=True,
+)
 parked = typer.Typer(help="Events that came too early, and what each waits for.", no_args_is_help=True)
 
 Ref = Annotated[
     str,
     typer.Argument(
-        help="Its number, the event's id, or a refund's id (eff_…), as `dlq list` shows. A webhook's number works with "
+        help="Its number, the event's id, or a refund's id (eff_…), as `dlq list` shows. A look-up's number works with "
         "`dlq replay` and `dlq discard` alone."
     ),
 ]
-Refs = Annotated[
-    list[str], typer.Argument(help="Numbers (of webhooks that were given up, these alone), events' ids, or eff_….")
-]
+Refs = Annotated[list[str], typer.Argument(help="Numbers (of payment look-ups, these alone), events' ids, or eff_….")]
 Type = Annotated[str | None, typer.Option("--type", help="Only this event type (Refund: refunds).")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Only this reason, such as currency_mismatch.")]
 Since = Annotated[
@@ -80,9 +82,9 @@ def list_(
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """List what was given up, the last to die first: events and refunds, and webhooks whose provider told nothing.
+    """List dead letters, the last to die first, and payment look-ups: what `orders given-up list` has, but deliveries.
 
-    Behind them, refunds that wait for a person.
+    Behind them, refunds that wait for a person to release them (`orders refunds list --waiting`).
     """
     moment = _since(since)
     with _letters(data) as (_, conn):
@@ -107,7 +109,7 @@ def list_(
         order = safe(letter.subject or "–")
         rows.add_row(f"[bold]{letter.ref}[/]", name, order, why, time_of(letter.died_at), str(letter.deaths))
     put(rows)
-    rows = table("ref", "webhook", "payment", "why", "given up (UTC)", title="webhooks whose provider told nothing")
+    rows = table("ref", "webhook", "payment", "why", "given up (UTC)", title="payment look-ups that were given up")
     for each in webhooks:
         about = safe(each.payment_id or each.subject or "–")
         rows.add_row(f"[bold]{each.seq}[/]", safe(each.type), about, safe(each.error), time_of(each.died_at))
@@ -119,11 +121,15 @@ def list_(
     put(rows)
     narrowed = any(each is not None for each in (type, reason, since))
     if not letters and not webhooks and not waiting:
-        out.print("nothing there fits" if narrowed else "the dead letters are empty")
+        out.print(
+            "nothing there fits"
+            if narrowed
+            else "no dead letter and no payment look-up waits; deliveries: `orders given-up list`"
+        )
     elif letters:
         out.print("[dim]orders dlq show REF tells all about one; edit it, then replay it, or discard it[/]")
     if webhooks:
-        out.print("[dim]orders dlq replay REF asks a webhook's provider again; discard lets it be[/]")
+        out.print("[dim]orders dlq replay REF looks a payment up again; discard lets it be[/]")
     if limit in (len(letters), len(webhooks)):
         out.print(f"[dim]only the last {limit} are shown; more: --limit[/]")
 
@@ -218,7 +224,7 @@ def edit(
 
 @dlq.command()
 def replay(refs: Refs, data: Data = None, json: Json = False) -> None:
-    """Give dead letters another chance: events are decided again, refunds go out again, providers are asked again."""
+    """Give dead letters another chance: events are decided again, refunds go out again, payments are looked up again."""
     with _letters(data) as (opened, _):
         released: list[str] = []
         with opened.engine.begin() as conn:
@@ -242,7 +248,7 @@ def discard(
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Give dead letters up for good: their events end as ignored, with the reason `discarded`; webhooks are let be."""
+    """Give dead letters up for good: their events end as ignored, with the reason `discarded`; look-ups are let be."""
     with _letters(data) as (opened, _), opened.engine.begin() as conn:
         why = acts.reason_if_said(why) or f"discarded by {actor()}"
         let_be = payment_lookups.discard(conn, _numbers(refs), actor(), why)
@@ -295,7 +301,7 @@ def _refuse_ambiguous(conn: Connection, webhooks: list[int]) -> None:
         for letter in found:
             if letter.state == "open":
                 raise Problem(
-                    f"{seq} is a webhook and also the dead event {letter.name}: replay or discard that first, as "
+                    f"{seq} is a payment look-up and also the dead event {letter.name}: replay or discard that first, as "
                     f"{letter.name}. Nothing was changed"
                 )
 

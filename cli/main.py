@@ -60,7 +60,7 @@ COMMANDS = {
     "scan": Place("scan", "scan", "Tell what is known of a parcel, as its carrier would: it moves its order, and stands on its timeline."),
     "returns": Place("returns", "returns", "Returns: withdrawn by the customer, received at the warehouse."),
     "given-up": Place("given_up", "given_up", "What was given up: events, refunds, payment look-ups, deliveries. Each can be found, edited, discarded, replayed."),
-    "dlq": Place("dead_letters", "dlq", "Dead letters: why each was given up, and the way back."),
+    "dlq": Place("dead_letters", "dlq", "Part of what was given up: dead letters (events, refunds) and payment look-ups, one by one; `orders given-up` is the whole list."),
     "overdue": Place("overdue", "overdue", "List refunds that are overdue by the legal clock, the longest due first, with what each waits for."),
     "parked": Place("dead_letters", "parked", "Events that came too early, and what each waits for."),
     "replay": Place("given_up", "replay_all", "Replay all that was given up since, of a type, for a reason: at least one must be said. Or rebuild one order."),

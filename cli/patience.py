@@ -1,4 +1,4 @@
-"""The wait of `orders ingest --wait`: what it waits for, says and stops at; what cannot move is named, not awaited.
+"""The wait of `orders ingest --wait`: what it waits for, says and stops at; what cannot move, or was given up, is named.
 
 It waits until every event has a result and every refund that may go out has gone. It ends
 without that, and says so, when each refund that is left has failed TRIES times, when nobody is there to make them, or when
@@ -30,7 +30,7 @@ BEAT_S = 12  # workers that run, or just start, beat within this
 QUIET_S = 15.0  # nothing moved: the cause is looked for, and told
 PATIENCE_S = 90.0  # nothing moved: it stops
 LOOK_S = 2.0  # for that
-NAMED = 5  # orders in a line
+NAMED = 5  # orders, or reasons, in a line
 TRIES = 4  # of a refund: they span 13 s; what failed so often is tried on for hours, by the workers
 
 _OPEN = "e.state in ('due', 'in_flight', 'unknown')"
@@ -51,14 +51,26 @@ _REFUNDS = text(f"""
     where e.state in ('due', 'in_flight', 'unknown', 'dead', 'staff', 'account_needed')
 """)
 _DELIVERIES = text("select count(*) from deliveries where state = 'due'")
-_NOW = text("select clock_timestamp()")
+_DIED = text("""
+    select reason, count(*) from dead_letters where seq > :last and state = 'open' group by reason order by 2 desc, 1
+""")
+_NOW = text("select clock_timestamp() as at, coalesce((select max(seq) from journal), 0) as last")
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The command's beginning: events behind it that are given up, and refunds that fail from then on, are told as its own."""
+
+    at: datetime
+    last: int  # the journal's last number
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """The work that is not done at one moment. `dead`, `staff` and `accounts` are what came to that since the command began."""
+    """The work that is not done at one moment. `died`, `dead`, `staff` and `accounts` are what came to that since the command began."""
 
     undecided: int
+    died: dict[str, int]  # events that were given up, by reason, the most frequent first
     refunds: int  # that may go out
     waiting: int  # that nobody makes before a setting is set
     failing: int  # of them, that failed TRIES times
@@ -78,6 +90,13 @@ class Left:
         found = []
         if self.undecided:
             found.append(f"{some(self.undecided, 'event')} without a result yet; `orders doctor` says why")
+        if self.died:
+            named = ", ".join(f"{count:,} {reason}" for reason, count in [*self.died.items()][:NAMED])
+            more = f" and {len(self.died) - NAMED:,} reasons more" if len(self.died) > NAMED else ""
+            found.append(
+                f"{some(sum(self.died.values()), 'event')} given up ({named}{more}): `orders given-up causes --kind event` "
+                "says what to do about each; edit or replay them by `orders given-up`, or discard them"
+            )
         if self.waiting:
             found.append(
                 f"{some(self.waiting, 'refund')} due, and no refund client is set: `orders doctor` names the setting"
@@ -104,6 +123,7 @@ class Left:
         """The same as JSON."""
         return {
             "undecided": self.undecided,
+            "died": self.died,
             "refunds": {
                 "open": self.refunds,
                 "waiting": self.waiting,
@@ -127,7 +147,7 @@ class Patience:
     place: Place
     start: Callable[[], None] | None
     served: datetime | None
-    since: datetime
+    since: Beginning
     clock: Callable[[], float] = time.monotonic
     _least: tuple[int, int] | None = None
     _moved: float = field(default=0.0)
@@ -186,20 +206,21 @@ class Patience:
                 err.print(f"  [yellow]{check.name}:[/] {safe(check.says + remedy)}", soft_wrap=True)
 
 
-def begun(conn: Connection) -> datetime:
-    """The database's time, from which on what goes wrong is told as the command's."""
-    return conn.execute(_NOW).scalar_one()  # type: ignore[no-any-return]
+def begun(conn: Connection) -> Beginning:
+    """The beginning at this moment: the database's time, and the end of its journal."""
+    return Beginning(*conn.execute(_NOW).one())
 
 
-def left(conn: Connection, routes: Routes, since: datetime) -> Left:
+def left(conn: Connection, routes: Routes, since: Beginning) -> Left:
     """The work that is left at this moment."""
     count = undecided(conn)
-    row = conn.execute(_REFUNDS, {"tries": TRIES, "since": since, **routes.parameters()}).one()
+    row = conn.execute(_REFUNDS, {"tries": TRIES, "since": since.at, **routes.parameters()}).one()
+    died = {row[0]: int(row[1]) for row in conn.execute(_DIED, {"last": since.last})}
     deliveries = int(conn.execute(_DELIVERIES).scalar_one())
     error = " ".join(row.error.split())[:160] if row.error else None
     accounts = list(row.accounts or ())
     return Left(
-        count, row.open, row.waiting, row.failing, row.dead, row.staff, accounts, deliveries, error, row.providers
+        count, died, row.open, row.waiting, row.failing, row.dead, row.staff, accounts, deliveries, error, row.providers
     )
 
 

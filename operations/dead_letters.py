@@ -51,7 +51,7 @@ class LetterUnknown(DeadLetterError):
     def __init__(self, ref: str) -> None:
         super().__init__(
             f"{ref}: no dead letter has this name; give its number, its id, or the event's id (`orders dlq list` shows "
-            "them); a webhook's number works with `dlq replay` and `dlq discard` alone. Nothing was changed"
+            "them); a payment look-up's number works with `dlq replay` and `dlq discard` alone. Nothing was changed"
         )
         self.ref = ref
 

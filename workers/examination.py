@@ -5,7 +5,6 @@ It starts no server and changes nothing: what it examines must be what was there
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -15,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from operations.health import broker, events, outside, postgres, sessions
 from operations.health.check import PROBLEM, WARNING, Check, Look, Place, first_line
-from operations.health.deadline import Answer, Round
+from operations.health.deadline import Answer, Late, Round
 from operations.health.reach import Door
 from workers import signs_of_life
 
@@ -26,7 +25,7 @@ LOOKS: tuple[Look, ...] = (*sessions.LOOKS, *signs_of_life.LOOKS, *events.LOOKS,
 
 def examine(place: Place, seconds: float) -> list[Check]:
     """All lines; what could not be looked at in `seconds` has one that says so."""
-    round_ = Round(seconds)
+    round_ = Round(seconds, AT_ONCE)
     settings = place.settings
     doors = [
         Door("PostgreSQL", settings.database_url or "", "DATABASE_URL", _start(place, "postgres.log")),
@@ -38,15 +37,18 @@ def examine(place: Place, seconds: float) -> list[Check]:
     except (ArgumentError, ValueError) as error:
         remedy = "correct DATABASE_URL (postgresql://USER:PASSWORD@HOST/DATABASE) or REDIS_URL (redis://HOST:6379/0)"
         return [Check("settings", PROBLEM, f"a URL cannot be read: {first_line(error)}", remedy)]
-    database = round_.start(postgres.NAMES, lambda: postgres.look(engine, place, doors[0]), doors[0].late)
-    server = round_.start(broker.NAMES, lambda: broker.look(client, place, doors[1]), doors[1].late)
+
+    def unheard(_: Answer) -> Late:  # the beat and the workers: where Redis answers, it is not what holds them up
+        return round_.slow() if server.well() else doors[1].late()
+
+    database = round_.start(postgres.NAMES, lambda: postgres.look(engine, place, doors[0]), lambda _: doors[0].late())
+    server = round_.start(broker.NAMES, lambda: broker.look(client, place, doors[1]), lambda _: doors[1].late())
     round_.start(
-        signs_of_life.SIGNS, lambda: signs_of_life.signs(client, place, lambda: _sound(round_, server)), doors[1].late
+        signs_of_life.SIGNS, lambda: signs_of_life.signs(client, place, lambda: _sound(round_, server)), unheard
     )
     if round_.wait(database, SERVER * round_.seconds) and _usable(database):
-        slots = threading.Semaphore(AT_ONCE)
         for names, look in LOOKS:
-            round_.start(names, partial(_look, engine, place, slots, names, look))
+            round_.start(names, partial(_look, engine, place, names, look), in_turn=True)
     elif not database.done.is_set():
         round_.give_up(database)
     found = round_.gather()
@@ -86,13 +88,12 @@ def _usable(database: Answer) -> bool:
 def _look(
     engine: Engine,
     place: Place,
-    slots: threading.Semaphore,
     names: tuple[str, ...],
     look: Callable[..., Iterator[Check]],
 ) -> Iterable[Check]:
     """One look at the database, on a connection of its own; what PostgreSQL says against it is its line."""
     try:
-        with slots, engine.connect() as conn:
+        with engine.connect() as conn:
             postgres.bound(conn)
             return list(look(conn, place))
     except SQLAlchemyError as error:

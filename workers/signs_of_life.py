@@ -45,29 +45,14 @@ def signs(client: redis.Redis, place: Place, sound: Callable[[], bool]) -> Itera
     if not sound():
         return
     try:
-        yield _beat(client, place)
-        yield from _queues(client, place)
+        yield from _heard(client, place)
     except (redis.RedisError, OSError) as error:
         says = f"could not be looked at: {first_line(error)}"
         yield Check("beat and workers", PROBLEM, says, "see the lines of Redis")
 
 
-def _beat(client: redis.Redis, place: Place) -> Check:
-    until = monotonic() + TAKEN_S
-    while True:  # after a flush its key comes with its next beat
-        left = client.pttl(BEAT_KEY) / 1000
-        age = BEAT_S - left
-        if left >= 0 and age <= STILL_S:
-            return Check("beat", OK, f"alive: {age:.0f} s ago")
-        if monotonic() > until:
-            break
-        sleep(POLL_S)
-    since = f"since {ago(age)}" if left >= 0 else f"for {BEAT_S} s or more, or it never was here"
-    remedy = f"{_start('beat', place)}; where it runs, its log says why it does not reach this Redis, or it is frozen: `kill -9` it"
-    return Check("beat", PROBLEM, f"it is dead {since}: no chore is sent", remedy)
-
-
-def _queues(client: redis.Redis, place: Place) -> Iterator[Check]:
+def _heard(client: redis.Redis, place: Place) -> Iterator[Check]:
+    """All of them are waited for side by side: together they take no longer than one."""
     asked = {}
     for name, (queue, _) in QUEUES.items():
         asked[name] = message(f"sign-{token_hex(8)}", "orders.sign", (), queue).decode()
@@ -75,14 +60,16 @@ def _queues(client: redis.Redis, place: Place) -> Iterator[Check]:
     until = monotonic() + TAKEN_S
     waits = dict(asked)
     try:
-        while waits:
+        while True:
             waits = {name: sent for name, sent in waits.items() if client.lpos(QUEUES[name][0], sent) is not None}
-            if monotonic() > until:
+            left = client.pttl(BEAT_KEY) / 1000  # after a flush its key comes with its next beat
+            if monotonic() > until or not (waits or _is_dead(left)):
                 break
             sleep(POLL_S)
     finally:
         for name, sent in waits.items():
             client.lrem(QUEUES[name][0], 0, sent)
+    yield _beat(left, place)
     for name, (queue, stands) in QUEUES.items():
         if name not in waits:
             yield Check(f"worker: {name}", OK, "alive: it takes what is there")
@@ -91,6 +78,20 @@ def _queues(client: redis.Redis, place: Place) -> Iterator[Check]:
         says = f"nobody takes what is in {queue} ({waiting:,} wait): {stands}"
         remedy = f"{_start(f'worker --queues {name}', place)}; where one runs, it is frozen or all of it is at work: its log says on what"
         yield Check(f"worker: {name}", PROBLEM, says, remedy)
+
+
+def _is_dead(left_s: float) -> bool:
+    return left_s < 0 or BEAT_S - left_s > STILL_S
+
+
+def _beat(left_s: float, place: Place) -> Check:
+    """The check of the beat, whose key in Redis has this long to live."""
+    age = BEAT_S - left_s
+    if not _is_dead(left_s):
+        return Check("beat", OK, f"alive: {age:.0f} s ago")
+    since = f"since {ago(age)}" if left_s >= 0 else f"for {BEAT_S} s or more, or it never was here"
+    remedy = f"{_start('beat', place)}; where it runs, its log says why it does not reach this Redis, or it is frozen: `kill -9` it"
+    return Check("beat", PROBLEM, f"it is dead {since}: no chore is sent", remedy)
 
 
 def _start(what: str, place: Place) -> str:

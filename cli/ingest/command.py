@@ -42,7 +42,7 @@ def ingest(
         typer.Option(
             "--wait",
             help="Until every event has a result, and every refund that can go out has; starts workers if none run. "
-            "What does not move is named, with exit code 1.",
+            "What was given up, or does not move, is named, with exit code 1.",
         ),
     ] = False,
     live: Annotated[
@@ -60,7 +60,7 @@ def ingest(
 ) -> None:
     """Put events into the journal; a bad line is reported with its number, and the rest goes on.
 
-    Exit codes: 0 done; 1 bad lines, or with --wait something is left that does not move by itself; 2 wrong use.
+    Exit codes: 0 done; 1 bad lines, or with --wait something was given up or does not move by itself; 2 wrong use.
 
     Examples: orders ingest events.ndjson --wait   ·   orders ingest olist/ --disorder 7 --duplicate 0.2 --wait
     """

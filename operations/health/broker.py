@@ -48,8 +48,8 @@ def look(client: redis.Redis, place: Place, door: Door) -> Iterator[Check]:
     try:
         info: Any = client.info("everything")
     except redis.TimeoutError:
-        says, remedy = door.late()
-        yield Check("Redis", PROBLEM, says, f"{remedy}; {_WITHOUT}")
+        late = door.late()
+        yield Check("Redis", late.level, late.says, f"{late.remedy}; {_WITHOUT}")
         return
     except (redis.RedisError, OSError) as error:
         yield _refused_entry(error)

@@ -1,17 +1,30 @@
 """Looks side by side, each in a thread of its own, and one deadline for all of them.
 
 A look may hang wherever it asks: in a connection that nobody answers, or behind a lock. Then its lines say so. Its
-thread is left behind: it is a daemon, and ends with the process.
+thread is left behind: it is a daemon, and ends with the process. One that had no turn before the deadline, or only just, hangs
+nowhere: this host is slow, and so its lines say.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from time import monotonic
 
-from operations.health.check import PROBLEM, Check
+from operations.health.check import PROBLEM, WARNING, Check
+
+HANGS_S = 1.5  # one look waits no longer for an answer, unless it hangs (`postgres.ASKED_S`)
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The words for a look that has not ended in time."""
+
+    says: str
+    remedy: str
+    level: str = PROBLEM
 
 
 @dataclass(slots=True)
@@ -19,10 +32,11 @@ class Answer:
     """The checks that a look has found so far."""
 
     names: tuple[str, ...]
-    late: Callable[[], tuple[str, str]]
+    late: Callable[[Answer], Late]
     checks: list[Check] = field(default_factory=list)
     done: threading.Event = field(default_factory=threading.Event)
     failed: BaseException | None = None
+    began: float | None = None  # when its turn came
     over: bool = False  # nobody waits for it any more
 
     def well(self) -> bool:
@@ -33,8 +47,10 @@ class Answer:
 class Round:
     """One examination: starts looks, and gathers what they found until the deadline."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, at_once: int) -> None:
+        """`at_once`: looks of those that take turns."""
         self.seconds = seconds
+        self._slots = threading.Semaphore(at_once)
         self._until = monotonic() + seconds
         self._answers: list[Answer] = []
 
@@ -42,16 +58,20 @@ class Round:
         self,
         names: tuple[str, ...],
         look: Callable[[], Iterable[Check]],
-        late: Callable[[], tuple[str, str]] | None = None,
+        late: Callable[[Answer], Late] | None = None,
+        *,
+        in_turn: bool = False,
     ) -> Answer:
-        """Begin a look that makes the lines `names`; `late` says (cause, remedy) of those that it does not make in time."""
-        answer = Answer(names, late or self._late)
+        """Begin a look that makes the lines `names`, at once or `in_turn`; `late` is of those that it does not make in time."""
+        answer = Answer(names, late or self.late)
         self._answers.append(answer)
 
         def run() -> None:
             try:
-                for check in look():
-                    answer.checks.append(check)
+                with self._slots if in_turn else nullcontext():
+                    answer.began = monotonic()
+                    for check in look():
+                        answer.checks.append(check)
             except BaseException as error:  # told by `gather`, in the thread that can tell it
                 answer.failed = error
             finally:
@@ -86,16 +106,25 @@ class Round:
                 found += _missing(answer, {check.name for check in made})
         return found
 
-    def _late(self) -> tuple[str, str]:
-        return (
-            f"gave no answer within {self.seconds:.1f} s",
+    def slow(self) -> Late:
+        """The words for a look that this host was too slow for: slow is not broken."""
+        says = f"could not be looked at within {self.seconds:.1f} s: this host is slow, or has much to do just now"
+        return Late(says, "look again, by `orders doctor`", WARNING)
+
+    def late(self, answer: Answer) -> Late:
+        """The words for a look that hangs, or had no time to be answered."""
+        waited = 0.0 if answer.began is None else monotonic() - answer.began
+        if waited < HANGS_S:
+            return self.slow()
+        return Late(
+            f"gave no answer within {waited:.1f} s",
             "something holds it up: see the lines `locks` and `database transactions`, mend those, and look again",
         )
 
 
 def _missing(answer: Answer, made: set[str]) -> list[Check]:
     """A line for the first thing that a look did not come to: it hangs there, and the rest is not known."""
-    says, remedy = answer.late()
+    late = answer.late(answer)
     missing = [name for name in answer.names if name not in made] or [answer.names[-1]]
     rest = f"; not looked at: {', '.join(missing[1:])}" if missing[1:] else ""
-    return [Check(missing[0], PROBLEM, f"{says}{rest}", remedy)]
+    return [Check(missing[0], late.level, f"{late.says}{rest}", late.remedy)]

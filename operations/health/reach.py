@@ -6,6 +6,8 @@ import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from operations.health.deadline import Late
+
 CONNECT_S = 1.0
 
 
@@ -62,14 +64,14 @@ class Door:
         self._passed = found is None
         return found
 
-    def late(self) -> tuple[str, str]:
-        """(cause, remedy) of a server that has given no answer when the time is over."""
+    def late(self) -> Late:
+        """The words for a server that has given no answer when the time is over."""
         if not self._passed:
-            return (
+            return Late(
                 "its host could not be found in time",
                 f"correct the host in {self._setting}, or mend the name service",
             )
-        return (
+        return Late(
             "takes connections and gives no answer: it is stopped (SIGSTOP), frozen or overloaded",
             f"on its host: `kill -CONT PID` where `ps` shows its state as T; else see its log and the load there, "
             f"and restart {self._what}",

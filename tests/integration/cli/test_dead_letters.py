@@ -28,7 +28,7 @@ def status(orders) -> str:
 
 
 def test_nothing_is_dead_and_nothing_waits(shop, orders):
-    assert "the dead letters are empty" in orders("dlq", "list").out
+    assert "no dead letter and no payment look-up waits" in orders("dlq", "list").out
     assert orders("dlq", "list", "--json").json == {"letters": [], "webhooks": [], "waiting": []}
     assert "nothing is parked" in orders("parked", "list").out
 
@@ -113,7 +113,7 @@ def test_discarded_it_counts_as_ignored(poisoned, orders):
     assert "1 discarded" in done.out
     account = orders("account", "--json").json
     assert (account["dead"], account["ignored"]) == (0, 1)
-    assert "the dead letters are empty" in orders("dlq", "list").out
+    assert "no dead letter and no payment look-up waits" in orders("dlq", "list").out
 
 
 def test_an_unknown_name_is_a_problem(poisoned, orders):
@@ -136,7 +136,7 @@ def test_a_refund_that_waits_for_staff_is_listed_and_released(shop, orders):
     assert (refused.code, "waits for a person" in refused.err) == (1, True)
     assert "goes out next" in orders("dlq", "replay", waiting["ref"]).out
     assert shop.do("select state from effects") == [("due",)]
-    assert "the dead letters are empty" in orders("dlq", "list").out
+    assert "no dead letter and no payment look-up waits" in orders("dlq", "list").out
 
 
 def test_a_refund_given_up_is_a_dead_letter(shop, orders):
@@ -186,7 +186,9 @@ def test_webhooks_whose_provider_told_nothing_are_listed_and_asked_for_again_or_
     assert {(row["ref"], row["payment_id"]) for row in listed} == {(first, "p-0"), (second, "p-1")}
     assert orders("dlq", "list", "--reason", "bug", "--json").json["webhooks"] == []
     done = orders("dlq", "replay", first)
-    assert (done.code, f"webhook {first} is replayed; its provider is asked again" in done.out) == (0, True), done.err
+    assert (done.code, f"payment look-up {first} is replayed; its provider is asked again" in done.out) == (0, True), (
+        done.err
+    )
     assert orders("dlq", "discard", second, "--why", "made up", "--json").json["webhooks"] == [second]
     assert [tuple(row) for row in shop.do("select state, attempts from inbox order by seq")] == [
         ("due", 0),
@@ -201,6 +203,22 @@ def test_webhooks_whose_provider_told_nothing_are_listed_and_asked_for_again_or_
     ]
     again = orders("dlq", "replay", first)
     assert (again.code, f"{first}: no dead letter has this name" in again.err) == (1, True)
+
+
+def test_it_shows_what_its_help_says_the_part_of_the_one_list_without_deliveries(shop, orders, given_up):
+    shop.tell(created(), paid(10_000, currency="USD"))
+    help_ = " ".join(orders("dlq", "--help").out.split())
+    assert "dead letters (events, refunds) and payment look-ups" in help_
+    assert "`orders given-up` is the whole list" in help_
+    whole = orders("given-up", "list", "--json").json["docs"]
+    part = orders("dlq", "list", "--json").json
+    assert {each["kind"] for each in whole} == {"event", "lookup"}
+    assert {(each["seq"], each["type"]) for each in whole} == {
+        (each["seq"], each["type"]) for each in part["letters"] + part["webhooks"]
+    }
+    listed = orders("dlq", "list").out
+    assert "payment look-ups that were given up" in listed
+    assert "orders dlq replay REF looks a payment up again" in listed
 
 
 def test_where_one_name_is_wrong_no_webhook_is_asked_for_again_either(shop, orders, given_up):
@@ -218,7 +236,10 @@ def namesake(shop, given_up):
 @pytest.mark.parametrize("command", ["replay", "discard"])
 def test_a_number_that_also_names_a_dead_event_changes_neither(shop, orders, namesake, command):
     done = orders("dlq", command, namesake)
-    assert (done.code, f"{namesake} is a webhook and also the dead event shop/{namesake}" in done.err) == (1, True)
+    assert (done.code, f"{namesake} is a payment look-up and also the dead event shop/{namesake}" in done.err) == (
+        1,
+        True,
+    )
     assert {row[0] for row in shop.do("select state from inbox")} == {"dead"}
     assert only(orders)["state"] == "open"
     assert shop.do("select from audit") == []
@@ -243,4 +264,4 @@ def test_a_webhook_is_neither_shown_nor_edited_and_that_is_said(orders, given_up
     answer = orders("dlq", command[0], given_up[0], *command[1:])
     assert answer.code == 1
     assert "no dead letter has this name" in answer.err
-    assert "a webhook's number works with `dlq replay` and `dlq discard` alone" in answer.err
+    assert "a payment look-up's number works with `dlq replay` and `dlq discard` alone" in answer.err

@@ -9,15 +9,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
+from types import SimpleNamespace
+from typing import cast
 
-import httpx
 import psutil
 import pytest
 
+from cli.demo import _stay
 from cli.options import CtrlC
+from demo.environment import Stage
 
 ROOT = Path(__file__).parents[3]
 DEMO = (sys.executable, "-c", "import typer; from cli.demo import demo; typer.run(demo)")
@@ -49,14 +51,6 @@ def _heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _until(lines: Iterable[str], last: str) -> Iterator[str]:
-    """Lines to the first that is `last`, or to their end."""
-    for line in lines:
-        yield line
-        if line == last:
-            return
-
-
 def left_behind(data: Path) -> list[str]:
     """Processes that work in the folder or were started with it, once they have had a moment to go."""
     found: list[str] = []
@@ -79,26 +73,11 @@ def _of(process: psutil.Process, data: str) -> str | None:
     return None
 
 
-def test_a_small_demo_is_well_keeps_its_api_while_it_stays_and_leaves_no_process_behind(data: Path):
-    played = start(data, "--orders", "60", "--json", "--stay")
-    assert played.stdout is not None
-    assert played.stderr is not None
-    said: list[str] = []
-    reader = Thread(target=lambda of: said.extend(of), args=(played.stderr,), daemon=True)
-    reader.start()
-    try:
-        told = "".join(_until(played.stdout, "}\n"))
-        assert told, "".join(said)
-        document = json.loads(told)
-        api = document["api"]
-        key = {"Authorization": f"Bearer {api['secret']}"}
-        found = httpx.get(f"{api['url']}/orders", params={"limit": 1}, headers=key, trust_env=False).json()
-        assert found["totalDocs"] == 60
-    finally:
-        played.send_signal(signal.SIGINT)
-        played.wait(timeout=60)
-    reader.join(10)
-    assert played.returncode == 0, "".join(said)
+def test_a_small_demo_is_well_ends_by_itself_and_leaves_no_process_behind(data: Path):
+    played = start(data, "--orders", "60", "--json")
+    told, said = played.communicate(timeout=160)
+    assert played.returncode == 0, said
+    document = json.loads(told)
     assert document["problems"] == []
     assert document["ok"]
     counted = document["account"]
@@ -126,6 +105,17 @@ def test_a_small_demo_is_well_keeps_its_api_while_it_stays_and_leaves_no_process
     )
     assert document["story"]["timeline"][-1]["type"] == "PaymentRefunded"
     assert left_behind(data) == []
+
+
+def test_one_that_stays_names_its_api_and_the_console_and_ends_well_at_ctrl_c(shop, monkeypatch, capsys):
+    def ctrl_c() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("signal.pause", ctrl_c)
+    _stay(cast(Stage, SimpleNamespace(access=SimpleNamespace(url="http://127.0.0.1:8000"), opened=shop.opened)))
+    said = capsys.readouterr().err
+    assert "everything keeps running, the API on http://127.0.0.1:8000/api too, until Ctrl-C" in " ".join(said.split())
+    assert "the console: http://127.0.0.1:8000/console" in said
 
 
 class _Dying:

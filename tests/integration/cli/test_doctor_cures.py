@@ -365,6 +365,21 @@ def test_a_dead_worker_is_told_by_its_queue(sound, monkeypatch, name):
     sound.hands.doing()
 
 
+def test_dead_workers_and_a_dead_beat_are_never_held_for_a_stopped_redis(sound, monkeypatch):
+    """They are waited for side by side; and where the time is over before, it is not Redis that kept silent."""
+    monkeypatch.setattr(signs_of_life, "TAKEN_S", 1.0)
+    sound.hands.beats, sound.hands.takes = False, set()
+    sound.hands.doing()
+    sound.redis_cli(f"del {BEAT_KEY}")
+    found = [check for check in sound.look(seconds=1.8) if check.name == "beat" or check.name.startswith("worker: ")]
+    assert found
+    for check in found:
+        assert "SIGSTOP" not in check.says, check
+        assert check.level != OK, check
+    sound.hands.beats, sound.hands.takes = True, set(signs_of_life.QUEUES)
+    sound.hands.doing()
+
+
 # -- what waits ----------------------------------------------------------------------------------------------
 
 

@@ -65,6 +65,21 @@ def test_it_ends_when_all_is_done(served, orders, tmp_path):
     assert answer.json["left"]["reasons"] == []
 
 
+def test_events_that_died_are_counted_by_reason_with_the_way_on(served, orders, tmp_path):
+    served.tell(told("PaymentSucceeded", paymentId="pay-0"))  # who died before is not of this file
+    twice = (paid(10_000, "pay-1", currency="USD"), paid(10_000, "pay-2", currency="USD"))
+    told_ = orders(
+        "ingest", file := a_file(tmp_path, created(), *twice, told("PaymentSucceeded", paymentId="pay")), "--wait"
+    )
+    assert told_.code == 1
+    assert "every event has its result" in told_.out
+    assert (
+        "left: 3 events given up (2 currency_mismatch, 1 malformed): `orders given-up causes --kind event`" in told_.out
+    )
+    again = orders("ingest", file, "--wait", "--json")
+    assert (again.code, again.json["duplicates"], again.json["left"]["died"]) == (0, 4, {}), "they were told of before"
+
+
 def test_refunds_without_anybody_to_make_them_end_it_with_an_account(served, orders, tmp_path):
     answer = orders("ingest", a_file(tmp_path, created(), paid(), canceled()), "--wait", "--live")
     assert answer.code == 1

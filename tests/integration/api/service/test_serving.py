@@ -24,6 +24,7 @@ from sqlalchemy import text
 
 from cli import api_process
 from cli.options import Problem
+from cli.processes import Processes
 from embedded.host import free_port
 from storage import keys
 from storage.engine import connect
@@ -141,6 +142,21 @@ def test_up_takes_the_next_port_that_is_free_unless_one_was_asked_for(monkeypatc
     assert api_process.choose_port(9000) == 9000
     with pytest.raises(Problem, match=r"8001 is taken.*--port"):
         api_process.choose_port(8001)
+    monkeypatch.setattr(api_process, "_is_free", lambda host, port: port not in range(8000, 8100))
+    assert api_process.choose_port(None) not in range(8000, 8100), "a demo has no --port that it could be told by"
+
+
+def test_a_port_that_is_taken_in_the_last_moment_is_told_without_options_that_the_caller_may_lack(
+    tmp_path, monkeypatch, database_url, redis_url
+):
+    """`orders demo` has neither --port nor --host, and `orders up` no --host."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    with closing(socket.create_server(("127.0.0.1", 0))) as other, Processes(tmp_path / "logs") as processes:
+        port = other.getsockname()[1]
+        with pytest.raises(Problem, match=f"somebody else listens at port {port} .*: start this again") as told:
+            api_process.start_api(processes, port)
+    assert "--" not in str(told.value)
 
 
 def test_without_servers_or_a_schema_the_remedy_is_told(start, empty_database_url, redis_url):
