@@ -187,7 +187,9 @@ class ParcelStep(Body):
 
     def correlation_keys(self) -> set[str]:
         """The key of its parcel, once both its carrier and its number are said."""
-        return {tracking_key(self.carrier, self.trackingNumber)} if self.carrier and self.trackingNumber else set()
+        if (carrier := self.carrier) and (number := self.trackingNumber):
+            return {tracking_key(carrier, number)}
+        return set()
 
 
 class FulfillmentCreated(ParcelStep):
@@ -262,7 +264,9 @@ class ReturnRequested(Body):
 
     def correlation_keys(self) -> set[str]:
         """The key of the parcel that brings it back, once both its carrier and its number are said."""
-        return {tracking_key(self.carrier, self.trackingNumber)} if self.carrier and self.trackingNumber else set()
+        if (carrier := self.carrier) and (number := self.trackingNumber):
+            return {tracking_key(carrier, number)}
+        return set()
 
 
 class ReturnApproved(ReturnStep):

@@ -24,6 +24,8 @@ def _currency(code: str) -> str:
 
 def _a_number(value: Any) -> Any:
     """Refuse what Python, and so pydantic, takes for a number and nobody else does: True, "1_0", "１０"."""
+    if type(value) is int:  # most are
+        return value
     if isinstance(value, str):
         if not value.isascii() or "_" in value:
             raise ValueError(f"{value[:40]!r} is no number; write plain digits, such as 12000 or 12.50")

@@ -16,11 +16,9 @@ or constraint error of the database is bisected with savepoints (`settle_careful
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -270,7 +268,7 @@ def _write(conn: Connection, terms: Terms, loaded: Loaded, folded: Folded) -> Ba
         fold.order.goods_kept = fold.order.payments_kept = (
             None  # they hold the order, and it them: no work for the collector
         )
-    reasons = Counter(map(_ENDED_AS, results.rows))
+    reasons = results.ends()
     outcomes: dict[str, int] = {}
     for (kind, _), count in reasons.items():
         outcomes[str(kind)] = outcomes.get(str(kind), 0) + count
@@ -284,9 +282,6 @@ def _write(conn: Connection, terms: Terms, loaded: Loaded, folded: Folded) -> Ba
         copies=copies,
         rest=folded.rest,
     )
-
-
-_ENDED_AS = attrgetter("kind", "reason")
 
 
 def _moved(folded: Folded, parked: Mapping[int, ParkedRow]) -> list[tuple[int, str, str]]:

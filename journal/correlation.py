@@ -91,15 +91,14 @@ def decode_entries(entries: Sequence[Entry], refused: Mapping[int, Outcome]) -> 
     unplaced: list[Unplaced] = []
     scans: list[int] = []
     for entry in entries:
-        event = decode_entry(entry, refused)
+        event, seq, number = decode_entry(entry, refused), entry.seq, entry.subject
         if isinstance(event, Outcome):
-            unplaced.append(Unplaced(entry.seq, event, None))
+            unplaced.append(Unplaced(seq, event, None))
             continue
-        seq = entry.seq
         events[seq] = event
         keys[seq] = event.data.correlation_keys()
-        if event.subject is not None:
-            numbers.add(event.subject)
+        if number is not None:
+            numbers.add(number)
         elif is_scan(event):
             scans.append(seq)
     return Decoded(entries, events, keys, numbers, unplaced, scans)

@@ -294,7 +294,7 @@ def _share(lengths: Sequence[int], room: int) -> int:
 
 def _once(entries: list[Entry]) -> list[Entry]:
     """An entry that stands in the stream twice is read once."""
-    return list(dict(zip(map(_seq, entries), entries, strict=True)).values())
+    return list({entry.seq: entry for entry in entries}.values())
 
 
 _seq = attrgetter("seq")

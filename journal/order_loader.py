@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -55,9 +54,6 @@ _BESIDE = Statement(
     "where key = any(cast(:keys as text[])) and order_id is null "
     "union all select 'subscribed', null, null, unnest(collections), null from subscriptions where state = 'active'"
 )
-
-
-_NUMBER, _IS_HISTORY = attrgetter("seq"), attrgetter("effects_suppressed")
 
 
 class _Beside(NamedTuple):
@@ -144,7 +140,7 @@ def _with_what_waits(
     """
     entries, events, unplaced = decoded.entries, decoded.events, decoded.unplaced
     parameters = {
-        "seqs": array(list(map(_NUMBER, entries)), "bigint"),
+        "seqs": array([entry.seq for entry in entries], "bigint"),
         "ids": array(sorted(orders), "uuid"),
         "keys": array(sorted(memory.claimed.union(terms.retry.keys)) if orders else [], "text"),
     }
@@ -158,7 +154,7 @@ def _with_what_waits(
     return Loaded(
         events=events,
         keys=decoded.keys,
-        history=set(map(_NUMBER, filter(_IS_HISTORY, entries))),
+        history={entry.seq for entry in entries if entry.effects_suppressed},
         unplaced=[*unplaced, *waiting.unplaced],
         known=len(seen),
         orders=orders,

@@ -33,9 +33,9 @@ def is_ahead(event: AnyEvent, now: datetime) -> bool:
 def verdicts(conn: Connection, events: Mapping[int, AnyEvent], now: datetime) -> dict[int, Outcome]:
     """number → parked or dead, of the events that lie too far ahead. Asks the journal only where there are such."""
     limit = now + TAKEN
-    ahead = [seq for seq, event in events.items() if event.time > limit]
-    if not ahead:
+    if max([event.time for event in events.values()], default=now) <= limit:
         return {}
+    ahead = [seq for seq, event in events.items() if event.time > limit]
     received = dict(_RECEIVED.run(conn, {"seqs": array(ahead, "bigint")}))
     return {seq: _verdict(events[seq], received.get(seq, now)) for seq in ahead}
 

@@ -27,10 +27,14 @@ def array(values: Sequence[Any], kind: str) -> str:
         return "{" + orjson.dumps(values).decode()[1:-1] + "}"
     if kind == "numeric":
         return "{" + ",".join(map(str, values)).replace("None", "NULL") + "}"
-    if values.count(None) == len(values):  # many columns are all NULL; a Decimal is slow to be told from None
+    # Many columns are all NULL; a Decimal is slow to be told from None.
+    if (not values or values[0] is None) and values.count(None) == len(values):
         return "{" + ",".join(["NULL"] * len(values)) + "}"
     if kind == "bytea":
         return "{" + ",".join(["NULL" if v is None else f'"\\\\x{v.hex()}"' for v in values]) + "}"
+    if kind == "jsonb" and str not in set(map(type, values)):
+        # Dicts alone: a JSON text that was made here holds no control character, so both escape it alike.
+        return "{" + orjson.dumps([_as_text(v) for v in values]).decode()[1:-1] + "}"
     if kind in _TEXTS:
         try:
             json = orjson.dumps(values if kind == "text" else [_as_text(v) for v in values])
