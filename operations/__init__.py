@@ -19,7 +19,7 @@ why               what each open order waits for, since when, and what would mov
 dwell             how long orders stay in each status, against targets
 acts              the reasons of people's acts, by one rule
 dead_letters      dead letters of events and refunds by name: show, edit, replay, discard
-dead_letter_names the letters that a name may mean
+letter_names      the dead letters that a name may mean
 returns           returns: withdrawn by the customer, received at the warehouse
 refund_decisions  refunds as people decide about them: asked for, settled, allocated, tried again, released
 balances          the money of all orders, added up by currency

@@ -27,7 +27,7 @@ from domain.outcome import REASONS
 from events.errors import OrdersError
 from journal.entries import Entry, read
 from operations import edits
-from operations.dead_letter_names import ids_of
+from operations.letter_names import ids_of
 from outbound.refunds import release
 from storage import audit
 from storage.pg_arrays import array
