@@ -11,7 +11,8 @@ order_page     one order as its page shows it
 order_acts     the table of what may be done to an order, each with a preview
 pauses         what rests, and the audit
 privacy        a customer erased, by an admin
-given_up       what was given up: by cause, edited, discarded, replayed in steps
+given_up       what was given up: by cause, found, shown, and its replays
+given_up_acts  what may be done to it: edits, discards, replays, each previewed
 lists          pages that are one table: refunds, parked, deliveries, trackers, findings, workers
 
 render         templates, harmless values, headers, refusals as pages
@@ -22,6 +23,7 @@ sentences      events as sentences
 words          the words of the pages, by language
 korean         the Korean of the pages
 korean_domain  the Korean of statuses, reasons, flags and events
+korean_given_up the Korean of acts on what was given up, and of its causes
 
 templates      pages and parts of pages, for Jinja2
 static         the style, htmx, the icon

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from api.console import given_up, lists, login, now, orders, pauses, privacy
+from api.console import given_up, given_up_acts, lists, login, now, orders, pauses, privacy
 
-ROUTERS = (now.router, orders.router, given_up.router, lists.router, pauses.router, privacy.router, login.router)
+ROUTERS = (
+    now.router,
+    orders.router,
+    given_up.router,
+    given_up_acts.router,
+    lists.router,
+    pauses.router,
+    privacy.router,
+    login.router,
+)

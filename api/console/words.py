@@ -12,9 +12,10 @@ from typing import Any
 
 from api.console.korean import KOREAN
 from api.console.korean_domain import KOREAN_DOMAIN
+from api.console.korean_given_up import KOREAN_GIVEN_UP
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
-TABLES: dict[str, dict[str, str]] = {"ko": KOREAN | KOREAN_DOMAIN}
+TABLES: dict[str, dict[str, str]] = {"ko": KOREAN | KOREAN_DOMAIN | KOREAN_GIVEN_UP}
 _NAME = re.compile("[a-z]+(?:_[a-z]+)+")
 Teller = Callable[..., str]
 
