@@ -56,7 +56,7 @@ class OrderForecast:
 
     @property
     def particulars(self) -> list[tuple[str, str, str]]:
-        """What changes besides its status."""
+        """The changes besides that of its status."""
         return [each for each in self.changes if each[0] != "status"]
 
 

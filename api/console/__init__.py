@@ -23,7 +23,7 @@ sentences      events as sentences
 words          the words of the pages, by language
 korean         the Korean of the pages
 korean_domain  the Korean of statuses, reasons, flags and events
-korean_given_up the Korean of acts on what was given up, and of its causes
+korean_causes  the Korean of the causes of what was given up, and of acts on it
 
 templates      pages and parts of pages, for Jinja2
 static         the style, htmx, the icon

@@ -1,4 +1,4 @@
-"""What may be done to what was given up: edited one or many, discarded, replayed; each previewed before it is done.
+"""The acts on what was given up: edits of one or many, discards, replays; each is previewed before it is done.
 
 Everything is chosen once, as a list of refs or as conditions, and then goes through a preview: what an edit makes of each,
 what a replay would do now (`operations.forecast`), what is discarded. What is done then has a reason and an author. Where

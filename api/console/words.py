@@ -12,10 +12,10 @@ from typing import Any
 
 from api.console.korean import KOREAN
 from api.console.korean_domain import KOREAN_DOMAIN
-from api.console.korean_given_up import KOREAN_GIVEN_UP
+from api.console.korean_causes import KOREAN_CAUSES
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
-TABLES: dict[str, dict[str, str]] = {"ko": KOREAN | KOREAN_DOMAIN | KOREAN_GIVEN_UP}
+TABLES: dict[str, dict[str, str]] = {"ko": KOREAN | KOREAN_DOMAIN | KOREAN_CAUSES}
 _NAME = re.compile("[a-z]+(?:_[a-z]+)+")
 Teller = Callable[..., str]
 

@@ -13,7 +13,7 @@ from api.console import words
 from api.console.drawings import PLACES, TABLES
 from api.console.korean import KOREAN
 from api.console.korean_domain import KOREAN_DOMAIN
-from api.console.korean_given_up import KOREAN_GIVEN_UP
+from api.console.korean_causes import KOREAN_CAUSES
 from api.console.order_page import WAITS
 from api.console.sentences import SENTENCES, sentence
 from domain import fulfillment, order, returns, transaction
@@ -90,7 +90,7 @@ def test_every_text_has_its_korean():
     table = words.TABLES["ko"]
     said = said_by_pages() | set(said_by_the_domain()) | OTHERS
     absent = sorted(text for text in said if not table.get(text))
-    assert absent == [], "add the Korean of these to api/console/korean.py, korean_domain.py or korean_given_up.py"
+    assert absent == [], "add the Korean of these to api/console/korean.py, korean_domain.py or korean_causes.py"
     other_places = [text for text in said if set(PLACE.findall(table[text])) != set(PLACE.findall(text))]
     assert other_places == [], "the same values stand in both"
 
@@ -102,7 +102,7 @@ def test_all_that_an_order_may_wait_for_has_its_words():
 def test_no_text_stands_in_the_table_for_nothing():
     known = said_by_pages() | set(said_by_the_domain()) | OTHERS
     assert sorted(set(words.TABLES["ko"]) - known) == []
-    assert len(KOREAN) + len(KOREAN_DOMAIN) + len(KOREAN_GIVEN_UP) == len(words.TABLES["ko"]), (
+    assert len(KOREAN) + len(KOREAN_DOMAIN) + len(KOREAN_CAUSES) == len(words.TABLES["ko"]), (
         "each stands in one of them"
     )
 

@@ -1,8 +1,8 @@
-"""The Korean of acts on what was given up, and of its causes: what each means, and what to do about it."""
+"""The Korean of the causes of what was given up, with what to do about each, and of acts on it."""
 
 from __future__ import annotations
 
-KOREAN_GIVEN_UP: dict[str, str] = {
+KOREAN_CAUSES: dict[str, str] = {
     # the list
     "Edited: {count}. Now replay what was edited.": "수정됨: {count}개. 이제 수정한 것을 다시 처리하세요.",
     "Discarded: {count}.": "폐기됨: {count}개.",
