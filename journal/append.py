@@ -16,6 +16,7 @@ from domain.ids import fresh
 from events.catalogue import NAMES_PERSONAL, PERSONAL_FIELDS, route_of
 from events.envelope import Envelope
 from journal.entries import Entry, shard_of
+from journal.pauses import ANY_EVENTS
 from storage.clock import clock
 from storage.pg_arrays import cast, columns, unnest
 from storage.raw_sql import Statement
@@ -29,7 +30,7 @@ _NEW = (
     f"insert into journal ({', '.join(NAMES)}) "
     f"select {', '.join(cast(n, k) for n, k in zip(NAMES, KINDS, strict=True))} "
     f"from {unnest(NAMES, KINDS)} order by v.ordinal "
-    "on conflict (source, event_id) do nothing returning seq, source, event_id"
+    f"on conflict (source, event_id) do nothing returning seq, source, event_id, {ANY_EVENTS} as some_rest"
 )
 _INSERT = Statement(_NEW)
 # The same, with the personal fields of those that are new.
@@ -55,6 +56,7 @@ class Appended:
     new: list[Entry] = field(default_factory=list)
     duplicates: list[Envelope] = field(default_factory=list)
     body_differs: list[Envelope] = field(default_factory=list)  # those of `duplicates` with another body
+    some_rest: bool = False  # a pause of events stood when the new ones were journaled
 
 
 def append(
@@ -107,9 +109,9 @@ def _append(conn: Connection, envelopes: Sequence[Envelope], shards: int, effect
         insert, values = _INSERT, columns(NAMES, KINDS, rows)
         if personal:
             insert, values = _INSERT_PERSONAL, values | columns(*_PERSONAL, personal)
-        for seq, source, event_id in insert.run(conn, values):
+        for seq, source, event_id, some_rest in insert.run(conn, values):
             entry = entries.pop((source, event_id))
-            entry.seq = seq
+            entry.seq, appended.some_rest = seq, some_rest
             appended.new.append(entry)
     appended.new.sort(key=lambda entry: entry.seq)
     if appended.new:
