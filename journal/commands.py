@@ -169,7 +169,7 @@ class Request:
             Envelope(self.id + step.suffix, self.source, step.type, step.at or self.now, step.number, step.data)
             for step in steps
         ]
-        appended = append(self.conn, envelopes, self.shop.shards)
+        appended = append(self.conn, envelopes, self.shop.shards, looks_for_pauses=True)
         if appended.duplicates:
             raise Known
         resting = pauses.NOTHING
