@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from api.console.korean import KOREAN
-from api.console.korean_domain import KOREAN_DOMAIN
 from api.console.korean_causes import KOREAN_CAUSES
+from api.console.korean_domain import KOREAN_DOMAIN
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
 TABLES: dict[str, dict[str, str]] = {"ko": KOREAN | KOREAN_DOMAIN | KOREAN_CAUSES}

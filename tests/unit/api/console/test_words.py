@@ -12,8 +12,8 @@ import pytest
 from api.console import words
 from api.console.drawings import PLACES, TABLES
 from api.console.korean import KOREAN
-from api.console.korean_domain import KOREAN_DOMAIN
 from api.console.korean_causes import KOREAN_CAUSES
+from api.console.korean_domain import KOREAN_DOMAIN
 from api.console.order_page import WAITS
 from api.console.sentences import SENTENCES, sentence
 from domain import fulfillment, order, returns, transaction
