@@ -8,6 +8,7 @@ login          in and out: password, one-time link, the operator's own page
 now            the first page: figures of this moment
 orders         orders found, listed and shown, as they are and as they were known
 order_page     one order as its page shows it
+previews       an act on an order or a refund, previewed and done
 order_acts     the table of what may be done to an order, each with a preview
 pauses         what rests, and the audit
 privacy        a customer erased, by an admin

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.console.order_acts import REFUND_ACTS
+from api.console.order_acts import REFUND_ACTS, Act
 from api.console.orders import snapshot
 from api.console.render import ConsoleRoute, go, money_of, page
 from api.console.session import PATH, Acting, NotAllowed, Sent, Viewer
@@ -165,14 +165,25 @@ def list_refunds(request: Request, who: Viewer) -> Response:
 @router.get("/refunds/{name}")
 def show_refund(request: Request, who: Viewer, name: str) -> Response:
     """One refund: how much goes back, why, where it stands, and what may be done."""
+    return refund_page(request, name, REFUND_ACTS if who.acts else ())
+
+
+def refund_page(
+    request: Request,
+    name: str,
+    acts: Sequence[Act],
+    error: OrdersError | None = None,
+    failed: dict[str, Any] | None = None,
+) -> Response:
+    """The page of one refund; after an act that was refused with its error, and with the fields of its form. Errors: RefundAbsent."""
     with snapshot(request) as conn:
         row = refund_decisions.find(conn, name)
         doc = find_by_id(conn, "refunds", row.id, Query(depth=1, joined=False))
         before = refund_decisions.given_back(conn, row.order_id)
     if doc is None:
         raise refund_decisions.RefundAbsent(name)
-    acts = REFUND_ACTS if who.acts else ()
-    return page(request, "refund.html", doc=doc, detail=row.detail, provider=row.provider, given_back=before, acts=acts)
+    return page(request, "refund.html", 200 if error is None else error.status or 409, doc=doc, detail=row.detail,
+                provider=row.provider, given_back=before, acts=acts, error=error, failed=failed)  # fmt: skip
 
 
 # -- subscribers -------------------------------------------------------------------------------------------------
@@ -251,7 +262,7 @@ def show_finding(request: Request, who: Viewer, name: str) -> Response:
     """One finding with both sides."""
     with snapshot(request) as conn:
         found = findings.one(conn, name)
-    return page(request, "finding.html", finding=found)
+    return page(request, "finding.html", finding=found, error=None, note="")
 
 
 @router.post("/findings/{name}/resolve")
@@ -259,7 +270,10 @@ def resolve_finding(request: Request, who: Acting, form: Sent, name: str) -> Res
     """A finding is resolved, with a note."""
     note = form.get("note")
     if not note or len(note) > NOTE:
-        raise NoteNeeded
+        with snapshot(request) as conn:
+            found = findings.one(conn, name)
+        error = NoteNeeded()
+        return page(request, "finding.html", NoteNeeded.status, finding=found, error=error, note=note)
     with doors_of(request).engine.begin() as conn:
         findings.resolve(conn, name, note, who.actor)
     return go(f"{PATH}/findings/{name}")

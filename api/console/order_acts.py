@@ -35,7 +35,7 @@ class FieldRefused(OrdersError, ValueError):
     """A field of a form in the console holds what cannot be taken; nothing was changed."""
 
     code = "console_field"
-    remedy = "Go back, and correct the field that the message names."
+    remedy = "Correct the field that the message names, and send the form again."
     status = 400
 
     def __init__(self, name: str, why: str) -> None:

@@ -1,9 +1,9 @@
-"""Orders in the console: found by any name, listed by filters, one of them shown and acted upon."""
+"""Orders in the console: found by any name, listed by filters, one of them shown. What is done to it: `previews`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -13,22 +13,18 @@ from starlette.responses import Response
 from api.console.order_acts import ACTS, BY_NAME, Act
 from api.console.order_page import WAITS, masked, personal, view
 from api.console.render import ConsoleRoute, go, language_of, page
-from api.console.session import PATH, Acting, NotAllowed, Sent, Viewer
+from api.console.session import PATH, Acting, Viewer
 from api.console.times import moment_if_told
 from api.console.words import teller
-from api.publisher import Publisher
 from api.resources import doors_of
 from domain.flags import Flag
-from domain.ids import format_id, fresh, uuid_of
-from domain.order import Order, Status
-from journal.commands import Known
-from journal.commands import Request as Command
-from operations import audit, order_acts
-from operations.order_acts import OrderAbsent, Outcome
+from domain.ids import format_id, uuid_of
+from domain.order import Status
+from operations import audit
+from operations.order_acts import OrderAbsent
 from queries import order_search, timeline
 from queries.order_search import Filter, Key
 from queries.repository import visible_id
-from storage.clock import clock
 
 router = APIRouter(prefix=PATH, route_class=ConsoleRoute, include_in_schema=False)
 STATUSES = [str(status) for status in Status if status != Status.NEW]
@@ -104,87 +100,48 @@ def _id_of(id: str) -> str:
 @router.get("/orders/{name}")
 def show_order(request: Request, who: Viewer, name: str) -> Response:
     """The page of one order; for the slider only what it changes."""
-    values = _shown(request, name)
+    values = shown(request, name)
     if request.headers.get("hx-request"):
         return page(request, "order_known.html", **values)
-    return page(request, "order.html", **values, acts=_fitting(values) if who.acts else (), revealed=None)
+    return page(request, "order.html", **values, acts=fitting(values) if who.acts else (), revealed=None)
 
 
 @router.post("/orders/{name}/personal")
 def show_personal(request: Request, who: Acting, name: str) -> Response:
     """The page with the personal fields of the order; that they were looked at is recorded before."""
-    values = _shown(request, name)
+    values = shown(request, name)
     doc = values["view"].doc
     with doors_of(request).engine.begin() as conn:
         audit.looked(conn, who.actor, f"orders/{doc['orderNumber']}", order=doc["orderNumber"])
-    return page(request, "order.html", **values, acts=_fitting(values), revealed=personal(doc))
+    return page(request, "order.html", **values, acts=fitting(values), revealed=personal(doc))
 
 
-@router.post("/orders/{name}/acts/{act}")
-def act_upon(request: Request, who: Acting, form: Sent, name: str, act: str) -> Response:
-    """The preview of an act; with the version that the preview named the act itself."""
-    wanted = BY_NAME.get(act)
-    if wanted is None:
-        raise NotAllowed(f"{act!r} is nothing that can be done here")
-    doors = doors_of(request)
-    with snapshot(request) as conn:
-        order_id = _known(conn, name)
-    policy, shop = doors.settings.policy, doors.shop
-    run = _runner(wanted, form, who.actor)
-    if form.get("confirm"):
-        version, intent = _number(form.get("version"), -1), uuid_of(form.get("intent")) or fresh(clock())
-        with suppress(Known):  # the form was sent twice: what it asked for is done
-            done = order_acts.do(doors.engine, policy, shop, order_id, intent, run, version)
-            publisher: Publisher = request.app.state.publisher
-            publisher.publish(done.entries)
-        return go(f"{PATH}/orders/{format_id('orders', order_id)}?done={act}")
-    intent = fresh(clock())
-    outcome = order_acts.preview(doors.engine, policy, shop, order_id, intent, run)
-    return page(request, "preview.html", act=wanted, outcome=outcome, intent=intent, fields=_again(form, outcome),
-                order_id=format_id("orders", order_id))  # fmt: skip
-
-
-def _runner(act: Act, form: Sent, actor: str) -> order_acts.Run:
-    def run(command: Command, order: Order) -> object:
-        return act.run(command, order, form, actor)
-
-    return run
-
-
-def _again(form: Sent, outcome: Outcome) -> list[tuple[str, str]]:
-    """The fields of the form that does what was previewed."""
-    return [
-        *form.but("form_token", "confirm", "version", "intent"),
-        ("version", str(outcome.version)),
-        ("confirm", "yes"),
-    ]
-
-
-def _shown(request: Request, name: str) -> dict[str, Any]:
+def shown(request: Request, name: str) -> dict[str, Any]:
+    """The values of the page of one order. Errors: OrderAbsent."""
     asked = request.query_params
     tell = teller(language_of(request))
     with snapshot(request) as conn:
-        order_id = _known(conn, name)
+        order_id = known(conn, name)
         moments = timeline.moments(conn, order_id, 500)
-        chosen = min(max(_number(asked.get("event"), len(moments)), 1), len(moments)) if moments else 0
+        chosen = min(max(number_of(asked.get("event"), len(moments)), 1), len(moments)) if moments else 0
         at = moments[chosen - 1] if 0 < chosen < len(moments) else None
-        skip = min(_number(asked.get("skip"), 0), MOST_SKIP)
+        skip = min(number_of(asked.get("skip"), 0), MOST_SKIP)
         found = view(conn, tell, order_id, at, skip)
     if found is None:
         raise OrderAbsent(name)
     return {
         "view": found, "moments": moments, "chosen": chosen, "skip": skip, "masked": masked(found.doc), "waits_for": WAITS,
-        "done": BY_NAME[asked["done"]].title if asked.get("done") in BY_NAME else None,
+        "done": BY_NAME[asked["done"]].title if asked.get("done") in BY_NAME else None, "error": None, "failed": None,
     }  # fmt: skip
 
 
-def _fitting(values: dict[str, Any]) -> list[Act]:
+def fitting(values: dict[str, Any]) -> list[Act]:
     """The acts that the order as it is now may take; none upon the past."""
     shown = values["view"]
     return [act for act in ACTS if act.fits(shown.order)] if shown.at is None else []
 
 
-def _known(conn: Connection, name: str) -> str:
+def known(conn: Connection, name: str) -> str:
     """The id of the order that is named by its id or number, as stored. Errors: OrderAbsent."""
     if (found := visible_id(conn, "orders", name)) is not None:
         return found
@@ -194,5 +151,6 @@ def _known(conn: Connection, name: str) -> str:
     raise OrderAbsent(name)
 
 
-def _number(told: str | None, otherwise: int) -> int:
+def number_of(told: str | None, otherwise: int) -> int:
+    """The number that a query or form says."""
     return int(told) if told and told.isascii() and told.isdigit() and len(told) < 10 else otherwise

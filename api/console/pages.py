@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from api.console import given_up, given_up_acts, lists, login, now, orders, pauses, privacy
+from api.console import given_up, given_up_acts, lists, login, now, orders, pauses, previews, privacy
 
 ROUTERS = (
     now.router,
     orders.router,
+    previews.router,
     given_up.router,
     given_up_acts.router,
     lists.router,

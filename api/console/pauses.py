@@ -15,6 +15,7 @@ from api.console.session import PATH, Acting, Form, Sent, Viewer
 from api.console.tables import Column, Table, moment, text
 from api.console.words import word
 from api.resources import doors_of
+from events.errors import OrdersError
 from events.times import moment_of
 from operations import audit, pauses
 from operations.pauses import PauseRefused
@@ -28,24 +29,39 @@ LONGEST = 300  # characters of a condition
 @router.get("/pauses")
 def list_pauses(request: Request, who: Viewer) -> Response:
     """Pauses that stand, and the form that makes one."""
+    return _listed(request)
+
+
+def _listed(request: Request, error: OrdersError | None = None, form: Form | None = None) -> Response:
+    """The page of pauses; after a refusal with its error, and with what the form held."""
+    told = {name: "" if form is None else form.get(name) for name in ("kind", "name", "reason", "until")}
     with snapshot(request) as conn:
         found = pauses.listed(conn)
-    return page(request, "pauses.html", found=found, kinds=PAUSE_KINDS, says=pauses.SAYS)
+    status = 200 if error is None else error.status or 409
+    return page(
+        request, "pauses.html", status, found=found, kinds=PAUSE_KINDS, says=pauses.SAYS, error=error, told=told
+    )
 
 
 @router.post("/pauses")
 def pause(request: Request, who: Acting, form: Sent) -> Response:
     """Something is paused, with a reason."""
-    with doors_of(request).engine.begin() as conn:
-        pauses.pause(conn, form.get("kind"), form.get("name") or None, form.get("reason"), who.actor, _until(form))
+    try:
+        with doors_of(request).engine.begin() as conn:
+            pauses.pause(conn, form.get("kind"), form.get("name") or None, form.get("reason"), who.actor, _until(form))
+    except OrdersError as error:
+        return _listed(request, error, form)
     return go(f"{PATH}/pauses")
 
 
 @router.post("/pauses/resume")
 def resume(request: Request, who: Acting, form: Sent) -> Response:
     """The end of a pause: what rested goes on."""
-    with doors_of(request).engine.begin() as conn:
-        pauses.resume(conn, form.get("kind"), form.get("name") or None, who.actor, form.get("reason") or None)
+    try:
+        with doors_of(request).engine.begin() as conn:
+            pauses.resume(conn, form.get("kind"), form.get("name") or None, who.actor, form.get("reason") or None)
+    except OrdersError as error:
+        return _listed(request, error)
     return go(f"{PATH}/pauses")
 
 

@@ -18,32 +18,36 @@ class ErasureUnconfirmed(OrdersError, ValueError):
     """The customer's id that was typed for an erasure in the console is not that of the customer that was previewed."""
 
     code = "console_erasure"
-    remedy = "Go back, and type the customer's id just as the page shows it."
+    remedy = "Type the customer's id just as the page shows it."
     status = 400
 
 
 @router.get("/privacy")
 def show_privacy(request: Request, who: Viewer) -> Response:
     """The form that asks which customer."""
-    return page(request, "privacy.html", customer="", preview=None, erased=None)
+    return page(request, "privacy.html", customer="", preview=None, erased=None, error=None)
 
 
 @router.post("/privacy")
 def erase_customer(request: Request, who: Administering, form: Sent) -> Response:
     """The preview of an erasure; with the customer's id typed and a reason the erasure itself."""
     customer, engine = form.get("customer"), doors_of(request).engine
-    if not form.get("confirm"):
-        return page(
-            request,
-            "privacy.html",
-            customer=customer,
-            preview=privacy.preview(engine, customer, who.actor),
-            erased=None,
-        )
-    reason = _confirmed(form, customer)
-    with engine.begin() as conn:
-        erased = privacy.erase(conn, customer, who.actor, reason)
-    return page(request, "privacy.html", customer=customer, preview=None, erased=erased)
+    error: OrdersError | None = None
+    if form.get("confirm"):
+        try:
+            reason = _confirmed(form, customer)
+            with engine.begin() as conn:
+                erased = privacy.erase(conn, customer, who.actor, reason)
+            return page(request, "privacy.html", customer=customer, preview=None, erased=erased, error=None)
+        except OrdersError as refused:
+            error = refused
+    try:
+        preview = privacy.preview(engine, customer, who.actor)
+    except OrdersError as refused:
+        preview, error = None, error or refused
+    status = 200 if error is None else error.status or 409
+    return page(request, "privacy.html", status, customer=customer, preview=preview, erased=None, error=error,
+                reason=form.get("reason"))  # fmt: skip
 
 
 def _confirmed(form: Form, customer: str) -> str:
