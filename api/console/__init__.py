@@ -9,7 +9,8 @@ now            the first page: figures of this moment
 orders         orders found, listed and shown, as they are and as they were known
 order_page     one order as its page shows it
 order_acts     the table of what may be done to an order, each with a preview
-pauses         what rests, and the audit
+pauses         what rests
+audit          who did what, in pages
 privacy        a customer erased, by an admin
 given_up       what was given up: by cause, edited, discarded, replayed in steps
 lists          pages that are one table: refunds, parked, deliveries, trackers, findings, workers
@@ -21,6 +22,7 @@ drawings       lifecycles and charts, as figures to be drawn
 sentences      events as sentences
 words          the words of the pages, by language
 korean         the Korean of the pages
+korean_audit   the Korean of pauses and of the audit
 korean_domain  the Korean of statuses, reasons, flags and events
 
 templates      pages and parts of pages, for Jinja2

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from api.console import given_up, lists, login, now, orders, pauses, privacy
+from api.console import audit, given_up, lists, login, now, orders, pauses, privacy
 
-ROUTERS = (now.router, orders.router, given_up.router, lists.router, pauses.router, privacy.router, login.router)
+ROUTERS = (
+    now.router,
+    orders.router,
+    given_up.router,
+    lists.router,
+    pauses.router,
+    audit.router,
+    privacy.router,
+    login.router,
+)
