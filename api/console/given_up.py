@@ -22,7 +22,7 @@ from api.console.times import moment_if_told
 from api.console.words import word
 from api.resources import doors_of
 from events.errors import OrdersError
-from operations import edits, given_up, given_up_changes, given_up_detail, replays
+from operations import audit, edits, given_up, given_up_changes, given_up_detail, replays
 from operations import forecast as forecasts
 from operations.given_up import KINDS, LAST, MOST, SOUGHT, Thing, Wanted
 from storage.clock import clock
@@ -83,9 +83,10 @@ def show_replay(request: Request, who: Viewer, name: str) -> Response:
     with snapshot(request) as conn:
         found = replays.replay(conn, name)
         report = replays.report(conn, found.id)
+        acts = audit.about(conn, found.name)
     asked_again = bool(request.headers.get("hx-request"))
     template = "replay_state.html" if asked_again else "replay.html"
-    answer = page(request, template, replay=found, report=report, outcomes=replays.OUTCOMES)
+    answer = page(request, template, replay=found, report=report, acts=acts, outcomes=replays.OUTCOMES)
     if asked_again and found.state != "running":
         answer.headers["HX-Refresh"] = "true"  # the whole page: it asks no more, and offers what may be done now
     return answer
@@ -93,9 +94,9 @@ def show_replay(request: Request, who: Viewer, name: str) -> Response:
 
 @router.get("/{ref}")
 def show_thing(request: Request, who: Viewer, ref: str) -> Response:
-    """One thing: what came, why it was given up, its versions, every attempt."""
+    """One thing: what came, why it was given up, its versions, every attempt; of one that waits no more also its end."""
     with snapshot(request) as conn:
-        found = given_up_detail.detail(conn, ref)
+        found = given_up_detail.detail_of_any(conn, ref)
     return page(request, "given_up_thing.html", detail=found, thing=found.thing, acts=ACTS, json_of=_json, refs=[ref])
 
 

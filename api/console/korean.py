@@ -345,7 +345,6 @@ KOREAN: dict[str, str] = {
     "There was no replay yet.": "아직 다시 처리한 적이 없습니다.",
     "Replay": "다시 처리",
     "Stop it": "멈추기",
-    "Let it go on": "계속하기",
     "{ended} of {total} have come to an end": "{total}개 중 {ended}개가 끝났습니다",
     "being tried": "시도 중",
     "yet to come": "남음",

@@ -1,4 +1,4 @@
-"""The Korean of what people do as a whole, and of the record of it: pauses, and the audit."""
+"""The Korean of what people did and of the record of it: pauses, the audit, replays and letters that are closed."""
 
 from __future__ import annotations
 
@@ -44,4 +44,16 @@ KOREAN_AUDIT: dict[str, str] = {
     "it is sent nothing": "아무것도 보내지 않음",
     "nothing at all goes outward: no refund, look-up, comparison, poll or delivery":
         "환불, 조회, 대사, 추적, 전송 등 아무것도 외부로 나가지 않음",
+    # replays, and letters that are closed
+    "{count} were given up again: each takes a replay of its own once its cause is mended.":
+        "{count}개가 다시 포기되었습니다. 원인을 고친 뒤 각각 새로 다시 처리해야 합니다.",
+    "Resumed, this one goes on with the rest.": "재개하면 나머지를 이어서 처리합니다.",
+    "begun (UTC)": "시작 (UTC)",
+    "ended (UTC)": "종료 (UTC)",
+    "came to a stop (UTC)": "멈춘 시각 (UTC)",
+    "What was done with it": "한 일의 기록",
+    "It was replayed, and waits for nobody.": "다시 처리되었으며 아무도 기다리지 않습니다.",
+    "It was discarded, and waits for nobody.": "폐기되었으며 아무도 기다리지 않습니다.",
+    "What it came to:": "결과:",
+    "It had been given up for:": "포기되었던 원인:",
 }  # fmt: skip

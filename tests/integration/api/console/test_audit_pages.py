@@ -30,14 +30,16 @@ def subjects(page: str) -> list[str]:
     return re.findall(r'<td data-title="about">(?:<a [^>]*>)?<bdi>([^<]*)</bdi>', page)
 
 
-def further(page: str) -> str | None:
+def further(page: str) -> str:
+    """The address of the next page; none at the end."""
     found = re.search(r'href="/console(/audit\?[^"]*)">Further back', page)
-    return None if found is None else html.unescape(found[1])
+    return "" if found is None else html.unescape(found[1])
 
 
 def test_pages_of_the_audit_have_every_act_once(console):
-    address, found, pages = "/audit?actor=console:eve", [], 0
-    while address is not None:
+    address, pages = "/audit?actor=console:eve", 0
+    found: list[str] = []
+    while address:
         page = console.page(address)
         found += subjects(page)
         address, pages = further(page), pages + 1
