@@ -67,6 +67,7 @@ def test_a_replay_says_what_it_left_why_it_was_resumed_and_what_takes_another_on
     assert "ended (UTC)" in done
     assert '<span class="badge good">done' not in done, "two are dead still"
     cause = re.search(r'<a href="(/console/given-up\?[^"]*)"><b><bdi>currency_mismatch', done)
+    assert cause is not None
     listed = console.page(cause[1].removeprefix("/console").replace("&amp;", "&"))
     assert all(number in listed for number in numbers)
 
