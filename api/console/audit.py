@@ -53,7 +53,7 @@ def list_audit(request: Request, who: Viewer) -> Response:
 
 
 def changed(entry: audit.Entry) -> str:
-    """What an act changed, in a line: of fields that were before and are after both values, and what else is noted of it.
+    """The change that an act made, in a line: of each field its values before and after, and what else is noted of it.
 
     >>> from datetime import UTC, datetime
     >>> changed(audit.Entry(1, datetime(2026, 1, 1, tzinfo=UTC), "cli:kim", "hold", "orders/7", "7", "why",
@@ -69,14 +69,14 @@ def changed(entry: audit.Entry) -> str:
             parts.append(f"{name}: {_plain(after[name])}")
         elif before[name] != after[name]:
             parts.append(f"{name}: {_plain(before[name])} → {_plain(after[name])}")
-    return " · ".join([*parts, *_told(entry.detail or {})])
+    return " · ".join([*parts, *_told(entry.detail or {}, entry.subject)])
 
 
-def _told(detail: Mapping[str, Any]) -> Iterator[str]:
+def _told(detail: Mapping[str, Any], subject: str) -> Iterator[str]:
     for name, value in detail.items():
         if isinstance(value, Mapping):
-            yield from _told(value)
-        elif value not in (None, "", []):
+            yield from _told(value, subject)
+        elif value not in (None, "", [], subject):
             yield f"{name}: {_plain(value)}"
 
 
