@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
+from sqlalchemy import text
 
-from operations import replay_steps
+from domain.ids import format_id
+from operations import replay_steps, replays
 from tests.builders import told
 
 WRONG = {"which": "all", "by reason": "currency_mismatch", "by type": "PaymentSucceeded"}
@@ -113,3 +115,22 @@ def test_a_discarded_letter_is_shown_and_what_never_died_is_not(console, module_
     applied = module_shop.one("select cast(min(seq) as text) from results where outcome = 'applied'")
     assert console.get(f"/given-up/{applied}").status_code == 404
     assert console.post("/given-up/acts/replay", {"ref": ref}).status_code == 404, "no act takes it"
+
+
+def test_the_outcomes_of_a_cause_are_told_in_one_order(console, module_shop):
+    """As the totals above them tell them, whatever order rows come in."""
+    made = "11111111-1111-1111-1111-111111111111"
+    items = [("waiting", None), ("ended", "same_cause"), ("ended", "made"), ("ended", "parked")]
+    with module_shop.doors.engine.begin() as conn:
+        conn.execute(text("insert into replays (id, by, reason, chosen, state, halt_above) values (:id, 'cli:kim', 'why', '{}', 'stopped', 1)"),
+                     {"id": made})  # fmt: skip
+        for place, (state, outcome) in enumerate(items):
+            conn.execute(
+                text("insert into replay_items (replay_id, place, kind, target, type, reason, state, outcome, later) "
+                     "values (:id, :place, 'refund', :id, 'Refund', 'refund_refused', :state, :outcome, false)"),
+                {"id": made, "place": place, "state": state, "outcome": outcome},
+            )  # fmt: skip
+        [cause] = replays.report(conn, made)
+    assert list(cause.outcomes) == ["parked", "made", "same_cause", "waiting"]
+    page = console.page(f"/given-up/replays/{format_id('replays', made)}")
+    assert "1 parked, 1 made, 1 same cause, 1 yet to come" in page
