@@ -16,6 +16,7 @@ from domain.ids import fresh
 from events.catalogue import NAMES_PERSONAL, PERSONAL_FIELDS, route_of
 from events.envelope import Envelope
 from journal.entries import Entry, shard_of
+from journal.pauses import ANY_EVENTS
 from storage.clock import clock
 from storage.pg_arrays import cast, columns, unnest
 from storage.raw_sql import Statement
@@ -29,15 +30,20 @@ _NEW = (
     f"insert into journal ({', '.join(NAMES)}) "
     f"select {', '.join(cast(n, k) for n, k in zip(NAMES, KINDS, strict=True))} "
     f"from {unnest(NAMES, KINDS)} order by v.ordinal "
-    "on conflict (source, event_id) do nothing returning seq, source, event_id"
+    "on conflict (source, event_id) do nothing returning seq, source, event_id, {rest} as some_rest"
 )
-_INSERT = Statement(_NEW)
 # The same, with the personal fields of those that are new.
 _PERSONAL = (("owner", "owned", "id", "fields"), ("text", "text", "uuid", "jsonb"))
-_INSERT_PERSONAL = Statement(
+_WITH_PERSONAL = (
     f"with fresh as ({_NEW}), kept as (insert into personal (id, fields) select v.id, cast(v.fields as jsonb) "
     f"from {unnest(*_PERSONAL)} join fresh on fresh.source = v.owner and fresh.event_id = v.owned) select * from fresh"
 )
+# By (with personal fields, with a look for pauses). Doors do without the look: they accept before an upgrade's migrations, too.
+_INSERT = {
+    (of_persons, looks): Statement(statement.replace("{rest}", ANY_EVENTS if looks else "false"))
+    for of_persons, statement in ((False, _NEW), (True, _WITH_PERSONAL))
+    for looks in (False, True)
+}
 _KNOWN = Statement(
     "select j.seq, j.source, j.event_id, j.digest from journal j join "
     f"{unnest(('source', 'event_id'), ('text', 'text'))} using (source, event_id)"
@@ -55,20 +61,27 @@ class Appended:
     new: list[Entry] = field(default_factory=list)
     duplicates: list[Envelope] = field(default_factory=list)
     body_differs: list[Envelope] = field(default_factory=list)  # those of `duplicates` with another body
+    some_rest: bool = False  # a pause of events stood when the new ones were journaled, where that was looked for
 
 
 def append(
-    conn: Connection, envelopes: Sequence[Envelope], shards: int, *, effects_suppressed: bool = False
+    conn: Connection,
+    envelopes: Sequence[Envelope],
+    shards: int,
+    *,
+    effects_suppressed: bool = False,
+    looks_for_pauses: bool = False,
 ) -> Appended:
     """Journal `envelopes`, in their order, in at most three statements for any number.
 
     `effects_suppressed` is for history (`held` in the tables): its orders' timers do not run and no effect of theirs goes out.
+    `looks_for_pauses` is for who settles the events at once, and learns from the same statement whether any rest.
     Errors: OperationalError when PostgreSQL is away: nothing was accepted, tell the sender so.
     """
     if traces.tracer is None or not envelopes:
-        return _append(conn, envelopes, shards, effects_suppressed)
+        return _append(conn, envelopes, shards, effects_suppressed, looks_for_pauses)
     with traces.span("journal append", events=len(envelopes)) as span:
-        appended = _append(conn, envelopes, shards, effects_suppressed)
+        appended = _append(conn, envelopes, shards, effects_suppressed, looks_for_pauses)
         span.note(new=len(appended.new), duplicates=len(appended.duplicates))
         trace = traces.here()
         for entry in appended.new:
@@ -76,7 +89,9 @@ def append(
         return appended
 
 
-def _append(conn: Connection, envelopes: Sequence[Envelope], shards: int, effects_suppressed: bool) -> Appended:
+def _append(
+    conn: Connection, envelopes: Sequence[Envelope], shards: int, effects_suppressed: bool, looks_for_pauses: bool
+) -> Appended:
     first: dict[tuple[str, str], Envelope] = {}
     again: list[Envelope] = []
     for envelope in envelopes:
@@ -104,12 +119,12 @@ def _append(conn: Connection, envelopes: Sequence[Envelope], shards: int, effect
         )
     appended = Appended()
     if rows:
-        insert, values = _INSERT, columns(NAMES, KINDS, rows)
+        values = columns(NAMES, KINDS, rows)
         if personal:
-            insert, values = _INSERT_PERSONAL, values | columns(*_PERSONAL, personal)
-        for seq, source, event_id in insert.run(conn, values):
+            values |= columns(*_PERSONAL, personal)
+        for seq, source, event_id, some_rest in _INSERT[bool(personal), looks_for_pauses].run(conn, values):
             entry = entries.pop((source, event_id))
-            entry.seq = seq
+            entry.seq, appended.some_rest = seq, some_rest
             appended.new.append(entry)
     appended.new.sort(key=lambda entry: entry.seq)
     if appended.new:

@@ -165,14 +165,16 @@ class Request:
         may find that our own policy took it already; the last of each order must apply.
         Errors: Refused, Known; Paused where the order or such an event is; Clash, or what PostgreSQL makes of a rival.
         """
-        resting = pauses.refuse(self.conn, {step.number for step in steps}, {step.type for step in steps})
         envelopes = [
             Envelope(self.id + step.suffix, self.source, step.type, step.at or self.now, step.number, step.data)
             for step in steps
         ]
-        appended = append(self.conn, envelopes, self.shop.shards)
+        appended = append(self.conn, envelopes, self.shop.shards, looks_for_pauses=True)
         if appended.duplicates:
             raise Known
+        resting = pauses.NOTHING
+        if appended.some_rest:  # rolls back what was journaled
+            resting = pauses.refuse(self.conn, {step.number for step in steps}, {step.type for step in steps})
         locked, self._locked = self._locked, {}
         deferral = Deferral(follow_ups=not to_the_end, resting=resting)
         report = settle(self.conn, appended.new, self.context, self.shop, deferral, locked=locked)
