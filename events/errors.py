@@ -77,7 +77,7 @@
     ├── NotAllowed          (api.console.session)    console_forbidden
     ├── FieldRefused        (api.console.order_acts) console_field
     ├── NoteNeeded          (api.console.lists)      console_note
-    ├── EditUnclear         (api.console.given_up)   console_edit
+    ├── EditUnclear         (api.console.given_up_acts) console_edit
     ├── InvalidJson         (api.commands.json_body) json_invalid
     ├── Problem             (cli.options)            problem                    what ends a command
     ├── OlistError          (cli.ingest.olist)       olist_unreadable

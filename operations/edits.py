@@ -29,6 +29,8 @@ from storage.pg_arrays import array, cast, columns, unnest
 MOST_STEPS = 100  # of a patch
 STEPS = frozenset(("add", "replace", "remove", "move", "test"))  # without copy: a few of those fill any memory
 
+ABSENT = object()  # the value of a place that an event does not have
+
 Patch = Sequence[Mapping[str, Any]]
 
 
@@ -125,15 +127,23 @@ def step_at(place: str, value: str) -> dict[str, Any]:
     >>> step_at("data.currency", "KRW")
     {'op': 'add', 'path': '/data/currency', 'value': 'KRW'}
     """
-    steps = place.split(".")
-    if not all(steps) or steps[0] not in ("data", "subject") or (steps[0] == "data") != (len(steps) > 1):
-        raise PatchRefused(f"{place[:200]!r} is no place in an event; write data.amount, or subject")
-    pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+    pointer = _pointer(place)
     if not value:
         return {"op": "remove", "path": pointer}
     # A list's element is replaced: to add there would move those behind it.
-    op = "replace" if steps[-1].isdecimal() else "add"
+    op = "replace" if pointer.rpartition("/")[2].isdecimal() else "add"
     return {"op": op, "path": pointer, "value": value if pointer == "/subject" else value_of(value)}
+
+
+def step_from(old: str, place: str) -> dict[str, Any]:
+    """A step that gives a place the value of another, which is gone then: a field under its right name.
+
+    Errors: PatchRefused where one is no place in an event.
+
+    >>> step_from("data.sum", "data.amount")
+    {'op': 'move', 'from': '/data/sum', 'path': '/data/amount'}
+    """
+    return {"op": "move", "from": _pointer(old), "path": _pointer(place)}
 
 
 def value_of(told: str) -> Any:
@@ -172,6 +182,46 @@ def changes(edit: Edit) -> dict[str, list[Any]]:
     other = {**edit.after["data"], "subject": edit.after["subject"]}
     names = [name for name in {**one, **other} if one.get(name) != other.get(name)]
     return {name: [one.get(name), other.get(name)] for name in sorted(names)}
+
+
+def places(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of an event by their places, as `step_at` takes them.
+
+    >>> places({"subject": "7", "data": {"items": [{"item": "tea"}]}})
+    {'subject': '7', 'data.items.0.item': 'tea'}
+    """
+    found: dict[str, Any] = {}
+    left = list(body.items())[::-1]
+    while left:  # no recursion: whoever sent it says how deep it is
+        place, value = left.pop()
+        if value and isinstance(value, Mapping):
+            left += [(f"{place}.{name}", each) for name, each in list(value.items())[::-1]]
+        elif value and isinstance(value, list):
+            left += [(f"{place}.{number}", each) for number, each in list(enumerate(value))[::-1]]
+        else:
+            found[place] = value
+    return found
+
+
+def differences(edit: Edit) -> list[tuple[str, Any, Any]]:
+    """(place, before, after) of each value that an edit changes, whether it may be made or not; ABSENT where there is none."""
+    one, other = places(edit.before), places(edit.after)
+    found = [(place, one.get(place, ABSENT), other.get(place, ABSENT)) for place in {**one, **other}]
+    return [(place, before, after) for place, before, after in found if (type(before), before) != (type(after), after)]
+
+
+def current(conn: Connection, seq: int) -> dict[str, Any]:
+    """The subject and data of an event as they count now; names, addresses and notes are not among them."""
+    [entry] = read(conn, [seq])
+    return {"subject": entry.subject, "data": entry.data}
+
+
+def _pointer(place: str) -> str:
+    """A place as a JSON Pointer. Errors: PatchRefused."""
+    steps = place.split(".")
+    if not all(steps) or steps[0] not in ("data", "subject") or (steps[0] == "data") != (len(steps) > 1):
+        raise PatchRefused(f"{place[:200]!r} is no place in an event; write data.amount, data.items.0.item, or subject")
+    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
 
 
 def _edit(entry: Entry, steps: list[dict[str, Any]], version: int) -> Edit:

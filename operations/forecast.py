@@ -54,6 +54,11 @@ class OrderForecast:
     after: str
     changes: list[tuple[str, str, str]]
 
+    @property
+    def particulars(self) -> list[tuple[str, str, str]]:
+        """The changes besides that of its status."""
+        return [each for each in self.changes if each[0] != "status"]
+
 
 @dataclass(frozen=True, slots=True)
 class RefundForecast:
@@ -83,6 +88,30 @@ class Forecast:
     def outcomes(self) -> Counter[str]:
         """The number of events by outcome; those that die, by their reason."""
         return Counter(f"dead: {each.reason}" if each.outcome == "dead" else each.outcome for each in self.events)
+
+    @property
+    def deaths(self) -> list[tuple[EventForecast, int]]:
+        """(the first of them, how many) of the events that would be given up again, by reason and type; the most first."""
+        first: dict[tuple[str | None, str], EventForecast] = {}
+        counts: Counter[tuple[str | None, str]] = Counter()
+        for each in self.events:
+            if each.outcome == "dead":
+                first.setdefault((each.reason, each.type), each)
+                counts[each.reason, each.type] += 1
+        return [(first[cause], count) for cause, count in counts.most_common()]
+
+    @property
+    def moves(self) -> Counter[tuple[str | None, str]]:
+        """The number of orders by their status (before, after), of those whose status changes."""
+        return Counter((each.before, each.after) for each in self.orders if each.before != each.after)
+
+    @property
+    def sums(self) -> dict[tuple[str, bool], Decimal]:
+        """The money that would go back, by (currency, whether it waits for a person or a bank account)."""
+        found: dict[tuple[str, bool], Decimal] = {}
+        for each in self.refunds:
+            found[each.currency, each.waits] = found.get((each.currency, each.waits), Decimal(0)) + each.amount
+        return found
 
     def as_document(self) -> dict[str, Any]:
         """The forecast as JSON, for scripts and over HTTP."""

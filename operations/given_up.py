@@ -77,12 +77,12 @@ class FilterEmpty(GivenUpError):
     """An act on all that match was asked for without any condition."""
 
     code = "given_up_filter_empty"
-    remedy = "Name refs, or at least one condition: an order, a type, a reason, a provider, a field, a text or a time."
+    remedy = "Name refs, or at least one condition: a kind, an order, a type, a reason, a provider, a field, a text or a time."
 
     def __init__(self) -> None:
         super().__init__(
-            "say which: refs, or at least one of order, type, reason, provider, field, text, since, until. An act on all "
-            "that was ever given up is refused. Nothing was changed"
+            "say which: refs, or at least one of kind, order, type, reason, provider, field, text, since, until. An act on "
+            "all that was ever given up is refused. Nothing was changed"
         )
 
 
@@ -177,13 +177,19 @@ class Group:
     field: str | None
     provider: str | None
     count: int
+    edited: int  # of them
     first_at: datetime
     last_at: datetime
     refs: list[str]
 
+    @property
+    def cause(self) -> Cause:
+        """The reason in words, with what to do about it."""
+        return cause_of(self.reason)
+
     def as_document(self) -> dict[str, Any]:
         """The group as JSON, with its cause in words."""
-        said = cause_of(self.reason)
+        said = self.cause
         return {**asdict(self), "means": said.means, "remedy": said.remedy}
 
 
@@ -285,15 +291,17 @@ def _fits(sources: Mapping[str, str] = _ALL) -> str:
 
 
 _NAMES = ", ".join(f"g.{each.name}" for each in fields(Thing))
-_LIST_OF = f"select {_NAMES} %s order by g.died_at desc, g.id limit :most offset :skip"
+_LIST_OF = f"select {_NAMES} %s order by g.died_at desc, g.seq desc nulls last, g.id limit :most offset :skip"
 _LIST = text(_LIST_OF % _fits())
 _COUNT = text(f"select count(*) {_fits()}")
 _GROUPS_OF = f"""
-    with g as materialized (select g.kind, g.id, g.seq, g.reason, g.type, g.field, g.provider, g.died_at %s)
-    select g.kind, g.reason, g.type, g.field, g.provider, count(*) as count, min(g.died_at) as first_at,
+    with g as materialized (select g.kind, g.id, g.seq, g.reason, g.type, g.field, g.provider, g.died_at, g.edited %s)
+    select g.kind, g.reason, g.type, g.field, g.provider, count(*) as count,
+           count(*) filter (where g.edited) as edited, min(g.died_at) as first_at,
            max(g.died_at) as last_at, cast((array_agg(g.id order by g.died_at desc))[1\\:{SAMPLES}] as text[]) as ids,
            (array_agg(g.seq order by g.died_at desc))[1\\:{SAMPLES}] as seqs,
-           array(select cast(id as text) from (select id from g order by died_at desc, id limit :most offset :skip) page) as shown
+           array(select cast(id as text) from (
+               select id from g order by died_at desc, seq desc nulls last, id limit :most offset :skip) page) as shown
     from g group by 1, 2, 3, 4, 5 order by count(*) desc, 1, 2, 3, 4, 5
 """
 _GROUPS, _LAST_GROUPS = text(_GROUPS_OF % _fits()), text(_GROUPS_OF % _fits(_LAST))

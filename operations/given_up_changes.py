@@ -31,7 +31,7 @@ class NotEditable(GivenUpError):
 
 def preview(conn: Connection, things: Sequence[Thing], patch: edits.Patch) -> list[edits.Edit]:
     """The edits that a patch would make of these events; `fault` of each that would die again. Errors: NotEditable, PatchRefused."""
-    return edits.preview(conn, _events(things), patch)
+    return edits.preview(conn, events_of(things), patch)
 
 
 def edit(conn: Connection, things: Sequence[Thing], patch: edits.Patch, *, by: str, reason: str) -> list[edits.Edit]:
@@ -41,7 +41,7 @@ def edit(conn: Connection, things: Sequence[Thing], patch: edits.Patch, *, by: s
             LetterClosed where one was replayed meanwhile.
     """
     why, steps = acts.checked_reason(reason), edits.checked_patch(patch)
-    _events(things)
+    events_of(things)
     letters = dead_letters.lock(conn, [each.id for each in things])
     for letter in letters:
         if letter.state != "open":
@@ -79,7 +79,8 @@ def discard(conn: Connection, things: Sequence[Thing], *, by: str, reason: str) 
     return [each for each in things if each.id in done]
 
 
-def _events(things: Sequence[Thing]) -> list[int]:
+def events_of(things: Sequence[Thing]) -> list[int]:
+    """The journal numbers of these events. Errors: NotEditable where one is none."""
     others = [each for each in things if each.kind != EVENT]
     if others:
         raise NotEditable(others[0], len(others))

@@ -51,15 +51,15 @@ _EVENTS = {
 }
 _OTHERS = (
     Cause(refund_attempt.REFUSED, REFUND, "the provider refuses the refund for good; the detail has its words",
-          "mend at the provider what it names, then replay; or refund by hand, whose report closes it"),
+          "mend at the provider what it names, then replay; or pay by another way and settle it, which closes it: never both"),
     Cause(refund_attempt.GAVE_UP, REFUND, "the provider could not be asked, or gave no usable answer, too often",
           "look at the provider's status and at its key here, then replay"),
     Cause(refund_attempt.IN_DOUBT, REFUND, "somebody else refunds this payment too, or ours stays open for a month",
           "look at the provider's books; replay asks it before anything goes out"),
     Cause(refund_attempt.FAILED, REFUND, "the refund had gone out and failed at the provider afterwards",
-          "see at the provider why; then replay, or settle it by hand (`orders refunds settle`)"),
+          "see at the provider why; then replay, or pay by another way and settle it, which closes it: never both"),
     Cause(refund_routes.NO_CLIENT, REFUND, "nobody gives back here what that provider took",
-          "name a service that does (ORDERS_REFUND_URL), then replay; or refund by hand"),
+          "name a service that does (ORDERS_REFUND_URL), then replay; or refund by hand and settle it, which closes it: never both"),
     Cause(payment_lookups.NO_ANSWER, LOOKUP, "the provider gave no answer for as long as a look-up may wait",
           "look at the provider's status and at its key here, then replay: it is asked again"),
     Cause(payment_lookups.NOT_TOLD, LOOKUP, "the provider knows nothing of the payment that its webhook named",

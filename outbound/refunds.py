@@ -349,11 +349,18 @@ def _event(provider: str, claim: Claim, movement: RefundMovement, now: datetime)
 
 
 def _remedy(provider: str, claim: Claim, error: str | None, next_step: str) -> str:
-    first = f"{next_step[:1].upper()}{next_step[1:]}; then" if next_step else "Once that is mended,"
+    first = f"{next_step[:1].upper()}{next_step[1:]}"
+    again = f"`orders given-up replay {format_id('effects', claim.id)} --why …`"
+    if "by hand" in next_step:  # it is never tried again, or the customer would be paid twice
+        step = f"{first}; that closes this, and nothing is replayed. Only where nobody was paid: {again}."
+    else:
+        step = (
+            f"{f'{first}; then' if next_step else 'Once that is mended,'} {again}. Or refund it at the provider instead: its "
+            "report closes this, and nothing is replayed."
+        )
     return (
         f"{provider}: {claim.asked} {claim.currency} of payment {claim.payment_id} did not go back to order "
-        f"{claim.order_number}'s payer, attempt {claim.attempts}: {error}. {first} "
-        f"`orders given-up replay {format_id('effects', claim.id)} --why …`; if you refund by hand, the provider's report closes it."
+        f"{claim.order_number}'s payer, attempt {claim.attempts}: {error}. {step}"
     )
 
 

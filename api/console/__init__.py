@@ -12,7 +12,8 @@ order_acts     the table of what may be done to an order, each with a preview
 pauses         what rests
 audit          who did what, in pages
 privacy        a customer erased, by an admin
-given_up       what was given up: by cause, edited, discarded, replayed in steps
+given_up       what was given up: by cause, found, shown, and its replays
+given_up_acts  what may be done to it: edits, discards, replays, each previewed
 lists          pages that are one table: refunds, parked, deliveries, trackers, findings, workers
 
 render         templates, harmless values, headers, refusals as pages
@@ -24,6 +25,7 @@ words          the words of the pages, by language
 korean         the Korean of the pages
 korean_audit   the Korean of pauses and of the audit
 korean_domain  the Korean of statuses, reasons, flags and events
+korean_causes  the Korean of the causes of what was given up, and of acts on it
 
 templates      pages and parts of pages, for Jinja2
 static         the style, htmx, the icon

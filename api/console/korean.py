@@ -333,7 +333,6 @@ KOREAN: dict[str, str] = {
     "refunds that go out": "나가는 환불",
     "messages to subscribers": "구독자에게 보내는 메시지",
     "out already, and not sent again": "이미 나갔고 다시 보내지 않음",
-    "goes back:": "환불:",
     "Place in the event, such as data.currency or subject": "이벤트 안의 위치 (예: data.currency, subject)",
     "Its new value, JSON or text; empty takes it out": "새 값 (JSON 또는 글자, 비우면 삭제)",
     "Or a JSON Patch": "또는 JSON Patch",

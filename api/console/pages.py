@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from api.console import audit, given_up, lists, login, now, orders, pauses, privacy
+from api.console import audit, given_up, given_up_acts, lists, login, now, orders, pauses, privacy
 
 ROUTERS = (
     now.router,
     orders.router,
     given_up.router,
+    given_up_acts.router,
     lists.router,
     pauses.router,
     audit.router,

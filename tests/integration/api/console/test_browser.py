@@ -194,21 +194,29 @@ def test_letters_of_one_cause_are_tried_edited_all_at_once_and_replayed(stage):
     page.get_by_role("button", name="Dry run, then replay").click()
     page.get_by_text("What would happen now").wait_for()
     assert page.get_by_text("events: dead: currency_mismatch").count(), "as they are, all would die again"
+    assert page.get_by_role("button", name="Begin it all the same").count()
     accessible(page)
-    page.go_back()
+    page.get_by_role("link", name="Leave it").click()
     page.get_by_role("button", name="Edit", exact=True).click()
-    page.get_by_label("Place in the event, such as data.currency or subject").fill("data.currency")
+    page.get_by_text("The first of them, place by place").wait_for()
+    page.get_by_label("Place in the event, such as data.currency or subject").fill("currency")
     page.get_by_label("Its new value, JSON or text; empty takes it out").fill("KRW")
+    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("alert").filter(has_text="'currency' is no place in an event").wait_for()
+    accessible(page)
+    assert page.get_by_label("Its new value, JSON or text; empty takes it out").input_value() == "KRW"
+    page.get_by_label("Place in the event, such as data.currency or subject").fill("data.currency")
     page.get_by_role("button", name="Preview").click()
     page.get_by_text("What the edit makes of them").wait_for()
     assert stage.shop.one("select count(*) from corrections") == 0, "a preview edits nothing"
     accessible(page)
     page.get_by_label("Why, for those who look later").fill("the sender means won")
     page.get_by_role("button", name="Edit them").click()
-    page.wait_for_url("**/console/given-up?*")
+    page.get_by_text("Edited: 10. Now replay what was edited.").wait_for()
     assert stage.shop.one("select count(*) from corrections where by = 'console:ada'") == 10
     page.get_by_role("button", name="Dry run, then replay").click()
     page.get_by_text("events: applied").wait_for()
+    accessible(page)
     page.get_by_label("Why, for those who look later").fill("mended")
     page.get_by_role("button", name="Begin the replay").click()
     page.wait_for_url("**/console/given-up/replays/rpl_*")
@@ -220,7 +228,8 @@ def test_letters_of_one_cause_are_tried_edited_all_at_once_and_replayed(stage):
     page.goto(f"{stage.url}/console/given-up")
     assert page.get_by_text("Nothing was given up here.").count()
     assert stage.shop.one("select count(*) from orders where status in ('paid', 'preparing')") == 10
-    assert page.faults == []
+    # A browser notes the answer 400 of the wrong place, whose page keeps the form.
+    assert [each for each in page.faults if "400 (Bad Request)" not in each] == []
 
 
 def test_a_customer_is_erased_after_a_preview(stage):

@@ -13,6 +13,7 @@ from api.console import words
 from api.console.drawings import PLACES, TABLES
 from api.console.korean import KOREAN
 from api.console.korean_audit import KOREAN_AUDIT
+from api.console.korean_causes import KOREAN_CAUSES
 from api.console.korean_domain import KOREAN_DOMAIN
 from api.console.order_page import WAITS
 from api.console.sentences import SENTENCES, sentence
@@ -27,6 +28,7 @@ from events.field_types import Reason as ReturnReason
 from operations import why
 from operations.given_up import KINDS
 from operations.pauses import SAYS
+from operations.reasons import CAUSES
 from operations.replays import HALTED, OUTCOMES, RUNNING, STOPPED
 from storage.tables.logins import ROLES
 from storage.tables.operators import PAUSE_KINDS
@@ -61,6 +63,8 @@ def said_by_the_domain() -> Iterator[str]:
     yield from map(str, RefundState)  # what each means is for the command line
     for reason in Reason:
         yield reason.words
+    for cause in CAUSES.values():
+        yield from (cause.means, cause.remedy)
     for literal in (ReturnReason, GrantReason, Allocation, PendingKind, TrackingStatus):
         yield from get_args(literal)
     yield from (*PAUSE_KINDS, *SAYS.values())
@@ -87,7 +91,7 @@ def test_every_text_has_its_korean():
     table = words.TABLES["ko"]
     said = said_by_pages() | set(said_by_the_domain()) | OTHERS
     absent = sorted(text for text in said if not table.get(text))
-    assert absent == [], "add the Korean of these to api/console/korean.py, korean_audit.py or korean_domain.py"
+    assert absent == [], "add the Korean of these to api/console/korean.py, or to a table beside it"
     other_places = [text for text in said if set(PLACE.findall(table[text])) != set(PLACE.findall(text))]
     assert other_places == [], "the same values stand in both"
 
@@ -99,7 +103,8 @@ def test_all_that_an_order_may_wait_for_has_its_words():
 def test_no_text_stands_in_the_table_for_nothing():
     known = said_by_pages() | set(said_by_the_domain()) | OTHERS
     assert sorted(set(words.TABLES["ko"]) - known) == []
-    assert len(words.TABLES["ko"]) == len(KOREAN) + len(KOREAN_AUDIT) + len(KOREAN_DOMAIN), "each stands in one table"
+    tables = (KOREAN, KOREAN_AUDIT, KOREAN_DOMAIN, KOREAN_CAUSES)
+    assert len(words.TABLES["ko"]) == sum(map(len, tables)), "each stands in one of them"
 
 
 def test_every_type_of_event_has_a_sentence():

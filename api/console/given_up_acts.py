@@ -1,0 +1,219 @@
+"""The acts on what was given up: edits of one or many, discards, replays; each is previewed before it is done.
+
+Everything is chosen once, as a list of refs or as conditions, and then goes through a preview: what an edit makes of each,
+what a replay would do now (`operations.forecast`), what is discarded. What is done then has a reason and an author. Where
+something is wrong the page says so above the form, which keeps all that was chosen and written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import orjson
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from api.console.given_up import conditions, listed, page_number
+from api.console.orders import snapshot
+from api.console.render import ConsoleRoute, go, page
+from api.console.session import PATH, Acting, Form, NotAllowed, Sent
+from api.console.times import moment_if_told
+from api.console.words import word
+from api.resources import doors_of
+from events.errors import OrdersError
+from operations import edits, given_up, given_up_changes, replays
+from operations import forecast as forecasts
+from operations.given_up import MOST, FilterEmpty, Thing, Wanted
+from operations.reasons import cause_of
+from storage.clock import clock
+
+router = APIRouter(prefix=f"{PATH}/given-up", route_class=ConsoleRoute, include_in_schema=False)
+PREVIEWED = 20  # edits and orders that a preview shows whole
+PLACES = 60  # values of the sample beside the form of an edit
+DRY_RUN = 500  # things that a dry run takes; more are sampled, and the page says so
+UNTIL = "by until"  # the field of a preview: just after the last death that it shows
+STEPS = ("path", "value", "from", "patch")  # the fields of an edit
+ACTS = {
+    "replay": (word("Replay"), word("Begin the replay")),
+    "edit": (word("Edit"), word("Edit them")),
+    "discard": (word("Discard"), word("Discard for good")),
+}
+
+
+class EditUnclear(OrdersError, ValueError):
+    """The JSON Patch of an edit in the console is no JSON."""
+
+    code = "console_edit"
+    remedy = "Write a JSON Patch (RFC 6902), or a place such as data.currency and its value."
+    status = 400
+
+
+@router.post("/acts/{act}")
+def act_upon(request: Request, who: Acting, form: Sent, act: str) -> Response:
+    """The preview of an act on what was chosen; with a confirmation the act itself."""
+    if act not in ACTS:
+        raise NotAllowed(f"{act!r} is nothing that can be done to what was given up")
+    try:
+        with snapshot(request) as conn:
+            things = given_up.chosen(conn, *_chosen(form))
+        if act == "edit":
+            given_up_changes.events_of(things)
+    except OrdersError as unfit:
+        return _choose_again(request, form, unfit)
+    error: OrdersError | None = None
+    if form.get("confirm"):
+        try:
+            return _DO[act](request, who.actor, form, things)
+        except OrdersError as refused:
+            error = refused
+    try:
+        return _PREVIEW[act](request, form, things, error)
+    except OrdersError as refused:
+        return _previewed(request, act, form, things, error or refused)
+
+
+# -- before it is done -------------------------------------------------------------------------------------------
+
+
+def _preview_replay(request: Request, form: Form, things: list[Thing], error: OrdersError | None) -> Response:
+    """The dry run of a replay: the very decisions, rolled back."""
+    doors = doors_of(request)
+    found = forecasts.forecast(doors.engine, doors.settings.policy, doors.shop, things[:DRY_RUN])
+    return _previewed(request, "replay", form, things, error, forecast=found, sampled=len(things) > DRY_RUN)
+
+
+def _preview_edit(request: Request, form: Form, things: list[Thing], error: OrdersError | None) -> Response:
+    """What a patch makes of each event; the form alone as long as there is no patch."""
+    if not any(form.get(name) for name in STEPS):
+        return _previewed(request, "edit", form, things, error)
+    patch = _patch(form)
+    with snapshot(request) as conn:
+        made = given_up_changes.preview(conn, things, patch)
+    faults = sum(each.fault is not None for each in made)
+    return _previewed(request, "edit", form, things, error, edits=made, faults=faults)
+
+
+def _preview_discard(request: Request, form: Form, things: list[Thing], error: OrdersError | None) -> Response:
+    return _previewed(request, "discard", form, things, error)
+
+
+def _previewed(
+    request: Request, act: str, form: Form, things: list[Thing], error: OrdersError | None, **values: Any
+) -> Response:
+    again = form.but("form_token", "confirm", "reason", *STEPS)
+    if form.get("which") == "all" and not form.get(UNTIL):  # what dies from now on is none of "all that fit"
+        last = max((each.died_at for each in things), default=clock())
+        again.append((UNTIL, (last + timedelta(microseconds=1)).isoformat()))
+    sample = _sample(request, things) if act == "edit" and things else None
+    told = {"forecast": None, "sampled": False, "edits": None, "faults": 0, **values}
+    status = 200 if error is None else error.status or 409
+    return page(request, "given_up_act.html", status, act=act, title=ACTS[act][0], button=ACTS[act][1], things=things,
+                again=again, steps={name: form.get(name) for name in STEPS}, reason=form.get("reason"), error=error,
+                sample=sample, back=_back(form), previewed=PREVIEWED, dry_run=DRY_RUN, cause_of=cause_of,
+                differences=_differences, **told)  # fmt: skip
+
+
+def _sample(request: Request, things: list[Thing]) -> list[tuple[str, str]]:
+    """The places of the first of these events, each with its value."""
+    with snapshot(request) as conn:
+        body = edits.current(conn, given_up_changes.events_of(things[:1])[0])
+    return [(place, _json(value)) for place, value in edits.places(body).items()][:PLACES]
+
+
+def _choose_again(request: Request, form: Form, error: OrdersError) -> Response:
+    """The list with what is wrong about the choice, which stays as it was."""
+    said: Any = error
+    if isinstance(error, FilterEmpty):
+        said = word("Tick some of the list below, or narrow it first and act on all that fit. Nothing was changed.")
+    return listed(request, conditions(form.get, "by "), page_number(form.get("page")), error.status or 409, error=said,
+                  ticked=set(form.all("ref")), which=form.get("which") or "ticked")  # fmt: skip
+
+
+# -- done --------------------------------------------------------------------------------------------------------
+
+
+def _begin(request: Request, actor: str, form: Form, things: list[Thing]) -> Response:
+    """Begin the replay; the workers advance it, in growing steps."""
+    refs, wanted = _chosen(form)
+    with doors_of(request).engine.begin() as conn:
+        planned = replays.plan(conn, refs, wanted)
+        chosen = {"refs": len(refs)} if wanted is None else wanted.as_document()
+        made = replays.begin(conn, planned, by=actor, reason=form.get("reason"), chosen=chosen)
+        name = replays.replay(conn, made).name
+    return go(f"{PATH}/given-up/replays/{name}")
+
+
+def _edit(request: Request, actor: str, form: Form, things: list[Thing]) -> Response:
+    with doors_of(request).engine.begin() as conn:
+        made = given_up_changes.edit(conn, things, _patch(form), by=actor, reason=form.get("reason"))
+    return go(_back(form, done="edit", count=sum(not each.is_needless for each in made)))
+
+
+def _discard(request: Request, actor: str, form: Form, things: list[Thing]) -> Response:
+    with doors_of(request).engine.begin() as conn:
+        done = given_up_changes.discard(conn, things, by=actor, reason=form.get("reason"))
+    address = urlencode(conditions(form.get, "by ").as_document() | {"done": "discard", "count": len(done)})
+    return go(f"{PATH}/given-up?{address}")
+
+
+_Preview = Callable[[Request, Form, list[Thing], OrdersError | None], Response]
+_PREVIEW: dict[str, _Preview] = {"replay": _preview_replay, "edit": _preview_edit, "discard": _preview_discard}
+_DO: dict[str, Callable[[Request, str, Form, list[Thing]], Response]] = {
+    "replay": _begin, "edit": _edit, "discard": _discard,
+}  # fmt: skip
+
+
+# -- what a form says --------------------------------------------------------------------------------------------
+
+
+def _chosen(form: Form) -> tuple[list[str], Wanted | None]:
+    """The refs that were ticked, or the conditions of all that a form is about, as they were when that was previewed.
+
+    Errors: FilterEmpty where neither says which.
+    """
+    if form.get("which") != "all":
+        return form.all("ref")[:MOST], None
+    wanted = conditions(form.get, "by ")
+    wanted.refuse_empty()  # a time alone is no condition of a person's
+    return [], replace(wanted, until=moment_if_told(form.get(UNTIL)))
+
+
+def _back(form: Form, **said: object) -> str:
+    """The page that an act began on: one thing's own, or the list as it was narrowed."""
+    refs = form.all("ref")
+    if len(refs) == 1 and not form.get("page"):  # the list's form says its page
+        return f"{PATH}/given-up/{quote(refs[0], safe='')}"
+    narrowed = {**conditions(form.get, "by ").as_document(), **said}
+    if page_number(form.get("page")) > 1:
+        narrowed["page"] = page_number(form.get("page"))
+    return f"{PATH}/given-up?{urlencode(narrowed)}" if narrowed else f"{PATH}/given-up"
+
+
+def _patch(form: Form) -> list[dict[str, Any]]:
+    """The JSON Patch of a form: its own, or a place with a value or with where that stands. Errors: EditUnclear, PatchRefused."""
+    if told := form.get("patch"):
+        try:
+            return edits.checked_patch(orjson.loads(told))
+        except orjson.JSONDecodeError as error:
+            raise EditUnclear(f"the JSON Patch is no JSON: {error}; nothing was changed") from None
+    place, value, old = form.get("path"), form.get("value"), form.get("from")
+    if old and value:
+        raise EditUnclear("give a new value, or the place where it stands now, not both; nothing was changed")
+    return edits.checked_patch([edits.step_from(old, place) if old else edits.step_at(place, value)])
+
+
+def _differences(edit: edits.Edit) -> list[tuple[str, str, str]]:
+    """What an edit changes, as texts; nothing of what it refers to among names and addresses."""
+    return [
+        (place, _json(before), _json(after))
+        for place, before, after in edits.differences(edit)
+        if place != "data.personal"
+    ]
+
+
+def _json(value: Any) -> str:
+    return "–" if value is edits.ABSENT else orjson.dumps(value, default=str).decode()

@@ -1,0 +1,126 @@
+"""An act on what was given up says what it would do, to the field and the sum; where it is wrong it keeps what was chosen."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+
+from tests.builders import told
+
+EDIT, REPLAY, DISCARD = (f"/given-up/acts/{act}" for act in ("edit", "replay", "discard"))
+
+
+@pytest.fixture
+def letters(module_shop):
+    """Two events whose amount stands under a wrong name: their subjects, refs, and the conditions that they alone meet."""
+    name = f"S{module_shop.one('select count(*) from journal')}"
+    for each in "ab":
+        module_shop.tell(told("PaymentSucceeded", subject=f"{name}{each}", paymentId=f"pay-{name}{each}", sum="100"))
+    asked = "select string_agg(cast(d.seq as text), ',' order by seq) from dead_letters d join journal j using (seq) where subject like :name"
+    refs = module_shop.one(asked, name=f"{name}_").split(",")
+    return name, refs, {"which": "all", "by text": f"pay-{name}", "by type": "PaymentSucceeded", "page": "1"}
+
+
+def changes(text):
+    """(place, before, after) of each change that a preview shows."""
+    found = re.findall(
+        r"<p><code>([^<]*)</code>: <code>([^<]*)</code> → <b><code>([^<]*)</code></b></p>", html.unescape(text)
+    )
+    return [tuple(each) for each in found]
+
+
+@pytest.mark.parametrize(
+    ("steps", "says"),
+    [
+        ({"path": "currency", "value": "KRW"}, "'currency' is no place in an event"),
+        ({"path": "data.amount", "value": "5", "from": "data.sum"}, "not both"),
+        ({"patch": "{"}, "no JSON"),
+        ({"patch": '[{"op": "fly", "path": "/data/amount"}]'}, "each step of a patch"),
+    ],
+)
+def test_a_wrong_edit_keeps_its_form_and_what_was_chosen(console, letters, steps, says):
+    _, refs, chosen = letters
+    answer = console.post(EDIT, {**chosen, "ref": refs[0], **steps})
+    text = html.unescape(answer.text)
+    assert answer.status_code == 400
+    assert says in text
+    assert "2 things" in text
+    form = console.fields(answer.text, f"/console{EDIT}")
+    assert {name: form[name] for name in chosen} == chosen
+    for name, value in steps.items():
+        assert f'name="{name}" value="{value}"' in text or f'name="{name}">{value}</textarea>' in text
+
+
+def test_an_act_without_a_reason_keeps_its_preview(console, module_shop, letters):
+    _, refs, chosen = letters
+    for address, more in ((EDIT, {"path": "data.amount", "from": "data.sum"}), (REPLAY, {}), (DISCARD, {})):
+        answer = console.post(address, {**chosen, **more, "confirm": "yes", "reason": "\t"})
+        assert answer.status_code == 400
+        assert "is no reason" in answer.text
+        assert 'name="confirm" value="yes"' in answer.text, "it can be sent once more from here"
+    states = "select string_agg(distinct state, ',') from dead_letters where seq = any(cast(:seqs as bigint[]))"
+    assert module_shop.one(states, seqs=f"{{{','.join(refs)}}}") == "open"
+
+
+def test_a_choice_of_nothing_is_the_list_again_as_it_was_narrowed(console, letters):
+    _, refs, chosen = letters
+    answer = console.post(DISCARD, {**chosen, "which": "ticked"})
+    assert answer.status_code == 400
+    assert "Tick some of the list below" in answer.text
+    assert 'value="PaymentSucceeded"' in answer.text
+    assert all(f'value="{ref}"' in answer.text for ref in refs)
+    gone = console.post(DISCARD, {**chosen, "which": "ticked", "ref": [refs[0], "999999999"]})
+    assert gone.status_code == 404
+    assert "999999999" in gone.text
+    assert f'value="{refs[0]}" aria-label="{refs[0]}" checked' in gone.text, "what was ticked is ticked still"
+
+
+def test_a_preview_shows_each_value_before_and_after(console, letters):
+    name, refs, _ = letters
+    ticked = {"ref": refs[1], "page": "1"}
+    renamed = console.post(EDIT, {**ticked, "path": "data.amount", "from": "data.sum"}).text
+    assert changes(renamed) == [("data.sum", '"100"', "–"), ("data.amount", "–", '"100"')]
+    assert f'<a href="/console/given-up/{refs[1]}"><bdi>{refs[1]}</bdi></a>' in renamed, "by the name that the list has"
+    bad = console.post(EDIT, {**ticked, "path": "data.paymentId", "value": "other"}).text
+    assert changes(bad) == [("data.paymentId", f'"pay-{name}b"', '"other"')]
+    assert "amount: Field required" in bad
+    assert "nothing changes" not in bad
+    assert "nothing can be edited so" in bad
+
+
+def test_the_form_of_an_edit_shows_the_first_event_place_by_place(console, module_shop):
+    items = [{"item": "a", "quantity": 1}, {"item": "b", "quantity": 2}]
+    module_shop.tell(told("FulfillmentShipped", subject="nobody-1", fulfillment="box", items=items, carrier=5))
+    ref = module_shop.one("select cast(max(seq) as text) from dead_letters")
+    text = html.unescape(console.post(EDIT, {"ref": ref}).text)
+    for place, value in (("subject", '"nobody-1"'), ("data.items.1.quantity", "2"), ("data.carrier", "5")):
+        assert f'<th scope="row"><code>{place}</code></th><td><code>{value}</code></td>' in text
+    assert f'href="/console/given-up/{ref}">Leave it' in text, "it began on the page of that one"
+    edited = console.post(EDIT, {"ref": ref, "path": "data.items.1.item", "value": "c"}).text
+    assert ("data.items.1.item", '"b"', '"c"') in changes(edited)
+
+
+def test_an_edit_goes_back_to_its_list_which_says_how_many(console, letters):
+    _, _, chosen = letters
+    form = {**chosen, "path": "data.amount", "from": "data.sum", "confirm": "yes", "reason": "of the test"}
+    answer = console.post(EDIT, form)
+    assert answer.status_code == 303, answer.text
+    page = console.page(answer.headers["location"].removeprefix("/console"))
+    assert "Edited: 2. Now replay" in page
+    assert re.search(r'data-title="edited" class="number">2</td>', page), "the causes say how many are edited"
+    assert "edit the field that the detail names, then replay" in page
+    forecast = console.post(REPLAY, chosen).text
+    assert "Begin the replay" in forecast
+    assert f'href="/console/given-up?type=PaymentSucceeded&amp;text={chosen["by text"]}">Leave it' in forecast
+
+
+def test_a_dry_run_warns_where_all_would_be_given_up_again(console, letters):
+    _, refs, chosen = letters
+    text = console.post(REPLAY, chosen).text
+    assert "Every one of them would be given up again" in text
+    assert "Begin it all the same" in text
+    assert "2 × <bdi>malformed</bdi>" in text
+    assert text.count('class="wrong"') == 1, "one cause is told once, with one of them"
+    assert sum(f'href="/console/given-up/{ref}"' in text for ref in refs) == 1
