@@ -99,8 +99,9 @@ def print_detail(found: Detail, then: Forecast) -> None:
         _json(version.diff)
     rows = table("at (UTC)", "what", "who", "said", title="every attempt, and what operators did")
     for attempt in found.attempts:
-        at = attempt.at if isinstance(attempt.at, str) else time_of(attempt.at)
-        rows.add_row(at, safe(attempt.what), safe(attempt.by or "by itself"), safe(attempt.said or "–", 500))
+        rows.add_row(
+            time_of(attempt.at), safe(attempt.what), safe(attempt.by or "by itself"), safe(attempt.said or "–", 500)
+        )
     put(rows)
     out.print("\n[bold]if it were replayed now[/]")
     print_forecast(then)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from domain.holds import holds
 from domain.order import Order
@@ -19,10 +19,11 @@ from events.catalogue import PERSONAL_FIELDS
 from journal.commands import Request, Step
 from storage.audit import LOOKED, Act, looked, record, record_all
 
-__all__ = ["LOOKED", "Act", "Entry", "each", "looked", "newest", "note_event", "personal_of", "record",
-           "record_all", "standing"]  # fmt: skip
+__all__ = ["LOOKED", "Act", "Entry", "Key", "Page", "about", "each", "lately", "looked", "newest", "note_event", "page",
+           "personal_of", "record", "record_all", "standing"]  # fmt: skip
 
 SHOWN = 100  # how many a list has, unless told otherwise
+SCANNED = 20_000  # rows that a page looks at, however few of them fit
 PAGE = 1_000  # rows in memory while all are exported
 
 _CHOSEN = """
@@ -38,6 +39,23 @@ _NEWEST = text(
     f"select {_COLUMNS} {_CHOSEN} and (cast(:before as bigint) is null or id < :before) order by id desc limit :most"
 )
 _EACH = text(f"select {_COLUMNS} {_CHOSEN} order by id")
+_ABOUT = text(f"select {_COLUMNS} from audit where target = :target order by audit.id desc limit :most")
+_LATELY = text("select distinct action from (select action from audit order by id desc limit :scanned) a order by 1")
+
+
+def _paged(of_order: bool) -> tuple[TextClause, TextClause]:
+    """The statement of a page, and the one of the last row that a page looks at; along the index of an order's, or of times."""
+    only = "and order_number = :order" if of_order else ""
+    before = f"from audit where (at, id) < (cast(:at as timestamptz), cast(:id as bigint)) {only}"
+    rows = f"""
+        select * from (select {_COLUMNS} {before} order by audit.at desc, audit.id desc limit :scanned) looked
+        where (cast(:actor as text) is null or actor = :actor) and (cast(:act as text) is null or act = :act)
+        order by looked.at desc, looked.id desc limit :most
+    """
+    return text(rows), text(f"select at, id {before} order by at desc, id desc offset :scanned - 1 limit 1")
+
+
+_PAGE, _PAGE_OF_ORDER = _paged(of_order=False), _paged(of_order=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +87,64 @@ class Entry:
             "after": self.after,
             "detail": self.detail,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A place in the list: acts before it come next."""
+
+    at: datetime
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of acts. `further` is where the next one begins, None at the end; `passed_over` if this one ended by SCANNED."""
+
+    entries: list[Entry]
+    further: Key | None
+    passed_over: bool = False
+
+
+_NEWEST_KEY = Key(datetime.max.replace(tzinfo=UTC))
+
+
+def page(
+    conn: Connection,
+    before: Key | None = None,
+    *,
+    order: str | None = None,
+    actor: str | None = None,
+    act: str | None = None,
+    most: int = SHOWN,
+) -> Page:
+    """A page of acts, the newest first, from `before` on: of an order (its number), an actor, a kind of act.
+
+    Shape:  one statement along an index; another where SCANNED rows had fewer that fit than the page has room.
+    """
+    rows, last = _PAGE if order is None else _PAGE_OF_ORDER
+    key = before or _NEWEST_KEY
+    place = {"at": key.at, "id": key.id, "scanned": SCANNED, **({} if order is None else {"order": order})}
+    found = [
+        Entry(**row) for row in conn.execute(rows, {**place, "actor": actor, "act": act, "most": most + 1}).mappings()
+    ]
+    if len(found) > most:
+        return Page(found[:most], Key(found[most - 1].at, found[most - 1].id))
+    if actor is None and act is None:
+        return Page(found, None)
+    end = conn.execute(last, place).one_or_none()
+    return Page(found, None if end is None else Key(end.at, end.id), passed_over=end is not None)
+
+
+def about(conn: Connection, subject: str, most: int = SHOWN) -> list[Entry]:
+    """The acts upon one thing (rpl_…, orders/NUMBER, …), the first one first; of very many the last `most`."""
+    rows = conn.execute(_ABOUT, {"target": subject, "most": most}).mappings()
+    return [Entry(**row) for row in rows][::-1]
+
+
+def lately(conn: Connection) -> list[str]:
+    """The kinds of acts among the last SCANNED of all, by name."""
+    return list(conn.execute(_LATELY, {"scanned": SCANNED}).scalars())
 
 
 def newest(conn: Connection, limit: int = SHOWN, *, before: int | None = None, **chosen: Any) -> list[Entry]:

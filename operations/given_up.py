@@ -309,6 +309,10 @@ _OF_ORDERS = text(
     f"select {_NAMES} {_fits(_OF_THEIRS)} and g.order_number = any(cast(:orders as text[])) order by g.happened_at, g.seq limit :most"
 )
 _BY_ID = text(f"select {_NAMES} {_fits()} and g.id = any(cast(:ids as uuid[]))")
+_CLOSED_LETTERS = f"{_EVENTS} union all {_REFUNDS}".replace("d.state = 'open'", "d.state <> 'open'")
+_CLOSED = text(
+    f"select {_NAMES} from ({_CLOSED_LETTERS}) g where g.id = cast(:id as uuid)".replace("__letters__", "dead_letters")
+)
 
 
 def given_up(conn: Connection, wanted: Wanted = ANY, *, limit: int = SHOWN, skip: int = 0) -> list[Thing]:
@@ -361,6 +365,15 @@ def find(conn: Connection, refs: Sequence[str]) -> list[Thing]:
         if each not in found:
             raise ThingUnknown(ref, next(iter(dead_letters.by_ids(conn, [each])), None))
     return [found[each] for each in dict.fromkeys(ids)]
+
+
+def find_closed(conn: Connection, ref: str) -> Thing:
+    """The event or refund of that name whose letter was replayed or discarded; it waits for nobody. Errors: as `find`."""
+    [id] = _ids_of(conn, [ref])
+    row = conn.execute(_CLOSED, {"id": id}).mappings().one_or_none()
+    if row is None:
+        raise ThingUnknown(ref)
+    return Thing(**row)
 
 
 def by_id(conn: Connection, ids: Sequence[str]) -> dict[str, Thing]:
@@ -418,5 +431,5 @@ def _values(wanted: Wanted) -> dict[str, Any]:
 
 __all__ = [
     "ANY", "KINDS", "MOST", "SHOWN", "FilterEmpty", "GivenUpError", "Group", "Thing", "ThingUnknown", "TooMany", "Wanted",
-    "by_id", "causes", "chosen", "count", "find", "given_up", "of_orders", "page",
+    "by_id", "causes", "chosen", "count", "find", "find_closed", "given_up", "of_orders", "page",
 ]  # fmt: skip

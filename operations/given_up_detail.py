@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,16 +11,28 @@ from sqlalchemy import Connection, text
 from operations import edits, given_up
 from operations.given_up import Thing
 from operations.reasons import DELIVERY, EVENT, LOOKUP, REFUND
+from operations.replays import FAILED, OUTCOMES
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One thing that was tried, or done, with what came of it."""
 
-    at: datetime | str
+    at: datetime
     what: str  # "died", or what an operator did
     by: str | None  # None: by itself
     said: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The end that a closed letter came to."""
+
+    state: str  # replayed or discarded
+    at: datetime
+    outcome: str | None  # of the event, or the refund's state; None: it is undecided
+    reason: str | None
+    detail: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,7 @@ class Detail:
     came: dict[str, Any]
     versions: list[edits.Version]
     attempts: list[Attempt]
+    end: End | None = None  # None: it waits for a person
 
     def as_document(self) -> dict[str, Any]:
         """The detail as JSON."""
@@ -58,14 +71,33 @@ _DEATHS = text("""
     select created_at, updated_at, reason, detail, deaths, history from dead_letters
     where id = :id or effect_id = :id
 """)
-_ACTS = text(
-    "select at, actor, action, reason from audit where target = any(cast(:targets as text[])) order by id limit 1000"
-)
+_ACTS = text("""
+    select at, actor, action, reason, after ->> 'outcome' as outcome from audit
+    where target = any(cast(:targets as text[])) order by id limit 1000
+""")
+_END = text("""
+    select d.state, d.updated_at as at, coalesce(r.outcome, e.state) as outcome, r.reason, coalesce(r.detail, e.last_error) as detail
+    from dead_letters d left join results r on r.seq = d.seq left join effects e on e.id = d.effect_id
+    where (d.id = :id or d.effect_id = :id) and d.state <> 'open'
+""")
 
 
 def detail(conn: Connection, ref: str) -> Detail:
-    """All there is to know of the thing of that name. Errors: as `given_up.find`."""
+    """All there is to know of the thing of that name, which waits for a person. Errors: as `given_up.find`."""
     [thing] = given_up.find(conn, [ref])
+    return _detail(conn, thing)
+
+
+def detail_of_any(conn: Connection, ref: str) -> Detail:
+    """The same, also of an event or a refund whose letter was replayed or discarded: that with its end. Errors: as `detail`."""
+    try:
+        return detail(conn, ref)
+    except given_up.ThingUnknown:
+        thing = given_up.find_closed(conn, ref)
+        return replace(_detail(conn, thing), end=End(**conn.execute(_END, {"id": thing.id}).mappings().one()))
+
+
+def _detail(conn: Connection, thing: Thing) -> Detail:
     row = conn.execute(_CAME[thing.kind], {"id": thing.id, "seq": thing.seq}).mappings().one()
     versions = edits.versions(conn, thing.seq) if thing.kind == EVENT and thing.seq is not None else []
     return Detail(thing, dict(row), versions, _attempts(conn, thing))
@@ -73,22 +105,32 @@ def detail(conn: Connection, ref: str) -> Detail:
 
 def _attempts(conn: Connection, thing: Thing) -> list[Attempt]:
     """Deaths and acts by time. Of many deaths the first and the last fifty are known."""
-    found: list[tuple[datetime, Attempt]] = []
-    letter = conn.execute(_DEATHS, {"id": thing.id}).one_or_none()
-    if letter is None:  # a look-up or delivery: its own loop counts its attempts
-        said = f"{thing.attempts} attempts; {thing.detail or ''}".rstrip("; ")
-        found.append((thing.died_at, Attempt(thing.died_at, "given up", None, said)))
-    elif not letter.history:
-        found.append((letter.created_at, _death(letter.created_at, letter.reason, letter.detail)))
-    else:
-        for each in letter.history:
-            at = datetime.fromisoformat(each["at"])
-            found.append((at, _death(at, each["reason"], each["detail"])))
+    deaths = _deaths(conn, thing)
+    found = list(deaths)
     older = f"inbox/{thing.seq}" if thing.kind == LOOKUP else f"dead-letters/{thing.id}"  # as older rows name it
-    targets = [thing.ref, older]
-    for row in conn.execute(_ACTS, {"targets": targets}):
-        found.append((row.at, Attempt(row.at, row.action, row.actor, row.reason)))
-    return [each for _, each in sorted(found, key=lambda each: each[0])]
+    for row in conn.execute(_ACTS, {"targets": [thing.ref, older]}):
+        said = (
+            row.reason
+            if row.outcome is None
+            else f"{row.reason or ''} → {OUTCOMES.get(row.outcome, row.outcome)}".strip()
+        )
+        act = Attempt(row.at, row.action, row.actor, said)
+        before = max((at for at, each in enumerate(found) if each.at <= row.at), default=-1) + 1
+        # The audit's row is written after the death that a replay caused: it stands before that all the same.
+        caused = row.outcome in FAILED and before > 0 and found[before - 1] in deaths
+        found.insert(before - 1 if caused else before, act)
+    return found
+
+
+def _deaths(conn: Connection, thing: Thing) -> list[Attempt]:
+    """The deaths of a thing by time. Of a look-up or a delivery its own loop counts them: what it said last."""
+    letter = conn.execute(_DEATHS, {"id": thing.id}).one_or_none()
+    if letter is None:
+        said = f"{thing.attempts} attempts; {thing.detail or ''}".rstrip("; ")
+        return [Attempt(thing.died_at, "given up", None, said)]
+    if not letter.history:
+        return [_death(letter.created_at, letter.reason, letter.detail)]
+    return [_death(datetime.fromisoformat(each["at"]), each["reason"], each["detail"]) for each in letter.history]
 
 
 def _death(at: datetime, reason: str, said: str | None) -> Attempt:

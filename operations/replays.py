@@ -232,7 +232,7 @@ _ONE = text(_ROW + " where r.id = :id")
 _LIST = text(_ROW + " order by r.id desc limit :most")
 _REPORT = text("""
     select kind, type, reason, field, coalesce(outcome, state) as outcome, new_reason, count(*) as n from replay_items
-    where replay_id = :id group by 1, 2, 3, 4, 5, 6 order by 1, 3, 2, 4
+    where replay_id = :id group by 1, 2, 3, 4, 5, 6 order by 1, 3, 2, 4, 5, 6
 """)
 
 
@@ -250,7 +250,7 @@ def replays(conn: Connection, limit: int = 20) -> list[Replay]:
 
 
 def report(conn: Connection, replay_id: str) -> list[CauseReport]:
-    """The end that a replay's items came to, by the cause for which each had been given up."""
+    """The end that a replay's items came to, by the cause for which each had been given up: outcomes as OUTCOMES has them."""
     found: dict[tuple[Any, ...], CauseReport] = {}
     for row in conn.execute(_REPORT, {"id": replay_id}):
         key = (row.kind, row.type, row.reason, row.field)
@@ -258,6 +258,10 @@ def report(conn: Connection, replay_id: str) -> list[CauseReport]:
         at.outcomes[row.outcome] = at.outcomes.get(row.outcome, 0) + row.n
         if row.outcome == NEW_CAUSE:
             at.new_reasons[row.new_reason] = at.new_reasons.get(row.new_reason, 0) + row.n
+    for each in found.values():
+        for name in [*OUTCOMES, "taken", "waiting"]:  # so those who look again and again read the same line
+            if name in each.outcomes:
+                each.outcomes[name] = each.outcomes.pop(name)
     return sorted(found.values(), key=lambda each: -sum(each.outcomes.values()))
 
 

@@ -10,7 +10,8 @@ orders         orders found, listed and shown, as they are and as they were know
 order_page     one order as its page shows it
 previews       an act on an order or a refund, previewed and done
 order_acts     the table of what may be done to an order, each with a preview
-pauses         what rests, and the audit
+pauses         what rests
+audit          who did what, in pages
 privacy        a customer erased, by an admin
 given_up       what was given up: by cause, found, shown, and its replays
 given_up_acts  what may be done to it: edits, discards, replays, each previewed
@@ -23,6 +24,7 @@ drawings       lifecycles and charts, as figures to be drawn
 sentences      events as sentences
 words          the words of the pages, by language
 korean         the Korean of the pages
+korean_audit   the Korean of pauses and of the audit
 korean_domain  the Korean of statuses, reasons, flags and events
 korean_causes  the Korean of the causes of what was given up, and of acts on it
 

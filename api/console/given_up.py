@@ -15,7 +15,7 @@ from api.console.render import ConsoleRoute, go, page
 from api.console.session import PATH, Acting, NotAllowed, Sent, Viewer
 from api.console.words import word
 from api.resources import doors_of
-from operations import given_up, given_up_detail, replays
+from operations import audit, given_up, given_up_detail, replays
 from operations.given_up import KINDS, LAST, SOUGHT, Thing, Wanted
 from operations.reasons import EVENT
 
@@ -69,9 +69,10 @@ def show_replay(request: Request, who: Viewer, name: str) -> Response:
     with snapshot(request) as conn:
         found = replays.replay(conn, name)
         report = replays.report(conn, found.id)
+        acts = audit.about(conn, found.name)
     asked_again = bool(request.headers.get("hx-request"))
     template = "replay_state.html" if asked_again else "replay.html"
-    answer = page(request, template, replay=found, report=report, outcomes=replays.OUTCOMES)
+    answer = page(request, template, replay=found, report=report, acts=acts, outcomes=replays.OUTCOMES)
     if asked_again and found.state != "running":
         answer.headers["HX-Refresh"] = "true"  # the whole page: it asks no more, and offers what may be done now
     return answer
@@ -79,9 +80,9 @@ def show_replay(request: Request, who: Viewer, name: str) -> Response:
 
 @router.get("/{ref}")
 def show_thing(request: Request, who: Viewer, ref: str) -> Response:
-    """One thing: what came, why it was given up, its versions, every attempt."""
+    """One thing: what came, why it was given up, its versions, every attempt; of one that waits no more also its end."""
     with snapshot(request) as conn:
-        found = given_up_detail.detail(conn, ref)
+        found = given_up_detail.detail_of_any(conn, ref)
     return page(request, "given_up_thing.html", detail=found, thing=found.thing, json_of=_json,
                 its_list=narrower(found.thing))  # fmt: skip
 

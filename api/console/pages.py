@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.console import given_up, given_up_acts, lists, login, now, orders, pauses, previews, privacy
+from api.console import audit, given_up, given_up_acts, lists, login, now, orders, pauses, previews, privacy
 
 ROUTERS = (
     now.router,
@@ -12,6 +12,7 @@ ROUTERS = (
     given_up_acts.router,
     lists.router,
     pauses.router,
+    audit.router,
     privacy.router,
     login.router,
 )

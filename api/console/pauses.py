@@ -1,29 +1,23 @@
-"""Pauses and the audit in the console: what rests and who had it rest, and who did what."""
+"""Pauses in the console: what rests and who had it rest."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.console.orders import snapshot
 from api.console.render import ConsoleRoute, go, page
 from api.console.session import PATH, Acting, Form, Sent, Viewer
-from api.console.tables import Column, Table, moment, text
-from api.console.words import word
 from api.resources import doors_of
 from events.errors import OrdersError
 from events.times import moment_of
-from operations import audit, pauses
+from operations import pauses
 from operations.pauses import PauseRefused
 from storage.tables.operators import PAUSE_KINDS
 
 router = APIRouter(prefix=PATH, route_class=ConsoleRoute, include_in_schema=False)
-SHOWN = 100
-LONGEST = 300  # characters of a condition
 
 
 @router.get("/pauses")
@@ -63,35 +57,6 @@ def resume(request: Request, who: Acting, form: Sent) -> Response:
     except OrdersError as error:
         return _listed(request, error)
     return go(f"{PATH}/pauses")
-
-
-@router.get("/audit")
-def list_audit(request: Request, who: Viewer) -> Response:
-    """The acts of operators and their looks at personal data, the newest first."""
-    asked: dict[str, Any] = {
-        name: request.query_params.get(name, "").strip().replace("\x00", "")[:LONGEST] for name in ("actor", "order")
-    }
-    with snapshot(request) as conn:
-        found = audit.newest(conn, SHOWN, **{name: value for name, value in asked.items() if value})
-    rows = [
-        [moment(each.at), text(each.actor), text(each.act), text(each.subject), text(each.reason), text(_changed(each))]
-        for each in found
-    ]  # fmt: skip
-    columns = [Column(word("at (UTC)")), Column(word("who")), Column(word("act")), Column(word("about")),
-               Column(word("why")), Column(word("before and after"))]  # fmt: skip
-    about = word("Who did what, and who looked at personal data. The newest 100; `orders audit export` has all.")
-    return page(request, "audit.html", table=Table(word("Audit"), about, columns, rows, word("Nobody did such a thing.")),
-                filters=asked)  # fmt: skip
-
-
-def _changed(entry: audit.Entry) -> str:
-    """What an act changed, in a line."""
-    parts = [f"{_plain(entry.before)} → {_plain(entry.after)}"] if entry.before or entry.after else []
-    return " · ".join([*parts, _plain(entry.detail)] if entry.detail else parts)
-
-
-def _plain(value: Any) -> str:
-    return "–" if not value else orjson.dumps(value, default=str).decode()[:LONGEST]
 
 
 def _until(form: Form) -> datetime | None:

@@ -18,7 +18,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A value in a row, and how it is shown: text, link, time, badge (a list of them), word (told in the page's language)."""
+    """A value in a row, and how it is shown: text, long text, link, time, badge (a list of them), word (told in the page's language)."""
 
     value: Any
     kind: str = "text"
@@ -52,6 +52,11 @@ class Table:
 def text(value: Any) -> Cell:
     """A cell of text, a dash for nothing."""
     return Cell("–" if value in (None, "") else value)
+
+
+def long_text(value: Any) -> Cell:
+    """A cell of text that may break anywhere: whatever stands in it, the table stays within its page."""
+    return Cell("–" if value in (None, "") else value, "long")
 
 
 def link(value: Any, href: str) -> Cell:

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from api.console.korean import KOREAN
+from api.console.korean_audit import KOREAN_AUDIT
 from api.console.korean_causes import KOREAN_CAUSES
 from api.console.korean_domain import KOREAN_DOMAIN
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
-TABLES: dict[str, dict[str, str]] = {"ko": KOREAN | KOREAN_DOMAIN | KOREAN_CAUSES}
+TABLES: dict[str, dict[str, str]] = {"ko": KOREAN | KOREAN_AUDIT | KOREAN_DOMAIN | KOREAN_CAUSES}
 _NAME = re.compile("[a-z]+(?:_[a-z]+)+")
 Teller = Callable[..., str]
 

@@ -202,6 +202,19 @@ def test_an_orders_page_tells_its_life_and_what_was_known_earlier(console, modul
     assert re.search(r'<g class="node lit">\s*<title>pending', part)
 
 
+def test_an_order_counts_the_events_that_its_page_lists(console, module_shop):
+    number = module_shop.paid()["orderNumber"]
+    module_shop.tell(told("PaymentSucceeded", subject=number, paymentId="pay-count", amount="5", currency="USD"))
+    page = console.page(f"/orders/{number}")
+    listed = len(re.findall(r'<li class="(?:applied|ignored|dead|parked|waiting)">', page))
+    assert listed >= 4
+    assert f"as it is now, after {listed} events in " in page
+    dead = module_shop.one("select cast(seq as text) from journal where data ->> 'paymentId' = 'pay-count'")
+    assert f'<a href="/console/given-up/{dead}">dead</a>' in page
+    before = console.page(f"/orders/{number}?event=1")
+    assert "as it was known after step 1 of " in before
+
+
 def test_an_order_that_is_not_there_is_said_so(console):
     answer = console.get("/orders/no-such-order")
     assert answer.status_code == 404
