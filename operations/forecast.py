@@ -146,6 +146,8 @@ def forecast(engine: Engine, policy: Policy, shop: Shop, things: Sequence[Thing]
         done += len(chunk)
         if told is not None:
             told(done, len(events))
+    found.orders.sort(key=lambda each: each.number)
+    found.refunds.sort(key=lambda each: (each.order, each.payment))
     return found
 
 

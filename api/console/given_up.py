@@ -15,6 +15,7 @@ from api.console.render import ConsoleRoute, go, page
 from api.console.session import PATH, Acting, NotAllowed, Sent, Viewer
 from api.console.words import word
 from api.resources import doors_of
+from events.errors import OrdersError
 from operations import audit, given_up, given_up_detail, replays
 from operations.given_up import KINDS, LAST, SOUGHT, Thing, Wanted
 from operations.reasons import EVENT
@@ -66,13 +67,19 @@ def list_replays(request: Request, who: Viewer) -> Response:
 @router.get("/replays/{name}")
 def show_replay(request: Request, who: Viewer, name: str) -> Response:
     """One replay with its report by cause; while it runs, the page asks again."""
+    return _replay_page(request, name)
+
+
+def _replay_page(request: Request, name: str, error: OrdersError | None = None, reason: str = "") -> Response:
+    """The page of a replay; after a move that was refused with its error, and with the reason that was written."""
     with snapshot(request) as conn:
         found = replays.replay(conn, name)
         report = replays.report(conn, found.id)
         acts = audit.about(conn, found.name)
     asked_again = bool(request.headers.get("hx-request"))
     template = "replay_state.html" if asked_again else "replay.html"
-    answer = page(request, template, replay=found, report=report, acts=acts, outcomes=replays.OUTCOMES)
+    answer = page(request, template, 200 if error is None else error.status or 409, replay=found, report=report, acts=acts,
+                  outcomes=replays.OUTCOMES, error=error, reason=reason)  # fmt: skip
     if asked_again and found.state != "running":
         answer.headers["HX-Refresh"] = "true"  # the whole page: it asks no more, and offers what may be done now
     return answer
@@ -96,8 +103,13 @@ def move_replay(request: Request, who: Acting, form: Sent, name: str, act: str) 
     moves = {"stop": replays.stop, "resume": replays.resume}
     if act not in moves:
         raise NotAllowed(f"{act!r} is nothing that can be done to a replay")
-    with doors_of(request).engine.begin() as conn:
-        moves[act](conn, name, by=who.actor, reason=form.get("reason"))
+    try:
+        with doors_of(request).engine.begin() as conn:
+            moves[act](conn, name, by=who.actor, reason=form.get("reason"))
+    except replays.ReplayUnknown:
+        raise  # there is no page that the form was of
+    except OrdersError as error:
+        return _replay_page(request, name, error, form.get("reason"))
     return go(f"{PATH}/given-up/replays/{name}")
 
 

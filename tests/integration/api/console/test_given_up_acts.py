@@ -6,7 +6,14 @@ import html
 import re
 
 import pytest
+from sqlalchemy import text
 
+from domain.ids import format_id
+from operations import given_up
+from operations.given_up import Wanted
+from outbound import refund_records
+from outbound.refund_attempt import REFUSED
+from storage.clock import clock
 from tests.builders import told
 
 EDIT, REPLAY, DISCARD = (f"/given-up/acts/{act}" for act in ("edit", "replay", "discard"))
@@ -124,3 +131,33 @@ def test_a_dry_run_warns_where_all_would_be_given_up_again(console, letters):
     assert "2 × <bdi>malformed</bdi>" in text
     assert text.count('class="wrong"') == 1, "one cause is told once, with one of them"
     assert sum(f'href="/console/given-up/{ref}"' in text for ref in refs) == 1
+
+
+def test_refunds_are_listed_briefly_summed_before_they_go_out_and_edited_by_nobody(console, module_shop):
+    detail = "the provider said no, and said so at length; " * 8
+    for _ in range(2):
+        order = module_shop.paid()
+        module_shop.ok("PATCH", f"/api/orders/{order['id']}", {"status": "canceled"})
+    module_shop.work()
+    with module_shop.doors.engine.begin() as conn:
+        dead = "update effects set state = 'dead' where state = 'due' returning cast(id as text)"
+        ids = list(conn.execute(text(dead)).scalars())
+        for each in ids:
+            refund_records.bury(conn, each, REFUSED, detail, clock())
+        count = given_up.count(conn, Wanted(kind="refund"))
+    page = console.page("/given-up?kind=refund")
+    assert detail not in page
+    assert "the provider said no" in page
+    for each in ids:
+        ref = format_id("effects", each)
+        assert f'<a href="/console/given-up/{ref}"><bdi>eff_…{ref[-8:]}</bdi></a>' in page
+    assert "/console/given-up/acts/edit" not in page
+    assert "/console/given-up/acts/edit" in console.page("/given-up")
+    chosen = {"which": "all", "by kind": "refund", "page": "1"}
+    forecast = console.post(REPLAY, chosen).text
+    assert count >= 2
+    assert f"{10_000 * count:,} KRW</b>" in forecast, "each of them gives 10,000 back"
+    answer = console.post(EDIT, chosen)
+    assert answer.status_code == 409
+    assert "cannot be edited" in answer.text
+    assert "eff_…" in answer.text, "on the list, as it was narrowed"

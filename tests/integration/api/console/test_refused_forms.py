@@ -6,6 +6,8 @@ import html
 
 import pytest
 
+from tests.builders import told
+
 
 def said(answer, status):
     assert answer.status_code == status, answer.text[:1000]
@@ -72,3 +74,14 @@ def test_a_pause_and_an_erasure(console, module_shop):
     assert "'c-2' was typed" in text
     assert 'value="request 17"' in text
     assert "Nothing was erased yet" in text
+
+
+def test_a_move_of_a_replay(console, module_shop):
+    module_shop.tell(told("PaymentSucceeded", subject="R1", paymentId="pay-r1", amount="no money"))
+    ref = module_shop.one("select cast(max(seq) as text) from dead_letters")
+    begun = console.post("/given-up/acts/replay", {"ref": ref, "confirm": "yes", "reason": "of the test"})
+    replay = begun.headers["location"].removeprefix("/console")
+    text = said(console.post(f"{replay}/stop", {"reason": "x" * 501}), 400)
+    assert f'value="{"x" * 501}"' in text
+    assert "Stop it" in text
+    assert console.post("/given-up/replays/rpl_nobody/stop", {"reason": "x"}).status_code == 404
