@@ -26,7 +26,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.console import words
-from api.console.session import PATH, TOKEN_FIELD, NotLoggedIn, form_token
+from api.console.session import PATH, TOKEN_FIELD, NotLoggedIn, come_back_to, form_token
 from events.errors import OrdersError
 from events.money import MoneyError, exponent
 from telemetry.harmless import visible
@@ -109,6 +109,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
         "language": language,
         "languages": words.LANGUAGES,
         "here": request.url.path,
+        "come_back": come_back_to(request),
         "asked": dict(request.query_params),
         "who": getattr(request.state, "operator", None),
         "pauses": getattr(request.state, "pauses", ()),

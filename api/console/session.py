@@ -101,7 +101,7 @@ async def logged_in(request: Request) -> Session:
     if token:
         found = await run_in_threadpool(_look_up, request, token)
     if found is None:
-        raise NotLoggedIn(_address(request))
+        raise NotLoggedIn(come_back_to(request))
     request.state.operator = found
     return found
 
@@ -184,8 +184,8 @@ def inside(address: str) -> str:
     )
 
 
-def _address(request: Request) -> str:
-    """The page that was asked for, to come back to; what only a script asks for, or a form, has none."""
+def come_back_to(request: Request) -> str:
+    """The address of the page that was asked for, to come back to; the first page where a script or a form asked for it."""
     if request.method != "GET" or request.headers.get("hx-request"):
         return PATH
     query = f"?{request.url.query}" if request.url.query else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from concurrent.futures import ThreadPoolExecutor
 
@@ -258,3 +259,15 @@ def test_what_was_discarded_before_it_reached_an_order_stays_in_its_timeline(con
     form = {"ref": ref, "confirm": "yes", "reason": "of the test"}
     assert console.post("/given-up/acts/discard", form).status_code == 303
     assert console.page(f"/orders/{number}").count('<p class="hint"><bdi>PaymentSucceeded') == before == 2
+
+
+def test_another_language_leads_back_to_the_page_with_its_filters_or_to_the_first_from_a_form_s_answer(console):
+    def leads_to(answer):
+        form = answer.text.partition('action="/console/language"')[2]
+        [address] = re.findall(r'name="next" value="([^"]*)"', form)
+        return html.unescape(address)
+
+    assert leads_to(console.get("/orders?q=no-such&status=paid")) == "/console/orders?q=no-such&status=paid"
+    refused = console.post("/given-up/acts/edit", {})
+    assert (refused.status_code, leads_to(refused)) == (400, "/console")
+    assert console.get("").status_code == 200
