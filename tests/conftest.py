@@ -154,6 +154,7 @@ def _spare_the_disk(server: str) -> None:
 
     with psycopg.connect(server, autocommit=True) as conn:
         conn.execute("alter system set fsync = off")
+        conn.execute("alter system set full_page_writes = off")
         conn.execute("select pg_reload_conf()")
 
 
@@ -173,7 +174,6 @@ def exit_on_sigterm() -> Iterator[None]:
 
 # What measures, or waits for no longer than a caller would: it runs alone, after all others, one test at a time.
 QUIET = (
-    "tests/integration/api/service/test_serving",
     "tests/integration/api/service/test_away",
     "tests/integration/api/webhooks_in/test_group_commit",
     "tests/integration/outbound/webhooks/test_sender",
