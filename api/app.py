@@ -21,7 +21,9 @@ from api.body_middleware import WholeBody
 from api.bulkheads import Bulkheads
 from api.commands.route_table import router as writes
 from api.console import pages as console_pages
+from api.console.checks import Examinations
 from api.console.lists import Signs
+from api.console.session import Remembered
 from api.given_up import ROUTERS as GIVEN_UP
 from api.health import Probe
 from api.key_cache import KnownKeys
@@ -125,6 +127,8 @@ def create_app(doors: Doors) -> FastAPI:
     app.state.budgets = Budgets()
     app.state.looks = Looks(doors.reader)
     app.state.signs = Signs()
+    app.state.examinations = Examinations(doors.settings)
+    app.state.remembered = Remembered()
     app.state.limits = Limits(doors.streams.client, doors.settings.rate_limit)
     errors.install(app, _methods())
     app.add_middleware(Bulkheads)

@@ -2,7 +2,7 @@
 
 The shop is that of the API's query, copied from drained lives, with a share of flagged orders and of events that were given
 up or are parked. One `orders api` process serves it; a page's time is from the request to its last byte, over this machine's
-own network; beside it stands the CPU of the API and the servers, which another's load does not change. The first page is then watched as a browser does, and the CPU of PostgreSQL's processes compared with as many
+own network; beside it stands the CPU of the API and the servers, which another's load does not change. The first page is then watched as a browser does, which asks for its figures every two seconds and for its checks every half minute, and the CPU of PostgreSQL's processes compared with as many
 seconds in which nobody watches.
 """
 
@@ -20,6 +20,7 @@ import psycopg
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
+from api.console.checks import EVERY_S
 from bench import api_process, api_queries
 from bench.measure import cpu_s
 from bench.run import Say
@@ -57,10 +58,10 @@ class Plan:
 
     orders: int = 50_000
     calls: int = 100  # of each page
-    watch_s: float = 20.0
+    watch_s: float = 60.0
 
 
-QUICK = Plan(orders=10_000, calls=40, watch_s=10.0)
+QUICK = Plan(orders=10_000, calls=40, watch_s=30.0)
 
 
 def run(servers: Servers, plan: Plan, machine: dict[str, Any], say: Say) -> dict[str, Any]:
@@ -156,7 +157,7 @@ def _addresses(engine: Engine) -> Iterator[tuple[str, str]]:
         seq = conn.execute(text("select max(seq) from dead_letters")).scalar_one()
     own = format_id("orders", order_id)
     yield from (
-        ("now", ""), ("now, its figures", "/now"), ("orders", "/orders"), ("orders, of a rare status", "/orders?status=returned"),
+        ("now", ""), ("now, its figures", "/now"), ("now, its checks", "/now/checks"), ("orders", "/orders"), ("orders, of a rare status", "/orders?status=returned"),
         ("orders, far back", "/orders?" + urlencode({"after": f"{placed.isoformat()}~{order_id}"})),
         ("orders, by a part of a number", f"/orders?q={number[:3]}"),
         ("one order", f"/orders/{own}"), ("one order, as it was known", f"/orders/{own}?event=2"), ("flagged", "/flagged"),
@@ -190,7 +191,7 @@ def _ms(seconds: float) -> float:
 
 
 def _watched(servers: Servers, url: str, browser: Browser, seconds: float) -> dict[str, Any]:
-    """The CPU of PostgreSQL while the first page asks for its figures every two seconds, less that while nobody does."""
+    """The CPU of PostgreSQL while the first page asks for its figures and its checks, less that while nobody does."""
     processes = [process for name, process in servers.processes().items() if name == "postgres"]
     idle_cpu, _, _ = _spent(servers, url, processes, seconds, None)
     cpu, statements_ms, calls = _spent(servers, url, processes, seconds, browser)
@@ -214,9 +215,13 @@ def _spent(
     """(CPU seconds of PostgreSQL, ms in its statements, statements) while `browser` watches; None: could not be seen."""
     (ms0, calls0), cpu0 = _statements(servers, url), cpu_s(processes)
     until = time.monotonic() + seconds
+    checked = float("-inf")
     while time.monotonic() < until:
         if browser is not None:
             browser.get("/now")
+        if browser is not None and time.monotonic() >= checked + EVERY_S:
+            checked = time.monotonic()
+            browser.get("/now/checks")
         time.sleep(max(min(PACE_S, until - time.monotonic()), 0))
     cpu, (ms, calls) = cpu_s(processes), _statements(servers, url)
     return (

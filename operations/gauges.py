@@ -2,7 +2,8 @@
 
 One look gathers all of them, each statement within LOOK_S, and is shared by whoever asks within FRESH_S: so a scrape costs
 the servers little, however many ask. What waits is counted row by row; so after a look at PostgreSQL that took long the next
-comes SHARE times as long afterwards, LONGEST_S at most, and takes less than 1 % of a core, however much waits. Where a server does not answer, its own figure says so, and its others are left out.
+at it comes SHARE times as long afterwards, LONGEST_S at most, and takes less than 1 % of a core, however much waits. Where a
+server does not answer, its own figure says so, and its others are left out.
 A figure that takes too long is left out alone, and counted as such: a slow figure is not a server that is away.
 """
 
@@ -107,20 +108,23 @@ class Figures:
         )
         self._shards = shards
         self._lock = threading.Lock()
-        self._found: list[tuple[Figure, Rows]] = []
-        self._next_at = float("-inf")  # monotonic
+        self._newest: list[tuple[Figure, Rows]] = []
+        self._stored: list[tuple[Figure, Rows]] = []  # of PostgreSQL
+        self._next_at = self._stored_next_at = float("-inf")  # monotonic
 
     def look(self) -> list[tuple[Figure, Rows]]:
         """Each figure with its rows; at most FRESH_S old as a rule."""
         with self._lock:
             if (begun := monotonic()) >= self._next_at:
-                found = self._of_postgresql()
-                took = monotonic() - begun
-                self._found = [*found, *self._of_redis()]
-                # One that is away is asked again soon: it may be back.
-                pause = min(SHARE * took, LONGEST_S) if (POSTGRESQL_UP, [((), 1.0)]) in found else 0.0
-                self._next_at = monotonic() + max(FRESH_S, pause)
-            return self._found
+                if begun >= self._stored_next_at:
+                    self._stored = self._of_postgresql()
+                    took = monotonic() - begun
+                    # One that is away is asked again soon: it may be back.
+                    pause = min(SHARE * took, LONGEST_S) if (POSTGRESQL_UP, [((), 1.0)]) in self._stored else 0.0
+                    self._stored_next_at = monotonic() + max(FRESH_S, pause)
+                self._newest = [*self._stored, *self._of_redis()]
+                self._next_at = monotonic() + FRESH_S
+            return self._newest
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from operations.health import broker, events, outside, postgres, sessions
-from operations.health.check import PROBLEM, WARNING, Check, Look, Place, first_line
+from operations.health.check import ASKED_S, PROBLEM, WARNING, Check, Look, Place, first_line
 from operations.health.deadline import Answer, Late, Round
 from operations.health.reach import Door
 from workers import signs_of_life
@@ -103,7 +103,7 @@ def _look(
 def _refused(name: str, error: SQLAlchemyError) -> Check:
     states = {
         "55P03": f"its tables are locked by somebody, for over {postgres.LOCKED_S} s",
-        "57014": f"PostgreSQL gave no answer within {postgres.ASKED_S} s",
+        "57014": f"PostgreSQL gave no answer within {ASKED_S} s",
     }
     state = str(getattr(getattr(error, "orig", None), "sqlstate", None))
     says = f"could not be looked at: {states.get(state, first_line(error))}"

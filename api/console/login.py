@@ -17,6 +17,7 @@ from api.console.session import (
     begin,
     end,
     inside,
+    remembered_of,
 )
 from api.resources import doors_of
 from operations import operators
@@ -70,6 +71,7 @@ def log_out(request: Request, _: Own) -> Response:
     """The end of the session."""
     with doors_of(request).engine.begin() as conn:
         operators.log_out(conn, request.cookies.get(COOKIE, ""))
+    remembered_of(request).forget(request.cookies.get(COOKIE, ""))
     answer = go(f"{PATH}/login")
     end(answer)
     return answer

@@ -1,6 +1,8 @@
 """The first page of the console: what comes in and is decided at this moment, what waits for a person, how providers fare.
 
-The page asks for its figures again every two seconds. All who watch at one process share one look (`operations.figures`).
+The page asks for its figures again every two seconds, and for the doctor's checks every half minute. All who watch at one
+process share one look (`operations.figures`) and one examination (`api/console/checks.py`). Where PostgreSQL cannot be asked
+there are no figures; the checks say why, and what to do.
 """
 
 from __future__ import annotations
@@ -8,12 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from api.console.checks import Examinations
 from api.console.drawings import chart
 from api.console.render import ConsoleRoute, page, static
-from api.console.session import PATH, Viewer
+from api.console.session import PATH, Watcher
 from operations.beat import ALIVE_S
 from operations.figures import WAITING_SHOWN, Figures, Looks
 
@@ -22,15 +26,24 @@ FOR_EVER = "public, max-age=31536000, immutable"
 
 
 @router.get("")
-def show_now(request: Request, who: Viewer) -> Response:
-    """The page with its figures."""
-    return page(request, "now.html", **_told(request))
+def show_now(request: Request, who: Watcher) -> Response:
+    """The page with its figures, and with the last examination where that is fresh."""
+    return page(request, "now.html", examined=_examinations(request).newest, **_told(request))
 
 
 @router.get("/now")
-def show_figures(request: Request, who: Viewer) -> Response:
+def show_figures(request: Request, who: Watcher) -> Response:
     """The part of the page that is asked for again and again."""
     return page(request, "now_figures.html", **_told(request))
+
+
+@router.get("/now/checks")
+def show_checks(request: Request, who: Watcher) -> Response:
+    """The part of the page that says what is wrong, and its cure; the whole page to a browser without scripts."""
+    examined = _examinations(request).now()
+    if request.headers.get("hx-request"):
+        return page(request, "now_checks.html", examined=examined)
+    return page(request, "now.html", examined=examined, **_told(request))
 
 
 @router.get("/static/{name}")
@@ -45,7 +58,10 @@ def serve_file(name: str) -> Response:
 
 def _told(request: Request) -> dict[str, Any]:
     looks: Looks = request.app.state.looks
-    figures = looks.now()
+    try:
+        figures = looks.now()
+    except DBAPIError:
+        return {"figures": None}
     history = list(looks.history)
     rates = chart({
         "accepted": [(each.at, each.accepted_rate) for each in history],
@@ -59,6 +75,11 @@ def _told(request: Request) -> dict[str, Any]:
         "most_waiting": WAITING_SHOWN,
         "alive": is_alive(figures),
     }
+
+
+def _examinations(request: Request) -> Examinations:
+    found: Examinations = request.app.state.examinations
+    return found
 
 
 def is_alive(figures: Figures) -> bool:

@@ -158,7 +158,10 @@ class ConsoleRoute(APIRoute):
                 return refusal(request, str(error.detail), "not_found", error.status_code)
             except (OperationalError, InterfaceError):
                 return refusal(
-                    request, "PostgreSQL is away or busy; nothing was changed. Try again in a moment", "away", 503
+                    request,
+                    "PostgreSQL is away or busy; nothing was changed. Try again in a moment; `orders doctor` says what is wrong",
+                    "away",
+                    503,
                 )
 
         return answered

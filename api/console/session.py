@@ -6,11 +6,14 @@ from (Sec-Fetch-Site, Origin), and one that comes from elsewhere is refused. All
 """
 # No `from __future__ import annotations`: FastAPI reads the annotations of the dependencies.
 
+import hashlib
 import hmac
+from time import monotonic
 from typing import Annotated
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from fastapi import Depends, Request
+from sqlalchemy.exc import DBAPIError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -24,6 +27,7 @@ COOKIE = "orders_console"
 PATH = "/console"
 TOKEN_FIELD = "form_token"  # noqa: S105  a field's name
 MOST_FIELDS = 2_000
+REMEMBERED_S, MOST_REMEMBERED = 3_600.0, 200
 
 
 class NotLoggedIn(OrdersError):
@@ -94,6 +98,38 @@ def _from_elsewhere(request: Request) -> bool:
 Sent = Annotated[Form, Depends(read_form)]
 
 
+class Remembered:
+    """The sessions that this process has seen of late, for the one page that must be there while PostgreSQL is not.
+
+    A session is remembered for REMEMBERED_S after it was last looked up, the MOST_REMEMBERED seen last.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[bytes, tuple[float, Session]] = {}
+
+    def note(self, token: str, found: Session) -> None:
+        """Remember a session that was just looked up."""
+        self.forget(token)
+        self._seen[_digest(token)] = (monotonic(), found)
+        if len(self._seen) > MOST_REMEMBERED:
+            self._seen.pop(next(iter(self._seen)))
+
+    def forget(self, token: str) -> None:
+        """Know nothing more of a session that is over."""
+        self._seen.pop(_digest(token), None)
+
+    def find(self, token: str) -> Session | None:
+        """The session of a token that was looked up lately, and is not over."""
+        at, found = self._seen.get(_digest(token), (float("-inf"), None))
+        if found is None or monotonic() > at + REMEMBERED_S or clock() >= found.expires_at:
+            return None
+        return found
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
+
+
 async def logged_in(request: Request) -> Session:
     """The session of a request. Errors: NotLoggedIn."""
     token = request.cookies.get(COOKIE)
@@ -101,7 +137,9 @@ async def logged_in(request: Request) -> Session:
     if token:
         found = await run_in_threadpool(_look_up, request, token)
     if found is None:
+        remembered_of(request).forget(token or "")
         raise NotLoggedIn(come_back_to(request))
+    remembered_of(request).note(token or "", found)
     request.state.operator = found
     return found
 
@@ -111,10 +149,32 @@ def _look_up(request: Request, token: str) -> Session | None:
         found = operators.session(conn, token, clock())
         if found is not None:
             request.state.pauses = pauses.listed(conn)  # they are told on every page while they stand
+    return found
+
+
+async def watching(request: Request) -> Session:
+    """The session of a request for the health of the system; a remembered one where PostgreSQL cannot be asked.
+
+    Errors: NotLoggedIn; what PostgreSQL said, where the session is not remembered either.
+    """
+    try:
+        return await logged_in(request)
+    except DBAPIError:
+        found = remembered_of(request).find(request.cookies.get(COOKIE, ""))
+        if found is None:
+            raise
+        request.state.operator = found
         return found
 
 
+def remembered_of(request: Request) -> Remembered:
+    """The sessions that the application which serves `request` has seen of late."""
+    found: Remembered = request.app.state.remembered
+    return found
+
+
 Viewer = Annotated[Session, Depends(logged_in)]
+Watcher = Annotated[Session, Depends(watching)]
 
 
 async def sent_by_operator(request: Request, who: Viewer, form: Sent) -> Session:

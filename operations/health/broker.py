@@ -10,10 +10,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from journal.streams import OLDEST, Streams, is_old
-from operations.health.check import OK, PROBLEM, WARNING, Check, Place, first_line
+from operations.health.check import ASKED_S, OK, PROBLEM, WARNING, Check, Place, first_line
 from operations.health.reach import Door
 
-ASKED_S = 1.5  # for one answer, without a second try
 FULL = 0.9  # of maxmemory: a warning
 NAMES = ("Redis", "Redis memory", "Redis writes", "streams")
 PROOF = "orders:doctor"  # the key that is written, and gone after a second

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from settings.environment import Settings
 from settings.fields import without_credentials
 
+ASKED_S = 1.5  # one answer of a server is not waited for longer
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 # The check that finds a fault → the alert rule that tells of it without being asked.
 ALERTS = {

@@ -2,7 +2,7 @@
 
 A look may hang wherever it asks: in a connection that nobody answers, or behind a lock. Then its lines say so. Its
 thread is left behind: it is a daemon, and ends with the process. One that had no turn before the deadline, or only just, hangs
-nowhere: this host is slow, and so its lines say.
+nowhere: those whose turn it was hang, or this host is slow, and so its lines say.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from time import monotonic
 
-from operations.health.check import PROBLEM, WARNING, Check
-
-HANGS_S = 1.5  # one look waits no longer for an answer, unless it hangs (`postgres.ASKED_S`)
+from operations.health.check import ASKED_S, PROBLEM, WARNING, Check
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +32,15 @@ class Answer:
     names: tuple[str, ...]
     late: Callable[[Answer], Late]
     checks: list[Check] = field(default_factory=list)
+    in_turn: bool = False
     done: threading.Event = field(default_factory=threading.Event)
     failed: BaseException | None = None
     began: float | None = None  # when its turn came
     over: bool = False  # nobody waits for it any more
+
+    def hangs(self) -> bool:
+        """True if it waits longer than any answer may take."""
+        return self.began is not None and not self.done.is_set() and monotonic() - self.began >= ASKED_S
 
     def well(self) -> bool:
         """True if it has ended, and found no problem."""
@@ -63,7 +66,7 @@ class Round:
         in_turn: bool = False,
     ) -> Answer:
         """Begin a look that makes the lines `names`, at once or `in_turn`; `late` is of those that it does not make in time."""
-        answer = Answer(names, late or self.late)
+        answer = Answer(names, late or self.late, in_turn=in_turn)
         self._answers.append(answer)
 
         def run() -> None:
@@ -113,13 +116,14 @@ class Round:
 
     def late(self, answer: Answer) -> Late:
         """The words for a look that hangs, or had no time to be answered."""
-        waited = 0.0 if answer.began is None else monotonic() - answer.began
-        if waited < HANGS_S:
-            return self.slow()
-        return Late(
-            f"gave no answer within {waited:.1f} s",
-            "something holds it up: see the lines `locks` and `database transactions`, mend those, and look again",
-        )
+        if answer.hangs():
+            return Late(
+                f"gave no answer within {monotonic() - (answer.began or 0.0):.1f} s",
+                "something holds it up: see the lines `locks` and `database transactions`, mend those, and look again",
+            )
+        if answer.in_turn and answer.began is None and any(each.in_turn and each.hangs() for each in self._answers):
+            return Late("had no turn: other looks hang", "mend what those say first; then look again", WARNING)
+        return self.slow()
 
 
 def _missing(answer: Answer, made: set[str]) -> list[Check]:

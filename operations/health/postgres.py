@@ -11,14 +11,13 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from journal.refold import is_behind
-from operations.health.check import OK, PROBLEM, WARNING, Check, Place, first_line
+from operations.health.check import ASKED_S, OK, PROBLEM, WARNING, Check, Place, first_line
 from operations.health.reach import Door
 from storage import engine as engines
 from storage import migrate
 
 SKEW_S, WRONG_S = 2, 60  # between this host's clock and the database's: a warning, a problem
-ASKED_S = 1.5  # one look's statements, each
-LOCKED_S = 0.8  # … behind somebody's lock
+LOCKED_S = 0.8  # a statement of a look waits no longer behind somebody's lock
 FREE_S, AGAIN_S = 0.6, 0.2  # where no connection is free: so long, and between two tries
 NAMES = ("PostgreSQL", "writes", "durability", "clock", "schema", "shards")
 # What PostgreSQL says when it refuses a connection (libpq tells no SQLSTATE of these), and the cure.

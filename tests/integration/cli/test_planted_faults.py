@@ -1,22 +1,30 @@
-"""Eight faults, each planted: the doctor's check has its stable id, its cause and its cure, and the alert's own figures tell of it."""
+"""Eight faults, each planted: the doctor's check has its stable id, its cause and its cure, the console's first page has the same,
+and the alert's own figures tell of it."""
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
+import psycopg
 import pytest
 import redis
+from psycopg import sql
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 from operations.beat import BEAT_KEY
 from operations.gauges import Figures
 from operations.health import sessions
 from storage.engine import connect
 from tests.conftest import SHARDS
+from tests.integration.api.commands.conftest import Shop
+from tests.integration.api.console.conftest import Console
 
 RULES = Path(__file__).parents[3] / "ops" / "prometheus" / "alerts.yml"
 
@@ -71,9 +79,28 @@ def a_redis_that_evicts(plant: Plant) -> Iterator[None]:
 
 @contextmanager
 def a_wrong_database_url(plant: Plant) -> Iterator[None]:
-    plant.database_url = f"{plant.database_url}_nowhere"
-    plant.monkeypatch.setenv("DATABASE_URL", plant.database_url)
-    yield
+    """The database has another name from now on: the URL that every process was given is wrong."""
+    url = make_url(plant.database_url)
+    names = [str(url.database), f"{url.database}_nowhere"]
+    maintenance = url.set(database="postgres").render_as_string(hide_password=False)
+    with psycopg.connect(maintenance, autocommit=True) as conn:
+        rename(conn, *names)
+        yield
+        rename(conn, *reversed(names))
+
+
+def rename(conn: psycopg.Connection, old: str, new: str) -> None:
+    """Give a database another name, in spite of whoever is connected to it."""
+    until = monotonic() + 20
+    while True:
+        conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [old])
+        try:
+            conn.execute(sql.SQL("alter database {} rename to {}").format(sql.Identifier(old), sql.Identifier(new)))
+        except psycopg.errors.ObjectInUse:
+            assert monotonic() < until, "somebody comes back to it again and again"
+            sleep(0.05)
+        else:
+            return
 
 
 @contextmanager
@@ -114,7 +141,7 @@ FAULTS = [
     (no_beat, "beat", "it is dead", "orders beat"),
     (no_worker, "worker-drain", "nobody takes what is in", "orders worker"),
     (a_redis_that_evicts, "redis-memory", "maxmemory-policy is allkeys-lru", "noeviction"),
-    (a_wrong_database_url, "postgresql", "nowhere", "DATABASE_URL"),
+    (a_wrong_database_url, "postgresql", "does not exist", "DATABASE_URL"),
     (migrations_behind, "schema", "lacks", "orders migrate"),
     (a_long_transaction, "database-transactions", "a report", "pg_terminate_backend"),
     (a_clock_off_by_ten_minutes, "hosts-clocks", "10 min behind", "timedatectl"),
@@ -140,6 +167,26 @@ def test_a_planted_fault_is_told_with_its_cause_its_cure_and_its_alert(
         assert figures["orders_oldest_transaction_seconds"] >= 0.5
     else:
         assert any(true(each, figures) for each in expression)
+
+
+@pytest.mark.parametrize(("fault", "id", "cause", "cure"), FAULTS, ids=[each[1] for each in FAULTS])
+def test_the_first_page_of_the_console_names_a_planted_fault_and_its_cure(
+    shop, orders, hands, monkeypatch, database_url, redis_url, fault: Callable, id: str, cause: str, cure: str
+):
+    plant = Plant(shop, hands, monkeypatch, database_url, redis_url)
+    served = Shop(database_url, redis_url)
+    try:
+        console = Console(served)
+        first = console.page("")
+        assert 'hx-get="/console/now/checks" hx-trigger="load, every 30s"' in first, "it asks as soon as it is shown"
+        with fault(plant):
+            told = html.unescape(console.page("/now/checks", **{"HX-Request": "true"}))
+            whole = html.unescape(console.page(""))
+        (row,) = [each for each in re.findall(rf'<tr id="check-{id}-\d+".*?</tr>', told, re.DOTALL) if cause in each]
+        assert cure in row
+        assert row in whole, "the page has it from its beginning, once it was looked for"
+    finally:
+        served.close()
 
 
 def expression_of(alert: str) -> list[tuple[str, str, float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,22 +94,30 @@ def test_of_very_much_that_waits_for_a_provider_the_least_is_counted_and_said(sh
     assert found.providers_at == found.at
 
 
-def test_a_look_that_took_long_is_followed_by_a_pause_unless_postgresql_is_away(
+def test_a_look_that_took_long_is_followed_by_a_pause_for_postgresql_that_answers_and_for_nobody_else(
     shop, database_url, redis_url, monkeypatch
 ):
-    monkeypatch.setattr(gauges, "FRESH_S", 0.0)
-    monkeypatch.setattr(gauges, "SHARE", 1e9)
-    monkeypatch.setattr(gauges, "LONGEST_S", 1e9)
-    looks = gauges.Figures(database_url, redis_url, SHARDS)
-    try:
-        assert looks.look() is looks.look()
-    finally:
-        looks.close()
-    away = gauges.Figures("postgresql://127.0.0.1:1/none", redis_url, SHARDS)
-    try:
-        assert away.look() is not away.look()
-    finally:
-        away.close()
+    for name, value in {"FRESH_S": 0.0, "SHARE": 1e9, "LONGEST_S": 1e9}.items():
+        monkeypatch.setattr(gauges, name, value)
+    asked: list[str] = []
+    for name in ("_of_postgresql", "_of_redis"):
+        monkeypatch.setattr(gauges.Figures, name, noting(asked, name, getattr(gauges.Figures, name)))
+    for url, known in ((database_url, 1), ("postgresql://127.0.0.1:1/none", 2)):
+        asked.clear()
+        looks = gauges.Figures(url, redis_url, SHARDS)
+        try:
+            assert [figure.name for figure, _ in looks.look()] == [figure.name for figure, _ in looks.look()]
+        finally:
+            looks.close()
+        assert (asked.count("_of_postgresql"), asked.count("_of_redis")) == (known, 2)
+
+
+def noting(asked: list[str], name: str, method: Callable):
+    def noted(self):
+        asked.append(name)
+        return method(self)
+
+    return noted
 
 
 @pytest.mark.parametrize("slow", [figure.name for figure in gauges.FROM_POSTGRESQL])

@@ -42,12 +42,22 @@ def test_a_look_whose_turn_did_not_come_in_time_is_a_warning_and_blames_nobody(o
 
 
 def test_a_look_that_waits_longer_than_an_answer_may_take_is_a_problem(over, monkeypatch):
-    monkeypatch.setattr(deadline, "HANGS_S", 0.0)
+    monkeypatch.setattr(deadline, "ASKED_S", 0.0)
     round_, begun = Round(0.05, at_once=1), threading.Event()
     round_.start(("locks",), hanging(over, begun), in_turn=True)
     assert begun.wait(30)
     (locks,) = round_.gather()
     assert (locks.level, "gave no answer" in locks.says) == (PROBLEM, True)
+
+
+def test_a_look_that_had_no_turn_since_another_hangs_says_so(over, monkeypatch):
+    monkeypatch.setattr(deadline, "ASKED_S", 0.0)
+    round_, begun = Round(0.05, at_once=1), threading.Event()
+    round_.start(("locks",), hanging(over, begun), in_turn=True)
+    assert begun.wait(30)
+    round_.start(("refunds",), lambda: [Check("refunds", OK, "none")], in_turn=True)
+    refunds = round_.gather()[-1]
+    assert (refunds.name, refunds.level, refunds.says) == ("refunds", WARNING, "had no turn: other looks hang")
 
 
 def test_looks_that_take_turns_all_end_where_there_is_time():

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from operations import operators
 from operations.operators import IDLE, LASTS, LoginRefused, LoginTooSoon
 from storage.clock import clock
+from tests.integration.api.console.conftest import Console
 
 PASSWORD = "correct horse battery"
 
@@ -209,3 +211,27 @@ def test_a_login_over_http_and_a_logout(console, module_shop, engine, someone):
     assert console.post("/logout").headers["location"] == "/console/login"
     console.cookie = kept
     assert session_of(engine, token) is None
+
+
+def test_the_health_of_the_system_is_shown_without_postgresql_to_whom_this_process_knows_and_to_nobody_else(
+    module_shop, console, monkeypatch
+):
+    console.page("/orders")
+    outside = Console(module_shop, "viewer", "olga")
+    assert outside.post("/logout").status_code == 303
+
+    def away(*_):
+        raise OperationalError("select", {}, Exception("connection to server at 10.1.2.3 failed"))
+
+    monkeypatch.setattr("api.console.session.operators.session", away)
+    monkeypatch.setattr("operations.figures.Looks.now", away)
+    for path in ("", "/now"):
+        assert "there are no figures" in console.page(path)
+    assert 'id="checks-title"' in console.page("/now/checks")
+    for who, path in ((console, "/orders"), (outside, ""), (outside, "/now/checks")):
+        refused = who.get(path)
+        assert refused.status_code == 503
+        assert "10.1.2.3" not in refused.text
+        assert "orders doctor" in refused.text
+    monkeypatch.setattr("api.console.session.REMEMBERED_S", -1.0)
+    assert console.get("").status_code == 503
