@@ -14,6 +14,7 @@ import httpx
 import psycopg
 from sqlalchemy import text
 
+from api.resources import LOCK_S
 from domain.ids import format_id, fresh
 from tests.faults.deployment import Deployment
 from tests.faults.fault import CALLER, PROVIDER, Aim, Fault
@@ -23,6 +24,7 @@ from tests.faults.rates import percentile
 
 PARCELS, WRITES = 600, 18
 HOLD_S = 12.0
+WRITE_EVERY_S = LOCK_S + 0.3  # a write that waits for a row is answered by then
 LAG_TIMES, LAG_FLOOR_S = 2.0, 3.0
 READY_S, EVERY_S = 1.0, 0.1  # readiness answers within; how often it is asked
 _PARCELS = text("""
@@ -81,56 +83,76 @@ def silent_carrier(deployment: Deployment, random: Random) -> Iterator[Aim]:
 
 @contextmanager
 def blocked_writes(deployment: Deployment, random: Random) -> Iterator[Aim]:
-    """18 writes of one order wait for its row, which somebody holds; readiness and others' writes do not."""
-    with (
-        psycopg.connect(deployment.gauge.url, application_name="an operator") as conn,
-        ThreadPoolExecutor(WRITES, "blocked") as pool,
-    ):
+    """18 writes of one order wait for its row, which somebody holds; readiness and others' writes do not.
+
+    18 writes that come at once cost others something by themselves. So the same writes come at the same moments for as long
+    before anybody holds the row, and others are compared with that.
+    """
+    with psycopg.connect(deployment.gauge.url, application_name="an operator") as conn:
         row = conn.execute(
             "select id, order_number from orders where order_number like 'W%%' order by id desc limit 1"
         ).fetchone()
         if row is None:
             raise RuntimeError("no order yet that the API made")
-        conn.execute("select from orders where id = %s for update", [row[0]])
+        conn.commit()
         deployment.gauge.aim([row[1]])
         path = f"/api/orders/{format_id('orders', str(row[0]))}"
-        aim, ready, ended = Aim(f"order {row[1]}"), [], threading.Event()
-        asks = [pool.submit(_write, deployment.load, path, n, ended) for n in range(WRITES)]
+        aim = Aim(f"order {row[1]}")
+        with _writers(deployment.load, path):
+            begun = monotonic()
+            sleep(HOLD_S)
+            aim.quiet = deployment.load.latencies(begun, monotonic() - 0.5)
+        conn.execute("select from orders where id = %s for update", [row[0]])
+        aim.hold = lambda: _readiness(deployment, aim)
+        with _writers(deployment.load, path):
+            try:
+                yield aim
+            finally:
+                conn.rollback()
 
-        def hold() -> None:
-            until = monotonic() + HOLD_S
-            with httpx.Client(base_url=deployment.api_url, timeout=30, trust_env=False) as client:
-                while monotonic() < until:
-                    began = monotonic()
-                    with suppress(httpx.TransportError):
-                        client.get("/health/ready")
-                    ready.append(monotonic() - began)
-                    sleep(EVERY_S)
-            slowest = max(ready)
-            aim.figures |= {
-                "ready ms p99": round(1000 * percentile(ready, 0.99)),
-                "ready ms at most": round(1000 * slowest),
-            }
-            if slowest > READY_S:
-                aim.wrong.append(f"/health/ready took {slowest:.1f} s, must answer within {READY_S:.0f} s")
 
-        aim.hold = hold
+def _readiness(deployment: Deployment, aim: Aim) -> None:
+    """Ask for it again and again, for HOLD_S."""
+    ready: list[float] = []
+    until = monotonic() + HOLD_S
+    with httpx.Client(base_url=deployment.api_url, timeout=30, trust_env=False) as client:
+        while monotonic() < until:
+            began = monotonic()
+            with suppress(httpx.TransportError):
+                client.get("/health/ready")
+            ready.append(monotonic() - began)
+            sleep(EVERY_S)
+    slowest = max(ready)
+    aim.figures |= {
+        "ready ms p99": round(1000 * percentile(ready, 0.99)),
+        "ready ms at most": round(1000 * slowest),
+    }
+    if slowest > READY_S:
+        aim.wrong.append(f"/health/ready took {slowest:.1f} s, must answer within {READY_S:.0f} s")
+
+
+@contextmanager
+def _writers(load: Load, path: str) -> Iterator[None]:
+    """18 callers that write to one order, all at once, as often as a write that waits for a row is answered."""
+    ended = threading.Event()
+    with ThreadPoolExecutor(WRITES, "writer") as pool:
+        asks = [pool.submit(_write, load, path, ended) for _ in range(WRITES)]
         try:
-            yield aim
+            yield
         finally:
             ended.set()
-            conn.rollback()
             for ask in asks:
                 ask.result(timeout=40)
 
 
-def _write(load: Load, path: str, number: int, ended: threading.Event) -> None:
+def _write(load: Load, path: str, ended: threading.Event) -> None:
     """One write after another to the same order, until told to end; whatever is answered."""
     with httpx.Client(base_url=load.url, timeout=30, trust_env=False) as client:
-        while not ended.is_set():
+        due = monotonic()
+        while not ended.wait(due - monotonic()):
             with suppress(httpx.TransportError):
                 client.patch(path, json={"status": "confirmed"}, headers={"Authorization": f"Bearer {load.key}"})
-            sleep(0.2)
+            due += WRITE_EVERY_S
 
 
 FAULTS = (

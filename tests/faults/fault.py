@@ -32,6 +32,7 @@ class Aim:
     wrong: list[str] = field(default_factory=list)  # what must not be
     series: Series | None = None  # instead of what was decided
     baseline: float | None = None  # of that series
+    quiet: dict[str, list[float]] = field(default_factory=dict)  # others' ms, where they are not those of the baseline
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,7 @@ def run(deployment: Deployment, fault: Fault, tries: Sequence[int], seed: int, o
     done = []
     quiet: dict[str, list[float]] = {}
     during: dict[str, list[float]] = {}
+    alike: dict[str, list[float]] = {}  # quiet, of a fault that says what is to be compared with it
     baselines: list[float] = []
     for number in tries:
         random = Random(f"{seed}:{fault.name}:{number}")
@@ -70,12 +71,12 @@ def run(deployment: Deployment, fault: Fault, tries: Sequence[int], seed: int, o
         tried = Try(fault.name, fault.title, fault.group, fault.scope, seed, number, fault.bound_s, fault.from_begin)
         baselines.append(rate)
         tried.baseline = round(median(baselines), 1)
-        _strike(deployment, fault, random, tried, during)
+        _strike(deployment, fault, random, tried, during, alike)
         if not steady:
             tried.wrong.append(f"no baseline: {rate:.0f}/s of {deployment.load.events:.0f}/s with nothing amiss")
         _look(deployment, tried)
         if number == tries[-1]:
-            _compare(fault, tried, during, quiet)
+            _compare(fault, tried, during, alike or quiet)
             _settle(deployment, tried)
         done.append(tried)
         say(line(tried))
@@ -129,9 +130,14 @@ def _baseline(deployment: Deployment, quiet: dict[str, list[float]], seconds: fl
 
 
 def _strike(
-    deployment: Deployment, fault: Fault, random: Random, tried: Try, latencies: dict[str, list[float]]
+    deployment: Deployment,
+    fault: Fault,
+    random: Random,
+    tried: Try,
+    latencies: dict[str, list[float]],
+    alike: dict[str, list[float]],
 ) -> None:
-    """The fault and its recovery; others' latencies while it lasts are added to `latencies`."""
+    """The fault and its recovery; others' latencies while it lasts are added to `latencies`, its own quiet ones to `alike`."""
     memory, most = deployment.api_mb(), 0.0
     died, wrong = len(deployment.died), len(deployment.load.wrong)
     with fault.strike(deployment, random) as aim:
@@ -170,8 +176,9 @@ def _strike(
             kind = what[:60]
             tried.refused[kind] = tried.refused.get(kind, 0) + 1
     tried.died = deployment.died[died:]
-    for kind, values in deployment.load.latencies(begin, max(held, begin + 1)).items():
-        latencies.setdefault(kind, []).extend(values)
+    for kept, found in ((latencies, deployment.load.latencies(begin, max(held, begin + 1))), (alike, aim.quiet)):
+        for kind, values in found.items():
+            kept.setdefault(kind, []).extend(values)
     tried.figures |= {"api MB before": round(memory, 1), "api MB at most": round(max(most, memory), 1)}
     _judge(fault, tried, aim, deployment.load.wrong[wrong:])
 
