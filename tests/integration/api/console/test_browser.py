@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from operations import operators, replay_steps
 from storage.clock import clock
 from tests.api_server import served
 from tests.builders import told
 from tests.integration.api.commands.conftest import Shop
+from tests.integration.cli.hands import Hands
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PICTURES = os.environ.get("CONSOLE_PICTURES")
@@ -258,14 +260,14 @@ def _advance(shop: Shop) -> None:
     shop.work()
 
 
-ADDRESSES = ("", "/orders", "/orders?q=261130000042", "/flagged", "/parked", "/refunds", "/deliveries", "/trackers",
+ADDRESSES = ("", "/now/checks", "/orders", "/orders?q=261130000042", "/flagged", "/parked", "/refunds", "/deliveries", "/trackers",
              "/findings", "/workers", "/given-up", "/given-up/replays", "/pauses", "/audit", "/privacy", "/account")  # fmt: skip
 
 
 @pytest.mark.parametrize(("size", "scheme", "locale"), [(WIDE, "light", "en-US"), (NARROW, "dark", "ko-KR")])
 def test_nothing_serious_stands_in_a_readers_way_on_any_page(stage, size, scheme, locale):
     page = stage.open(size, scheme, locale)
-    for address in ADDRESSES if size == NARROW else ADDRESSES[:3]:  # the other tests look at the light ones, too
+    for address in ADDRESSES if size == NARROW else ADDRESSES[:4]:  # the other tests look at the light ones, too
         page.goto(f"{stage.url}/console{address}")
         assert page.locator("html").get_attribute("lang") == locale[:2]
         assert size == NARROW or one_row(page), "the menu"
@@ -289,7 +291,11 @@ def test_pictures_for_the_documentation(stage):
         page = stage.open(size, scheme, locale)
         page.goto(f"{stage.url}/console/orders?q=261130000042")
         picture(page, name)
-    page = stage.open()
-    page.goto(f"{stage.url}/console")
-    page.wait_for_timeout(9_000)  # the charts need some looks
-    picture(page, "now")
+    with stage.shop.doors.engine.begin() as conn:
+        conn.execute(text("insert into heartbeats (name, at) values ('timers', clock_timestamp())"))
+    with Hands(stage.shop.doors.settings.redis_url or ""):
+        page = stage.open()
+        page.goto(f"{stage.url}/console")
+        page.locator("#checks table").wait_for()
+        page.wait_for_timeout(9_000)  # the charts need some looks
+        picture(page, "now")

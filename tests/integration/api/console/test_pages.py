@@ -16,7 +16,7 @@ from tests.builders import told
 
 _BE = text("update orders set status = :status where id = :id")
 ADDRESSES = [path for path, _ in PAGES] + [
-    "/now", "/account", "/orders?status=canceled", "/orders?flag=held", "/orders?since=2020-01-01", "/orders?q=nobody",
+    "/now", "/now/checks", "/account", "/orders?status=canceled", "/orders?flag=held", "/orders?since=2020-01-01", "/orders?q=nobody",
     "/orders?after=rubbish", "/flagged?flag=underpaid", "/refunds?status=failed&waiting=person", "/refunds?after=rubbish",
     "/deliveries?state=dead", "/trackers?which=failing", "/trackers?after=x~y", "/findings?state=healed",
 ]  # fmt: skip
