@@ -5,7 +5,8 @@ Routes are thin: what they show is read by `queries/` and `operations/`, what th
 pages          all routers of the console
 session        who is logged in, what they may do, forms from pages of ours
 login          in and out: password, one-time link, the operator's own page
-now            the first page: figures of this moment
+now            the first page: figures of this moment, and what is wrong
+checks         the doctor's checks, one examination for all who watch
 orders         orders found, listed and shown, as they are and as they were known
 order_page     one order as its page shows it
 previews       an act on an order or a refund, previewed and done

@@ -24,14 +24,14 @@ WITHIN_S = 4.0  # an examination answers by then, whatever hangs
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What one examination found."""
+    """The checks of one examination."""
 
     at: datetime
     checks: Sequence[Check]
 
     @property
     def troubles(self) -> list[Check]:
-        """What is not well: the problems, then the warnings."""
+        """The checks that are not well: the problems, then the warnings."""
         return sorted((each for each in self.checks if each.level != OK), key=lambda each: each.level != PROBLEM)
 
 
@@ -46,11 +46,11 @@ class Examinations:
 
     @property
     def newest(self) -> Examined | None:
-        """What the last one found, as long as it is fresh."""
+        """The last one, as long as it is fresh."""
         return self._newest if monotonic() < self._next_at else None
 
     def now(self) -> Examined:
-        """What a fresh examination finds. While one is under way, others get what the one before it found."""
+        """A fresh examination. While one is under way, others get the one before it."""
         if self._lock.locked() and (before := self._newest) is not None:
             return before
         with self._lock:
