@@ -251,13 +251,9 @@ _FITS = f"""
       and (cast(:until as timestamptz) is null or g.died_at < :until)
       and (cast(:pattern as text) is null or {_WORDS} ilike :pattern or cast(g.body as text) ilike :pattern)
 """
-_ALL = {
-    "letters": "dead_letters",
-    "refund_letters": "dead_letters",
-    "lookups": "inbox",
-    "deliveries": "deliveries",
-    "is": "=",
-}
+_ALL = dict.fromkeys(("letters", "refund_letters"), "dead_letters") | {
+    "lookups": "inbox", "deliveries": "deliveries", "is": "=",
+}  # fmt: skip
 
 
 def _last_letters(column: str) -> str:
@@ -326,11 +322,8 @@ _OF_ORDERS = text(
     "order by g.happened_at, g.seq limit :most"
 )
 _BY_ID = text(f"select {_NAMES} {_filled(_FITS)} and g.id = any(cast(:ids as uuid[]))")
-_CLOSED = text(
-    _filled(
-        f"select {_NAMES} from ({_EVENTS} union all {_REFUNDS}) g where g.id = cast(:id as uuid)", _ALL | {"is": "<>"}
-    )
-)
+_LETTER_BY_ID = f"select {_NAMES} from ({_EVENTS} union all {_REFUNDS}) g where g.id = cast(:id as uuid)"
+_CLOSED_BY_ID = text(_filled(_LETTER_BY_ID, _ALL | {"is": "<>"}))
 
 
 def given_up(conn: Connection, wanted: Wanted = ANY, *, limit: int = SHOWN, skip: int = 0) -> list[Thing]:
@@ -385,13 +378,15 @@ def find(conn: Connection, refs: Sequence[str]) -> list[Thing]:
     return [found[each] for each in dict.fromkeys(ids)]
 
 
-def find_closed(conn: Connection, ref: str) -> Thing:
-    """The event or refund of that name whose letter was replayed or discarded; it waits for nobody. Errors: as `find`."""
+def find_any(conn: Connection, ref: str) -> tuple[Thing, bool]:
+    """The thing of that name, and whether its letter was replayed or discarded: then it waits for nobody. Errors: as `find`."""
     [id] = _ids_of(conn, [ref])
-    row = conn.execute(_CLOSED, {"id": id}).mappings().one_or_none()
+    if (waits := by_id(conn, [id]).get(id)) is not None:
+        return waits, False
+    row = conn.execute(_CLOSED_BY_ID, {"id": id}).mappings().one_or_none()
     if row is None:
         raise ThingUnknown(ref)
-    return Thing(**row)
+    return Thing(**row), True
 
 
 def by_id(conn: Connection, ids: Sequence[str]) -> dict[str, Thing]:
@@ -449,5 +444,5 @@ def _values(wanted: Wanted) -> dict[str, Any]:
 
 __all__ = [
     "ANY", "KINDS", "MOST", "SHOWN", "FilterEmpty", "GivenUpError", "Group", "Thing", "ThingUnknown", "TooMany", "Wanted",
-    "by_id", "causes", "chosen", "count", "find", "find_closed", "given_up", "of_orders", "page",
+    "by_id", "causes", "chosen", "count", "find", "find_any", "given_up", "of_orders", "page",
 ]  # fmt: skip

@@ -140,7 +140,7 @@ def _begin(request: Request, actor: str, form: Form, things: list[Thing]) -> Res
     """Begin the replay; the workers advance it, in growing steps."""
     refs, wanted = _chosen(form)
     with doors_of(request).engine.begin() as conn:
-        planned = replays.plan(conn, refs, wanted)
+        planned = replays.plan(conn, things)
         chosen = {"refs": len(refs)} if wanted is None else wanted.as_document()
         made = replays.begin(conn, planned, by=actor, reason=form.get("reason"), chosen=chosen)
         name = replays.replay(conn, made).name
