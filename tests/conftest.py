@@ -172,13 +172,8 @@ def exit_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-# What measures, or waits for no longer than a caller would: it runs alone, after all others, one test at a time.
-QUIET = (
-    "tests/integration/api/service/test_away",
-    "tests/integration/api/webhooks_in/test_group_commit",
-    "tests/integration/outbound/webhooks/test_sender",
-    "tests/integration/journal/test_large",
-)
+# What measures: it runs alone, after all others, one test at a time.
+QUIET = ("tests/integration/journal/test_large",)
 LONGEST = (
     "tests/chaos",
     "tests/integration/test_bench",
