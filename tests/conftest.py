@@ -203,6 +203,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if any(f"{each}/".startswith(path) or path.startswith(f"{each}/") for each in QUIET) else True
 
 
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Iterator[None]:
+    """One more than there are cores: many tests wait for a process that starts, or for a moment, and leave theirs idle."""
+    cores = yield
+    return cores if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else cores + 1
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
     """Keep the collector of garbage from what collecting tests brings: half a million objects that all stay."""
