@@ -310,7 +310,7 @@ def _replay(
     if not dry_run:
         why = acts.checked_reason(why)
     with opened.engine.connect() as conn:
-        planned = replays.plan(conn, refs, wanted)
+        planned = replays.plan(conn, things_given_up.chosen(conn, refs, wanted))
     if dry_run:
         then = _forecast(opened, [thing for thing, _ in planned])
         if json:

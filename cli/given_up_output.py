@@ -50,11 +50,12 @@ def print_list(things: Sequence[Thing], count: int, *, narrowed: bool) -> None:
 
 def print_causes(groups: Sequence[Group]) -> None:
     """Groups of one cause each, and what to do about it."""
-    rows = table(">count", "reason", "of", "field", "from or to", "what to do", "since (UTC)", "such as")
+    rows = table(">count", ">edited", "reason", "of", "field", "from or to", "what to do", "since (UTC)", "such as")
     for each in groups:
         said = each.as_document()
         rows.add_row(
             f"{each.count:,}",
+            f"{each.edited:,}" if each.edited else "–",
             f"[red]{safe(each.reason)}[/]",
             safe(each.type, CELL),
             safe(each.field or "–"),

@@ -130,12 +130,11 @@ class Fold:
                 parked = self.parked
                 outcome = apply(order, event, self.context) if parked is None else self._beside(parked, event)
             kind, version = outcome.kind, order.version
-            if kind is PARKED:
-                self.reasons[event.seq] = outcome.why()
-                if not again:
+            if kind is PARKED or kind is DEAD:
+                if kind is PARKED:
+                    self.reasons[event.seq] = outcome.why()
+                if kind is DEAD or not again:
                     self.settled.append(EventResult(event, outcome, order, None, before, order.status, version))
-            elif kind is DEAD:
-                self.settled.append(EventResult(event, outcome, order, None, before, order.status, version))
             else:
                 self.settled.append(EventResult(event, outcome, order, version, before, order.status, version))
                 if self.reacting and (made := react(order, before, event, self.context)) is not None:

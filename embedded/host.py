@@ -45,8 +45,10 @@ def free_port(wish: int | None) -> int:
     """The wished port if it is free, else one that is: out of PORTS, so that only who asks for that port takes it before us."""
     if wish and free(wish):
         return wish
-    drawn = SystemRandom().sample(PORTS, k=len(PORTS))  # not by a seed, which test processes have in common
-    return next(port for port in drawn if free(port))
+    draw = SystemRandom()  # not by a seed, which test processes have in common
+    while not free(port := draw.choice(PORTS)):
+        pass
+    return port
 
 
 def free(port: int) -> bool:

@@ -62,7 +62,7 @@ def _tell_deaths(entries: Sequence[Entry], report: BatchReport) -> None:
     by_number = {entry.seq: entry for entry in entries}
     for row in report.results:
         entry = by_number.get(row.seq)
-        if row.outcome.kind is DEAD and entry is not None:
+        if row.kind is DEAD and entry is not None:
             _log.warning(
                 "event died",
                 seq=entry.seq,
@@ -71,6 +71,6 @@ def _tell_deaths(entries: Sequence[Entry], report: BatchReport) -> None:
                 type=entry.type,
                 order=entry.subject,
                 shard=entry.shard,
-                reason=str(row.outcome.reason),
+                reason=str(row.reason),
                 remedy=f"orders given-up show {entry.seq}",
             )

@@ -25,7 +25,7 @@ from sqlalchemy.exc import DataError
 
 from domain.ids import derived
 from domain.order import Order, Status
-from domain.outcome import APPLIED, IGNORED, REASONS, Outcome, Reason
+from domain.outcome import APPLIED, IGNORED, REASONS, Reason
 from domain.policy import Context, Policy
 from events.envelope import Envelope
 from events.errors import OrdersError
@@ -33,6 +33,7 @@ from journal import pauses
 from journal.append import append
 from journal.batch import Clash, Deferral, Shop, clock, settle
 from journal.entries import Entry
+from journal.results import ResultRow
 from storage import aggregates
 
 TRIES = 12  # of one request, against deadlocks and rivals
@@ -182,19 +183,17 @@ class Request:
             self.deferred += report.follow_ups
         self.deferred += report.copies
         if set(report.outcomes) != {APPLIED}:
-            _check(appended.new, {result.seq: result.outcome for result in report.results})
+            _check(appended.new, {result.seq: result for result in report.results})
         return report.orders
 
 
-def _check(entries: Sequence[Entry], ended: Mapping[int, Outcome]) -> None:
+def _check(entries: Sequence[Entry], ended: Mapping[int, ResultRow]) -> None:
     last = {entry.subject: entry.seq for entry in entries}
     for entry in entries:
-        outcome = ended[entry.seq]
-        done_before = (
-            outcome.kind is IGNORED and outcome.reason is Reason.OVERTAKEN and last[entry.subject] != entry.seq
-        )
-        if outcome.kind is not APPLIED and not done_before:
-            raise Refused(entry.subject or "", outcome.kind, outcome.reason or "", outcome.detail)
+        end = ended[entry.seq]
+        done_before = end.kind is IGNORED and end.reason is Reason.OVERTAKEN and last[entry.subject] != entry.seq
+        if end.kind is not APPLIED and not done_before:
+            raise Refused(entry.subject or "", end.kind, end.reason or "", end.detail)
 
 
 def perform(

@@ -202,7 +202,6 @@ class ResultRow(NamedTuple):
 
     seq: int
     order_id: str | None
-    outcome: Outcome
     kind: Kind  # these three are the outcome's
     reason: Reason | None
     detail: str | None
@@ -222,9 +221,8 @@ class Results(NamedTuple):
     not_before: Mapping[int, datetime]  # a parked event is not given up before
 
     def ends(self) -> Counter[tuple[Kind, Reason | None]]:
-        """(outcome, reason) → how many events ended so."""
-        columns = list(zip(*self.rows, strict=True))
-        return Counter(zip(columns[3], columns[4], strict=True)) if columns else Counter()
+        """(kind of outcome, reason) → how many events ended so."""
+        return Counter(map(_END, self.rows))
 
 
 # As `ResultRow(*values)`, without its call: there is one per event. The values are listed in a loop, not by `attrgetter`,
@@ -241,7 +239,7 @@ def results(settled: Iterable[EventResult], unplaced: Iterable[Unplaced], parked
         seq, outcome, number = s.event.seq, s.outcome, s.apply_number
         if number is not None:
             kind, reason, detail, implied = outcome.kind, outcome.reason, outcome.detail, outcome.implied
-            decided.append((seq, s.order.id, outcome, kind, reason, detail, number, s.step_from, s.step_to, implied))
+            decided.append((seq, s.order.id, kind, reason, detail, number, s.step_from, s.step_to, implied))
             continue
         found[seq] = _undecided(seq, s.order.id, outcome)
         if outcome.kind is PARKED:
@@ -261,11 +259,10 @@ def results(settled: Iterable[EventResult], unplaced: Iterable[Unplaced], parked
 
 
 def _undecided(seq: int, order_id: str | None, outcome: Outcome) -> ResultRow:
-    kind, reason, detail, implied = outcome.kind, outcome.reason, outcome.detail, outcome.implied
-    return ResultRow(seq, order_id, outcome, kind, reason, detail, None, None, None, implied)
+    return ResultRow(seq, order_id, outcome.kind, outcome.reason, outcome.detail, None, None, None, outcome.implied)
 
 
-_BY_NUMBER = itemgetter(0)
+_BY_NUMBER, _END = itemgetter(0), itemgetter(2, 3)
 
 
 _RESULT_NAMES = (
@@ -346,7 +343,7 @@ def _columns(rows: Sequence[ResultRow], results: Results, now: datetime, policy_
     """The columns of `_RESULT_NAMES`; none where there are no rows."""
     if not rows:
         return ()
-    seqs, orders, _, kinds, reasons, details, numbers, steps_from, steps_to, implied = zip(*rows, strict=True)
+    seqs, orders, kinds, reasons, details, numbers, steps_from, steps_to, implied = zip(*rows, strict=True)
     waited = list(map(results.parked_numbers.get, seqs))
     times, policies = [now] * len(rows), [policy_id] * len(rows)
     return (

@@ -39,7 +39,6 @@ _NEWEST = text(
     f"select {_COLUMNS} {_CHOSEN} and (cast(:before as bigint) is null or id < :before) order by id desc limit :most"
 )
 _EACH = text(f"select {_COLUMNS} {_CHOSEN} order by id")
-_ABOUT = text(f"select {_COLUMNS} from audit where target = :target order by audit.id desc limit :most")
 _LATELY = text("select distinct action from (select action from audit order by id desc limit :scanned) a order by 1")
 
 
@@ -137,9 +136,8 @@ def page(
 
 
 def about(conn: Connection, subject: str, most: int = SHOWN) -> list[Entry]:
-    """The acts upon one thing (rpl_…, orders/NUMBER, …), the first one first; of very many the last `most`."""
-    rows = conn.execute(_ABOUT, {"target": subject, "most": most}).mappings()
-    return [Entry(**row) for row in rows][::-1]
+    """The acts upon one thing (rpl_…, orders/NUMBER, …), the oldest first; of very many the newest `most`."""
+    return newest(conn, most, target=subject)[::-1]
 
 
 def lately(conn: Connection) -> list[str]:

@@ -9,8 +9,8 @@ many watch, so
   A process that begins counts PORTION numbers per look, and says so until it is through (`counted`);
 - what is settled is the rest: every event of the journal is settled (applied or ignored), parked, dead or waiting. The four
   are of one statement, so they add up to `events` at every look;
-- providers are looked at every PROVIDERS_S, and of what waits for them, or was given up, MOST of each kind are counted: a count
-  that came so far is said to be the least.
+- providers are looked at every PROVIDERS_S, and of what waits for them, or was given up, MOST of each kind are counted, and of
+  what waits for subscribers MOST of each: a count that came so far is said to be the least.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import monotonic
-from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
@@ -56,20 +55,24 @@ _MOMENT = text(f"""
         (select extract(epoch from clock_timestamp() - max(at)) from heartbeats where name = 'timers') as beat_s
     from upto
 """)
-# Waiting rows alone, MOST of each kind: each of these tables has an index of them by when their turn comes.
+# Waiting rows alone: each of these tables has an index of them by when their turn comes. MOST of each kind, whoever they are for;
+# but MOST deliveries that are due to each subscriber (`full_up`: of his there are as many).
 _FIRST = "order by next_at limit :most"
 _PROVIDERS = text(f"""
-    select name, kind, sum(waiting) as waiting, sum(failing) as failing, sum(dead) as dead, max(error) as error from (
+    select name, kind, sum(waiting) as waiting, sum(failing) as failing, sum(dead) as dead, max(error) as error,
+        coalesce(bool_or(full_up), sum(sum(waiting)) over of_kind >= :most) or sum(sum(dead)) over of_kind >= :most as least
+    from (
         select provider as name, 'lookups' as kind, count(*) filter (where state = 'due') as waiting,
                count(*) filter (where state = 'due' and attempts > 0) as failing,
                count(*) filter (where state = 'dead') as dead,
-               (array_agg(last_error order by updated_at desc) filter (where last_error is not null))[1] as error
+               (array_agg(last_error order by updated_at desc) filter (where last_error is not null))[1] as error,
+               cast(null as boolean) as full_up
         from ((select * from {waiting_rows.LOOKUPS} and state = 'due' {_FIRST}) union all
               (select * from {waiting_rows.LOOKUPS} and state = 'dead' order by updated_at desc limit :most)) i group by 1
         union all
         select coalesce(t.provider, ''), 'refunds', count(*) filter (where not e.dead),
                count(*) filter (where not e.dead and e.last_error is not null), count(*) filter (where e.dead),
-               (array_agg(e.last_error order by e.updated_at desc) filter (where e.last_error is not null))[1]
+               (array_agg(e.last_error order by e.updated_at desc) filter (where e.last_error is not null))[1], null
         from ((select transaction_id, last_error, updated_at, false as dead from {waiting_rows.REFUNDS}
                and state in ('due', 'in_flight', 'unknown') {_FIRST}) union all
               (select e.transaction_id, e.last_error, e.updated_at, true
@@ -78,17 +81,18 @@ _PROVIDERS = text(f"""
         join transactions t on t.id = e.transaction_id group by 1
         union all
         select coalesce(provider, carrier), 'tracking', count(*), count(*) filter (where failures > 0), 0,
-               (array_agg(last_error order by updated_at desc) filter (where failures > 0))[1]
+               (array_agg(last_error order by updated_at desc) filter (where failures > 0))[1], null
         from (select * from {waiting_rows.PARCELS} {_FIRST}) p group by 1
         union all
-        select s.url, 'webhooks', w.due, case when s.failing_since is null then 0 else w.due end, coalesce(d.dead, 0), s.notice
+        select s.url, 'webhooks', w.due, case when s.failing_since is null then 0 else w.due end, coalesce(d.dead, 0), s.notice,
+               w.due >= :most
         from subscriptions s cross join lateral (
             select count(*) as due from (
                 select from {waiting_rows.DELIVERIES} and state = 'due' and subscription_id = s.id limit :most) each) w
         left join (select subscription_id, count(*) as dead from (
                 select subscription_id from {waiting_rows.DELIVERIES} and state = 'dead' order by updated_at desc limit :most) each
             group by 1) d on d.subscription_id = s.id
-    ) each_kind group by name, kind order by kind, name
+    ) each_kind group by name, kind window of_kind as (partition by kind) order by kind, name
 """)
 
 
@@ -102,7 +106,7 @@ class Fare:
     failing: int  # of those, what failed the last time
     dead: int
     error: str | None  # the last one
-    least: bool = False  # True: of its kind there is more than is counted
+    least: bool = False  # True: there may be more of it, as counting came to its bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +192,7 @@ def _with_rates(found: Figures, history: Sequence[Figures]) -> Figures:
 
 
 def _fares(conn: Connection) -> list[Fare]:
-    found = [_fare(row) for row in conn.execute(_PROVIDERS, {"most": MOST})]
-    counted: dict[str, int] = {}
-    for each in found:
-        counted[each.kind] = counted.get(each.kind, 0) + max(each.waiting, each.dead)
-    return [replace(each, least=counted[each.kind] >= MOST) for each in found]
-
-
-def _fare(row: Any) -> Fare:
-    return Fare(row.name, row.kind, int(row.waiting), int(row.failing), int(row.dead), row.error)
+    return [
+        Fare(row.name, row.kind, int(row.waiting), int(row.failing), int(row.dead), row.error, row.least)
+        for row in conn.execute(_PROVIDERS, {"most": MOST})
+    ]

@@ -44,8 +44,8 @@ from storage.pg_arrays import array
 SHOWN = 100  # the length of a list, unless told otherwise
 MOST = 100_000  # things of one act
 SAMPLES = 3  # of a group
-LAST = 2_000  # things of a table that a page looks at, however many there are
-SOUGHT = 3_000  # things of a table that a page seeks a text in: of each, all that was ever known of it is read
+LAST = 2_000  # things of a kind that a page looks at, however many there are
+SOUGHT = 3_000  # things of a kind that a page seeks a text in: of each, all that was ever known of it is read
 
 
 class GivenUpError(OrdersError):
@@ -212,13 +212,13 @@ _EVENTS = f"""
     from __letters__ d join journal j on j.seq = d.seq left join corrections c on c.seq = d.seq
     left join correlations k on j.subject is null and k.key = 'payment:' || (coalesce(c.data, j.data) ->> 'paymentId')
     left join orders o on o.id = k.order_id
-    where d.state = 'open' and d.seq is not null
+    where d.state __is__ 'open' and d.seq is not null
 """
 _REFUNDS = f"""
     select '{REFUND}', e.id, null, null, null, 'Refund', o.order_number, e.payment_id, t.provider, d.reason,
            null, d.detail, greatest(e.attempts, d.deaths), e.created_at, d.created_at, d.updated_at, false, null
-    from __letters__ d join effects e on e.id = d.effect_id join orders o on o.id = e.order_id
-    join transactions t on t.id = e.transaction_id where d.state = 'open' and d.effect_id is not null
+    from __refund_letters__ d join effects e on e.id = d.effect_id join orders o on o.id = e.order_id
+    join transactions t on t.id = e.transaction_id where d.state __is__ 'open' and d.effect_id is not null
 """
 _LOOKUPS = f"""
     select '{LOOKUP}', i.id, i.seq, j.source, j.event_id, j.type, coalesce(j.subject, o.order_number),
@@ -251,11 +251,22 @@ _FITS = f"""
       and (cast(:until as timestamptz) is null or g.died_at < :until)
       and (cast(:pattern as text) is null or {_WORDS} ilike :pattern or cast(g.body as text) ilike :pattern)
 """
-_ALL = {"letters": "dead_letters", "lookups": "inbox", "deliveries": "deliveries"}
-# The last ones of each table, along an index of its: what a page may look at however much was given up.
-_LAST = {
-    "letters": """(select * from dead_letters where state = 'open' and (cast(:reason as text) is null or reason = :reason)
-        order by id desc limit :within)""",
+_ALL = dict.fromkeys(("letters", "refund_letters"), "dead_letters") | {
+    "lookups": "inbox", "deliveries": "deliveries", "is": "=",
+}  # fmt: skip
+
+
+def _last_letters(column: str) -> str:
+    """SQL: the last open letters that have this column, which tells those of events from those of refunds."""
+    return f"""(select * from dead_letters where state = 'open' and {column} is not null
+        and (cast(:reason as text) is null or reason = :reason) order by id desc limit :within)"""
+
+
+# The last ones of each kind, along an index of its table: what a page may look at however much was given up. Letters of refunds
+# are bounded apart from those of events, which are many more and would push them out.
+_LAST = _ALL | {
+    "letters": _last_letters("seq"),
+    "refund_letters": _last_letters("effect_id"),
     "lookups": "(select * from inbox where state = 'dead' order by updated_at desc limit :within)",
     "deliveries": "(select * from deliveries where state = 'dead' and discarded_at is null order by updated_at desc limit :within)",
 }
@@ -276,24 +287,25 @@ _OF_THEIRS = _ALL | {
         union select d.* from corrections c join dead_letters d using (seq) where c.subject = any(cast(:orders as text[]))
         union select d.* from corrections c join dead_letters d using (seq)
             where c.subject is null and left(c.data ->> 'paymentId', 255) in (select left(payment_id, 255) from payments)
-        union select d.* from effects e join dead_letters d on d.effect_id = e.id where e.order_id in (select id from theirs)
         union select d.* from dead_letters d where d.names in (select left(number, 255) from unnest(cast(:orders as text[])) number)
-        union select d.* from dead_letters d where d.names in (select left('payment:' || payment_id, 255) from payments))"""
+        union select d.* from dead_letters d where d.names in (select left('payment:' || payment_id, 255) from payments))""",
+    "refund_letters": """(
+        select d.* from effects e join dead_letters d on d.effect_id = e.id
+        where e.order_id in (select id from orders where order_number = any(cast(:orders as text[]))))""",
 }
 
 
-def _fits(sources: Mapping[str, str] = _ALL) -> str:
-    """SQL: what was given up and meets the conditions, out of these tables."""
-    told = _FITS
+def _filled(statement: str, sources: Mapping[str, str] = _ALL) -> str:
+    """SQL: the statement out of these tables; `is` says whether of letters the open ones (=), or the closed (<>)."""
     for name, source in sources.items():
-        told = told.replace(f"__{name}__", source)
-    return told
+        statement = statement.replace(f"__{name}__", source)
+    return statement
 
 
 _NAMES = ", ".join(f"g.{each.name}" for each in fields(Thing))
 _LIST_OF = f"select {_NAMES} %s order by g.died_at desc, g.seq desc nulls last, g.id limit :most offset :skip"
-_LIST = text(_LIST_OF % _fits())
-_COUNT = text(f"select count(*) {_fits()}")
+_LIST = text(_LIST_OF % _filled(_FITS))
+_COUNT = text(f"select count(*) {_filled(_FITS)}")
 _GROUPS_OF = f"""
     with g as materialized (select g.kind, g.id, g.seq, g.reason, g.type, g.field, g.provider, g.died_at, g.edited %s)
     select g.kind, g.reason, g.type, g.field, g.provider, count(*) as count,
@@ -304,15 +316,14 @@ _GROUPS_OF = f"""
                select id from g order by died_at desc, seq desc nulls last, id limit :most offset :skip) page) as shown
     from g group by 1, 2, 3, 4, 5 order by count(*) desc, 1, 2, 3, 4, 5
 """
-_GROUPS, _LAST_GROUPS = text(_GROUPS_OF % _fits()), text(_GROUPS_OF % _fits(_LAST))
+_GROUPS, _LAST_GROUPS = text(_GROUPS_OF % _filled(_FITS)), text(_GROUPS_OF % _filled(_FITS, _LAST))
 _OF_ORDERS = text(
-    f"select {_NAMES} {_fits(_OF_THEIRS)} and g.order_number = any(cast(:orders as text[])) order by g.happened_at, g.seq limit :most"
+    f"select {_NAMES} {_filled(_FITS, _OF_THEIRS)} and g.order_number = any(cast(:orders as text[])) "
+    "order by g.happened_at, g.seq limit :most"
 )
-_BY_ID = text(f"select {_NAMES} {_fits()} and g.id = any(cast(:ids as uuid[]))")
-_CLOSED_LETTERS = f"{_EVENTS} union all {_REFUNDS}".replace("d.state = 'open'", "d.state <> 'open'")
-_CLOSED = text(
-    f"select {_NAMES} from ({_CLOSED_LETTERS}) g where g.id = cast(:id as uuid)".replace("__letters__", "dead_letters")
-)
+_BY_ID = text(f"select {_NAMES} {_filled(_FITS)} and g.id = any(cast(:ids as uuid[]))")
+_LETTER_BY_ID = f"select {_NAMES} from ({_EVENTS} union all {_REFUNDS}) g where g.id = cast(:id as uuid)"
+_CLOSED_BY_ID = text(_filled(_LETTER_BY_ID, _ALL | {"is": "<>"}))
 
 
 def given_up(conn: Connection, wanted: Wanted = ANY, *, limit: int = SHOWN, skip: int = 0) -> list[Thing]:
@@ -334,7 +345,7 @@ def causes(conn: Connection, wanted: Wanted = ANY) -> list[Group]:
 def page(
     conn: Connection, wanted: Wanted = ANY, *, limit: int = SHOWN, skip: int = 0, within: int | None = None
 ) -> tuple[list[Group], list[Thing]]:
-    """The answers of `causes` and of `given_up`, out of one search; of the last `within` of each table alone where that is said."""
+    """The answers of `causes` and of `given_up`, out of one search; of the last `within` of each kind alone where that is said."""
     groups, ids = _grouped(conn, wanted, limit, skip, within)
     found = by_id(conn, ids)
     return groups, [found[each] for each in ids]
@@ -367,13 +378,15 @@ def find(conn: Connection, refs: Sequence[str]) -> list[Thing]:
     return [found[each] for each in dict.fromkeys(ids)]
 
 
-def find_closed(conn: Connection, ref: str) -> Thing:
-    """The event or refund of that name whose letter was replayed or discarded; it waits for nobody. Errors: as `find`."""
+def find_any(conn: Connection, ref: str) -> tuple[Thing, bool]:
+    """The thing of that name, and whether its letter was replayed or discarded: then it waits for nobody. Errors: as `find`."""
     [id] = _ids_of(conn, [ref])
-    row = conn.execute(_CLOSED, {"id": id}).mappings().one_or_none()
+    if (waits := by_id(conn, [id]).get(id)) is not None:
+        return waits, False
+    row = conn.execute(_CLOSED_BY_ID, {"id": id}).mappings().one_or_none()
     if row is None:
         raise ThingUnknown(ref)
-    return Thing(**row)
+    return Thing(**row), True
 
 
 def by_id(conn: Connection, ids: Sequence[str]) -> dict[str, Thing]:
@@ -431,5 +444,5 @@ def _values(wanted: Wanted) -> dict[str, Any]:
 
 __all__ = [
     "ANY", "KINDS", "MOST", "SHOWN", "FilterEmpty", "GivenUpError", "Group", "Thing", "ThingUnknown", "TooMany", "Wanted",
-    "by_id", "causes", "chosen", "count", "find", "find_closed", "given_up", "of_orders", "page",
+    "by_id", "causes", "chosen", "count", "find", "find_any", "given_up", "of_orders", "page",
 ]  # fmt: skip

@@ -90,11 +90,11 @@ def detail(conn: Connection, ref: str) -> Detail:
 
 def detail_of_any(conn: Connection, ref: str) -> Detail:
     """The same, also of an event or a refund whose letter was replayed or discarded: that with its end. Errors: as `detail`."""
-    try:
-        return detail(conn, ref)
-    except given_up.ThingUnknown:
-        thing = given_up.find_closed(conn, ref)
-        return replace(_detail(conn, thing), end=End(**conn.execute(_END, {"id": thing.id}).mappings().one()))
+    thing, is_closed = given_up.find_any(conn, ref)
+    found = _detail(conn, thing)
+    if is_closed:
+        return replace(found, end=End(**conn.execute(_END, {"id": thing.id}).mappings().one()))
+    return found
 
 
 def _detail(conn: Connection, thing: Thing) -> Detail:

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, text
 from domain.ids import format_id, fresh, uuid_of
 from events.errors import OrdersError
 from operations import acts, given_up
-from operations.given_up import Thing, Wanted
+from operations.given_up import Thing
 from operations.reasons import EVENT, KINDS, cause_of
 from storage import audit
 from storage.clock import clock
@@ -161,12 +161,11 @@ _ITEMS = text(
 )
 
 
-def plan(conn: Connection, refs: Sequence[str] = (), wanted: Wanted | None = None) -> list[tuple[Thing, bool]]:
-    """The things of a replay in the order in which they are taken; True: taken along, as it came later of its order.
+def plan(conn: Connection, things: Sequence[Thing]) -> list[tuple[Thing, bool]]:
+    """A replay of the things that `given_up.chosen` found, as it takes them; True: taken along, as it came later of its order.
 
-    Errors: FilterEmpty, ThingUnknown; ReplayEmpty where nothing fits.
+    Errors: ReplayEmpty where there are none.
     """
-    things = given_up.chosen(conn, refs, wanted)
     if not things:
         raise ReplayEmpty
     first: dict[str, datetime] = {}

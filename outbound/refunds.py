@@ -61,6 +61,7 @@ from outbound.refund_attempt import (
     attempt,
 )
 from outbound.refund_records import attended, bury, record
+from providers import refund_rules
 from providers.movements import CAME_TO_NOTHING, RefundMovement
 from storage import audit
 from storage.aggregates import peek
@@ -351,7 +352,7 @@ def _event(provider: str, claim: Claim, movement: RefundMovement, now: datetime)
 def _remedy(provider: str, claim: Claim, error: str | None, next_step: str) -> str:
     first = f"{next_step[:1].upper()}{next_step[1:]}"
     again = f"`orders given-up replay {format_id('effects', claim.id)} --why …`"
-    if "by hand" in next_step:  # it is never tried again, or the customer would be paid twice
+    if refund_rules.BY_HAND in next_step:  # it is never tried again, or the customer would be paid twice
         step = f"{first}; that closes this, and nothing is replayed. Only where nobody was paid: {again}."
     else:
         step = (

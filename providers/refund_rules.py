@@ -16,6 +16,8 @@ from providers.base import RefundAccountRefused, RefundError, RefundNotMade, Ref
 from providers.minor_units import ISO_4217, MinorUnits
 
 KST = timezone(timedelta(hours=9))
+# In what a person does: it ends past the provider, so nothing is tried again, or the customer would be paid twice.
+BY_HAND = "settle it by hand"
 WORDS = 2000  # characters of a provider's message that are kept
 
 

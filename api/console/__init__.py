@@ -28,6 +28,7 @@ korean         the Korean of the pages
 korean_audit   the Korean of pauses and of the audit
 korean_domain  the Korean of statuses, reasons, flags and events
 korean_causes  the Korean of the causes of what was given up, and of acts on it
+korean_refusals  the Korean of forms that are refused
 
 templates      pages and parts of pages, for Jinja2
 static         the style, htmx, the icon

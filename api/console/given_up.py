@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.console.orders import snapshot
-from api.console.render import ConsoleRoute, go, page
+from api.console.render import ConsoleRoute, go, page, status_of
 from api.console.session import PATH, Acting, NotAllowed, Sent, Viewer
 from api.console.words import word
 from api.resources import doors_of
@@ -78,7 +78,7 @@ def _replay_page(request: Request, name: str, error: OrdersError | None = None, 
         acts = audit.about(conn, found.name)
     asked_again = bool(request.headers.get("hx-request"))
     template = "replay_state.html" if asked_again else "replay.html"
-    answer = page(request, template, 200 if error is None else error.status or 409, replay=found, report=report, acts=acts,
+    answer = page(request, template, status_of(error), replay=found, report=report, acts=acts,
                   outcomes=replays.OUTCOMES, error=error, reason=reason)  # fmt: skip
     if asked_again and found.state != "running":
         answer.headers["HX-Refresh"] = "true"  # the whole page: it asks no more, and offers what may be done now

@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from api.console.given_up import conditions, listed, page_number
 from api.console.orders import snapshot
-from api.console.render import ConsoleRoute, go, page
+from api.console.render import ConsoleRoute, go, page, status_of
 from api.console.session import PATH, Acting, Form, NotAllowed, Sent
 from api.console.times import moment_if_told
 from api.console.words import word
@@ -45,7 +45,7 @@ ACTS = {
 
 
 class EditUnclear(OrdersError, ValueError):
-    """The JSON Patch of an edit in the console is no JSON."""
+    """The edit of a form in the console cannot be read: its JSON Patch is no JSON, or its fields contradict each other."""
 
     code = "console_edit"
     remedy = "Write a JSON Patch (RFC 6902), or a place such as data.currency and its value."
@@ -110,8 +110,7 @@ def _previewed(
         again.append((UNTIL, (last + timedelta(microseconds=1)).isoformat()))
     sample = _sample(request, things) if act == "edit" and things else None
     told = {"forecast": None, "sampled": False, "edits": None, "faults": 0, **values}
-    status = 200 if error is None else error.status or 409
-    return page(request, "given_up_act.html", status, act=act, title=ACTS[act][0], button=ACTS[act][1], things=things,
+    return page(request, "given_up_act.html", status_of(error), act=act, title=ACTS[act][0], button=ACTS[act][1], things=things,
                 again=again, steps={name: form.get(name) for name in STEPS}, reason=form.get("reason"), error=error,
                 sample=sample, back=_back(form), previewed=PREVIEWED, dry_run=DRY_RUN, cause_of=cause_of,
                 differences=_differences, **told)  # fmt: skip
@@ -129,7 +128,7 @@ def _choose_again(request: Request, form: Form, error: OrdersError) -> Response:
     said: Any = error
     if isinstance(error, FilterEmpty):
         said = word("Tick some of the list below, or narrow it first and act on all that fit. Nothing was changed.")
-    return listed(request, conditions(form.get, "by "), page_number(form.get("page")), error.status or 409, error=said,
+    return listed(request, conditions(form.get, "by "), page_number(form.get("page")), status_of(error), error=said,
                   ticked=set(form.all("ref")), which=form.get("which") or "ticked")  # fmt: skip
 
 
@@ -140,7 +139,7 @@ def _begin(request: Request, actor: str, form: Form, things: list[Thing]) -> Res
     """Begin the replay; the workers advance it, in growing steps."""
     refs, wanted = _chosen(form)
     with doors_of(request).engine.begin() as conn:
-        planned = replays.plan(conn, refs, wanted)
+        planned = replays.plan(conn, things)
         chosen = {"refs": len(refs)} if wanted is None else wanted.as_document()
         made = replays.begin(conn, planned, by=actor, reason=form.get("reason"), chosen=chosen)
         name = replays.replay(conn, made).name
@@ -199,10 +198,14 @@ def _patch(form: Form) -> list[dict[str, Any]]:
         try:
             return edits.checked_patch(orjson.loads(told))
         except orjson.JSONDecodeError as error:
-            raise EditUnclear(f"the JSON Patch is no JSON: {error}; nothing was changed") from None
+            raise EditUnclear(
+                f"the JSON Patch is no JSON: {error}; write a list of steps, as in the example under it. Nothing was changed"
+            ) from None
     place, value, old = form.get("path"), form.get("value"), form.get("from")
     if old and value:
-        raise EditUnclear("give a new value, or the place where it stands now, not both; nothing was changed")
+        raise EditUnclear(
+            "give a new value, or the place where it stands now, not both: leave one of them empty. Nothing was changed"
+        )
     return edits.checked_patch([edits.step_from(old, place) if old else edits.step_at(place, value)])
 
 

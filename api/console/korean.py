@@ -337,7 +337,8 @@ KOREAN: dict[str, str] = {
     "{count} things": "{count}개",
     "Nothing was done yet.": "아직 아무것도 하지 않았습니다.",
     "What would happen now": "지금 하면 일어날 일",
-    "The first {count} were tried.": "처음 {count}개를 시험했습니다.",
+    "The first {count} of {total} were tried: what stands here is of those alone.":
+        "{total}개 중 처음 {count}개만 시험했습니다. 아래 내용은 시험한 것만의 결과입니다.",
     "events": "이벤트",
     "tried again": "다시 시도",
     "orders that change": "바뀌는 주문",

@@ -21,6 +21,8 @@ KOREAN_CAUSES: dict[str, str] = {
     "of them once a person lets them go, or an account is told": "그중 사람이 내보내거나 계좌를 알려야 나가는 합계",
     "Every one of them would be given up again: mend the cause first.": "모두 다시 포기됩니다. 먼저 원인을 고치세요.",
     "{faults} of {count} would be given up again.": "{count}개 중 {faults}개가 다시 포기됩니다.",
+    "{faults} of the {count} events that were tried would be given up again.": "시험한 이벤트 {count}개 중 {faults}개가 다시 포기됩니다.",
+    "It would be given up again:": "다시 포기됩니다:",
     "Orders that change": "바뀌는 주문",
     "fields of it and its parts": "주문과 그 부분의 필드",
     "{count} fields": "필드 {count}개",

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from api.console.order_acts import REFUND_ACTS, Act
 from api.console.orders import snapshot
-from api.console.render import ConsoleRoute, go, money_of, page
+from api.console.render import ConsoleRoute, go, money_of, page, status_of
 from api.console.session import PATH, Acting, NotAllowed, Sent, Viewer
 from api.console.tables import Choice, Column, Table, badge, link, moment, text
 from api.console.tables import word as told
@@ -182,7 +182,7 @@ def refund_page(
         before = refund_decisions.given_back(conn, row.order_id)
     if doc is None:
         raise refund_decisions.RefundAbsent(name)
-    return page(request, "refund.html", 200 if error is None else error.status or 409, doc=doc, detail=row.detail,
+    return page(request, "refund.html", status_of(error), doc=doc, detail=row.detail,
                 provider=row.provider, given_back=before, acts=acts, error=error, failed=failed)  # fmt: skip
 
 
@@ -273,7 +273,7 @@ def resolve_finding(request: Request, who: Acting, form: Sent, name: str) -> Res
         with snapshot(request) as conn:
             found = findings.one(conn, name)
         error = NoteNeeded()
-        return page(request, "finding.html", NoteNeeded.status, finding=found, error=error, note=note)
+        return page(request, "finding.html", status_of(error), finding=found, error=error, note=note)
     with doors_of(request).engine.begin() as conn:
         findings.resolve(conn, name, note, who.actor)
     return go(f"{PATH}/findings/{name}")

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.console import words
-from api.console.render import ConsoleRoute, go, page
+from api.console.render import ConsoleRoute, go, page, status_of
 from api.console.session import (
     COOKIE,
     PATH,
@@ -41,7 +41,7 @@ def log_in(request: Request, form: Sent) -> Response:
     try:
         token = operators.log_in(doors_of(request).engine, name, form.raw("password"), address_of(request), clock())
     except LoginRefused as error:
-        return page(request, "login.html", error.status or 401, next=come_back, name=name, message=str(error))
+        return page(request, "login.html", status_of(error), next=come_back, name=name, message=str(error))
     answer = go(come_back)
     begin(request, answer, token)
     return answer
@@ -60,7 +60,7 @@ def use_link(request: Request, form: Sent) -> Response:
         with doors_of(request).engine.begin() as conn:
             token = operators.enter(conn, form.get("token"), clock())
     except LoginRefused as error:
-        return page(request, "enter.html", error.status or 401, token="", message=str(error))
+        return page(request, "enter.html", status_of(error), token="", message=str(error))
     answer = go(f"{PATH}/account")
     begin(request, answer, token)
     return answer
@@ -93,7 +93,7 @@ def set_password(request: Request, who: Own, form: Sent) -> Response:
         with doors_of(request).engine.begin() as conn:
             operators.set_password(conn, who, request.cookies.get(COOKIE, ""), form.raw("present"), new)
     except OperatorError as error:
-        return page(request, "account.html", error.status or 400, session=who, message=str(error), done=False)
+        return page(request, "account.html", status_of(error), session=who, message=str(error), done=False)
     return page(request, "account.html", session=who, message=None, done=True)
 
 

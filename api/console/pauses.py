@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.console.orders import snapshot
-from api.console.render import ConsoleRoute, go, page
+from api.console.render import ConsoleRoute, go, page, status_of
 from api.console.session import PATH, Acting, Form, Sent, Viewer
 from api.resources import doors_of
 from events.errors import OrdersError
@@ -31,10 +31,8 @@ def _listed(request: Request, error: OrdersError | None = None, form: Form | Non
     told = {name: "" if form is None else form.get(name) for name in ("kind", "name", "reason", "until")}
     with snapshot(request) as conn:
         found = pauses.listed(conn)
-    status = 200 if error is None else error.status or 409
-    return page(
-        request, "pauses.html", status, found=found, kinds=PAUSE_KINDS, says=pauses.SAYS, error=error, told=told
-    )
+    return page(request, "pauses.html", status_of(error), found=found, kinds=PAUSE_KINDS, says=pauses.SAYS, error=error,
+                told=told)  # fmt: skip
 
 
 @router.post("/pauses")

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api.console.lists import refund_page
 from api.console.order_acts import BY_NAME, REFUND_ACTS, Act
 from api.console.orders import fitting, known, number_of, shown, snapshot
-from api.console.render import ConsoleRoute, go, page
+from api.console.render import ConsoleRoute, go, page, status_of
 from api.console.session import PATH, Acting, Form, NotAllowed, Sent
 from api.publisher import Publisher
 from api.resources import doors_of
@@ -77,7 +77,7 @@ def _refused(request: Request, form: Form, name: str, act: Act, error: OrdersErr
     if act in REFUND_ACTS:
         return refund_page(request, form.get("refund"), REFUND_ACTS, error, failed)
     values = shown(request, name) | {"error": error, "failed": failed}
-    return page(request, "order.html", error.status or 409, **values, acts=fitting(values), revealed=None)
+    return page(request, "order.html", status_of(error), **values, acts=fitting(values), revealed=None)
 
 
 def _runner(act: Act, form: Form, actor: str) -> order_acts.Run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.console.render import ConsoleRoute, page
+from api.console.render import ConsoleRoute, page, status_of
 from api.console.session import PATH, Administering, Form, Sent, Viewer
 from api.resources import doors_of
 from events.errors import OrdersError
@@ -45,8 +45,7 @@ def erase_customer(request: Request, who: Administering, form: Sent) -> Response
         preview = privacy.preview(engine, customer, who.actor)
     except OrdersError as refused:
         preview, error = None, error or refused
-    status = 200 if error is None else error.status or 409
-    return page(request, "privacy.html", status, customer=customer, preview=preview, erased=None, error=error,
+    return page(request, "privacy.html", status_of(error), customer=customer, preview=preview, erased=None, error=error,
                 reason=form.get("reason"))  # fmt: skip
 
 

@@ -96,7 +96,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters |= {"at": time_of, "money": money_of, "whole": Whole}
+    made.filters |= {"at": time_of, "money": money_of, "whole": Whole, "error_told": words.error_told}
     made.globals |= {"asset": asset, "query": _query}
     return made
 
@@ -153,7 +153,7 @@ class ConsoleRoute(APIRoute):
                     return Response(status_code=401, headers={"HX-Redirect": address})
                 return go(address)
             except OrdersError as error:
-                return refusal(request, str(error), error.code, error.status or 409)
+                return refusal(request, str(error), error.code, status_of(error))
             except HTTPException as error:
                 return refusal(request, str(error.detail), "not_found", error.status_code)
             except (OperationalError, InterfaceError):
@@ -165,6 +165,11 @@ class ConsoleRoute(APIRoute):
                 )
 
         return answered
+
+
+def status_of(error: OrdersError | None) -> int:
+    """The HTTP status of a page after what was asked of it; one that is refused and names no status is a conflict."""
+    return 200 if error is None else error.status or 409
 
 
 def refusal(request: Request, message: str, code: str, status: int) -> Response:

@@ -15,7 +15,7 @@ from api.resources import doors_of
 from api.responses import Json
 from events.field_types import Name
 from journal.commands import Request as Transaction
-from operations import rebuild, replays
+from operations import given_up, rebuild, replays
 from queries.order_lookup import number_of
 
 ReplayId = Annotated[Name, Path(description="its id", examples=["rpl_019a3c1e8f7b7c1d9e2f3a4b5c6d7e8f"])]
@@ -39,7 +39,7 @@ def begin_replay(sent: BeginReplay, write: BySecret) -> Response:
     """
 
     def work(request: Transaction) -> tuple[int, dict[str, Any]]:
-        planned = replays.plan(request.conn, sent.refs, sent.wanted())
+        planned = replays.plan(request.conn, given_up.chosen(request.conn, sent.refs, sent.wanted()))
         replay_id = replays.begin(
             request.conn,
             planned,

@@ -12,7 +12,7 @@ from typing import Literal
 
 from providers.minor_units import MinorUnits
 from providers.movements import MovementStatus
-from providers.refund_rules import RefundRules
+from providers.refund_rules import BY_HAND, RefundRules
 
 _THREE_DECIMALS = "BHD JOD KWD OMR TND".split()
 _IN_HUNDREDS = "ISK UGX".split()  # “special cases”: no decimals, and sent with two
@@ -52,7 +52,7 @@ RULES = RefundRules(
     final={
         "charge_disputed": "wait for the dispute's end: if it is lost the money is gone already, if it is won replay this",
         "refund_disputed_payment": "wait for the dispute's end: if it is lost the money is gone already, if it is won replay this",
-        "charge_not_refundable": "the payment method takes no refunds: pay the customer by another way, and settle it by hand",
+        "charge_not_refundable": f"the payment method takes no refunds: pay the customer by another way, and {BY_HAND}",
         "balance_insufficient": "add funds to the Stripe balance (Dashboard, Balances)",
         "insufficient_funds": "add funds to the Stripe balance (Dashboard, Balances)",
         "resource_missing": "check that ORDERS_STRIPE_API_KEY is the key of the account that took the payment, live or test",

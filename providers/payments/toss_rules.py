@@ -10,10 +10,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from providers.movements import MovementStatus
-from providers.refund_rules import RefundRules
+from providers.refund_rules import BY_HAND, RefundRules
 
 STATUSES: dict[str, MovementStatus] = {"DONE": "succeeded", "IN_PROGRESS": "pending", "ABORTED": "failed"}
-_BY_HAND = "pay the customer by bank transfer, and settle it by hand"
+_BY_HAND = f"pay the customer by bank transfer, and {BY_HAND}"
 _ACCOUNT = "ask the customer for another bank account"
 # “은행 코드” (docs.tosspayments.com/codes/org-codes): the two digits, or the name in English.
 BANKS = {

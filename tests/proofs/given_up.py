@@ -240,7 +240,7 @@ def _edit(shop: AShop, causes: tuple[str, ...], each: int, found: Result) -> Non
 
 def _plan(shop: AShop) -> list[Any]:
     with shop.engine.connect() as conn:
-        return replays.plan(conn, wanted=Wanted(since=datetime.now(UTC) - timedelta(days=1)))
+        return replays.plan(conn, given_up.chosen(conn, wanted=Wanted(since=datetime.now(UTC) - timedelta(days=1))))
 
 
 def _begin(shop: AShop, planned: list[Any], rate: int | None) -> str:

@@ -10,11 +10,14 @@ from collections.abc import Callable
 from decimal import Decimal
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from domain import flags
+from domain.order import Order
 from events.envelope import Envelope
 from tests.fold_helpers import fold
 from tests.scenario_generator import (
@@ -77,6 +80,13 @@ def test_every_arrival_order_ends_as_the_life_must(made: tuple[Life, list[Envelo
 def test_every_arrival_order_ends_alike_where_the_oracle_is_silent(made: tuple[Life, list[Envelope]]):
     life, coming = made
     assert not disagreements(life, coming), report(life, coming, disagreements)
+
+
+@MANY
+@given(made=BY_EITHER_POLICY.flatmap(lives_and_arrivals))
+def test_an_order_that_is_taken_for_plain_has_no_flag_that_is_weighed(made: tuple[Life, list[Envelope]]):
+    life, coming = made
+    assert not missed_flags(life, coming), report(life, coming, missed_flags)
 
 
 @pytest.mark.slow
@@ -142,6 +152,23 @@ def disagreements(life: Life, coming: list[Envelope]) -> list[str]:
             own["returns"][ref]["refundAmount"] = UNSTATED
     own["flags"] = {name: name in own["flags"] for name in [*own["flags"], *other["flags"]]}
     return differences(own, other) + differences(*sums)
+
+
+def missed_flags(life: Life, coming: list[Envelope]) -> list[str]:
+    """Flags that an order would have had, had it not been taken for one that is plain."""
+    missed: list[str] = []
+    is_plain = flags._is_plain
+
+    def look(order: Order, *moved: bool) -> bool:
+        plain = is_plain(order, *moved)
+        if plain:
+            with patch.object(flags, "_is_plain", lambda *_: False):
+                missed.extend(f"flags: {each}, moved {moved}" for each in flags.flags_after(order, *moved))
+        return plain
+
+    with patch.object(flags, "_is_plain", look):
+        fold(coming, returns=life.policy)
+    return missed
 
 
 def report(life: Life, coming: list[Envelope], look: Look, made: str = "") -> str:

@@ -131,6 +131,9 @@ def test_one_edit_over_all_that_match_is_previewed_checked_and_kept_as_a_version
     done = orders("given-up", "edit", *many, *WHY, "--yes", "--json")
     assert (done.code, done.json["edited"]) == (0, 3), done.err
     ref = listed(orders)[0]["ref"]
+    [group] = orders("given-up", "causes", "--json").json["causes"]
+    assert (group["count"], group["edited"]) == (3, 3)
+    assert "edited" in orders("given-up", "causes").out
     assert orders("given-up", "edit", ref, "--set", "data.amount=9000", *WHY).code == 0
     versions = orders("given-up", "show", ref, "--json").json["versions"]
     assert [each["version"] for each in versions] == [1, 2]

@@ -442,9 +442,7 @@ def test_a_batch_in_parts_reports_all_that_it_wrote(rig, refusing, resting):
         report = settle_carefully(conn, entries, rig.context(), rig.shop, resting=resting)
     assert rig.outcomes(*woken) == ["dead: database_refused", "applied", "applied"]
     rows = rig.do("select seq, outcome, coalesce(reason, '') from results")
-    assert sorted((row.seq, str(row.outcome.kind), str(row.outcome.reason or "")) for row in report.results) == sorted(
-        map(tuple, rows)
-    )
+    assert sorted((row.seq, str(row.kind), str(row.reason or "")) for row in report.results) == sorted(map(tuple, rows))
     assert report.reasons == Counter((outcome, reason) for _, outcome, reason in rows)
     assert report.outcomes == Counter(outcome for _, outcome, _ in rows)
     assert {order.order_number for order in report.orders.values()} == {"A", "B"}

@@ -67,6 +67,13 @@ def test_acts_are_found_by_order_actor_act_and_time(conn):
         audit.newest(conn, orders="1")
 
 
+def test_the_acts_upon_one_thing_are_told_from_the_oldest_on_and_of_many_the_newest(conn):
+    audit.record_all(conn, [audit.Act("kim", act, target) for act, target in
+                            (("begin", "rpl_1"), ("stop", "rpl_1"), ("stop", "rpl_2"), ("resume", "rpl_1"))])  # fmt: skip
+    assert [each.act for each in audit.about(conn, "rpl_1")] == ["begin", "stop", "resume"]
+    assert [each.act for each in audit.about(conn, "rpl_1", most=2)] == ["stop", "resume"]
+
+
 def test_the_personal_fields_of_a_document_are_named():
     document = {"notes": "", "customerSnapshot": {"name": "Lee"}, "returns": {"docs": [{"note": "torn"}]}}
     assert audit.personal_of(document) == ["customerSnapshot", "note"]

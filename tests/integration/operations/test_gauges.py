@@ -94,6 +94,25 @@ def test_of_very_much_that_waits_for_a_provider_the_least_is_counted_and_said(sh
     assert found.providers_at == found.at
 
 
+@pytest.mark.parametrize(
+    ("most", "least"), [(4, set()), (3, {"https://a.example"}), (1, {"https://a.example", "https://b.example"})]
+)
+def test_what_waits_for_one_subscriber_is_counted_whole_however_much_waits_for_others(shop, monkeypatch, most, least):
+    shop.tell(*a_paid_order("7", 5))
+    shop.do("""insert into subscriptions (id, url, secrets, collections, operations)
+               select gen_random_uuid(), url, '{}', '{orders}', '{create}'
+               from unnest(array['https://a.example', 'https://b.example', 'https://b.example', 'https://c.example']) url""")  # fmt: skip
+    shop.do("""insert into deliveries (id, subscription_id, order_id, collection, operation, document, at)
+               select gen_random_uuid(), s.id, o.id, 'orders', 'create', '{}', now() from subscriptions s, orders o,
+               generate_series(1, case s.url when 'https://a.example' then 3 when 'https://b.example' then 1 else 0 end)""")  # fmt: skip
+    monkeypatch.setattr(figures, "MOST", most)
+    found = [fare for fare in Looks(shop.engine).now().providers if fare.kind == "webhooks"]
+    assert {fare.name: fare.waiting for fare in found} == {
+        "https://a.example": min(most, 3), "https://b.example": 2, "https://c.example": 0,
+    }  # fmt: skip
+    assert {fare.name for fare in found if fare.least} == least
+
+
 def test_a_look_that_took_long_is_followed_by_a_pause_for_postgresql_that_answers_and_for_nobody_else(
     shop, database_url, redis_url, monkeypatch
 ):

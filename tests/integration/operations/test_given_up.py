@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from operations import given_up, replays, why
 from operations.given_up import Wanted
+from operations.reasons import EVENT, REFUND
 from queries import timeline
 from tests.simulators import AShop, a_paid_order, a_shop, an_event
 
@@ -46,8 +47,7 @@ def test_whoever_asks_for_an_order_is_told_of_all_of_it(shop):
     ((order_id,),) = shop.rows("select id from orders where order_number = '7'")
     with shop.engine.connect() as conn:
         (said,) = why.why(conn, [str(order_id)])
-        first = given_up.of_orders(conn, ["7"])[0]
-        planned = replays.plan(conn, [first.ref])
+        planned = replays.plan(conn, given_up.of_orders(conn, ["7"])[:1])
     assert "and 3 more" in said.what
     assert len(planned) == 4, "those that came later of the order are taken along"
 
@@ -69,6 +69,26 @@ def test_what_names_an_order_by_a_payment_alone_is_its_own(shop):
         listed = given_up.given_up(conn, Wanted(order="7"))
         assert len(listed) == 4 + 3
         assert {each.id for each in given_up.of_orders(conn, ["7"])} == {each.id for each in listed}
+
+
+def test_a_refund_is_found_however_many_events_died_after_it(shop):
+    """A page looks at the last of each kind: dead events do not push out the refunds, which are few, nor they them."""
+    shop.do("""insert into effects (id, order_id, transaction_id, payment_id, currency, target, state)
+               select gen_random_uuid(), order_id, id, payment_id, 'KRW', 5, 'dead' from transactions where payment_id = 'pay-8'""")  # fmt: skip
+    shop.do("""insert into dead_letters (id, effect_id, reason) select '00000000-0000-7000-8000-000000000001', id, 'refund_given_up'
+               from effects""")  # fmt: skip
+    with shop.engine.connect() as conn:
+        groups, listed = given_up.page(conn, within=1)
+        (kept,) = given_up.given_up(conn, Wanted(kind=REFUND))
+        assert given_up.find_any(conn, kept.ref) == (kept, False)
+        assert [each.kind for each in given_up.of_orders(conn, ["8"])] == [REFUND]
+    assert [each.kind for each in listed].count(REFUND) == 1
+    assert sorted((each.kind, each.count) for each in groups) == [(EVENT, 1), (REFUND, 1)]
+    assert kept.order_number == "8"
+    shop.do("update dead_letters set state = 'replayed' where effect_id is not null")
+    with shop.engine.connect() as conn:
+        assert given_up.find_any(conn, kept.ref) == (kept, True)
+        assert given_up.given_up(conn, Wanted(kind=REFUND)) == []
 
 
 def test_an_orders_timeline_has_what_names_it_and_never_reached_it(shop):

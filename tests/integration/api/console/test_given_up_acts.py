@@ -8,6 +8,7 @@ import re
 import pytest
 from sqlalchemy import text
 
+from api.console import given_up_acts
 from domain.ids import format_id
 from operations import given_up
 from operations.given_up import Wanted
@@ -131,6 +132,15 @@ def test_a_dry_run_warns_where_all_would_be_given_up_again(console, letters):
     assert "2 × <bdi>malformed</bdi>" in text
     assert text.count('class="wrong"') == 1, "one cause is told once, with one of them"
     assert sum(f'href="/console/given-up/{ref}"' in text for ref in refs) == 1
+
+
+def test_a_dry_run_of_the_first_alone_says_nothing_of_the_others(console, letters, monkeypatch):
+    monkeypatch.setattr(given_up_acts, "DRY_RUN", 1)
+    _, _, chosen = letters
+    text = console.post(REPLAY, chosen).text
+    assert "The first 1 of 2 were tried: what stands here is of those alone." in text
+    assert "1 of the 1 events that were tried would be given up again." in text
+    assert "Every one of them" not in text
 
 
 def test_refunds_are_listed_briefly_summed_before_they_go_out_and_edited_by_nobody(console, module_shop):

@@ -11,27 +11,33 @@ from tests.builders import told
 
 def said(answer, status):
     assert answer.status_code == status, answer.text[:1000]
-    assert 'role="alert"' in answer.text
+    alert = answer.text.partition('role="alert"')[2].partition("</p>")[0]
+    assert "To do:" in alert, "what is wrong, and what to do about it"
     return html.unescape(answer.text)
 
 
 @pytest.mark.parametrize(
-    ("act", "fields", "error"),
+    ("act", "fields", "status", "error"),
     [
         (
             "refund",
             {"amount": "999999", "purpose": "shipping", "reason": "they <asked>"},
+            409,
             "more than the 10000 KRW",
         ),
-        ("hold", {"hold": "fraud", "until": "2001-01-01T00:00", "reason": "looks odd"}, "is not ahead"),
-        ("correct", {"parcel": "none-such", "status": "shipped", "reason": "by mistake"}, "the order has no parcel"),
+        ("hold", {"hold": "fraud", "until": "2001-01-01T00:00", "reason": "looks odd"}, 409, "is not ahead"),
+        (
+            "correct",
+            {"parcel": "none-such", "status": "shipped", "reason": "by mistake"},
+            400,
+            "the order has no parcel",
+        ),
     ],
 )
-def test_an_act_on_an_order(console, module_shop, act, fields, error):
+def test_an_act_on_an_order(console, module_shop, act, fields, status, error):
     order = module_shop.delivered()
     answer = console.post(f"/orders/{order['id']}/acts/{act}", fields)
-    text = said(answer, answer.status_code)
-    assert 400 <= answer.status_code < 500
+    text = said(answer, status)
     assert error in text
     form = text.partition(f'action="/console/orders/{order["id"]}/acts/{act}"')[2].partition("</form>")[0]
     for name, value in fields.items():
@@ -74,6 +80,17 @@ def test_a_pause_and_an_erasure(console, module_shop):
     assert "'c-2' was typed" in text
     assert 'value="request 17"' in text
     assert "Nothing was erased yet" in text
+
+
+def test_what_is_wrong_is_told_in_the_pages_language_with_its_particulars(console, module_shop):
+    module_shop.tell(told("PaymentSucceeded", subject="R0", paymentId="pay-r0", amount="no money"))
+    ref = module_shop.one("select cast(max(seq) as text) from dead_letters")
+    korean, none = {"accept-language": "ko"}, '[{"op": "remove", "path": "/data/none"}]'
+    refused = console.post("/given-up/acts/edit", {"ref": ref, "patch": "{"}, **korean)
+    unfit = console.post("/given-up/acts/edit", {"ref": ref, "patch": none}, **korean)
+    assert "수정 내용을 읽을 수 없습니다: the JSON Patch is no JSON: " in html.unescape(refused.text)
+    assert "할 일: JSON Patch(RFC 6902)" in html.unescape(refused.text)
+    assert "다시 포기됩니다: <bdi>the patch does not fit it: " in html.unescape(unfit.text)
 
 
 def test_a_move_of_a_replay(console, module_shop):

@@ -11,11 +11,16 @@ import pytest
 
 from api.console import words
 from api.console.drawings import PLACES, TABLES
+from api.console.given_up_acts import EditUnclear
 from api.console.korean import KOREAN
 from api.console.korean_audit import KOREAN_AUDIT
 from api.console.korean_causes import KOREAN_CAUSES
 from api.console.korean_domain import KOREAN_DOMAIN
+from api.console.korean_refusals import KOREAN_REFUSALS
+from api.console.lists import NoteNeeded
+from api.console.order_acts import FieldRefused
 from api.console.order_page import WAITS
+from api.console.privacy import ErasureUnconfirmed
 from api.console.sentences import SENTENCES, sentence
 from domain import fulfillment, order, returns, transaction
 from domain.flags import Flag
@@ -26,16 +31,25 @@ from events.catalogue import CATALOGUE
 from events.field_types import Allocation, GrantReason, PendingKind, TrackingStatus
 from events.field_types import Reason as ReturnReason
 from operations import why
-from operations.given_up import KINDS
+from operations.acts import ReasonAbsent
+from operations.dead_letters import EditRefused, LetterClosed
+from operations.edits import PatchRefused
+from operations.given_up import KINDS, TooMany
+from operations.given_up_changes import NotEditable
 from operations.pauses import SAYS
 from operations.reasons import CAUSES
-from operations.replays import HALTED, OUTCOMES, RUNNING, STOPPED
+from operations.replays import HALTED, OUTCOMES, RUNNING, STOPPED, ReplayEmpty, ReplayOver
 from storage.tables.logins import ROLES
 from storage.tables.operators import PAUSE_KINDS
 from storage.tables.refunds import ORIGINS, WAITS_FOR
 
 CONSOLE = Path(__file__).parents[4] / "api" / "console"
 STATUSES = (order.Status, transaction.Status, fulfillment.Status, returns.Status)
+# The errors of which LEADS says in a few words what is wrong.
+REFUSED = (
+    EditUnclear, PatchRefused, EditRefused, NotEditable, TooMany, LetterClosed, ReplayEmpty, ReplayOver, ReasonAbsent, FieldRefused,
+    NoteNeeded, ErasureUnconfirmed,
+)  # fmt: skip
 PLACE = re.compile(r"\{(\w+)[^}]*\}")
 
 
@@ -70,6 +84,7 @@ def said_by_the_domain() -> Iterator[str]:
     yield from (*PAUSE_KINDS, *SAYS.values())
     yield from (*ROLES, *ORIGINS, *WAITS_FOR)
     yield from SENTENCES.values()
+    yield from (error.remedy for error in REFUSED)
 
 
 # What the code puts together or reads elsewhere: changes of a preview, kinds of work outside, states of lists, personal fields.
@@ -103,8 +118,18 @@ def test_all_that_an_order_may_wait_for_has_its_words():
 def test_no_text_stands_in_the_table_for_nothing():
     known = said_by_pages() | set(said_by_the_domain()) | OTHERS
     assert sorted(set(words.TABLES["ko"]) - known) == []
-    tables = (KOREAN, KOREAN_AUDIT, KOREAN_DOMAIN, KOREAN_CAUSES)
+    tables = (KOREAN, KOREAN_AUDIT, KOREAN_DOMAIN, KOREAN_CAUSES, KOREAN_REFUSALS)
     assert len(words.TABLES["ko"]) == sum(map(len, tables)), "each stands in one of them"
+
+
+def test_a_refusal_is_told_in_the_pages_language_with_its_particulars_as_they_are():
+    assert words.LEADS.keys() == {error.code for error in REFUSED}
+    error = EditUnclear("the JSON Patch is no JSON: line 1")
+    assert words.error_told(error, words.teller("en")) == "the JSON Patch is no JSON: line 1"
+    assert (
+        words.error_told(error, words.teller("ko")) == "수정 내용을 읽을 수 없습니다: the JSON Patch is no JSON: line 1"
+    )
+    assert words.error_told(LookupError("no_such thing"), words.teller("ko")) == "no_such thing"
 
 
 def test_every_type_of_event_has_a_sentence():
