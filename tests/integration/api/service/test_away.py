@@ -110,9 +110,14 @@ def test_without_redis_requests_are_served_and_ready_says_degraded(open_shell, w
     limits = shell.app.state.limits
     limits._leases.clear()
     wire.cut()
-    asked, moment = [], limits._now()
+    asked, moment, count = [], limits._now(), limits._count
+
+    def counted(name):
+        asked.append(name)
+        return count(name)
+
     monkeypatch.setattr(limits, "_now", lambda: moment)
-    monkeypatch.setattr(limits, "_count", lambda name, count=limits._count: asked.append(name) or count(name))
+    monkeypatch.setattr(limits, "_count", counted)
     for _ in range(20):
         answer = shell.client.get("/api/me", headers=headers)
         assert answer.status_code == 200
@@ -129,7 +134,7 @@ def test_without_redis_publishing_neither_raises_nor_waits(open_shell, wires, re
     wire = wires(redis_url)
     shell = open_shell(REDIS_URL=wire.url)
     wire.cut()
-    waits = []
+    waits: list[float] = []
     monkeypatch.setattr("redis.retry.sleep", waits.append)
     assert shell.doors.streams.publish([ENTRY]) is False
     assert waits == []
