@@ -22,9 +22,11 @@ demo: $(READY) ## The whole thing on embedded servers: orders, duplicates, disor
 	@$(BIN)/orders demo $(ARGS)
 
 # In two parts: most of it on all cores, a file on one of them with servers of its own; then, one by one, what
-# measures. Exit code 5 says that ARGS chose nothing of a part.
+# measures. Exit code 5 says that ARGS chose nothing of a part. Bytecode is kept, whatever the environment says: without,
+# each worker rewrites every test's asserts anew, and each of the many processes that tests start compiles all of ours.
 test: $(READY) ## All tests, on all cores (ARGS='-m "not slow"' for the quick ones)
-	@$(BIN)/pytest --part busy -n logical --dist loadfile --no-loadscope-reorder --durations 10 $(ARGS); busy=$$?; \
+	@export PYTHONDONTWRITEBYTECODE=; \
+	$(BIN)/pytest --part busy -n logical --dist loadfile --no-loadscope-reorder --durations 10 $(ARGS); busy=$$?; \
 	$(BIN)/pytest --part quiet --durations 10 $(ARGS); quiet=$$?; \
 	case "$$busy $$quiet" in "0 0"|"0 5"|"5 0") ;; *) echo "make test: FAILED (exit codes $$busy, $$quiet)" >&2; exit 1;; esac
 

@@ -1,7 +1,8 @@
 """Databases of tests: made from a migrated template, and given to the next test once they are as new.
 
 To make one and to drop it costs a third of a second, to empty one a fiftieth. So a database whose schema is still the
-template's is emptied: its tables, its sequences, and what the migrations had put in. Any other is dropped. A table is
+template's is emptied: its tables, its sequences, and what the migrations had put in; so is one whose schema differs by
+functions that a test added, and by their triggers: those are taken away. Any other is dropped. A table is
 emptied row by row while it is small: to truncate it makes new files of it and of each of its indexes.
 """
 
@@ -42,6 +43,7 @@ _SEQUENCES = """
     select setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false) from pg_sequences
     where last_value is not null
 """
+_FUNCTIONS = "select oid::regprocedure::text from pg_proc where pronamespace = 'public'::regnamespace"
 _OTHERS = """
     select pg_terminate_backend(pid, 5000) from pg_stat_activity
     where datname = current_database() and pid <> pg_backend_pid()
@@ -56,6 +58,7 @@ class Databases:
         self._free: list[str] = []
         with psycopg.connect(with_database(server, template), autocommit=True) as conn:
             self._shape = conn.execute(_SHAPE).fetchone()
+            self._functions = {row[0] for row in conn.execute(_FUNCTIONS)}
             self._tables = [row[0] for row in conn.execute(_TABLES)]
             filled = _filled(conn, self._tables)
             self._seeds = {table: _rows(conn, table) for table in filled}
@@ -82,7 +85,7 @@ class Databases:
         try:
             with psycopg.connect(with_database(self._server, name), autocommit=True) as conn:
                 conn.execute(_OTHERS)
-                if conn.execute(_SHAPE).fetchone() != self._shape:
+                if not self._is_of_the_template(conn):
                     return False
                 filled = _filled(conn, self._tables)
                 used = [table for table in filled if not self._as_made(conn, table)]
@@ -101,6 +104,15 @@ class Databases:
                 return True
         except psycopg.Error:  # a test took it away
             return False
+
+    def _is_of_the_template(self, conn: psycopg.Connection) -> bool:
+        """Whether the schema is the template's, once the functions are gone that a test added."""
+        if conn.execute(_SHAPE).fetchone() == self._shape:
+            return True
+        for (function,) in conn.execute(_FUNCTIONS).fetchall():
+            if function not in self._functions:
+                conn.execute(f"drop function {function} cascade")
+        return conn.execute(_SHAPE).fetchone() == self._shape
 
     def _as_made(self, conn: psycopg.Connection, table: str) -> bool:
         return table in self._seeds and _rows(conn, table) == self._seeds[table]

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from socket import AF_INET
-from time import monotonic, sleep
+from time import sleep
 
 import pytest
 from sqlalchemy import text
@@ -114,25 +114,31 @@ def test_changes_of_one_order_arrive_in_order_though_two_send_and_many_fail(shop
 
 
 def test_a_receiver_that_hangs_holds_up_nobody_else(shop, receiver, another):
-    hangs = threading.Event()
-    receiver.decide = lambda post: 200 if hangs.wait(20) else 500
+    over, came = threading.Event(), []
+
+    def hang(post):
+        came.append(post)
+        over.wait(60)
+        return 500
+
+    receiver.decide = hang
     shop.subscribe(receiver.url)
     shop.subscribe(another.url)
     numbers = [f"N{n}" for n in range(100)]
     shop.tell(*(an_order(n) for n in numbers))
-    sender = Sender(allow_private=True, total_s=7)
+    sender = Sender(allow_private=True, total_s=60)
     with ThreadPoolExecutor(1) as pool:
-        began = monotonic()
-        run = pool.submit(dispatcher.run_due, shop.engine, sender, datetime.now(UTC), 6)
-        while len(another.posts) < len(numbers) and monotonic() < began + 6:
+        run = pool.submit(dispatcher.run_due, shop.engine, sender, datetime.now(UTC))
+        while len(another.posts) < len(numbers) and not run.done():
             sleep(0.01)
         assert len(another.posts) == len(numbers), "they waited for the one that hangs"
         shop.tell(an_order("late"))
-        while len(another.posts) == len(numbers) and monotonic() < began + 6.8:
+        while len(another.posts) == len(numbers) and not run.done():
             sleep(0.01)
         assert another.posts[-1].body["data"]["orderNumber"] == "late"
-        run.result(30)
-    hangs.set()
+        assert len(came) == dispatcher.A_RECEIVER, "it has more than its share, or less"
+        over.set()
+        run.result(60)
     states = dict(
         shop.rows(
             "select s.url, count(*) from deliveries d join subscriptions s on s.id = d.subscription_id where d.state = 'done' group by 1"
@@ -142,8 +148,7 @@ def test_a_receiver_that_hangs_holds_up_nobody_else(shop, receiver, another):
     [error] = {
         row[0] for row in shop.rows("select last_error from deliveries where state = 'due' and last_error is not null")
     }
-    assert error == "no answer within 7 s"
-    assert len(receiver.posts) <= dispatcher.A_RECEIVER * 2
+    assert error == "answered 500"
 
 
 def test_one_dispatcher_runs_at_a_time(shop, receiver):
@@ -471,13 +476,12 @@ def test_a_backlog_of_many_subscriptions_is_sent_in_one_run(shop):
     assert set(sender.urls.values()) == {3}
 
 
-def test_a_life_of_an_order_is_told_within_one_run(shop, receiver):
+def test_a_life_of_an_order_is_told_within_one_run(shop, receiver, monkeypatch):
+    monkeypatch.setattr(dispatcher, "LOOK_S", 3600.0)  # no step may wait for the next look
     shop.subscribe(receiver.url, ["orders", "fulfillments"])
     for event in (created(), paid(), shipped(), delivered()):
         shop.tell(event)
-    began = monotonic()
     shop.send()
-    assert monotonic() - began < dispatcher.LOOK_S, "each step waited for the next look"
     statuses = [post.body["data"]["status"] for post in receiver.posts if post.body["collection"] == "orders"]
     assert statuses == ["pending", "preparing", "shipped", "delivered"]
 

@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import threading
 from contextlib import contextmanager
-from time import monotonic, sleep
+from time import sleep
 
 import pytest
 
@@ -102,15 +102,14 @@ def test_an_address_of_a_family_that_this_kernel_lacks_is_passed_over(receiver, 
 
 
 def test_a_look_up_that_hangs_has_ten_seconds_too(receiver):
-    over = threading.Event()
+    over, looked = threading.Event(), []
 
     def resolve(host, port):
-        over.wait(20)
+        looked.append(over.wait(60))
         return [(HERE, ("127.0.0.1", port_of(receiver)))]
 
-    began = monotonic()
     assert post("http://shop.example/", sender=Sender(True, resolve, total_s=0.3)).error == "no answer within 0 s"
-    assert monotonic() - began < 2
+    assert looked == [], "the post waited for the look-up"
     over.set()
     assert receiver.posts == []
 
@@ -150,6 +149,8 @@ def test_a_body_is_read_so_far_and_never_told_as_an_error(receiver):
 
 @pytest.mark.parametrize("says", [b"", b"HTTP/1.1 200 OK\r\nx-slow: "], ids=["silence", "an endless header"])
 def test_a_receiver_that_drips_has_ten_seconds_in_all(says):
+    """Left alone it says nothing, or goes on, for longer than a test may take: what ends the post is its limit."""
+
     def drip(connection):
         heard(connection)
         connection.sendall(says)
@@ -159,17 +160,15 @@ def test_a_receiver_that_drips_has_ten_seconds_in_all(says):
         connection.recv(1)  # until the other side is gone
 
     with speaking(drip) as port:
-        began = monotonic()
         reply = post(f"http://127.0.0.1:{port}/", sender=Sender(True, total_s=0.5))
         assert reply.error.startswith("no answer")
-        assert monotonic() - began < 2
 
 
 def test_an_answer_stands_whatever_becomes_of_its_body():
     def stall(connection):
         heard(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")
-        sleep(1)
+        connection.recv(1)  # until the other side is gone
 
     with speaking(stall) as port:
         reply = post(f"http://127.0.0.1:{port}/", sender=Sender(True, total_s=0.5))
@@ -189,11 +188,11 @@ def test_what_speaks_no_http_is_an_error_and_no_exception(says):
 
 
 def test_a_receiver_that_does_not_read_has_ten_seconds_too():
-    with speaking(lambda connection: sleep(2)) as port:
-        began = monotonic()
+    over = threading.Event()
+    with speaking(lambda connection: over.wait(15)) as port:
         reply = post(f"http://127.0.0.1:{port}/", sender=Sender(True, total_s=0.5), body=b" " * 50_000_000)
         assert reply.error.startswith("no answer")
-        assert monotonic() - began < 1.9
+        over.set()
 
 
 @pytest.fixture(scope="module")
@@ -245,18 +244,18 @@ def test_each_secret_signs(receiver):
 
 
 def test_posts_run_side_by_side():
+    together = threading.Barrier(10, timeout=60)  # broken, so an error, unless all are there at one time
     with receiving() as slow:
 
         def decide(_):
-            sleep(0.3)
+            together.wait()
             return 200
 
         slow.decide = decide
-        sender, began = Sender(True), monotonic()
+        sender = Sender(True, total_s=60)
         threads = [threading.Thread(target=lambda: post(slow.url, sender=sender)) for _ in range(10)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    assert monotonic() - began < 2
     assert len(slow.taken) == 10
