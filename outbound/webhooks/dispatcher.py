@@ -38,7 +38,7 @@ A_FAILING = 2  # … whose last attempt failed
 SLICE_S = 20.0  # then nothing more is claimed; the next chore goes on
 LOOK_S = 1.0  # between two looks at what became due
 DUTY = "webhooks"  # the lease of the one that runs
-DUTY_S = 10.0  # of a dispatcher that says nothing; then another may
+DUTY_S = 5.0  # of a dispatcher that says nothing; then another may, once the lease of its chore is over, too (6 s)
 
 log = logging.getLogger(__name__)
 
