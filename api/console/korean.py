@@ -383,8 +383,8 @@ KOREAN: dict[str, str] = {
     "same_cause": "같은 원인",
     "new_cause": "다른 원인",
     "unchanged": "그대로",
-    "The text is sought in the last {count} of each kind; with a reason, in the last of that reason. An act on all that fit looks at all.":
-        "텍스트는 종류마다 최근 {count}개에서 찾습니다. 사유를 고르면 그 사유의 최근 것에서 찾습니다. 조건에 맞는 전체에 대한 처리는 모두를 살펴봅니다.",
+    "The text is sought in the last {count} of each kind; with a reason, in the last of that reason.":
+        "텍스트는 종류마다 최근 {count}개에서 찾습니다. 사유를 고르면 그 사유의 최근 것에서 찾습니다.",
     "Of each kind the last {count} are looked at; narrow it to see all that fit.": "종류마다 최근 {count}개만 살펴봅니다. 조건을 고르면 모두 보입니다.",
     # a parcel corrected
     "Correct where a parcel stands": "배송 상태 정정",
