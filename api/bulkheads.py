@@ -1,7 +1,8 @@
 """Bulkheads: each kind of request has a share of the threads, so that none of them starves the others.
 
     webhooks   what providers send; they wait for the journaler's commit, and take no thread
-    reads      queries: a credential has HALF of them at most
+    watching   the console's first page, which must be there when the others hang (api/console/now.py)
+    reads      queries and other pages: a credential has HALF of them at most
     writes     the Server API: one order, payment, cart … has PER_TARGET of them at most, for they wait for its row
 
 A request waits for its place for WAIT_S, then it is answered 503. One that was let in and has no answer after
@@ -28,7 +29,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import ApiError, too_many, unavailable
 
-READS, WRITES = 6, 6  # requests that are served at once; each takes one thread at a time
+READS, WRITES, WATCHING = 6, 6, 2  # requests that are served at once; each takes one thread at a time
 HALF = 3  # of the reads, for one credential
 PER_TARGET = 2
 READING = ("GET", "HEAD", "OPTIONS")
@@ -37,6 +38,7 @@ WAIT_S = 5.0
 ANSWER_S = 28.0  # longer than a write may wait for a row and take in its statement (api/resources.py)
 REMEMBERED = 10_000  # tokens and addresses that were told to wait
 BODY = "orders.body"  # in a scope: the whole body
+WATCHED = ("/console", "/console/now", "/console/now/checks")
 _NAMES = ("orderNumber", "order", "paymentId", "cartId", "cart")  # of what a write is about, in its body
 
 
@@ -142,6 +144,7 @@ class Bulkheads:
         self._app = app
         self._reads = _Kind(_Share(READS), HALF)
         self._writes = _Kind(_Share(WRITES), PER_TARGET)
+        self._watching = _Kind(_Share(WATCHING), WATCHING)
         self._waits = _Waits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -160,8 +163,7 @@ class Bulkheads:
                 await self._app(scope, receive, answer.send)
                 self._waits.note(asker, answer.retry_after)
                 return
-            reads = scope["method"] in READING
-            kind, name = (self._reads, _credential(scope)) if reads else (self._writes, _target(scope))
+            kind, name = self._kind(scope)
             try:
                 async with kind.place(name):
                     late.cancel()  # the wait is over; from here on counts what the request itself takes
@@ -172,6 +174,12 @@ class Bulkheads:
                 await answer.refuse(unavailable("Too much is asked at once; send the same request again in a moment"))
         finally:
             late.cancel()
+
+    def _kind(self, scope: Scope) -> tuple[_Kind, Hashable]:
+        """The kind of a request, and the name that a share of it goes by."""
+        if scope["method"] not in READING:
+            return self._writes, _target(scope)
+        return self._watching if scope["path"] in WATCHED else self._reads, _credential(scope)
 
 
 class _Answer:
@@ -216,9 +224,9 @@ def _asker(scope: Scope) -> Hashable:
 
 
 def _credential(scope: Scope) -> tuple[bytes | None, bytes | None]:
-    """Who asks: the key, and the customer's token."""
-    named = {name: value for name, value in scope["headers"] if name in (b"authorization", b"x-customer-token")}
-    return named.get(b"authorization"), named.get(b"x-customer-token")
+    """Who asks: the key, or the console's cookies, and the customer's token."""
+    named = dict(each for each in scope["headers"] if each[0] in (b"authorization", b"cookie", b"x-customer-token"))
+    return named.get(b"authorization") or named.get(b"cookie"), named.get(b"x-customer-token")
 
 
 def _target(scope: Scope) -> Hashable:

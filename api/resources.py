@@ -15,7 +15,7 @@ from redis.retry import Retry
 from sqlalchemy import Engine
 from starlette.requests import HTTPConnection
 
-from api.bulkheads import READS, WRITES
+from api.bulkheads import READS, WATCHING, WRITES
 from journal.batch import Shop
 from journal.streams import Streams
 from settings.environment import Settings
@@ -23,7 +23,7 @@ from storage import engine as engines
 from workers.app import ring
 from workers.resources import open_parts
 
-THREADS = READS + WRITES + 4  # those that the bulkheads let in, and what passes by them
+THREADS = READS + WRITES + WATCHING + 4  # those that the bulkheads let in, and what passes by them
 POOL = 10  # connections that an engine keeps; it may open as many again
 READ_S = 10  # a query that takes longer is canceled, and answered with 503
 LOCK_S, WRITE_S = 5, 20  # likewise a write that waits so long for a row, or takes so long in one statement

@@ -7,6 +7,8 @@ any of them would die again, none is edited. Names, addresses and notes go to th
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -26,8 +28,11 @@ from journal.entries import Entry, read
 from storage.clock import clock
 from storage.pg_arrays import array, cast, columns, unnest
 
+NO_OBJECT = "data: must be an object"
 MOST_STEPS = 100  # of a patch
 STEPS = frozenset(("add", "replace", "remove", "move", "test"))  # without copy: a few of those fill any memory
+
+_QUOTED = re.compile(r"'[^']*'")  # a value of one event, in a message
 
 ABSENT = object()  # the value of a place that an event does not have
 
@@ -54,6 +59,7 @@ class Edit:
     diff: list[dict[str, Any]]  # the JSON Patch from one to the other
     personal: dict[str, Any]  # fields for the side table
     fault: str | None = None
+    cause: str | None = None  # of the fault: what it is, without what stands in this event alone
 
     @property
     def is_needless(self) -> bool:
@@ -92,6 +98,7 @@ _KEEP = text(f"""
     insert into corrections (seq, subject, data, by) select seq, subject, data, by from kept
     on conflict (seq) do update set subject = excluded.subject, data = excluded.data, by = excluded.by, at = now()
 """)
+_MOMENT = text("select now()")  # which `corrections.at` holds
 _KEEP_PERSONAL = text(
     f"insert into personal (id, fields) select v.id, cast(v.fields as jsonb) "
     f"from {unnest(('id', 'fields'), ('uuid', 'jsonb'))} "
@@ -176,6 +183,22 @@ def keep(conn: Connection, edits: Sequence[Edit], by: str, reason: str | None) -
         conn.execute(_KEEP_PERSONAL, columns(("id", "fields"), ("uuid", "jsonb"), personal))
 
 
+def moment(conn: Connection) -> datetime:
+    """The moment that everything edited in this database transaction carries, by which `given_up.Wanted.edited` finds it."""
+    found: datetime = conn.execute(_MOMENT).scalar_one()
+    return found
+
+
+def faults(made: Sequence[Edit]) -> list[tuple[Edit, int]]:
+    """(the first of them, how many) of the edits by which events would die again, by cause; the most first."""
+    first: dict[str | None, Edit] = {}
+    for each in made:
+        if each.fault is not None:
+            first.setdefault(each.cause, each)
+    counts = Counter(each.cause for each in made if each.fault is not None)
+    return [(first[cause], count) for cause, count in counts.most_common()]
+
+
 def changes(edit: Edit) -> dict[str, list[Any]]:
     """The fields that an edit changes → what each was and what it is now; personal ones are not among them."""
     one = {**edit.before["data"], "subject": edit.before["subject"]}
@@ -230,17 +253,20 @@ def _edit(entry: Entry, steps: list[dict[str, Any]], version: int) -> Edit:
     try:
         patched = jsonpatch.apply_patch(deepcopy(before), steps)
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, ValueError) as error:
-        return Edit(entry.seq, name, version, before, before, [], {}, f"the patch does not fit it: {error}")
+        # A field that is not there is a cause of its own; what else such an error says is this event's.
+        kind = str(error) if isinstance(error, jsonpatch.JsonPatchPathNotFound) else type(error).__name__
+        return Edit(entry.seq, name, version, before, before, [], {}, f"the patch does not fit it: {error}", kind)
     data, subject = patched.get("data"), patched.get("subject")
     if not isinstance(data, dict):
-        return Edit(entry.seq, name, version, before, before, [], {}, "data: must be an object")
+        return Edit(entry.seq, name, version, before, before, [], {}, NO_OBJECT, NO_OBJECT)
     own, personal = _without_personal(data, entry.data.get("personal"))
     if personal:
         own.setdefault("personal", fresh(clock()))
     after = {"subject": subject, "data": own}
     fault = _fault(entry, own, subject)
     diff = [] if fault is not None else jsonpatch.make_patch(before, after).patch
-    return Edit(entry.seq, name, version, before, after, diff, personal, fault)
+    cause = None if fault is None else _QUOTED.sub("'…'", fault)
+    return Edit(entry.seq, name, version, before, after, diff, personal, fault, cause)
 
 
 def _fault(entry: Entry, data: dict[str, Any], subject: Any) -> str | None:

@@ -149,6 +149,7 @@ class Wanted:
     text: str | None = None  # anywhere in what is known of it, its body included; capitals do not matter
     since: datetime | None = None
     until: datetime | None = None
+    edited: bool | datetime | None = None  # whether it was, or the moment of the very act (`edits.moment`)
 
     def is_empty(self) -> bool:
         """True where any thing would do."""
@@ -208,7 +209,7 @@ _EVENTS = f"""
            coalesce(case when c.seq is null then j.subject else c.subject end, o.order_number) as order_number,
            coalesce(c.data, j.data) ->> 'paymentId' as payment_id, j.source as provider, d.reason,
            {_field_of("d.reason", "d.detail")} as field, d.detail, d.deaths as attempts, j.time as happened_at,
-           d.created_at, d.updated_at as died_at, c.seq is not null as edited, coalesce(c.data, j.data) as body
+           d.created_at, d.updated_at as died_at, c.seq is not null as edited, c.at as edited_at, coalesce(c.data, j.data) as body
     from __letters__ d join journal j on j.seq = d.seq left join corrections c on c.seq = d.seq
     left join correlations k on j.subject is null and k.key = 'payment:' || (coalesce(c.data, j.data) ->> 'paymentId')
     left join orders o on o.id = k.order_id
@@ -216,14 +217,14 @@ _EVENTS = f"""
 """
 _REFUNDS = f"""
     select '{REFUND}', e.id, null, null, null, 'Refund', o.order_number, e.payment_id, t.provider, d.reason,
-           null, d.detail, greatest(e.attempts, d.deaths), e.created_at, d.created_at, d.updated_at, false, null
+           null, d.detail, greatest(e.attempts, d.deaths), e.created_at, d.created_at, d.updated_at, false, null, null
     from __refund_letters__ d join effects e on e.id = d.effect_id join orders o on o.id = e.order_id
     join transactions t on t.id = e.transaction_id where d.state __is__ 'open' and d.effect_id is not null
 """
 _LOOKUPS = f"""
     select '{LOOKUP}', i.id, i.seq, j.source, j.event_id, j.type, coalesce(j.subject, o.order_number),
            j.data ->> 'paymentId', i.provider, coalesce(i.reason, '{LOOKUP_GIVEN_UP}'), null, i.last_error, i.attempts,
-           j.time, i.created_at, i.updated_at, false, coalesce((select x.data from corrections x where x.seq = i.seq), j.data)
+           j.time, i.created_at, i.updated_at, false, null, coalesce((select x.data from corrections x where x.seq = i.seq), j.data)
     from __lookups__ i join journal j using (seq)
     left join correlations k on j.subject is null and k.key = 'payment:' || (j.data ->> 'paymentId')
     left join orders o on o.id = k.order_id
@@ -234,17 +235,17 @@ _DELIVERIES = f"""
            split_part(split_part(split_part(s.url, '://', 2), '/', 1), '@', -1),
            case when d.last_status = {GONE} then '{WEBHOOK_GONE}' when d.last_status is null then '{WEBHOOK_UNREACHABLE}'
                 else '{WEBHOOK_REFUSED}' end,
-           null, d.last_error, d.attempts, d.at, d.at, d.updated_at, false, null
+           null, d.last_error, d.attempts, d.at, d.at, d.updated_at, false, null, null
     from __deliveries__ d join orders o on o.id = d.order_id join subscriptions s on s.id = d.subscription_id
     where d.state = 'dead' and d.discarded_at is null
 """
 _WORDS = "concat_ws(' ', g.source, g.event_id, g.type, g.order_number, g.payment_id, g.provider, g.reason, g.detail)"
 _FITS = f"""
     from ({_EVENTS} union all {_REFUNDS} union all {_LOOKUPS} union all {_DELIVERIES}) g
-    where (cast(:kind as text) is null or g.kind = :kind)
+    where (cast(:kind as text) is null or g.kind = :kind) and g.edited = coalesce(cast(:edited as boolean), g.edited)
+      and (cast(:edited_at as timestamptz) is null or g.edited_at = :edited_at)
       and (cast(:order as text) is null or g.order_number = :order)
-      and (cast(:type as text) is null or g.type = :type)
-      and (cast(:reason as text) is null or g.reason = :reason)
+      and (cast(:type as text) is null or g.type = :type) and (cast(:reason as text) is null or g.reason = :reason)
       and (cast(:provider as text) is null or lower(g.provider) = lower(:provider))
       and (cast(:field as text) is null or g.field = :field)
       and (cast(:since as timestamptz) is null or g.died_at >= :since)
@@ -437,7 +438,8 @@ def _ids_of(conn: Connection, refs: Sequence[str]) -> list[str]:
 
 def _values(wanted: Wanted) -> dict[str, Any]:
     told: dict[str, Any] = {each.name: getattr(wanted, each.name) for each in fields(wanted)}
-    sought = told.pop("text")
+    sought, edited = told.pop("text"), told["edited"]
+    told["edited"], told["edited_at"] = (edited, None) if isinstance(edited, bool) else (None, edited)
     told["pattern"] = None if sought is None else f"%{escaped(sought)}%"
     return told
 

@@ -34,6 +34,12 @@ def preview(conn: Connection, things: Sequence[Thing], patch: edits.Patch) -> li
     return edits.preview(conn, events_of(things), patch)
 
 
+def fitting(conn: Connection, things: Sequence[Thing], patch: edits.Patch) -> list[Thing]:
+    """Those of these events that would not die again with the patch. Errors: NotEditable, PatchRefused."""
+    made = preview(conn, things, patch)
+    return [thing for thing, each in zip(things, made, strict=True) if each.fault is None]
+
+
 def edit(conn: Connection, things: Sequence[Thing], patch: edits.Patch, *, by: str, reason: str) -> list[edits.Edit]:
     """Lay one patch over these events, as a new version of each: all, or none. They stay dead until they are replayed.
 

@@ -52,9 +52,7 @@ def examine(place: Place, seconds: float) -> list[Check]:
     elif not database.done.is_set():
         round_.give_up(database)
     found = round_.gather()
-    if round_.all_ended():  # else what hangs would hold us up here, too
-        engine.dispose()
-        client.close()
+    round_.end(engine.dispose, client.close)
     return _of_the_beat(found) if _answers(found) else [_excused(check) for check in found]
 
 

@@ -1,7 +1,7 @@
 """The doctor's checks for whoever watches the console: what is wrong with the system, and its cure.
 
-One examination per process is shared by all who watch. It costs the servers a few connections and statements, so the next
-one comes EVERY_S later, or SHARE times as long as the last one took, and at most LONGEST_S.
+One examination per process is shared by all who watch: it costs the servers a few connections and statements. The page asks
+for it every EVERY_S; whoever asks for a new one in between gets it, unless one was made a moment ago.
 """
 
 from __future__ import annotations
@@ -18,8 +18,15 @@ from settings.environment import Settings
 from storage.clock import clock
 from workers.examination import examine
 
-EVERY_S, SHARE, LONGEST_S = 30.0, 100, 120.0
+EVERY_S = 30.0
+FRESH_S, JUST_S = 25.0, 3.0  # so old an examination is handed out; to whoever asks for a new one
 WITHIN_S = 4.0  # an examination answers by then, whatever hangs
+# The page of the console on which a check's trouble is seen, by the check's id.
+PAGES = {
+    "dead-letters": "/given-up", "parked": "/parked", "refunds": "/refunds", "webhooks": "/deliveries",
+    "webhooks-in": "/given-up?kind=lookup", "tracking": "/trackers", "reconciliation": "/findings", "pauses": "/pauses",
+    "beat": "/workers", "workers": "/workers", "worker": "/workers",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +42,33 @@ class Examined:
         return sorted((each for each in self.checks if each.level != OK), key=lambda each: each.level != PROBLEM)
 
 
+def page_of(check: Check) -> str | None:
+    """The page of the console on which its trouble is seen, below /console; None where there is none."""
+    return PAGES.get("worker" if check.id.startswith("worker-") else check.id)
+
+
 class Examinations:
     """The examinations of one process, the newest of which is kept."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._next_at = float("-inf")  # monotonic
         self._newest: Examined | None = None
+        self._ended = float("-inf")  # monotonic
 
-    @property
-    def newest(self) -> Examined | None:
-        """The last one, as long as it is fresh."""
-        return self._newest if monotonic() < self._next_at else None
+    def newest(self, most_s: float = FRESH_S) -> Examined | None:
+        """The last one, if it is no older than `most_s`."""
+        return self._newest if monotonic() - self._ended <= most_s else None
 
-    def now(self) -> Examined:
-        """A fresh examination. While one is under way, others get the one before it."""
+    def now(self, most_s: float = FRESH_S) -> Examined:
+        """One that is no older than `most_s`. While one is under way, others get the one before it."""
         if self._lock.locked() and (before := self._newest) is not None:
             return before
         with self._lock:
-            if (fresh := self.newest) is not None:
+            if (fresh := self.newest(most_s)) is not None:
                 return fresh
-            begun = monotonic()
             found = Examined(clock(), examine(self._place(), WITHIN_S))
-            self._newest, ended = found, monotonic()
-            self._next_at = ended + min(max(EVERY_S, SHARE * (ended - begun)), LONGEST_S)
+            self._newest, self._ended = found, monotonic()
             return found
 
     def _place(self) -> Place:

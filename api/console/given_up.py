@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from api.console.orders import snapshot
 from api.console.render import ConsoleRoute, go, page, status_of
 from api.console.session import PATH, Acting, NotAllowed, Sent, Viewer
+from api.console.times import moment_if_told
 from api.console.words import word
 from api.resources import doors_of
 from events.errors import OrdersError
@@ -23,10 +25,14 @@ from operations.reasons import EVENT
 router = APIRouter(prefix=f"{PATH}/given-up", route_class=ConsoleRoute, include_in_schema=False)
 SHOWN = 50  # things of a page
 MOST_PAGE = 2_000
-CONDITIONS = tuple(each.name for each in fields(Wanted) if each.name not in ("since", "until"))
+CONDITIONS = tuple(each.name for each in fields(Wanted) if each.name not in ("since", "until", "edited"))
 LONGEST = 500  # characters of a condition
-# What the list says of an act that was done a moment ago.
-DONE = {"edit": word("Edited: {count}. Now replay what was edited."), "discard": word("Discarded: {count}.")}
+EDITED = {"yes": True, "no": False}  # what an address says for it; or the moment of an act
+# The conditions by their names on pages.
+LABELS = {
+    "kind": word("Kind"), "order": word("Order"), "type": word("Type"), "reason": word("Reason"),
+    "field": word("Field at fault"), "provider": word("from or to"), "text": word("Text"), "edited": word("Edited"),
+}  # fmt: skip
 
 
 # -- looking -----------------------------------------------------------------------------------------------------
@@ -36,21 +42,21 @@ DONE = {"edit": word("Edited: {count}. Now replay what was edited."), "discard":
 def list_given_up(request: Request, who: Viewer) -> Response:
     """The list, narrowed by conditions, under its causes."""
     asked = request.query_params
-    done, count = asked.get("done"), asked.get("count", "")
-    told = (DONE[done], int(count)) if done in DONE and _is_number(count) else None
-    return listed(request, conditions(asked.get), page_number(asked.get("page", "")), done=told)
+    number, discarded = page_number(asked.get("page", "")), asked.get("done") == "discard"
+    return listed(request, conditions(asked.get), number, discarded=discarded)
 
 
 def listed(request: Request, wanted: Wanted, number: int, status: int = 200, **said: Any) -> Response:
-    """The page of the list. `said`: what was done, as (words, how many), or the error of an act, with what was ticked for it."""
+    """The page of the list. `said`: that some was discarded, or the error of an act, with what was ticked for it."""
     sought = None if wanted.text is None else SOUGHT
     within = LAST if wanted.is_empty() else sought  # other conditions look at all: an act on "all that fit" does
     with snapshot(request) as conn:
         causes, found = given_up.page(conn, wanted, limit=SHOWN, skip=(number - 1) * SHOWN, within=within)
     count = sum(each.count for each in causes)
-    told = {"done": None, "error": None, "ticked": (), "which": "all", **said}
+    told = {"discarded": False, "error": None, "ticked": (), "which": "all", **said}
     return page(
-        request, "given_up.html", status, causes=causes, found=found, count=count, kinds=KINDS, wanted=wanted.as_document(),
+        request, "given_up.html", status, causes=causes, found=found, count=count, kinds=KINDS, wanted=as_address(wanted),
+        edited_at=wanted.edited if isinstance(wanted.edited, datetime) else None,
         within=not sought and within and count >= within and within, sought=sought, number=number, shown=SHOWN,
         narrower=narrower, editable=any(each.kind == EVENT for each in causes), **told,
     )  # fmt: skip
@@ -122,7 +128,17 @@ def conditions(asked: Callable[[str], str | None], prefix: str = "") -> Wanted:
     told: dict[str, Any] = {
         name: (asked(f"{prefix}{name}") or "").strip().replace("\x00", "")[:LONGEST] for name in CONDITIONS
     }
-    return Wanted(**{name: value for name, value in told.items() if value})
+    edited = (asked(f"{prefix}edited") or "").strip()
+    told["edited"] = EDITED.get(edited, moment_if_told(edited))
+    return Wanted(**{name: value for name, value in told.items() if value not in ("", None)})
+
+
+def as_address(wanted: Wanted) -> dict[str, str]:
+    """The conditions as an address or a form of the console has them, which `conditions` reads."""
+    told = wanted.as_document()
+    if (edited := told.get("edited")) is not None:
+        told["edited"] = edited.isoformat() if isinstance(edited, datetime) else "yes" if edited else "no"
+    return told
 
 
 def narrower(cause: given_up.Group | Thing) -> dict[str, str]:

@@ -7,6 +7,7 @@ something is wrong the page says so above the form, which keeps all that was cho
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -17,7 +18,7 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.console.given_up import conditions, listed, page_number
+from api.console.given_up import LABELS, as_address, conditions, listed, page_number
 from api.console.orders import snapshot
 from api.console.render import ConsoleRoute, go, page, status_of
 from api.console.session import PATH, Acting, Form, NotAllowed, Sent
@@ -28,7 +29,7 @@ from events.errors import OrdersError
 from operations import edits, given_up, given_up_changes, replays
 from operations import forecast as forecasts
 from operations.given_up import MOST, FilterEmpty, Thing, Wanted
-from operations.reasons import cause_of
+from operations.reasons import EVENT, cause_of
 from outbound import refund_routes
 from storage.clock import clock
 
@@ -54,6 +55,9 @@ ACTS = {
     "edit": (word("Edit"), word("Edit them")),
     "discard": (word("Discard"), word("Discard for good")),
 }
+
+
+ONLY_FITTING = word("Edit only the {count} that fit")
 
 
 class EditUnclear(OrdersError, ValueError):
@@ -111,8 +115,11 @@ def _preview_edit(request: Request, form: Form, things: list[Thing], error: Orde
     patch = _patch(form)
     with snapshot(request) as conn:
         made = given_up_changes.preview(conn, things, patch)
-    faults = sum(each.fault is not None for each in made)
-    return _previewed(request, "edit", form, things, error, edits=made, faults=faults)
+    pairs = list(zip(things, made, strict=True))
+    fit = [(thing, each) for thing, each in pairs if each.fault is None]
+    of_edit = {each.seq: thing for thing, each in pairs}
+    faults = [(of_edit[each.seq], each, count) for each, count in edits.faults(made)]
+    return _previewed(request, "edit", form, things, error, fit=fit, faults=faults)
 
 
 def _preview_discard(request: Request, form: Form, things: list[Thing], error: OrdersError | None) -> Response:
@@ -122,16 +129,29 @@ def _preview_discard(request: Request, form: Form, things: list[Thing], error: O
 def _previewed(
     request: Request, act: str, form: Form, things: list[Thing], error: OrdersError | None, **values: Any
 ) -> Response:
-    again = form.but("form_token", "confirm", "reason", *STEPS)
+    again = form.but("form_token", "confirm", "reason", "fitting", *STEPS)
     if form.get("which") == "all" and not form.get(UNTIL):  # what dies from now on is none of "all that fit"
         last = max((each.died_at for each in things), default=clock())
         again.append((UNTIL, (last + timedelta(microseconds=1)).isoformat()))
     sample = _sample(request, things) if act == "edit" and things else None
-    told = {"forecast": None, "sampled": False, "edits": None, "faults": 0, **values}
+    told = {"forecast": None, "sampled": False, "fit": None, "faults": (), **values}
     return page(request, "given_up_act.html", status_of(error), act=act, title=ACTS[act][0], button=ACTS[act][1], things=things,
                 again=again, steps={name: form.get(name) for name in STEPS}, reason=form.get("reason"), error=error,
-                sample=sample, back=_back(form), previewed=PREVIEWED, dry_run=DRY_RUN, cause_of=cause_of, stuck_words=STUCK,
+                sample=sample, chosen=_chosen_by(form), causes=_causes(things), back=_back(form), only_fitting=ONLY_FITTING,
+                editable=bool(things) and all(each.kind == EVENT for each in things), previewed=PREVIEWED, dry_run=DRY_RUN, cause_of=cause_of,
+                stuck_words=STUCK,
                 differences=_differences, **told)  # fmt: skip
+
+
+def _chosen_by(form: Form) -> list[tuple[str, str]]:
+    """The conditions of an act on all that fit, each with its name on the list; none where things were ticked."""
+    told = as_address(conditions(form.get, "by ")) if form.get("which") == "all" else {}
+    return [(LABELS[name], value) for name, value in told.items()]
+
+
+def _causes(things: list[Thing]) -> list[tuple[tuple[str, str, str | None], int]]:
+    """(reason, type, field at fault) of these things, each with how many there are; the most first."""
+    return Counter((each.reason, each.type, each.field) for each in things).most_common()
 
 
 def _sample(request: Request, things: list[Thing]) -> list[tuple[str, str]]:
@@ -165,15 +185,22 @@ def _begin(request: Request, actor: str, form: Form, things: list[Thing]) -> Res
 
 
 def _edit(request: Request, actor: str, form: Form, things: list[Thing]) -> Response:
+    """Edit them, or those alone that would not die again; then the list is of just what was edited in this act."""
+    patch = _patch(form)
     with doors_of(request).engine.begin() as conn:
-        made = given_up_changes.edit(conn, things, _patch(form), by=actor, reason=form.get("reason"))
-    return go(_back(form, done="edit", count=sum(not each.is_needless for each in made)))
+        if form.get("fitting"):
+            things = given_up_changes.fitting(conn, things, patch)
+        made = given_up_changes.edit(conn, things, patch, by=actor, reason=form.get("reason"))
+        if all(each.is_needless for each in made):
+            raise EditUnclear("every one of them holds that already, or none fits any more. Nothing was changed")
+        at = edits.moment(conn)
+    return go(_back(form) if _alone(form) else f"{PATH}/given-up?{urlencode({'edited': at.isoformat()})}")
 
 
 def _discard(request: Request, actor: str, form: Form, things: list[Thing]) -> Response:
     with doors_of(request).engine.begin() as conn:
-        done = given_up_changes.discard(conn, things, by=actor, reason=form.get("reason"))
-    address = urlencode(conditions(form.get, "by ").as_document() | {"done": "discard", "count": len(done)})
+        given_up_changes.discard(conn, things, by=actor, reason=form.get("reason"))
+    address = urlencode(as_address(conditions(form.get, "by ")) | {"done": "discard"})
     return go(f"{PATH}/given-up?{address}")
 
 
@@ -199,14 +226,18 @@ def _chosen(form: Form) -> tuple[list[str], Wanted | None]:
     return [], replace(wanted, until=moment_if_told(form.get(UNTIL)))
 
 
-def _back(form: Form, **said: object) -> str:
+def _alone(form: Form) -> bool:
+    """True of a form that was sent from one thing's own page; the list's says its page."""
+    return len(form.all("ref")) == 1 and not form.get("page") and form.get("which") != "all"
+
+
+def _back(form: Form) -> str:
     """The page that an act began on: one thing's own, or the list as it was narrowed."""
-    refs = form.all("ref")
-    if len(refs) == 1 and not form.get("page"):  # the list's form says its page
-        return f"{PATH}/given-up/{quote(refs[0], safe='')}"
-    narrowed = {**conditions(form.get, "by ").as_document(), **said}
+    if _alone(form):
+        return f"{PATH}/given-up/{quote(form.get('ref'), safe='')}"
+    narrowed = as_address(conditions(form.get, "by "))
     if page_number(form.get("page")) > 1:
-        narrowed["page"] = page_number(form.get("page"))
+        narrowed["page"] = str(page_number(form.get("page")))
     return f"{PATH}/given-up?{urlencode(narrowed)}" if narrowed else f"{PATH}/given-up"
 
 

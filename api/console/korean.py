@@ -89,8 +89,9 @@ KOREAN: dict[str, str] = {
     "says": "내용",
     "The same as `orders doctor` says; examined every half minute.": "`orders doctor`의 결과와 같습니다. 30초마다 점검합니다.",
     "Servers, workers and what is outside: nothing is wrong.": "서버, 작업자, 외부 연결에 문제가 없습니다.",
-    "PostgreSQL cannot be asked, so there are no figures. What is wrong stands above.":
-        "PostgreSQL에 연결할 수 없어 수치를 표시하지 못합니다. 문제는 위에 표시됩니다.",
+    "PostgreSQL cannot be asked, so there are no figures. The health above says why.":
+        "PostgreSQL에 연결할 수 없어 수치를 표시하지 못합니다. 이유는 위의 시스템 상태에 있습니다.",
+    "Examined at": "점검 시각",
     "no provider named": "결제사 미지정",
     "lookups": "결제 조회",
     "refunds": "환불",
@@ -384,8 +385,8 @@ KOREAN: dict[str, str] = {
     "same_cause": "같은 원인",
     "new_cause": "다른 원인",
     "unchanged": "그대로",
-    "The text is sought in the last {count} of each kind; with a reason, in the last of that reason. An act on all that fit looks at all.":
-        "텍스트는 종류마다 최근 {count}개에서 찾습니다. 사유를 고르면 그 사유의 최근 것에서 찾습니다. 조건에 맞는 전체에 대한 처리는 모두를 살펴봅니다.",
+    "The text is sought in the last {count} of each kind; with a reason, in the last of that reason.":
+        "텍스트는 종류마다 최근 {count}개에서 찾습니다. 사유를 고르면 그 사유의 최근 것에서 찾습니다.",
     "Of each kind the last {count} are looked at; narrow it to see all that fit.": "종류마다 최근 {count}개만 살펴봅니다. 조건을 고르면 모두 보입니다.",
     # a parcel corrected
     "Correct where a parcel stands": "배송 상태 정정",

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 KOREAN_CAUSES: dict[str, str] = {
     # the list
-    "Edited: {count}. Now replay what was edited.": "수정됨: {count}개. 이제 수정한 것을 다시 처리하세요.",
-    "Discarded: {count}.": "폐기됨: {count}개.",
+    "Edited": "수정 여부",
+    "yes": "예",
+    "no": "아니요",
+    "Edited at {time} UTC, and not replayed yet: {count}.": "{time} UTC에 수정되어 아직 다시 처리되지 않은 것: {count}개.",
+    "Dry run of what was edited, then replay": "수정한 것을 시험 후 다시 처리",
+    "Of what was edited at {time} UTC nothing waits any more.": "{time} UTC에 수정한 것 중 기다리는 것이 더 없습니다.",
+    "What was discarded, by whom and why, stands in the audit:": "무엇을 누가 왜 폐기했는지는 감사 기록에 있습니다:",
+    "To act on all that fit, narrow the list first: by a cause's number, or a condition above.":
+        "해당하는 모두를 처리하려면 먼저 원인의 개수를 누르거나 위의 조건으로 목록을 좁히세요.",
+    "all that fit, also beyond these {count}": "여기 나온 {count}개를 넘어 해당하는 모두",
+    "An act on all that fit may touch more than the {count} counted here: it looks at all that was given up, however old. "
+    "Its preview tells the true number.":
+        "해당하는 모두를 처리하면 여기 센 {count}개보다 많을 수 있습니다. 오래된 것까지 포기된 것 전체를 살펴보기 때문입니다. 정확한 수는 미리보기에 나옵니다.",
     "Tick some of the list below, or narrow it first and act on all that fit. Nothing was changed.":
         "아래 목록에서 선택하거나, 먼저 조건으로 좁힌 뒤 해당하는 모두를 처리하세요. 아무것도 바뀌지 않았습니다.",
     "What was given up last comes first.": "마지막에 포기된 것이 먼저 나옵니다.",
@@ -13,9 +24,17 @@ KOREAN_CAUSES: dict[str, str] = {
     # an edit
     "Or the place where its value stands now, under a wrong name": "또는 잘못된 이름으로 값이 있는 위치",
     "Such as:": "예:",
+    "Mend the edit above, or edit only those that fit.": "위의 수정을 고치거나, 맞는 것만 수정하세요.",
+    "Edit only the {count} that fit": "맞는 {count}개만 수정",
+    "and {count} more that fit": "맞는 것 외 {count}개",
+    "and {count} more causes": "원인 외 {count}개",
+    "Chosen by:": "고른 조건:",
+    "Nothing of it waits any more: it was replayed or discarded meanwhile.":
+        "그사이에 다시 처리되거나 폐기되어 기다리는 것이 더 없습니다.",
     "The first of them, place by place": "첫 번째 이벤트의 위치별 값",
     "kept among personal data, and not shown": "개인정보로 보관되며 표시하지 않음",
     # a dry run
+    "Edit these, before a replay": "다시 처리하기 전에 수정",
     "Begin it all the same": "그래도 시작",
     "at once, in all": "바로 나가는 합계",
     "of them once a person lets them go, or an account is told": "그중 사람이 내보내거나 계좌를 알려야 나가는 합계",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from fastapi import APIRouter, Request
+from sqlalchemy.exc import DBAPIError
 from starlette.responses import Response
 
 from api.console import words
@@ -15,6 +18,7 @@ from api.console.session import (
     Viewer,
     address_of,
     begin,
+    check_token,
     end,
     inside,
     remembered_of,
@@ -67,11 +71,13 @@ def use_link(request: Request, form: Sent) -> Response:
 
 
 @router.post("/logout")
-def log_out(request: Request, _: Own) -> Response:
-    """The end of the session."""
-    with doors_of(request).engine.begin() as conn:
-        operators.log_out(conn, request.cookies.get(COOKIE, ""))
-    remembered_of(request).forget(request.cookies.get(COOKIE, ""))
+def log_out(request: Request, form: Sent) -> Response:
+    """The end of the session; while PostgreSQL is away this process and this browser know it no longer."""
+    check_token(request, form)
+    token = request.cookies.get(COOKIE, "")
+    remembered_of(request).end(token)
+    with suppress(DBAPIError), doors_of(request).engine.begin() as conn:
+        operators.log_out(conn, token)
     answer = go(f"{PATH}/login")
     end(answer)
     return answer

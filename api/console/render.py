@@ -26,7 +26,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.console import words
-from api.console.session import PATH, TOKEN_FIELD, NotLoggedIn, come_back_to, form_token
+from api.console.session import PATH, TOKEN_FIELD, Away, NotLoggedIn, come_back_to, form_token
 from events.errors import OrdersError
 from events.money import MoneyError, exponent
 from telemetry.harmless import visible
@@ -84,6 +84,21 @@ def money_of(amount: Any, currency: str | None = None) -> str:
     return f"{value:,.{digits}f} {currency or ''}".strip()
 
 
+def commands_of(text: Any) -> Markup:
+    """A sentence with what it has between backticks set as code, harmless and escaped as every value.
+
+    >>> commands_of("run `orders beat` <now>")
+    Markup('run <code>orders beat</code> &lt;now&gt;')
+    """
+    parts = str(harmless(text)).split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part)
+        if n % 2 and n + 1 < len(parts)
+        else Markup("{}{}").format("`" if n % 2 else "", part)
+        for n, part in enumerate(parts)
+    )
+
+
 @cache
 def environment() -> Environment:
     """The templates of the console, made ready once per process."""
@@ -96,7 +111,13 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters |= {"at": time_of, "money": money_of, "whole": Whole, "error_told": words.error_told}
+    made.filters |= {
+        "at": time_of,
+        "commands": commands_of,
+        "money": money_of,
+        "whole": Whole,
+        "error_told": words.error_told,
+    }
     made.globals |= {"asset": asset, "query": _query}
     return made
 
@@ -157,12 +178,8 @@ class ConsoleRoute(APIRoute):
             except HTTPException as error:
                 return refusal(request, str(error.detail), "not_found", error.status_code)
             except (OperationalError, InterfaceError):
-                return refusal(
-                    request,
-                    "PostgreSQL is away or busy; nothing was changed. Try again in a moment; `orders doctor` says what is wrong",
-                    "away",
-                    503,
-                )
+                away = Away()
+                return refusal(request, str(away), away.code, status_of(away))
 
         return answered
 

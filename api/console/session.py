@@ -8,13 +8,14 @@ from (Sec-Fetch-Site, Origin), and one that comes from elsewhere is refused. All
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from time import monotonic
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from anyio import fail_after, to_thread
 from fastapi import Depends, Request
 from sqlalchemy.exc import DBAPIError
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.resources import doors_of
@@ -28,6 +29,8 @@ PATH = "/console"
 TOKEN_FIELD = "form_token"  # noqa: S105  a field's name
 MOST_FIELDS = 2_000
 REMEMBERED_S, MOST_REMEMBERED = 3_600.0, 200
+ANSWER_S, SILENT_S = 2.0, 10.0  # the first page waits so long for PostgreSQL; then it asks no more for a while
+Looked = TypeVar("Looked")
 
 
 class NotLoggedIn(OrdersError):
@@ -48,6 +51,19 @@ class NotAllowed(OrdersError):
     code = "console_forbidden"
     remedy = "Ask an admin for another role, or load the page anew and send the form again."
     status = 403
+
+
+class Away(OrdersError):
+    """PostgreSQL gives no answer, so nobody can be looked up."""
+
+    code = "console_away"
+    remedy = "Try again in a moment; `orders doctor` says what is wrong."
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "PostgreSQL is away or busy, and nothing was changed; try again in a moment: `orders doctor` says why"
+        )
 
 
 class Form:
@@ -101,11 +117,14 @@ Sent = Annotated[Form, Depends(read_form)]
 class Remembered:
     """The sessions that this process has seen of late, for the one page that must be there while PostgreSQL is not.
 
-    A session is remembered for REMEMBERED_S after it was last looked up, the MOST_REMEMBERED seen last.
+    A session is remembered for REMEMBERED_S after it was last looked up, the MOST_REMEMBERED seen last; one that was ended
+    while PostgreSQL was away is never looked up again.
     """
 
     def __init__(self) -> None:
         self._seen: dict[bytes, tuple[float, Session]] = {}
+        self._ended: dict[bytes, None] = {}
+        self._silent_until = float("-inf")  # monotonic
 
     def note(self, token: str, found: Session) -> None:
         """Remember a session that was just looked up."""
@@ -118,12 +137,32 @@ class Remembered:
         """Know nothing more of a session that is over."""
         self._seen.pop(_digest(token), None)
 
+    def end(self, token: str) -> None:
+        """Take a session for over, whatever PostgreSQL says of it."""
+        self.forget(token)
+        self._ended[_digest(token)] = None
+        if len(self._ended) > MOST_REMEMBERED:
+            self._ended.pop(next(iter(self._ended)))
+
+    def is_ended(self, token: str) -> bool:
+        """True of a session that `end` was told of."""
+        return _digest(token) in self._ended
+
     def find(self, token: str) -> Session | None:
         """The session of a token that was looked up lately, and is not over."""
         at, found = self._seen.get(_digest(token), (float("-inf"), None))
         if found is None or monotonic() > at + REMEMBERED_S or clock() >= found.expires_at:
             return None
         return found
+
+    @property
+    def silent(self) -> bool:
+        """True if PostgreSQL gave no answer a moment ago: it is asked again after SILENT_S."""
+        return monotonic() < self._silent_until
+
+    def be_silent(self) -> None:
+        """Note that it gave none in time."""
+        self._silent_until = monotonic() + SILENT_S
 
 
 def _digest(token: str) -> bytes:
@@ -133,13 +172,18 @@ def _digest(token: str) -> bytes:
 async def logged_in(request: Request) -> Session:
     """The session of a request. Errors: NotLoggedIn."""
     token = request.cookies.get(COOKIE)
+    remembered = remembered_of(request)
     found = None
-    if token:
-        found = await run_in_threadpool(_look_up, request, token)
+    if token and not remembered.is_ended(token):
+        try:
+            found = await to_thread.run_sync(_look_up, request, token, abandon_on_cancel=True)
+        except DBAPIError:
+            request.state.operator = remembered.find(token)  # so that the page that says so has its menu
+            raise
     if found is None:
-        remembered_of(request).forget(token or "")
+        remembered.forget(token or "")
         raise NotLoggedIn(come_back_to(request))
-    remembered_of(request).note(token or "", found)
+    remembered.note(token or "", found)
     request.state.operator = found
     return found
 
@@ -153,18 +197,41 @@ def _look_up(request: Request, token: str) -> Session | None:
 
 
 async def watching(request: Request) -> Session:
-    """The session of a request for the health of the system; a remembered one where PostgreSQL cannot be asked.
+    """The session of a request for the health of the system; a remembered one where PostgreSQL gives no answer.
 
-    Errors: NotLoggedIn; what PostgreSQL said, where the session is not remembered either.
+    Errors: NotLoggedIn; Away where the session is not remembered either.
     """
+    remembered = remembered_of(request)
+    if not remembered.silent:
+        try:
+            with fail_after(ANSWER_S):
+                return await logged_in(request)
+        except DBAPIError:
+            pass
+        except TimeoutError:
+            remembered.be_silent()
+    token = request.cookies.get(COOKIE, "")
+    if not token or remembered.is_ended(token):
+        raise NotLoggedIn(come_back_to(request))
+    if (found := remembered.find(token)) is None:
+        raise Away
+    request.state.operator = found
+    return found
+
+
+async def asked(request: Request, look: Callable[[], Looked]) -> Looked | None:
+    """The answer of a look into PostgreSQL; None where there is none within ANSWER_S, or was none a moment ago."""
+    remembered = remembered_of(request)
+    if remembered.silent:
+        return None
     try:
-        return await logged_in(request)
+        with fail_after(ANSWER_S):
+            return await to_thread.run_sync(look, abandon_on_cancel=True)
     except DBAPIError:
-        found = remembered_of(request).find(request.cookies.get(COOKIE, ""))
-        if found is None:
-            raise
-        request.state.operator = found
-        return found
+        return None
+    except TimeoutError:
+        remembered.be_silent()
+        return None
 
 
 def remembered_of(request: Request) -> Remembered:

@@ -92,9 +92,19 @@ class Round:
         """Wait for this look no longer: what it has not made by now is late."""
         answer.over = True
 
-    def all_ended(self) -> bool:
-        """True if no look hangs."""
-        return all(answer.done.is_set() for answer in self._answers)
+    def end(self, *closes: Callable[[], None]) -> None:
+        """Call what ends the looks' connections once none of them needs it; nobody waits for looks that hang."""
+
+        def run() -> None:
+            for answer in self._answers:
+                answer.done.wait()
+            for close in closes:
+                close()
+
+        if all(answer.done.is_set() for answer in self._answers):
+            run()
+        else:
+            threading.Thread(target=run, name="doctor: closing", daemon=True).start()
 
     def gather(self) -> list[Check]:
         """Every line, in the order in which the looks began; a bug in a look is raised here."""

@@ -12,14 +12,14 @@ from datetime import timedelta
 
 from providers.minor_units import MinorUnits
 from providers.movements import MovementStatus
-from providers.refund_rules import RefundRules
+from providers.refund_rules import BY_HAND, RefundRules
 
 UNITS = MinorUnits(
     "PortOne, REST API V2: amounts are int64, the real amount × 10 to the power of the currency's scale factor; the "
     "factors are those of ISO 4217, which its list of currencies follows"
 )
 STATUSES: dict[str, MovementStatus] = {"REQUESTED": "pending", "SUCCEEDED": "succeeded", "FAILED": "failed"}
-_BY_HAND = "give it back in PortOne's console or by bank transfer"
+_BY_HAND = f"give it back in PortOne's console, or pay the customer by bank transfer, and {BY_HAND}"
 _PARTS = "correct the tax-free and VAT amounts: what was paid tax-free goes back tax-free"
 # The schema Bank of its OpenAPI document.
 BANKS = """

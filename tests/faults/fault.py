@@ -26,6 +26,7 @@ class Aim:
     """The target of a fault that has begun, and what is to be looked at besides the rates."""
 
     note: str = ""  # whom it hit, for the record
+    began: float | None = None  # monotonic, where that was before it is known to have hit
     share: float = 0.0  # of the load that it hits; the others are the rest
     hold: Callable[[], None] | None = None  # instead of waiting for `hold_s`
     figures: dict[str, float] = field(default_factory=dict)  # for the record

@@ -24,6 +24,7 @@ from tests.faults.rates import Sample, Series
 
 HOLD_S, LONG_S = 10.0, 25.0
 CATCH_S = 20.0  # to catch a process in the middle of a transaction
+UNDER_WAY_S, SILENT_S = 0.3, 0.6  # for webhooks under way to come; then none comes for so long
 _NEWEST = "select order_number, id from orders where order_number like 'F%%' order by id desc limit 1 offset %s"
 _PAYMENTS = """
     select c.key, o.order_number from correlations c join orders o on o.id = c.order_id
@@ -187,9 +188,8 @@ def dispatcher_frozen(deployment: Deployment, random: Random) -> Iterator[Aim]:
     with subscribed(deployment) as told:
         baseline = told.settled()
         try:
-            process = _posting(deployment)
-            aim = Aim(f"process {process.pid}", series=told.series, baseline=baseline)
-            began = monotonic()
+            process, began = _posting(deployment)
+            aim = Aim(f"process {process.pid}", series=told.series, baseline=baseline, began=began)
             yield aim
             aim.figures["longest silence s"] = round(told.series.longest_silence(began, monotonic()), 1)
         finally:
@@ -198,8 +198,11 @@ def dispatcher_frozen(deployment: Deployment, random: Random) -> Iterator[Aim]:
                     process.send_signal(signal.SIGCONT)
 
 
-def _posting(deployment: Deployment) -> psutil.Process:
-    """Stop a worker's process while it has a connection to the receiver."""
+def _posting(deployment: Deployment) -> tuple[psutil.Process, float]:
+    """Stop the worker's process whose webhooks are taken: it has a connection to the receiver, and without it none are; since when.
+
+    One that posted a moment ago has a connection, too, and keeps it for a while.
+    """
     port = int(deployment.outside_url.rsplit(":", 1)[1])
     until = monotonic() + CATCH_S
     while monotonic() < until:
@@ -207,11 +210,20 @@ def _posting(deployment: Deployment) -> psutil.Process:
             with suppress(psutil.NoSuchProcess):
                 if ends_of([process.pid], port):
                     process.send_signal(signal.SIGSTOP)
-                    if ends_of([process.pid], port):
-                        return process
+                    stopped = monotonic()
+                    if _none_taken(deployment):
+                        return process, stopped
                     process.send_signal(signal.SIGCONT)
         sleep(0.01)
     raise RuntimeError(f"nobody posts webhooks within {CATCH_S:.0f} s")
+
+
+def _none_taken(deployment: Deployment) -> bool:
+    """True if no webhook is taken any more, once those under way have come."""
+    sleep(UNDER_WAY_S)
+    before = deployment.counts().get("hook", 0)
+    sleep(SILENT_S)
+    return deployment.counts().get("hook", 0) == before
 
 
 FAULTS = (

@@ -141,7 +141,7 @@ def _strike(
     memory, most = deployment.api_mb(), 0.0
     died, wrong = len(deployment.died), len(deployment.load.wrong)
     with fault.strike(deployment, random) as aim:
-        begin = monotonic()
+        begin = aim.began or monotonic()
         if aim.hold is not None:
             aim.hold()
         series, baseline = aim.series or deployment.gauge.decided, aim.baseline or tried.baseline

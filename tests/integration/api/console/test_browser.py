@@ -214,9 +214,10 @@ def test_letters_of_one_cause_are_tried_edited_all_at_once_and_replayed(stage):
     accessible(page)
     page.get_by_label("Why, for those who look later").fill("the sender means won")
     page.get_by_role("button", name="Edit them").click()
-    page.get_by_text("Edited: 10. Now replay what was edited.").wait_for()
+    page.get_by_text("and not replayed yet: 10.").wait_for()
+    accessible(page)
     assert stage.shop.one("select count(*) from corrections where by = 'console:ada'") == 10
-    page.get_by_role("button", name="Dry run, then replay").click()
+    page.get_by_role("button", name="Dry run of what was edited, then replay").click()
     page.get_by_text("events: applied").wait_for()
     accessible(page)
     page.get_by_label("Why, for those who look later").fill("mended")

@@ -115,14 +115,111 @@ def test_the_form_of_an_edit_shows_the_first_event_place_by_place(console, modul
     assert ("data.items.1.item", '"b"', '"c"') in changes(edited)
 
 
+def test_an_edit_shows_what_would_die_again_first_by_cause_and_edits_the_rest_alone(console, module_shop, letters):
+    name, refs, chosen = letters
+    for each in ("cd", "ef"):
+        module_shop.tell(told("PaymentSucceeded", subject=f"{name}{each}", paymentId=f"pay-{name}{each}", total="100"))
+    edit = {**chosen, "path": "data.amount", "from": "data.sum"}
+    page = html.unescape(console.post(EDIT, edit).text)
+    assert "4 × <b><bdi>malformed</bdi></b> <bdi>PaymentSucceeded</bdi>" in page, "the heading says what is edited"
+    assert f"Type <bdi>PaymentSucceeded</bdi> · Text <bdi>pay-{name}</bdi>" in page, "… and how it was chosen"
+    assert "2 of 4 would be given up again: nothing can be edited so. Mend the edit above, or edit only those" in page
+    assert page.count("the patch does not fit it: 'sum'") == 1, "one cause is told once"
+    assert page.index("<b>2 ×</b> It would be given up again:") < page.index(
+        f'href="/console/given-up/{refs[0]}"', page.index("<tbody>")
+    )
+    assert "Edit only the 2 that fit" in page
+    assert "Edit them" not in page
+    refused = console.post(EDIT, {**edit, "confirm": "yes", "reason": "of the test"})
+    assert refused.status_code != 303, "all of them, or none, unless the rest alone is asked for"
+    done = console.post(EDIT, {**edit, "confirm": "yes", "fitting": "yes", "reason": "of the test"})
+    assert done.status_code == 303, done.text
+    edited = "select string_agg(cast(seq as text), ',' order by seq) from corrections join journal using (seq) where journal.subject like :name"
+    assert module_shop.one(edited, name=f"{name}%").split(",") == refs
+    assert "2 that fit" in console.page(done.headers["location"].removeprefix("/console"))
+
+
+def test_after_an_edit_the_list_and_the_dry_run_are_of_just_what_was_edited(console, letters):
+    """Though it holds no more what it was sought by, and whatever was edited before."""
+    name, refs, _ = letters
+    edit = {"path": "data.paymentId", "value": "other", "confirm": "yes", "reason": "of the test"}
+    steps = f'[{{"op": "move", "from": "/data/sum", "path": "/data/amount"}}, {{"op": "replace", "path": "/data/paymentId", "value": "p-{name}"}}]'
+    first = console.post(EDIT, {"ref": refs[0], "page": "1", "patch": steps, "confirm": "yes", "reason": "of the test"})
+    place = first.headers["location"].removeprefix("/console")
+    page = console.page(place)
+    assert "and not replayed yet: 1." in page
+    form = console.fields(page, f"/console{REPLAY}")
+    assert f'href="/console/given-up/{refs[0]}"' in page
+    assert f'href="/console/given-up/{refs[1]}"' not in page
+    forecast = console.post(REPLAY, form).text
+    assert ": 1 things" in forecast
+    assert "Begin the replay" in forecast
+    again = console.post(EDIT, {**form, **edit, "path": "data.amount", "value": "7"})
+    assert again.headers["location"].removeprefix("/console") != place
+    assert "nothing waits any more" in console.page(place), "what was edited since is of the later edit"
+    assert "1 that fit" in console.page(f"/given-up?edited=yes&order={name}a")
+    assert "1 that fit" in console.page(f"/given-up?edited=no&order={name}b")
+    assert "Nothing was given up here" in console.page(f"/given-up?edited=no&order={name}a")
+    assert console.page("/given-up?edited=tomorrow"), "what cannot be read is no condition"
+
+
+def test_an_edit_that_changes_nothing_says_so(console, letters):
+    _, refs, _ = letters
+    answer = console.post(EDIT, {"ref": refs[0], "page": "1", "patch": '[{"op": "move", "from": "/data/sum", "path": "/data/amount"}]',
+                                 "confirm": "yes", "reason": "of the test"})  # fmt: skip
+    assert answer.status_code == 303
+    same = console.post(
+        EDIT,
+        {"ref": refs[0], "page": "1", "path": "data.amount", "value": '"100"', "confirm": "yes", "reason": "again"},
+    )
+    assert same.status_code == 400
+    assert "holds that already" in same.text
+
+
+@pytest.mark.parametrize("asked", ["done=edit&count=99999", "done=discard&count=99999", "edited=2026-01-01T00:00Z"])
+def test_an_address_makes_no_page_say_what_was_never_done(console, asked):
+    page = console.page(f"/given-up?{asked}")
+    assert "99,999" not in page
+    assert "Edited at" not in page
+    assert "Discarded" not in page
+
+
+def test_where_nothing_waits_any_more_there_is_no_form_for_it(console, letters):
+    _, _, chosen = letters
+    for address in (REPLAY, EDIT, DISCARD):
+        page = console.post(address, {**chosen, "by text": "held by none"}).text
+        assert "Nothing of it waits any more" in page
+        assert f'action="/console{address}"' not in page
+        assert "Why, for those who look later" not in page
+
+
+def test_the_list_says_what_all_that_fit_takes(console, letters):
+    name, _, _ = letters
+    assert "To act on all that fit, narrow the list first" in console.page("/given-up")
+    sought = console.page(f"/given-up?text=pay-{name}")
+    assert "may touch more than the 2 counted here" in sought
+    assert "all that fit, also beyond these 2" in sought
+    assert "all 2 that fit" not in sought
+    assert "narrow the list first" not in console.page("/given-up?reason=malformed")
+
+
+def test_a_dry_run_of_what_would_die_again_leads_to_its_edit(console, letters):
+    _, _, chosen = letters
+    form = console.fields(console.post(REPLAY, chosen).text, f"/console{EDIT}")
+    assert {name: form[name] for name in chosen} == chosen
+    assert ": 2 things" in console.post(EDIT, form).text
+
+
 def test_an_edit_goes_back_to_its_list_which_says_how_many(console, letters):
     _, _, chosen = letters
     form = {**chosen, "path": "data.amount", "from": "data.sum", "confirm": "yes", "reason": "of the test"}
     answer = console.post(EDIT, form)
     assert answer.status_code == 303, answer.text
     page = console.page(answer.headers["location"].removeprefix("/console"))
-    assert "Edited: 2. Now replay" in page
-    assert re.search(r'data-title="edited" class="number">2</td>', page), "the causes say how many are edited"
+    assert "and not replayed yet: 2." in page
+    assert re.search(r'data-title="edited" class="number"><a [^>]*>2</a></td>', page), (
+        "the causes say how many are edited"
+    )
     assert "edit the field that the detail names, then replay" in page
     forecast = console.post(REPLAY, chosen).text
     assert "Begin the replay" in forecast

@@ -11,7 +11,7 @@ from tests.builders import told
 
 SCRIPT = "<script>alert(1)</script>"
 ATTRIBUTE = "\" onmouseover='alert(1)' x=\""
-TEMPLATE = "{{ 7 * 191 }}{% raw %}${7*191}"
+TEMPLATE = "{{ 7919 * 7927 }}{% raw %}${7919*7927}"
 DIRECTION = "gpj.\u202egnp\u2066\u200f"
 CONTROL = "a\x1b[2Jb\x9bc\x7f"
 LINK = "javascript:alert(1)"
@@ -81,7 +81,7 @@ def harmless(text: str) -> None:
     assert [
         value for name, value in reader.found if name in ("href", "src", "action") and not value.startswith("/")
     ] == ["#main"] * reader.pages
-    assert "1337" not in text, "7 × 191 was computed"
+    assert "62773913" not in text, "7919 × 7927 was computed"
     assert UNSEEN.findall(text) == []
     assert len(text) < 400_000, "what is long is cut"
 

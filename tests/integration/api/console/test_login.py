@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from time import sleep
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from api.console.session import Remembered
 from operations import operators
 from operations.operators import IDLE, LASTS, LoginRefused, LoginTooSoon
 from storage.clock import clock
@@ -18,6 +20,12 @@ PASSWORD = "correct horse battery"
 @pytest.fixture(scope="module")
 def engine(module_shop):
     return module_shop.doors.engine
+
+
+@pytest.fixture(autouse=True)
+def remembers_nobody(module_shop):
+    """Each test has a process that has seen nobody yet."""
+    module_shop.app.state.remembered = Remembered()
 
 
 @pytest.fixture
@@ -213,25 +221,55 @@ def test_a_login_over_http_and_a_logout(console, module_shop, engine, someone):
     assert session_of(engine, token) is None
 
 
+def away(*_):
+    raise OperationalError("select", {}, Exception("connection to server at 10.1.2.3 failed"))
+
+
+def silent(*_):
+    sleep(2)
+
+
+@pytest.mark.parametrize("fault", [away, silent])
 def test_the_health_of_the_system_is_shown_without_postgresql_to_whom_this_process_knows_and_to_nobody_else(
-    module_shop, console, monkeypatch
+    module_shop, console, monkeypatch, fault
 ):
+    unknown = Console(module_shop, "viewer", f"uma-{fault.__name__}")
+    module_shop.app.state.remembered = Remembered()
+    gone = Console(module_shop, "viewer", f"olga-{fault.__name__}")
+    assert gone.post("/logout").status_code == 303
     console.page("/orders")
-    outside = Console(module_shop, "viewer", "olga")
-    assert outside.post("/logout").status_code == 303
-
-    def away(*_):
-        raise OperationalError("select", {}, Exception("connection to server at 10.1.2.3 failed"))
-
-    monkeypatch.setattr("api.console.session.operators.session", away)
-    monkeypatch.setattr("operations.figures.Looks.now", away)
+    monkeypatch.setattr("api.console.session.ANSWER_S", 0.1)
+    monkeypatch.setattr("api.console.session.operators.session", fault)
+    monkeypatch.setattr("operations.figures.Looks.now", fault)
     for path in ("", "/now"):
         assert "there are no figures" in console.page(path)
     assert 'id="checks-title"' in console.page("/now/checks")
-    for who, path in ((console, "/orders"), (outside, ""), (outside, "/now/checks")):
-        refused = who.get(path)
+    for path in ("", "/now/checks"):
+        assert gone.get(path).headers["location"].startswith("/console/login")
+        refused = unknown.get(path)
         assert refused.status_code == 503
         assert "10.1.2.3" not in refused.text
         assert "orders doctor" in refused.text
     monkeypatch.setattr("api.console.session.REMEMBERED_S", -1.0)
     assert console.get("").status_code == 503
+
+
+def test_a_page_that_needs_postgresql_says_that_it_is_away_and_keeps_its_menu(console, monkeypatch):
+    console.page("/orders")
+    monkeypatch.setattr("api.console.session.operators.session", away)
+    refused = console.get("/orders")
+    assert refused.status_code == 503
+    assert 'href="/console/given-up"' in refused.text
+
+
+def test_who_logs_out_while_postgresql_is_away_is_out(module_shop, console, monkeypatch):
+    leaving = Console(module_shop, "viewer", "vic")
+    token = leaving.token()
+    with monkeypatch.context() as patched:
+        patched.setattr("api.console.login.operators.log_out", away)
+        answer = leaving.post("/logout", token=token)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console/login")
+    assert 'orders_console=""' in answer.headers["set-cookie"]
+    assert leaving.get("/orders").headers["location"].startswith("/console/login"), (
+        "though PostgreSQL still has the session"
+    )

@@ -57,7 +57,7 @@ def start() -> Iterator[Start]:
         process.communicate(timeout=30)
 
 
-def until(what: Callable[[], object], seconds: float = 20) -> None:
+def until(what: Callable[[], object], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it took too long"
