@@ -32,6 +32,7 @@ from operations import acts, given_up_changes, given_up_detail, replays
 from operations import forecast as forecasts
 from operations import given_up as things_given_up
 from operations.given_up import KINDS, SHOWN, Thing, Wanted
+from outbound.refund_routes import configured_routes
 from workers.resources import Parts
 
 given_up = typer.Typer(
@@ -348,7 +349,8 @@ def _follow(opened: Parts, replay_id: str, json: bool) -> None:
 
 def _forecast(opened: Parts, things: list[Thing]) -> forecasts.Forecast:
     with progress("looking ahead", len(things)) as told:
-        return forecasts.forecast(opened.engine, opened.settings.policy, opened.shop, things, told)
+        routes = configured_routes(opened.settings)
+        return forecasts.forecast(opened.engine, opened.settings.policy, routes, opened.shop, things, told)
 
 
 def _wanted(

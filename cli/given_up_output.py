@@ -16,10 +16,17 @@ from operations.forecast import Forecast
 from operations.given_up import Group, Thing
 from operations.given_up_detail import Detail
 from operations.replays import OUTCOMES, CauseReport, Replay
+from outbound import refund_routes
 
 SHOWN = 20  # edits, orders or refunds that are printed; --json has them all
 CELL = 160  # characters of a detail in a list
 BODY = 20_000  # characters of a body
+STUCK = {  # why refunds do not go out, by their route
+    refund_routes.NOBODY_ROUTE: "cannot go out: nobody gives back here what {provider} took",
+    refund_routes.NOTED_ROUTE: "cannot go out: a person noted the payment, and no provider took it",
+    refund_routes.UNNAMED_ROUTE: "cannot go out: the payment names no provider, and several could have taken it",
+    refund_routes.WAITING_ROUTE: "stay due until what {provider} needs is set; `orders doctor` says what",
+}
 STATES = {"running": "cyan", "stopped": "yellow", "halted": "red", "done": "green"}
 
 
@@ -161,14 +168,18 @@ def print_forecast(then: Forecast) -> None:
         orders.add_row(safe(each.number, CELL), f"{each.before or 'new'} → {each.after}", safe(changed or "–", 400))
     put(orders)
     money = table("order", "payment", ">amount", "", title="refunds that would go out")
-    for refund in then.refunds[:SHOWN]:
+    for refund in then.going[:SHOWN]:
         waits = "waits for a person" if refund.waits else ""
         money.add_row(
             safe(refund.order, CELL), safe(refund.payment, CELL), f"{refund.amount:,} {safe(refund.currency)}", waits
         )
     put(money)
-    if len(then.orders) > SHOWN or len(then.refunds) > SHOWN:
-        out.print(f"[dim]{len(then.orders):,} orders and {len(then.refunds):,} refunds in all; --json has them all[/]")
+    for stuck in then.stuck:
+        sums = ", ".join(f"{amount:,} {safe(currency)}" for currency, amount in stuck.sums.items())
+        why = STUCK[stuck.route].format(provider=safe(stuck.provider or "a provider", CELL))
+        out.print(f"[yellow]{stuck.count:,} refund{'s' if stuck.count != 1 else ''}, {sums}:[/] {why}", soft_wrap=True)
+    if len(then.orders) > SHOWN or len(then.going) > SHOWN:
+        out.print(f"[dim]{len(then.orders):,} orders and {len(then.going):,} refunds in all; --json has them all[/]")
     sent = ", ".join(f"{count:,} to {safe(url)}" for url, count in sorted(then.messages.items()))
     out.print(f"messages that would go out: {sent or 'none'}", soft_wrap=True)
     out.print(

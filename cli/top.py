@@ -101,7 +101,7 @@ def _counts(figures: Figures) -> Table:
         ("  dead, given up", f"{figures.dead:,}", "red" if figures.dead else ""),
         ("  waiting", f"{figures.waiting:,}{'+' if figures.waiting >= WAITING_SHOWN else ''}", "cyan"),
         ("oldest that waits", ago(figures.oldest_s) if figures.waiting else "–", ""),
-        ("refunds given up or failed", f"{figures.dead_refunds + figures.failed_refunds:,}", ""),
+        ("refunds for a person", f"{figures.refunds_for_person:,}", ""),
         ("orders with flags", f"{figures.flagged:,}", ""),
         ("findings", f"{figures.findings:,}", ""),
         ("beat and workers lived", alive, ""),

@@ -75,10 +75,10 @@ def match_items(order: Order, shares: Sequence[Share] | None) -> list[tuple[Orde
     for share in shares:
         item = goods.line(share.item)
         if item is None:
-            known = ", ".join(i.reference or i.id for i in order.items[:5])
+            known = ", ".join(f'"{i.reference or i.id}"' for i in order.items[:5])
             return dead(
                 Reason.UNKNOWN_ITEM,
-                f"item {share.item}; order {order.order_number} has {known or 'none'}",
+                f'item "{share.item}"; order {order.order_number} has {known or "none"}',
             )
         found[item.id] = (item, share.quantity + found.get(item.id, (item, 0))[1])
     return list(found.values())

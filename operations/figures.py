@@ -51,7 +51,7 @@ _MOMENT = text(f"""
         ({waiting_rows.of_letters("refund")}) as dead_refunds,
         (select count(*) from orders where flags <> '{{}}') as flagged,
         (select count(*) from findings where state = 'open') as findings,
-        (select count(*) from refunds where attention = 'open') as failed_refunds,
+        (select count(*) from {waiting_rows.FOR_PERSON}) as refunds_for_person,
         (select extract(epoch from clock_timestamp() - max(at)) from heartbeats where name = 'timers') as beat_s
     from upto
 """)
@@ -124,7 +124,7 @@ class Figures:
     dead_refunds: int
     flagged: int  # orders
     findings: int
-    failed_refunds: int
+    refunds_for_person: int  # given up, failed, or held back until somebody lets them go
     beat_s: float | None  # since the beat and a worker last showed that they live; None: they never did
     accepted_rate: float | None = None  # events per second since the look before; None: there was none lately
     decided_rate: float | None = None
@@ -172,7 +172,7 @@ class Looks:
         whole = row.whole and row.above < PORTION and row.waiting < WAITING_SHOWN
         figures = Figures(
             row.at, whole, events, events - row.parked - row.dead - row.waiting, row.parked, row.dead, row.waiting,
-            float(row.oldest_s), row.dead_refunds, row.flagged, row.findings, row.failed_refunds,
+            float(row.oldest_s), row.dead_refunds, row.flagged, row.findings, row.refunds_for_person,
             None if row.beat_s is None else float(row.beat_s), providers=self._providers, providers_at=self._providers_at,
         )  # fmt: skip
         self.history.append(_with_rates(figures, self.history))

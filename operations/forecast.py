@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from time import sleep
 from typing import Any
@@ -22,6 +22,7 @@ from journal.verify import compare
 from operations.event_replay import Fate, decide_again
 from operations.given_up import Thing
 from operations.reasons import DELIVERY, EVENT, LOOKUP, REFUND
+from outbound.refund_routes import READY_ROUTE, ROUTE, WAITING_ROUTE, Routes
 from storage.aggregates import peek
 from storage.pg_arrays import array
 
@@ -62,13 +63,39 @@ class OrderForecast:
 
 @dataclass(frozen=True, slots=True)
 class RefundForecast:
-    """The sum that would go back of a payment; `waits`: only once a person lets it go, or a bank account is told."""
+    """The sum that would go back of a payment; `waits`: only once a person lets it go, or a bank account is told.
+
+    `route` says whether anybody gives it back (`outbound.refund_routes.ROUTES`): one that is neither ready nor waiting for
+    a setting is given up at once.
+    """
 
     order: str
     payment: str
     amount: Decimal
     currency: str
     waits: bool
+    provider: str | None = None
+    route: str = READY_ROUTE
+
+    @property
+    def goes_out(self) -> bool:
+        """True where a provider is asked for it."""
+        return self.route == READY_ROUTE
+
+    @property
+    def is_given_up(self) -> bool:
+        """True where nobody gives it back, so that it becomes a letter once it is due."""
+        return self.route not in (READY_ROUTE, WAITING_ROUTE)
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """Refunds that do not go out, of one provider for one cause: `route` of ROUTES, how many, and what each currency adds up to."""
+
+    route: str
+    provider: str | None
+    count: int
+    sums: dict[str, Decimal]
 
 
 @dataclass(slots=True)
@@ -107,11 +134,32 @@ class Forecast:
 
     @property
     def sums(self) -> dict[tuple[str, bool], Decimal]:
-        """The money that would go back, by (currency, whether it waits for a person or a bank account)."""
+        """The money that would go out, by (currency, whether it waits for a person or a bank account)."""
         found: dict[tuple[str, bool], Decimal] = {}
-        for each in self.refunds:
+        for each in self.going:
             found[each.currency, each.waits] = found.get((each.currency, each.waits), Decimal(0)) + each.amount
         return found
+
+    @property
+    def going(self) -> list[RefundForecast]:
+        """The refunds that a provider would be asked for."""
+        return [each for each in self.refunds if each.goes_out]
+
+    @property
+    def stuck(self) -> list[Stuck]:
+        """The refunds that do not go out, by cause and provider; the most first."""
+        found: dict[tuple[str, str | None], list[RefundForecast]] = {}
+        for each in self.refunds:
+            if not each.goes_out:
+                found.setdefault((each.route, each.provider), []).append(each)
+        return sorted(
+            (Stuck(*key, len(those), _added_up(those)) for key, those in found.items()), key=lambda each: -each.count
+        )
+
+    @property
+    def given_up_at_once(self) -> int:
+        """The number of refunds that nobody gives back: each becomes a letter (again) once it is due."""
+        return sum(each.is_given_up for each in self.refunds)
 
     def as_document(self) -> dict[str, Any]:
         """The forecast as JSON, for scripts and over HTTP."""
@@ -127,8 +175,10 @@ class Forecast:
         }
 
 
-def forecast(engine: Engine, policy: Policy, shop: Shop, things: Sequence[Thing], told: Told | None = None) -> Forecast:
-    """The forecast of a replay of these things; nothing is changed, and nothing goes out.
+def forecast(
+    engine: Engine, policy: Policy, routes: Routes, shop: Shop, things: Sequence[Thing], told: Told | None = None
+) -> Forecast:
+    """The forecast of a replay of these things, with refunds by these routes; nothing is changed, and nothing goes out.
 
     Locks:  what a replay would lock, for as long as a chunk of it takes. Errors: OperationalError where rows stay locked.
     """
@@ -137,10 +187,10 @@ def forecast(engine: Engine, policy: Policy, shop: Shop, things: Sequence[Thing]
     for each in things:
         if each.kind in (REFUND, LOOKUP, DELIVERY):
             found.retried[each.kind] += 1
-    _refunds_again(engine, found, [each.id for each in things if each.kind == REFUND])
+    _refunds_again(engine, routes, found, [each.id for each in things if each.kind == REFUND])
     done = 0
     for chunk in _chunks(events):
-        fates, before, after = _as_if(engine, policy, shop, chunk)
+        fates, before, after = _as_if(engine, policy, routes, shop, chunk)
         _add_events(found, chunk, fates)
         _add_orders(found, before, after)
         done += len(chunk)
@@ -159,15 +209,15 @@ class _Picture:
     """Orders, what their payments have yet to give back, and what was told of them; by id, payment and address."""
 
     orders: dict[str, Order]
-    owed: dict[str, tuple[str, str, Decimal, str, bool]]  # effect → order, payment, sum, currency, waits
+    owed: dict[str, RefundForecast]  # by effect
     messages: Counter[str]
     refunds_out: int
     messages_out: int
 
 
-_OWED = text("""
+_OWED = text(f"""
     select e.id, o.order_number, e.payment_id, greatest(e.target - greatest(e.made, t.refunded_amount), 0) as owed, e.currency,
-           e.state in ('staff', 'held', 'account_needed', 'dead') as waits
+           e.state in ('staff', 'held', 'account_needed', 'dead') as waits, t.provider, {ROUTE} as route
     from effects e join orders o on o.id = e.order_id join transactions t on t.id = e.transaction_id
     where e.order_id = any(cast(:ids as uuid[]))
 """)
@@ -185,7 +235,7 @@ _HURRY = text(f"select set_config('lock_timeout', '{LOCK_MS}ms', true)")
 
 
 def _as_if(
-    engine: Engine, policy: Policy, shop: Shop, events: Sequence[Thing]
+    engine: Engine, policy: Policy, routes: Routes, shop: Shop, events: Sequence[Thing]
 ) -> tuple[dict[int, Fate], _Picture, _Picture]:
     """(outcomes, how it stands, how it would stand); again where a worker was in the way. All of it is rolled back."""
     for attempt in range(1, TRIES + 1):
@@ -197,9 +247,9 @@ def _as_if(
                     point = conn.begin_nested()
                     fates = decide_again(conn, events, policy, shop)
                     ids = sorted({fate.order_id for fate in fates.values() if fate.order_id is not None})
-                    after = _picture(conn, ids)
+                    after = _picture(conn, routes, ids)
                     point.rollback()
-                    before = _picture(conn, ids)
+                    before = _picture(conn, routes, ids)
                     transaction.rollback()
                     return fates, before, after
         except Exception as error:
@@ -209,25 +259,25 @@ def _as_if(
     raise AssertionError("unreachable")
 
 
-def _picture(conn: Connection, ids: Sequence[str]) -> _Picture:
+def _picture(conn: Connection, routes: Routes, ids: Sequence[str]) -> _Picture:
     values = {"ids": array(list(ids), "uuid")}
     messages = conn.execute(_MESSAGES, values).all()
     return _Picture(
         peek(conn, ids) if ids else {},
-        {row.id: tuple(row[1:]) for row in conn.execute(_OWED, values)},
+        {row.id: RefundForecast(*row[1:]) for row in conn.execute(_OWED, values | routes.parameters())},
         Counter({row.url: row.n for row in messages}),
         conn.execute(_REFUNDS_OUT, values).scalar_one(),
         sum(row.out for row in messages),
     )
 
 
-def _refunds_again(engine: Engine, found: Forecast, ids: Sequence[str]) -> None:
+def _refunds_again(engine: Engine, routes: Routes, found: Forecast, ids: Sequence[str]) -> None:
     """Refunds that were given up: what each gives back once it is tried again."""
     if not ids:
         return
     with engine.connect() as conn:
-        for row in conn.execute(_OWED_BY_ID, {"ids": array(sorted(ids), "uuid")}):
-            found.refunds.append(RefundForecast(row.order_number, row.payment_id, row.owed, row.currency, False))
+        for row in conn.execute(_OWED_BY_ID, {"ids": array(sorted(ids), "uuid"), **routes.parameters()}):
+            found.refunds.append(replace(RefundForecast(*row[1:]), waits=False))
 
 
 def _chunks(events: Sequence[Thing]) -> Iterator[list[Thing]]:
@@ -243,6 +293,13 @@ def _chunks(events: Sequence[Thing]) -> Iterator[list[Thing]]:
 
 
 # -- what it comes to ----------------------------------------------------------------------------------------
+
+
+def _added_up(refunds: Sequence[RefundForecast]) -> dict[str, Decimal]:
+    found: dict[str, Decimal] = {}
+    for each in refunds:
+        found[each.currency] = found.get(each.currency, Decimal(0)) + each.amount
+    return found
 
 
 def _add_events(found: Forecast, events: Sequence[Thing], fates: dict[int, Fate]) -> None:
@@ -265,10 +322,10 @@ def _add_orders(found: Forecast, before: _Picture, after: _Picture) -> None:
             told = [each.as_document() for each in differs[:CHANGES]]
             changes = [(each["path"], each["stored"], each["folded"]) for each in told]
             found.orders.append(OrderForecast(then.order_number, was, str(then.status), changes))
-    for effect_id, (number, payment, owed, currency, waits) in after.owed.items():
-        owed_before = before.owed[effect_id][2] if effect_id in before.owed else Decimal(0)
-        if owed > owed_before:
-            found.refunds.append(RefundForecast(number, payment, owed - owed_before, currency, waits))
+    for effect_id, each in after.owed.items():
+        owed_before = before.owed[effect_id].amount if effect_id in before.owed else Decimal(0)
+        if each.amount > owed_before:
+            found.refunds.append(replace(each, amount=each.amount - owed_before))
     found.messages += after.messages - before.messages
     found.refunds_out += before.refunds_out
     found.messages_out += before.messages_out

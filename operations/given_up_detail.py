@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from domain.ids import format_id
 from operations import edits, given_up
 from operations.given_up import Thing
 from operations.reasons import DELIVERY, EVENT, LOOKUP, REFUND
@@ -59,11 +60,13 @@ _CAME = {
     EVENT: text("select subject, data, time, accepted_at from journal where seq = :seq"),
     LOOKUP: text("select j.subject, j.data, j.time, j.accepted_at from journal j where j.seq = :seq"),
     REFUND: text("""
-        select o.order_number as order, e.payment_id as payment, e.currency, e.target, e.made, e.asked, e.state, e.attempts,
-               e.attempted_at, e.reasons, e.last_error from effects e join orders o on o.id = e.order_id where e.id = :id
+        select o.order_number as order, e.payment_id as payment, e.currency, e.target, e.made, e.asked, e.state,
+               e.attempted_at, e.reasons, e.last_error, coalesce((
+                   select r.id from refunds r where r.transaction_id = e.transaction_id and r.attention = 'open' order by r.id desc limit 1
+               ), e.refund_id) as refund from effects e join orders o on o.id = e.order_id where e.id = :id
     """),
     DELIVERY: text("""
-        select s.url, d.collection, d.operation, d.document, d.attempts, d.last_status, d.last_error
+        select s.url, d.collection, d.operation, d.document, d.last_status, d.last_error
         from deliveries d join subscriptions s on s.id = d.subscription_id where d.id = :id
     """),
 }
@@ -98,9 +101,11 @@ def detail_of_any(conn: Connection, ref: str) -> Detail:
 
 
 def _detail(conn: Connection, thing: Thing) -> Detail:
-    row = conn.execute(_CAME[thing.kind], {"id": thing.id, "seq": thing.seq}).mappings().one()
+    came = dict(conn.execute(_CAME[thing.kind], {"id": thing.id, "seq": thing.seq}).mappings().one())
+    if came.get("refund") is not None:
+        came["refund"] = format_id("refunds", came["refund"])
     versions = edits.versions(conn, thing.seq) if thing.kind == EVENT and thing.seq is not None else []
-    return Detail(thing, dict(row), versions, _attempts(conn, thing))
+    return Detail(thing, came, versions, _attempts(conn, thing))
 
 
 def _attempts(conn: Connection, thing: Thing) -> list[Attempt]:

@@ -209,7 +209,7 @@ def _chunk(conn: Connection, policy: Policy, shop: Shop, replay_id: str) -> _Mov
 def _end(conn: Connection, run: Row[Any], state: str, note: str | None) -> None:
     conn.execute(_NOTE_STATE, {"id": run.id, "state": state, "note": note})
     audit.record(
-        conn, run.by, f"replay {state}", format_id("replays", run.id), note, {"state": RUNNING}, {"state": state}
+        conn, "orders", f"replay {state}", format_id("replays", run.id), note, {"state": RUNNING}, {"state": state}
     )
 
 
@@ -223,7 +223,7 @@ def _failure(conn: Connection, run: Row[Any]) -> str | None:
         f"{row.n} {'the same cause' if row.outcome == SAME_CAUSE else 'new'} ({row.reason})" for row in rows
     )
     return (
-        f"step {run.step}: {rows[0].failed} of {size} were given up again: {words}. Mend the cause, then resume; or discard "
+        f"step {run.step}: {rows[0].failed} of {size} {'was' if rows[0].failed == 1 else 'were'} given up again: {words}. Mend the cause, then resume; or discard "
         "those that cannot be mended"
     )
 

@@ -125,10 +125,10 @@ class Replay:
 
     @property
     def says(self) -> str:
-        """The replay in one sentence: "of 500: 480 applied, 15 given up again for the same cause, …"."""
+        """The replay in one sentence: "500 in all: 480 applied, 15 given up again for the same cause, …"."""
         parts = [f"{n:,} {OUTCOMES[name].partition(':')[0]}" for name in OUTCOMES if (n := self.outcomes.get(name))]
         rest = [f"{n:,} {word}" for n, word in ((self.taken, "being tried"), (self.left, "to go")) if n]
-        return f"of {self.total:,}: {', '.join([*parts, *rest]) or 'nothing yet'}"
+        return f"{self.total:,} in all: {', '.join([*parts, *rest]) or 'nothing yet'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +262,18 @@ def report(conn: Connection, replay_id: str) -> list[CauseReport]:
             if name in each.outcomes:
                 each.outcomes[name] = each.outcomes.pop(name)
     return sorted(found.values(), key=lambda each: -sum(each.outcomes.values()))
+
+
+_LOST = text("""
+    select count(*) from dead_letters d join effects e on e.id = d.effect_id join orders o on o.id = e.order_id, replays r
+    where r.id = :id and d.state = 'open' and d.updated_at >= r.created_at
+      and o.order_number in (select order_number from replay_items where replay_id = :id)
+""")
+
+
+def refunds_given_up(conn: Connection, replay_id: str) -> int:
+    """The number of refunds of a replay's orders that were given up since it began, as those are that nobody makes here."""
+    return int(conn.execute(_LOST, {"id": replay_id}).scalar_one())
 
 
 # -- stopped and resumed -------------------------------------------------------------------------------------

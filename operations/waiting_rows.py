@@ -14,6 +14,17 @@ EARLY = (
 LETTERS = "dead_letters where state = 'open'"  # of events (`seq`) and refunds
 REFUNDS = "effects where state <> 'done'"
 LOOKUPS = "inbox where (state = 'due' or state = 'dead')"  # as its partial indexes have it: of `in` they are no part
+# Refunds that wait for a person, those given up too: what the list of refunds has under that filter (`refund_documents`).
+FOR_PERSON = """(
+    select r.id from refunds r join orders o on o.id = r.order_id and o.placed_at is not null
+    where r.attention = 'open' and r.status not in ('pending', 'requires_action')
+    union all
+    select e.refund_id from effects e join transactions t on t.id = e.transaction_id
+    join orders o on o.id = e.order_id and o.placed_at is not null
+    where e.state <> 'done' and e.state in ('staff', 'dead') and e.refund_id is not null
+      and (e.idempotency_key is not null or e.target > greatest(e.made, t.refunded_amount))
+      and not exists (select from refunds r where r.id = e.refund_id)
+) for_person"""
 DELIVERIES = "deliveries where (state = 'due' or state = 'dead' and discarded_at is null)"
 PARCELS = "trackers where not finished"
 PAUSES = "pauses where closed_at is null"

@@ -131,8 +131,8 @@ def bury(conn: Connection, effect_id: str, reason: str, detail: str, now: dateti
 
 def _detail(row: Row[Any]) -> str:
     told = (
-        f"{row.provider or 'the provider'}: refund {row.reference} of {row.amount} {row.currency}, payment "
-        f"{row.payment_id} of order {row.order_number}, failed after it had gone out: {row.failure}. {row.sum_owed} "
+        f"{row.provider or 'the provider'}: refund {row.reference} of {row.amount:,} {row.currency}, payment "
+        f"{row.payment_id} of order {row.order_number}, failed after it had gone out: {row.failure}. {row.sum_owed:,} "
         f"{row.currency} are owed. See at the provider why; then `orders given-up replay {format_id('effects', row.id)} --why …` tries "
         f"again, and `orders refunds settle {row.reference} --method HOW` notes that you paid it back by hand; if you "
         "refund at the provider, its report closes this."

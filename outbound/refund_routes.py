@@ -83,6 +83,14 @@ WAITS = (
     f"(not coalesce({READY}, false) and not {_BY_HAND} and "
     "(lower(t.provider) = any(cast(:waiting as text[])) or (t.provider is null and :nobody)))"
 )
+# The route by name: what becomes of an effect of a payment `t` once it is due.
+READY_ROUTE, WAITING_ROUTE, NOTED_ROUTE, UNNAMED_ROUTE, NOBODY_ROUTE = ROUTES = (
+    "ready", "waiting", "noted", "unnamed", "nobody",
+)  # fmt: skip
+ROUTE = (
+    f"case when coalesce({READY}, false) then '{READY_ROUTE}' when coalesce({WAITS}, false) then '{WAITING_ROUTE}' "
+    f"when {_BY_HAND} then '{NOTED_ROUTE}' when t.provider is null then '{UNNAMED_ROUTE}' else '{NOBODY_ROUTE}' end"
+)
 
 _NOBODY = text(f"""
     select e.id, e.state, e.idempotency_key, e.payment_id, e.currency, e.target, o.order_number, t.provider,
@@ -147,7 +155,7 @@ def give_up(conn: Connection, routes: Routes, now: datetime) -> int:
             continue
         by_hand = row.payment_id.startswith(BY_HAND)
         error = "no provider took it: a person noted it" if by_hand else _why(row.provider, routes)
-        left = f"{row.target - row.gone} {row.currency} of payment {row.payment_id}"
+        left = f"{row.target - row.gone:,} {row.currency} of payment {row.payment_id}"
         again = f"`orders given-up replay {format_id('effects', row.id)} --why …`"
         step = (
             "Give it back the way it came; then settle it (`orders refunds settle`), or tell it as an event PaymentRefunded of that "

@@ -360,7 +360,7 @@ def _remedy(provider: str, claim: Claim, error: str | None, next_step: str) -> s
             "report closes this, and nothing is replayed."
         )
     return (
-        f"{provider}: {claim.asked} {claim.currency} of payment {claim.payment_id} did not go back to order "
+        f"{provider}: {claim.asked:,} {claim.currency} of payment {claim.payment_id} did not go back to order "
         f"{claim.order_number}'s payer, attempt {claim.attempts}: {error}. {step}"
     )
 

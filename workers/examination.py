@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from operations.health import broker, events, outside, postgres, sessions
-from operations.health.check import ASKED_S, PROBLEM, WARNING, Check, Look, Place, first_line
+from operations.health.check import ASKED_S, OK, PROBLEM, WARNING, Check, Look, Place, first_line
 from operations.health.deadline import Answer, Late, Round
 from operations.health.reach import Door
 from workers import signs_of_life
@@ -53,7 +53,7 @@ def examine(place: Place, seconds: float) -> list[Check]:
         round_.give_up(database)
     found = round_.gather()
     round_.end(engine.dispose, client.close)
-    return found if _answers(found) else [_excused(check) for check in found]
+    return _of_the_beat(found) if _answers(found) else [_excused(check) for check in found]
 
 
 def _start(place: Place, log: str) -> str:
@@ -73,6 +73,23 @@ def _excused(check: Check) -> Check:
     return replace(
         check, says=f"{check.says}; it waits for PostgreSQL", remedy="mend PostgreSQL first; then it goes on by itself"
     )
+
+
+def _of_the_beat(found: list[Check]) -> list[Check]:
+    """Where the beat is dead and a worker takes chores, no timer fires for want of the beat alone: one fault, and one cure."""
+    levels = {check.name: check.level for check in found}
+    if levels.get("beat") != PROBLEM or levels.get("worker: chores") != OK:
+        return found
+    return [
+        replace(
+            check,
+            says=f"{check.says}; it follows from the beat",
+            remedy="mend the beat first; then it goes on by itself",
+        )
+        if check.name == "workers" and check.level == PROBLEM
+        else check
+        for check in found
+    ]
 
 
 def _sound(round_: Round, server: Answer) -> bool:

@@ -45,18 +45,20 @@ class Heartbeat:
         self._file.unlink(missing_ok=True)
 
 
+def running(data: Path, role: str) -> list[tuple[int, float]]:
+    """The processes of that role that run here: pid, and the seconds since each last said that it goes on."""
+    now = time.time()  # noqa: TID251  against the times of files, which are this host's
+    return [(pid, now - file.stat().st_mtime) for file, pid in _files(data, role) if _runs(pid)]
+
+
 def stands_still(data: Path, role: str) -> str | None:
     """The fault of the processes of that role, None where nothing is."""
-    alive = [(file, pid) for file, pid in _files(data, role) if _runs(pid)]
+    alive = running(data, role)
     if not alive:
         return f"no {role} runs with the data folder {data}"
-    now = time.time()  # noqa: TID251  against the times of files, which are this host's
-    for file, pid in alive:
-        still = now - file.stat().st_mtime
+    for pid, still in alive:
         if still > STILL_S:
-            return (
-                f"{role}, pid {pid}, stands still since {still:.0f} s; end it (kill -9 {pid}), its supervisor starts it"
-            )
+            return f"{role}, pid {pid}, has stood still for {still:.0f} s; end it (kill -9 {pid}), its supervisor starts it"
     return None
 
 

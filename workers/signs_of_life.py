@@ -22,6 +22,7 @@ from operations.beat import ALIVE_S, BEAT_KEY, BEAT_S
 from operations.health.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, first_line, some
 from operations.health.postgres import SKEW_S
 from storage.clock import skews
+from workers import liveness
 from workers.app import message
 from workers.chores import CHORES, LOOKUPS, REFUNDS, TRACKING, WEBHOOKS
 
@@ -89,9 +90,25 @@ def _beat(left_s: float, place: Place) -> Check:
     age = BEAT_S - left_s
     if not _is_dead(left_s):
         return Check("beat", OK, f"alive: {age:.0f} s ago")
-    since = f"since {ago(age)}" if left_s >= 0 else f"for {BEAT_S} s or more, or it never was here"
-    remedy = f"{_start('beat', place)}; where it runs, its log says why it does not reach this Redis, or it is frozen: `kill -9` it"
-    return Check("beat", PROBLEM, f"it is dead {since}: no chore is sent", remedy)
+    since = f"for {ago(age)}" if left_s >= 0 else f"for {BEAT_S} s or more, or it never was here"
+    return Check("beat", PROBLEM, f"it is dead {since}: no chore is sent", _cure_of_beat(place))
+
+
+def _cure_of_beat(place: Place) -> str:
+    """What to do about a dead beat, the cheapest cure first: its process is looked for by the file that it leaves here."""
+    start = _start("beat", place)
+    found = liveness.running(place.settings.data, "beat")
+    if not found:
+        return f"{start}; where it runs elsewhere, its log says why it does not reach this Redis, or it is frozen: `kill -9` it"
+    pid, still = max(found, key=lambda each: -each[1])
+    if still <= STILL_S:
+        return f"see its log: it runs here as pid {pid}, and does not reach this Redis"
+    again = (
+        "`orders up` starts it again by itself"
+        if place.embedded
+        else "its supervisor, or `orders beat`, starts it again"
+    )
+    return f"`kill -9 {pid}`: it is frozen, and {again}; only where that does not help, {start}"
 
 
 def _start(what: str, place: Place) -> str:

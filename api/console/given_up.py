@@ -81,11 +81,12 @@ def _replay_page(request: Request, name: str, error: OrdersError | None = None, 
     with snapshot(request) as conn:
         found = replays.replay(conn, name)
         report = replays.report(conn, found.id)
+        lost = 0 if found.state == "running" else replays.refunds_given_up(conn, found.id)
         acts = audit.about(conn, found.name)
     asked_again = bool(request.headers.get("hx-request"))
     template = "replay_state.html" if asked_again else "replay.html"
     answer = page(request, template, status_of(error), replay=found, report=report, acts=acts,
-                  outcomes=replays.OUTCOMES, error=error, reason=reason)  # fmt: skip
+                  outcomes=replays.OUTCOMES, lost_refunds=lost, error=error, reason=reason)  # fmt: skip
     if asked_again and found.state != "running":
         answer.headers["HX-Refresh"] = "true"  # the whole page: it asks no more, and offers what may be done now
     return answer

@@ -30,6 +30,7 @@ from operations import edits, given_up, given_up_changes, replays
 from operations import forecast as forecasts
 from operations.given_up import MOST, FilterEmpty, Thing, Wanted
 from operations.reasons import EVENT, cause_of
+from outbound import refund_routes
 from storage.clock import clock
 
 router = APIRouter(prefix=f"{PATH}/given-up", route_class=ConsoleRoute, include_in_schema=False)
@@ -37,6 +38,17 @@ PREVIEWED = 20  # edits and orders that a preview shows whole
 PLACES = 60  # values of the sample beside the form of an edit
 DRY_RUN = 500  # things that a dry run takes; more are sampled, and the page says so
 UNTIL = "by until"  # the field of a preview: just after the last death that it shows
+# Why refunds of a dry run do not go out, by their route.
+STUCK = {
+    refund_routes.NOBODY_ROUTE: word("refunds that cannot go out: nobody gives back here what {provider} took"),
+    refund_routes.NOTED_ROUTE: word("refunds that cannot go out: a person noted the payment, and no provider took it"),
+    refund_routes.UNNAMED_ROUTE: word(
+        "refunds that cannot go out: the payment names no provider, and several could have taken it"
+    ),
+    refund_routes.WAITING_ROUTE: word(
+        "refunds that stay due until what {provider} needs is set; `orders doctor` says what"
+    ),
+}
 STEPS = ("path", "value", "from", "patch")  # the fields of an edit
 ACTS = {
     "replay": (word("Replay"), word("Begin the replay")),
@@ -86,7 +98,13 @@ def act_upon(request: Request, who: Acting, form: Sent, act: str) -> Response:
 def _preview_replay(request: Request, form: Form, things: list[Thing], error: OrdersError | None) -> Response:
     """The dry run of a replay: the very decisions, rolled back."""
     doors = doors_of(request)
-    found = forecasts.forecast(doors.engine, doors.settings.policy, doors.shop, things[:DRY_RUN])
+    found = forecasts.forecast(
+        doors.engine,
+        doors.settings.policy,
+        refund_routes.configured_routes(doors.settings),
+        doors.shop,
+        things[:DRY_RUN],
+    )
     return _previewed(request, "replay", form, things, error, forecast=found, sampled=len(things) > DRY_RUN)
 
 
@@ -121,6 +139,7 @@ def _previewed(
                 again=again, steps={name: form.get(name) for name in STEPS}, reason=form.get("reason"), error=error,
                 sample=sample, chosen=_chosen_by(form), causes=_causes(things), back=_back(form), only_fitting=ONLY_FITTING,
                 editable=bool(things) and all(each.kind == EVENT for each in things), previewed=PREVIEWED, dry_run=DRY_RUN, cause_of=cause_of,
+                stuck_words=STUCK,
                 differences=_differences, **told)  # fmt: skip
 
 

@@ -47,6 +47,10 @@ KOREAN_AUDIT: dict[str, str] = {
     # replays, and letters that are closed
     "{count} were given up again: each takes a replay of its own once its cause is mended.":
         "{count}개가 다시 포기되었습니다. 원인을 고친 뒤 각각 새로 다시 처리해야 합니다.",
+    "1 was given up again: it takes a replay of its own once its cause is mended.":
+        "1개가 다시 포기되었습니다. 원인을 고친 뒤 새로 다시 처리해야 합니다.",
+    "Refunds of these orders that were given up since: {count}": "그 뒤에 포기된 이 주문들의 환불: {count}건",
+    "Its refund: try it again, or note that it was paid back by hand": "이 환불: 다시 시도하거나, 직접 환불했다고 기록",
     "Resumed, this one goes on with the rest.": "재개하면 나머지를 이어서 처리합니다.",
     "begun (UTC)": "시작 (UTC)",
     "ended (UTC)": "종료 (UTC)",

@@ -41,6 +41,16 @@ KOREAN_CAUSES: dict[str, str] = {
     "Every one of them would be given up again: mend the cause first.": "모두 다시 포기됩니다. 먼저 원인을 고치세요.",
     "{faults} of {count} would be given up again.": "{count}개 중 {faults}개가 다시 포기됩니다.",
     "{faults} of the {count} events that were tried would be given up again.": "시험한 이벤트 {count}개 중 {faults}개가 다시 포기됩니다.",
+    "{count} of {total} refunds would be given up at once, as nobody makes them here.":
+        "환불 {total}건 중 {count}건은 여기서 환불할 곳이 없어 바로 포기됩니다.",
+    "refunds that cannot go out: nobody gives back here what {provider} took":
+        "나갈 수 없는 환불: {provider}가 받은 돈을 여기서 환불할 곳이 없음",
+    "refunds that cannot go out: a person noted the payment, and no provider took it":
+        "나갈 수 없는 환불: 사람이 기록한 결제로, 받은 결제사가 없음",
+    "refunds that cannot go out: the payment names no provider, and several could have taken it":
+        "나갈 수 없는 환불: 결제에 결제사 이름이 없고, 받았을 수 있는 곳이 여럿임",
+    "refunds that stay due until what {provider} needs is set; `orders doctor` says what":
+        "{provider} 설정이 갖춰질 때까지 기다리는 환불. 필요한 것은 `orders doctor`가 알려줌",
     "It would be given up again:": "다시 포기됩니다:",
     "Orders that change": "바뀌는 주문",
     "fields of it and its parts": "주문과 그 부분의 필드",

@@ -191,7 +191,17 @@ def status_of(error: OrdersError | None) -> int:
 
 def refusal(request: Request, message: str, code: str, status: int) -> Response:
     """The page of a request that was refused."""
-    return page(request, "error.html", status, message=message[:1].upper() + message[1:], code=code)
+    return page(request, "error.html", status, message=_begun(message), code=code)
+
+
+def _begun(message: str) -> str:
+    r"""A message as a sentence begins: with a capital, unless a name comes first, which stays as it is.
+
+    >>> _begun("there is no such page"), _begun("nosuch: there is no such order"), _begun("rpl_1 is done")
+    ('There is no such page', 'nosuch: there is no such order', 'rpl_1 is done')
+    """
+    first = message.partition(" ")[0].rstrip(",;")
+    return message[:1].upper() + message[1:] if first.isalpha() else message
 
 
 @cache

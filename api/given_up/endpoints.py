@@ -20,6 +20,7 @@ from journal.commands import Request as Transaction
 from operations import forecast, given_up, given_up_changes, given_up_detail
 from operations.edits import Edit
 from operations.given_up import SHOWN, Thing, Wanted
+from outbound.refund_routes import configured_routes
 from queries.documents import list_answer
 
 MOST_LISTED = 1_000
@@ -100,7 +101,11 @@ def foretell_replay(request: Request, caller: Secret, sent: Chosen) -> Json:
     doors = doors_of(request)
     with doors.engine.connect() as conn:
         things = few(given_up.chosen(conn, sent.refs, sent.wanted()), MOST_FORETOLD)
-    return Json(forecast.forecast(doors.engine, doors.settings.policy, doors.shop, things).as_document())
+    return Json(
+        forecast.forecast(
+            doors.engine, doors.settings.policy, configured_routes(doors.settings), doors.shop, things
+        ).as_document()
+    )
 
 
 @router.post("/api/given-up/edit/preview", **answers("edits", "refused", more=ABSENT | CONFLICT))
@@ -143,7 +148,9 @@ def show_given_up(request: Request, caller: Secret, ref: ThingRef) -> Json:
     doors = doors_of(request)
     with doors.engine.connect() as conn:
         found = given_up_detail.detail(conn, ref)
-    then = forecast.forecast(doors.engine, doors.settings.policy, doors.shop, [found.thing])
+    then = forecast.forecast(
+        doors.engine, doors.settings.policy, configured_routes(doors.settings), doors.shop, [found.thing]
+    )
     return Json({**found.as_document(), "ifReplayedNow": then.as_document()})
 
 

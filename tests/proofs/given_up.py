@@ -223,7 +223,8 @@ def _look(shop: AShop, each: int, found: Result) -> None:
     found.must("groups", groups, dict.fromkeys(REASONS.values(), each))
     before = _digest(shop)
     policy, own = _own(shop)
-    then = forecast.forecast(shop.engine, policy, own, things)
+    keys = {"ORDERS_STRIPE_API_KEY": KEYS["stripe"]}
+    then = forecast.forecast(shop.engine, policy, configured_routes(read(keys, Path("/nonexistent"))), own, things)
     found.must("tables after a forecast", _digest(shop), before)
     due = {f"dead: {REASONS[cause]}": each for cause in ("currency", "malformed", "item")} | {"applied": each}
     found.must("foretold", dict(then.outcomes), due)

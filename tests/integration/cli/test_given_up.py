@@ -173,7 +173,7 @@ def test_a_dry_run_tells_what_a_replay_then_does(poisoned, orders):
     assert listed(orders) == []
     assert orders("verify").code == 0
     shown = orders("given-up", "replays", done.json["id"])
-    assert "of 3: 3 applied" in shown.out
+    assert "3 in all: 3 applied" in shown.out
     kept = [tuple(row) for row in poisoned.do("select action, count(*) from audit group by 1 order by 1")]
     assert kept == [("given-up edit", 3), ("given-up replay", 3), ("replay begin", 1), ("replay done", 1)]
 
@@ -182,7 +182,7 @@ def test_a_replay_stops_by_itself_where_the_cause_comes_back_and_goes_on_when_to
     done = orders("given-up", "replay", "--reason", "currency_mismatch", *WHY, "--yes", "--json")
     assert done.code == 1
     assert (done.json["state"], done.json["outcomes"], done.json["left"]) == ("halted", {"same_cause": 1}, 2)
-    assert "1 of 1 were given up again" in done.json["note"]
+    assert "1 of 1 was given up again" in done.json["note"]
     name = done.json["id"]
     assert orders("given-up", "stop", name, *WHY).code == 1
     again = orders("given-up", "resume", name, *WHY, "--json")

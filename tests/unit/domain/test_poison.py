@@ -36,7 +36,7 @@ DEAD = [
     (paid("0.5"), "malformed", "amount: 0.5 KRW has more than 0 decimals"),
     (refunded("0.5"), "malformed", "refundedAmount: 0.5 KRW has more than 0 decimals"),
     (came_back(refund="0.5"), "malformed", "refundAmount: 0.5 KRW has more than 0 decimals"),
-    (boxed("new", {"lamp": 1}), "unknown_item", "item lamp; order 261101000001 has mug, cup"),
+    (boxed("new", {"lamp": 1}), "unknown_item", 'item "lamp"; order 261101000001 has "mug", "cup"'),
     (shipped("out", {"lamp": 1}), "unknown_item", "lamp"),
     (packed("new", {"mug": 1, "lamp": 1}), "unknown_item", "lamp"),
     (delivered("out", {"lamp": 1}), "unknown_item", "lamp"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from operations.forecast import EventForecast, Forecast, OrderForecast, RefundForecast
+from operations.forecast import EventForecast, Forecast, OrderForecast, RefundForecast, Stuck
 
 
 def an_event(ref, outcome="dead", reason="malformed", type="PaymentSucceeded"):
@@ -37,3 +37,14 @@ def test_money_is_summed_by_currency_and_by_whether_it_waits():
     assert Forecast(refunds=refunds).sums == {
         ("KRW", False): Decimal(12), ("KRW", True): Decimal(1), ("USD", False): Decimal("2.50"),
     }  # fmt: skip
+
+
+def test_refunds_that_do_not_go_out_are_told_by_whom_they_wait_for_and_are_in_no_sum():
+    told = (("5", "bank", "ready"), ("7", "toss", "nobody"), ("1", "toss", "nobody"), ("2", "kakao", "waiting"))
+    refunds = [RefundForecast("1", "pay", Decimal(amount), "KRW", False, *route) for amount, *route in told]
+    found = Forecast(refunds=refunds)
+    assert found.sums == {("KRW", False): Decimal(5)}
+    assert found.stuck == [
+        Stuck("nobody", "toss", 2, {"KRW": Decimal(8)}), Stuck("waiting", "kakao", 1, {"KRW": Decimal(2)}),
+    ]  # fmt: skip
+    assert found.given_up_at_once == 2, "what waits for a setting goes out once it is there"

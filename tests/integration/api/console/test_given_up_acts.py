@@ -10,10 +10,15 @@ from sqlalchemy import text
 
 from api.console import given_up_acts
 from domain.ids import format_id
+from operations import forecast as forecasts
 from operations import given_up
+from operations.figures import Looks
 from operations.given_up import Wanted
 from outbound import refund_records
 from outbound.refund_attempt import REFUSED
+from outbound.refund_routes import Routes
+from providers.payments.standard import StandardRefunds
+from queries import refund_list
 from storage.clock import clock
 from tests.builders import told
 
@@ -241,12 +246,15 @@ def test_a_dry_run_of_the_first_alone_says_nothing_of_the_others(console, letter
 
 
 def test_refunds_are_listed_briefly_summed_before_they_go_out_and_edited_by_nobody(console, module_shop):
-    detail = "the provider said no, and said so at length; " * 8
+    detail = "the provider said no, and said so at length; " * 30
     for _ in range(2):
         order = module_shop.paid()
         module_shop.ok("PATCH", f"/api/orders/{order['id']}", {"status": "canceled"})
     module_shop.work()
     with module_shop.doors.engine.begin() as conn:
+        conn.execute(
+            text("update transactions set provider = 'nobank' where id in (select transaction_id from effects)")
+        )
         dead = "update effects set state = 'dead' where state = 'due' returning cast(id as text)"
         ids = list(conn.execute(text(dead)).scalars())
         for each in ids:
@@ -263,7 +271,27 @@ def test_refunds_are_listed_briefly_summed_before_they_go_out_and_edited_by_nobo
     chosen = {"which": "all", "by kind": "refund", "page": "1"}
     forecast = console.post(REPLAY, chosen).text
     assert count >= 2
-    assert f"{10_000 * count:,} KRW</b>" in forecast, "each of them gives 10,000 back"
+    assert "refunds that cannot go out: nobody gives back here what nobank took" in forecast
+    assert f"{count}, {10_000 * count:,} KRW</td>" in forecast, "each of them was to give 10,000 back"
+    assert 'refunds that go out</th><td class="number">0</td>' in forecast
+    assert "Every one of them would be given up again" in forecast
+    assert "ORDERS_REFUND_URL" in forecast, "and what to do about it"
+    routed = Routes({"nobank": StandardRefunds("http://127.0.0.1:9")}, {})
+    with module_shop.doors.engine.connect() as conn:
+        things = given_up.chosen(conn, [], Wanted(kind="refund"))
+    doors = module_shop.doors
+    sound = forecasts.forecast(doors.engine, doors.settings.policy, routed, doors.shop, things)
+    assert sound.sums == {("KRW", False): 10_000 * count}
+    assert (sound.stuck, sound.given_up_at_once) == ([], 0)
+    letter = console.page(f"/given-up/{ref}")
+    own = re.search(r'href="/console(/refunds/rfd_[^"#]*)#acts"', letter)
+    assert own is not None
+    assert "Paid back by hand" in console.page(own[1])
+    with module_shop.doors.engine.connect() as conn:
+        waiting = refund_list.listed(conn, waits_for="person").rows
+    assert Looks(module_shop.doors.engine).now().refunds_for_person == len(waiting) >= count, "the tile and its list"
+    with module_shop.doors.engine.begin() as conn:  # the orders are as their events have them
+        conn.execute(text("update transactions set provider = null where provider = 'nobank'"))
     answer = console.post(EDIT, chosen)
     assert answer.status_code == 409
     assert "cannot be edited" in answer.text

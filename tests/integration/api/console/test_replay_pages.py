@@ -56,7 +56,7 @@ def test_a_replay_says_what_it_left_why_it_was_resumed_and_what_takes_another_on
     address = begin(console, "as they are")
     advance(module_shop)
     halted = console.page(address)
-    assert "1 were given up again: each takes a replay of its own once its cause is mended." in halted
+    assert "1 was given up again: it takes a replay of its own once its cause is mended." in halted
     assert "Resumed, this one goes on with the rest." in halted
     assert ">Resume</button>" in halted
     assert "came to a stop (UTC)" in halted

@@ -98,7 +98,7 @@ OTHERS = {
     "shippingAddress.phone", "shippingAddress.postalCode", "shippingAddress.address1", "shippingAddress.address2",
     "shippingAddress.deliveryMessage", "notes",
     "captured", "contested", "failed", "refunded", "paused", "resuming",
-    "Type", "Reason", "Field at fault", "Provider", "Text", *KINDS, RUNNING, STOPPED, HALTED, *OUTCOMES, *OUTCOMES.values(),
+    "Type", "Reason", "Field at fault", "From or to", "Text", *KINDS, RUNNING, STOPPED, HALTED, *OUTCOMES, *OUTCOMES.values(),
 }  # fmt: skip
 
 
