@@ -384,7 +384,7 @@ def test_what_is_refused_is_dead_until_a_person_releases_it(shop, refusing):
     assert (row.state, row.idempotency_key) == ("dead", None)
     (letter,) = shop.rows("select * from dead_letters")
     assert (letter.effect_id, letter.reason, letter.state) == (row.id, "refund_refused", "open")
-    for word in ("12000 KRW", "REFUSE-1", "never refunded", f"orders given-up replay {format_id('effects', row.id)}"):
+    for word in ("12,000 KRW", "REFUSE-1", "never refunded", f"orders given-up replay {format_id('effects', row.id)}"):
         assert word in letter.detail
     assert run(shop, provider, 24 * HOUR) == 0
 
