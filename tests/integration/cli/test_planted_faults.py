@@ -175,6 +175,7 @@ def test_the_first_page_of_the_console_names_a_planted_fault_and_its_cure(
 ):
     plant = Plant(shop, hands, monkeypatch, database_url, redis_url)
     served = Shop(database_url, redis_url)
+    monkeypatch.setattr("api.console.checks.WITHIN_S", 30.0)  # a busy machine is slow to look at all of it
     try:
         console = Console(served)
         first = console.page("")
