@@ -23,7 +23,7 @@ from api.commands.route_table import router as writes
 from api.console import pages as console_pages
 from api.console.checks import Examinations
 from api.console.lists import Signs
-from api.console.session import Remembered
+from api.console.outage import Remembered
 from api.given_up import ROUTERS as GIVEN_UP
 from api.health import Probe
 from api.key_cache import KnownKeys

@@ -219,9 +219,9 @@ def _spent(
     while time.monotonic() < until:
         if browser is not None:
             browser.get("/now")
-        if browser is not None and time.monotonic() >= checked + EVERY_S:
-            checked = time.monotonic()
-            browser.get("/now/checks")
+            if time.monotonic() >= checked + EVERY_S:
+                checked = time.monotonic()
+                browser.get("/now/checks")
         time.sleep(max(min(PACE_S, until - time.monotonic()), 0))
     cpu, (ms, calls) = cpu_s(processes), _statements(servers, url)
     return (

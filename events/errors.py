@@ -73,7 +73,7 @@
     │   └── LoginRefused    (operations.operators)   login_refused
     │       └── LoginTooSoon  (operations.operators)  login_too_soon
     ├── ApiError            (api.errors)             request_refused            an HTTP answer; its `name` says more
-    ├── Away                (api.console.session)    console_away
+    ├── Away                (api.console.outage)     console_away
     ├── NotLoggedIn         (api.console.session)    console_login
     ├── NotAllowed          (api.console.session)    console_forbidden
     ├── FieldRefused        (api.console.order_acts) console_field

@@ -177,7 +177,7 @@ def link(conn: Connection, name: str, actor: str, now: datetime) -> str:
     Errors: OperatorUnknown; OperatorError for one that is disabled.
     """
     found, token = find(conn, name), secrets.token_urlsafe(32)
-    if not conn.execute(_LINK, {"name": found.name, "digest": _digest(token), "until": now + LINK_FOR}).rowcount:
+    if not conn.execute(_LINK, {"name": found.name, "digest": digest(token), "until": now + LINK_FOR}).rowcount:
         raise OperatorError(f"{found.name} is disabled; `orders operators add {found.name}` lets them in again")
     _note(conn, actor, "operators link", found.name)
     return token
@@ -249,7 +249,7 @@ def log_in(engine: Engine, name: str, password: str, address: str, now: datetime
     Errors: LoginRefused; LoginTooSoon while name or address has to wait.
     """
     name = name.strip().lower()
-    tried = {"name": _digest(f"name {name}"), "address": _digest(f"address {address}")}
+    tried = {"name": digest(f"name {name}"), "address": digest(f"address {address}")}
     with engine.connect() as conn:
         until = conn.execute(_WAITS, tried).scalar_one()
         known = conn.execute(_KNOWN, {"name": name}).one_or_none() if _NAME.fullmatch(name) else None
@@ -268,7 +268,7 @@ def log_in(engine: Engine, name: str, password: str, address: str, now: datetime
 
 def enter(conn: Connection, token: str, now: datetime) -> str:
     """The token of a new session, for that of a link, which is used up. Errors: LoginRefused."""
-    known = conn.execute(_BY_LINK, {"digest": _digest(token), "now": now}).one_or_none()
+    known = conn.execute(_BY_LINK, {"digest": digest(token), "now": now}).one_or_none()
     if known is None:
         raise LoginRefused("This link was used, or has run out; have another made: `orders operators link NAME`.")
     return _begin(conn, known, "link", now)
@@ -276,17 +276,17 @@ def enter(conn: Connection, token: str, now: datetime) -> str:
 
 def session(conn: Connection, token: str, now: datetime) -> Session | None:
     """The session of that token, if it is under way; the role is as of now."""
-    row = conn.execute(_SESSION, {"digest": _digest(token), "now": now, "idle": now - IDLE}).one_or_none()
+    row = conn.execute(_SESSION, {"digest": digest(token), "now": now, "idle": now - IDLE}).one_or_none()
     if row is None:
         return None
     if row.seen_at < now - SEEN_EVERY:
-        conn.execute(_SEEN, {"digest": _digest(token), "now": now})
+        conn.execute(_SEEN, {"digest": digest(token), "now": now})
     return Session(row.operator_id, row.name, row.role, row.way, row.has_password, row.expires_at)
 
 
 def log_out(conn: Connection, token: str) -> None:
     """End the session of that token; none is ended twice."""
-    conn.execute(_END, {"digest": _digest(token)})
+    conn.execute(_END, {"digest": digest(token)})
 
 
 def set_password(conn: Connection, who: Session, token: str, present: str, new: str) -> None:
@@ -302,7 +302,7 @@ def set_password(conn: Connection, who: Session, token: str, present: str, new: 
         if not _matches(row, present):
             raise LoginRefused("The present password is wrong. Nothing was changed.")
     conn.execute(_SET_PASSWORD, {"id": who.operator_id, "password": _HASHER.hash(new)})
-    conn.execute(_END_OTHERS, {"id": who.operator_id, "digest": _digest(token)})
+    conn.execute(_END_OTHERS, {"id": who.operator_id, "digest": digest(token)})
     _note(conn, who.actor, "operators password", who.name)
 
 
@@ -315,7 +315,7 @@ def tidy(conn: Connection, now: datetime) -> int:
 def _begin(conn: Connection, known: Row[tuple[str, str]], way: str, now: datetime) -> str:
     token = secrets.token_urlsafe(32)
     tidy(conn, now)
-    conn.execute(_BEGIN, {"digest": _digest(token), "id": known.id, "way": way, "now": now, "until": now + LASTS})
+    conn.execute(_BEGIN, {"digest": digest(token), "id": known.id, "way": way, "now": now, "until": now + LASTS})
     _note(conn, f"console:{known.name}", f"log in by {way}", known.name)
     return token
 
@@ -336,7 +336,8 @@ def _nobodys() -> str:
     return _HASHER.hash(secrets.token_hex(16))
 
 
-def _digest(token: str) -> bytes:
+def digest(token: str) -> bytes:
+    """The form in which a token is kept: nothing that is kept lets anybody in."""
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()
 
 

@@ -4,6 +4,7 @@ Routes are thin: what they show is read by `queries/` and `operations/`, what th
 
 pages          all routers of the console
 session        who is logged in, what they may do, forms from pages of ours
+outage         the first page, and the way out, while PostgreSQL is away or frozen
 login          in and out: password, one-time link, the operator's own page
 now            the first page: figures of this moment, and what is wrong
 checks         the doctor's checks, one examination for all who watch

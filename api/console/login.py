@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.responses import Response
 
 from api.console import words
+from api.console.outage import remembered_of
 from api.console.render import ConsoleRoute, go, page, status_of
 from api.console.session import (
     COOKIE,
@@ -21,7 +22,6 @@ from api.console.session import (
     check_token,
     end,
     inside,
-    remembered_of,
 )
 from api.resources import doors_of
 from operations import operators

@@ -14,8 +14,9 @@ from starlette.responses import Response
 
 from api.console.checks import JUST_S, Examinations, Examined, page_of
 from api.console.drawings import chart
+from api.console.outage import asked
 from api.console.render import ConsoleRoute, page, static
-from api.console.session import PATH, Watcher, asked
+from api.console.session import PATH, Watcher
 from operations.beat import ALIVE_S
 from operations.figures import WAITING_SHOWN, Figures, Looks
 

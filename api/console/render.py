@@ -26,7 +26,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.console import words
-from api.console.session import PATH, TOKEN_FIELD, Away, NotLoggedIn, come_back_to, form_token
+from api.console.outage import Away
+from api.console.session import PATH, TOKEN_FIELD, NotLoggedIn, come_back_to, form_token
 from events.errors import OrdersError
 from events.money import MoneyError, exponent
 from telemetry.harmless import visible

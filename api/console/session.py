@@ -6,11 +6,8 @@ from (Sec-Fetch-Site, Origin), and one that comes from elsewhere is refused. All
 """
 # No `from __future__ import annotations`: FastAPI reads the annotations of the dependencies.
 
-import hashlib
 import hmac
-from collections.abc import Callable
-from time import monotonic
-from typing import Annotated, TypeVar
+from typing import Annotated
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from anyio import fail_after, to_thread
@@ -18,6 +15,8 @@ from fastapi import Depends, Request
 from sqlalchemy.exc import DBAPIError
 from starlette.responses import Response
 
+from api.console import outage
+from api.console.outage import Away, remembered_of
 from api.resources import doors_of
 from events.errors import OrdersError
 from operations import operators, pauses
@@ -28,9 +27,6 @@ COOKIE = "orders_console"
 PATH = "/console"
 TOKEN_FIELD = "form_token"  # noqa: S105  a field's name
 MOST_FIELDS = 2_000
-REMEMBERED_S, MOST_REMEMBERED = 3_600.0, 200
-ANSWER_S, SILENT_S = 2.0, 10.0  # the first page waits so long for PostgreSQL; then it asks no more for a while
-Looked = TypeVar("Looked")
 
 
 class NotLoggedIn(OrdersError):
@@ -51,19 +47,6 @@ class NotAllowed(OrdersError):
     code = "console_forbidden"
     remedy = "Ask an admin for another role, or load the page anew and send the form again."
     status = 403
-
-
-class Away(OrdersError):
-    """PostgreSQL gives no answer, so nobody can be looked up."""
-
-    code = "console_away"
-    remedy = "Try again in a moment; `orders doctor` says what is wrong."
-    status = 503
-
-    def __init__(self) -> None:
-        super().__init__(
-            "PostgreSQL is away or busy, and nothing was changed; try again in a moment: `orders doctor` says why"
-        )
 
 
 class Form:
@@ -114,61 +97,6 @@ def _from_elsewhere(request: Request) -> bool:
 Sent = Annotated[Form, Depends(read_form)]
 
 
-class Remembered:
-    """The sessions that this process has seen of late, for the one page that must be there while PostgreSQL is not.
-
-    A session is remembered for REMEMBERED_S after it was last looked up, the MOST_REMEMBERED seen last; one that was ended
-    while PostgreSQL was away is never looked up again.
-    """
-
-    def __init__(self) -> None:
-        self._seen: dict[bytes, tuple[float, Session]] = {}
-        self._ended: dict[bytes, None] = {}
-        self._silent_until = float("-inf")  # monotonic
-
-    def note(self, token: str, found: Session) -> None:
-        """Remember a session that was just looked up."""
-        self.forget(token)
-        self._seen[_digest(token)] = (monotonic(), found)
-        if len(self._seen) > MOST_REMEMBERED:
-            self._seen.pop(next(iter(self._seen)))
-
-    def forget(self, token: str) -> None:
-        """Know nothing more of a session that is over."""
-        self._seen.pop(_digest(token), None)
-
-    def end(self, token: str) -> None:
-        """Take a session for over, whatever PostgreSQL says of it."""
-        self.forget(token)
-        self._ended[_digest(token)] = None
-        if len(self._ended) > MOST_REMEMBERED:
-            self._ended.pop(next(iter(self._ended)))
-
-    def is_ended(self, token: str) -> bool:
-        """True of a session that `end` was told of."""
-        return _digest(token) in self._ended
-
-    def find(self, token: str) -> Session | None:
-        """The session of a token that was looked up lately, and is not over."""
-        at, found = self._seen.get(_digest(token), (float("-inf"), None))
-        if found is None or monotonic() > at + REMEMBERED_S or clock() >= found.expires_at:
-            return None
-        return found
-
-    @property
-    def silent(self) -> bool:
-        """True if PostgreSQL gave no answer a moment ago: it is asked again after SILENT_S."""
-        return monotonic() < self._silent_until
-
-    def be_silent(self) -> None:
-        """Note that it gave none in time."""
-        self._silent_until = monotonic() + SILENT_S
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
-
-
 async def logged_in(request: Request) -> Session:
     """The session of a request. Errors: NotLoggedIn."""
     token = request.cookies.get(COOKIE)
@@ -204,7 +132,7 @@ async def watching(request: Request) -> Session:
     remembered = remembered_of(request)
     if not remembered.silent:
         try:
-            with fail_after(ANSWER_S):
+            with fail_after(outage.ANSWER_S):
                 return await logged_in(request)
         except DBAPIError:
             pass
@@ -216,27 +144,6 @@ async def watching(request: Request) -> Session:
     if (found := remembered.find(token)) is None:
         raise Away
     request.state.operator = found
-    return found
-
-
-async def asked(request: Request, look: Callable[[], Looked]) -> Looked | None:
-    """The answer of a look into PostgreSQL; None where there is none within ANSWER_S, or was none a moment ago."""
-    remembered = remembered_of(request)
-    if remembered.silent:
-        return None
-    try:
-        with fail_after(ANSWER_S):
-            return await to_thread.run_sync(look, abandon_on_cancel=True)
-    except DBAPIError:
-        return None
-    except TimeoutError:
-        remembered.be_silent()
-        return None
-
-
-def remembered_of(request: Request) -> Remembered:
-    """The sessions that the application which serves `request` has seen of late."""
-    found: Remembered = request.app.state.remembered
     return found
 
 

@@ -8,7 +8,7 @@ from time import sleep
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from api.console.session import Remembered
+from api.console.outage import Remembered
 from operations import operators
 from operations.operators import IDLE, LASTS, LoginRefused, LoginTooSoon
 from storage.clock import clock
@@ -238,7 +238,7 @@ def test_the_health_of_the_system_is_shown_without_postgresql_to_whom_this_proce
     gone = Console(module_shop, "viewer", f"olga-{fault.__name__}")
     assert gone.post("/logout").status_code == 303
     console.page("/orders")
-    monkeypatch.setattr("api.console.session.ANSWER_S", 0.1)
+    monkeypatch.setattr("api.console.outage.ANSWER_S", 0.1)
     monkeypatch.setattr("api.console.session.operators.session", fault)
     monkeypatch.setattr("operations.figures.Looks.now", fault)
     for path in ("", "/now"):
@@ -250,7 +250,7 @@ def test_the_health_of_the_system_is_shown_without_postgresql_to_whom_this_proce
         assert refused.status_code == 503
         assert "10.1.2.3" not in refused.text
         assert "orders doctor" in refused.text
-    monkeypatch.setattr("api.console.session.REMEMBERED_S", -1.0)
+    monkeypatch.setattr("api.console.outage.REMEMBERED_S", -1.0)
     assert console.get("").status_code == 503
 
 
