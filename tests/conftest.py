@@ -39,6 +39,14 @@ SHARDS = 64  # of every migrated database here
 _numbers = itertools.count(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def data_folder() -> Iterator[None]:
+    """A data folder of this test worker's own: what runs here is found by files there, and others run theirs meanwhile."""
+    with tempfile.TemporaryDirectory(prefix="orders-tests-") as data, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ORDERS_DATA", data)
+        yield
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Addresses]:
     """Both servers: yours where you name them, else embedded, which end with the run."""
