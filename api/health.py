@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
 from typing import Any, Literal
 
 import redis
 import structlog
-from alembic.script import ScriptDirectory
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from sqlalchemy import Engine, text
@@ -125,9 +123,9 @@ def _postgresql(engine: Engine) -> str:
         _log.warning("not ready", error=type(error).__name__)
         return SILENT["postgresql"]
     # A newer schema is one that the next release migrated while this one still serves: its columns are there.
-    if found is not None and (found == _revisions()[0] or found not in _revisions()):
+    if found is not None and (found == migrate.NEWEST or found not in migrate.revisions()):
         return "ok"
-    return f"the schema stands at {found}, this version needs {_revisions()[0]}; run `orders migrate`"
+    return f"the schema stands at {found}, this version needs {migrate.NEWEST}; run `orders migrate`"
 
 
 def _redis(client: redis.Redis) -> str:
@@ -136,9 +134,3 @@ def _redis(client: redis.Redis) -> str:
     except (redis.RedisError, OSError):
         return SILENT["redis"]
     return "ok"
-
-
-@cache
-def _revisions() -> tuple[str, ...]:
-    """The migrations that this version knows, the newest first."""
-    return tuple(script.revision for script in ScriptDirectory.from_config(migrate.config()).walk_revisions())

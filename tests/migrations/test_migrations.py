@@ -207,6 +207,10 @@ def test_the_shards_of_an_absent_schema_cannot_be_told(engine):
         shards_fixed(conn)
 
 
+def test_the_newest_migration_is_named_for_those_who_ask_without_alembic():
+    assert ScriptDirectory.from_config(config()).get_current_head() == migrate.NEWEST
+
+
 def test_each_migrations_file_says_its_number_what_changes_and_when_to_run_it():
     for script in ScriptDirectory.from_config(config()).walk_revisions():
         number, *_, when = Path(script.path).stem.split("_")
