@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from contextlib import closing
 from time import monotonic, sleep
@@ -45,7 +46,10 @@ def api(
     if waiting := migrate.pending(settings.database_url):
         raise Problem(f"the schema lacks {', '.join(waiting)}; run `orders migrate`")
     refuse_old_orders(settings.database_url)
+    gc.disable()  # see `cli.__main__`
     from api.main import serve  # imported late: no other command needs it, and it takes half a second
+
+    gc.enable()
 
     if not _is_free(host, port):
         raise Problem(f"{host}:{port} is taken or cannot be listened on; choose another --port, or --host")

@@ -114,6 +114,12 @@ class LateCommands(typer.core.TyperGroup):
             self._listing = False
 
 
+def import_command(arguments: Sequence[str]) -> None:
+    """Import what the command of these arguments needs; it is called later."""
+    if (place := COMMANDS.get(next(iter(arguments), ""))) is not None:
+        import_module(f"cli.{place.module}")
+
+
 def load(name: str) -> Any:
     """The command called `name`, as click runs it; KeyError where there is none."""
     place = COMMANDS[name]
