@@ -53,7 +53,9 @@ def examine(place: Place, seconds: float, counted: Sequence[Check] | None = None
         client = broker.client_of(place)
     except (ArgumentError, ValueError) as error:
         remedy = "correct DATABASE_URL (postgresql://USER:PASSWORD@HOST/DATABASE) or REDIS_URL (redis://HOST:6379/0)"
-        return Examination([Check("settings", PROBLEM, f"a URL cannot be read: {first_line(error)}", remedy)], None, 0.0)
+        return Examination(
+            [Check("settings", PROBLEM, f"a URL cannot be read: {first_line(error)}", remedy)], None, 0.0
+        )
 
     def unheard(_: Answer) -> Late:  # the beat and the workers: where Redis answers, it is not what holds them up
         return round_.slow() if server.well() else doors[1].late()
