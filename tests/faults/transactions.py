@@ -72,7 +72,7 @@ class Flow:
     rounds: list[float] = field(default_factory=list)  # of the relay, ms
 
     def flow(self, events: int) -> None:
-        """One turn."""
+        """One turn: so many events are delivered and decided."""
         took, rounds = _flow(self.shop, self.chunks, events)
         self.turns.append(took)
         self.rounds += rounds
@@ -87,7 +87,7 @@ class Flow:
         return median(self.rounds[-max(3, len(self.rounds) // 4) :])
 
     def faults(self) -> list[str]:
-        """What its account tells against it, once all is decided."""
+        """Faults that its account tells of, once all is decided."""
         self.shop.drained(60)
         return account_faults(self.shop, account(self.shop.engine))[:3]
 
