@@ -79,7 +79,7 @@ def _text(file: Path) -> str | None:
 
 def _checks(settings: Settings, whose: str) -> list[Check]:
     if whose == "yours":
-        return examine(Place(settings, embedded=False), _left())
+        return examine(Place(settings, embedded=False), _left()).checks
     if whose == "found" and settings.database_url is None:
         says = f"`orders up` begins in {settings.data}: its servers have no address yet"
         return [Check("embedded servers", PROBLEM, says, "wait, and look again")]
@@ -88,7 +88,7 @@ def _checks(settings: Settings, whose: str) -> list[Check]:
         found.append(_disk(settings.data))
     if whose == "stopped" and (settings.database_url is None or _silent(settings)):
         return found
-    return [*found, *examine(Place(settings, embedded=True), _left())]
+    return [*found, *examine(Place(settings, embedded=True), _left()).checks]
 
 
 def _disk(data: Path) -> Check:

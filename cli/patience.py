@@ -200,7 +200,7 @@ class Patience:
 
     def _say(self, left: Left | None, quiet_s: float) -> None:
         err.print(f"nothing moved for {quiet_s:.0f} s; {_waiting(left)}", markup=False, soft_wrap=True)
-        for check in examine(self.place, LOOK_S):
+        for check in examine(self.place, LOOK_S).checks:
             if check.level != OK:
                 remedy = f" → {check.remedy}" if check.remedy else ""
                 err.print(f"  [yellow]{check.name}:[/] {safe(check.says + remedy)}", soft_wrap=True)

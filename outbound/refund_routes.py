@@ -12,7 +12,7 @@ closed by the provider's report, whichever way it died.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -126,11 +126,16 @@ _DONE = text("""
     update effects set state = 'done', made = :made, attempts = 0, last_error = null, updated_at = now() where id = :id
 """)
 _DEAD = text("update effects set state = 'dead', last_error = :error, updated_at = now() where id = :id")
-_WAITING = text(f"""
-    select lower(t.provider) as provider, count(*) as n,
-           extract(epoch from clock_timestamp() - min(e.created_at)) as since
-    from effects e join transactions t on t.id = e.transaction_id
-    where e.state in ('due', 'in_flight', 'unknown') and {WAITS} group by 1 order by 1
+# A route is the same for all of one provider's payments, by hand or not: it is asked for once per group, not per refund.
+_BY_ROUTE = text(f"""
+    select {ROUTE} as route, lower(t.provider) as provider, sum(t.n) as n, sum(t.late) as late,
+           extract(epoch from clock_timestamp() - min(t.first)) as since
+    from (
+        select t.provider, min(t.payment_id) as payment_id, count(*) as n, min(e.created_at) as first,
+               count(*) filter (where e.next_at < clock_timestamp() - make_interval(secs => :late)) as late
+        from effects e join transactions t on t.id = e.transaction_id
+        where e.state in ('due', 'in_flight', 'unknown') group by t.provider, {_BY_HAND}
+    ) t group by 1, 2 order by 1, 2
 """)
 
 
@@ -141,6 +146,13 @@ class WaitingRefunds(NamedTuple):
     refunds: int
     since_s: float
     remedy: str  # what to do, so that they go out
+
+
+class DueRefunds(NamedTuple):
+    """Refunds that are due: those that wait for a setting, by provider; and how many of the others nobody takes up."""
+
+    waiting: Sequence[WaitingRefunds]
+    late: int  # a provider is ready for them
 
 
 def give_up(conn: Connection, routes: Routes, now: datetime) -> int:
@@ -189,11 +201,16 @@ def close_reported(conn: Connection, effect_id: str | None = None) -> None:
         attended(conn, [row.id for row in closed])
 
 
-def waiting(conn: Connection, routes: Routes) -> list[WaitingRefunds]:
-    """The refunds that wait for a setting, by provider."""
-    rows = conn.execute(_WAITING, routes.parameters()).all()
+def due(conn: Connection, routes: Routes, late_s: float) -> DueRefunds:
+    """The refunds that are due, by their routes; those are late whose turn came before so many seconds."""
+    rows = conn.execute(_BY_ROUTE, {"late": late_s, **routes.parameters()}).all()
     any_of_them = " or ".join(sorted(set(routes.waiting.values())))
-    return [WaitingRefunds(r.provider, r.n, float(r.since), routes.waiting.get(r.provider, any_of_them)) for r in rows]
+    waiting = [
+        WaitingRefunds(row.provider, row.n, float(row.since), routes.waiting.get(row.provider, any_of_them))
+        for row in rows
+        if row.route == WAITING_ROUTE
+    ]
+    return DueRefunds(waiting, sum(row.late for row in rows if row.route == READY_ROUTE))
 
 
 def _why(provider: str | None, routes: Routes) -> str:

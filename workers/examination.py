@@ -5,8 +5,8 @@ It starts no server and changes nothing: what it examines must be what was there
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from sqlalchemy import Engine
@@ -20,11 +20,28 @@ from workers import signs_of_life
 
 SERVER = 0.6  # of the time, for PostgreSQL to let us in and to say what it is
 AT_ONCE = 3  # looks at the database side by side, each on a connection
-LOOKS: tuple[Look, ...] = (*sessions.LOOKS, *signs_of_life.LOOKS, *events.LOOKS, *outside.LOOKS)
+STATES: tuple[Look, ...] = (*sessions.LOOKS, *signs_of_life.LOOKS)  # of what runs
+COUNTS: tuple[Look, ...] = (*events.LOOKS, *outside.LOOKS)  # of what waits: what they take grows with the shop
 
 
-def examine(place: Place, seconds: float) -> list[Check]:
-    """All lines; what could not be looked at in `seconds` has one that says so."""
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """The lines of one examination; of them, those of COUNTS where it counted, and the seconds that these took together."""
+
+    checks: list[Check]
+    counted: list[Check] | None  # None: it did not count, or could not count all of it
+    counting_s: float
+
+
+class Refused(Check):
+    """The line of a look that PostgreSQL refused."""
+
+
+def examine(place: Place, seconds: float, counted: Sequence[Check] | None = None) -> Examination:
+    """All lines; what could not be looked at in `seconds` has one that says so.
+
+    `counted`: those of COUNTS of an examination before, which are not looked at again.
+    """
     round_ = Round(seconds, AT_ONCE)
     settings = place.settings
     doors = [
@@ -36,7 +53,9 @@ def examine(place: Place, seconds: float) -> list[Check]:
         client = broker.client_of(place)
     except (ArgumentError, ValueError) as error:
         remedy = "correct DATABASE_URL (postgresql://USER:PASSWORD@HOST/DATABASE) or REDIS_URL (redis://HOST:6379/0)"
-        return [Check("settings", PROBLEM, f"a URL cannot be read: {first_line(error)}", remedy)]
+        return Examination(
+            [Check("settings", PROBLEM, f"a URL cannot be read: {first_line(error)}", remedy)], None, 0.0
+        )
 
     def unheard(_: Answer) -> Late:  # the beat and the workers: where Redis answers, it is not what holds them up
         return round_.slow() if server.well() else doors[1].late()
@@ -46,14 +65,25 @@ def examine(place: Place, seconds: float) -> list[Check]:
     round_.start(
         signs_of_life.SIGNS, lambda: signs_of_life.signs(client, place, lambda: _sound(round_, server)), unheard
     )
+
+    def begin(looks: Iterable[Look]) -> list[Answer]:
+        return [round_.start(names, partial(_look, engine, place, names, look), in_turn=True) for names, look in looks]
+
+    counts: list[Answer] = []
     if round_.wait(database, SERVER * round_.seconds) and _usable(database):
-        for names, look in LOOKS:
-            round_.start(names, partial(_look, engine, place, names, look), in_turn=True)
+        begin(STATES)
+        if counted is None:
+            counts = begin(COUNTS)
+        else:
+            round_.put(counted)
     elif not database.done.is_set():
         round_.give_up(database)
     found = round_.gather()
     round_.end(engine.dispose, client.close)
-    return _of_the_beat(found) if _answers(found) else [_excused(check) for check in found]
+    checks = _of_the_beat(found) if _answers(found) else [_excused(check) for check in found]
+    made = [check for each in counts for check in each.checks]
+    whole = all(each.done.is_set() for each in counts) and not any(isinstance(check, Refused) for check in made)
+    return Examination(checks, made if counts and whole else None, sum(each.took_s for each in counts))
 
 
 def _start(place: Place, log: str) -> str:
@@ -115,7 +145,7 @@ def _look(
         return [_refused(names[0], error)]
 
 
-def _refused(name: str, error: SQLAlchemyError) -> Check:
+def _refused(name: str, error: SQLAlchemyError) -> Refused:
     states = {
         "55P03": f"its tables are locked by somebody, for over {postgres.LOCKED_S} s",
         "57014": f"PostgreSQL gave no answer within {ASKED_S} s",
@@ -123,4 +153,4 @@ def _refused(name: str, error: SQLAlchemyError) -> Check:
     state = str(getattr(getattr(error, "orig", None), "sqlstate", None))
     says = f"could not be looked at: {states.get(state, first_line(error))}"
     remedy = "see the lines `locks`, `database transactions` and `connections`: mend those, and look again"
-    return Check(name, WARNING if state == "57014" else PROBLEM, says, remedy)  # slow is not broken
+    return Refused(name, WARNING if state == "57014" else PROBLEM, says, remedy)  # slow is not broken

@@ -87,7 +87,8 @@ KOREAN: dict[str, str] = {
     "check": "점검 항목",
     "level": "수준",
     "says": "내용",
-    "The same as `orders doctor` says; examined every half minute, in a large or busy shop every few minutes.": "`orders doctor`의 결과와 같습니다. 30초마다, 크거나 바쁜 상점에서는 몇 분마다 점검합니다.",
+    "The same as `orders doctor` says, every half minute.": "`orders doctor`의 결과와 같으며 30초마다 점검합니다.",
+    "what waits was counted at": "대기 건수 집계 시각",
     "Servers, workers and what is outside: nothing is wrong.": "서버, 작업자, 외부 연결에 문제가 없습니다.",
     "PostgreSQL cannot be asked, so there are no figures. The health above says why.":
         "PostgreSQL에 연결할 수 없어 수치를 표시하지 못합니다. 이유는 위의 시스템 상태에 있습니다.",

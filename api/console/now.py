@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api.console.checks import JUST_S, Examinations, Examined, page_of
+from api.console.checks import Examinations, Examined, page_of
 from api.console.drawings import chart
 from api.console.outage import asked
 from api.console.render import ConsoleRoute, page, static
@@ -52,7 +52,7 @@ def show_checks(request: Request, figures: Now) -> Response:
     `again` in the query asks for a new examination.
     """
     examinations = _examinations(request)
-    examined = examinations.now(JUST_S) if "again" in request.query_params else examinations.now()
+    examined = examinations.again() if "again" in request.query_params else examinations.now()
     if request.headers.get("hx-request"):
         return page(request, "now_checks.html", **_checked(examined))
     return page(request, "now.html", **_checked(examined), **_told(request, figures))

@@ -12,7 +12,7 @@ from operations import waiting_rows
 from operations.health import trackers
 from operations.health.check import OK, PROBLEM, WARNING, Check, Look, Place, ago, some
 from operations.overdue_refunds import count_overdue
-from outbound.refund_routes import READY, configured_routes, waiting
+from outbound.refund_routes import DueRefunds, configured_routes, due
 from providers.base import ABILITIES
 from providers.registry import registry
 from settings.fields import without_credentials
@@ -27,15 +27,12 @@ STALE_S = 86_400  # a comparison that is late, or fails, for so long
 ERROR = 160  # characters of an error that are shown
 
 # Refunds that wait for nobody but the provider. Their time is that of the cause: an order canceled, a return completed.
-_FAILING = "(e.last_error is not null or e.attempts > 1)"
-_REFUNDS = text(f"""
-    select count(*) filter (where {_FAILING}) as failing,
-           extract(epoch from clock_timestamp() - min(e.created_at) filter (where {_FAILING})) as since,
-           count(*) filter (where {READY} and e.next_at < clock_timestamp() - make_interval(secs => :late)) as late,
-           min(e.next_at) filter (where {_FAILING}) as next_at,
-           string_agg(distinct coalesce(t.provider, 'the provider'), ' and ') filter (where {_FAILING}) as providers,
+_FAILING = text("""
+    select count(*) as n, extract(epoch from clock_timestamp() - min(e.created_at)) as since, min(e.next_at) as next_at,
+           string_agg(distinct coalesce(t.provider, 'the provider'), ' and ') as providers,
            (array_agg(e.last_error order by e.updated_at desc) filter (where e.last_error is not null))[1] as error
-    from effects e join transactions t on t.id = e.transaction_id where e.state in ('due', 'in_flight', 'unknown')
+    from effects e join transactions t on t.id = e.transaction_id
+    where e.state in ('due', 'in_flight', 'unknown') and (e.last_error is not null or e.attempts > 1)
 """)
 _STATES = text(f"select state, count(*) from {waiting_rows.REFUNDS} group by state")
 # Of the index of what waits for a person: what died without having gone out is counted among the effects.
@@ -81,8 +78,7 @@ def refunds(conn: Connection, place: Place) -> Iterator[Check]:
     found = dict.fromkeys(EFFECT_STATES, 0) | {row[0]: row[1] for row in conn.execute(_STATES)}
     waits = found["due"] + found["in_flight"] + found["unknown"]
     told = ", ".join(f"{count:,} {state}" for state, count in found.items() if count) or "none"
-    routes = configured_routes(place.settings)
-    row = conn.execute(_REFUNDS, {"late": LATE_S, **routes.parameters()}).one()
+    failing = conn.execute(_FAILING).one()
     well = True
     for late in _overdue(conn, place):
         well = False
@@ -100,27 +96,28 @@ def refunds(conn: Connection, place: Place) -> Iterator[Check]:
         yield Check(
             "refunds", PROBLEM, f"{some(failed, 'refund')} failed after having gone out; the money is owed", remedy
         )
-    for each in waiting(conn, routes) if waits else ():
+    routed = due(conn, configured_routes(place.settings), LATE_S) if waits else DueRefunds((), 0)
+    for each in routed.waiting:
         well = False
         whose = f"{each.provider}'s" if each.provider else "payments that name no provider"
         says = f"{each.refunds:,} of {whose} wait, the oldest for {ago(each.since_s)}: nobody is set to make them"
         remedy = f"{each.remedy}: none goes out until then"
         yield Check("refunds", PROBLEM if each.since_s >= LATE_S else WARNING, says, remedy)
-    if row.failing:
+    if failing.n:
         well = False
         says = (
-            f"{row.failing:,} of {waits:,} fail, the oldest is owed since {ago(float(row.since))}; "
-            f"{row.providers} is tried again from {row.next_at:%H:%M:%S} UTC; its last answer: {_short(row.error)}"
+            f"{failing.n:,} of {waits:,} fail, the oldest is owed since {ago(float(failing.since))}; "
+            f"{failing.providers} is tried again from {failing.next_at:%H:%M:%S} UTC; its last answer: {_short(failing.error)}"
         )
         remedy = (
             "see that the provider answers where its settings say; they go out by themselves, within the hour, "
             "and are given up after four hours"
         )
-        yield Check("refunds", PROBLEM if row.since >= LATE_S else WARNING, says, remedy)
-    elif row.late:
+        yield Check("refunds", PROBLEM if failing.since >= LATE_S else WARNING, says, remedy)
+    elif routed.late:
         well = False
         remedy = "nobody takes them up: see the lines `beat` and `worker: refunds`"
-        yield Check("refunds", PROBLEM, f"{told}; {row.late:,} of them late", remedy)
+        yield Check("refunds", PROBLEM, f"{told}; {routed.late:,} of them late", remedy)
     if found["account_needed"]:
         well = False
         remedy = "ask the customers, and tell each by PUT /api/orders/ORDER/refund-account; `orders overdue` and `orders show` name them"

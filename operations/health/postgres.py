@@ -47,9 +47,12 @@ def engine_of(place: Place, connections: int) -> Engine:
 
 
 def bound(conn: Connection) -> None:
-    """Let no statement of this transaction wait longer than a look may."""
+    """Let no statement of this transaction wait longer than a look may, nor take more than one process of PostgreSQL."""
     conn.execute(
-        text("select set_config('statement_timeout', :asked, true), set_config('lock_timeout', :locked, true)"),
+        text(
+            "select set_config('statement_timeout', :asked, true), set_config('lock_timeout', :locked, true), "
+            "set_config('max_parallel_workers_per_gather', '0', true)"
+        ),
         {"asked": f"{ASKED_S * 1000:.0f}", "locked": f"{LOCKED_S * 1000:.0f}"},
     )
 

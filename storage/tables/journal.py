@@ -170,6 +170,7 @@ effects = Table(
         postgresql_where=text("state in ('due', 'in_flight', 'unknown')"),
     ),
     Index("effects_refund_id_idx", "refund_id", unique=True, postgresql_where=text("state <> 'done'")),
+    Index("effects_for_person_idx", "refund_id", postgresql_where=text("state in ('staff', 'dead')")),
     comment="Refunds: one row a transaction, toward a cumulative target; recorded before they are made.",
 )
 

@@ -64,7 +64,7 @@ class Ward:
     _ids: list[int] = field(default_factory=list)
 
     def look(self, place: Place | None = None, seconds: float = ENOUGH_S) -> list[Check]:
-        return examine(place or self.place, seconds)
+        return examine(place or self.place, seconds).checks
 
     def line(self, name: str, place: Place | None = None, seconds: float = ENOUGH_S) -> Check:
         """The first line of that name that is not well, else the first one."""

@@ -94,8 +94,8 @@ def test_a_provider_that_is_not_configured_leaves_its_refunds_due_and_is_named(s
     assert run(shop, routes) == 0
     assert states(shop) == {"wait-1": "due"}
     with shop.engine.connect() as conn:
-        (told,) = refund_routes.waiting(conn, routes)
-    assert told[:2] == ("toss", 1)
+        (told,), late = refund_routes.due(conn, routes, 300)
+    assert (told[:2], late) == (("toss", 1), 0)
     assert told.remedy == "set ORDERS_TOSS_API_KEY"
     run(shop, Routes({**clients, "toss": clients["bank"]}, {}))
     assert states(shop) == {"wait-1": "done"}
@@ -106,8 +106,8 @@ def test_without_any_refund_client_all_that_could_have_one_waits(shop):
     routes = Routes({}, OTHERS)
     assert run(shop, routes) == 0
     with shop.engine.connect() as conn:
-        (told,) = refund_routes.waiting(conn, routes)
-    assert (told.provider, told.refunds, told.remedy) == (None, 1, "set ORDERS_TOSS_API_KEY")
+        (told,), late = refund_routes.due(conn, routes, 300)
+    assert (told.provider, told.refunds, told.remedy, late) == (None, 1, "set ORDERS_TOSS_API_KEY", 0)
 
 
 def test_a_payment_that_names_no_provider_is_refunded_by_the_only_one_there_is(shop, clients, two_banks):
