@@ -83,6 +83,7 @@ def connect(
     engine = create_engine(
         url,
         pool_size=pool,
+        use_native_hstore=False,  # there is none, and each engine would ask for it
         hide_parameters=True,  # errors are logged, and what is bound may be a customer's name
         max_overflow=pool,
         connect_args={

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # The last of storage/migrations; a test holds it so. A database that stands here is asked without Alembic, whose import
 # takes an eighth of the time in which a worker or a command is up.
-NEWEST = "0032_undecided_by_shard"
+NEWEST = "0033_refunds_for_person"
 LOCK = 7_061_989_204_713  # any number; one bigint cannot meet the shards' locks, which are pairs
 POLL_S = 0.05
 OLDEST = 15  # the oldest major version of PostgreSQL that all tests were run on

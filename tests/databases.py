@@ -2,7 +2,7 @@
 
 To make one and to drop it costs a third of a second, to empty one a fiftieth. So a database whose schema is still the
 template's is emptied: its tables, its sequences, and what the migrations had put in; so is one whose schema differs by
-functions that a test added, and by their triggers: those are taken away. Any other is dropped. A table is
+functions that a test added, by their triggers, and by constraints: those are taken away. Any other is dropped. A table is
 emptied row by row while it is small: to truncate it makes new files of it and of each of its indexes.
 
 The connection that empties a database is kept for the next time: what a new one has to read of the catalogs costs
@@ -46,6 +46,11 @@ _SEQUENCES = """
     select setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false) from pg_sequences
     where last_value is not null
 """
+_CONSTRAINTS = "select conrelid::regclass::text, conname from pg_constraint where connamespace = 'public'::regnamespace"
+_WRITTEN = """
+    select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
+    where attrelid = %s::regclass and attnum > 0 and not attisdropped and attgenerated = ''
+"""
 _FUNCTIONS = "select oid::regprocedure::text from pg_proc where pronamespace = 'public'::regnamespace"
 _OTHERS = """
     select pg_terminate_backend(pid, 5000) from pg_stat_activity
@@ -63,6 +68,7 @@ class Databases:
         with psycopg.connect(with_database(server, template), autocommit=True) as conn:
             self._shape = conn.execute(_SHAPE).fetchone()
             self._functions = {row[0] for row in conn.execute(_FUNCTIONS)}
+            self._constraints = set(conn.execute(_CONSTRAINTS))
             self._tables = [row[0] for row in conn.execute(_TABLES)]
             filled = _filled(conn, self._tables)
             self._seeds = {table: _rows(conn, table) for table in filled}
@@ -105,9 +111,11 @@ class Databases:
                 conn.execute("reset session_replication_role")
             for table, rows in self._seeds.items():
                 if not self._as_made(conn, table):
+                    (columns,) = conn.execute(_WRITTEN, [table]).fetchone() or ("",)
                     conn.execute(
-                        f"insert into {table} select * from json_populate_recordset(null::{table}, %s)", [rows]
-                    )
+                        f"insert into {table} ({columns}) overriding system value "
+                        f"select {columns} from json_populate_recordset(null::{table}, %s)", [rows],
+                    )  # fmt: skip
             conn.execute(_SEQUENCES)
             return True
         except psycopg.Error:  # a test took it away
@@ -126,12 +134,15 @@ class Databases:
         return conn
 
     def _is_of_the_template(self, conn: psycopg.Connection) -> bool:
-        """Whether the schema is the template's, once the functions are gone that a test added."""
+        """Whether the schema is the template's, once the functions and constraints are gone that a test added."""
         if conn.execute(_SHAPE).fetchone() == self._shape:
             return True
         for (function,) in conn.execute(_FUNCTIONS).fetchall():
             if function not in self._functions:
                 conn.execute(f"drop function {function} cascade")
+        for table, name in conn.execute(_CONSTRAINTS).fetchall():
+            if (table, name) not in self._constraints:
+                conn.execute(SQL("alter table {} drop constraint {}").format(SQL(table), Identifier(name)))
         return conn.execute(_SHAPE).fetchone() == self._shape
 
     def _as_made(self, conn: psycopg.Connection, table: str) -> bool:

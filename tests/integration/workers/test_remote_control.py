@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from journal.streams import connect
@@ -23,7 +23,7 @@ REQUEST = ("inspect", "ping", "--json", "--timeout", "1")
 
 @contextmanager
 def worker(database_url: str, redis_url: str, log: Path, **environment: str) -> Iterator[None]:
-    """A worker of the chores, which needs no process of a pool."""
+    """A worker of the chores, which needs no process of a pool; it is ready."""
     env = {
         **os.environ,
         "DATABASE_URL": database_url,
@@ -35,6 +35,10 @@ def worker(database_url: str, redis_url: str, log: Path, **environment: str) -> 
         run = [sys.executable, "-m", "cli", "worker", "--queues", "chores"]
         process = subprocess.Popen(run, env=env, stdout=out, stderr=out)
         try:
+            until = monotonic() + UP_S
+            while "ready" not in log.read_text():
+                assert monotonic() < until, log.read_text()
+                sleep(0.05)
             yield
         finally:
             process.terminate()
@@ -54,7 +58,7 @@ def celery(redis_url: str, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def answers(redis_url: str, *of: str) -> dict[str, Any]:
-    """The workers that answer `celery inspect ping`; asked again until one does."""
+    """The workers that answer `celery inspect ping`; asked again until one does: "ready" is said before it listens."""
     until = monotonic() + UP_S
     while (said := celery(redis_url, *of, *REQUEST)).returncode != 0:
         assert monotonic() < until, said.stdout + said.stderr
@@ -87,11 +91,7 @@ def heard(redis_url: str) -> list[str]:
 
 
 def test_a_worker_listens_to_no_tools_unless_told_to(database_url: str, redis_url: str, tmp_path: Path):
-    log = tmp_path / "log"
-    with worker(database_url, redis_url, log):
-        until = monotonic() + UP_S
-        while "ready" not in log.read_text():
-            assert monotonic() < until, log.read_text()
+    with worker(database_url, redis_url, tmp_path / "log"):
         assert celery(redis_url, "-A", "workers.app", *REQUEST).returncode != 0
         with connect(redis_url) as client:
             assert client.pubsub_channels() == []
