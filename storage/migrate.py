@@ -166,7 +166,8 @@ def _stands_at(conn: Connection) -> str | None:
     """The migration that the database stands at; None where nothing was migrated."""
     if conn.scalar(text("select to_regclass('alembic_version')")) is None:
         return None
-    return conn.scalar(text("select version_num from alembic_version"))
+    found: str | None = conn.scalar(text("select version_num from alembic_version"))
+    return found
 
 
 @contextmanager
