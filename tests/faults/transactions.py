@@ -53,7 +53,7 @@ def _held(statement: str):
         if held.round_ms > max(ROUND_TIMES * quiet.round_ms, ROUND_FLOOR_MS):
             wrong.append(f"a round of the relay takes {held.round_ms:.0f} ms, {quiet.round_ms:.0f} ms without")
         figures = {
-            "baseline": round(quiet.rate(TURNS)), "during": round(ratio, 3), "during, last turns": round(last, 3),
+            "baseline": round(quiet.rate(TURNS)), "during": round(ratio, 3), "last turns %": round(100 * last),
             "recovery_s": 0.0, "lost": 0, "acknowledged": quiet.shop.events + held.shop.events,
             "relay ms": round(held.round_ms, 1), "quiet relay ms": round(quiet.round_ms, 1),
         }  # fmt: skip
