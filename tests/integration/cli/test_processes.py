@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import psutil
 import pytest
@@ -95,6 +95,7 @@ def test_the_doctor_tells_a_dead_beat_from_dead_workers_for_real(shop, orders, t
             seen.append(unwell())
             if seen[-1] == expected:
                 return
+            sleep(0.5)  # to look takes as much of the machine as the workers' starts
         raise AssertionError((expected, seen[-3:]))
 
     with Processes(tmp_path) as children:

@@ -15,7 +15,7 @@ PAGE = "add-an-event.md"
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what git knows of, changed as the page tells."""
+    """A copy of what git knows of, changed as the page tells; what is compiled already comes along with its source."""
     folder = tmp_path_factory.mktemp("event") / "orders"
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -25,9 +25,13 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=True,
     )
     for name in listed.stdout.splitlines():
-        if (pages.ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(pages.ROOT / name, folder / name)
+        source = pages.ROOT / name
+        if not source.is_file():
+            continue
+        for each in (source, *(source.parent / "__pycache__").glob(f"{source.stem}.*.pyc")):
+            copy = folder / each.relative_to(pages.ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(each, copy)
     pages.edit_files(PAGE, folder)
     pages.write_files(PAGE, folder)
     return folder
