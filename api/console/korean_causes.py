@@ -27,7 +27,7 @@ KOREAN_CAUSES: dict[str, str] = {
     "Mend the edit above, or edit only those that fit.": "위의 수정을 고치거나, 맞는 것만 수정하세요.",
     "Edit only the {count} that fit": "맞는 {count}개만 수정",
     "and {count} more that fit": "맞는 것 외 {count}개",
-    "and {count} more causes": "원인 외 {count}개",
+    "further causes: {count}": "그 밖의 원인: {count}개",
     "Chosen by:": "고른 조건:",
     "Nothing of it waits any more: it was replayed or discarded meanwhile.":
         "그사이에 다시 처리되거나 폐기되어 기다리는 것이 더 없습니다.",

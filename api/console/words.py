@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from api.console.korean import KOREAN
 from api.console.korean_audit import KOREAN_AUDIT
 from api.console.korean_causes import KOREAN_CAUSES
@@ -33,6 +35,8 @@ def teller(language: str) -> Teller:
 
     def tell(text: str, **values: Any) -> str:
         told = table.get(str(text)) or _plain(str(text))
+        if any(isinstance(value, Markup) for value in values.values()):
+            return escape(told).format(**values)  # which escapes the other values: a page shows no tag of ours as text
         return told.format(**values) if values else told
 
     return tell

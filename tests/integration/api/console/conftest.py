@@ -45,6 +45,7 @@ class Console:
         """The text of a page that there is."""
         answer = self.get(path, **headers)
         assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text[:2000]}"
+        assert "&lt;time" not in answer.text, f"{path} shows a tag of ours as text"
         return answer.text
 
     def post(self, path: str, data: dict[str, Any] | None = None, token: str | None = None, **headers: str) -> Response:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from markupsafe import Markup
 
 from api.console import words
 from api.console.drawings import PLACES, TABLES
@@ -168,3 +169,13 @@ def test_every_status_has_its_place_in_the_drawing(kind):
     hidden = {"new"} if kind == "order" else set()
     assert set(PLACES[kind]) == {str(status) for status in TABLES[kind].Status} - hidden
     assert len(set(PLACES[kind].values())) == len(PLACES[kind]), "no two at one place"
+
+
+def test_markup_that_fills_a_place_stays_markup_and_what_others_wrote_does_not():
+    told = words.teller("en")(
+        "Edited at {time} UTC, and not replayed yet: {count}.", time=Markup("<time>1</time>"), count="<b>"
+    )
+    assert told == "Edited at <time>1</time> UTC, and not replayed yet: &lt;b&gt;."
+    assert words.teller("en")("further causes: {count}", count="<b>") == "further causes: <b>", (
+        "the template escapes it"
+    )
